@@ -1,0 +1,52 @@
+"""Every error raymal raises on purpose.
+
+    RaymalError
+    ├── ConfigurationError      what the operator wrote cannot work; says where and what to do
+    ├── ProtocolError           AudioSocket
+    │   ├── RemoteProtocolError     the peer sent what the protocol forbids: end this call
+    │   └── LocalProtocolError      we misused the protocol class: a bug of ours
+    ├── CapacityError           no slot within the deadline; the caller may be told to wait
+    ├── WorkerLostError         the worker died or was unreachable while it held a request
+    ├── EngineError             an engine could not load, transcribe or synthesize
+    └── LinkError               media worker and gateway could not talk
+
+Errors carry facts (ids, lengths, names), never a transcript and never audio.
+"""
+
+from __future__ import annotations
+
+
+class RaymalError(Exception):
+    """Base of every deliberate error."""
+
+
+class ConfigurationError(RaymalError):
+    """The configuration cannot work. The message says what, where and what to do."""
+
+
+class ProtocolError(RaymalError):
+    """Base of AudioSocket errors."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer sent something the protocol forbids. Only its own call ends."""
+
+
+class LocalProtocolError(ProtocolError):
+    """We asked the protocol class for something it must not do."""
+
+
+class CapacityError(RaymalError):
+    """No slot came free before the request's deadline."""
+
+
+class WorkerLostError(RaymalError):
+    """The worker died, or stopped answering, while it held the request."""
+
+
+class EngineError(RaymalError):
+    """A speech engine could not load or could not do its work."""
+
+
+class LinkError(RaymalError):
+    """The media worker and the gateway could not talk."""

@@ -1,0 +1,73 @@
+"""What a gateway asks of the speech workers, whoever runs them.
+
+Two backends keep this promise: `actors.cluster` (Ray) and `actors.local` (this process). Each request
+takes a lease, uses the slot, gives the lease back and reports what it took, whatever happens between.
+Cancelling the awaiting task, or closing the iterator, cancels the work and frees the slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from actors.messages import (
+    FleetStatus,
+    SessionStarted,
+    SessionSummary,
+    Synthesize,
+    Transcribe,
+    Transcript,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Transcription:
+    """A transcript and what it cost."""
+
+    transcript: Transcript
+    lease_wait_ms: float
+    """From the request to the lease, as seen by the asker."""
+    processing_ms: float
+    """From the lease to the transcript, as seen by the asker: dispatch and model."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechChunk:
+    """A piece of a sentence's audio, in order."""
+
+    audio: bytes
+    """8 kHz int16 mono, never empty."""
+    lease_wait_ms: float
+    """The same on every chunk of one sentence."""
+    elapsed_ms: float
+    """From the lease to this chunk, as seen by the asker."""
+
+
+class SpeechPool(Protocol):
+    """Leases, workers and bookkeeping behind one door."""
+
+    async def start(self) -> None:
+        """Plan and start the workers. Returns before they are ready; raises ConfigurationError."""
+
+    async def status(self) -> FleetStatus:
+        """Return what the manager knows now. Raises WorkerLostError when it cannot be asked."""
+
+    async def transcribe(self, request: Transcribe, deadline_s: float) -> Transcription:
+        """Transcribe one utterance.
+
+        Raises CapacityError (no slot in time), WorkerLostError (the worker died or the deadline
+        passed while it worked) or EngineError (the engine refused).
+        """
+
+    def synthesize(self, request: Synthesize, deadline_s: float) -> AsyncIterator[SpeechChunk]:
+        """Yield the audio of one sentence as it is made; raises as `transcribe` does."""
+
+    async def register_session(self, session: SessionStarted) -> None:
+        """Tell the manager that a call exists. Repeating it changes nothing."""
+
+    async def unregister_session(self, session_id: str) -> SessionSummary | None:
+        """Tell the manager that a call ended; returns what it used, None if it was unknown."""
+
+    async def close(self) -> None:
+        """Give back everything this asker holds. Idempotent."""
