@@ -1,0 +1,60 @@
+"""`python -m ingress`: the command line, or one of the server's own processes."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+from pathlib import Path
+
+from actors.errors import ConfigurationError
+from ingress.exit_codes import ExitCode
+from ingress.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Dispatch on the first argument; the supervisor starts the other two forms."""
+    match sys.argv[1:]:
+        case ["media-worker", settings_file, gateway_socket, index, descriptor]:
+            return _media_worker(Path(settings_file), Path(gateway_socket), index, int(descriptor))
+        case ["gateway", settings_file, gateway_socket]:
+            return _gateway(Path(settings_file), Path(gateway_socket))
+        case _:
+            from ingress.cli import main as command_line
+
+            return command_line()
+
+
+def _media_worker(settings_file: Path, gateway_socket: Path, index: str, descriptor: int) -> int:
+    from ingress import media_worker
+
+    settings = _settings(settings_file, f"media-{index}")
+    listener = socket.socket(fileno=descriptor)
+    media_worker.run(settings, listener, gateway_socket, f"media-{index}")
+    return ExitCode.OK
+
+
+def _gateway(settings_file: Path, gateway_socket: Path) -> int:
+    from ingress import gateway
+
+    settings = _settings(settings_file, "gateway")
+    try:
+        gateway.run(settings, gateway_socket, f"gateway-{settings.server.port}")
+    except ConfigurationError as error:
+        log.error("%s", error)
+        return ExitCode.CONFIGURATION
+    return ExitCode.OK
+
+
+def _settings(settings_file: Path, process: str) -> Settings:
+    from ingress import logs
+
+    settings = Settings.model_validate_json(settings_file.read_text())
+    logs.configure(process, settings.log_level)
+    return settings
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""The command line: `raymal serve`, `raymal call`, `raymal demo`, `raymal status`, `raymal cluster`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from actors.errors import ConfigurationError, LinkError, RaymalError
+from ingress.commands import call, cluster, demo, serve, status
+from ingress.exit_codes import ExitCode
+from ingress.listeners import PortError
+
+EXIT_CODES = """exit codes:
+  0    done
+  1    the command ran and its criterion was not met
+  2    wrong arguments, configuration or missing model
+  3    the port is busy, or nobody answers
+  130  interrupted
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="raymal",
+        description="AI voice media server for Asterisk: many AudioSocket calls at once, "
+        "local speech models, audio that never chops.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"raymal {version('raymal')}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in (serve, call, demo, status, cluster):
+        command.add_parser(commands)
+    parsed = parser.parse_args(arguments)
+    try:
+        return int(parsed.run(parsed))
+    except ConfigurationError as error:
+        return _fail(error, ExitCode.CONFIGURATION)
+    except (PortError, LinkError) as error:
+        return _fail(error, ExitCode.UNREACHABLE)
+    except (RaymalError, TimeoutError) as error:
+        return _fail(error, ExitCode.FAILED)
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+
+
+def _fail(error: Exception, code: ExitCode) -> int:
+    print(f"raymal: {error}", file=sys.stderr)
+    return code

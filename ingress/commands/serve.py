@@ -1,0 +1,112 @@
+"""`raymal serve`: take calls until told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+from actors.engines.registry import STT_ENGINES, TTS_ENGINES
+from actors.errors import ConfigurationError
+from ingress import logs, supervisor
+from ingress.configuration import load_settings
+from ingress.dialogs.registry import DIALOGS
+from ingress.exit_codes import ExitCode
+from ingress.settings import Settings
+
+FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "--host": ("server.host", {"help": "address to listen on (127.0.0.1)"}),
+    "--port": ("server.port", {"type": int, "help": "port to listen on (9092); 0 lets the system choose"}),
+    "--media-workers": (
+        "server.media_workers",
+        {"type": int, "metavar": "N", "help": "processes that share the port (1)"},
+    ),
+    "--max-calls": ("server.max_calls", {"type": int, "metavar": "N", "help": "calls per media worker (400)"}),
+    "--drain": (
+        "server.drain_deadline_s",
+        {"type": float, "metavar": "SECONDS", "help": "time for running calls to finish at stop (30)"},
+    ),
+    "--dialog": ("dialog.name", {"metavar": "NAME", "help": f"{', '.join(DIALOGS)} (echo)"}),
+    "--greeting": ("dialog.greeting", {"metavar": "TEXT", "help": "said when a call begins; '' for none"}),
+    "--stt": ("speech.stt", {"metavar": "ENGINE", "help": f"speech to text: {', '.join(STT_ENGINES)} (whisper)"}),
+    "--tts": ("speech.tts", {"metavar": "ENGINE", "help": f"text to speech: {', '.join(TTS_ENGINES)} (hibari)"}),
+    "--language": ("speech.language", {"metavar": "CODE", "help": "of the callers (en)"}),
+    "--model": (
+        "speech.whisper.model",
+        {"metavar": "MODEL", "help": "whisper weights: bundled, a folder, or a hub name (bundled)"},
+    ),
+    "--ray-address": (
+        "fleet.ray_address",
+        {"metavar": "ADDRESS", "help": "join this Ray (host:port or auto) instead of starting a private one"},
+    ),
+    "--max-transcriptions": (
+        "fleet.max_concurrent_transcriptions",
+        {"type": int, "metavar": "N", "help": "transcriptions at a time (from the hardware)"},
+    ),
+    "--max-syntheses": (
+        "fleet.max_concurrent_synthesis",
+        {"type": int, "metavar": "N", "help": "syntheses at a time (from the hardware)"},
+    ),
+    "--log-level": ("log_level", {"metavar": "LEVEL", "help": "DEBUG, INFO, WARNING or ERROR (INFO)"}),
+}
+"""Each flag with the setting it is short for. `--set` reaches every setting."""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "serve",
+        help="take AudioSocket calls",
+        description="Take AudioSocket calls from Asterisk, hear, understand and answer them. Settings "
+        "come from --config (TOML), then the environment, then flags; docs/settings.md lists them all.",
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML")
+    for flag, (_, options) in FLAGS.items():
+        parser.add_argument(flag, **options)
+    parser.add_argument("--no-ray", action="store_true", help="run the speech workers without Ray")
+    parser.add_argument(
+        "--keep-transcripts",
+        action="store_true",
+        help="keep the words of recent calls in memory, for `raymal call` to show",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SETTING=VALUE",
+        help="any setting, such as endpointing.end_silence_ms=700; may be repeated",
+    )
+    parser.add_argument("--check", action="store_true", help="check the configuration and exit")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until SIGTERM or Ctrl-C."""
+    settings = settings_of(arguments)
+    logs.configure("supervisor", settings.log_level)
+    if arguments.check:
+        supervisor.check(settings)
+        print("the configuration is fine")
+        return ExitCode.OK
+    return asyncio.run(supervisor.serve(settings))
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """Return the settings that the arguments, the environment and the file make together."""
+    flags: dict[str, tuple[str, Any]] = {}
+    for assignment in arguments.set:
+        setting, equals, value = assignment.partition("=")
+        if not equals or not setting:
+            raise ConfigurationError(f"--set {assignment!r}: write SETTING=VALUE")
+        flags[setting] = (f"--set {setting}", value)
+    for flag, (setting, _) in FLAGS.items():
+        value = getattr(arguments, flag.removeprefix("--").replace("-", "_"))
+        if value is not None:
+            flags[setting] = (flag, value)
+    if arguments.no_ray:
+        flags["fleet.backend"] = ("--no-ray", "local")
+    if arguments.keep_transcripts:
+        flags["privacy.keep_transcripts"] = ("--keep-transcripts", True)
+    return load_settings(arguments.config, os.environ, flags)

@@ -1,0 +1,115 @@
+"""Read the settings: a TOML file, then the environment, then flags, and check them whole.
+
+Every mistake is one ConfigurationError that says where (file, variable or flag), what is wrong and what
+would be right. Nothing is opened, loaded or imported for it beyond the file itself.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from actors.errors import ConfigurationError
+from ingress.settings import Settings
+
+ENVIRONMENT = {
+    "MAX_CONCURRENT_TRANSCRIPTIONS": "fleet.max_concurrent_transcriptions",
+    "MAX_CONCURRENT_SYNTHESIS": "fleet.max_concurrent_synthesis",
+    "RAY_ADDRESS": "fleet.ray_address",
+}
+"""Variables that are read, and the setting that each one sets."""
+
+
+def load_settings(
+    file: Path | None, environment: Mapping[str, str], flags: Mapping[str, tuple[str, Any]]
+) -> Settings:
+    """Return the checked settings.
+
+    Args:
+        file: a TOML file, or None.
+        environment: usually os.environ.
+        flags: dotted setting to (flag as the user wrote it, value).
+
+    Raises ConfigurationError.
+    """
+    values: dict[str, Any] = {}
+    source: dict[str, str] = {}
+    if file is not None:
+        values = _read_toml(file)
+    for variable, setting in ENVIRONMENT.items():
+        if environment.get(variable):
+            _put(values, setting, environment[variable])
+            source[setting] = f"environment variable {variable}"
+    for setting, (flag, value) in flags.items():
+        _put(values, setting, value)
+        source[setting] = flag
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, source, file)) from None
+    _check_host(settings.server.host)
+    return settings
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as stream:
+            return tomllib.load(stream)
+    except FileNotFoundError:
+        raise ConfigurationError(f"{file}: no such configuration file") from None
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file}: cannot be read as TOML: {error}") from None
+
+
+def _put(values: dict[str, Any], setting: str, value: Any) -> None:
+    *sections, key = setting.split(".")
+    for section in sections:
+        nested = values.setdefault(section, {})
+        if not isinstance(nested, dict):
+            return  # the file holds a plain value here; validation will say so
+        values = nested
+    values[key] = value
+
+
+def _explain(error: ValidationError, source: Mapping[str, str], file: Path | None) -> str:
+    lines = []
+    for detail in error.errors():
+        setting = ".".join(str(part) for part in detail["loc"])
+        where = source.get(setting) or (str(file) if file else "configuration")
+        if detail["type"] == "extra_forbidden":
+            lines.append(f"{where}: unknown setting {setting!r}{_suggestion(detail['loc'])}")
+        else:
+            lines.append(f"{where}: {setting} = {detail['input']!r}: {detail['msg']}")
+    return "\n".join(lines)
+
+
+def _suggestion(location: tuple[int | str, ...]) -> str:
+    model: type[BaseModel] = Settings
+    for part in location[:-1]:
+        annotation = model.model_fields[str(part)].annotation
+        assert isinstance(annotation, type)
+        assert issubclass(annotation, BaseModel)
+        model = annotation
+    names = sorted(model.model_fields)
+    close = get_close_matches(str(location[-1]), names, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(names)}"
+
+
+def _check_host(host: str) -> None:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        try:
+            socket.getaddrinfo(host, None, family=socket.AF_INET)
+        except OSError as error:
+            raise ConfigurationError(
+                f"server.host: {host!r} is not an address of this machine ({error}); "
+                "use 127.0.0.1 or the address of the private interface"
+            ) from None

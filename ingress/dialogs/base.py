@@ -1,0 +1,75 @@
+"""The interface of a dialog.
+
+One object serves all calls. `respond` is asked once per turn, with the event and with what was said so
+far and was heard, and yields what to do, in order; it may take its time (a language model, a database):
+each `Say` is spoken as soon as it is yielded. The turn ends when the iterator ends; if the caller hangs
+up first the iterator is closed.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from ingress.link_messages import HistoryEntry
+
+
+@dataclass(frozen=True, slots=True)
+class CallBegan:
+    """The caller is on the line; greet, or stay silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallerSaid:
+    """The caller said something and it was understood."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallerNotUnderstood:
+    """The caller said something and no words could be made of it. Never a default consent."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallerPressed:
+    """The caller pressed a key."""
+
+    digit: str
+
+
+DialogEvent = CallBegan | CallerSaid | CallerNotUnderstood | CallerPressed
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Speak a text; long ones are spoken sentence by sentence."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayContinuousTone:
+    """Play a tone until the call ends."""
+
+    frequency_hz: float
+
+
+@dataclass(frozen=True, slots=True)
+class EndCall:
+    """Hang up once everything before has been played; the dialplan goes on."""
+
+
+DialogAction = Say | PlayContinuousTone | EndCall
+
+
+class Dialog(ABC):
+    """What a dialog must be able to do."""
+
+    needs_speech: bool = True
+    """Whether turns need transcription and synthesis; without it no engine is loaded."""
+
+    @abstractmethod
+    def respond(self, event: DialogEvent, history: Sequence[HistoryEntry]) -> AsyncIterator[DialogAction]:
+        """Yield what to do about `event`."""

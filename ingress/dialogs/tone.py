@@ -1,0 +1,25 @@
+"""The tone dialog: a continuous tone until hangup, no models. For measuring the media path."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from ingress.dialogs.base import CallBegan, Dialog, DialogAction, DialogEvent, PlayContinuousTone
+from ingress.link_messages import HistoryEntry
+from ingress.settings import DialogSettings
+
+
+class ToneDialog(Dialog):
+    """Plays its tone and ignores the caller."""
+
+    needs_speech = False
+
+    def __init__(self, settings: DialogSettings) -> None:
+        self._frequency_hz = settings.tone_hz
+
+    async def respond(
+        self, event: DialogEvent, history: Sequence[HistoryEntry]
+    ) -> AsyncIterator[DialogAction]:
+        """Start the tone when the call begins."""
+        if isinstance(event, CallBegan):
+            yield PlayContinuousTone(self._frequency_hz)

@@ -1,0 +1,285 @@
+"""The gateway process: between the media workers and the speech workers, and the one Ray driver.
+
+It may die at any moment (Ray kills its driver when the head is gone) and is replaced within seconds. So
+it keeps nothing that a call needs: media workers make their calls known again and ask again for turns
+that were not answered. What it does keep, for whoever asks, are the records of recent calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections import OrderedDict
+from collections.abc import Coroutine
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from actors.errors import LinkError, RaymalError
+from actors.local import LocalPool
+from actors.messages import FleetStatus, SessionStarted
+from actors.pool import SpeechPool
+from ingress.dialogs.registry import dialog
+from ingress.link import Link, serve
+from ingress.link_messages import (
+    CallEnded,
+    CallReply,
+    CallRequest,
+    CallStarted,
+    Digit,
+    Greet,
+    Message,
+    Readiness,
+    StatusReply,
+    StatusRequest,
+    TurnFinished,
+    Utterance,
+)
+from ingress.metrics import CallRecord
+from ingress.settings import Settings
+from ingress.turns import TurnRunner
+
+KEPT_RECORDS = 256
+"""Finished calls whose records can still be asked for."""
+POLL_STARTING_S = 0.25
+POLL_RUNNING_S = 2.0
+POOL_CALL_DEADLINE_S = 5.0
+"""Of bookkeeping calls to the pool: a session's registration may be late, never in the way."""
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings, gateway_socket: Path, name: str) -> None:
+    """Serve media workers until SIGTERM. Raises ConfigurationError when the speech side cannot start."""
+    asyncio.run(_serve(settings, gateway_socket, name))
+
+
+async def _serve(settings: Settings, gateway_socket: Path, name: str) -> None:
+    gateway = Gateway(settings, _pool(settings, name))
+    terminated = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, terminated.set)
+    server = await serve(gateway_socket, gateway.handle, name)
+    running = asyncio.create_task(gateway.run())
+    stop = asyncio.create_task(terminated.wait())
+    try:
+        await asyncio.wait((running, stop), return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            await running  # raises what ended it
+    finally:
+        server.close()
+        running.cancel()
+        stop.cancel()
+        await gateway.close()
+
+
+def _pool(settings: Settings, name: str) -> SpeechPool | None:
+    if not dialog(settings.dialog).needs_speech:
+        return None
+    if settings.fleet.backend == "local":
+        return LocalPool(settings.speech, settings.fleet, name)
+    from actors.cluster import ClusterPool  # imports Ray: a second and 80 MB, only if wanted
+
+    return ClusterPool(settings.speech, settings.fleet, name)
+
+
+class Gateway:
+    """All links of one gateway process."""
+
+    def __init__(self, settings: Settings, pool: SpeechPool | None) -> None:
+        self._pool = pool
+        self._runner = TurnRunner(pool, dialog(settings.dialog), settings.speech)
+        self._media: set[MediaLink] = set()
+        self._records: OrderedDict[str, CallRecord] = OrderedDict()
+        self._readiness = Readiness(is_ready=pool is None, detail="the dialog needs no speech workers")
+        if pool is not None:
+            self._readiness = Readiness(is_ready=False, detail="the speech workers are starting")
+        self._status: FleetStatus | None = None
+        self._bookkeeping: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Start the speech workers and keep the media workers informed. Raises ConfigurationError."""
+        if self._pool is None:
+            log.info("ready: %s", self._readiness.detail)
+            await asyncio.Event().wait()
+            return
+        await self._pool.start()
+        problems: tuple[str, ...] = ()
+        while True:
+            with contextlib.suppress(RaymalError):  # the manager is being replaced: keep what we know
+                self._status = await self._pool.status()
+                if self._status.problems != problems:
+                    problems = self._status.problems
+                    for problem in problems:
+                        log.warning("speech worker: %s", problem)
+                self._announce(_readiness(self._status))
+            await asyncio.sleep(POLL_RUNNING_S if self._readiness.is_ready else POLL_STARTING_S)
+
+    async def handle(self, link: Link) -> None:
+        """Serve one link until it breaks."""
+        assert link.peer is not None
+        if link.peer.role == "media":
+            await self._handle_media(link)
+        elif link.peer.role == "observer":
+            await self._handle_observer(link)
+
+    async def close(self) -> None:
+        """End what runs and give back what is held."""
+        for media in tuple(self._media):
+            await media.close()
+        if self._pool is not None:
+            with contextlib.suppress(RaymalError, TimeoutError):
+                async with asyncio.timeout(POOL_CALL_DEADLINE_S):
+                    await self._pool.close()
+
+    # Media workers
+
+    async def _handle_media(self, link: Link) -> None:
+        media = MediaLink(link, self._runner)
+        self._media.add(media)
+        log.info("media worker %s connected", media.name)
+        try:
+            link.send(self._readiness)
+            while True:
+                self._take(media, await link.receive())
+        finally:
+            self._media.discard(media)
+            for call_id in await media.close():
+                self._unregister(call_id)
+            log.info("media worker %s is gone", media.name)
+
+    def _take(self, media: MediaLink, message: Message) -> None:
+        match message:
+            case CallStarted(call_id=call_id, extension=extension):
+                media.begin(call_id)
+                self._register(SessionStarted(call_id, media.name, extension))
+            case Greet() | Utterance() | Digit():
+                media.run_turn(message)
+            case TurnFinished(call_id=call_id, record=record):
+                log.info("call %s %s", call_id, record.describe())
+            case CallEnded(record=record):
+                media.end(record.call_id)
+                self._unregister(record.call_id)
+                self._records[record.call_id] = record
+                while len(self._records) > KEPT_RECORDS:
+                    self._records.popitem(last=False)
+            case _:
+                raise LinkError(f"a media worker does not send {message.type}")
+
+    def _announce(self, readiness: Readiness) -> None:
+        if readiness == self._readiness:
+            return
+        log.info("%s: %s", "ready" if readiness.is_ready else "not ready", readiness.detail)
+        self._readiness = readiness
+        for media in self._media:
+            with contextlib.suppress(LinkError):
+                media.link.send(readiness)
+
+    # Observers
+
+    async def _handle_observer(self, link: Link) -> None:
+        while True:
+            match await link.receive():
+                case StatusRequest():
+                    link.send(self._status_reply())
+                case CallRequest(call_id=call_id):
+                    link.send(CallReply(record=self._records.get(call_id)))
+                case message:
+                    raise LinkError(f"an observer does not send {message.type}")
+            await link.drain()
+
+    def _status_reply(self) -> StatusReply:
+        status: dict[str, Any] = {
+            "media_workers": sorted(media.name for media in self._media),
+            "calls": sum(media.calls for media in self._media),
+        }
+        if self._status is not None:
+            status["fleet"] = asdict(self._status)
+        return StatusReply(is_ready=self._readiness.is_ready, detail=self._readiness.detail, status=status)
+
+    # Bookkeeping with the manager: beside the audio path, never in its way
+
+    def _register(self, session: SessionStarted) -> None:
+        if self._pool is not None:
+            self._beside(self._pool.register_session(session))
+
+    def _unregister(self, session_id: str) -> None:
+        if self._pool is not None:
+            self._beside(self._pool.unregister_session(session_id))
+
+    def _beside(self, call: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.create_task(_bounded(call))
+        self._bookkeeping.add(task)
+        task.add_done_callback(self._bookkeeping.discard)
+
+
+class MediaLink:
+    """One media worker: its link and the turns that run for it."""
+
+    def __init__(self, link: Link, runner: TurnRunner) -> None:
+        assert link.peer is not None
+        self.link = link
+        self.name = link.peer.name
+        self._runner = runner
+        self._turns: dict[str, asyncio.Task[None] | None] = {}
+        """Each call of this worker, with its running turn if there is one."""
+
+    @property
+    def calls(self) -> int:
+        """How many calls the worker has."""
+        return len(self._turns)
+
+    def begin(self, call_id: str) -> None:
+        """A call exists."""
+        self._turns.setdefault(call_id, None)
+
+    def run_turn(self, request: Greet | Utterance | Digit) -> None:
+        """Start a turn; a call has one at a time, so an older one has been given up by its call."""
+        self._cancel(request.call_id)
+        task = asyncio.create_task(self._run(request))
+        self._turns[request.call_id] = task
+
+    def end(self, call_id: str) -> None:
+        """A call is over."""
+        self._cancel(call_id)
+        self._turns.pop(call_id, None)
+
+    async def close(self) -> list[str]:
+        """Cancel all turns; return the calls that were there."""
+        calls = list(self._turns)
+        running = [task for task in self._turns.values() if task is not None]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        self._turns.clear()
+        return calls
+
+    def _cancel(self, call_id: str) -> None:
+        task = self._turns.get(call_id)
+        if task is not None:
+            task.cancel()
+
+    async def _run(self, request: Greet | Utterance | Digit) -> None:
+        with contextlib.suppress(LinkError):  # the receiving side notices and closes
+            await self._runner.run(request, self._send)
+
+    async def _send(self, message: Message) -> None:
+        self.link.send(message)
+        await self.link.drain()
+
+
+def _readiness(status: FleetStatus) -> Readiness:
+    pools = {"transcription": status.transcription, "synthesis": status.synthesis}
+    detail = ", ".join(f"{pool.ready} of {pool.planned} {name} workers" for name, pool in pools.items())
+    return Readiness(is_ready=status.is_ready, detail=detail)
+
+
+async def _bounded(call: Coroutine[Any, Any, object]) -> None:
+    try:
+        async with asyncio.timeout(POOL_CALL_DEADLINE_S):
+            await call
+    except (RaymalError, TimeoutError) as error:
+        log.debug("bookkeeping: %s", error or type(error).__name__)

@@ -1,0 +1,58 @@
+"""The media worker process: sockets, audio clock, hearing. No Ray, no big model, nothing that blocks.
+
+It is given a listening socket that the supervisor holds open as well, so that the port answers while a
+worker is restarted, and the gateway's socket to talk to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from pathlib import Path
+
+import uvloop
+
+from ingress.link import LinkClient
+from ingress.link_messages import LINK_VERSION, Hello
+from ingress.server import MediaServer
+from ingress.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings, listener: socket.socket, gateway_socket: Path, name: str) -> None:
+    """Serve calls until SIGTERM, then drain. A second SIGTERM ends running calls at once."""
+    uvloop.run(_serve(settings, listener, gateway_socket, name))
+
+
+async def _serve(settings: Settings, listener: socket.socket, gateway_socket: Path, name: str) -> None:
+    server = MediaServer(settings)
+    hello = Hello(version=LINK_VERSION, role="media", name=name)
+    link = LinkClient(gateway_socket, hello, server.receive, server.gateway_gone)
+    async with asyncio.TaskGroup() as tasks:
+        link_task = tasks.create_task(link.run())
+        await server.start(listener, link.send)
+        host, port = listener.getsockname()[:2]
+        log.info("taking calls on %s:%d", host, port)
+        await _until_terminated()
+        stopping = tasks.create_task(server.stop(settings.server.drain_deadline_s))
+        hurry = tasks.create_task(_until_terminated())
+        await asyncio.wait((stopping, hurry), return_when=asyncio.FIRST_COMPLETED)
+        if not stopping.done():
+            stopping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await stopping
+            await server.stop(drain_deadline_s=0.0)
+        hurry.cancel()
+        link_task.cancel()
+
+
+async def _until_terminated() -> None:
+    terminated = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, terminated.set)
+    await terminated.wait()

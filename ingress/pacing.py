@@ -1,0 +1,78 @@
+"""The audio clock: when each frame leaves.
+
+Asterisk does not pace what we send (app_audiosocket.c:198-216: a frame read from the socket becomes an
+RTP packet at once), so this is the clock of the phone's audio. Frame n of a stream is due at an absolute
+instant, start + n × 20 ms; a late frame does not make the next one late, so nothing accumulates ("sleep
+20 ms after each write" loses 0.1 to 0.4 s in 5 s).
+
+All calls of a worker share one wheel of a few slots, phases spread over the 20 ms, so that 400 calls
+are not one burst of 400 writes. A slot is one clock for all its calls.
+
+After a stall the timeline shifts: at most two frames go back to back, and what is still owed is
+forgiven, because a phone answers a burst with a resynchronisation, which is worse than the gap
+(res_rtp_asterisk.c:5313-5323 jumps the timestamp at 80 ms of error).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FRAME_MS = 20
+FRAME_S = FRAME_MS / 1000.0
+MAXIMUM_BURST_FRAMES = 2
+"""More in a row would be discarded or resynchronised by the phone."""
+
+EARLY_S = 0.0005
+"""An event loop's timer may fire this much early; such a wake-up counts as on time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What to do at one wake-up of a slot."""
+
+    frames: int
+    """How many frames to send now: 0 (too early), 1, or 2 after a stall."""
+    lateness_s: float
+    """How late the first of them is; never negative."""
+    shift_s: float
+    """How far the timeline was moved: audio time that a stall took."""
+
+
+IDLE = Tick(frames=0, lateness_s=0.0, shift_s=0.0)
+
+
+class SlotClock:
+    """Absolute deadlines of one slot."""
+
+    __slots__ = ("next_due_s",)
+
+    def __init__(self, start_s: float) -> None:
+        self.next_due_s = start_s
+
+    def tick(self, now: float) -> Tick:
+        """Say what to send at `now` and move on to the next deadline."""
+        lateness_s = now - self.next_due_s
+        if lateness_s < -EARLY_S:
+            return IDLE
+        if lateness_s < FRAME_S:
+            self.next_due_s += FRAME_S
+            return Tick(frames=1, lateness_s=max(0.0, lateness_s), shift_s=0.0)
+        self.next_due_s += MAXIMUM_BURST_FRAMES * FRAME_S
+        # What is due by now has just been sent, two frames of it; the rest is forgiven.
+        shift_s = max(0.0, now - self.next_due_s)
+        self.next_due_s += shift_s
+        return Tick(frames=MAXIMUM_BURST_FRAMES, lateness_s=lateness_s, shift_s=shift_s)
+
+
+class Wheel:
+    """The slots of one worker, phases spread evenly over a frame."""
+
+    def __init__(self, start_s: float, slots: int = 10) -> None:
+        self.clocks = tuple(SlotClock(start_s + index * FRAME_S / slots) for index in range(slots))
+
+    def restart(self, slot: int, now: float) -> None:
+        """Move an idle slot's clock to its first deadline after `now`, on its own phase."""
+        clock = self.clocks[slot]
+        behind_s = now - clock.next_due_s
+        if behind_s > 0.0:
+            clock.next_due_s += (int(behind_s / FRAME_S) + 1) * FRAME_S

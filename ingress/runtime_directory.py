@@ -1,0 +1,74 @@
+"""Where a running server keeps its sockets and secrets: one private folder per port.
+
+The place follows from the port, so that `raymal call` and `raymal status` find the server on the same
+machine without being told. Only its owner may enter; a folder that somebody else made is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from actors.errors import ConfigurationError
+
+SOCKET_PATH_LIMIT_BYTES = 107
+"""sun_path of unix(7) holds 108 bytes with its final zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeDirectory:
+    """The folder of the server on one port."""
+
+    path: Path
+
+    @classmethod
+    def of_port(cls, port: int) -> RuntimeDirectory:
+        """Return the folder's place: $RAYMAL_RUNTIME, else $XDG_RUNTIME_DIR, else the temporary folder."""
+        explicit = os.environ.get("RAYMAL_RUNTIME")
+        if explicit:
+            return cls(Path(explicit) / str(port))
+        base = os.environ.get("XDG_RUNTIME_DIR")
+        if base and Path(base).is_dir():
+            return cls(Path(base) / f"raymal-{port}")
+        return cls(Path(tempfile.gettempdir()) / f"raymal-{os.getuid()}-{port}")
+
+    @property
+    def gateway_socket(self) -> Path:
+        """The gateway's Unix socket."""
+        return self.path / "gateway.sock"
+
+    @property
+    def settings_file(self) -> Path:
+        """The checked settings, for the processes of this server."""
+        return self.path / "settings.json"
+
+    def create(self) -> None:
+        """Make the folder, private. Raises ConfigurationError if it cannot be ours."""
+        if len(os.fsencode(self.gateway_socket)) > SOCKET_PATH_LIMIT_BYTES:
+            raise ConfigurationError(
+                f"{self.path}: too long a path for a Unix socket; set RAYMAL_RUNTIME to a shorter folder"
+            )
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            found = self.path.lstat()
+        except OSError as error:
+            raise ConfigurationError(
+                f"{self.path}: cannot be made ({error.strerror}); set RAYMAL_RUNTIME to a folder of yours"
+            ) from None
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+            raise ConfigurationError(
+                f"{self.path}: exists and is not a private folder of this user; "
+                "remove it, or set RAYMAL_RUNTIME to another folder"
+            )
+
+    def remove(self) -> None:
+        """Remove the server's files and, if nothing else is left in it, the folder."""
+        for file in (self.gateway_socket, self.settings_file):
+            file.unlink(missing_ok=True)
+        try:
+            self.path.rmdir()
+        except OSError:
+            return

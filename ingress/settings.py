@@ -1,0 +1,81 @@
+"""Settings of the server: sockets, hearing, dialog, privacy; and, inside, those of the speech side.
+
+Plain data, checked whole before a port opens. Every default has its reason beside it; `docs/settings.md`
+lists them all and a test compares the two. Where a file, the environment and a flag disagree, the flag
+wins, then the environment (`ingress.configuration`).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from actors.settings import FleetSettings, PositiveSeconds, Section, SpeechSettings
+
+
+class ServerSettings(Section):
+    """The listening side."""
+
+    host: str = "127.0.0.1"
+    """AudioSocket has no authentication: never listen on a public address."""
+    port: int = Field(default=9092, ge=0, le=65535)
+    """9092 is what Asterisk's examples use; 0 lets the system choose."""
+    media_workers: int = Field(default=1, ge=1, le=64)
+    """Processes that share the port, each with its own audio clock."""
+    max_calls: int = Field(default=400, ge=1, le=10_000)
+    """Per media worker. One core holds this many (docs/performance.md); one more call is refused."""
+    handshake_deadline_s: PositiveSeconds = 5.0
+    """From connect to UUID. Asterisk's channel driver may connect first and identify later."""
+    message_deadline_s: PositiveSeconds = 2.0
+    """From the first byte of a message to its last: ends a dripping peer."""
+    send_backlog_ms: int = Field(default=2_000, ge=200, le=60_000)
+    """A peer that reads nothing for this long loses its call: older audio is wrong audio."""
+    drain_deadline_s: float = Field(default=30.0, ge=0.0, le=86_400.0)
+    """After SIGTERM running calls may finish for this long."""
+
+
+class EndpointingSettings(Section):
+    """When an utterance begins and when it is over."""
+
+    aggressiveness: int = Field(default=2, ge=0, le=3)
+    """WebRTC VAD mode: 0 takes most sounds for speech, 3 the fewest."""
+    onset_ms: int = Field(default=100, ge=20, le=1_000)
+    """Speech this long within the last 1.5 times as long starts an utterance."""
+    look_back_ms: int = Field(default=300, ge=0, le=2_000)
+    """Audio kept from before the onset: soft first consonants."""
+    end_silence_ms: int = Field(default=500, ge=100, le=5_000)
+    """Silence, or no frames at all, this long ends an utterance."""
+    minimum_speech_ms: int = Field(default=160, ge=20, le=2_000)
+    """Shorter bursts are noise and are dropped."""
+    maximum_utterance_s: float = Field(default=28.0, ge=2.0, le=30.0)
+    """Cut here: whisper sees 30 s at most."""
+
+
+class DialogSettings(Section):
+    """What answers the caller."""
+
+    name: str = "echo"
+    greeting: str = "Hello. Say something, and I will repeat it."
+    """Said when a call begins; empty for none."""
+    tone_hz: float = Field(default=440.0, ge=100.0, le=3_400.0)
+    """Of the `tone` dialog."""
+
+
+class PrivacySettings(Section):
+    """What may be kept of what was said."""
+
+    keep_transcripts: bool = False
+    """Keep the words of recent calls in memory, for `raymal call` and `raymal demo` to show."""
+
+
+class Settings(Section):
+    """Everything that `raymal serve` can be told."""
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    server: ServerSettings = ServerSettings()
+    endpointing: EndpointingSettings = EndpointingSettings()
+    dialog: DialogSettings = DialogSettings()
+    privacy: PrivacySettings = PrivacySettings()
+    speech: SpeechSettings = SpeechSettings()
+    fleet: FleetSettings = FleetSettings()

@@ -1,0 +1,144 @@
+"""`raymal serve`: starts the processes of one PBX, restarts what dies, stops in order.
+
+Order of life: listening sockets, media workers (callers hear a waiting tone from then on), a private Ray
+if none was named, the gateway. Order of stopping: media workers first, which refuse new calls and let
+running ones finish while the gateway still serves them; then the gateway; then Ray.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from actors.ray_head import RayHead
+
+from actors.engines.registry import check_machine, check_names
+from ingress.child import Child
+from ingress.dialogs.registry import dialog
+from ingress.exit_codes import ExitCode
+from ingress.listeners import bind
+from ingress.runtime_directory import RuntimeDirectory
+from ingress.settings import Settings
+
+GATEWAY_STOP_S = 10.0
+RAY_STOP_S = 20.0
+MEDIA_STOP_MARGIN_S = 10.0
+"""Beyond the drain deadline, for the last calls to be ended."""
+
+log = logging.getLogger(__name__)
+
+
+def check(settings: Settings) -> None:
+    """Raise ConfigurationError if these settings clearly cannot work on this machine.
+
+    With a cluster the engines run elsewhere, so only their names are looked at.
+    """
+    if not dialog(settings.dialog).needs_speech:
+        return
+    check_names(settings.speech)
+    if settings.fleet.backend == "local" or settings.fleet.ray_address is None:
+        check_machine(settings.speech)
+
+
+async def serve(settings: Settings) -> ExitCode:
+    """Run the server until SIGTERM or Ctrl-C. Raises ConfigurationError or PortError before it starts."""
+    check(settings)
+    listeners = bind(settings.server)
+    host, port = listeners[0].getsockname()[:2]
+    runtime = RuntimeDirectory.of_port(port)
+    runtime.create()
+    supervisor = Supervisor(settings, listeners, runtime)
+    log.info("listening on %s:%d", host, port)
+    try:
+        return await supervisor.run()
+    finally:
+        for listener in listeners:
+            listener.close()
+        runtime.remove()
+
+
+class Supervisor:
+    """The processes of one server."""
+
+    def __init__(self, settings: Settings, listeners: list[socket.socket], runtime: RuntimeDirectory) -> None:
+        self._drain_deadline_s = settings.server.drain_deadline_s
+        self._head = _ray_head(settings, runtime)
+        if self._head is not None:
+            self._head.prepare()
+            fleet = settings.fleet.model_copy(update={"ray_address": self._head.address})
+            settings = settings.model_copy(update={"fleet": fleet})
+        runtime.settings_file.write_text(settings.model_dump_json(indent=2))
+        environment = dict(os.environ)
+        arguments = [sys.executable, "-m", "ingress"]
+        files = [str(runtime.settings_file), str(runtime.gateway_socket)]
+        self._media = [
+            Child(
+                f"media worker {index}",
+                [*arguments, "media-worker", *files, str(index), str(listener.fileno())],
+                environment,
+                inherited=[listener.fileno()],
+            )
+            for index, listener in enumerate(listeners)
+        ]
+        driver = self._head.driver_environment if self._head is not None else {}
+        self._gateway = Child("gateway", [*arguments, "gateway", *files], environment | driver)
+        self._ray: Child | None = None
+        if self._head is not None:
+            # A new head is a new cluster: the gateway has to start over with it.
+            self._ray = Child(
+                "Ray",
+                self._head.argv,
+                self._head.environment,
+                on_restart=lambda: self._gateway.signal(signal.SIGTERM),
+                output=asyncio.subprocess.DEVNULL,
+            )
+
+    async def run(self) -> ExitCode:
+        """Run until told to stop, or until a process says that the configuration cannot work."""
+        terminated = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, terminated)
+        children = [*self._media, *([self._ray] if self._ray else []), self._gateway]
+        keepers = [asyncio.create_task(child.keep_running(), name=child.name) for child in children]
+        stop = asyncio.create_task(terminated.wait())
+        await asyncio.wait((stop, *keepers), return_when=asyncio.FIRST_COMPLETED)
+        code = ExitCode.OK
+        for keeper in keepers:
+            if keeper.done() and not terminated.is_set():
+                log.error("%s cannot run with this configuration; stopping", keeper.get_name())
+                code = ExitCode(keeper.result())
+        stop.cancel()
+        await self._stop(0.0 if code else self._drain_deadline_s)
+        await asyncio.gather(*keepers)
+        return code
+
+    async def _stop(self, drain_deadline_s: float) -> None:
+        media_stop_s = drain_deadline_s + MEDIA_STOP_MARGIN_S
+        await asyncio.gather(*(child.stop(media_stop_s) for child in self._media))
+        await self._gateway.stop(GATEWAY_STOP_S)
+        if self._ray is not None:
+            await self._ray.stop(RAY_STOP_S)
+        if self._head is not None:
+            self._head.remove()
+
+    def _on_signal(self, terminated: asyncio.Event) -> None:
+        """First: stop in order. Again: do not wait for running calls."""
+        if terminated.is_set():
+            log.warning("asked again: ending running calls now")
+            for child in self._media:
+                child.signal(signal.SIGTERM)
+        terminated.set()
+
+
+def _ray_head(settings: Settings, runtime: RuntimeDirectory) -> RayHead | None:
+    """Return the private Ray to start, or None when none is needed."""
+    wants_ray = dialog(settings.dialog).needs_speech and settings.fleet.backend == "ray"
+    if not wants_ray or settings.fleet.ray_address is not None:
+        return None
+    return RayHead.plan(Path(runtime.path), settings.fleet)

@@ -1,0 +1,209 @@
+"""One turn in the gateway: words from audio, an answer from the dialog, audio from the answer.
+
+Everything a turn needs comes with its request, so that any gateway can run it. Sentences go out as they
+are made: the caller hears the first while the next is synthesised, and the gateway stays `LEAD_S` ahead
+of the caller's ear at most, so that a long answer does not fill anybody's memory.
+
+A transcription that fails is told to the dialog as "not understood", never as words; a synthesis that
+fails ends the turn with its reason, and the caller hears a tone instead of nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import traceback
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from actors.errors import CapacityError, EngineError, LinkError, RaymalError, WorkerLostError
+from actors.messages import Synthesize, Transcribe, audio_duration_ms
+from actors.pool import SpeechPool
+from actors.sentences import split_sentences
+from actors.settings import SpeechSettings
+from ingress.dialogs.base import (
+    CallBegan,
+    CallerNotUnderstood,
+    CallerPressed,
+    CallerSaid,
+    Dialog,
+    DialogEvent,
+    EndCall,
+    PlayContinuousTone,
+    Say,
+)
+from ingress.link_messages import (
+    Digit,
+    Greet,
+    HangUp,
+    Heard,
+    Message,
+    PlayTone,
+    SentenceAudio,
+    TurnDone,
+    Utterance,
+)
+from ingress.metrics import StageTimes
+
+LEAD_S = 20.0
+"""How far ahead of the caller's ear audio is made."""
+
+Send = Callable[[Message], Awaitable[None]]
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+class TurnRunner:
+    """Runs turns for any call; holds no state of one."""
+
+    def __init__(self, pool: SpeechPool | None, dialog: Dialog, speech: SpeechSettings) -> None:
+        self._pool = pool
+        self._dialog = dialog
+        self._speech = speech
+
+    async def run(self, request: Greet | Utterance | Digit, send: Send) -> None:
+        """Run one turn to its `TurnDone`. Raises only when the link is gone or the task is cancelled."""
+        turn = _Turn(self._pool, self._speech, request, send)
+        failure: str | None = None
+        try:
+            event = await turn.event()
+            if event is not None:
+                await turn.answer(self._dialog, event)
+        except CapacityError as error:
+            failure = f"no free slot in time: {error}"
+        except LinkError:
+            raise
+        except RaymalError as error:
+            failure = str(error)
+        except Exception as error:
+            # A dialog is somebody else's code; its mistake must not take the gateway along. The
+            # message may quote the caller, so only its type and place are kept.
+            failure = f"the dialog failed: {type(error).__name__} at {_place(error)}"
+        if failure is not None:
+            log.warning("call %s turn %d: %s", request.call_id, request.turn, failure)
+        await send(TurnDone(call_id=request.call_id, turn=request.turn, stages=turn.stages, failure=failure))
+
+
+class _Turn:
+    """The state of one turn while it runs."""
+
+    def __init__(
+        self,
+        pool: SpeechPool | None,
+        speech: SpeechSettings,
+        request: Greet | Utterance | Digit,
+        send: Send,
+    ) -> None:
+        self.stages = StageTimes()
+        self._pool = pool
+        self._speech = speech
+        self._request = request
+        self._send = send
+        self._sentences = 0
+        self._sent_audio_s = 0.0
+        self._first_audio_s: float | None = None
+
+    async def event(self) -> DialogEvent | None:
+        """Return what happened, in the dialog's words; None if this dialog does not listen."""
+        match self._request:
+            case Greet():
+                return CallBegan()
+            case Digit(digit=digit):
+                return CallerPressed(digit)
+            case Utterance(audio=audio):
+                return await self._transcribe(audio)
+
+    async def answer(self, dialog: Dialog, event: DialogEvent) -> None:
+        """Have the dialog respond, and do what it says as it says it."""
+        asked_s = time.monotonic()
+        async with _closing(dialog.respond(event, self._request.history)) as actions:
+            async for action in actions:
+                if self.stages.dialog_ms is None:
+                    self._time(dialog_ms=_since_ms(asked_s))
+                match action:
+                    case Say(text):
+                        for sentence in split_sentences(text):
+                            await self._speak(sentence)
+                    case PlayContinuousTone(frequency_hz):
+                        await self._send(
+                            PlayTone(
+                                call_id=self._request.call_id,
+                                turn=self._request.turn,
+                                frequency_hz=frequency_hz,
+                            )
+                        )
+                    case EndCall():
+                        await self._send(HangUp(call_id=self._request.call_id, turn=self._request.turn))
+
+    async def _transcribe(self, audio: bytes) -> DialogEvent | None:
+        if self._pool is None:
+            return None
+        request = Transcribe(self._request.call_id, audio, self._speech.language)
+        try:
+            result = await self._pool.transcribe(request, self._speech.transcription_deadline_s)
+        except (WorkerLostError, EngineError) as error:
+            log.warning("call %s turn %d: %s", self._request.call_id, self._request.turn, error)
+            return CallerNotUnderstood()
+        self._time(lease_wait_ms=result.lease_wait_ms, transcription_ms=result.processing_ms)
+        text = result.transcript.text
+        await self._send(Heard(call_id=self._request.call_id, turn=self._request.turn, text=text))
+        return CallerSaid(text) if text else CallerNotUnderstood()
+
+    async def _speak(self, text: str) -> None:
+        if self._pool is None:
+            raise EngineError("this dialog was declared to need no speech, and asked to speak")
+        self._sentences += 1
+        await self._keep_lead()
+        asked_s = time.monotonic()
+        request = Synthesize(self._request.call_id, text, self._speech.language)
+        async with _closing(self._pool.synthesize(request, self._speech.synthesis_deadline_s)) as chunks:
+            async for chunk in chunks:
+                if self._first_audio_s is None:
+                    self._first_audio_s = time.monotonic()
+                    self._time(synthesis_ms=_since_ms(asked_s))
+                self._sent_audio_s += audio_duration_ms(chunk.audio) / 1000.0
+                await self._send(self._audio(text, chunk.audio, is_last=False))
+        await self._send(self._audio(text, b"", is_last=True))
+
+    async def _keep_lead(self) -> None:
+        if self._first_audio_s is None:
+            return
+        played_s = time.monotonic() - self._first_audio_s
+        await asyncio.sleep(max(0.0, self._sent_audio_s - played_s - LEAD_S))
+
+    def _audio(self, text: str, audio: bytes, is_last: bool) -> SentenceAudio:
+        return SentenceAudio(
+            call_id=self._request.call_id,
+            turn=self._request.turn,
+            sentence=self._sentences,
+            text=text,
+            audio=audio,
+            is_last=is_last,
+            stages=self.stages,
+        )
+
+    def _time(self, **stages_ms: float) -> None:
+        self.stages = self.stages.model_copy(update=stages_ms)
+
+
+@asynccontextmanager
+async def _closing(iterator: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """Close the iterator, if it can be closed, whatever happens."""
+    try:
+        yield iterator
+    finally:
+        if isinstance(iterator, AsyncGenerator):
+            await iterator.aclose()
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown place"
+
+
+def _since_ms(start_s: float) -> float:
+    return (time.monotonic() - start_s) * 1000.0

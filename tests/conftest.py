@@ -1,0 +1,39 @@
+"""What all tests share: no Ray unless a test says so, private runtime folders, quiet machines."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+
+
+@pytest.fixture(autouse=True)
+def no_accidental_ray(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make `ray.init` fail in tests that are not marked `cluster`, if Ray is loaded at all."""
+    ray = sys.modules.get("ray")
+    if ray is None or request.node.get_closest_marker("cluster"):
+        return
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise AssertionError("a test that is not marked `cluster` started Ray")
+
+    monkeypatch.setattr(ray, "init", refuse)
+
+
+@pytest.fixture
+def runtime_folder(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """A short private folder for servers' sockets (a Unix socket's path has 107 bytes)."""
+    folder = Path(tempfile.mkdtemp(prefix="raymal-test-"))
+    monkeypatch.setenv("RAYMAL_RUNTIME", str(folder))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)

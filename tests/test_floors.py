@@ -1,0 +1,134 @@
+"""The architecture, checked: imports only go down, and heavy libraries stay where they belong."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+FLOORS: dict[str, list[str]] = {
+    "words": [
+        "actors.errors", "actors.messages", "actors.settings", "actors.pool", "actors.words",
+        "ingress.settings", "ingress.metrics", "ingress.link_messages", "ingress.utterance",
+        "ingress.exit_codes", "ingress.logs",
+    ],
+    "rules": [
+        "actors.sizing", "actors.leases", "actors.sentences", "actors.ray_head",
+        "ingress.audiosocket", "ingress.pacing", "ingress.playout", "ingress.tones", "ingress.inbound",
+        "ingress.endpointing", "ingress.call", "ingress.listening_quality", "ingress.wave_files",
+        "ingress.word_error_rate",
+    ],
+    "engines": ["actors.engines", "ingress.vad"],
+    "workers": [
+        "actors.stt_worker", "actors.tts_worker", "actors.work_meter", "actors.lease_desk", "actors.fleet",
+        "actors.resource_manager", "ingress.hearing", "ingress.dialogs",
+    ],
+    "wires": [
+        "actors.worker_thread", "actors.leased_pool", "actors.local", "actors.cluster",
+        "ingress.link", "ingress.frame_clock", "ingress.session", "ingress.server", "ingress.turns",
+        "ingress.gateway", "ingress.media_worker", "ingress.child", "ingress.listeners",
+        "ingress.runtime_directory", "ingress.configuration", "ingress.supervisor", "ingress.caller",
+        "ingress.observer",
+    ],
+    "doors": ["ingress.commands", "ingress.cli", "ingress.__main__"],
+}  # fmt: skip
+ORDER = list(FLOORS)
+PURE_FLOORS = ("words", "rules")
+CLOCKS_AND_IO = {"asyncio", "socket", "time", "subprocess", "threading", "ray", "uvloop"}
+ONLY_HERE = {
+    "ray": ["actors.cluster"],
+    "torch": ["actors.engines.coqui"],
+    "TTS": ["actors.engines.coqui"],
+    "hibari": ["actors.engines.hibari"],
+    "faster_whisper": ["actors.engines.whisper"],
+    "ctranslate2": ["actors.engines.whisper"],
+    "webrtcvad": ["ingress.vad"],
+    "uvloop": ["ingress.media_worker"],
+}
+
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for package in ("actors", "ingress")
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+
+
+def floor_of(module: str) -> int | None:
+    """Return the floor's number; None for the packages themselves, which import nothing."""
+    for number, floor in enumerate(ORDER):
+        for name in FLOORS[floor]:
+            if module == name or module.startswith(f"{name}."):
+                return number
+    return None
+
+
+def imports_of(path: Path) -> set[str]:
+    """Return the absolute names that a file imports, wherever in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name not in ("actors", "ingress")])
+def test_every_module_has_a_floor_and_imports_only_go_down(module: str) -> None:
+    """A module imports from its own floor or from one below it."""
+    floor = floor_of(module)
+    assert floor is not None, f"{module} stands on no floor: add it to FLOORS"
+    for imported in imports_of(MODULES[module]):
+        if imported in MODULES and imported not in ("actors", "ingress"):
+            imported_floor = floor_of(imported)
+            assert imported_floor is not None
+            assert imported_floor <= floor, f"{module} imports {imported}, which is a floor above it"
+        if module.startswith("actors."):
+            assert imported.split(".")[0] != "ingress", f"{module} imports the ingress"
+
+
+@pytest.mark.parametrize(
+    "module",
+    [name for name in MODULES if floor_of(name) is not None and ORDER[floor_of(name) or 0] in PURE_FLOORS],
+)
+def test_words_and_rules_have_no_clock_no_sockets_no_ray(module: str) -> None:
+    """The two lowest floors are pure."""
+    roots = {name.split(".")[0] for name in imports_of(MODULES[module])}
+    assert not roots & CLOCKS_AND_IO
+
+
+@pytest.mark.parametrize("library", sorted(ONLY_HERE))
+def test_heavy_libraries_stay_in_their_one_file(library: str) -> None:
+    """Ray, the model libraries and the event loop are imported in one place each."""
+    users = [
+        module
+        for module, path in MODULES.items()
+        if any(name == library or name.startswith(f"{library}.") for name in imports_of(path))
+    ]
+    assert set(users) <= set(ONLY_HERE[library])
+
+
+@pytest.mark.parametrize("package", ["actors", "ingress", "actors.engines.registry", "ingress.cli"])
+def test_importing_a_package_loads_no_model_library_and_no_ray(package: str) -> None:
+    """`import actors` and `import ingress`, and even the whole command line, stay light."""
+    heavy = ["ray", "torch", "ctranslate2", "onnxruntime", "faster_whisper", "TTS", "hibari"]
+    program = f"import sys, {package}; print([name for name in {heavy!r} if name in sys.modules])"
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, cwd=ROOT
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == "[]"
+
+
+def test_no_wall_clock_in_deadlines() -> None:
+    """An NTP step must not move a deadline: only monotonic clocks are read."""
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                assert (node.value.id, node.attr) != ("time", "time"), f"{module} reads time.time()"
