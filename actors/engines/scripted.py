@@ -1,0 +1,72 @@
+"""Engines that hear and say what they are told, after a given delay: for tests and load.
+
+They take the place of a model where its words do not matter but its slowness does: the whole path
+around them, leases, deadlines, streams, cancellation, is the real one. The delays are slept, not
+burned, so that one machine can carry the load of a large fleet.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from actors.engines.base import SttEngine, TtsEngine
+from actors.engines.speech_audio import MAX_PIECE_BYTES
+from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ, Synthesize, Transcribe, Transcript
+
+TONE_AMPLITUDE = 0.25
+"""Of full scale: -12 dBFS, as loud as speech, far from clipping."""
+
+
+def sentence_tone_hz(text: str) -> int:
+    """Return the pitch of a sentence's tone: 300, 310 … 1290 Hz, inside the telephone's band."""
+    return 300 + 10 * (zlib.crc32(text.encode()) % 100)
+
+
+class ScriptedStt(SttEngine):
+    """Hears `scripted.transcript` in every utterance."""
+
+    def load(self) -> None:
+        """Sleep for `scripted.load_delay_s`."""
+        time.sleep(self.settings.scripted.load_delay_s)
+
+    def transcribe(self, request: Transcribe) -> Transcript:
+        """Return the configured words after `scripted.stt_delay_s`."""
+        time.sleep(self.settings.scripted.stt_delay_s)
+        return Transcript(
+            text=self.settings.scripted.transcript,
+            language=request.language,
+            mean_log_probability=0.0,
+            no_speech_probability=0.0,
+            attempts=1,
+        )
+
+
+class ScriptedTts(TtsEngine):
+    """Says each sentence as one steady tone, so that a recording shows which sentence it was."""
+
+    def load(self) -> None:
+        """Sleep for `scripted.load_delay_s`."""
+        time.sleep(self.settings.scripted.load_delay_s)
+
+    def synthesize(self, request: Synthesize) -> Iterator[bytes]:
+        """Yield the tone after `scripted.tts_delay_s`; blank text yields nothing."""
+        text = request.text.strip()
+        if not text:
+            return
+        time.sleep(self.settings.scripted.tts_delay_s)
+        tone_hz = sentence_tone_hz(text)
+        samples = round(len(text) / self.settings.scripted.speech_rate_characters_per_s * TELEPHONE_RATE_HZ)
+        piece_samples = MAX_PIECE_BYTES // BYTES_PER_SAMPLE
+        for start in range(0, samples, piece_samples):
+            yield _tone(tone_hz, start, min(samples, start + piece_samples))
+
+
+def _tone(frequency_hz: int, start: int, stop: int) -> bytes:
+    """Return samples `start` to `stop` of an endless sine."""
+    phase = np.arange(start, stop) * (2.0 * np.pi * frequency_hz / TELEPHONE_RATE_HZ)
+    audio: bytes = np.rint(np.sin(phase) * (TONE_AMPLITUDE * 32767.0)).astype("<i2").tobytes()
+    return audio

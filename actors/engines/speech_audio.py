@@ -1,0 +1,72 @@
+"""From a model's speech to the telephone's: any rate in floats, 8 kHz in 16-bit integers out.
+
+Every neural voice here makes mono floats in -1..1 at its own rate, in chunks of any size, and starts
+with up to 0.3 s of silence that a waiting caller would pay for. The audio that leaves an engine is
+8 kHz int16 in pieces short enough for one message. What lies between is one resampler per sentence
+that keeps its filter state between chunks, so that the result does not depend on where they were cut:
+a new resampler per chunk would click at each border.
+
+The level is left alone: it is the model's (hibari's active speech is near -24 dBFS with peaks under
+-8 dBFS). Only a sample beyond full scale, which a resampler's overshoot can make, is held there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from actors.errors import EngineError
+from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
+
+Samples = npt.NDArray[np.float32]
+"""Mono speech, -1..1."""
+
+MAX_PIECE_BYTES = 2 * TELEPHONE_RATE_HZ * BYTES_PER_SAMPLE
+"""Two seconds: the longest piece an engine may yield."""
+
+SILENCE_AMPLITUDE = 0.003
+"""-50 dBFS: below the quietest onset of a voice, above a model's noise floor."""
+
+ONSET_MARGIN_MS = 30
+"""Kept before the first loud sample, so that a soft consonant is not cut."""
+
+
+def telephone_pieces(speech: Iterable[Samples], rate_hz: int) -> Iterator[bytes]:
+    """Yield `speech` as 8 kHz int16 pieces, each as soon as its chunk is there.
+
+    Pieces are non-empty, whole samples, at most `MAX_PIECE_BYTES` long. Silence before the first
+    sound is left out; speech that is silent throughout yields nothing. Raises EngineError if a sample
+    is not a finite number.
+    """
+    resampler = soxr.ResampleStream(rate_hz, TELEPHONE_RATE_HZ, 1, dtype="float32")
+    for chunk in _from_onset(speech, rate_hz):
+        yield from _pieces(resampler.resample_chunk(chunk))
+    yield from _pieces(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+
+
+def _from_onset(speech: Iterable[Samples], rate_hz: int) -> Iterator[Samples]:
+    """Yield the chunks from `ONSET_MARGIN_MS` before the first sample that is not silence."""
+    margin = rate_hz * ONSET_MARGIN_MS // 1000
+    before: Samples | None = np.zeros(0, np.float32)
+    for chunk in speech:
+        if not np.isfinite(chunk).all():
+            raise EngineError("the voice model made samples that are not finite numbers: try it on the CPU")
+        if before is None:
+            yield chunk
+            continue
+        held = np.concatenate((before, chunk))
+        loud = np.flatnonzero(np.abs(held) > SILENCE_AMPLITUDE)
+        if loud.size:
+            before = None
+            yield held[max(0, int(loud[0]) - margin) :]
+        else:
+            before = held[max(0, held.size - margin) :]
+
+
+def _pieces(samples: Samples) -> Iterator[bytes]:
+    audio = np.rint(np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
+    for start in range(0, len(audio), MAX_PIECE_BYTES):
+        yield audio[start : start + MAX_PIECE_BYTES]
