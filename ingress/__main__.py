@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import sys
 from pathlib import Path
@@ -41,7 +42,8 @@ def _gateway(settings_file: Path, gateway_socket: Path) -> int:
 
     settings = _settings(settings_file, "gateway")
     try:
-        gateway.run(settings, gateway_socket, f"gateway-{settings.server.port}")
+        # Unlike any other in a cluster, and unlike the gateway that it may replace.
+        gateway.run(settings, gateway_socket, f"{socket.gethostname()}-{os.getpid()}")
     except ConfigurationError as error:
         log.error("%s", error)
         return ExitCode.CONFIGURATION

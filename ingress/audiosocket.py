@@ -139,7 +139,7 @@ class AudioSocket:
     """
 
     __slots__ = (
-        "_between_messages",
+        "_audio_may_begin",
         "_hangup_encoded",
         "_identified",
         "_is_server",
@@ -158,8 +158,8 @@ class AudioSocket:
         self._identified = False
         self._over = False
         self._hangup_encoded = False
-        # True only if an audio message may begin with the next byte: what the fast path needs to know.
-        self._between_messages = not self._is_server
+        # Whether an audio message may begin with the next byte: all that the fast path needs to know.
+        self._audio_may_begin = not self._is_server
         # Bytes of the header (_kind is None) or of the payload being collected; fewer than _wanted_bytes
         # whenever receive_data returns.
         self._partial = bytearray()
@@ -189,15 +189,11 @@ class AudioSocket:
         Raises RemoteProtocolError when the peer broke the protocol: close the connection.
         """
         # Nearly every call in practice: exactly one whole 8 kHz message, between two messages.
-        if self._between_messages and data[:HEADER_BYTES] == _SLIN8_HEADERS.get(len(data)):
+        if self._audio_may_begin and data[:HEADER_BYTES] == _SLIN8_HEADERS.get(len(data)):
             return [AudioReceived(bytes(data[HEADER_BYTES:]), TELEPHONE_RATE_HZ)]
         events = self._receive_any(memoryview(data))
-        self._between_messages = not (
-            self._over
-            or self._partial
-            or self._kind is not None
-            or self._skip_bytes
-            or (self._is_server and not self._identified)
+        self._audio_may_begin = (
+            self.is_between_messages and not self._over and (self._identified or not self._is_server)
         )
         return events
 
@@ -208,8 +204,8 @@ class AudioSocket:
         """
         if self._over:
             return []
-        self._over, self._between_messages = True, False
-        if self._partial or self._kind is not None or self._skip_bytes:
+        self._over, self._audio_may_begin = True, False
+        if not self.is_between_messages:
             raise RemoteProtocolError("the peer closed the connection in the middle of a message")
         return [PeerHungUp()]
 
@@ -292,7 +288,7 @@ class AudioSocket:
         return UnknownMessage(kind, length)
 
     def _fault(self, message: str) -> RemoteProtocolError:
-        self._over, self._between_messages = True, False
+        self._over, self._audio_may_begin = True, False
         return RemoteProtocolError(message)
 
     # ---- sending -----------------------------------------------------------------------------------

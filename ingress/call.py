@@ -184,8 +184,9 @@ class Call:
             return self._idle_frame(turn, now)
         if turn is not None and turn.first_frame_s is None and turn.first_audio_s is not None:
             turn.first_frame_s = now
-        if self.playout.is_empty:
+        if self.playout.has_heard:
             self._note_heard()
+        if self.playout.is_empty:
             self._finish_if_played(now)
         return frame
 

@@ -57,7 +57,7 @@ def run(settings: Settings, gateway_socket: Path, name: str) -> None:
 
 
 async def _serve(settings: Settings, gateway_socket: Path, name: str) -> None:
-    gateway = Gateway(settings, _pool(settings, name))
+    gateway = Gateway(settings, _pool(settings, name), name)
     terminated = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -89,7 +89,8 @@ def _pool(settings: Settings, name: str) -> SpeechPool | None:
 class Gateway:
     """All links of one gateway process."""
 
-    def __init__(self, settings: Settings, pool: SpeechPool | None) -> None:
+    def __init__(self, settings: Settings, pool: SpeechPool | None, name: str) -> None:
+        self._name = name
         self._pool = pool
         self._runner = TurnRunner(pool, dialog(settings.dialog), settings.speech)
         self._media: set[MediaLink] = set()
@@ -155,7 +156,7 @@ class Gateway:
         match message:
             case CallStarted(call_id=call_id, extension=extension):
                 media.begin(call_id)
-                self._register(SessionStarted(call_id, media.name, extension))
+                self._register(SessionStarted(call_id, self._name, extension))
             case Greet() | Utterance() | Digit():
                 media.run_turn(message)
             case TurnFinished(call_id=call_id, record=record):

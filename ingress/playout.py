@@ -44,6 +44,11 @@ class Playout:
         return not self._pieces
 
     @property
+    def has_heard(self) -> bool:
+        """Whether `take_heard` has something to give."""
+        return bool(self._heard)
+
+    @property
     def queued_bytes(self) -> int:
         """Audio waiting to be played."""
         return self._queued_bytes

@@ -1,0 +1,176 @@
+"""`raymal call`: dial in like Asterisk, speak, listen, and show where the time went."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from actors.engines.registry import tts_engine
+from actors.errors import ConfigurationError, LinkError
+from actors.messages import Synthesize
+from actors.settings import SpeechSettings
+from ingress import observer
+from ingress.caller import CallResult, CallScript, place_call
+from ingress.exit_codes import ExitCode
+from ingress.metrics import CallRecord
+from ingress.wave_files import read_wave, write_wave
+
+RECORD_WAIT_S = 2.0
+"""The server writes a call's record when it notices the end; on one machine that is at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedCall:
+    """A finished call, from both ends."""
+
+    result: CallResult
+    record: CallRecord | None
+    """The server's own record; None if it cannot be asked from here."""
+
+    @property
+    def was_answered(self) -> bool:
+        """Whether every utterance got an answer that could be heard."""
+        turns = self.result.turns
+        return bool(turns) and all(turn.first_answer_ms is not None for turn in turns)
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "call",
+        help="call a server without Asterisk",
+        description="Place one call as Asterisk would: identify, wait for the greeting to end, speak, "
+        "record the answer. Exit code 0 if every utterance was answered, 3 if nobody takes the call.",
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--say", metavar="TEXT", action="append", help="speak this text; may be repeated")
+    what.add_argument("--wav", metavar="FILE", type=Path, action="append", help="play this WAV; may be repeated")
+    parser.add_argument("--host", default="127.0.0.1", help="the server's address (127.0.0.1)")
+    parser.add_argument("--port", type=int, default=9092, help="the server's port (9092)")
+    parser.add_argument(
+        "--save", metavar="FILE", type=Path, default=Path("answer.wav"), help="record here (answer.wav)"
+    )
+    parser.add_argument("--uuid", type=uuid.UUID, help="of the call (a random one)")
+    parser.add_argument("--tts", default="hibari", metavar="ENGINE", help="the caller's voice (hibari)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Place the call and print its tables."""
+    console = Console(stderr=arguments.json)
+    texts = arguments.say or ([] if arguments.wav else ["Hello. What time is it?"])
+    with console.status("preparing what to say"):
+        utterances = [speak(text, arguments.tts) for text in texts]
+        utterances += [read_wave(file) for file in arguments.wav or []]
+    script = CallScript(
+        host=arguments.host,
+        port=arguments.port,
+        call_id=arguments.uuid or uuid.uuid4(),
+        utterances=tuple(utterances),
+    )
+    placed = place(script, console)
+    write_wave(arguments.save, placed.result.audio)
+    if arguments.json:
+        print(json.dumps(as_json(placed, arguments.save), indent=2))
+    else:
+        show(placed, console)
+        console.print(f"what the caller heard: {arguments.save}", markup=False)
+    return ExitCode.OK if placed.was_answered else ExitCode.FAILED
+
+
+def speak(text: str, tts: str = "hibari") -> bytes:
+    """Return `text` spoken by one of the engines, 8 kHz int16. Raises ConfigurationError, EngineError."""
+    settings = SpeechSettings(tts=tts)
+    engine = tts_engine(settings)
+    engine.check(settings)
+    engine.load()
+    audio = b"".join(engine.synthesize(Synthesize("caller", text, settings.language)))
+    if not audio:
+        raise ConfigurationError("--say: there is nothing to speak in that text")
+    return audio
+
+
+def place(script: CallScript, console: Console) -> PlacedCall:
+    """Place the call, show its progress, and ask the server for its side of it."""
+
+    async def both_ends() -> PlacedCall:
+        with console.status("dialling") as progress:
+            result = await place_call(script, on_progress=progress.update)
+        try:
+            record = await observer.call_record(script.port, str(script.call_id), RECORD_WAIT_S)
+        except LinkError:
+            record = None  # the server is elsewhere, or its gateway is down
+        return PlacedCall(result, record)
+
+    return asyncio.run(both_ends())
+
+
+def show(placed: PlacedCall, console: Console) -> None:
+    """Print the turns, the stages and the audio quality."""
+    answers = Table("utterance", "spoken s", "first answer ms", "answer s", title="heard by the caller")
+    for number, turn in enumerate(placed.result.turns, start=1):
+        spoken_s = turn.spoke_until_s - turn.spoke_from_s
+        first = "no answer" if turn.first_answer_ms is None else f"{turn.first_answer_ms:.0f}"
+        length = "" if turn.answer_from_s is None else f"{turn.answer_until_s - turn.answer_from_s:.1f}"
+        answers.add_row(str(number), f"{spoken_s:.1f}", first, length)
+    console.print(answers)
+    if placed.record is None:
+        console.print("stages: not known here; ask on the server's machine, as its user")
+    else:
+        console.print(stage_table(placed.record))
+    console.print(quality_table(placed.result))
+
+
+def stage_table(record: CallRecord) -> Table:
+    """Return the server's stages: a row per stage, a column per turn."""
+    table = Table(title="stages in the server, ms")
+    table.add_column("stage")
+    for turn in record.turns:
+        table.add_column(f"{turn.turn} {turn.kind}", justify="right")
+    names = list(dict.fromkeys(name for turn in record.turns for name, _ in turn.stage_times_ms()))
+    names.sort(key=_STAGE_ORDER.index)
+    for name in names:
+        times = [dict(turn.stage_times_ms()).get(name) for turn in record.turns]
+        table.add_row(name, *("" if time is None else f"{time:.0f}" for time in times))
+    totals = (turn.first_answer_ms for turn in record.turns)
+    table.add_section()
+    table.add_row("first answer", *("none" if total is None else f"{total:.0f}" for total in totals))
+    for turn in record.turns:
+        if turn.failure:
+            table.caption = f"turn {turn.turn} failed: {turn.failure}"
+    return table
+
+
+def quality_table(result: CallResult) -> Table:
+    """Return what the far phone would have made of the audio."""
+    quality = result.quality
+    table = Table("audio received", "value", title="audio quality at the caller")
+    for name, value in quality.rows():
+        table.add_row(name, value)
+    return table
+
+
+def as_json(placed: PlacedCall, saved: Path) -> dict[str, Any]:
+    """Return everything but the audio, for `--json`."""
+    result = placed.result
+    return {
+        "call_id": str(result.call_id),
+        "answered": placed.was_answered,
+        "ended_by": result.ended_by,
+        "turns": [asdict(turn) for turn in result.turns],
+        "quality": asdict(result.quality),
+        "record": placed.record.model_dump() if placed.record else None,
+        "wav": str(saved),
+    }
+
+
+_STAGE_ORDER = ["endpoint wait", "lease wait", "transcription", "dialog", "synthesis", "link", "playout wait"]

@@ -1,0 +1,399 @@
+"""The media server on real sockets: life of a call, and every kind of bad peer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import struct
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from asterisk_peer import AsteriskPeer
+from speech_like import speech_like
+
+from ingress.link_messages import (
+    CallEnded,
+    CallStarted,
+    Digit,
+    Greet,
+    HangUp,
+    Message,
+    PlayTone,
+    Readiness,
+    SentenceAudio,
+    TurnDone,
+    TurnFinished,
+    Utterance,
+)
+from ingress.metrics import StageTimes
+from ingress.server import MediaServer
+from ingress.settings import Settings
+from ingress.tones import tone, waiting_beep
+
+
+class Bench:
+    """A server on a free port; the test plays the gateway."""
+
+    def __init__(self, server: MediaServer, port: int, sent: list[Message]) -> None:
+        self.server = server
+        self.port = port
+        self.sent = sent
+        self.has_sent = asyncio.Event()
+
+    def sent_of(self, kind: type) -> list[Message]:
+        """Return the messages of one type that went to the gateway."""
+        return [message for message in self.sent if isinstance(message, kind)]
+
+    async def until_sent(self, kind: type, count: int = 1, deadline_s: float = 5.0) -> Message:
+        """Wait until the gateway was sent `count` messages of a type; return the last of them."""
+        async with asyncio.timeout(deadline_s):
+            while len(self.sent_of(kind)) < count:
+                self.has_sent.clear()
+                await self.has_sent.wait()
+        return self.sent_of(kind)[count - 1]
+
+    def ready(self) -> None:
+        """Let the gateway be ready."""
+        self.server.receive(Readiness(is_ready=True, detail="test"))
+
+
+@asynccontextmanager
+async def bench(**server: object) -> AsyncIterator[Bench]:
+    """Run a media server with the given `[server]` settings."""
+    settings = Settings.model_validate({"server": server})
+    sent: list[Message] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)
+
+    media = MediaServer(settings)
+    running = Bench(media, listener.getsockname()[1], sent)
+
+    def send(message: Message) -> bool:
+        sent.append(message)
+        running.has_sent.set()
+        return True
+
+    await media.start(listener, send)
+    try:
+        yield running
+    finally:
+        await media.stop(drain_deadline_s=0.0)
+
+
+async def test_silence_flows_from_the_uuid_on_at_50_frames_a_second() -> None:
+    """The first frame leaves within 100 ms of the UUID, and the clock goes on without a caller's frame."""
+    async with bench() as server, AsteriskPeer(server.port) as peer:
+        await asyncio.sleep(0.1)
+        assert peer.frames == 0
+        server.ready()
+        start_s = asyncio.get_running_loop().time()
+        peer.identify()
+        await peer.until(lambda: peer.frames >= 50)
+        assert peer.arrivals_s[0] - start_s < 0.1
+        elapsed_s = peer.arrivals_s[49] - peer.arrivals_s[0]
+        assert 0.9 < elapsed_s < 1.2
+        assert all(len(event.audio) == 320 for event in peer.events)  # type: ignore[union-attr]
+        assert not any(peer.audio)
+
+
+async def test_a_call_before_the_gateway_is_ready_hears_the_waiting_beep() -> None:
+    """Not silence: a caller must know that somebody is there. It stops once the gateway is ready."""
+    async with bench() as server, AsteriskPeer(server.port) as peer:
+        peer.identify()
+        await peer.until(lambda: peer.frames >= 12)
+        assert waiting_beep().startswith(peer.audio[: 320 * 12])
+        server.ready()
+        await server.until_sent(Greet)
+        before = peer.frames
+        await peer.until(lambda: peer.frames >= before + 20)
+        assert not any(peer.audio[-320 * 10 :])
+
+
+async def test_an_utterance_goes_out_once_and_its_answer_is_played() -> None:
+    """Speech in, utterance to the gateway, sentences back, frames out, the record at the end."""
+    async with bench() as server, AsteriskPeer(server.port) as peer:
+        server.ready()
+        peer.identify()
+        started = await server.until_sent(CallStarted)
+        assert isinstance(started, CallStarted)
+        call_id = started.call_id
+        assert call_id == str(peer.call_id)
+        server.server.receive(TurnDone(call_id=call_id, turn=1, stages=StageTimes()))
+        await peer.speak(speech_like(1.2) + bytes(16_000 * 2 // 2))
+        utterance = await server.until_sent(Utterance)
+        assert isinstance(utterance, Utterance)
+        assert 1.0 < len(utterance.audio) / 16_000 < 2.0
+        answer = tone(500.0, 0.5)
+        reply = SentenceAudio(
+            call_id=call_id, turn=2, sentence=1, text="yes", audio=answer, is_last=True, stages=StageTimes()
+        )
+        server.server.receive(reply)
+        server.server.receive(TurnDone(call_id=call_id, turn=2, stages=StageTimes()))
+        finished = await server.until_sent(TurnFinished, 2)
+        assert isinstance(finished, TurnFinished)
+        await peer.until(lambda: answer in peer.audio)
+        record = finished.record
+        assert record.underruns == 0
+        assert record.answer_ms == 500.0
+        assert record.first_answer_ms is not None
+        assert record.endpoint_wait_ms == pytest.approx(500, abs=60)
+        assert record.heard is None
+    ended = await server.until_sent(CallEnded)
+    assert isinstance(ended, CallEnded)
+    assert ended.record.end_reason == "the caller hung up"
+    assert len(ended.record.turns) == 2
+
+
+async def test_digits_reach_the_gateway() -> None:
+    """A pressed key is a turn of its own."""
+    async with bench() as server, AsteriskPeer(server.port) as peer:
+        server.ready()
+        peer.identify()
+        await server.until_sent(Greet)
+        server.server.receive(TurnDone(call_id=str(peer.call_id), turn=1, stages=StageTimes()))
+        peer.send_digit("5")
+        digit = await server.until_sent(Digit)
+        assert isinstance(digit, Digit)
+        assert digit.digit == "5"
+
+
+async def test_the_dialog_hangs_up_after_its_last_word() -> None:
+    """All audio, then the hangup message, then the close; never a reset."""
+    async with bench() as server, AsteriskPeer(server.port) as peer:
+        server.ready()
+        peer.identify()
+        await server.until_sent(Greet)
+        call_id = str(peer.call_id)
+        goodbye = tone(700.0, 0.3)
+        server.server.receive(
+            SentenceAudio(
+                call_id=call_id,
+                turn=1,
+                sentence=1,
+                text="x",
+                audio=goodbye,
+                is_last=True,
+                stages=StageTimes(),
+            )
+        )
+        server.server.receive(HangUp(call_id=call_id, turn=1))
+        server.server.receive(TurnDone(call_id=call_id, turn=1, stages=StageTimes()))
+        await peer.until(lambda: peer.was_hung_up)
+        await peer.until(lambda: goodbye in peer.audio)
+        peer.writer.close()
+        await peer.has_ended.wait()
+        assert not peer.was_reset
+        ended = await server.until_sent(CallEnded)
+        assert isinstance(ended, CallEnded)
+        assert ended.record.end_reason == "the dialog hung up"
+
+
+async def test_a_continuous_tone_has_no_seam() -> None:
+    """The tone dialog's audio repeats without a lost or doubled sample."""
+    async with bench() as server, AsteriskPeer(server.port) as peer:
+        server.ready()
+        peer.identify()
+        await server.until_sent(Greet)
+        call_id = str(peer.call_id)
+        server.server.receive(PlayTone(call_id=call_id, turn=1, frequency_hz=440.0))
+        server.server.receive(TurnDone(call_id=call_id, turn=1, stages=StageTimes()))
+        await peer.until(lambda: peer.frames >= 130)
+        played = peer.audio.lstrip(b"\0")
+        second = played[:16_000]
+        assert len(played) > 32_000
+        assert played[16_000:32_000] == second
+
+
+async def test_the_gateway_may_go_and_come_back() -> None:
+    """Without a gateway silence goes on; when it is back the unanswered utterance is asked again."""
+    async with bench() as server, AsteriskPeer(server.port) as peer:
+        server.ready()
+        peer.identify()
+        await server.until_sent(Greet)
+        server.server.receive(TurnDone(call_id=str(peer.call_id), turn=1, stages=StageTimes()))
+        server.server.gateway_gone()
+        before = peer.frames
+        await peer.speak(speech_like(1.0) + bytes(16_000))
+        assert peer.frames - before > 90
+        assert not server.sent_of(Utterance)
+        server.ready()
+        await server.until_sent(CallStarted, 2)
+        await server.until_sent(Utterance)
+        server.server.gateway_gone()
+        server.ready()
+        await server.until_sent(Utterance, 2)
+        first, second = server.sent_of(Utterance)
+        assert first == second
+
+
+@pytest.mark.parametrize(
+    ("first_bytes", "complaint"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP"),
+        (b"\x10\x01\x40" + bytes(320), "UUID"),
+        (b"\x01\x00\x05hello", "UUID"),
+        (b"\xfe\xff\xff" + bytes(100), "UUID"),
+    ],
+)
+async def test_nonsense_instead_of_a_uuid_ends_that_connection_only(
+    first_bytes: bytes, complaint: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One clear line, a clean end, and the call beside it does not notice."""
+    caplog.set_level(logging.INFO)
+    async with bench() as server, AsteriskPeer(server.port) as good:
+        server.ready()
+        good.identify()
+        await good.until(lambda: good.frames >= 5)
+        async with AsteriskPeer(server.port) as bad:
+            bad.writer.write(first_bytes)
+            await bad.until(lambda: bad.was_hung_up)
+        lines = [record.getMessage() for record in caplog.records if "closed" in record.getMessage()]
+        assert len(lines) == 1
+        assert complaint in lines[0]
+        before = good.frames
+        await good.until(lambda: good.frames >= before + 25)
+        assert not good.was_hung_up
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param(b"\x10\x00\x00", id="empty audio"),
+        pytest.param(b"\x10\xff\xff" + bytes(65_535), id="oversize audio"),
+        pytest.param(b"\x01\x00\x10" + bytes(16), id="second uuid"),
+    ],
+)
+async def test_a_bad_message_ends_its_own_call(message: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """Empty and oversize messages and a second UUID are protocol errors of that call."""
+    caplog.set_level(logging.INFO)
+    async with bench() as server, AsteriskPeer(server.port) as good, AsteriskPeer(server.port) as bad:
+        server.ready()
+        good.identify()
+        bad.identify()
+        await bad.until(lambda: bad.frames >= 5)
+        bad.writer.write(message)
+        await bad.until(lambda: bad.was_hung_up)
+        ended = await server.until_sent(CallEnded)
+        assert isinstance(ended, CallEnded)
+        assert ended.record.call_id == str(bad.call_id)
+        assert "protocol error" in ended.record.end_reason
+        before = good.frames
+        await good.until(lambda: good.frames >= before + 25)
+
+
+async def test_unknown_kinds_are_skipped_and_counted() -> None:
+    """A newer Asterisk may say more than we know."""
+    async with bench() as server, AsteriskPeer(server.port) as peer:
+        peer.identify()
+        peer.writer.write(b"\x42\x00\x03abc" + b"\x43\x00\x00")
+        await peer.until(lambda: peer.frames >= 10)
+        peer.writer.close()
+        ended = await server.until_sent(CallEnded)
+        assert isinstance(ended, CallEnded)
+        assert ended.record.unknown_messages == 2
+
+
+async def test_a_peer_without_a_uuid_is_closed_at_its_deadline() -> None:
+    """It held a connection, never a call."""
+    async with bench(handshake_deadline_s=0.2) as server, AsteriskPeer(server.port) as peer:
+        await peer.until(lambda: peer.was_hung_up, deadline_s=2.0)
+        assert not server.sent_of(CallEnded)
+
+
+async def test_a_dripping_message_is_closed_at_its_deadline() -> None:
+    """A header, then nothing: the call ends, its neighbours do not wait."""
+    async with bench(message_deadline_s=0.2) as server, AsteriskPeer(server.port) as peer:
+        peer.identify()
+        peer.writer.write(b"\x10\x01\x40" + bytes(10))
+        await peer.until(lambda: peer.was_hung_up, deadline_s=2.0)
+
+
+async def test_a_peer_that_vanishes_with_a_reset_frees_its_call() -> None:
+    """RST instead of FIN: the call is over, with its reason."""
+    async with bench() as server, AsteriskPeer(server.port) as peer:
+        peer.identify()
+        await peer.until(lambda: peer.frames >= 3)
+        raw = peer.writer.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.writer.transport.abort()
+        ended = await server.until_sent(CallEnded)
+        assert isinstance(ended, CallEnded)
+        assert "connection lost" in ended.record.end_reason
+        assert repr(server.server) == "<MediaServer 0 calls, 0 connections>"
+
+
+async def test_a_second_call_with_a_uuid_in_use_is_refused() -> None:
+    """The first call keeps its identity and its audio."""
+    async with bench() as server, AsteriskPeer(server.port) as first, AsteriskPeer(server.port) as second:
+        second.call_id = first.call_id
+        first.identify()
+        await first.until(lambda: first.frames >= 3)
+        second.identify()
+        await second.until(lambda: second.was_hung_up)
+        assert second.frames == 0
+        before = first.frames
+        await first.until(lambda: first.frames >= before + 10)
+
+
+async def test_the_call_limit_refuses_and_frees() -> None:
+    """One call over the limit gets a hangup at once; when a call ends there is room again."""
+    async with bench(max_calls=1) as server:
+        async with AsteriskPeer(server.port) as first:
+            first.identify()
+            await first.until(lambda: first.frames >= 3)
+            async with AsteriskPeer(server.port) as second:
+                await second.until(lambda: second.was_hung_up, deadline_s=0.5)
+        await server.until_sent(CallEnded)
+        async with AsteriskPeer(server.port) as third:
+            third.identify()
+            await third.until(lambda: third.frames >= 3)
+
+
+async def test_a_peer_that_never_reads_loses_its_call_after_a_bounded_backlog() -> None:
+    """Older audio is wrong audio: no more than the backlog is kept."""
+    async with bench(send_backlog_ms=200) as server:
+        raw = socket.socket()
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+        raw.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(raw, ("127.0.0.1", server.port))
+        await loop.sock_sendall(raw, b"\x01\x00\x10" + uuid.uuid4().bytes)
+        ended = await server.until_sent(CallEnded, deadline_s=20.0)
+        assert isinstance(ended, CallEnded)
+        assert ended.record.end_reason == "the peer does not read what it is sent"
+        raw.close()
+
+
+async def test_stopping_lets_calls_finish_and_refuses_new_ones() -> None:
+    """Drain: the running call goes on until its caller hangs up; a new one gets a hangup."""
+    async with bench() as server, AsteriskPeer(server.port) as peer:
+        peer.identify()
+        await peer.until(lambda: peer.frames >= 3)
+        stopping = asyncio.create_task(server.server.stop(drain_deadline_s=10.0))
+        await asyncio.sleep(0)
+        async with AsteriskPeer(server.port) as late:
+            await late.until(lambda: late.was_hung_up, deadline_s=0.5)
+        before = peer.frames
+        await peer.until(lambda: peer.frames >= before + 10)
+        assert not stopping.done()
+        peer.writer.close()
+        await asyncio.wait_for(stopping, 3.0)
+
+
+async def test_wideband_audio_is_accepted() -> None:
+    """A slin16 leg is heard as well as an 8 kHz one."""
+    async with bench() as server, AsteriskPeer(server.port) as peer:
+        server.ready()
+        peer.identify()
+        await server.until_sent(Greet)
+        server.server.receive(TurnDone(call_id=str(peer.call_id), turn=1, stages=StageTimes()))
+        wide = speech_like(1.2, rate_hz=16_000) + bytes(32_000)
+        for index in range(0, len(wide), 640):
+            peer.writer.write(b"\x12\x02\x80" + wide[index : index + 640])
+            await asyncio.sleep(0.018)
+        utterance = await server.until_sent(Utterance)
+        assert isinstance(utterance, Utterance)
+        assert 1.0 < len(utterance.audio) / 16_000 < 2.2

@@ -1,0 +1,246 @@
+"""Turns in the gateway, with the real pool and scripted engines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+
+from actors.engines.scripted import ScriptedStt, ScriptedTts
+from actors.errors import EngineError, LinkError
+from actors.local import LocalPool
+from actors.messages import SessionStarted, Synthesize, Transcribe, Transcript, audio_duration_ms
+from actors.settings import FleetSettings, ScriptedSettings, SpeechSettings
+from ingress.dialogs.base import CallerSaid, Dialog, DialogAction, DialogEvent, EndCall, Say
+from ingress.dialogs.echo import EchoDialog
+from ingress.dialogs.tone import ToneDialog
+from ingress.link_messages import (
+    Digit,
+    Greet,
+    HangUp,
+    Heard,
+    HistoryEntry,
+    Message,
+    PlayTone,
+    SentenceAudio,
+    TurnDone,
+    Utterance,
+)
+from ingress.settings import DialogSettings
+from ingress.turns import TurnRunner
+
+UTTERANCE = Utterance(call_id="c1", turn=2, history=(), audio=bytes(16_000))
+ECHO = EchoDialog(DialogSettings(greeting="Hello."))
+
+
+def speech_settings(**scripted: Any) -> SpeechSettings:
+    """Return settings of scripted engines without delays."""
+    quick = {"stt_delay_s": 0.0, "tts_delay_s": 0.0, "transcript": "good morning"} | scripted
+    return SpeechSettings(stt="scripted", tts="scripted", scripted=ScriptedSettings(**quick))
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[LocalPool]:
+    """A pool of two scripted workers in this process."""
+    fleet = FleetSettings(backend="local", max_concurrent_transcriptions=1, max_concurrent_synthesis=1)
+    local = LocalPool(speech_settings(), fleet, "test")
+    await local.start()
+    await local.register_session(SessionStarted("c1", "test", "default"))
+    yield local
+    await local.close()
+
+
+async def run(
+    pool: LocalPool | None, dialog: Dialog, request: Greet | Utterance | Digit, **speech: Any
+) -> list[Message]:
+    """Run one turn; return what was sent."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    settings = speech_settings().model_copy(update=speech)
+    await TurnRunner(pool, dialog, settings).run(request, send)
+    return sent
+
+
+async def test_an_utterance_becomes_words_and_the_words_an_answer(pool: LocalPool) -> None:
+    """Heard first, then the sentence's audio, its end, and the turn's stage times."""
+    heard, *pieces, done = await run(pool, ECHO, UTTERANCE)
+    assert heard == Heard(call_id="c1", turn=2, text="good morning")
+    assert all(isinstance(piece, SentenceAudio) for piece in pieces)
+    assert [piece.is_last for piece in pieces] == [False] * (len(pieces) - 1) + [True]  # type: ignore[union-attr]
+    assert {piece.text for piece in pieces} == {"You said: good morning"}  # type: ignore[union-attr]
+    assert isinstance(done, TurnDone)
+    assert done.failure is None
+    assert all(time_ms is not None for time_ms in done.stages.model_dump().values())
+
+
+async def test_greeting_and_digit_have_no_transcription(pool: LocalPool) -> None:
+    """A stage that did not happen is None, not 0."""
+    for request in (
+        Greet(call_id="c1", turn=1, history=()),
+        Digit(call_id="c1", turn=3, history=(), digit="#"),
+    ):
+        *pieces, done = await run(pool, ECHO, request)
+        assert pieces
+        assert isinstance(done, TurnDone)
+        assert done.stages.transcription_ms is None
+        assert done.stages.synthesis_ms is not None
+
+
+async def test_no_words_are_not_understood(pool: LocalPool) -> None:
+    """An empty transcript is told to the dialog as such, never as consent."""
+    silent = LocalPool(
+        speech_settings(transcript=""),
+        FleetSettings(backend="local", max_concurrent_transcriptions=1, max_concurrent_synthesis=1),
+        "silent",
+    )
+    await silent.start()
+    sent = await run(silent, ECHO, UTTERANCE)
+    await silent.close()
+    texts = {message.text for message in sent if isinstance(message, SentenceAudio)}
+    assert texts == {"Sorry, I did not understand that."}
+
+
+async def test_a_transcription_that_fails_is_not_understood(
+    pool: LocalPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine refuses: the caller is told, the turn goes on."""
+
+    def refuse(self: ScriptedStt, request: Transcribe) -> Transcript:
+        raise EngineError("out of paper")
+
+    monkeypatch.setattr(ScriptedStt, "transcribe", refuse)
+    sent = await run(pool, ECHO, UTTERANCE)
+    assert any(isinstance(message, SentenceAudio) for message in sent)
+    assert isinstance(sent[-1], TurnDone)
+    assert sent[-1].failure is None
+
+
+async def test_a_synthesis_that_fails_ends_the_turn_with_its_reason(
+    pool: LocalPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The media worker then plays the failure tone."""
+
+    def refuse(self: ScriptedTts, request: Synthesize) -> Any:
+        raise EngineError("no such voice")
+
+    monkeypatch.setattr(ScriptedTts, "synthesize", refuse)
+    *_, done = await run(pool, ECHO, UTTERANCE)
+    assert isinstance(done, TurnDone)
+    assert done.failure is not None
+    assert "no such voice" in done.failure
+
+
+async def test_no_slot_in_time_ends_the_turn(pool: LocalPool) -> None:
+    """The only transcription slot is taken for longer than the deadline."""
+    slow = LocalPool(
+        speech_settings(stt_delay_s=2.0),
+        FleetSettings(backend="local", max_concurrent_transcriptions=1, max_concurrent_synthesis=1),
+        "slow",
+    )
+    await slow.start()
+    first = asyncio.create_task(run(slow, ECHO, UTTERANCE, transcription_deadline_s=5.0))
+    await asyncio.sleep(0.5)
+    *_, done = await run(slow, ECHO, UTTERANCE, transcription_deadline_s=0.3)
+    assert isinstance(done, TurnDone)
+    assert done.failure is not None
+    assert "no free slot" in done.failure
+    await first
+    await slow.close()
+
+
+async def test_a_dialog_that_breaks_does_not_take_the_gateway_along(pool: LocalPool) -> None:
+    """The failure names the place, and quotes nothing."""
+
+    class Broken(Dialog):
+        async def respond(
+            self, event: DialogEvent, history: Sequence[HistoryEntry]
+        ) -> AsyncIterator[DialogAction]:
+            yield Say("Before.")
+            raise RuntimeError("the caller said secret things")
+
+    *_, done = await run(pool, Broken(), UTTERANCE)
+    assert isinstance(done, TurnDone)
+    assert done.failure is not None
+    assert "RuntimeError" in done.failure
+    assert "secret" not in done.failure
+
+
+async def test_long_answers_go_out_sentence_by_sentence(pool: LocalPool) -> None:
+    """Numbered in order; the caller hears the first while the second is made."""
+
+    class Talker(Dialog):
+        async def respond(
+            self, event: DialogEvent, history: Sequence[HistoryEntry]
+        ) -> AsyncIterator[DialogAction]:
+            assert event == CallerSaid("good morning")
+            yield Say("One sentence here. Another one there! And a third?")
+            yield EndCall()
+
+    sent = await run(pool, Talker(), UTTERANCE)
+    audio = [message for message in sent if isinstance(message, SentenceAudio)]
+    assert [message.sentence for message in audio if message.is_last] == [1, 2, 3]
+    assert [type(message) for message in sent[-2:]] == [HangUp, TurnDone]
+
+
+async def test_the_gateway_does_not_run_far_ahead_of_the_ear(
+    pool: LocalPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A very long answer is made as it is heard, at most the lead ahead (and one sentence)."""
+    monkeypatch.setattr("ingress.turns.LEAD_S", 0.5)
+
+    class Lecturer(Dialog):
+        async def respond(
+            self, event: DialogEvent, history: Sequence[HistoryEntry]
+        ) -> AsyncIterator[DialogAction]:
+            yield Say("This is a sentence. " * 5)
+
+    loop = asyncio.get_running_loop()
+    start_s: list[float] = []
+    ahead_s: list[float] = []
+    sent_s = 0.0
+
+    async def send(message: Message) -> None:
+        nonlocal sent_s
+        if isinstance(message, SentenceAudio) and message.audio:
+            start_s.append(loop.time())
+            ahead_s.append(sent_s - (loop.time() - start_s[0]))
+            sent_s += audio_duration_ms(message.audio) / 1000
+
+    await TurnRunner(pool, Lecturer(), speech_settings()).run(UTTERANCE, send)
+    assert sent_s > 5.0
+    assert max(ahead_s) < 0.5 + 0.1
+    assert min(ahead_s[1:]) > 0.0
+
+
+async def test_a_dialog_without_speech_needs_no_pool() -> None:
+    """The tone dialog runs with no engine at all, and ignores what is said."""
+    tone = ToneDialog(DialogSettings(tone_hz=500.0))
+    sent = await run(None, tone, Greet(call_id="c1", turn=1, history=()))
+    assert [type(message) for message in sent] == [PlayTone, TurnDone]
+    assert [type(message) for message in await run(None, tone, UTTERANCE)] == [TurnDone]
+
+
+async def test_a_cancelled_turn_frees_its_slot(pool: LocalPool) -> None:
+    """The caller hangs up in mid-synthesis: the next call gets the slot."""
+    task = asyncio.create_task(run(pool, ECHO, UTTERANCE))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    sent = await asyncio.wait_for(run(pool, ECHO, UTTERANCE), 5.0)
+    assert isinstance(sent[-1], TurnDone)
+    assert sent[-1].failure is None
+
+
+async def test_a_broken_link_ends_the_turn_without_a_word(pool: LocalPool) -> None:
+    """There is nobody to tell."""
+
+    async def send(message: Message) -> None:
+        raise LinkError("gone")
+
+    with pytest.raises(LinkError):
+        await TurnRunner(pool, ECHO, speech_settings()).run(UTTERANCE, send)
