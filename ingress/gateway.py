@@ -45,6 +45,7 @@ KEPT_RECORDS = 256
 """Finished calls whose records can still be asked for."""
 POLL_STARTING_S = 0.25
 POLL_RUNNING_S = 2.0
+STATUS_DEADLINE_S = 2.0
 POOL_CALL_DEADLINE_S = 5.0
 """Of bookkeeping calls to the pool: a session's registration may be late, never in the way."""
 
@@ -185,14 +186,18 @@ class Gateway:
         while True:
             match await link.receive():
                 case StatusRequest():
-                    link.send(self._status_reply())
+                    link.send(await self._status_reply())
                 case CallRequest(call_id=call_id):
                     link.send(CallReply(record=self._records.get(call_id)))
                 case message:
                     raise LinkError(f"an observer does not send {message.type}")
             await link.drain()
 
-    def _status_reply(self) -> StatusReply:
+    async def _status_reply(self) -> StatusReply:
+        if self._pool is not None:
+            with contextlib.suppress(RaymalError, TimeoutError):  # then the last known status has to do
+                async with asyncio.timeout(STATUS_DEADLINE_S):
+                    self._status = await self._pool.status()
         status: dict[str, Any] = {
             "media_workers": sorted(media.name for media in self._media),
             "calls": sum(media.calls for media in self._media),

@@ -156,8 +156,8 @@ def percentile(values: Iterable[float], percent: float) -> float:
     ordered = sorted(values)
     if not ordered or not 0 <= percent <= 100:
         raise ValueError("a percentile needs values, and a percent of 0 to 100")
-    # Rounded before the ceiling: 99.9 % of 1,000 is the 999th value, whatever binary fractions say.
-    rank = math.ceil(round(len(ordered) * percent / 100, 9))
+    # Multiplied first: 1000 * (99.9 / 100) is a hair over 999 and would take the 1000th value.
+    rank = math.ceil(len(ordered) * percent / 100)
     return ordered[max(rank, 1) - 1]
 
 
@@ -185,18 +185,20 @@ def speech_spans(audio: bytes, threshold_dbfs: float = SOUND_DBFS) -> tuple[Spee
     samples = _samples(audio)
     padding = -len(samples) % window_samples
     windows = np.pad(samples, (0, padding)).reshape(-1, window_samples)
-    loud = [_level_dbfs(float(power)) >= threshold_dbfs for power in np.var(windows, axis=1)]
-    spans: list[SpeechSpan] = []
-    for number, is_loud in enumerate(loud):
-        if not is_loud:
-            continue
-        start_s, end_s = number * SPEECH_WINDOW_MS / 1000, (number + 1) * SPEECH_WINDOW_MS / 1000
-        end_s = min(end_s, len(samples) / TELEPHONE_RATE_HZ)
-        if spans and (start_s - spans[-1].end_s) * 1000 < SPEECH_JOIN_MS - _CLOCK_ERROR_S:
-            spans[-1] = SpeechSpan(spans[-1].start_s, end_s)
+    loud = [
+        number for number, power in enumerate(np.var(windows, axis=1)) if _level_dbfs(power) >= threshold_dbfs
+    ]
+    spans: list[list[int]] = []  # first window, and the one after the last
+    for number in loud:
+        if spans and (number - spans[-1][1]) * SPEECH_WINDOW_MS < SPEECH_JOIN_MS:
+            spans[-1][1] = number + 1
         else:
-            spans.append(SpeechSpan(start_s, end_s))
-    return tuple(spans)
+            spans.append([number, number + 1])
+    audio_s = len(samples) / TELEPHONE_RATE_HZ
+    return tuple(
+        SpeechSpan(start * SPEECH_WINDOW_MS / 1000, min(end * SPEECH_WINDOW_MS / 1000, audio_s))
+        for start, end in spans
+    )
 
 
 def _samples(audio: bytes) -> NDArray[np.float64]:

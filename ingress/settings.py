@@ -24,7 +24,7 @@ class ServerSettings(Section):
     media_workers: int = Field(default=1, ge=1, le=64)
     """Processes that share the port, each with its own audio clock."""
     max_calls: int = Field(default=400, ge=1, le=10_000)
-    """Per media worker. One core holds this many (docs/performance.md); one more call is refused."""
+    """Per media worker; one more call is refused, with a hangup that lets the dialplan go on."""
     handshake_deadline_s: PositiveSeconds = 5.0
     """From connect to UUID. Asterisk's channel driver may connect first and identify later."""
     message_deadline_s: PositiveSeconds = 2.0
@@ -73,6 +73,7 @@ class Settings(Section):
     """Everything that `raymal serve` can be told."""
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """DEBUG names every process and skipped message; nothing is ever logged per frame."""
     server: ServerSettings = ServerSettings()
     endpointing: EndpointingSettings = EndpointingSettings()
     dialog: DialogSettings = DialogSettings()

@@ -95,6 +95,7 @@ def test_gaps() -> None:
     quality = listening_quality(frames)
     assert quality.longest_gap_ms == pytest.approx(100.2)
     assert quality.long_gaps == 2
+    assert listening_quality([ReceivedFrame(arrived, FRAME_S) for arrived in (0.0, 0.1)]).long_gaps == 1
 
 
 def test_jitter_is_rfc_3550s() -> None:
