@@ -2,7 +2,7 @@
 
 It behaves on the wire as Asterisk does: the UUID first, then one message of 20 ms per write with
 TCP_NODELAY, paced by absolute deadlines; it never stops reading, takes audio and hangup and nothing
-else, and ends a call by closing the socket. Frames that a stall of this process delayed are sent at
+else, and ends a call by closing, without a word. Frames that a stall of this process delayed are sent at
 once afterwards, as RTP packets come out of a queue, so the caller's clock never drifts.
 
 `Conversation` decides who speaks: once every 20 ms it is asked for the next frame and told the time,
@@ -41,7 +41,7 @@ from ingress.listening_quality import (
 FRAME_S = 0.020
 SILENCE = bytes(SLIN8_FRAME_BYTES)
 CLOSE_DEADLINE_S = 1.0
-"""For the last bytes to leave; after it the connection is cut."""
+"""For the server to close its side once we have closed ours; after it the connection is cut."""
 
 
 @dataclass(frozen=True)
@@ -173,14 +173,10 @@ class Conversation:
 
     def received(self) -> bytes:
         """Return all that was heard, as `CallResult.received` describes."""
-        recording = bytearray()
-        position_s = self.frames[0].arrived_s if self.frames else 0.0
-        holes_ms = phone_holes_ms(self.frames)
-        for frame, hole_ms, audio in zip(self.frames, holes_ms, self.audio, strict=True):
-            position_s += hole_ms / 1000
-            recording.extend(bytes(max(0, _bytes_of(position_s) - len(recording))))
+        recording = bytearray(_bytes_of(self.frames[0].arrived_s) if self.frames else 0)
+        for hole_ms, audio in zip(phone_holes_ms(self.frames), self.audio, strict=True):
+            recording.extend(bytes(_bytes_of(hole_ms / 1000)))
             recording.extend(audio)
-            position_s += frame.duration_s
         return bytes(recording)
 
     def _greeting_is_over(self, now_s: float) -> bool:
@@ -284,6 +280,8 @@ class _Line(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Stamp, then decode."""
         arrived_s = self.now_s()
+        if self.has_ended:
+            return
         try:
             for event in self._socket.receive_data(data):
                 match event:
@@ -300,6 +298,8 @@ class _Line(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """The server closed; so do we."""
+        if self.has_ended:
+            return
         try:
             self._socket.receive_eof()
         except RemoteProtocolError as error:
@@ -322,12 +322,19 @@ class _Line(asyncio.Protocol):
         self._transport.write(self._socket.encode_audio(frame))
 
     async def close(self) -> None:
-        """Close as Asterisk does, without a hangup message."""
-        self._transport.close()
+        """Say end of stream, as all that Asterisk says; read on until the server has closed too.
+
+        Closing at once would leave what is just arriving unread, and the kernel then sends a reset.
+        """
+        self.has_ended = True
         try:
+            if not self._transport.is_closing():
+                self._transport.write_eof()
             async with asyncio.timeout(CLOSE_DEADLINE_S):
                 await self._closed.wait()
         except TimeoutError:
+            pass
+        finally:
             self._transport.abort()
 
     def _fail(self, error: RaymalError) -> None:

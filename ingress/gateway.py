@@ -12,7 +12,7 @@ import contextlib
 import logging
 import signal
 from collections import OrderedDict
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -60,11 +60,15 @@ def run(settings: Settings, gateway_socket: Path, name: str) -> None:
 async def _serve(settings: Settings, gateway_socket: Path, name: str) -> None:
     gateway = Gateway(settings, _pool(settings, name), name)
     terminated = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, terminated.set)
+
+    def listen_for_signals() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, terminated.set)
+
+    listen_for_signals()
     server = await serve(gateway_socket, gateway.handle, name)
-    running = asyncio.create_task(gateway.run())
+    # Again once Ray runs in this process: it puts a handler of its own in place of ours.
+    running = asyncio.create_task(gateway.run(on_started=listen_for_signals))
     stop = asyncio.create_task(terminated.wait())
     try:
         await asyncio.wait((running, stop), return_when=asyncio.FIRST_COMPLETED)
@@ -102,13 +106,17 @@ class Gateway:
         self._status: FleetStatus | None = None
         self._bookkeeping: set[asyncio.Task[None]] = set()
 
-    async def run(self) -> None:
-        """Start the speech workers and keep the media workers informed. Raises ConfigurationError."""
+    async def run(self, on_started: Callable[[], None] = lambda: None) -> None:
+        """Start the speech workers and keep the media workers informed. Raises ConfigurationError.
+
+        `on_started` is called once the pool has been started.
+        """
         if self._pool is None:
             log.info("ready: %s", self._readiness.detail)
             await asyncio.Event().wait()
             return
         await self._pool.start()
+        on_started()
         problems: tuple[str, ...] = ()
         while True:
             with contextlib.suppress(RaymalError):  # the manager is being replaced: keep what we know

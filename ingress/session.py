@@ -16,7 +16,7 @@ import logging
 import socket
 import time
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, cast
 
 from actors.errors import RemoteProtocolError
 from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
@@ -113,8 +113,7 @@ class Session(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Set the socket's options and wait for the UUID, or refuse."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of it
         raw = transport.get_extra_info("socket")
         if raw is not None:
             _set_options(raw, self._backlog_bytes)

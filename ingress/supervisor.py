@@ -15,9 +15,8 @@ import socket
 import sys
 from pathlib import Path
 
-from actors.ray_head import RayHead
-
 from actors.engines.registry import check_machine, check_names
+from actors.ray_head import RayHead
 from ingress.child import Child
 from ingress.dialogs.registry import dialog
 from ingress.exit_codes import ExitCode

@@ -15,10 +15,10 @@ from rich.table import Table
 
 from actors.engines.registry import tts_engine
 from actors.errors import ConfigurationError, LinkError
-from actors.messages import Synthesize
+from actors.messages import Synthesize, audio_duration_ms
 from actors.settings import SpeechSettings
 from ingress import observer
-from ingress.caller import CallResult, CallScript, place_call
+from ingress.caller import CallResult, CallScript, CallTurn, place_call
 from ingress.exit_codes import ExitCode
 from ingress.metrics import CallRecord
 from ingress.wave_files import read_wave, write_wave
@@ -52,7 +52,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--say", metavar="TEXT", action="append", help="speak this text; may be repeated")
-    what.add_argument("--wav", metavar="FILE", type=Path, action="append", help="play this WAV; may be repeated")
+    what.add_argument(
+        "--wav", metavar="FILE", type=Path, action="append", help="play this recording; may be repeated"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="the server's address (127.0.0.1)")
     parser.add_argument("--port", type=int, default=9092, help="the server's port (9092)")
     parser.add_argument(
@@ -78,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         utterances=tuple(utterances),
     )
     placed = place(script, console)
-    write_wave(arguments.save, placed.result.audio)
+    write_wave(arguments.save, placed.result.received)
     if arguments.json:
         print(json.dumps(as_json(placed, arguments.save), indent=2))
     else:
@@ -120,7 +122,7 @@ def show(placed: PlacedCall, console: Console) -> None:
     for number, turn in enumerate(placed.result.turns, start=1):
         spoken_s = turn.spoke_until_s - turn.spoke_from_s
         first = "no answer" if turn.first_answer_ms is None else f"{turn.first_answer_ms:.0f}"
-        length = "" if turn.answer_from_s is None else f"{turn.answer_until_s - turn.answer_from_s:.1f}"
+        length = f"{audio_duration_ms(turn.answer) / 1000:.1f}" if turn.answer else ""
         answers.add_row(str(number), f"{spoken_s:.1f}", first, length)
     console.print(answers)
     if placed.record is None:
@@ -154,7 +156,18 @@ def quality_table(result: CallResult) -> Table:
     """Return what the far phone would have made of the audio."""
     quality = result.quality
     table = Table("audio received", "value", title="audio quality at the caller")
-    for name, value in quality.rows():
+    rows = [
+        ("seconds", f"{quality.audio_s:.1f}"),
+        ("lateness p50", f"{quality.lateness_p50_ms:.1f} ms"),
+        ("lateness p99", f"{quality.lateness_p99_ms:.1f} ms"),
+        ("lateness max", f"{quality.lateness_max_ms:.1f} ms"),
+        ("underruns at a 60 ms phone buffer", f"{quality.underruns}"),
+        ("concealed", f"{quality.concealed_ratio:.2%}"),
+        ("jitter (RFC 3550)", f"{quality.jitter_ms:.1f} ms"),
+        ("longest gap", f"{quality.longest_gap_ms:.1f} ms"),
+        ("this caller's own lateness max", f"{result.own_lateness_max_ms:.1f} ms"),
+    ]
+    for name, value in rows:
         table.add_row(name, value)
     return table
 
@@ -166,11 +179,17 @@ def as_json(placed: PlacedCall, saved: Path) -> dict[str, Any]:
         "call_id": str(result.call_id),
         "answered": placed.was_answered,
         "ended_by": result.ended_by,
-        "turns": [asdict(turn) for turn in result.turns],
+        "turns": [_turn_as_json(turn) for turn in result.turns],
         "quality": asdict(result.quality),
         "record": placed.record.model_dump() if placed.record else None,
         "wav": str(saved),
     }
+
+
+def _turn_as_json(turn: CallTurn) -> dict[str, Any]:
+    fields = asdict(turn)
+    del fields["answer"]
+    return fields | {"first_answer_ms": turn.first_answer_ms}
 
 
 _STAGE_ORDER = ["endpoint wait", "lease wait", "transcription", "dialog", "synthesis", "link", "playout wait"]

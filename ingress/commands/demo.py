@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     with server(log, ["--no-ray"] if arguments.no_ray else [], console) as port:
         script = CallScript(host="127.0.0.1", port=port, call_id=uuid.uuid4(), utterances=(audio,))
         placed = call.place(script, console)
-    write_wave(answer, placed.result.audio)
+    write_wave(answer, placed.result.received)
     heard, answered = _words(placed)
     errors = word_errors([expected], [heard]) if expected else None
     understood = bool(heard) and (errors is None or errors.rate <= WORD_ERROR_LIMIT)

@@ -23,15 +23,24 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
         "server.media_workers",
         {"type": int, "metavar": "N", "help": "processes that share the port (1)"},
     ),
-    "--max-calls": ("server.max_calls", {"type": int, "metavar": "N", "help": "calls per media worker (400)"}),
+    "--max-calls": (
+        "server.max_calls",
+        {"type": int, "metavar": "N", "help": "calls per media worker (400)"},
+    ),
     "--drain": (
         "server.drain_deadline_s",
         {"type": float, "metavar": "SECONDS", "help": "time for running calls to finish at stop (30)"},
     ),
     "--dialog": ("dialog.name", {"metavar": "NAME", "help": f"{', '.join(DIALOGS)} (echo)"}),
     "--greeting": ("dialog.greeting", {"metavar": "TEXT", "help": "said when a call begins; '' for none"}),
-    "--stt": ("speech.stt", {"metavar": "ENGINE", "help": f"speech to text: {', '.join(STT_ENGINES)} (whisper)"}),
-    "--tts": ("speech.tts", {"metavar": "ENGINE", "help": f"text to speech: {', '.join(TTS_ENGINES)} (hibari)"}),
+    "--stt": (
+        "speech.stt",
+        {"metavar": "ENGINE", "help": f"speech to text: {', '.join(STT_ENGINES)} (whisper)"},
+    ),
+    "--tts": (
+        "speech.tts",
+        {"metavar": "ENGINE", "help": f"text to speech: {', '.join(TTS_ENGINES)} (hibari)"},
+    ),
     "--language": ("speech.language", {"metavar": "CODE", "help": "of the callers (en)"}),
     "--model": (
         "speech.whisper.model",

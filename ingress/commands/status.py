@@ -34,7 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
         return ExitCode.OK if reply.is_ready else ExitCode.FAILED
     console = Console()
     console.print(f"{'ready' if reply.is_ready else 'not ready'}: {reply.detail}")
-    console.print(f"{reply.status['calls']} calls on {', '.join(reply.status['media_workers']) or 'no worker'}")
+    workers = ", ".join(reply.status["media_workers"]) or "no media worker"
+    console.print(f"{reply.status['calls']} calls on {workers}")
     fleet = reply.status.get("fleet")
     if fleet:
         table = Table("work", "planned", "ready", "busy", "waiting", "done", "failed", "mean ms")

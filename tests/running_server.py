@@ -1,0 +1,109 @@
+"""A real `raymal serve` as a subprocess, for tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+RAYMAL = [sys.executable, "-m", "ingress"]
+SCRIPTED = ["--no-ray", "--stt", "scripted", "--tts", "scripted", "--greeting", ""]
+QUICK = ["--set", "speech.scripted.stt_delay_s=0.1", "--set", "speech.scripted.tts_delay_s=0.02"]
+
+
+def raymal(*arguments: str, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [*RAYMAL, *arguments], capture_output=True, text=True, timeout=timeout_s, check=False
+    )
+
+
+def free_port() -> int:
+    """Return a port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(condition: Callable[[], bool], deadline_s: float, what: str) -> float:
+    """Poll until the condition holds; return how long it took."""
+    start_s = time.monotonic()
+    while not condition():
+        assert time.monotonic() - start_s < deadline_s, f"{what}: not within {deadline_s:g} s"
+        time.sleep(0.05)
+    return time.monotonic() - start_s
+
+
+@dataclass
+class RunningServer:
+    """A server process and how to look at it."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def status(self) -> dict[str, Any] | None:
+        """Return what `raymal status --json` says, None while nobody answers."""
+        result = raymal("status", "--port", str(self.port), "--json")
+        if not result.stdout:
+            return None
+        status: dict[str, Any] = json.loads(result.stdout)
+        return status
+
+    def is_ready(self) -> bool:
+        """Whether a turn can be served."""
+        return bool((self.status() or {}).get("is_ready"))
+
+    def child(self, name: str) -> psutil.Process:
+        """Return the child process whose command line holds `name`."""
+        for child in psutil.Process(self.process.pid).children():
+            if name in child.cmdline():
+                return child
+        raise AssertionError(f"no child {name!r}; the log says:\n{self.log.read_text()}")
+
+    def stop(self, deadline_s: float = 45.0) -> int:
+        """Stop in order; return the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(deadline_s)
+
+
+@contextmanager
+def running_server(folder: Path, *flags: str, ready_within_s: float = 60.0) -> Iterator[RunningServer]:
+    """Start a server, wait until it is ready, stop it at the end; nothing of it may be left."""
+    port = free_port()
+    log = folder / f"server-{port}.log"
+    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [*RAYMAL, "serve", "--port", str(port), *flags], stdout=stream, stderr=stream, env=environment
+        )
+    server = RunningServer(port, process, log)
+    family: list[psutil.Process] = []
+    try:
+        wait_until(lambda: server.is_ready() or process.poll() is not None, ready_within_s, "server")
+        assert process.poll() is None, log.read_text()
+        yield server
+        if process.poll() is None:
+            family = psutil.Process(process.pid).children(recursive=True)
+    finally:
+        try:
+            server.stop()
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+    _, alive = psutil.wait_procs(family, timeout=10.0)
+    assert not alive, f"left behind: {alive}"

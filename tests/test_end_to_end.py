@@ -1,0 +1,216 @@
+"""The program as its users run it: subprocesses, signals, sockets; engines scripted, no Ray."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from running_server import QUICK, SCRIPTED, RunningServer, free_port, raymal, running_server, wait_until
+
+pytestmark = pytest.mark.usefixtures("runtime_folder")
+
+
+@pytest.fixture
+def server(tmp_path: Path, runtime_folder: Path) -> Iterator[RunningServer]:
+    """A server with scripted engines."""
+    with running_server(tmp_path, *SCRIPTED, *QUICK, "--keep-transcripts") as running:
+        yield running
+
+
+def test_a_call_is_answered_and_its_record_shown(server: RunningServer, tmp_path: Path) -> None:
+    """`raymal call` speaks, is answered, saves the answer and shows the server's stages."""
+    wav = tmp_path / "answer.wav"
+    result = raymal("call", "--port", str(server.port), "--say", "hello", "--save", str(wav), "--json")
+    assert result.returncode == 0, result.stderr
+    summary = json.loads(result.stdout)
+    assert summary["answered"]
+    assert summary["turns"][0]["first_answer_ms"] < 1_500
+    turn = summary["record"]["turns"][-1]
+    assert (turn["heard"], turn["answered"]) == ("hello", "You said: hello")
+    assert summary["record"]["lateness"]["p99_ms"] < 20
+    assert wav.stat().st_size > 16_000
+    log = server.log.read_text()
+    assert "turn 2 utterance: answer after" in log
+    assert "You said" not in log
+
+
+def test_the_tables_are_for_people(server: RunningServer, tmp_path: Path) -> None:
+    """Without --json: the stages and the audio quality as tables."""
+    wav = tmp_path / "answer.wav"
+    result = raymal("call", "--port", str(server.port), "--say", "hello", "--save", str(wav))
+    assert result.returncode == 0, result.stderr
+    for words in ("stages in the server", "endpoint wait", "transcription", "first answer", "underruns"):
+        assert words in result.stdout
+
+
+def test_a_killed_gateway_does_not_end_a_call(server: RunningServer, tmp_path: Path) -> None:
+    """Silence goes on at 50 frames a second, and the next turn is answered."""
+    with socket.create_connection(("127.0.0.1", server.port)) as line:
+        line.sendall(b"\x01\x00\x10" + os.urandom(16))
+        read_frames(line, 10)
+        server.child("gateway").kill()
+        start_s = time.monotonic()
+        assert read_frames(line, 100) == 100
+        assert 1.8 < time.monotonic() - start_s < 2.3
+        wait_until(server.is_ready, 15.0, "the gateway after a kill")
+        assert read_frames(line, 10) == 10
+        assert server.status()["calls"] == 1  # type: ignore[index]
+    result = raymal("call", "--port", str(server.port), "--say", "hi", "--save", str(tmp_path / "a.wav"))
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_killed_media_worker_is_replaced_on_the_same_port(server: RunningServer, tmp_path: Path) -> None:
+    """Connections wait in the kernel's queue meanwhile: the port is never closed."""
+    server.child("media-worker").kill()
+    for _ in range(20):
+        socket.create_connection(("127.0.0.1", server.port), timeout=1.0).close()
+    result = raymal("call", "--port", str(server.port), "--say", "hi", "--save", str(tmp_path / "a.wav"))
+    assert result.returncode == 0, result.stderr
+
+
+def test_sigterm_lets_a_running_call_finish(server: RunningServer) -> None:
+    """New calls are refused at once; the server ends when the last caller hangs up, with exit code 0."""
+    with socket.create_connection(("127.0.0.1", server.port)) as line:
+        line.sendall(b"\x01\x00\x10" + os.urandom(16))
+        read_frames(line, 10)
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: "draining" in server.log.read_text(), 5.0, "draining")
+        with socket.create_connection(("127.0.0.1", server.port)) as late:
+            assert late.recv(16) == b"\x00\x00\x00"
+        assert read_frames(line, 50) == 50
+        assert server.process.poll() is None
+    assert server.process.wait(10.0) == 0
+
+
+def test_a_second_signal_does_not_wait_for_calls(server: RunningServer) -> None:
+    """The running call gets a hangup message, not a reset."""
+    with socket.create_connection(("127.0.0.1", server.port)) as line:
+        line.sendall(b"\x01\x00\x10" + os.urandom(16))
+        read_frames(line, 10)
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: "draining" in server.log.read_text(), 5.0, "draining")
+        server.process.send_signal(signal.SIGTERM)
+        received = b""
+        while data := line.recv(65_536):
+            received += data
+        assert received.endswith(b"\x00\x00\x00")
+    assert server.process.wait(15.0) == 0
+
+
+def test_a_killed_supervisor_leaves_nothing_behind(server: RunningServer) -> None:
+    """The kernel ends its children."""
+    children = psutil.Process(server.process.pid).children(recursive=True)
+    assert len(children) >= 2
+    server.process.kill()
+    server.process.wait()
+    _, alive = psutil.wait_procs(children, timeout=10.0)
+    assert not alive
+
+
+def test_two_media_workers_share_the_port(tmp_path: Path) -> None:
+    """SO_REUSEPORT: both get calls, and each has its own clock."""
+    with running_server(tmp_path, *SCRIPTED, *QUICK, "--media-workers", "2") as server:
+        lines = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(24)]
+        for line in lines:
+            line.sendall(b"\x01\x00\x10" + os.urandom(16))
+        assert all(read_frames(line, 10) == 10 for line in lines)
+        wait_until(lambda: server.status()["calls"] == 24, 5.0, "24 calls")  # type: ignore[index]
+        started = [entry for entry in server.log.read_text().splitlines() if " started from " in entry]
+        assert {entry.split()[3] for entry in started} == {"media-0:", "media-1:"}
+        for line in lines:
+            line.close()
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (["--stt", "wisper"], "speech.stt: unknown engine 'wisper'; choose one of"),
+        (["--tts", "hibary"], "speech.tts: unknown engine 'hibary'; choose one of"),
+        (["--dialog", "eco"], "dialog.name: unknown dialog 'eco'; choose one of echo, tone"),
+        (["--model", "/nowhere/model"], "speech.whisper.model"),
+        (["--port", "70000"], "--port: server.port = 70000"),
+        (["--set", "server.prot=1"], "unknown setting 'server.prot'; did you mean 'port'?"),
+        (["--set", "nonsense"], "write SETTING=VALUE"),
+        (["--host", "203.0.113.7x"], "server.host"),
+        (["--config", "/nowhere.toml"], "/nowhere.toml: no such configuration file"),
+        (["--language", "pt"], "speech.language"),
+    ],
+)
+def test_a_wrong_configuration_is_one_clear_line_and_exit_code_2(flags: list[str], complaint: str) -> None:
+    """Before any port opens, without a traceback."""
+    port = free_port()
+    result = raymal("serve", "--no-ray", "--port", str(port), *flags)
+    assert result.returncode == 2
+    assert complaint in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port)).close()
+
+
+def test_a_busy_port_is_exit_code_3() -> None:
+    """The line names the port and what to do, with one worker and with several."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        for workers in ("1", "2"):
+            flags = ["--port", str(port), "--media-workers", workers]
+            result = raymal("serve", *SCRIPTED, *flags)
+            assert result.returncode == 3
+            assert f"127.0.0.1:{port} is in use by another program" in result.stderr.splitlines()[-1]
+
+
+def test_an_address_of_another_machine_is_exit_code_3() -> None:
+    """The line says that it is not ours."""
+    result = raymal("serve", *SCRIPTED, "--host", "192.0.2.1", "--port", str(free_port()))
+    assert result.returncode == 3
+    assert "192.0.2.1 is not an address of this machine" in result.stderr
+
+
+def test_checking_only_says_that_all_is_well() -> None:
+    """`raymal serve --check` opens nothing."""
+    result = raymal("serve", *SCRIPTED, "--check")
+    assert (result.returncode, result.stdout.strip()) == (0, "the configuration is fine")
+
+
+def test_calling_nobody_is_exit_code_3(tmp_path: Path) -> None:
+    """One line with the address."""
+    port = free_port()
+    result = raymal("call", "--port", str(port), "--say", "hello", "--save", str(tmp_path / "a.wav"))
+    assert result.returncode == 3
+    assert str(port) in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_asking_nobody_for_status_is_exit_code_3() -> None:
+    """One line with the socket's path."""
+    result = raymal("status", "--port", str(free_port()))
+    assert result.returncode == 3
+    assert "no gateway at" in result.stderr
+
+
+def test_help_is_there_for_every_command() -> None:
+    """Each command explains itself and its exit codes."""
+    assert "exit codes" in raymal("--help").stdout
+    for command in ("serve", "call", "demo", "status", "cluster"):
+        result = raymal(command, "--help")
+        assert result.returncode == 0
+        assert "usage: raymal" in result.stdout
+
+
+def read_frames(line: socket.socket, count: int) -> int:
+    """Read whole 20 ms messages; return how many came."""
+    line.settimeout(2.0)
+    wanted, received = count * 323, 0
+    while received < wanted:
+        data = line.recv(min(65_536, wanted - received))
+        if not data:
+            break
+        received += len(data)
+    return received // 323
