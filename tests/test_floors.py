@@ -13,15 +13,15 @@ ROOT = Path(__file__).parent.parent
 
 FLOORS: dict[str, list[str]] = {
     "words": [
-        "actors.errors", "actors.messages", "actors.settings", "actors.pool", "actors.words",
+        "actors.errors", "actors.messages", "actors.settings", "actors.pool",
         "ingress.settings", "ingress.metrics", "ingress.link_messages", "ingress.utterance",
         "ingress.exit_codes", "ingress.logs",
     ],
     "rules": [
-        "actors.sizing", "actors.leases", "actors.sentences", "actors.ray_head",
+        "actors.sizing", "actors.leases", "actors.sentences",
         "ingress.audiosocket", "ingress.pacing", "ingress.playout", "ingress.tones", "ingress.inbound",
         "ingress.endpointing", "ingress.call", "ingress.listening_quality", "ingress.wave_files",
-        "ingress.word_error_rate",
+        "ingress.word_errors",
     ],
     "engines": ["actors.engines", "ingress.vad"],
     "workers": [
@@ -29,7 +29,7 @@ FLOORS: dict[str, list[str]] = {
         "actors.resource_manager", "ingress.hearing", "ingress.dialogs",
     ],
     "wires": [
-        "actors.worker_thread", "actors.leased_pool", "actors.local", "actors.cluster",
+        "actors.worker_thread", "actors.leased_pool", "actors.local", "actors.cluster", "actors.ray_head",
         "ingress.link", "ingress.frame_clock", "ingress.session", "ingress.server", "ingress.turns",
         "ingress.gateway", "ingress.media_worker", "ingress.child", "ingress.listeners",
         "ingress.runtime_directory", "ingress.configuration", "ingress.supervisor", "ingress.caller",

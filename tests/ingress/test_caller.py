@@ -352,7 +352,7 @@ async def test_frames_are_paced_by_the_clock() -> None:
     """50 frames a second from the UUID to the close, one message per write, with no drift."""
     result, peer = await call(answering, greeting_wait_s=0.6)
     quality = listening_quality(peer.frames)
-    assert len(peer.frames) == pytest.approx(result.duration_s * 50, abs=2)
+    assert len(peer.frames) == pytest.approx(result.duration_s * 50, abs=2 + result.own_lateness_max_ms / 20)
     assert abs(quality.drift_ms) <= result.own_lateness_max_ms + 20
     assert quality.lateness_p50_ms < 10 + result.own_lateness_max_ms
     alone = sum(len(data) == 323 for data in peer.reads)

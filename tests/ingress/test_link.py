@@ -158,5 +158,5 @@ async def test_no_gateway_is_a_clear_error(runtime_folder: Path) -> None:
 async def until(condition: Callable[[], bool], deadline_s: float = 5.0) -> None:
     """Poll a plain condition."""
     async with asyncio.timeout(deadline_s):
-        while not condition():  # noqa: ASYNC110  the condition is a list that others append to
+        while not condition():
             await asyncio.sleep(0.01)
