@@ -34,6 +34,7 @@ from ingress.audiosocket import (
     audio_message,
 )
 from ingress.call import Call
+from ingress.codec_check import ADVICE, CodecCheck
 from ingress.hearing import Hearing
 from ingress.inbound import InboundAudio
 from ingress.link_messages import Message
@@ -96,6 +97,7 @@ class Session(asyncio.Protocol):
         self._call: Call | None = None
         self._hearing = Hearing(host.settings.endpointing)
         self._inbound = InboundAudio()
+        self._codec_check = CodecCheck()
         self._lateness = LatenessHistogram()
         self._identified_s = 0.0
         self._message_since_s = 0.0
@@ -140,6 +142,8 @@ class Session(asyncio.Protocol):
             self.end(f"protocol error: {error}")
             return
         for event in events:
+            if self._state is SessionState.CLOSING:
+                return
             self._take(event, now)
         self._message_since_s = 0.0 if self._socket.is_between_messages else self._message_since_s or now
 
@@ -239,6 +243,9 @@ class Session(asyncio.Protocol):
         match event:
             case AudioReceived(audio, rate_hz):
                 self._frames_received += 1
+                if self._codec_check.is_disguised(len(audio), rate_hz, now):
+                    self.end(ADVICE)
+                    return
                 for frame in self._inbound.frames(audio, rate_hz):
                     self._hear(self._hearing.frame(frame, now), now)
             case CallIdentified(uuid):

@@ -1,4 +1,4 @@
-"""Write docs/settings.md from the settings themselves: `python scripts/render_settings.py > docs/settings.md`."""
+"""Print docs/settings.md, made from the settings themselves."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def render() -> str:
     lines = [HEAD]
     for path, model in _sections(Settings, ()):
         title = f"`[{'.'.join(path)}]`" if path else "Top level"
-        lines += [f"## {title}", "", _first_paragraph(model), "", "| key | default | meaning |", "|---|---|---|"]
+        lines += [f"## {title}", "", _first_paragraph(model), ""]
+        lines += ["| key | default | meaning |", "|---|---|---|"]
         for name, field in model.model_fields.items():
             if _is_section(field.annotation):
                 continue

@@ -15,12 +15,12 @@ FLOORS: dict[str, list[str]] = {
     "words": [
         "actors.errors", "actors.messages", "actors.settings", "actors.pool",
         "ingress.settings", "ingress.metrics", "ingress.link_messages", "ingress.utterance",
-        "ingress.exit_codes", "ingress.logs",
+        "ingress.exit_codes",
     ],
     "rules": [
         "actors.sizing", "actors.leases", "actors.sentences",
         "ingress.audiosocket", "ingress.pacing", "ingress.playout", "ingress.tones", "ingress.inbound",
-        "ingress.endpointing", "ingress.call", "ingress.listening_quality", "ingress.wave_files",
+        "ingress.endpointing", "ingress.call", "ingress.listening_quality", "ingress.codec_check",
         "ingress.word_errors",
     ],
     "engines": ["actors.engines", "ingress.vad"],
@@ -33,7 +33,7 @@ FLOORS: dict[str, list[str]] = {
         "ingress.link", "ingress.frame_clock", "ingress.session", "ingress.server", "ingress.turns",
         "ingress.gateway", "ingress.media_worker", "ingress.child", "ingress.listeners",
         "ingress.runtime_directory", "ingress.configuration", "ingress.supervisor", "ingress.caller",
-        "ingress.observer",
+        "ingress.observer", "ingress.wave_files", "ingress.logs",
     ],
     "doors": ["ingress.commands", "ingress.cli", "ingress.__main__"],
 }  # fmt: skip

@@ -397,3 +397,17 @@ async def test_wideband_audio_is_accepted() -> None:
         utterance = await server.until_sent(Utterance)
         assert isinstance(utterance, Utterance)
         assert 1.0 < len(utterance.audio) / 16_000 < 2.2
+
+
+async def test_disguised_mulaw_is_refused_with_the_remedy() -> None:
+    """160 bytes labelled as linear every 20 ms: the call ends, and the log says what to write."""
+    async with bench() as server, AsteriskPeer(server.port) as peer:
+        peer.identify()
+        loop = asyncio.get_running_loop()
+        start_s = loop.time()
+        for index in range(60):
+            peer.send_audio(bytes(160))
+            await asyncio.sleep(max(0.0, start_s + (index + 1) * 0.02 - loop.time()))
+        ended = await server.until_sent(CallEnded)
+        assert isinstance(ended, CallEnded)
+        assert "c(slin)" in ended.record.end_reason
