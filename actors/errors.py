@@ -8,7 +8,8 @@
     ├── CapacityError           no slot within the deadline; the caller may be told to wait
     ├── WorkerLostError         the worker died or was unreachable while it held a request
     ├── EngineError             an engine could not load, transcribe or synthesize
-    └── LinkError               media worker and gateway could not talk
+    ├── LinkError               media worker and gateway could not talk
+    └── CallError               our own caller could not place a call, or it broke off
 
 Errors carry facts (ids, lengths, names), never a transcript and never audio.
 """
@@ -50,3 +51,7 @@ class EngineError(RaymalError):
 
 class LinkError(RaymalError):
     """The media worker and the gateway could not talk."""
+
+
+class CallError(RaymalError):
+    """Our own caller could not place its call, or the call broke off."""

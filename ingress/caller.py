@@ -25,10 +25,11 @@ from itertools import count
 from typing import Literal
 from uuid import UUID
 
-from actors.errors import ConfigurationError, LinkError, RaymalError, RemoteProtocolError
+from actors.errors import CallError, ConfigurationError, RaymalError, RemoteProtocolError
 from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ, audio_duration_ms
 from ingress.audiosocket import SLIN8_FRAME_BYTES, AudioReceived, AudioSocket, PeerHungUp, Role
 from ingress.listening_quality import (
+    SPEECH_JOIN_MS,
     ListeningQuality,
     ReceivedFrame,
     SpeechSpan,
@@ -42,6 +43,8 @@ FRAME_S = 0.020
 SILENCE = bytes(SLIN8_FRAME_BYTES)
 CLOSE_DEADLINE_S = 1.0
 """For the server to close its side once we have closed ours; after it the connection is cut."""
+_ROUNDING_S = 1e-9
+"""Ends of frames are multiples of 20 ms, which no binary fraction is."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,8 @@ class CallTurn:
     spoke_until_s: float
     """Beginning and end of the sound in the utterance, its silent edges left out."""
     answer_from_s: float | None
-    """Arrival of the first frame with sound after our speech; None when none came in time."""
+    """Arrival of the answer's first frame with sound; None when there was no answer in time. Sound that
+    had begun while we spoke and is still going on when we finish is the answer, early as it is."""
     answer_until_s: float | None
     """End of the last frame with sound."""
     answer: bytes
@@ -92,7 +96,10 @@ class CallTurn:
 
     @property
     def first_answer_ms(self) -> float | None:
-        """From the end of our speech to the first sound of the answer; None when there was none."""
+        """From the end of our speech to the first sound of the answer; None when there was none.
+
+        Negative when the other side spoke before we had finished: it took a pause of ours for the end.
+        """
         return None if self.answer_from_s is None else (self.answer_from_s - self.spoke_until_s) * 1000
 
 
@@ -124,6 +131,8 @@ class Conversation:
         self._script = script
         self._progress = on_progress
         self._last_sound_s: float | None = None
+        self._stretch_first = 0
+        """The first frame of the latest stretch of sound, short pauses included."""
         # The turn under way; None while a greeting is awaited and when all is said.
         self._speech: _Speech | None = None
         self._answer: _Answer | None = None
@@ -136,14 +145,22 @@ class Conversation:
             return
         if self._last_sound_s is None and self._speech is None:
             self._progress(f"heard the first sound after {arrived_s:.1f} s")
+        number = len(self.frames) - 1
+        if self._last_sound_s is None or arrived_s - self._last_sound_s > SPEECH_JOIN_MS / 1000:
+            self._stretch_first = number
         self._last_sound_s = arrived_s
         until_s = self._speech.until_s if self._speech is not None else None
         if until_s is None or arrived_s <= until_s:
             return
-        number = len(self.frames) - 1
         if self._answer is None:
-            self._answer = _Answer(number, number)
-            self._progress(f"the answer began after {(arrived_s - until_s) * 1000:.0f} ms")
+            # A stretch that began before we finished would, timed from now on, pass for a very fast answer.
+            self._answer = _Answer(self._stretch_first, number)
+            delay_ms = (self.frames[self._stretch_first].arrived_s - until_s) * 1000
+            self._progress(
+                f"the answer began after {delay_ms:.0f} ms"
+                if delay_ms >= 0
+                else f"the answer began {-delay_ms:.0f} ms before we had finished"
+            )
         self._answer.last = number
 
     def next_frame(self, now_s: float) -> bytes | None:
@@ -309,7 +326,7 @@ class _Line(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone. An error after the call's end is none."""
         if exc is not None and not self.has_ended:
-            self._fail(LinkError(f"the server broke the connection after {self.now_s():.1f} s: {exc}"))
+            self._fail(CallError(f"the server broke the connection after {self.now_s():.1f} s: {exc}"))
         self.has_ended = True
         self._closed.set()
 
@@ -338,7 +355,7 @@ class _Line(asyncio.Protocol):
             self._transport.abort()
 
     def _fail(self, error: RaymalError) -> None:
-        self.fault = self.fault or error
+        self.fault = error
         self.has_ended = True
 
 
@@ -348,7 +365,7 @@ async def place_call(script: CallScript, on_progress: Callable[[str], None] | No
     Args:
         on_progress: called with one line at each step of the call.
 
-    Raises LinkError if there is no connection or it breaks, RemoteProtocolError if the server sends what
+    Raises CallError if there is no connection or it breaks, RemoteProtocolError if the server sends what
     Asterisk would drop the call for.
     """
     progress = on_progress if on_progress is not None else _say_nothing
@@ -383,11 +400,11 @@ async def _connect(script: CallScript, line: _Line) -> None:
         async with asyncio.timeout(script.connect_deadline_s):
             await asyncio.get_running_loop().create_connection(lambda: line, script.host, script.port)
     except TimeoutError as error:
-        raise LinkError(f"{where} did not accept a call within {script.connect_deadline_s:g} s") from error
+        raise CallError(f"{where} did not accept a call within {script.connect_deadline_s:g} s") from error
     except ConnectionRefusedError as error:
-        raise LinkError(f"{where} refused the connection: is `raymal serve` running there?") from error
+        raise CallError(f"{where} refused the connection: is `raymal serve` running there?") from error
     except OSError as error:
-        raise LinkError(f"cannot connect to {where}: {error.strerror or error}") from error
+        raise CallError(f"cannot connect to {where}: {error.strerror or error}") from error
 
 
 async def _talk(script: CallScript, conversation: Conversation, line: _Line) -> float:
@@ -404,9 +421,6 @@ async def _talk(script: CallScript, conversation: Conversation, line: _Line) -> 
         if frame or script.silence_frames:
             line.send(frame or SILENCE)
     return worst_s
-
-
-_ROUNDING_S = 1e-9
 
 
 def _bytes_of(duration_s: float) -> int:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from actors.errors import ConfigurationError, LinkError, RaymalError
+from actors.errors import CallError, ConfigurationError, LinkError, RaymalError
 from ingress.commands import call, cluster, demo, serve, status
 from ingress.exit_codes import ExitCode
 from ingress.listeners import PortError
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(parsed.run(parsed))
     except ConfigurationError as error:
         return _fail(error, ExitCode.CONFIGURATION)
-    except (PortError, LinkError) as error:
+    except (PortError, LinkError, CallError) as error:
         return _fail(error, ExitCode.UNREACHABLE)
     except (RaymalError, TimeoutError) as error:
         return _fail(error, ExitCode.FAILED)

@@ -3,6 +3,11 @@
 Puts together the detector (does this frame hold speech), the endpointer (is the utterance over) and the
 audio itself: `look_back_ms` before the onset, everything until the end, and a little of the silence after
 it. Bounded: an utterance is cut at `maximum_utterance_s`.
+
+WebRTC's detector goes on saying "speech" for 80 to 280 ms after the last sound. Each of those frames would
+be a frame the caller waits for the answer, so inside an utterance a frame counts as speech only if it is
+also not far quieter than the utterance's loudest. On a noisy line, where the pauses are not that quiet, the
+detector alone decides.
 """
 
 from __future__ import annotations
@@ -14,10 +19,12 @@ from ingress.pacing import FRAME_MS, FRAME_S
 from ingress.playout import FRAME_BYTES, SILENCE_FRAME
 from ingress.settings import EndpointingSettings
 from ingress.utterance import EndReason, HeardUtterance
-from ingress.vad import WebRtcVad
+from ingress.vad import WebRtcVad, frame_power
 
 TRAILING_SILENCE_MS = 200
 """Kept after the last word; the transcriber pads with silence by itself."""
+SPEECH_RANGE = 10.0**-3
+"""Of the loudest frame's power, -30 dB: vowels and most consonants lie within it, a quiet line does not."""
 GAP_S = 3 * FRAME_S
 """No frame for this long is a pause in the stream, not jitter."""
 
@@ -34,6 +41,7 @@ class Hearing:
         self._utterance = bytearray()
         self._last_speech_bytes = 0
         self._last_frame_s = 0.0
+        self._loudest_power = 0.0
         self.dropped_noises = 0
 
     @property
@@ -44,8 +52,8 @@ class Hearing:
     def frame(self, frame: bytes, now: float) -> HeardUtterance | None:
         """Take one 20 ms frame that arrived at `now`."""
         self._last_frame_s = now
-        has_speech = self._vad.has_speech(frame)
         was_in_speech = self._endpointer.is_in_speech
+        has_speech = self._vad.has_speech(frame) and (not was_in_speech or self._is_loud(frame))
         judgement = self._endpointer.frame(has_speech, now)
         if was_in_speech:
             self._utterance += frame
@@ -66,12 +74,20 @@ class Hearing:
         """A key was pressed: what was being said is over."""
         return self._act(self._endpointer.end(EndReason.DIGIT, now))
 
+    def _is_loud(self, frame: bytes) -> bool:
+        """Whether the frame is not far quieter than the utterance's loudest so far."""
+        power = frame_power(frame)
+        if power > self._loudest_power:
+            self._loudest_power = power
+        return power > self._loudest_power * SPEECH_RANGE
+
     def _act(self, judgement: Judgement | None) -> HeardUtterance | None:
         match judgement:
             case None:
                 return None
             case SpeechStarted():
                 self._utterance = bytearray().join(self._look_back)
+                self._loudest_power = 0.0
                 self._last_speech_bytes = len(self._utterance)
                 self._look_back.clear()
                 return None

@@ -133,7 +133,7 @@ class Session(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes as they come."""
-        if self._state not in (SessionState.HANDSHAKE, SessionState.LIVE):
+        if self._is_ending:
             return  # draining until the peer closes
         now = time.monotonic()
         try:
@@ -142,7 +142,7 @@ class Session(asyncio.Protocol):
             self.end(f"protocol error: {error}")
             return
         for event in events:
-            if self._state is SessionState.CLOSING:
+            if self._is_ending:
                 return
             self._take(event, now)
         self._message_since_s = 0.0 if self._socket.is_between_messages else self._message_since_s or now
@@ -212,7 +212,7 @@ class Session(asyncio.Protocol):
 
     def end(self, reason: str) -> None:
         """End the connection: the one place where a session releases what it holds. Idempotent."""
-        if self._state in (SessionState.CLOSING, SessionState.CLOSED):
+        if self._is_ending:
             return
         self._state = SessionState.CLOSING
         self._cancel_deadline()
@@ -283,6 +283,10 @@ class Session(asyncio.Protocol):
         if call.outbox:
             messages, call.outbox = call.outbox, []
             self._host.forward(messages)
+
+    @property
+    def _is_ending(self) -> bool:
+        return self._state in (SessionState.CLOSING, SessionState.CLOSED)
 
     @property
     def _call_id(self) -> str:

@@ -121,7 +121,7 @@ def show(placed: PlacedCall, console: Console) -> None:
     answers = Table("utterance", "spoken s", "first answer ms", "answer s", title="heard by the caller")
     for number, turn in enumerate(placed.result.turns, start=1):
         spoken_s = turn.spoke_until_s - turn.spoke_from_s
-        first = "no answer" if turn.first_answer_ms is None else f"{turn.first_answer_ms:.0f}"
+        first = _delay(turn.first_answer_ms)
         length = f"{audio_duration_ms(turn.answer) / 1000:.1f}" if turn.answer else ""
         answers.add_row(str(number), f"{spoken_s:.1f}", first, length)
     console.print(answers)
@@ -184,6 +184,13 @@ def as_json(placed: PlacedCall, saved: Path) -> dict[str, Any]:
         "record": placed.record.model_dump() if placed.record else None,
         "wav": str(saved),
     }
+
+
+def _delay(first_answer_ms: float | None) -> str:
+    if first_answer_ms is None:
+        return "no answer"
+    # The server took a pause in the utterance for its end.
+    return f"{first_answer_ms:.0f}" if first_answer_ms >= 0 else "before the end"
 
 
 def _turn_as_json(turn: CallTurn) -> dict[str, Any]:

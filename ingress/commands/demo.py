@@ -29,7 +29,7 @@ from ingress.exit_codes import ExitCode
 from ingress.wave_files import read_wave, write_wave
 from ingress.word_errors import word_errors
 
-QUESTION = "Hello. Could you please tell me what time it is?"
+QUESTION = "Could you please tell me what time it is?"
 WORD_ERROR_LIMIT = 0.2
 START_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 45.0

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.errors import ConfigurationError, LinkError, RemoteProtocolError
+from actors.errors import ConfigurationError, CallError, RemoteProtocolError
 from ingress.audiosocket import (
     HANGUP_MESSAGE,
     AudioReceived,
@@ -112,8 +112,20 @@ def test_an_answer_within_the_utterances_silent_end_counts() -> None:
     assert turn.first_answer_ms == pytest.approx(299, abs=11)
 
 
-def test_sound_while_we_speak_is_no_answer() -> None:
-    """What the other side says into our speech does not stop the clock."""
+def test_an_answer_that_began_before_we_finished_has_a_negative_delay() -> None:
+    """A server that takes a pause of ours for the end is not credited with a fast answer."""
+    rehearsal = Rehearsal(utterances=(tone(500, 0.4) + silence(0.6) + tone(500, 0.4),))
+    assert rehearsal.run(lambda now_s: 1.2 <= now_s < 1.3 or 1.4 <= now_s < 1.9, until_s=5)
+    [turn] = rehearsal.conversation.turns
+    assert turn.spoke_until_s == pytest.approx(0.08 + 1.4, abs=0.011)
+    assert turn.answer_from_s == pytest.approx(1.219)
+    assert turn.first_answer_ms == pytest.approx((1.219 - 1.48) * 1000, abs=11)
+    assert turn.answer_until_s == pytest.approx(1.899 + 0.02)
+    assert "before we had finished" in rehearsal.progress[-2]
+
+
+def test_sound_while_we_speak_is_no_answer_once_it_has_ended() -> None:
+    """What the other side said into our speech and did not go on with does not stop the clock."""
     rehearsal = Rehearsal()
     assert rehearsal.run(lambda now_s: 0.15 <= now_s < 0.25 or 0.7 <= now_s < 0.8, until_s=5)
     assert rehearsal.conversation.turns[0].answer_from_s == pytest.approx(0.719)
@@ -449,6 +461,24 @@ async def test_a_hangup_in_an_answer_keeps_the_turn() -> None:
     assert [turn.answer for turn in result.turns] == [SOUND * 2]
 
 
+async def test_what_comes_after_we_hung_up_is_ignored() -> None:
+    """A server that goes on after our close, or stops in mid-message, spoils nothing."""
+
+    async def rattle_on(peer: Peer) -> None:
+        peer.writer.write(audio_message(SILENCE) + b"\x10\x01")
+        await peer.ended.wait()
+        peer.writer.write(b"\x40" + SOUND + b"garbage")
+
+    async def stop_short(peer: Peer) -> None:
+        peer.writer.write(audio_message(SILENCE) + b"\x10\x01")
+
+    for behave in (rattle_on, stop_short):
+        result, _ = await call(behave, answer_deadline_s=0.2)
+        assert result.ended_by == "us"
+        assert result.received.strip(b"\0") == b""
+        assert result.quality.frames == 1
+
+
 @pytest.mark.parametrize(
     ("garbage", "why"),
     [
@@ -481,7 +511,7 @@ async def test_a_broken_connection_is_an_error() -> None:
         peer.writer.transport.abort()
         peer.ended.set()
 
-    with pytest.raises(LinkError, match=r"broke the connection after 0\.\d s"):
+    with pytest.raises(CallError, match=r"broke the connection after 0\.\d s"):
         await call(reset)
 
 
@@ -490,13 +520,13 @@ async def test_a_port_nobody_listens_on() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(LinkError, match=rf"127\.0\.0\.1:{port} refused .*raymal serve"):
+    with pytest.raises(CallError, match=rf"127\.0\.0\.1:{port} refused .*raymal serve"):
         await place_call(script(port))
 
 
 async def test_a_host_that_does_not_exist() -> None:
     """A name that cannot be resolved is named."""
-    with pytest.raises(LinkError, match=r"cannot connect to no-such-host\.invalid:9: "):
+    with pytest.raises(CallError, match=r"cannot connect to no-such-host\.invalid:9: "):
         await place_call(script(9, host="no-such-host.invalid"))
 
 
@@ -507,7 +537,7 @@ async def test_a_host_that_does_not_accept() -> None:
         full.listen(0)
         address = full.getsockname()
         # The kernel lets one connection wait for accept() and ignores the next.
-        with socket.create_connection(address), pytest.raises(LinkError, match=r"within 0\.2 s"):
+        with socket.create_connection(address), pytest.raises(CallError, match=r"within 0\.2 s"):
             await place_call(script(address[1], connect_deadline_s=0.2))
 
 

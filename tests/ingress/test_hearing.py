@@ -134,3 +134,18 @@ def test_the_rate_may_change_within_a_call() -> None:
 def test_a_tone_is_not_an_error() -> None:
     """Any audio at all may be fed."""
     hear(tone(440.0, 2.0), Hearing(SETTINGS))
+
+
+def test_the_end_of_speech_is_where_the_sound_ends() -> None:
+    """The detector's own hangover is not waited for: silence counts from the last sound."""
+    speech = speech_like(1.0)
+    (utterance,) = hear(speech + bytes(16_000), Hearing(SETTINGS))
+    assert utterance.last_speech_s == pytest.approx(1.0, abs=0.05)
+    assert utterance.decided_s == pytest.approx(1.5, abs=0.05)
+
+
+def test_a_soft_ending_is_not_cut() -> None:
+    """Words that end 20 dB softer than they began still count."""
+    loud, soft = speech_like(0.6), np.frombuffer(speech_like(0.6), dtype="<i2") // 10
+    (utterance,) = hear(loud + soft.astype("<i2").tobytes() + bytes(16_000), Hearing(SETTINGS))
+    assert utterance.last_speech_s == pytest.approx(1.2, abs=0.05)
