@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.errors import ConfigurationError, CallError, RemoteProtocolError
+from actors.errors import CallError, ConfigurationError, RemoteProtocolError
 from ingress.audiosocket import (
     HANGUP_MESSAGE,
     AudioReceived,
