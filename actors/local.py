@@ -1,0 +1,112 @@
+"""The pools inside this process: no Ray. For a laptop, a small PBX, and most tests.
+
+The same manager and the same workers as in a cluster; a worker is a thread. Engines spend their time in
+native code that releases the interpreter, so threads do use the cores, but a crash in one takes the
+process with it. A cancelled sentence stops after its current piece, a cancelled utterance only when the
+engine returns; until then the slot is not lent out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import psutil
+
+from actors.engines.registry import check_machine
+from actors.errors import WorkerLostError
+from actors.fleet import WorkerSpec
+from actors.leased_pool import LeasedPool
+from actors.messages import Synthesize, Transcribe, Transcript, WorkKind
+from actors.resource_manager import IngressStarted, ResourceManager
+from actors.settings import FleetSettings, SpeechSettings
+from actors.sizing import NodeResources
+from actors.stt_worker import SttWorker
+from actors.tts_worker import TtsWorker
+from actors.worker_thread import WorkerThread
+
+NODE_ID = "this-machine"
+
+
+def this_machine() -> NodeResources:
+    """Return the cores, memory and NVIDIA GPUs that this process may use."""
+    return NodeResources(
+        node_id=NODE_ID,
+        cpus=float(len(os.sched_getaffinity(0))),
+        memory_bytes=psutil.virtual_memory().total,
+        gpus=float(len(list(Path("/dev").glob("nvidia[0-9]*")))),
+    )
+
+
+class LocalWorkers:
+    """Workers as threads: launcher and way to them in one."""
+
+    def __init__(self) -> None:
+        self._threads: dict[str, WorkerThread] = {}
+
+    async def nodes(self) -> Sequence[NodeResources]:
+        """Return this machine."""
+        return [this_machine()]
+
+    async def ensure(self, spec: WorkerSpec) -> None:
+        """Return once the worker's thread has loaded its model and is idle."""
+        thread = self._threads.get(spec.worker_id)
+        if thread is None:
+            worker_class = SttWorker if spec.kind is WorkKind.TRANSCRIPTION else TtsWorker
+            thread = WorkerThread(partial(worker_class, spec.speech), spec.worker_id)
+            self._threads[spec.worker_id] = thread
+        await thread.idle()
+
+    async def stop(self, worker_id: str) -> None:
+        """Let the worker's thread end; one that hangs in native code stays until the process ends."""
+        thread = self._threads.pop(worker_id, None)
+        if thread is not None:
+            thread.stop()
+
+    async def running(self) -> Collection[str]:
+        """Return the ids of all workers."""
+        return list(self._threads)
+
+    async def transcribe(self, worker_id: str, request: Transcribe) -> Transcript:
+        """Transcribe on that worker. Raises EngineError or WorkerLostError."""
+        return await self._thread(worker_id).transcribe(request)
+
+    def synthesize(self, worker_id: str, request: Synthesize) -> AsyncGenerator[bytes, None]:
+        """Yield the sentence's pieces from that worker. Raises EngineError or WorkerLostError."""
+        return self._thread(worker_id).synthesize(request)
+
+    def _thread(self, worker_id: str) -> WorkerThread:
+        thread = self._threads.get(worker_id)
+        if thread is None:
+            raise WorkerLostError(f"worker {worker_id} was stopped")
+        return thread
+
+
+class LocalPool(LeasedPool):
+    """A `SpeechPool` in this process, with a manager of its own."""
+
+    def __init__(self, speech: SpeechSettings, fleet: FleetSettings, ingress_id: str) -> None:
+        workers = LocalWorkers()
+        self._resource_manager = ResourceManager(workers)
+        super().__init__(self._resource_manager, workers, IngressStarted(ingress_id, NODE_ID, speech, fleet))
+        self._running: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Plan and start the workers. Returns before they are ready; raises ConfigurationError."""
+        check_machine(self._ingress.speech)
+        await super().start()
+        self._running = asyncio.create_task(self._resource_manager.run(), name="resource manager")
+
+    async def close(self) -> None:
+        """End all work and stop the workers. Idempotent."""
+        await super().close()
+        running, self._running = self._running, None
+        if running is not None:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+            await self._resource_manager.close()

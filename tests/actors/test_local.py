@@ -1,0 +1,204 @@
+"""The pool's promise, kept inside this process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+
+import pytest
+
+from actors.errors import CapacityError, ConfigurationError, WorkerLostError
+from actors.local import LocalPool, LocalWorkers, this_machine
+from actors.messages import FleetStatus, SessionStarted, Synthesize, Transcribe, audio_duration_ms
+from actors.settings import FleetSettings, ScriptedSettings, SpeechSettings
+
+UTTERANCE = Transcribe("call", b"\0" * 16_000, "en")
+SENTENCE = Synthesize("call", "one sentence that is long enough for two or more pieces of audio", "en")
+
+
+@asynccontextmanager
+async def pool(
+    stt_delay_s: float = 0.02, tts_delay_s: float = 0.0, workers: int = 1, **delays: float
+) -> AsyncIterator[LocalPool]:
+    """Yield a pool that is ready."""
+    scripted = ScriptedSettings(stt_delay_s=stt_delay_s, tts_delay_s=tts_delay_s, **delays)
+    speech = SpeechSettings(stt="scripted", tts="scripted", scripted=scripted)
+    fleet = FleetSettings(max_concurrent_transcriptions=workers, max_concurrent_synthesis=workers)
+    made = LocalPool(speech, fleet, "ingress")
+    await made.start()
+    try:
+        await until(made.status, lambda status: status.transcription.ready == workers)
+        await until(made.status, lambda status: status.synthesis.ready == workers)
+        yield made
+    finally:
+        await made.close()
+
+
+async def until(ask: Callable[[], Awaitable[FleetStatus]], met: Callable[[FleetStatus], bool]) -> FleetStatus:
+    async with asyncio.timeout(5.0):
+        while not met(status := await ask()):
+            await asyncio.sleep(0.005)
+    return status
+
+
+async def test_a_turn_goes_through_and_is_counted() -> None:
+    """An utterance becomes words, a sentence becomes audio, and the call's summary knows of both."""
+    async with pool(stt_delay_s=0.05) as speech:
+        await speech.register_session(SessionStarted("call", "ingress", "100"))
+        heard = await speech.transcribe(UTTERANCE, deadline_s=2.0)
+        assert heard.transcript.text == "hello"
+        assert 50.0 <= heard.processing_ms < 1000.0
+        chunks = [chunk async for chunk in speech.synthesize(SENTENCE, deadline_s=2.0)]
+        audio_ms = sum(audio_duration_ms(chunk.audio) for chunk in chunks)
+        assert len(chunks) >= 2
+        assert [chunk.elapsed_ms for chunk in chunks] == sorted(chunk.elapsed_ms for chunk in chunks)
+        await until(speech.status, lambda status: status.synthesis.tally.count == 1)
+        summary = await speech.unregister_session("call")
+        assert summary is not None
+        assert (summary.transcription.count, summary.transcription.audio_ms) == (1, 1000.0)
+        assert summary.synthesis.audio_ms == pytest.approx(audio_ms)
+
+
+async def test_start_returns_before_the_models_are_loaded() -> None:
+    """Callers hear a waiting tone meanwhile; a request waits for the worker."""
+    scripted = ScriptedSettings(load_delay_s=0.3, stt_delay_s=0.0)
+    made = LocalPool(
+        SpeechSettings(stt="scripted", tts="scripted", scripted=scripted), FleetSettings(), "ingress"
+    )
+    await made.start()
+    assert not (await made.status()).is_ready
+    heard = await made.transcribe(UTTERANCE, deadline_s=5.0)
+    assert heard.lease_wait_ms > 200.0
+    await made.close()
+
+
+async def test_no_slot_in_time_is_a_capacity_error() -> None:
+    """A request behind a longer one is told at its deadline, and the line moves on."""
+    async with pool(stt_delay_s=0.4) as speech:
+        first = asyncio.create_task(speech.transcribe(UTTERANCE, deadline_s=2.0))
+        await until(speech.status, lambda status: status.transcription.busy == 1)
+        before = time.monotonic()
+        with pytest.raises(CapacityError):
+            await speech.transcribe(UTTERANCE, deadline_s=0.1)
+        assert time.monotonic() - before < 0.3
+        assert (await first).transcript.text == "hello"
+
+
+async def test_work_past_its_deadline_is_lost_and_its_slot_comes_back() -> None:
+    """The asker gets its error in time; the slot serves again when the engine has returned."""
+    async with pool(stt_delay_s=0.3) as speech:
+        with pytest.raises(WorkerLostError, match="deadline"):
+            await speech.transcribe(UTTERANCE, deadline_s=0.1)
+        status = await speech.status()
+        assert status.transcription.ready == 1
+        assert (await speech.transcribe(UTTERANCE, deadline_s=2.0)).transcript.text == "hello"
+
+
+async def test_a_cancelled_utterance_frees_its_slot() -> None:
+    """Cancelling the asker gives the lease back; nothing stays busy."""
+    async with pool(stt_delay_s=0.2) as speech:
+        asker = asyncio.create_task(speech.transcribe(UTTERANCE, deadline_s=2.0))
+        await until(speech.status, lambda status: status.transcription.busy == 1)
+        asker.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asker
+        status = await until(speech.status, lambda status: status.transcription.busy == 0)
+        assert (status.transcription.tally.count, status.transcription.tally.failed) == (1, 1)
+
+
+async def test_a_cancelled_asker_leaves_the_line() -> None:
+    """Who gives up while waiting does not get a slot later."""
+    async with pool(stt_delay_s=0.2) as speech:
+        first = asyncio.create_task(speech.transcribe(UTTERANCE, deadline_s=2.0))
+        await until(speech.status, lambda status: status.transcription.busy == 1)
+        second = asyncio.create_task(speech.transcribe(UTTERANCE, deadline_s=2.0))
+        await until(speech.status, lambda status: status.transcription.waiting == 1)
+        second.cancel()
+        await until(speech.status, lambda status: status.transcription.waiting == 0)
+        await first
+        await until(speech.status, lambda status: status.transcription.busy == 0)
+        assert (await speech.status()).transcription.tally.count == 1
+
+
+async def test_a_closed_sentence_frees_its_slot() -> None:
+    """Barge-in: closing the iterator after the first piece ends the work."""
+    async with pool() as speech:
+        async with aclosing(speech.synthesize(SENTENCE, deadline_s=5.0)) as chunks:
+            assert (await anext(chunks)).audio
+        status = await until(speech.status, lambda status: status.synthesis.busy == 0)
+        assert status.synthesis.tally.failed == 1
+        assert [chunk async for chunk in speech.synthesize(SENTENCE, deadline_s=5.0)]
+
+
+async def test_a_lost_worker_costs_one_more_try() -> None:
+    """A worker that is gone when its lease comes is replaced by another inside the same deadline."""
+    async with pool() as speech:
+        workers = speech._workers
+        assert isinstance(workers, LocalWorkers)
+        for worker_id in await workers.running():
+            await workers.stop(worker_id)
+        heard = await speech.transcribe(UTTERANCE, deadline_s=5.0)
+        assert heard.transcript.text == "hello"
+        assert [chunk async for chunk in speech.synthesize(SENTENCE, deadline_s=5.0)]
+        status = await speech.status()
+        assert status.transcription.ready == 1
+
+
+async def test_a_worker_lost_inside_a_sentence_is_an_error() -> None:
+    """What was delivered cannot be taken back, so the rest is not tried elsewhere."""
+    async with pool() as speech:
+        workers = speech._workers
+        assert isinstance(workers, LocalWorkers)
+        with pytest.raises(WorkerLostError):  # noqa: PT012
+            async for _ in speech.synthesize(SENTENCE, deadline_s=5.0):
+                for worker_id in await workers.running():
+                    await workers.stop(worker_id)
+
+
+async def test_a_manager_that_forgot_is_told_again() -> None:
+    """An unknown ingress registers again, with its calls, and the request still gets its slot."""
+    async with pool() as speech:
+        await speech.register_session(SessionStarted("call", "ingress", "100"))
+        await speech._manager.unregister_ingress("ingress")
+        heard = await speech.transcribe(UTTERANCE, deadline_s=5.0)
+        assert heard.transcript.text == "hello"
+        status = await speech.status()
+        assert (status.ingresses, status.sessions) == (1, 1)
+
+
+async def test_more_requests_than_slots_share_them_in_order() -> None:
+    """Six utterances of 100 ms on two workers take three rounds, not more."""
+    async with pool(stt_delay_s=0.1, workers=2) as speech:
+        before = time.monotonic()
+        heard = await asyncio.gather(*(speech.transcribe(UTTERANCE, deadline_s=5.0) for _ in range(6)))
+        assert 0.3 <= time.monotonic() - before < 0.6
+        first, second, third = (heard[index : index + 2] for index in (0, 2, 4))
+        assert max(it.lease_wait_ms for it in first) < min(it.lease_wait_ms for it in second)
+        assert max(it.lease_wait_ms for it in second) < min(it.lease_wait_ms for it in third)
+
+
+async def test_closing_gives_everything_back() -> None:
+    """After `close`, once or twice, no worker is left."""
+    async with pool() as speech:
+        workers = speech._workers
+        assert isinstance(workers, LocalWorkers)
+        await speech.close()
+        await speech.close()
+        assert not await workers.running()
+
+
+async def test_an_engine_that_is_not_ours_is_refused() -> None:
+    """A wrong engine name is a configuration error before anything starts."""
+    made = LocalPool(SpeechSettings(stt="nothing", tts="scripted"), FleetSettings(), "ingress")
+    with pytest.raises(ConfigurationError, match=r"speech\.stt"):
+        await made.start()
+    await made.close()
+
+
+def test_this_machine_has_cores_and_memory() -> None:
+    """What the plan is made from on a single machine."""
+    machine = this_machine()
+    assert machine.cpus >= 1
+    assert machine.memory_bytes > 0

@@ -1,0 +1,334 @@
+"""The manager with real worker threads, scripted engines and a clock that the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import pytest
+
+from actors.errors import CapacityError, ConfigurationError, WorkerLostError
+from actors.fleet import Fleet, WorkerSpec
+from actors.lease_desk import LeaseDesk
+from actors.local import LocalWorkers
+from actors.messages import (
+    FleetStatus,
+    LeaseRequest,
+    SessionStarted,
+    WorkKind,
+    WorkOutcome,
+    WorkReport,
+    WorkTally,
+)
+from actors.resource_manager import (
+    INGRESS_TIMEOUT_S,
+    IngressStarted,
+    ResourceManager,
+    UnknownIngressError,
+)
+from actors.settings import FleetSettings, ScriptedSettings, SpeechSettings
+from actors.sizing import NodeResources, plan
+
+STT = WorkKind.TRANSCRIPTION
+SCRIPTED = SpeechSettings(stt="scripted", tts="scripted", scripted=ScriptedSettings(stt_delay_s=0.05))
+ONE_OF_EACH = FleetSettings(max_concurrent_transcriptions=1, max_concurrent_synthesis=1)
+
+
+@dataclass
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Machines(LocalWorkers):
+    """Worker threads that are said to run on these machines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.machines = [NodeResources("node-a", 4, 16 * 10**9)]
+        self.refused: set[str] = set()
+        """Nodes on which nothing can be started."""
+
+    async def nodes(self) -> Sequence[NodeResources]:
+        return self.machines
+
+    async def ensure(self, spec: WorkerSpec) -> None:
+        if spec.node_id in self.refused:
+            raise WorkerLostError("the node\nis broken")
+        await super().ensure(spec)
+
+
+@dataclass
+class House:
+    """A manager and everything it stands on."""
+
+    manager: ResourceManager
+    machines: Machines
+    clock: Clock
+
+    async def until(self, met: Callable[[FleetStatus], bool]) -> FleetStatus:
+        """Return the first status that meets the condition."""
+        async with asyncio.timeout(5.0):
+            while not met(status := await self.manager.status()):
+                await asyncio.sleep(0.005)
+        return status
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    clock, machines = Clock(), Machines()
+    made = House(ResourceManager(machines, clock, queue_limit=2), machines, clock)
+    yield made
+    await made.manager.close()
+
+
+def ingress(name: str = "i", **changes: object) -> IngressStarted:
+    speech = SCRIPTED.model_copy(update=changes)
+    return IngressStarted(name, "node-a", speech, ONE_OF_EACH)
+
+
+def request(lease_id: str, ingress_id: str = "i", wait_s: float = 5.0) -> LeaseRequest:
+    return LeaseRequest(lease_id, STT, ingress_id, "call", wait_s, hold_s=10.0)
+
+
+def report(lease_id: str, outcome: WorkOutcome = WorkOutcome.DONE) -> WorkReport:
+    return WorkReport(lease_id, outcome, processing_ms=100.0, audio_ms=2000.0)
+
+
+async def test_an_ingress_brings_the_workers_up(house: House) -> None:
+    """Registering plans the fleet; it is ready once each kind has a worker that answers."""
+    assert not (await house.manager.status()).transcription.planned
+    await house.manager.register_ingress(ingress())
+    assert not (await house.manager.status()).is_ready
+    status = await house.until(lambda status: status.is_ready)
+    assert (status.transcription.planned, status.synthesis.planned) == (1, 1)
+    assert (status.ingresses, status.problems) == (1, ())
+
+
+async def test_a_lease_is_granted_used_and_counted(house: House) -> None:
+    """The report of a lease enters the totals and those of its call."""
+    await house.manager.register_ingress(ingress())
+    await house.manager.register_session(SessionStarted("call", "i", "100"))
+    await house.until(lambda status: status.is_ready)
+    lease = await house.manager.acquire(request("a"))
+    assert lease.kind is STT
+    assert (await house.manager.status()).transcription.busy == 1
+    house.clock.now += 7.0
+    await house.manager.release(report("a"))
+    tally = WorkTally(count=1, processing_ms=100.0, audio_ms=2000.0)
+    assert (await house.manager.status()).transcription.tally == tally
+    summary = await house.manager.unregister_session("call")
+    assert summary is not None
+    assert (summary.extension, summary.duration_s, summary.transcription) == ("100", 7.0, tally)
+    assert await house.manager.unregister_session("call") is None
+
+
+async def test_askers_wait_in_line(house: House) -> None:
+    """The second asker gets the slot when the first gives it back, and its wait is counted."""
+    await house.manager.register_ingress(ingress())
+    await house.until(lambda status: status.is_ready)
+    await house.manager.acquire(request("a"))
+    waiting = asyncio.create_task(house.manager.acquire(request("b")))
+    await house.until(lambda status: status.transcription.waiting == 1)
+    house.clock.now += 2.0
+    await house.manager.release(report("a"))
+    assert (await waiting).wait_ms == 2000.0
+
+
+async def test_an_asker_that_waits_too_long_is_told(house: House) -> None:
+    """At its deadline a tick refuses the request."""
+    house.machines.refused.add("node-a")
+    await house.manager.register_ingress(ingress())
+    waiting = asyncio.create_task(house.manager.acquire(request("a", wait_s=1.0)))
+    await house.until(lambda status: status.transcription.waiting == 1)
+    house.clock.now += 1.0
+    house.manager.tick()
+    with pytest.raises(CapacityError, match="no slot came free"):
+        await waiting
+
+
+async def test_a_full_queue_is_refused_at_once(house: House) -> None:
+    """Beyond the queue's bound nobody waits in vain."""
+    house.machines.refused.add("node-a")
+    await house.manager.register_ingress(ingress())
+    waiting = [asyncio.create_task(house.manager.acquire(request(name))) for name in ("a", "b")]
+    await house.until(lambda status: status.transcription.waiting == 2)
+    with pytest.raises(CapacityError, match="too many"):
+        await house.manager.acquire(request("c"))
+    await house.manager.unregister_ingress("i")
+    for asker in waiting:
+        with pytest.raises(CapacityError, match="ingress is gone"):
+            await asker
+
+
+async def test_an_unknown_ingress_is_told_to_register(house: House) -> None:
+    """After a restart the manager knows nobody: it says so instead of guessing."""
+    assert not await house.manager.heartbeat("i")
+    with pytest.raises(UnknownIngressError):
+        await house.manager.acquire(request("a"))
+    with pytest.raises(UnknownIngressError):
+        await house.manager.register_session(SessionStarted("call", "i", "100"))
+
+
+async def test_a_silent_ingress_loses_everything(house: House) -> None:
+    """Without a heartbeat its calls, requests and leases go, and its slot serves others again."""
+    await house.manager.register_ingress(ingress("i"))
+    await house.manager.register_ingress(ingress("j"))
+    await house.manager.register_session(SessionStarted("call", "i", "100"))
+    await house.until(lambda status: status.is_ready)
+    await house.manager.acquire(request("a", "i"))
+    other = asyncio.create_task(house.manager.acquire(request("b", "j", wait_s=60.0)))
+    await house.until(lambda status: status.transcription.waiting == 1)
+    house.clock.now += INGRESS_TIMEOUT_S
+    assert await house.manager.heartbeat("j")
+    house.clock.now += 1.0
+    house.manager.tick()
+    status = await house.manager.status()
+    assert (status.ingresses, status.sessions) == (1, 0)
+    assert (await asyncio.wait_for(other, 5.0)).lease_id == "b"
+
+
+async def test_other_settings_are_refused_while_the_fleet_is_in_use(house: House) -> None:
+    """The refusal names each setting that differs, with both values."""
+    await house.manager.register_ingress(ingress("i"))
+    with pytest.raises(ConfigurationError) as caught:
+        await house.manager.register_ingress(ingress("j", language="pt"))
+    assert "speech.language is 'en' there and 'pt' here" in str(caught.value)
+    assert "'i'" in str(caught.value)
+    assert not await house.manager.heartbeat("j")
+
+
+async def test_other_settings_rebuild_a_fleet_that_nobody_uses(house: House) -> None:
+    """When the last user is gone the next one's settings count: old workers go, new ones come."""
+    await house.manager.register_ingress(ingress("i"))
+    await house.until(lambda status: status.is_ready)
+    before = set(await house.machines.running())
+    await house.manager.unregister_ingress("i")
+    await house.manager.register_ingress(ingress("j", language="pt"))
+    await house.until(lambda status: status.is_ready)
+    after = set(await house.machines.running())
+    assert len(after) == 2
+    assert not before & after
+
+
+async def test_a_deserted_fleet_is_stopped_after_a_while(house: House) -> None:
+    """A restarted gateway finds its workers; if none comes they do not hold the machines forever."""
+    await house.manager.register_ingress(ingress())
+    await house.until(lambda status: status.is_ready)
+    await house.manager.unregister_ingress("i")
+    house.clock.now += 29.0
+    await house.manager.plan_once()
+    assert len(await house.machines.running()) == 2
+    house.clock.now += 1.0
+    await house.manager.plan_once()
+    assert not await house.machines.running()
+    assert (await house.manager.status()).transcription.planned == 0
+
+
+async def test_a_new_manager_adopts_and_tidies_up(house: House) -> None:
+    """Workers that an earlier manager left are taken over if they are wanted, stopped if not."""
+    await house.manager.register_ingress(ingress())
+    await house.until(lambda status: status.is_ready)
+    kept = set(await house.machines.running())
+    stray = WorkerSpec("raymal-stt-stray", STT, "node-a", 0.0, 0.0, 1, SCRIPTED)
+    await house.machines.ensure(stray)
+    threads = dict(house.machines._threads)
+    successor = House(ResourceManager(house.machines, house.clock), house.machines, house.clock)
+    await successor.manager.register_ingress(ingress())
+    await successor.until(lambda status: status.is_ready)
+    assert set(await house.machines.running()) == kept
+    assert all(house.machines._threads[worker_id] is threads[worker_id] for worker_id in kept)
+
+
+async def test_a_lost_worker_is_replaced(house: House) -> None:
+    """A worker reported lost serves again as soon as it answers, here as a new thread."""
+    await house.manager.register_ingress(ingress())
+    await house.until(lambda status: status.is_ready)
+    lease = await house.manager.acquire(request("a"))
+    await house.machines.stop(lease.worker_id)
+    await house.manager.release(report("a", WorkOutcome.LOST))
+    assert not (await house.manager.status()).is_ready
+    again = await asyncio.wait_for(house.manager.acquire(request("b")), 5.0)
+    assert again.worker_id == lease.worker_id
+    assert lease.worker_id in await house.machines.running()
+
+
+async def test_an_abandoned_worker_stays_ready_but_is_not_lent(house: House) -> None:
+    """A dropped utterance is no fault of the worker: the fleet stays ready, the slot busy until idle."""
+    await house.manager.register_ingress(ingress())
+    await house.until(lambda status: status.is_ready)
+    await house.manager.acquire(request("a"))
+    await house.manager.release(report("a", WorkOutcome.ABANDONED))
+    status = await house.manager.status()
+    assert status.is_ready
+    assert status.transcription.busy == 1
+    await asyncio.wait_for(house.manager.acquire(request("b")), 5.0)
+
+
+async def test_a_node_that_comes_brings_workers_and_one_that_goes_takes_them(house: House) -> None:
+    """The plan follows the nodes."""
+    alone = IngressStarted("i", "node-a", SCRIPTED, FleetSettings())
+    await house.manager.register_ingress(alone)
+    await house.until(lambda status: status.transcription.ready == 3)
+    house.machines.machines.append(NodeResources("node-b", 2, 8 * 10**9))
+    await house.manager.plan_once()
+    await house.until(lambda status: status.transcription.ready == 5)
+    del house.machines.machines[1]
+    await house.manager.plan_once()
+    status = await house.manager.status()
+    assert (status.transcription.planned, status.transcription.ready) == (3, 3)
+
+
+async def test_a_worker_that_cannot_start_is_a_line_in_the_status(house: House) -> None:
+    """The problem is one line and goes away when the worker starts after all."""
+    house.machines.refused.add("node-a")
+    await house.manager.register_ingress(ingress())
+    status = await house.until(lambda status: len(status.problems) == 2)
+    assert all(line.endswith(": the node") for line in status.problems)
+    house.machines.refused.clear()
+    status = await house.until(lambda status: status.is_ready)
+    assert status.problems == ()
+
+
+async def test_nodes_that_cannot_be_read_are_a_line_in_the_status(house: House) -> None:
+    """A planning that fails is told, and the fleet goes on as it is."""
+
+    async def unreadable() -> Sequence[NodeResources]:
+        raise WorkerLostError("no word from the cluster")
+
+    await house.manager.register_ingress(ingress())
+    house.machines.nodes = unreadable  # type: ignore[method-assign]
+    running = asyncio.create_task(house.manager.run())
+    status = await house.until(lambda status: bool(status.problems) and status.is_ready)
+    assert status.problems == ("planning: no word from the cluster",)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+async def test_newcomers_take_the_share_that_older_workers_left(house: House) -> None:
+    """More workers on a node than before must still fit what Ray has left there."""
+    machines, desk = house.machines, LeaseDesk(house.clock)
+    fleet = Fleet(machines, desk)
+    node = NodeResources("node-a", 4, 16 * 10**9)
+    for total in (2, 6):
+        settings = FleetSettings(max_concurrent_transcriptions=total, max_concurrent_synthesis=total)
+        fleet.follow(plan([node], settings, SCRIPTED), [node], SCRIPTED)
+    assert len(fleet._members) == 12
+    assert sum(member.spec.cpus for member in fleet._members.values()) <= node.cpus
+    await fleet.dismiss_all()
+
+
+async def test_the_load_is_measured_without_blocking(house: House) -> None:
+    """CPU and memory are percentages of this machine, looked at once a second."""
+    house.clock.now += 1.0
+    house.manager.tick()
+    status = await house.manager.status()
+    assert 0.0 <= status.cpu_percent <= 100.0
+    assert 0.0 < status.memory_percent < 100.0
