@@ -43,6 +43,7 @@ format: setup   ## repair style and import order
 	$(BIN)/ruff format .
 
 bench: setup    ## speech to text against stock faster-whisper
+	mkdir -p benchmarks/results
 	$(BIN)/python -m benchmarks.stt --json benchmarks/results/stt.json
 
 clean:          ## remove what was built
