@@ -6,11 +6,13 @@ machine without being told. Only its owner may enter; a folder that somebody els
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from actors.errors import ConfigurationError
 
@@ -64,9 +66,30 @@ class RuntimeDirectory:
                 "remove it, or set RAYMAL_RUNTIME to another folder"
             )
 
+    def lock(self) -> IO[bytes]:
+        """Take the folder for this process; it is ours until the returned file is closed.
+
+        Raises ConfigurationError if a running server has it: two servers may share a port number on two
+        addresses, but not their sockets.
+        """
+        file = self._lock_file.open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            raise ConfigurationError(
+                f"{self.path}: in use by another raymal server with this port number; "
+                "give this one another --port, or a RAYMAL_RUNTIME of its own"
+            ) from None
+        return file
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.path / "lock"
+
     def remove(self) -> None:
         """Remove the server's files and, if nothing else is left in it, the folder."""
-        for file in (self.gateway_socket, self.settings_file):
+        for file in (self.gateway_socket, self.settings_file, self._lock_file):
             file.unlink(missing_ok=True)
         try:
             self.path.rmdir()

@@ -50,15 +50,18 @@ async def serve(settings: Settings) -> ExitCode:
     listeners = bind(settings.server)
     host, port = listeners[0].getsockname()[:2]
     runtime = RuntimeDirectory.of_port(port)
-    runtime.create()
-    supervisor = Supervisor(settings, listeners, runtime)
-    log.info("listening on %s:%d", host, port)
     try:
-        return await supervisor.run()
+        runtime.create()
+        with runtime.lock():
+            try:
+                supervisor = Supervisor(settings, listeners, runtime)
+                log.info("listening on %s:%d", host, port)
+                return await supervisor.run()
+            finally:
+                runtime.remove()
     finally:
         for listener in listeners:
             listener.close()
-        runtime.remove()
 
 
 class Supervisor:
