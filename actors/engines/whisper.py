@@ -303,8 +303,9 @@ def _load_model(options: WhisperSettings) -> Any:
             weights, device=device, compute_type=compute_type, cpu_threads=options.threads, num_workers=1
         )
     except Exception as error:  # the hub's client, CTranslate2 and the tokenizer each raise their own
+        reason = " ".join(str(error).split())  # theirs have several lines
         raise EngineError(
-            f"whisper could not load {weights!r} (speech.whisper.model) on {device}: {error}; "
+            f"whisper could not load {weights!r} (speech.whisper.model) on {device}: {reason}; "
             "name a model folder, an installed one ('bundled'), or a hub name this machine can download"
         ) from error
 
