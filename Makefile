@@ -44,7 +44,7 @@ format: setup   ## repair style and import order
 
 bench: setup    ## speech to text against stock faster-whisper
 	mkdir -p benchmarks/results
-	$(BIN)/python -m benchmarks.stt --json benchmarks/results/stt.json
+	$(BIN)/python -m benchmarks.stt --all --json benchmarks/results/stt.json
 
 clean:          ## remove what was built
 	rm -rf $(VENV) .venv-coqui build dist *.egg-info demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
