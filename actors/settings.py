@@ -30,7 +30,7 @@ class WhisperSettings(Section):
     compute_type: str = "default"
     """CTranslate2 type; `default` means int8 on a CPU, float16 on a GPU."""
     threads: int = Field(default=1, ge=1, le=64)
-    """CPU threads per worker. Two workers of one thread beat one of two (design rule 9)."""
+    """CPU threads per worker. Two workers of one thread beat one of two."""
     window_s: float = Field(default=6.0, ge=5.0, le=30.0)
     """Shortest encoder window; a remembered silence is put behind it. 30 is stock."""
     window_margin_s: float = Field(default=3.0, ge=0.0, le=10.0)

@@ -1,4 +1,4 @@
-"""Speech to text with faster-whisper, cut to the length of a telephone turn (design rule 9).
+"""Speech to text with faster-whisper, cut to the length of a telephone turn (decision 4).
 
 Whisper was trained on 30 s windows, and faster-whisper fills every utterance up to that. A telephone
 turn lasts 1 to 8 s, so most of the encoder's work goes into silence: 30 s cost six to twelve times what

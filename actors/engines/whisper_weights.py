@@ -1,4 +1,4 @@
-"""Where the weights of the whisper engine come from (design rule 12).
+"""Where the weights of the whisper engine come from.
 
 `speech.whisper.model` is one of three things, tried in this order:
 
