@@ -39,7 +39,6 @@ class Child:
         output: int | None = None,
     ) -> None:
         self.name = name
-        self.restarts = 0
         self._arguments = arguments
         self._environment = environment
         self._inherited = inherited
@@ -47,12 +46,6 @@ class Child:
         self._output = output
         self._process: asyncio.subprocess.Process | None = None
         self._is_stopping = False
-
-    @property
-    def pid(self) -> int | None:
-        """The running process, or None."""
-        process = self._process
-        return process.pid if process is not None and process.returncode is None else None
 
     async def keep_running(self) -> int:
         """Run the child, and again when it dies; return its exit code once it must not run any more.
@@ -73,7 +66,6 @@ class Child:
             if self._is_stopping:
                 return code
             pause_s = min(LAST_PAUSE_S, pause_s * 2)
-            self.restarts += 1
             self._on_restart()
 
     def signal(self, number: signal.Signals) -> None:

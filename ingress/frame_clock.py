@@ -27,8 +27,6 @@ class FrameClock:
         self._wheel = Wheel(start_s=time.monotonic())
         self._slots: list[tuple[FrameSender, ...]] = [()] * len(self._wheel.clocks)
         self._timer: asyncio.TimerHandle | None = None
-        self.shifted_s = 0.0
-        """Audio time that stalls of this process took, summed over the slots that were in use."""
 
     def add(self, sender: FrameSender) -> None:
         """Put a call on the emptiest slot; its first frame is due within 20 ms."""
@@ -70,7 +68,6 @@ class FrameClock:
             now = time.monotonic()
             tick = clock.tick(now)
             if tick.frames:
-                self.shifted_s += tick.shift_s
                 for sender in senders:
                     sender.send_frames(tick.frames, now, tick.lateness_s)
         self._arm()

@@ -99,6 +99,10 @@ class CallRecord(Record):
     frames_sent: int
     frames_received: int
     unknown_messages: int
+    dropped_noises: int
+    """Sounds of the caller that were too short to be an utterance."""
+    dropped_turns: int
+    """Utterances and digits that newer ones overtook before they could be answered."""
     underruns: int
     lateness: LatenessSummary
     turns: tuple[TurnRecord, ...]

@@ -61,12 +61,6 @@ class Playout:
         self._queued_bytes += len(audio)
         return True
 
-    def clear(self) -> None:
-        """Forget everything queued; nothing of it counts as heard."""
-        self._pieces.clear()
-        self._queued_bytes = 0
-        self._sentence_is_open = False
-
     def end_sentence(self, text: str) -> None:
         """The sentence has all its audio: it is heard when what is queued of it has been played."""
         if self._pieces:

@@ -304,6 +304,8 @@ class Session(asyncio.Protocol):
             frames_sent=self._frames_sent,
             frames_received=self._frames_received,
             unknown_messages=self._socket.unknown_messages,
+            dropped_noises=self._hearing.dropped_noises,
+            dropped_turns=call.dropped_turns,
             underruns=call.playout.underruns,
             lateness=self._lateness.summary(),
             turns=tuple(call.turn_records),

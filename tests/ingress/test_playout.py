@@ -87,14 +87,3 @@ def test_the_queue_is_bounded() -> None:
     assert playout.push(bytes(MAXIMUM_QUEUED_BYTES), "", ends_sentence=True)
     assert not playout.push(b"\0\0", "", ends_sentence=True)
     assert playout.queued_bytes == MAXIMUM_QUEUED_BYTES
-
-
-def test_clear_forgets_everything() -> None:
-    """Nothing of a cleared queue is played or heard."""
-    playout = Playout()
-    playout.push(bytes(FRAME_BYTES * 3), "one", ends_sentence=True)
-    playout.next_frame()
-    playout.clear()
-    assert playout.next_frame() is None
-    assert playout.take_heard() == []
-    assert (playout.queued_bytes, playout.underruns) == (0, 0)
