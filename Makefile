@@ -15,7 +15,7 @@ setup: $(INSTALLED)  ## a virtual environment in .venv with everything, at the p
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bundled,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bundled,bench,dev]'
 	touch $(INSTALLED)
 
 demo: setup     ## start Ray and raymal, dial in, speak a question, show the answer (WAV=file for your own)

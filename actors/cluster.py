@@ -190,8 +190,7 @@ class RayLauncher:
                 num_cpus=spec.cpus,
                 num_gpus=spec.gpus,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(spec.node_id, soft=False),
-                # `ray up` and Ray itself set 1; libraries read it once, when they are loaded.
-                runtime_env={"env_vars": {"OMP_NUM_THREADS": str(spec.threads)}},
+                runtime_env={"env_vars": _environment(spec)},
             )
             .remote(spec.worker_id, spec.speech)
         )

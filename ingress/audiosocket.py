@@ -183,14 +183,32 @@ class AudioSocket:
 
     # ---- receiving ---------------------------------------------------------------------------------
 
+    def receive_audio(self, data: bytes) -> list[bytes] | None:
+        """Return the audio of each message if `data` is whole 8 kHz messages of one size and nothing else.
+
+        Otherwise None, and nothing was taken: `receive_data` is for all that. This is the hot path of
+        receiving; nearly every read finds one or two messages of 20 ms.
+        """
+        if not self._audio_may_begin:
+            return None
+        size = len(data)
+        header = data[:HEADER_BYTES]
+        if header == _SLIN8_HEADERS.get(size):
+            return [data[HEADER_BYTES:]]
+        message_bytes = _SLIN8_MESSAGE_BYTES.get(header)
+        if message_bytes is None or size % message_bytes:
+            return None
+        starts = range(0, size, message_bytes)
+        for start in starts:
+            if data[start : start + HEADER_BYTES] != header:
+                return None
+        return [data[start + HEADER_BYTES : start + message_bytes] for start in starts]
+
     def receive_data(self, data: bytes | memoryview) -> list[Event]:
         """Return the events that `data`, the next bytes of the stream, completes.
 
         Raises RemoteProtocolError when the peer broke the protocol: close the connection.
         """
-        # Nearly every call in practice: exactly one whole 8 kHz message, between two messages.
-        if self._audio_may_begin and data[:HEADER_BYTES] == _SLIN8_HEADERS.get(len(data)):
-            return [AudioReceived(bytes(data[HEADER_BYTES:]), TELEPHONE_RATE_HZ)]
         events = self._receive_any(memoryview(data))
         self._audio_may_begin = (
             self.is_between_messages and not self._over and (self._identified or not self._is_server)
@@ -374,6 +392,7 @@ _SLIN8_HEADERS: Final = {
     HEADER_BYTES + length: bytes((KIND_SLIN8, length >> 8, length & 0xFF))
     for length in range(BYTES_PER_SAMPLE, _RECEIVED_LIMITS_BYTES[KIND_SLIN8] + 1, BYTES_PER_SAMPLE)
 }
+_SLIN8_MESSAGE_BYTES: Final = {header: size for size, header in _SLIN8_HEADERS.items()}
 
 # What else dials a port, by its first three bytes. OPTIONS is both HTTP's and SIP's.
 _STRANGERS: Final = (

@@ -5,19 +5,29 @@ played. Turns are taken one at a time: a turn is asked of the gateway (greeting,
 sentences arrive as audio and are played, and when the last frame has left the turn is over and the next
 one, if the caller has already spoken again, is asked. Messages for the gateway collect in `outbox`.
 
+A caller who speaks is listened to. An answer that can be heard stops; one that cannot be heard yet does
+not begin, and if the caller's words are what it would answer, it is given up as soon as they are known:
+the next turn's dialog reads them in the history and answers both. Nothing that the caller said is lost.
+
 When the gateway comes back, a turn of which nothing was heard yet is asked again; one that broke off in
 mid-answer is closed, because repeating half an answer is worse than its loss.
+
+`next_frame` runs 50 times a second for each call. So what plays when there is nothing to say is not
+found out there, but once, whenever something happens (`_settle`).
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from math import inf
 
 from actors.messages import audio_duration_ms
 from ingress.link_messages import (
     CallStarted,
+    CancelTurn,
     Digit,
+    DropAhead,
     Greet,
     HangUp,
     Heard,
@@ -25,14 +35,15 @@ from ingress.link_messages import (
     Message,
     PlayTone,
     SentenceAudio,
+    TranscribeAhead,
     TurnDone,
     TurnFinished,
     Utterance,
 )
 from ingress.metrics import StageTimes, TurnRecord
-from ingress.pacing import FRAME_MS
-from ingress.playout import SILENCE_FRAME, Playout
-from ingress.tones import endless_tone, failure_tone, waiting_beep
+from ingress.playout import BYTES_PER_MS, FRAME_BYTES, SILENCE, Playout
+from ingress.settings import BargeInSettings
+from ingress.tones import Loop, endless_tone, faded_out, failure_tone, waiting_beep
 from ingress.utterance import HeardUtterance
 
 MAXIMUM_HISTORY = 64
@@ -45,6 +56,8 @@ WAITING_TONE_AFTER_S = 1.0
 """A shorter absence of the gateway is not worth a beep in the middle of a call."""
 MAXIMUM_TURN_RECORDS = 500
 """Kept per call for its summary; beyond it only the newest."""
+FADE_BYTES = 5 * BYTES_PER_MS
+"""Of an interrupted answer: enough not to click."""
 
 
 @dataclass(slots=True)
@@ -53,7 +66,6 @@ class Turn:
 
     number: int
     kind: str
-    created_s: float
     speech_ended_s: float
     """End of the caller's speech; of the event itself for a greeting or a digit."""
     endpoint_wait_ms: float | None = None
@@ -61,39 +73,64 @@ class Turn:
     digit: str = ""
     is_asked: bool = False
     is_done: bool = False
+    is_overtaken: bool = False
+    """The caller went on before the answer: not to be answered by itself."""
+    was_interrupted: bool = False
+    hangs_up: bool = False
     progress_s: float = 0.0
     first_audio_s: float | None = None
     first_frame_s: float | None = None
     stages: StageTimes = field(default_factory=StageTimes)
     failure: str | None = None
     heard: str | None = None
+    was_ahead: bool = False
     answered: str = ""
-    frames_before: int = 0
+    played_bytes_before: int = 0
     underruns_before: int = 0
+    underrun_bytes_before: int = 0
 
 
 class Call:
     """The conversation of one caller."""
 
-    def __init__(self, call_id: str, extension: str, keeps_text: bool = False) -> None:
+    def __init__(
+        self,
+        call_id: str,
+        extension: str,
+        barge_in: BargeInSettings | None = None,
+        keeps_text: bool = False,
+    ) -> None:
+        """`barge_in` defaults to the settings' defaults; `keeps_text` puts words into the records."""
         self.call_id = call_id
         self.extension = extension
         self.outbox: list[Message] = []
         self.playout = Playout()
         self.turn_records: deque[TurnRecord] = deque(maxlen=MAXIMUM_TURN_RECORDS)
         self.dropped_turns = 0
+        self.interruptions = 0
+        """Answers that the caller stopped by speaking."""
+        self._barge_in = barge_in or BargeInSettings()
         self._keeps_text = keeps_text
         self._history: deque[HistoryEntry] = deque(maxlen=MAXIMUM_HISTORY)
         self._waiting: deque[Turn] = deque(maxlen=MAXIMUM_WAITING_TURNS)
         self._current: Turn | None = None
         self._turns = 0
         self._gateway_is_ready = False
+        self._hangs_up = False
+        self._speaking_s: float | None = None
+        """Since when the caller speaks; None: does not, or barge-in is off."""
+        self._ahead_turn: int | None = None
+        """The turn whose transcription was begun at the pause that lasts."""
         self._tone: bytes | None = None
         """The dialog's continuous tone: one second that repeats while nothing else plays."""
-        self._loop = b""
-        """What is being repeated now: the tone or the waiting beep."""
-        self._loop_offset = 0
-        self._hangs_up = False
+        # While there is nothing to say; see `_settle`.
+        self._loop: Loop | None = None
+        """What is repeated; None: silence."""
+        self._settled_until_s = inf
+        self._holds = False
+        """What is queued does not begin while the caller speaks."""
+        self._fade = b""
+        """End of an interrupted answer."""
 
     @property
     def history(self) -> tuple[HistoryEntry, ...]:
@@ -109,15 +146,49 @@ class Call:
 
     def begin(self, now: float) -> None:
         """The caller is identified: the first turn is ours."""
-        self._add(Turn(self._next_number(), "greeting", now, now), now)
+        self._add(Turn(self._next_number(), "greeting", now), now)
+
+    def caller_speaking(self, now: float) -> None:
+        """The caller speaks, that is sure: stop what is being said; do not begin anything else."""
+        if not self._barge_in.enabled:
+            return
+        self._speaking_s = now
+        for waiting in self._waiting:
+            waiting.is_overtaken = waiting.audio is not None
+        turn = self._current
+        if turn is not None and self._may_be_interrupted(turn):
+            if self._is_audible(turn):
+                turn.was_interrupted = True
+                self.interruptions += 1
+                self._cancel(turn, now)
+            elif turn.audio is not None:
+                turn.is_overtaken = True
+                if turn.heard is not None or turn.first_audio_s is not None or turn.is_done:
+                    self._cancel(turn, now)
+        self._settle(now)
+
+    def caller_paused(self, utterance: HeardUtterance, now: float) -> None:
+        """The utterance may be over: have it transcribed meanwhile, if it would be the next turn."""
+        if self._ahead_turn is None and self._gateway_is_ready and not self._waiting:
+            self._ahead_turn = self._turns + 1
+            self.outbox.append(
+                TranscribeAhead(call_id=self.call_id, turn=self._ahead_turn, audio=utterance.audio)
+            )
+
+    def caller_resumed(self, now: float) -> None:
+        """The utterance was not over."""
+        if self._ahead_turn is not None:
+            self.outbox.append(DropAhead(call_id=self.call_id, turn=self._ahead_turn))
+            self._ahead_turn = None
 
     def hear(self, utterance: HeardUtterance, now: float) -> None:
         """The caller has finished an utterance."""
+        self._speaking_s = None
+        self._ahead_turn = None
         wait_ms = (utterance.decided_s - utterance.last_speech_s) * 1000.0
         turn = Turn(
             self._next_number(),
             "utterance",
-            now,
             utterance.last_speech_s,
             endpoint_wait_ms=wait_ms,
             audio=utterance.audio,
@@ -125,8 +196,9 @@ class Call:
         self._add(turn, now)
 
     def press(self, digit: str, now: float) -> None:
-        """The caller has pressed a key."""
-        self._add(Turn(self._next_number(), "digit", now, now, digit=digit), now)
+        """The caller has pressed a key. An utterance under way has been heard before, or is none."""
+        self.caller_resumed(now)  # the number goes to the digit
+        self._add(Turn(self._next_number(), "digit", now, digit=digit), now)
 
     def gateway_ready(self, now: float) -> None:
         """The gateway can serve turns (again): make the call known and ask what is owed."""
@@ -135,80 +207,132 @@ class Call:
         turn = self._current
         if turn is not None and turn.is_asked and not turn.is_done:
             if turn.first_audio_s is None:
+                self._forget_words(turn)
                 turn.is_asked = False
             else:
-                self._fail(turn, "the gateway was replaced in mid-answer", now)
+                self._fail(turn, "the gateway was replaced in mid-answer")
         self._ask(now)
+        self._settle(now)
 
     def gateway_gone(self, now: float) -> None:
         """The gateway cannot serve turns for now."""
         self._gateway_is_ready = False
         if self._current is not None:
             self._current.progress_s = now
+        self._settle(now)
 
     def receive(self, message: Message, now: float) -> None:
         """Take a message of the gateway; those of turns that are over are ignored."""
         turn = self._current
+        if turn is None or getattr(message, "turn", None) != turn.number or turn.is_done:
+            return
+        turn.progress_s = now
         match message:
-            case Heard(turn=number, text=text) if turn and number == turn.number:
-                turn.progress_s = now
+            case Heard(text=text):
                 turn.heard = text
+                turn.was_ahead = message.was_ahead
                 if text:
                     self._history.append(HistoryEntry(speaker="caller", text=text))
-            case SentenceAudio(turn=number) if turn and number == turn.number:
+            case SentenceAudio():
                 self._take_audio(turn, message, now)
-            case PlayTone(turn=number, frequency_hz=frequency_hz) if turn and number == turn.number:
-                turn.progress_s = now
+            case PlayTone(frequency_hz=frequency_hz):
                 self._tone = endless_tone(frequency_hz)
-            case HangUp(turn=number) if turn and number == turn.number:
-                self._hangs_up = True
-            case TurnDone(turn=number, stages=stages, failure=failure) if turn and number == turn.number:
+            case HangUp():
+                turn.hangs_up = True
+            case TurnDone(stages=stages, failure=failure):
                 turn.stages = stages
-                if failure is not None:
-                    self._fail(turn, failure, now)
                 turn.is_done = True
                 self.playout.abandon_sentence()
-                self._finish_if_played(now)
-            case _:
-                pass
+                if failure is not None:
+                    self._fail(turn, failure)
+        if turn.is_overtaken and not turn.is_done:
+            self._cancel(turn, now)  # its words are known, or that there are none
+        else:
+            self._finish_if_played(now)
+        self._settle(now)
 
     # What leaves on the clock
 
-    def next_frame(self, now: float) -> bytes:
-        """Return the 320 bytes to send now: speech, a tone, the waiting beep or silence."""
-        frame = self.playout.next_frame()
+    def next_frame(self, now: float, frame_bytes: int = FRAME_BYTES) -> bytes:
+        """Return the `frame_bytes` (20 or 30 ms) to send now: speech, a tone, the waiting beep or silence."""
+        playout = self.playout
+        frame = None if self._holds else playout.next_frame(frame_bytes)
+        if frame is not None:
+            if playout.has_news:
+                self._take_news(now)
+            return frame
+        if now >= self._settled_until_s:
+            self._resettle(now)
+        if self._fade:
+            frame, self._fade = self._fade.ljust(frame_bytes, b"\0"), b""
+            return frame
+        return SILENCE[frame_bytes] if self._loop is None else self._loop.next_frame(frame_bytes)
+
+    # Inside: the frames
+
+    def _settle(self, now: float) -> None:
+        """Find out what plays while there is nothing to say, and until when that holds."""
+        turn, audio = self._current, self._tone
+        self._settled_until_s = inf
+        self._holds = False
+        if turn is not None and not turn.is_done:
+            if turn.is_asked and self._gateway_is_ready:
+                self._settled_until_s = turn.progress_s + TURN_DEADLINE_S
+            elif turn.number == 1 or now >= turn.progress_s + WAITING_TONE_AFTER_S:
+                audio = waiting_beep()
+            else:
+                self._settled_until_s = turn.progress_s + WAITING_TONE_AFTER_S
+        if turn is not None and self._speaking_s is not None and self._may_be_interrupted(turn):
+            self._holds = not self._is_audible(turn)
+            self._settled_until_s = min(self._settled_until_s, self._speaking_s + TURN_DEADLINE_S)
+        if audio is None:
+            self._loop = None
+        elif self._loop is None or self._loop.audio is not audio:
+            self._loop = Loop(audio)
+
+    def _resettle(self, now: float) -> None:
+        """Something took too long: the gateway's next word, or the caller's utterance."""
         turn = self._current
-        if frame is None:
-            if turn is None:
-                return SILENCE_FRAME if self._tone is None else self._loop_frame(self._tone)
-            return self._idle_frame(turn, now)
+        if self._speaking_s is not None and now >= self._speaking_s + TURN_DEADLINE_S:
+            self._speaking_s = None
+        if (
+            turn is not None
+            and turn.is_asked
+            and not turn.is_done
+            and self._gateway_is_ready
+            and now >= turn.progress_s + TURN_DEADLINE_S
+        ):
+            self.outbox.append(CancelTurn(call_id=self.call_id, turn=turn.number))
+            self._fail(turn, f"no answer from the gateway for {TURN_DEADLINE_S:.0f} s")
+            self._finish_if_played(now)
+        self._settle(now)
+
+    def _take_news(self, now: float) -> None:
+        """Audio began or ended with this frame."""
+        self.playout.has_news = False
+        turn = self._current
         if turn is not None and turn.first_frame_s is None and turn.first_audio_s is not None:
             turn.first_frame_s = now
-        if self.playout.has_heard:
-            self._note_heard()
+        self._note_heard()
         if self.playout.is_empty:
             self._finish_if_played(now)
-        return frame
+        self._settle(now)
 
-    # Inside
+    def _note_heard(self) -> None:
+        for text in self.playout.take_heard():
+            if text:
+                self._history.append(HistoryEntry(speaker="server", text=text))
+                if self._current is not None:
+                    self._current.answered = f"{self._current.answered} {text}".strip()
 
-    def _idle_frame(self, turn: Turn, now: float) -> bytes:
-        """A turn is under way and nothing is there to play."""
-        silent_s = now - turn.progress_s
-        if turn.is_asked and self._gateway_is_ready:
-            if silent_s >= TURN_DEADLINE_S:
-                self._fail(turn, f"no answer from the gateway for {TURN_DEADLINE_S:.0f} s", now)
-        elif turn.number == 1 or silent_s >= WAITING_TONE_AFTER_S:
-            return self._loop_frame(waiting_beep())
-        return SILENCE_FRAME if self._tone is None else self._loop_frame(self._tone)
+    def _is_audible(self, turn: Turn) -> bool:
+        """Whether the caller has heard anything of the turn under way."""
+        return self.playout.played_bytes > turn.played_bytes_before
 
-    def _loop_frame(self, loop: bytes) -> bytes:
-        if self._loop is not loop:
-            self._loop, self._loop_offset = loop, 0
-        start = self._loop_offset
-        end = start + len(SILENCE_FRAME)
-        self._loop_offset = end if end < len(loop) else 0
-        return loop[start:end]
+    def _may_be_interrupted(self, turn: Turn) -> bool:
+        return self._barge_in.in_greeting or turn.kind != "greeting"
+
+    # Inside: the turns
 
     def _next_number(self) -> int:
         self._turns += 1
@@ -220,15 +344,17 @@ class Call:
             self.dropped_turns += 1
         self._waiting.append(turn)
         self._ask(now)
+        self._settle(now)
 
     def _ask(self, now: float) -> None:
         """Ask the gateway for the turn under way, or for the next one, unless it has been asked."""
         if self._current is None and self._waiting:
             self._current = self._waiting.popleft()
-            self._current.frames_before = self.playout.played_frames
+            self._current.played_bytes_before = self.playout.played_bytes
             self._current.underruns_before = self.playout.underruns
+            self._current.underrun_bytes_before = self.playout.underrun_bytes
         turn = self._current
-        if turn is None or turn.is_asked or not self._gateway_is_ready:
+        if turn is None or turn.is_asked or turn.is_done or not self._gateway_is_ready:
             return
         turn.is_asked = True
         turn.progress_s = now
@@ -241,36 +367,52 @@ class Call:
             return Digit(call_id=self.call_id, turn=turn.number, history=self.history, digit=turn.digit)
         return Greet(call_id=self.call_id, turn=turn.number, history=self.history)
 
+    def _forget_words(self, turn: Turn) -> None:
+        """Take the turn's words back out of the history: they will be transcribed again."""
+        if turn.heard and self._history[-1].speaker == "caller":  # nothing was heard of the answer
+            self._history.pop()
+        turn.heard = None
+
     def _take_audio(self, turn: Turn, message: SentenceAudio, now: float) -> None:
-        turn.progress_s = now
         turn.stages = message.stages
+        if turn.is_overtaken:
+            return
         if message.audio:
+            self._fade = b""
             if turn.first_audio_s is None:
                 turn.first_audio_s = now
             if not self.playout.push(message.audio, message.text, ends_sentence=False):
                 turn.failure = "the answer was longer than the playout queue; its rest was dropped"
         if message.is_last:
-            turn.answered = f"{turn.answered} {message.text}".strip()
             self.playout.end_sentence(message.text)
             self._note_heard()
 
-    def _fail(self, turn: Turn, failure: str, now: float) -> None:
+    def _fail(self, turn: Turn, failure: str) -> None:
+        """Let the turn end with the failure tone, unless nobody waits for its answer any more."""
         turn.failure = failure
         turn.is_done = True
         self.playout.abandon_sentence()
-        self.playout.push(failure_tone(), "", ends_sentence=True)
-        self._finish_if_played(now)
+        if not turn.is_overtaken:
+            self.playout.push(failure_tone(), "", ends_sentence=True)
 
-    def _note_heard(self) -> None:
-        for text in self.playout.take_heard():
-            if text:
-                self._history.append(HistoryEntry(speaker="server", text=text))
+    def _cancel(self, turn: Turn, now: float) -> None:
+        """End the turn under way without (the rest of) its answer."""
+        if turn.is_asked and not turn.is_done:
+            self.outbox.append(CancelTurn(call_id=self.call_id, turn=turn.number))
+        self._note_heard()
+        rest = self.playout.cut(FADE_BYTES)
+        self._fade = faded_out(rest) if turn.was_interrupted else b""
+        turn.hangs_up = False
+        self._finish(turn, now)
 
     def _finish_if_played(self, now: float) -> None:
         turn = self._current
-        if turn is None or not turn.is_done or not self.playout.is_empty:
-            return
+        if turn is not None and turn.is_done and self.playout.is_empty:
+            self._finish(turn, now)
+
+    def _finish(self, turn: Turn, now: float) -> None:
         self._current = None
+        self._hangs_up |= turn.hangs_up
         record = self._record(turn)
         self.turn_records.append(record)
         self.outbox.append(TurnFinished(call_id=self.call_id, record=record))
@@ -300,9 +442,13 @@ class Call:
             link_ms=link_ms,
             playout_wait_ms=playout_wait_ms,
             first_answer_ms=first_answer_ms,
-            answer_ms=float((self.playout.played_frames - turn.frames_before) * FRAME_MS),
+            answer_ms=(self.playout.played_bytes - turn.played_bytes_before) / BYTES_PER_MS,
             underruns=self.playout.underruns - turn.underruns_before,
+            underrun_ms=(self.playout.underrun_bytes - turn.underrun_bytes_before) / BYTES_PER_MS,
             failure=turn.failure,
+            was_interrupted=turn.was_interrupted,
+            was_overtaken=turn.is_overtaken and not turn.was_interrupted,
+            was_ahead=turn.was_ahead,
             heard=turn.heard if self._keeps_text else None,
             answered=turn.answered if self._keeps_text else None,
         )

@@ -1,13 +1,15 @@
-"""When an utterance begins and when it is over, from one yes or no per 20 ms and the clock.
+"""When an utterance begins, pauses, goes on and is over, from one yes or no per 20 ms and the frames' times.
 
 Hysteresis on both sides: speech must fill `onset_ms` of the last one and a half times that before an
-utterance starts, and be gone for `end_silence_ms` before it is over. A burst with less speech than
-`minimum_speech_ms` is a cough, not an utterance.
+utterance starts, and be gone for `end_silence_ms` before it is over. Half-way, after `pause_ms`, it may be
+over: a pause, which the next speech takes back. An utterance with less speech than `minimum_speech_ms` is
+a cough and is dropped.
 
-The caller's silence is often the absence of frames, not frames of zeros (Asterisk sends nothing while
-the far side sends nothing, and a phone with silence suppression pauses its stream), so `pause` says
-that no frame came and time passed; it counts as silence. Time is always the `now` given by the caller
-of these methods; nothing here reads a clock.
+While nothing is under way, `listen` takes the quick first opinion on each frame as it comes. From the start
+on, `follow` takes the final opinion on every frame, those of the onset included: it may come a little after
+the frame, so each has the time of its own arrival, and those times, not the moment of the call, decide.
+The caller's silence is often the absence of frames (silence suppression): whoever calls says so with
+frames without speech. Nothing here reads a clock.
 """
 
 from __future__ import annotations
@@ -22,9 +24,29 @@ from ingress.utterance import EndReason
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """An utterance has begun; audio from `look_back_ms` before belongs to it."""
+    """An utterance may have begun; audio from `look_back_ms` before belongs to it."""
 
-    at_s: float
+    recent: tuple[bool, ...]
+    """The opinions on the latest frames, oldest first, the present one included."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechIsSure:
+    """There has been so much speech that it is nothing else."""
+
+    since_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechPaused:
+    """The utterance may be over."""
+
+    last_speech_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechResumed:
+    """It was not over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +55,6 @@ class SpeechEnded:
 
     last_speech_s: float
     """When the last frame with speech in it had arrived: the end of the caller's words."""
-    decided_s: float
     reason: EndReason
 
 
@@ -44,70 +65,105 @@ class SpeechDropped:
     speech_ms: int
 
 
-Judgement = SpeechStarted | SpeechEnded | SpeechDropped
+Judgement = SpeechIsSure | SpeechPaused | SpeechResumed | SpeechEnded | SpeechDropped
 
 
 class Endpointer:
-    """Two states, listening and in speech."""
+    """Listening, in speech, or paused."""
 
-    def __init__(self, settings: EndpointingSettings) -> None:
-        self._settings = settings
+    __slots__ = (
+        "_end_silence_s",
+        "_frames",
+        "_in_speech",
+        "_is_paused",
+        "_is_sure",
+        "_last_speech_s",
+        "_maximum_frames",
+        "_minimum_speech_ms",
+        "_onset_frames",
+        "_pause_s",
+        "_recent",
+        "_speech_frames",
+        "_started_s",
+        "_sure_frames",
+    )
+
+    def __init__(self, settings: EndpointingSettings, sure_ms: int) -> None:
         self._onset_frames = max(1, settings.onset_ms // FRAME_MS)
+        self._sure_frames = max(1, sure_ms // FRAME_MS)
+        self._minimum_speech_ms = settings.minimum_speech_ms
+        self._maximum_frames = int(settings.maximum_utterance_s / FRAME_S)
+        # Half a frame of tolerance: arrival times jitter, and 499.9 ms of silence is enough.
+        self._end_silence_s = settings.end_silence_ms / 1000.0 - FRAME_S / 2
+        self._pause_s = settings.pause_ms / 1000.0 - FRAME_S / 2
+        if settings.pause_ms == 0:
+            self._pause_s = self._end_silence_s
         self._recent: deque[bool] = deque(maxlen=max(1, self._onset_frames * 3 // 2))
         self._in_speech = False
-        self._speech_frames = 0
+        self._is_sure = False
+        self._is_paused = False
         self._started_s = 0.0
         self._last_speech_s = 0.0
+        self._frames = 0
+        self._speech_frames = 0
 
     @property
     def is_in_speech(self) -> bool:
         """Whether an utterance is under way."""
         return self._in_speech
 
-    def frame(self, has_speech: bool, now: float) -> Judgement | None:
-        """Take the verdict on the frame that has just arrived."""
-        return self._judge_in_speech(has_speech, now) if self._in_speech else self._judge(has_speech, now)
-
-    def pause(self, now: float) -> Judgement | None:
-        """No frame came, and it is `now`."""
-        if self._in_speech:
-            return self._end_if_silent(now)
-        if self._recent and self._recent[-1]:
-            self._recent.append(False)
-        return None
-
-    def end(self, reason: EndReason, now: float) -> Judgement | None:
-        """End the utterance, if one is under way, for a reason that is not silence."""
-        return self._finish(reason, now) if self._in_speech else None
-
-    def _judge(self, has_speech: bool, now: float) -> Judgement | None:
-        self._recent.append(has_speech)
-        if not has_speech or sum(self._recent) < self._onset_frames:
+    def listen(self, has_speech: bool, now: float) -> SpeechStarted | None:
+        """Take the first opinion on a frame while no utterance is under way."""
+        recent = self._recent
+        recent.append(has_speech)
+        if not has_speech or recent.count(True) < self._onset_frames:
             return None
         self._in_speech = True
-        self._speech_frames = sum(self._recent)
-        self._started_s = now
-        self._last_speech_s = now
-        return SpeechStarted(at_s=now)
+        self._is_sure = self._is_paused = False
+        self._started_s = self._last_speech_s = now
+        self._frames = self._speech_frames = 0
+        started = SpeechStarted(tuple(recent))
+        recent.clear()
+        return started
 
-    def _judge_in_speech(self, has_speech: bool, now: float) -> Judgement | None:
+    def forget(self) -> None:
+        """The stream was interrupted: what was heard before is no part of an onset."""
+        self._recent.clear()
+
+    def follow(self, has_speech: bool, at_s: float) -> Judgement | None:
+        """Take the final opinion on the utterance's next frame, which arrived at `at_s`."""
+        self._frames += 1
         if has_speech:
             self._speech_frames += 1
-            self._last_speech_s = now
-        if now - self._started_s >= self._settings.maximum_utterance_s - FRAME_S / 2:
-            return self._finish(EndReason.MAXIMUM, now)
-        return self._end_if_silent(now)
+            self._last_speech_s = at_s
+        if self._frames >= self._maximum_frames:
+            return self._finish(EndReason.MAXIMUM)
+        return self._judge_speech() if has_speech else self._judge_silence(at_s - self._last_speech_s)
 
-    def _end_if_silent(self, now: float) -> Judgement | None:
-        # Half a frame of tolerance: arrival times jitter, and 499.9 ms of silence is enough.
-        if now - self._last_speech_s < self._settings.end_silence_ms / 1000.0 - FRAME_S / 2:
-            return None
-        return self._finish(EndReason.SILENCE, now)
+    def end(self, reason: EndReason) -> SpeechEnded | SpeechDropped | None:
+        """End the utterance, if one is under way, for a reason that is not silence."""
+        return self._finish(reason) if self._in_speech else None
 
-    def _finish(self, reason: EndReason, now: float) -> Judgement:
+    def _judge_speech(self) -> Judgement | None:
+        if self._is_paused:
+            self._is_paused = False
+            return SpeechResumed()
+        if not self._is_sure and self._speech_frames >= self._sure_frames:
+            self._is_sure = True
+            return SpeechIsSure(self._started_s)
+        return None
+
+    def _judge_silence(self, silence_s: float) -> Judgement | None:
+        if silence_s >= self._end_silence_s:
+            return self._finish(EndReason.SILENCE)
+        if self._is_sure and not self._is_paused and silence_s >= self._pause_s:
+            self._is_paused = True
+            return SpeechPaused(self._last_speech_s)
+        return None
+
+    def _finish(self, reason: EndReason) -> SpeechEnded | SpeechDropped:
         self._in_speech = False
-        self._recent.clear()
         speech_ms = self._speech_frames * FRAME_MS
-        if speech_ms < self._settings.minimum_speech_ms:
-            return SpeechDropped(speech_ms=speech_ms)
-        return SpeechEnded(last_speech_s=self._last_speech_s, decided_s=now, reason=reason)
+        if speech_ms < self._minimum_speech_ms:
+            return SpeechDropped(speech_ms)
+        return SpeechEnded(self._last_speech_s, reason)

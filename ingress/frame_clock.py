@@ -1,47 +1,66 @@
 """Drives the wheel on the event loop: one timer for all calls of a worker.
 
-Reads the monotonic clock, asks the slots what is due and has each call of a due slot send its frames.
-Nothing here waits, allocates per call or logs.
+Reads the monotonic clock, asks the slots what is due and has each call of a due slot do its tick. Nothing
+here waits, allocates per call or logs. A call whose tick fails is taken off the clock and told so; the
+others do not notice. How late each slot was is the loop's lag as callers hear it, and is counted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import Protocol
+from collections.abc import Callable
+from typing import Literal, Protocol
 
+from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
+from ingress.metrics import LatenessHistogram
 from ingress.pacing import Wheel
 
 
-class FrameSender(Protocol):
+class OnClock(Protocol):
     """A call on the clock."""
 
-    def send_frames(self, frames: int, now: float, lateness_s: float) -> None:
-        """Send the next `frames` frames; the first was due `lateness_s` before `now`."""
+    def tick(self, frames: int, frame_bytes: int, due_s: float) -> None:
+        """Take what came, and send `frames` frames, the first of which was due at `due_s`."""
+
+    def fault(self, error: Exception) -> None:
+        """The tick raised `error`; the call is off the clock."""
 
 
 class FrameClock:
     """All calls of one worker on one wheel."""
 
-    def __init__(self) -> None:
+    def __init__(self, frame_ms: Literal[20, 30], between_ticks: Callable[[], None] = lambda: None) -> None:
+        """`between_ticks` is called after each round, when as much time is left as there ever is."""
+        self.lateness = LatenessHistogram()
+        """Of all frames since it was last replaced by its reader."""
+        self.timeline_shifts = 0
+        self._between_ticks = between_ticks
         self._wheel = Wheel(start_s=time.monotonic())
-        self._slots: list[tuple[FrameSender, ...]] = [()] * len(self._wheel.clocks)
+        self._slots: list[tuple[OnClock, ...]] = [()] * len(self._wheel.clocks)
         self._timer: asyncio.TimerHandle | None = None
+        self.set_frame(frame_ms)
 
-    def add(self, sender: FrameSender) -> None:
+    def set_frame(self, frame_ms: Literal[20, 30]) -> None:
+        """Send frames of this length from now on, at that interval; what was sent keeps its length."""
+        self.frame_ms = frame_ms
+        self._frame_s = frame_ms / 1000.0
+        self._frame_bytes = frame_ms * TELEPHONE_RATE_HZ // 1000 * BYTES_PER_SAMPLE
+
+    def add(self, call: OnClock) -> None:
         """Put a call on the emptiest slot; its first frame is due within 20 ms."""
         slot = min(range(len(self._slots)), key=lambda index: len(self._slots[index]))
         if not self._slots[slot]:
             self._wheel.restart(slot, time.monotonic())
         # Tuples are replaced, never changed, so that a call may leave while its slot is being served.
-        self._slots[slot] = (*self._slots[slot], sender)
+        self._slots[slot] = (*self._slots[slot], call)
         self._arm()
 
-    def remove(self, sender: FrameSender) -> None:
+    def remove(self, call: OnClock) -> None:
         """Take a call off the clock; unknown ones are ignored."""
-        for slot, senders in enumerate(self._slots):
-            if sender in senders:
-                self._slots[slot] = tuple(other for other in senders if other is not sender)
+        for slot, calls in enumerate(self._slots):
+            if call in calls:
+                self._slots[slot] = tuple(other for other in calls if other is not call)
 
     def stop(self) -> None:
         """Stop the timer."""
@@ -50,24 +69,36 @@ class FrameClock:
             self._timer = None
 
     def _arm(self) -> None:
-        due_s = [
-            clock.next_due_s
-            for clock, senders in zip(self._wheel.clocks, self._slots, strict=True)
-            if senders
-        ]
+        """Set the timer to the next deadline of any slot with calls."""
         self.stop()
+        due_s = [
+            clock.next_due_s for clock, calls in zip(self._wheel.clocks, self._slots, strict=True) if calls
+        ]
         if due_s:
             delay_s = max(0.0, min(due_s) - time.monotonic())
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._fire)
 
     def _fire(self) -> None:
-        self._timer = None
-        for clock, senders in zip(self._wheel.clocks, self._slots, strict=True):
-            if not senders:
+        try:
+            self._serve_due_slots()
+            self._between_ticks()
+        finally:
+            self._arm()
+
+    def _serve_due_slots(self) -> None:
+        frame_s, frame_bytes = self._frame_s, self._frame_bytes
+        for clock, calls in zip(self._wheel.clocks, self._slots, strict=True):
+            if not calls:
                 continue
             now = time.monotonic()
-            tick = clock.tick(now)
-            if tick.frames:
-                for sender in senders:
-                    sender.send_frames(tick.frames, now, tick.lateness_s)
-        self._arm()
+            tick = clock.tick(now, frame_s)
+            if not tick.frames:
+                continue
+            self.lateness.add(now - tick.due_s, tick.frames * len(calls))
+            self.timeline_shifts += tick.shift_s > 0.0
+            for call in calls:
+                try:
+                    call.tick(tick.frames, frame_bytes, tick.due_s)
+                except Exception as error:
+                    self.remove(call)
+                    call.fault(error)

@@ -13,7 +13,7 @@ import logging
 import signal
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +28,22 @@ from ingress.link_messages import (
     CallReply,
     CallRequest,
     CallStarted,
+    CancelTurn,
     Digit,
+    DropAhead,
     Greet,
     Message,
     Readiness,
     StatusReply,
     StatusRequest,
+    TranscribeAhead,
     TurnFinished,
     Utterance,
+    WorkerHealth,
 )
-from ingress.metrics import CallRecord
+from ingress.metrics import CallRecord, MediaHealth
 from ingress.settings import Settings
-from ingress.turns import TurnRunner
+from ingress.turns import Ahead, TurnRunner
 
 KEPT_RECORDS = 256
 """Finished calls whose records can still be asked for."""
@@ -173,6 +177,14 @@ class Gateway:
                 self._register(SessionStarted(call_id, self._name, extension))
             case Greet() | Utterance() | Digit():
                 media.run_turn(message)
+            case CancelTurn(call_id=call_id, turn=turn):
+                media.cancel_turn(call_id, turn)
+            case TranscribeAhead():
+                media.begin_ahead(message)
+            case DropAhead(call_id=call_id):
+                media.drop_ahead(call_id)
+            case WorkerHealth(health=health):
+                media.health = health
             case TurnFinished(call_id=call_id, record=record):
                 log.info("call %s %s", call_id, record.describe())
             case CallEnded(record=record):
@@ -212,8 +224,13 @@ class Gateway:
                 async with asyncio.timeout(STATUS_DEADLINE_S):
                     self._status = await self._pool.status()
         status: dict[str, Any] = {
-            "media_workers": sorted(media.name for media in self._media),
+            "media_workers": [
+                {"name": media.name, "health": media.health and media.health.model_dump()}
+                for media in sorted(self._media, key=lambda media: media.name)
+            ],
             "calls": sum(media.calls for media in self._media),
+            "ahead_begun": self._runner.ahead_begun,
+            "ahead_used": self._runner.ahead_used,
         }
         if self._status is not None:
             status["fleet"] = asdict(self._status)
@@ -235,55 +252,98 @@ class Gateway:
         task.add_done_callback(self._bookkeeping.discard)
 
 
+@dataclass(slots=True)
+class _Call:
+    """What runs for a call: at most one turn, and at most one transcription ahead of the next."""
+
+    turn: int = 0
+    running: asyncio.Task[None] | None = None
+    ahead: Ahead | None = None
+
+    def cancel(self) -> list[asyncio.Task[Any]]:
+        """Cancel everything; return what was cancelled and may take a moment to end."""
+        tasks: list[asyncio.Task[Any]] = []
+        if self.running is not None:
+            tasks.append(self.running)
+        if self.ahead is not None:
+            tasks.append(self.ahead.task)
+        for task in tasks:
+            task.cancel()
+        return tasks
+
+
 class MediaLink:
-    """One media worker: its link and the turns that run for it."""
+    """One media worker: its link, its health and what runs for its calls."""
 
     def __init__(self, link: Link, runner: TurnRunner) -> None:
         assert link.peer is not None
         self.link = link
         self.name = link.peer.name
+        self.health: MediaHealth | None = None
+        """The worker's last report; None before the first."""
         self._runner = runner
-        self._turns: dict[str, asyncio.Task[None] | None] = {}
-        """Each call of this worker, with its running turn if there is one."""
+        self._calls: dict[str, _Call] = {}
 
     @property
     def calls(self) -> int:
         """How many calls the worker has."""
-        return len(self._turns)
+        return len(self._calls)
 
     def begin(self, call_id: str) -> None:
         """A call exists."""
-        self._turns.setdefault(call_id, None)
+        self._calls.setdefault(call_id, _Call())
 
     def run_turn(self, request: Greet | Utterance | Digit) -> None:
         """Start a turn; a call has one at a time, so an older one has been given up by its call."""
-        self._cancel(request.call_id)
-        task = asyncio.create_task(self._run(request))
-        self._turns[request.call_id] = task
+        call = self._calls.setdefault(request.call_id, _Call())
+        if call.running is not None:
+            call.running.cancel()
+        ahead: Ahead | None = None
+        if isinstance(request, Utterance):
+            if call.ahead is not None and call.ahead.turn != request.turn:
+                self.drop_ahead(request.call_id)
+            ahead, call.ahead = call.ahead, None
+        call.turn = request.turn
+        call.running = asyncio.create_task(self._run(request, ahead))
+        if ahead is not None:  # it ends with its turn, also with one that is cancelled before its first step
+            call.running.add_done_callback(lambda _: ahead.task.cancel())
+
+    def cancel_turn(self, call_id: str, turn: int) -> None:
+        """Stop a turn with all that runs for it; one that is over is left alone."""
+        call = self._calls.get(call_id)
+        if call is not None and call.turn == turn and call.running is not None:
+            call.running.cancel()
+
+    def begin_ahead(self, request: TranscribeAhead) -> None:
+        """Begin to transcribe for a turn that may come; an older one is worthless."""
+        self.drop_ahead(request.call_id)
+        if request.call_id in self._calls:
+            self._calls[request.call_id].ahead = self._runner.begin_ahead(request)
+
+    def drop_ahead(self, call_id: str) -> None:
+        """Stop what was begun ahead, if anything."""
+        call = self._calls.get(call_id)
+        if call is not None and call.ahead is not None:
+            call.ahead.task.cancel()
+            call.ahead = None
 
     def end(self, call_id: str) -> None:
         """A call is over."""
-        self._cancel(call_id)
-        self._turns.pop(call_id, None)
+        call = self._calls.pop(call_id, None)
+        if call is not None:
+            call.cancel()
 
     async def close(self) -> list[str]:
-        """Cancel all turns; return the calls that were there."""
-        calls = list(self._turns)
-        running = [task for task in self._turns.values() if task is not None]
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        self._turns.clear()
+        """Cancel all that runs; return the calls that were there."""
+        calls = list(self._calls)
+        cancelled = [task for call in self._calls.values() for task in call.cancel()]
+        await asyncio.gather(*cancelled, return_exceptions=True)
+        self._calls.clear()
         return calls
 
-    def _cancel(self, call_id: str) -> None:
-        task = self._turns.get(call_id)
-        if task is not None:
-            task.cancel()
-
-    async def _run(self, request: Greet | Utterance | Digit) -> None:
+    async def _run(self, request: Greet | Utterance | Digit, ahead: Ahead | None) -> None:
         with contextlib.suppress(LinkError):  # the receiving side notices and closes
-            await self._runner.run(request, self._send)
+            await self._runner.run(request, self._send, ahead)
 
     async def _send(self, message: Message) -> None:
         self.link.send(message)

@@ -45,7 +45,9 @@ class Link:
         return self._writer.transport.get_write_buffer_size()
 
     def send(self, message: Message) -> None:
-        """Queue a message; never waits. Raises LinkError when the other side does not read."""
+        """Queue a message; never waits. Raises LinkError when the other side is gone or does not read."""
+        if self._writer.transport.is_closing():
+            raise LinkError("the link is closed")
         if self.unsent_bytes > MAXIMUM_UNSENT_BYTES:
             self._writer.transport.abort()
             raise LinkError(f"the other side left {self.unsent_bytes} bytes unread; link dropped")

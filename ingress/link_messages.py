@@ -13,9 +13,9 @@ import msgpack
 from pydantic import Field, TypeAdapter, ValidationError
 
 from actors.errors import LinkError
-from ingress.metrics import CallRecord, Record, StageTimes, TurnRecord
+from ingress.metrics import CallRecord, MediaHealth, Record, StageTimes, TurnRecord
 
-LINK_VERSION = 1
+LINK_VERSION = 2
 """Raised with every change of a message below."""
 
 
@@ -67,6 +67,38 @@ class Utterance(TurnRequest):
     audio: bytes
 
 
+class TranscribeAhead(Record):
+    """The caller paused: begin to transcribe; `turn` is the number the utterance will have if it is over."""
+
+    type: Literal["transcribe_ahead"] = "transcribe_ahead"
+    call_id: str
+    turn: int
+    audio: bytes
+
+
+class DropAhead(Record):
+    """The caller went on: what was begun for that turn is worthless."""
+
+    type: Literal["drop_ahead"] = "drop_ahead"
+    call_id: str
+    turn: int
+
+
+class CancelTurn(Record):
+    """The caller interrupted: stop everything still under way for this turn."""
+
+    type: Literal["cancel_turn"] = "cancel_turn"
+    call_id: str
+    turn: int
+
+
+class WorkerHealth(Record):
+    """How the media worker does; every few seconds."""
+
+    type: Literal["worker_health"] = "worker_health"
+    health: MediaHealth
+
+
 class Digit(TurnRequest):
     """The caller pressed a key."""
 
@@ -100,6 +132,13 @@ class Readiness(Record):
     detail: str
 
 
+class Pace(Record):
+    """Send frames of this length from now on, every that many milliseconds."""
+
+    type: Literal["pace"] = "pace"
+    frame_ms: Literal[20, 30]
+
+
 class Heard(Record):
     """The utterance's words."""
 
@@ -107,6 +146,8 @@ class Heard(Record):
     call_id: str
     turn: int
     text: str
+    was_ahead: bool = False
+    """Whether the transcription was begun at a pause."""
 
 
 class SentenceAudio(Record):
@@ -187,10 +228,15 @@ Message = Annotated[
     | CallStarted
     | Greet
     | Utterance
+    | TranscribeAhead
+    | DropAhead
+    | CancelTurn
+    | WorkerHealth
     | Digit
     | CallEnded
     | TurnFinished
     | Readiness
+    | Pace
     | Heard
     | SentenceAudio
     | PlayTone

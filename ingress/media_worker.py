@@ -17,6 +17,7 @@ import uvloop
 
 from ingress.link import LinkClient
 from ingress.link_messages import LINK_VERSION, Hello
+from ingress.scheduling import allow_descriptors, prefer
 from ingress.server import MediaServer
 from ingress.settings import Settings
 
@@ -25,11 +26,14 @@ log = logging.getLogger(__name__)
 
 def run(settings: Settings, listener: socket.socket, gateway_socket: Path, name: str) -> None:
     """Serve calls until SIGTERM, then drain. A second SIGTERM ends running calls at once."""
+    prefer(settings.server)
+    allow_descriptors()
     uvloop.run(_serve(settings, listener, gateway_socket, name))
 
 
 async def _serve(settings: Settings, listener: socket.socket, gateway_socket: Path, name: str) -> None:
     server = MediaServer(settings)
+    server.pauses.start()
     hello = Hello(version=LINK_VERSION, role="media", name=name)
     link = LinkClient(gateway_socket, hello, server.receive, server.gateway_gone)
     async with asyncio.TaskGroup() as tasks:

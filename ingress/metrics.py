@@ -7,6 +7,8 @@ transcription.
 
 from __future__ import annotations
 
+from array import array
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -49,9 +51,17 @@ class TurnRecord(Record):
     answer_ms: float
     """Audio played in this turn."""
     underruns: int
-    """Frames that were due inside a sentence while its audio was not there."""
+    """Frames, of 20 or 30 ms, that were due inside a sentence while its audio was not there."""
+    underrun_ms: float = 0.0
+    """Silence that the caller heard in its place."""
     failure: str | None
     """Why the turn failed, without a word of what was said."""
+    was_interrupted: bool = False
+    """Whether the caller spoke over the answer and stopped it."""
+    was_overtaken: bool = False
+    """Whether the caller went on before anything of the answer was heard: the next turn answers both."""
+    was_ahead: bool = False
+    """Whether the words came from a transcription begun at a pause, before the end was sure."""
     heard: str | None = None
     """The transcript; only if the operator keeps transcripts."""
     answered: str | None = None
@@ -76,8 +86,9 @@ class TurnRecord(Record):
             "no answer" if self.first_answer_ms is None else f"answer after {self.first_answer_ms:.0f} ms"
         )
         stages = ", ".join(f"{name} {value:.0f}" for name, value in self.stage_times_ms())
+        cut = ", interrupted" if self.was_interrupted else ", overtaken" if self.was_overtaken else ""
         failed = f"; failed: {self.failure}" if self.failure else ""
-        return f"turn {self.turn} {self.kind}: {answer} ({stages}), {self.underruns} underruns{failed}"
+        return f"turn {self.turn} {self.kind}: {answer} ({stages}), {self.underruns} underruns{cut}{failed}"
 
 
 class LatenessSummary(Record):
@@ -86,7 +97,25 @@ class LatenessSummary(Record):
     frames: int
     p50_ms: float
     p99_ms: float
+    p999_ms: float
     maximum_ms: float
+
+
+class MediaHealth(Record):
+    """How a media worker's own clock did since its last report."""
+
+    calls: int
+    connections: int
+    frame_ms: int
+    """20, or 30 when throttled."""
+    lateness: LatenessSummary
+    """Of all frames of all calls: the loop's lag as callers hear it."""
+    gc_pauses: int
+    gc_pause_maximum_ms: float
+    timeline_shifts: int
+    """Stalls so long that the timeline had to move."""
+    closed_peers: dict[str, int]
+    """Connections that ended, calls among them, since the worker's start, by reason."""
 
 
 class CallRecord(Record):
@@ -101,48 +130,79 @@ class CallRecord(Record):
     unknown_messages: int
     dropped_noises: int
     """Sounds of the caller that were too short to be an utterance."""
+    unconfirmed: int
+    """Utterances that the first detector alone decided on, because the second was late or had failed."""
     dropped_turns: int
     """Utterances and digits that newer ones overtook before they could be answered."""
+    interruptions: int
+    """Answers that the caller stopped by speaking."""
     underruns: int
+    longest_gap_ms: float
+    """Longest time between two sends."""
+    long_gaps: int
+    """Gaps of 100 ms and more: each makes Asterisk move its RTP timestamps."""
+    discarded_ms: float
+    """Caller's audio thrown away because it had waited too long in the kernel."""
     lateness: LatenessSummary
     turns: tuple[TurnRecord, ...]
 
+    def describe(self) -> str:
+        """Return the call on one line, for the log."""
+        lateness = self.lateness
+        return (
+            f"call {self.call_id} ended: {self.end_reason}; "
+            f"{self.duration_s:.1f} s, {len(self.turns)} turns, "
+            f"lateness p99 {lateness.p99_ms:.1f} ms, at most {lateness.maximum_ms:.1f} ms, "
+            f"{self.underruns} underruns, {self.long_gaps} gaps of 100 ms and more"
+        )
+
 
 class LatenessHistogram:
-    """Counts of lateness in buckets of 0.1 ms up to 100 ms; one list, no allocation per frame."""
+    """Counts of lateness: buckets of 0.1 ms up to 20 ms, then of 1 ms up to 220 ms; 1.6 KB, no allocation."""
 
-    BUCKET_MS = 0.1
-    BUCKETS = 1_001
+    FINE_BUCKETS = 200
+    BUCKETS = 401
+
+    __slots__ = ("_counts", "_maximum_s")
 
     def __init__(self) -> None:
-        self._counts = [0] * self.BUCKETS
-        self._frames = 0
-        self._maximum_ms = 0.0
+        self._counts = array("L", bytes(self.BUCKETS * array("L").itemsize))
+        self._maximum_s = 0.0
 
     def add(self, lateness_s: float, frames: int = 1) -> None:
         """Count `frames` frames that left `lateness_s` after they were due."""
-        lateness_ms = lateness_s * 1000.0
-        if lateness_ms > self._maximum_ms:
-            self._maximum_ms = lateness_ms
-        bucket = int(lateness_ms * 10.0) if lateness_ms > 0.0 else 0
-        self._counts[bucket if bucket < self.BUCKETS else self.BUCKETS - 1] += frames
-        self._frames += frames
+        if lateness_s > self._maximum_s:
+            self._maximum_s = lateness_s
+        bucket = int(lateness_s * 10_000.0)
+        if bucket >= 200:  # FINE_BUCKETS
+            bucket = min(180 + bucket // 10, 400)
+        elif bucket < 0:
+            bucket = 0
+        self._counts[bucket] += frames
+
+    def merge(self, other: LatenessHistogram) -> None:
+        """Add another histogram's counts."""
+        for bucket, count in enumerate(other._counts):
+            self._counts[bucket] += count
+        self._maximum_s = max(self._maximum_s, other._maximum_s)
 
     def percentile_ms(self, percent: float) -> float:
         """Return the upper edge of the bucket that holds the given percentile; 0.0 when empty."""
-        threshold = self._frames * percent / 100.0
+        threshold = sum(self._counts) * percent / 100.0
         seen = 0
         for bucket, count in enumerate(self._counts):
             seen += count
             if count and seen >= threshold:
-                return min((bucket + 1) * self.BUCKET_MS, self._maximum_ms)
+                edge_ms = (bucket + 1) * 0.1 if bucket < self.FINE_BUCKETS else bucket - 179.0
+                return min(edge_ms, self._maximum_s * 1000.0)
         return 0.0
 
     def summary(self) -> LatenessSummary:
-        """Return the counted frames, p50, p99 and maximum."""
+        """Return the counted frames, p50, p99, p99.9 and maximum."""
         return LatenessSummary(
-            frames=self._frames,
+            frames=sum(self._counts),
             p50_ms=self.percentile_ms(50),
             p99_ms=self.percentile_ms(99),
-            maximum_ms=self._maximum_ms,
+            p999_ms=self.percentile_ms(99.9),
+            maximum_ms=self._maximum_s * 1000.0,
         )

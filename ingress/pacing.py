@@ -1,9 +1,12 @@
 """The audio clock: when each frame leaves.
 
 Asterisk does not pace what we send (app_audiosocket.c:198-216: a frame read from the socket becomes an
-RTP packet at once), so this is the clock of the phone's audio. Frame n of a stream is due at an absolute
-instant, start + n × 20 ms; a late frame does not make the next one late, so nothing accumulates ("sleep
-20 ms after each write" loses 0.1 to 0.4 s in 5 s).
+RTP packet at once), so this is the clock of the phone's audio. A frame is due at an absolute instant,
+and the next one is due when its audio has been played; a late frame does not make the next one late, so
+nothing accumulates ("sleep 20 ms after each write" loses 0.1 to 0.4 s in 5 s).
+
+Normally a frame is 20 ms. A throttled server sends 30 ms every 30 ms: a third fewer wake-ups and the same
+audio. The length may change at any frame, because the interval is always the length of what was sent.
 
 All calls of a worker share one wheel of a few slots, phases spread over the 20 ms, so that 400 calls
 are not one burst of 400 writes. A slot is one clock for all its calls.
@@ -21,6 +24,8 @@ FRAME_MS = 20
 FRAME_S = FRAME_MS / 1000.0
 MAXIMUM_BURST_FRAMES = 2
 """More in a row would be discarded or resynchronised by the phone."""
+LONG_GAP_S = 0.1
+"""Two sends this far apart make Asterisk move its RTP timestamps (its tolerance is 80 ms and the frame)."""
 
 EARLY_S = 0.0005
 """An event loop's timer may fire this much early; such a wake-up counts as on time."""
@@ -32,13 +37,10 @@ class Tick:
 
     frames: int
     """How many frames to send now: 0 (too early), 1, or 2 after a stall."""
-    lateness_s: float
-    """How late the first of them is; never negative."""
+    due_s: float
+    """When the first of them was due."""
     shift_s: float
     """How far the timeline was moved: audio time that a stall took."""
-
-
-IDLE = Tick(frames=0, lateness_s=0.0, shift_s=0.0)
 
 
 class SlotClock:
@@ -49,19 +51,20 @@ class SlotClock:
     def __init__(self, start_s: float) -> None:
         self.next_due_s = start_s
 
-    def tick(self, now: float) -> Tick:
-        """Say what to send at `now` and move on to the next deadline."""
-        lateness_s = now - self.next_due_s
+    def tick(self, now: float, frame_s: float = FRAME_S) -> Tick:
+        """Say how many frames of `frame_s` to send at `now`, and move on to the next deadline."""
+        due_s = self.next_due_s
+        lateness_s = now - due_s
         if lateness_s < -EARLY_S:
-            return IDLE
-        if lateness_s < FRAME_S:
-            self.next_due_s += FRAME_S
-            return Tick(frames=1, lateness_s=max(0.0, lateness_s), shift_s=0.0)
-        self.next_due_s += MAXIMUM_BURST_FRAMES * FRAME_S
+            return Tick(0, due_s, 0.0)
+        if lateness_s < frame_s:
+            self.next_due_s += frame_s
+            return Tick(1, due_s, 0.0)
+        self.next_due_s += MAXIMUM_BURST_FRAMES * frame_s
         # What is due by now has just been sent, two frames of it; the rest is forgiven.
         shift_s = max(0.0, now - self.next_due_s)
         self.next_due_s += shift_s
-        return Tick(frames=MAXIMUM_BURST_FRAMES, lateness_s=lateness_s, shift_s=shift_s)
+        return Tick(MAXIMUM_BURST_FRAMES, due_s, shift_s)
 
 
 class Wheel:

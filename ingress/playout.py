@@ -1,8 +1,12 @@
-"""What one call plays next: a bounded queue of sentences, cut into 20 ms frames.
+"""What one call plays next: a bounded queue of sentences, cut into frames as they are asked for.
 
-Sentences arrive in pieces of any size and are played without a seam. The frame clock asks for a frame
-when one is due; if a sentence is open and its audio is not there, that is an underrun: the caller gets
-silence on the clock, and it is counted. A sentence counts as heard once its last frame has been taken.
+Sentences arrive in pieces of any size and are played without a seam. Each frame may have another length
+than the one before (20 ms, or 30 ms when throttled): the queue is one stream of bytes, and a frame takes
+the next so many of it. If a sentence is open and its audio is not there, that is an underrun: the caller
+gets silence on the clock, and it is counted. A sentence counts as heard once its last byte has been taken.
+
+The common case, a frame out of the middle of a piece, is one slice; everything else (the beginning or
+the end of a piece, an underrun) is left to the rarer path, which says so in `has_news`.
 """
 
 from __future__ import annotations
@@ -11,11 +15,15 @@ from collections import deque
 from dataclasses import dataclass
 
 from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
-from ingress.pacing import FRAME_MS
 
-FRAME_BYTES = TELEPHONE_RATE_HZ * BYTES_PER_SAMPLE * FRAME_MS // 1000
-SILENCE_FRAME = bytes(FRAME_BYTES)
-MAXIMUM_QUEUED_BYTES = 60 * TELEPHONE_RATE_HZ * BYTES_PER_SAMPLE
+BYTES_PER_MS = TELEPHONE_RATE_HZ * BYTES_PER_SAMPLE // 1000
+FRAME_BYTES = 20 * BYTES_PER_MS
+LONG_FRAME_BYTES = 30 * BYTES_PER_MS
+"""A frame's length when throttled."""
+SILENCE = {size: bytes(size) for size in (FRAME_BYTES, LONG_FRAME_BYTES)}
+"""A frame of silence, by its length."""
+SILENCE_FRAME = SILENCE[FRAME_BYTES]
+MAXIMUM_QUEUED_BYTES = 60_000 * BYTES_PER_MS
 """60 s. The gateway stays 20 s ahead at most; anything beyond this is refused by `push`."""
 
 
@@ -30,23 +38,36 @@ class _Piece:
 class Playout:
     """Sentences in, frames out."""
 
+    __slots__ = (
+        "_heard",
+        "_pieces",
+        "_queued_bytes",
+        "_sentence_is_open",
+        "has_news",
+        "played_bytes",
+        "underrun_bytes",
+        "underruns",
+    )
+
     def __init__(self) -> None:
         self._pieces: deque[_Piece] = deque()
         self._queued_bytes = 0
         self._sentence_is_open = False
         self._heard: list[str] = []
+        self.has_news = False
+        """Whether audio began, or a piece ended, since its user last set this to False: only then can
+        a sentence have been heard or the queue have become empty."""
+        self.played_bytes = 0
+        """Audio taken, padding apart."""
         self.underruns = 0
-        self.played_frames = 0
+        """Frames, of whatever length, that an open sentence did not fill."""
+        self.underrun_bytes = 0
+        """Silence inside sentences, in the place of audio that was not there."""
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is queued (a sentence may still be open)."""
         return not self._pieces
-
-    @property
-    def has_heard(self) -> bool:
-        """Whether `take_heard` has something to give."""
-        return bool(self._heard)
 
     @property
     def queued_bytes(self) -> int:
@@ -57,6 +78,8 @@ class Playout:
         """Queue a piece of a sentence; False if the queue is full and the piece was refused."""
         if self._queued_bytes + len(audio) > MAXIMUM_QUEUED_BYTES:
             return False
+        if not self._pieces:
+            self.has_news = True
         self._pieces.append(_Piece(audio, text, ends_sentence))
         self._queued_bytes += len(audio)
         return True
@@ -70,50 +93,73 @@ class Playout:
             self._sentence_is_open = False
 
     def abandon_sentence(self) -> None:
-        """The open sentence, if any, gets no more audio: what is queued plays, then silence is right."""
-        if self._pieces:
+        """The open sentence, if any, gets no more audio: what is queued plays, then silence is right.
+
+        It will not count as heard.
+        """
+        if self._pieces and not self._pieces[-1].ends_sentence:
             self._pieces[-1].ends_sentence = True
+            self._pieces[-1].text = ""
         self._sentence_is_open = False
 
-    def next_frame(self) -> bytes | None:
-        """Return the next 320 bytes to play; None when there is nothing to say now."""
+    def cut(self, rest_bytes: int) -> bytes:
+        """Drop everything queued and the open sentence; return what would have been played next.
+
+        At most `rest_bytes` of it, for a fade. Sentences heard before stay in `take_heard`.
+        """
+        rest = b""
+        if self._pieces:
+            piece = self._pieces[0]
+            rest = piece.audio[piece.offset : piece.offset + rest_bytes]
+        self._pieces.clear()
+        self._queued_bytes = 0
+        self._sentence_is_open = False
+        return rest
+
+    def next_frame(self, frame_bytes: int = FRAME_BYTES) -> bytes | None:
+        """Return the next `frame_bytes` to play; None when there is nothing to say now."""
         if not self._pieces:
             if self._sentence_is_open:
-                self.underruns += 1
+                self._count_underrun(frame_bytes)
             return None
         piece = self._pieces[0]
-        end = piece.offset + FRAME_BYTES
-        if end < len(piece.audio):  # the common case: a whole frame inside one piece
-            frame = piece.audio[piece.offset : end]
-            piece.offset = end
-            self._queued_bytes -= FRAME_BYTES
-            self._sentence_is_open = True
-        else:
-            frame = self._frame_across_pieces()
-        self.played_frames += 1
-        return frame
+        start = piece.offset
+        end = start + frame_bytes
+        if end >= len(piece.audio):
+            return self._frame_across_pieces(frame_bytes)
+        piece.offset = end
+        self._queued_bytes -= frame_bytes
+        self.played_bytes += frame_bytes
+        self._sentence_is_open = True
+        return piece.audio[start:end]
 
     def take_heard(self) -> list[str]:
         """Return the sentences that have been played to their end since the last call."""
         heard, self._heard = self._heard, []
         return heard
 
-    def _frame_across_pieces(self) -> bytes:
+    def _frame_across_pieces(self, frame_bytes: int) -> bytes:
         """Fill a frame from as many pieces as it takes; the last frame of all is padded."""
         parts: list[bytes] = []
-        missing = FRAME_BYTES
+        missing = frame_bytes
         while missing and self._pieces:
             piece = self._pieces[0]
             part = piece.audio[piece.offset : piece.offset + missing]
             piece.offset += len(part)
             missing -= len(part)
-            self._queued_bytes -= len(part)
             parts.append(part)
             self._sentence_is_open = not piece.ends_sentence
             if piece.offset == len(piece.audio):
                 self._pieces.popleft()
                 if piece.ends_sentence:
                     self._heard.append(piece.text)
+        self.has_news = True
+        self._queued_bytes -= frame_bytes - missing
+        self.played_bytes += frame_bytes - missing
         if missing and self._sentence_is_open:
-            self.underruns += 1
+            self._count_underrun(missing)
         return b"".join(parts) + bytes(missing)
+
+    def _count_underrun(self, missing_bytes: int) -> None:
+        self.underruns += 1
+        self.underrun_bytes += missing_bytes

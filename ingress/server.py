@@ -4,27 +4,43 @@ A connection that cannot be taken is accepted and answered with a hangup at once
 goes on; a closed port would make Asterisk log errors and, on some versions, close another call's socket
 (`res_audiosocket.c:151-184`). Stopping: refuse new calls, let running ones finish until a deadline, end
 the rest.
+
+Whoever connects and says nothing holds a place among the handshakes, never one among the calls. When all
+those places are taken the oldest gives way to the newest, so that idle connections cannot lock out a PBX,
+which says its UUID at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
+import os
 import socket
+from collections import Counter
 from collections.abc import Callable
 
 from ingress.call import Call
+from ingress.departures import Departures
+from ingress.endings import Ending
 from ingress.frame_clock import FrameClock
-from ingress.link_messages import CallEnded, Message, Readiness
-from ingress.metrics import CallRecord
-from ingress.session import CLOSE_DEADLINE_S, Session
+from ingress.line import Line
+from ingress.link_messages import CallEnded, Message, Pace, Readiness, WorkerHealth
+from ingress.metrics import CallRecord, LatenessHistogram, MediaHealth
+from ingress.pauses import CollectionPauses
+from ingress.session import Session
 from ingress.settings import Settings
+from ingress.silero import SpeechConfirmer
 
 BACKLOG = 256
 """Connections the kernel holds for us: a burst of calls while we are busy for a moment."""
-SPARE_CONNECTIONS = 64
-"""Connections without a UUID yet, beyond the calls: a flood of them is refused at accept."""
+MAXIMUM_HANDSHAKES = 512
+"""Connections without a UUID yet, beside the calls."""
+ACCEPTS_PER_ROUND = 16
+"""So that a flood of connections never keeps the loop from the clock for long."""
+HEALTH_INTERVAL_S = 5.0
+OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 SendToGateway = Callable[[Message], bool]
 
@@ -36,29 +52,45 @@ class MediaServer:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.confirmer: SpeechConfirmer | None = None
+        if settings.endpointing.confirmation == "silero":
+            self.confirmer = SpeechConfirmer(settings.endpointing.confirmation_threshold)
         self._send: SendToGateway = _no_gateway
-        self._clock = FrameClock()
-        self._connections: set[Session] = set()
+        self.pauses = CollectionPauses()
+        self._clock = FrameClock(settings.server.frame_ms, self.pauses.collect_if_due)
+        self._handshakes: dict[Session, None] = {}
         self._calls: dict[str, Session] = {}
+        self._departures = Departures()
+        self._endings: Counter[Ending] = Counter()
         self._gateway_is_ready = False
         self._is_draining = False
-        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
+        self._spare = -1
+        """A descriptor held back: with none left, a connection can still be accepted and refused."""
+        self._backlog_bytes = settings.server.send_backlog_ms * 16
         self._all_ended = asyncio.Event()
-        self._all_closed = asyncio.Event()
+        self._reporter: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
-        return f"<MediaServer {len(self._calls)} calls, {len(self._connections)} connections>"
+        connections = len(self._handshakes) + len(self._calls) + len(self._departures)
+        return f"<MediaServer {len(self._calls)} calls, {connections} connections>"
 
     # Life
 
     async def start(self, listener: socket.socket, send: SendToGateway) -> None:
-        """Accept connections on a bound socket; `send` takes messages for the gateway."""
+        """Accept connections on a bound, listening socket; `send` takes messages for the gateway."""
         self._send = send
+        if self.confirmer is not None:
+            self.confirmer.start()
+        self._listener = listener
+        self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        listener.listen(BACKLOG)
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._accept, sock=listener, backlog=BACKLOG)
+        loop.add_reader(listener, self._accept, listener)
+        self._reporter = loop.call_later(HEALTH_INTERVAL_S, self._report)
 
     async def stop(self, drain_deadline_s: float) -> None:
-        """Refuse new calls, wait for running ones, end the rest."""
+        """Refuse new calls, wait for running ones, end the rest. May be cancelled and called again."""
         self._is_draining = True
         if self._calls:
             log.info("draining: %d calls may finish within %g s", len(self._calls), drain_deadline_s)
@@ -68,27 +100,39 @@ class MediaServer:
                     await self._all_ended.wait()
         if self._calls:
             log.warning("ending %d calls that did not finish in time", len(self._calls))
-        for session in tuple(self._connections):
-            session.end("the server is stopping")
-        if self._connections:
-            self._all_closed.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_DEADLINE_S + 1.0):
-                    await self._all_closed.wait()
-        if self._server is not None:
-            self._server.close()
+        for session in (*self._calls.values(), *self._handshakes):
+            session.end(Ending.STOPPING, Ending.STOPPING.value)
         self._clock.stop()
+        await self._departures.wait()
+        self._close()
+
+    def _close(self) -> None:
+        if self._listener is None:
+            return
+        asyncio.get_running_loop().remove_reader(self._listener)
+        self._listener.close()
+        self._listener = None
+        os.close(self._spare)
+        if self._reporter is not None:
+            self._reporter.cancel()
+        if self.confirmer is not None:
+            self.confirmer.stop()
 
     # The gateway
 
     def receive(self, message: Message) -> None:
         """Take a message of the gateway."""
-        if isinstance(message, Readiness):
-            self._set_readiness(message.is_ready)
-            return
-        session = self._calls.get(getattr(message, "call_id", ""))
-        if session is not None:
-            session.receive(message)
+        match message:
+            case Readiness(is_ready=is_ready):
+                self._set_readiness(is_ready)
+            case Pace(frame_ms=frame_ms):
+                if frame_ms != self._clock.frame_ms:
+                    log.info("sending frames of %d ms from now on", frame_ms)
+                    self._clock.set_frame(frame_ms)
+            case _:
+                session = self._calls.get(getattr(message, "call_id", ""))
+                if session is not None:
+                    session.receive(message)
 
     def gateway_gone(self) -> None:
         """The link to the gateway broke."""
@@ -102,25 +146,34 @@ class MediaServer:
             else:
                 session.gateway_gone()
 
+    def _report(self) -> None:
+        """Tell the gateway how this worker's clock does."""
+        self._reporter = asyncio.get_running_loop().call_later(HEALTH_INTERVAL_S, self._report)
+        self.pauses.collect_if_due()
+        pauses, longest_s = self.pauses.take()
+        health = MediaHealth(
+            calls=len(self._calls),
+            connections=len(self._handshakes) + len(self._calls) + len(self._departures),
+            frame_ms=self._clock.frame_ms,
+            lateness=self._clock.lateness.summary(),
+            gc_pauses=pauses,
+            gc_pause_maximum_ms=longest_s * 1000.0,
+            timeline_shifts=self._clock.timeline_shifts,
+            closed_peers={ending.value: count for ending, count in self._endings.items()},
+        )
+        self._clock.lateness = LatenessHistogram()
+        self._send(WorkerHealth(health=health))
+
     # What sessions ask
 
-    def refusal(self) -> str | None:
-        """Return why a new connection cannot be taken now, or None."""
-        limit = self.settings.server.max_calls
-        if self._is_draining:
-            return "refused: the server is stopping"
-        if len(self._calls) >= limit:
-            return f"refused: all {limit} calls are taken (server.max_calls)"
-        if len(self._connections) > limit + SPARE_CONNECTIONS:
-            return "refused: too many connections without a UUID"
-        return None
-
-    def identified(self, session: Session, call: Call) -> str | None:
+    def identified(self, session: Session, call: Call) -> tuple[Ending, str] | None:
         """Take the call in and put it on the clock; or return why not."""
         if call.call_id in self._calls:
-            return "its UUID is in use by a running call; give every AudioSocket() a UUID of its own"
-        if len(self._calls) >= self.settings.server.max_calls:
-            return f"all {self.settings.server.max_calls} calls are taken (server.max_calls)"
+            return Ending.IN_USE, "its UUID is in use by a running call; give every AudioSocket() its own"
+        refusal = self._refusal()
+        if refusal is not None:
+            return refusal
+        del self._handshakes[session]
         self._calls[call.call_id] = session
         self._clock.add(session)
         if self._gateway_is_ready:
@@ -132,8 +185,11 @@ class MediaServer:
         for message in messages:
             self._send(message)
 
-    def ended(self, session: Session, record: CallRecord | None) -> None:
-        """Take a call off the clock and tell the gateway."""
+    def ended(self, session: Session, line: Line, ending: Ending, record: CallRecord | None) -> None:
+        """Forget a session, say goodbye on its line, tell the gateway."""
+        self._endings[ending] += 1
+        self._handshakes.pop(session, None)
+        self._departures.add(line)
         if record is None:
             return
         self._clock.remove(session)
@@ -142,16 +198,68 @@ class MediaServer:
         if not self._calls:
             self._all_ended.set()
 
-    def closed(self, session: Session) -> None:
-        """A socket is gone."""
-        self._connections.discard(session)
-        if not self._connections:
-            self._all_closed.set()
+    # Accepting
 
-    def _accept(self) -> Session:
-        session = Session(self)
-        self._connections.add(session)
-        return session
+    def _refusal(self) -> tuple[Ending, str] | None:
+        """Return why a new call cannot be taken now, or None."""
+        limit = self.settings.server.max_calls
+        if self._is_draining:
+            return Ending.DRAINING, Ending.DRAINING.value
+        if len(self._calls) >= limit:
+            return Ending.FULL, f"all {limit} calls are taken (server.max_calls)"
+        return None
+
+    def _accept(self, listener: socket.socket) -> None:
+        """Take the connections that wait."""
+        for _ in range(ACCEPTS_PER_ROUND):
+            try:
+                connection, address = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno not in OUT_OF_DESCRIPTORS:
+                    return  # that connection is gone already (accept(2)); the next round takes the others
+                if not self._refuse_without_descriptors(listener):
+                    return
+                continue
+            self._take(connection, f"{address[0]}:{address[1]}")
+
+    def _take(self, connection: socket.socket, peer: str) -> None:
+        try:
+            line = Line(connection, peer, self._backlog_bytes)
+        except OSError as error:  # reset while it waited
+            log.debug("connection from %s is gone: %s", peer, error)
+            connection.close()
+            return
+        refusal = self._refusal()
+        if refusal is not None:
+            ending, detail = refusal
+            log.info("connection from %s closed: %s", peer, detail)
+            self._endings[ending] += 1
+            self._departures.add(line)
+            return
+        if len(self._handshakes) >= MAXIMUM_HANDSHAKES:
+            oldest = next(iter(self._handshakes))
+            oldest.end(Ending.CROWDED, Ending.CROWDED.value)
+        self._handshakes[Session(self, line)] = None
+
+    def _refuse_without_descriptors(self, listener: socket.socket) -> bool:
+        """Give the spare descriptor to the next connection for as long as it takes to hang up."""
+        os.close(self._spare)
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return False
+        else:
+            with contextlib.suppress(OSError), connection:
+                connection.setblocking(False)
+                connection.send(b"\x00\x00\x00")
+            if not self._endings[Ending.NO_DESCRIPTORS]:
+                log.error("%s: raise LimitNOFILE", Ending.NO_DESCRIPTORS.value)
+            self._endings[Ending.NO_DESCRIPTORS] += 1
+            return True
+        finally:
+            self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _no_gateway(message: Message) -> bool:

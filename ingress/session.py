@@ -1,27 +1,29 @@
-"""One AudioSocket connection: the only place where socket, protocol, hearing, call and clock meet.
+"""One AudioSocket connection: the only place where line, protocol, hearing, call and clock meet.
 
-The receive path is five steps: bytes → events → 20 ms frames → utterance → the call, whose messages go to
-the gateway. The send path is one: the clock asks, the call gives a frame, one write per message
-(`res_audiosocket.c:387-405` drops a call whose payload has a hole of 5 ms).
+Until the UUID has come the line is watched; from then on it is read and written on the clock's tick alone.
+Out: the call gives a frame, one write per message (`res_audiosocket.c:387-405` drops a call whose payload
+has a hole of 5 ms). In: bytes → events → 20 ms frames → the ear → the call, whose messages go to the
+gateway. While the caller speaks, what has come is read on every tick, otherwise on every other one: a frame
+waits 10 or 20 ms on average for its reading, and a call costs no wake-up of its own and half the reads.
 
-Every way a connection ends goes through `end`. We end it as Asterisk likes best: hangup message, half-close,
-read until the peer closes too; a close with unread data would be a reset, which Asterisk takes for an error.
+Audio that is older than it looks is worse than none. What piled up in the kernel while this process was
+stopped is thrown away but for the newest half second; a peer that goes on sending faster than time passes
+is not a phone and loses its call.
+
+Every way a connection ends goes through `end`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import socket
-import time
 from enum import Enum
-from typing import Protocol, cast
+from time import monotonic
+from typing import Protocol
 
 from actors.errors import RemoteProtocolError
 from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 from ingress.audiosocket import (
-    HANGUP_MESSAGE,
     AudioReceived,
     AudioSocket,
     CallIdentified,
@@ -35,20 +37,23 @@ from ingress.audiosocket import (
 )
 from ingress.call import Call
 from ingress.codec_check import ADVICE, CodecCheck
+from ingress.endings import Ending
 from ingress.hearing import Hearing
 from ingress.inbound import InboundAudio
+from ingress.line import READ_BYTES, Line
 from ingress.link_messages import Message
 from ingress.metrics import CallRecord, LatenessHistogram
+from ingress.pacing import LONG_GAP_S
 from ingress.settings import Settings
-from ingress.utterance import HeardUtterance
+from ingress.silero import SpeechConfirmer
+from ingress.utterance import CallerPaused, CallerResumed, CallerSpeaking, HeardUtterance, HearingEvent
 
-CLOSE_DEADLINE_S = 2.0
-"""How long a peer may take to close its side after our hangup."""
-KEEPALIVE_IDLE_S = 5
-KEEPALIVE_INTERVAL_S = 3
-KEEPALIVE_PROBES = 3
-USER_TIMEOUT_MS = 10_000
-"""Together: a peer that vanished without a FIN is noticed within 15 s."""
+STALE_S = 0.5
+"""Of what one reading finds, older audio than this is thrown away."""
+HEAD_START_S = 3.0
+"""How far the caller's audio may be ahead of time before the peer is no phone."""
+ACCEPT_QUEUE_S = 10.0
+"""What may have come before the UUID was read: connections wait while a worker is being replaced."""
 
 log = logging.getLogger(__name__)
 
@@ -58,226 +63,295 @@ class SessionState(Enum):
 
     HANDSHAKE = "handshake"
     LIVE = "live"
-    CLOSING = "closing"
-    CLOSED = "closed"
+    ENDED = "ended"
 
 
 class SessionHost(Protocol):
     """What a session asks of the server that accepted it."""
 
     settings: Settings
+    confirmer: SpeechConfirmer | None
 
-    def refusal(self) -> str | None:
-        """Return why a new connection cannot be taken now, or None."""
-
-    def identified(self, session: Session, call: Call) -> str | None:
+    def identified(self, session: Session, call: Call) -> tuple[Ending, str] | None:
         """Take the call in and put it on the clock; or return why not."""
 
     def forward(self, messages: list[Message]) -> None:
         """Send messages to the gateway, or drop them if it is away."""
 
-    def ended(self, session: Session, record: CallRecord | None) -> None:
-        """Forget the session; `record` is there if it was a call."""
-
-    def closed(self, session: Session) -> None:
-        """The socket is gone."""
+    def ended(self, session: Session, line: Line, ending: Ending, record: CallRecord | None) -> None:
+        """Forget the session and close its line; `record` is there if it was a call."""
 
 
-class Session(asyncio.Protocol):
-    """One connection, from accept to close."""
+class Session:
+    """One connection, from accept to goodbye."""
 
-    def __init__(self, host: SessionHost) -> None:
+    __slots__ = (
+        "_audio_messages",
+        "_call",
+        "_codec_check",
+        "_deadline",
+        "_discarded_s",
+        "_hearing",
+        "_host",
+        "_inbound",
+        "_last_send_s",
+        "_lateness",
+        "_line",
+        "_long_gaps",
+        "_longest_gap_s",
+        "_message_since_s",
+        "_messages_sent",
+        "_received_s",
+        "_settings",
+        "_skips_read",
+        "_socket",
+        "_started_s",
+        "_state",
+    )
+
+    def __init__(self, host: SessionHost, line: Line) -> None:
         self._host = host
+        self._line = line
         self._settings = host.settings.server
         self._socket = AudioSocket(Role.SERVER)
-        self._transport: asyncio.Transport
         self._state = SessionState.HANDSHAKE
-        self._deadline: asyncio.TimerHandle | None = None
-        self._peer = "unknown peer"
         self._call: Call | None = None
-        self._hearing = Hearing(host.settings.endpointing)
+        self._hearing: Hearing
         self._inbound = InboundAudio()
-        self._codec_check = CodecCheck()
+        self._codec_check: CodecCheck | None = CodecCheck()
         self._lateness = LatenessHistogram()
-        self._identified_s = 0.0
+        self._started_s = 0.0
+        self._last_send_s = 0.0
+        self._longest_gap_s = 0.0
+        self._long_gaps = 0
         self._message_since_s = 0.0
         """When the first byte of a message came that is not complete yet; 0 if there is none."""
-        self._frames_sent = 0
-        self._frames_received = 0
-        self._backlog_bytes = self._settings.send_backlog_ms * TELEPHONE_RATE_HZ * BYTES_PER_SAMPLE // 1000
-
-    @property
-    def call(self) -> Call | None:
-        """The conversation, once the caller is identified."""
-        return self._call
-
-    # The socket
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Set the socket's options and wait for the UUID, or refuse."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of it
-        raw = transport.get_extra_info("socket")
-        if raw is not None:
-            _set_options(raw, self._backlog_bytes)
-        peername = transport.get_extra_info("peername")
-        if peername:
-            self._peer = f"{peername[0]}:{peername[1]}"
-        refusal = self._host.refusal()
-        if refusal is not None:
-            self.end(refusal)
-            return
+        self._skips_read = False
+        """Whether the next tick leaves what has come in the kernel."""
+        self._messages_sent = 0
+        self._audio_messages = 0
+        self._received_s = 0.0
+        self._discarded_s = 0.0
+        line.watch(self._read)
         deadline_s = self._settings.handshake_deadline_s
         self._deadline = asyncio.get_running_loop().call_later(
-            deadline_s, self.end, f"no UUID within {deadline_s:g} s"
+            deadline_s, self.end, Ending.NO_UUID, f"no UUID within {deadline_s:g} s"
         )
-
-    def data_received(self, data: bytes) -> None:
-        """Take bytes as they come."""
-        if self._is_ending:
-            return  # draining until the peer closes
-        now = time.monotonic()
-        try:
-            events = self._socket.receive_data(data)
-        except RemoteProtocolError as error:
-            self.end(f"protocol error: {error}")
-            return
-        for event in events:
-            if self._is_ending:
-                return
-            self._take(event, now)
-        self._message_since_s = 0.0 if self._socket.is_between_messages else self._message_since_s or now
-
-    def eof_received(self) -> bool:
-        """The peer closed its side."""
-        try:
-            events = self._socket.receive_eof()
-        except RemoteProtocolError as error:
-            self.end(f"protocol error: {error}")
-            events = []
-        for event in events:
-            self._take(event, time.monotonic())
-        if self._state is SessionState.CLOSING:
-            self._transport.close()
-        return True
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is gone, whoever closed it."""
-        self.end(f"connection lost: {exc}" if exc else "connection closed")
-        self._cancel_deadline()
-        self._state = SessionState.CLOSED
-        self._host.closed(self)
 
     # The clock
 
-    def send_frames(self, frames: int, now: float, lateness_s: float) -> None:
-        """Send what is due. Called by the clock for a live call; never blocks."""
+    def tick(self, frames: int, frame_bytes: int, due_s: float) -> None:
+        """Send what is due, then take what has come. Called by the clock for a live call; never blocks."""
+        now = monotonic()
         call = self._call
-        if call is None:
+        assert call is not None
+        self._lateness.add(now - due_s, frames)
+        gap_s = now - self._last_send_s
+        self._last_send_s = now
+        if gap_s > self._longest_gap_s:
+            self._longest_gap_s = gap_s
+        if gap_s >= LONG_GAP_S:
+            self._long_gaps += 1
+        self._messages_sent += frames
+        try:
+            for _ in range(frames):
+                if not self._line.send(audio_message(call.next_frame(now, frame_bytes))):
+                    self.end(Ending.NOT_READING, Ending.NOT_READING.value)
+                    return
+        except OSError as error:
+            self._lost(error)
             return
-        self._lateness.add(lateness_s, frames)
-        for _ in range(frames):
-            self._transport.write(audio_message(call.next_frame(now)))
-        self._frames_sent += frames
-        if self._hearing.is_in_speech:
-            self._hear(self._hearing.pause(now), now)
+        hearing = self._hearing
+        if self._skips_read:
+            self._skips_read = False
+        else:
+            self._read()
+            if self._state is not SessionState.LIVE:
+                return
+            self._skips_read = not hearing.is_in_speech
+        if hearing.is_in_speech and (events := hearing.pause(now)):
+            self._tell(events, now)
         if call.outbox:
             self._forward(call)
-        if self._transport.get_write_buffer_size() > self._backlog_bytes:
-            self.end("the peer does not read what it is sent")
-        elif self._message_since_s and now - self._message_since_s > self._settings.message_deadline_s:
-            self.end(f"a message was not complete within {self._settings.message_deadline_s:g} s")
+        if self._message_since_s and now - self._message_since_s > self._settings.message_deadline_s:
+            deadline_s = self._settings.message_deadline_s
+            self.end(Ending.UNFINISHED, f"a message was not complete within {deadline_s:g} s")
         elif call.wants_to_end:
-            self.end("the dialog hung up")
+            self.end(Ending.DIALOG, Ending.DIALOG.value)
+
+    def fault(self, error: Exception) -> None:
+        """A mistake of ours came up in this call's tick: it costs this call, and no other."""
+        log.error("call %s failed", self._name, exc_info=error)
+        self.end(Ending.FAULT, f"internal fault: {type(error).__name__}")
 
     # The gateway
 
     def receive(self, message: Message) -> None:
         """Take a message of the gateway for this call."""
         if self._call is not None:
-            self._call.receive(message, time.monotonic())
+            self._call.receive(message, monotonic())
             self._forward(self._call)
 
     def gateway_ready(self) -> None:
         """The gateway can serve turns."""
         if self._call is not None:
-            self._call.gateway_ready(time.monotonic())
+            self._call.gateway_ready(monotonic())
             self._forward(self._call)
 
     def gateway_gone(self) -> None:
         """The gateway cannot serve turns for now."""
         if self._call is not None:
-            self._call.gateway_gone(time.monotonic())
+            self._call.gateway_gone(monotonic())
 
     # The end
 
-    def end(self, reason: str) -> None:
+    def end(self, ending: Ending, detail: str) -> None:
         """End the connection: the one place where a session releases what it holds. Idempotent."""
-        if self._is_ending:
+        if self._state is SessionState.ENDED:
             return
-        self._state = SessionState.CLOSING
-        self._cancel_deadline()
-        record = self._record(reason)
-        if record is None:
-            log.info("connection from %s closed: %s", self._peer, reason)
+        if self._state is SessionState.HANDSHAKE:
+            self._line.unwatch()
+        self._state = SessionState.ENDED
+        self._deadline.cancel()
+        record = None
+        if self._call is None:
+            log.info("connection from %s closed: %s", self._line.peer, detail)
         else:
-            log.info(
-                "call %s ended: %s; %.1f s, %d turns, lateness p99 %.1f ms, %d underruns",
-                record.call_id,
-                reason,
-                record.duration_s,
-                len(record.turns),
-                record.lateness.p99_ms,
-                record.underruns,
-            )
-        self._host.ended(self, record)
-        if self._transport.is_closing():
-            return
-        with contextlib.suppress(OSError, RuntimeError):
-            self._transport.write(HANGUP_MESSAGE)
-            self._transport.write_eof()
-        self._deadline = asyncio.get_running_loop().call_later(CLOSE_DEADLINE_S, self._transport.abort)
+            self._hearing.close()
+            record = self._record(self._call, detail)
+            log.info("%s", record.describe())
+        self._host.ended(self, self._line, ending, record)
 
     # Inside
+
+    def _read(self) -> None:
+        """Take what has come."""
+        try:
+            data = self._line.receive()
+        except OSError as error:
+            self._lost(error)
+            return
+        if not data:
+            if data is None:
+                self._peer_closed()
+            return
+        now = monotonic()
+        try:
+            if len(data) < READ_BYTES and (messages := self._socket.receive_audio(data)) is not None:
+                for audio in messages:  # nothing but 8 kHz audio: nearly always
+                    self._take_audio(audio, TELEPHONE_RATE_HZ, now)
+                    if self._state is SessionState.ENDED:
+                        return
+                return
+            events = self._socket.receive_data(data)
+        except RemoteProtocolError as error:
+            self.end(Ending.PROTOCOL, f"protocol error: {error}")
+            return
+        # A reading this long found a backlog.
+        for event in events if len(data) <= READ_BYTES else self._fresh(events):
+            if self._state is SessionState.ENDED:
+                return
+            self._take(event, now)
+        self._message_since_s = 0.0 if self._socket.is_between_messages else self._message_since_s or now
+
+    def _fresh(self, events: list[Event]) -> list[Event]:
+        """Return what is worth taking of a long backlog: everything but old audio."""
+        kept: list[Event] = []
+        kept_s = 0.0
+        for event in reversed(events):
+            if isinstance(event, AudioReceived):
+                duration_s = len(event.audio) / BYTES_PER_SAMPLE / event.rate_hz
+                if kept_s + duration_s > STALE_S:
+                    self._discarded_s += duration_s
+                    self._received_s += duration_s
+                    continue
+                kept_s += duration_s
+            kept.append(event)
+        return kept[::-1]
+
+    def _peer_closed(self) -> None:
+        try:
+            self._socket.receive_eof()
+        except RemoteProtocolError as error:
+            self.end(Ending.PROTOCOL, f"protocol error: {error}")
+            return
+        if self._call is None:
+            self.end(Ending.NO_CALL, Ending.NO_CALL.value)
+        else:
+            self.end(Ending.CALLER, Ending.CALLER.value)
+
+    def _lost(self, error: OSError) -> None:
+        self.end(Ending.LOST, f"connection lost: {error.strerror or error}")
 
     def _take(self, event: Event, now: float) -> None:
         match event:
             case AudioReceived(audio, rate_hz):
-                self._frames_received += 1
-                if self._codec_check.is_disguised(len(audio), rate_hz, now):
-                    self.end(ADVICE)
-                    return
-                for frame in self._inbound.frames(audio, rate_hz):
-                    self._hear(self._hearing.frame(frame, now), now)
+                self._take_audio(audio, rate_hz, now)
             case CallIdentified(uuid):
                 self._identify(str(uuid), now)
             case DigitReceived(digit) if self._call is not None:
-                self._hear(self._hearing.digit(now), now)
+                self._tell(self._hearing.digit(now), now)
                 self._call.press(digit, now)
                 self._forward(self._call)
             case PeerHungUp():
-                self.end("the caller hung up")
+                self.end(Ending.CALLER, Ending.CALLER.value)
             case PeerFailed(code):
-                log.warning("call %s: Asterisk reported error code %s", self._call_id, code)
+                log.warning("call %s: Asterisk reported error code %s", self._name, code)
             case UnknownMessage(kind, length):
-                log.debug("call %s: skipped kind 0x%02x, %d bytes", self._call_id, kind, length)
+                log.debug("call %s: skipped kind 0x%02x, %d bytes", self._name, kind, length)
+
+    def _take_audio(self, audio: bytes, rate_hz: int, now: float) -> None:
+        self._audio_messages += 1
+        self._received_s += len(audio) / (BYTES_PER_SAMPLE * rate_hz)
+        if self._received_s > now - self._started_s + HEAD_START_S:
+            self.end(Ending.TOO_FAST, f"audio came {HEAD_START_S:g} s ahead of time")
+            return
+        check = self._codec_check
+        if check is not None:
+            if check.is_disguised(len(audio), rate_hz, now):
+                self.end(Ending.CODEC, ADVICE)
+                return
+            if check.is_decided:
+                self._codec_check = None
+        for frame in self._inbound.frames(audio, rate_hz):
+            events = self._hearing.frame(frame, now)
+            if events:
+                self._tell(events, now)
 
     def _identify(self, call_id: str, now: float) -> None:
-        self._cancel_deadline()
-        call = Call(call_id, extension="default", keeps_text=self._host.settings.privacy.keep_transcripts)
+        settings = self._host.settings
+        call = Call(call_id, "default", settings.barge_in, keeps_text=settings.privacy.keep_transcripts)
         refusal = self._host.identified(self, call)
         if refusal is not None:
-            self.end(f"call {call_id} refused: {refusal}")
+            ending, detail = refusal
+            self.end(ending, f"call {call_id} refused: {detail}")
             return
+        self._line.unwatch()
+        self._deadline.cancel()
         self._state = SessionState.LIVE
         self._call = call
-        self._identified_s = now
-        log.info("call %s started from %s", call_id, self._peer)
+        self._hearing = Hearing(settings.endpointing, settings.barge_in.speech_ms, self._host.confirmer)
+        self._started_s = self._last_send_s = now
+        self._received_s = -ACCEPT_QUEUE_S
+        log.info("call %s started from %s", call_id, self._line.peer)
         call.begin(now)
 
-    def _hear(self, utterance: HeardUtterance | None, now: float) -> None:
-        if utterance is not None and self._call is not None:
-            self._call.hear(utterance, now)
-            self._forward(self._call)
+    def _tell(self, events: tuple[HearingEvent, ...], now: float) -> None:
+        """Tell the call what was heard."""
+        call = self._call
+        if call is None:
+            return
+        for event in events:
+            match event:
+                case CallerSpeaking():
+                    call.caller_speaking(now)
+                case CallerPaused(utterance):
+                    call.caller_paused(utterance, now)
+                case CallerResumed():
+                    call.caller_resumed(now)
+                case HeardUtterance():
+                    call.hear(event, now)
+        self._forward(call)
 
     def _forward(self, call: Call) -> None:
         if call.outbox:
@@ -285,46 +359,26 @@ class Session(asyncio.Protocol):
             self._host.forward(messages)
 
     @property
-    def _is_ending(self) -> bool:
-        return self._state in (SessionState.CLOSING, SessionState.CLOSED)
+    def _name(self) -> str:
+        return self._call.call_id if self._call else self._line.peer
 
-    @property
-    def _call_id(self) -> str:
-        return self._call.call_id if self._call else self._peer
-
-    def _record(self, reason: str) -> CallRecord | None:
-        call = self._call
-        if call is None:
-            return None
+    def _record(self, call: Call, detail: str) -> CallRecord:
         return CallRecord(
             call_id=call.call_id,
             extension=call.extension,
-            duration_s=time.monotonic() - self._identified_s,
-            end_reason=reason,
-            frames_sent=self._frames_sent,
-            frames_received=self._frames_received,
+            duration_s=monotonic() - self._started_s,
+            end_reason=detail,
+            frames_sent=self._messages_sent,
+            frames_received=self._audio_messages,
             unknown_messages=self._socket.unknown_messages,
             dropped_noises=self._hearing.dropped_noises,
+            unconfirmed=self._hearing.unconfirmed,
             dropped_turns=call.dropped_turns,
+            interruptions=call.interruptions,
             underruns=call.playout.underruns,
+            longest_gap_ms=self._longest_gap_s * 1000.0,
+            long_gaps=self._long_gaps,
+            discarded_ms=self._discarded_s * 1000.0,
             lateness=self._lateness.summary(),
             turns=tuple(call.turn_records),
         )
-
-    def _cancel_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-
-def _set_options(raw: socket.socket, backlog_bytes: int) -> None:
-    """Send at once, notice a vanished peer, keep no more unsent audio than the backlog allows."""
-    if raw.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, backlog_bytes)
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
-    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)
-    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
-    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)

@@ -33,6 +33,12 @@ class ServerSettings(Section):
     """A peer that reads nothing for this long loses its call: older audio is wrong audio."""
     drain_deadline_s: float = Field(default=30.0, ge=0.0, le=86_400.0)
     """After SIGTERM running calls may finish for this long."""
+    frame_ms: Literal[20, 30] = 20
+    """Audio per message, and the clock's interval with it. 30 ms take a third fewer wake-ups."""
+    nice: int = Field(default=0, ge=-20, le=19)
+    """Niceness of the media workers. Below 0 needs CAP_SYS_NICE; helps beside busy programs."""
+    realtime_priority: int = Field(default=0, ge=0, le=99)
+    """Above 0: SCHED_RR at this priority, 2 or more (needs CAP_SYS_NICE). 0: ordinary scheduling."""
 
 
 class EndpointingSettings(Section):
@@ -46,10 +52,26 @@ class EndpointingSettings(Section):
     """Audio kept from before the onset: soft first consonants."""
     end_silence_ms: int = Field(default=500, ge=100, le=5_000)
     """Silence, or no frames at all, this long ends an utterance."""
+    pause_ms: int = Field(default=240, ge=0, le=5_000)
+    """Silence this long may be the end: transcription begins ahead of time. 0: never ahead."""
+    confirmation: Literal["silero", "none"] = "silero"
+    """Second stage of detection: a small neural model looks at what WebRTC's took for speech."""
+    confirmation_threshold: float = Field(default=0.5, gt=0.0, lt=1.0)
+    """Probability above which a window of 32 ms is speech."""
     minimum_speech_ms: int = Field(default=160, ge=20, le=2_000)
     """Shorter bursts are noise and are dropped."""
     maximum_utterance_s: float = Field(default=28.0, ge=2.0, le=30.0)
     """Cut here: whisper sees 30 s at most."""
+
+
+class BargeInSettings(Section):
+    """Whether the caller may interrupt an answer by speaking."""
+
+    enabled: bool = True
+    in_greeting: bool = True
+    """Whether the first greeting may be interrupted as well."""
+    speech_ms: int = Field(default=240, ge=60, le=2_000)
+    """Shorter sounds, a cough or a "yes", do not interrupt."""
 
 
 class DialogSettings(Section):
@@ -76,6 +98,7 @@ class Settings(Section):
     """DEBUG names every process and skipped message; nothing is ever logged per frame."""
     server: ServerSettings = ServerSettings()
     endpointing: EndpointingSettings = EndpointingSettings()
+    barge_in: BargeInSettings = BargeInSettings()
     dialog: DialogSettings = DialogSettings()
     privacy: PrivacySettings = PrivacySettings()
     speech: SpeechSettings = SpeechSettings()

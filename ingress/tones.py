@@ -1,4 +1,5 @@
-"""Tones as ready-made 8 kHz audio: the waiting beep, the failure tone, the measuring tone."""
+"""Tones as ready-made 8 kHz audio: the waiting beep, the failure tone, the measuring tone; and how to
+repeat one, and how to end audio without a click."""
 
 from __future__ import annotations
 
@@ -51,6 +52,34 @@ def failure_tone() -> bytes:
 def silence(duration_s: float) -> bytes:
     """Return zeros."""
     return bytes(2 * round(duration_s * TELEPHONE_RATE_HZ))
+
+
+def faded_out(audio: bytes) -> bytes:
+    """Return the audio, 8 kHz int16, on a straight ramp down to silence."""
+    samples = np.frombuffer(audio, dtype="<i2")
+    return (samples * np.linspace(1.0, 0.0, len(samples))).astype("<i2").tobytes()
+
+
+class Loop:
+    """Audio that repeats without end, as frames of any length, each of which may differ from the last."""
+
+    __slots__ = ("_offset", "audio")
+
+    def __init__(self, audio: bytes) -> None:
+        self.audio = audio
+        """What is repeated; never empty."""
+        self._offset = 0
+
+    def next_frame(self, frame_bytes: int) -> bytes:
+        """Return the next `frame_bytes` of the endless repetition."""
+        start = self._offset
+        end = start + frame_bytes
+        length = len(self.audio)
+        if end < length:
+            self._offset = end
+            return self.audio[start:end]
+        self._offset = end % length
+        return (self.audio * (end // length + 1))[start:end]
 
 
 def _int16(wave: np.ndarray) -> bytes:

@@ -6,6 +6,9 @@ of the caller's ear at most, so that a long answer does not fill anybody's memor
 
 A transcription that fails is told to the dialog as "not understood", never as words; a synthesis that
 fails ends the turn with its reason, and the caller hears a tone instead of nothing.
+
+A transcription may have been begun ahead of its turn, at a pause that then became the end. The turn's
+stages count what the caller waits for: from the turn's request on, so little or nothing in that case.
 """
 
 from __future__ import annotations
@@ -16,11 +19,12 @@ import time
 import traceback
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 from actors.errors import CapacityError, EngineError, LinkError, RaymalError, WorkerLostError
 from actors.messages import Synthesize, Transcribe, audio_duration_ms
-from actors.pool import SpeechPool
+from actors.pool import SpeechPool, Transcription
 from actors.sentences import split_sentences
 from actors.settings import SpeechSettings
 from ingress.dialogs.base import (
@@ -42,6 +46,7 @@ from ingress.link_messages import (
     Message,
     PlayTone,
     SentenceAudio,
+    TranscribeAhead,
     TurnDone,
     Utterance,
 )
@@ -57,6 +62,17 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A transcription begun at a pause. Who does not want it cancels the task."""
+
+    turn: int
+    """The turn that may use it."""
+    began_s: float
+    task: asyncio.Task[Transcription | None]
+    """None: it failed, and the turn has to transcribe by itself."""
+
+
 class TurnRunner:
     """Runs turns for any call; holds no state of one."""
 
@@ -64,10 +80,26 @@ class TurnRunner:
         self._pool = pool
         self._dialog = dialog
         self._speech = speech
+        self.ahead_begun = 0
+        """Transcriptions begun ahead of time."""
+        self.ahead_used = 0
+        """Those whose words became a turn's; the rest was dropped, or failed."""
 
-    async def run(self, request: Greet | Utterance | Digit, send: Send) -> None:
-        """Run one turn to its `TurnDone`. Raises only when the link is gone or the task is cancelled."""
-        turn = _Turn(self._pool, self._speech, request, send)
+    def begin_ahead(self, request: TranscribeAhead) -> Ahead | None:
+        """Begin to transcribe what may be a whole utterance; None if this dialog does not listen."""
+        if self._pool is None:
+            return None
+        self.ahead_begun += 1
+        work = Transcribe(request.call_id, request.audio, self._speech.language)
+        task = asyncio.create_task(self._transcribe_ahead(self._pool, work))
+        return Ahead(request.turn, time.monotonic(), task)
+
+    async def run(self, request: Greet | Utterance | Digit, send: Send, ahead: Ahead | None = None) -> None:
+        """Run one turn to its `TurnDone`. Raises only when the link is gone or the task is cancelled.
+
+        `ahead` is what was begun for this turn's utterance; cancelled with the turn.
+        """
+        turn = _Turn(self._pool, self._speech, request, send, ahead)
         failure: str | None = None
         try:
             event = await turn.event()
@@ -85,7 +117,15 @@ class TurnRunner:
             failure = f"the dialog failed: {type(error).__name__} at {_place(error)}"
         if failure is not None:
             log.warning("call %s turn %d: %s", request.call_id, request.turn, failure)
+        self.ahead_used += turn.was_ahead
         await send(TurnDone(call_id=request.call_id, turn=request.turn, stages=turn.stages, failure=failure))
+
+    async def _transcribe_ahead(self, pool: SpeechPool, work: Transcribe) -> Transcription | None:
+        try:
+            return await pool.transcribe(work, self._speech.transcription_deadline_s)
+        except RaymalError as error:
+            log.debug("call %s: ahead of time: %s", work.call_id, error)
+            return None
 
 
 class _Turn:
@@ -97,8 +137,11 @@ class _Turn:
         speech: SpeechSettings,
         request: Greet | Utterance | Digit,
         send: Send,
+        ahead: Ahead | None,
     ) -> None:
         self.stages = StageTimes()
+        self.was_ahead = False
+        self._ahead = ahead
         self._pool = pool
         self._speech = speech
         self._request = request
@@ -142,16 +185,34 @@ class _Turn:
     async def _transcribe(self, audio: bytes) -> DialogEvent | None:
         if self._pool is None:
             return None
-        request = Transcribe(self._request.call_id, audio, self._speech.language)
+        asked_s = time.monotonic()
         try:
-            result = await self._pool.transcribe(request, self._speech.transcription_deadline_s)
+            result, granted_s = await self._transcription(self._pool, audio)
         except (WorkerLostError, EngineError) as error:
             log.warning("call %s turn %d: %s", self._request.call_id, self._request.turn, error)
             return CallerNotUnderstood()
-        self._time(lease_wait_ms=result.lease_wait_ms, transcription_ms=result.processing_ms)
+        # Only what was waited for in this turn: ahead of time, the lease may be older than its request.
+        lease_wait_ms = max(0.0, (granted_s - asked_s) * 1000.0)
+        self._time(lease_wait_ms=lease_wait_ms, transcription_ms=_since_ms(asked_s) - lease_wait_ms)
         text = result.transcript.text
-        await self._send(Heard(call_id=self._request.call_id, turn=self._request.turn, text=text))
+        await self._send(
+            Heard(call_id=self._request.call_id, turn=self._request.turn, text=text, was_ahead=self.was_ahead)
+        )
         return CallerSaid(text) if text else CallerNotUnderstood()
+
+    async def _transcription(self, pool: SpeechPool, audio: bytes) -> tuple[Transcription, float]:
+        """Return the transcription, begun ahead if it was, and when (monotonic) it got its slot."""
+        began_s = time.monotonic()
+        result: Transcription | None = None
+        if self._ahead is not None:
+            began_s = self._ahead.began_s
+            result = await self._ahead.task
+            self.was_ahead = result is not None
+        if result is None:
+            began_s = time.monotonic()
+            request = Transcribe(self._request.call_id, audio, self._speech.language)
+            result = await pool.transcribe(request, self._speech.transcription_deadline_s)
+        return result, began_s + result.lease_wait_ms / 1000.0
 
     async def _speak(self, text: str) -> None:
         if self._pool is None:

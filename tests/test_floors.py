@@ -15,7 +15,7 @@ FLOORS: dict[str, list[str]] = {
     "words": [
         "actors.errors", "actors.messages", "actors.settings", "actors.pool",
         "ingress.settings", "ingress.metrics", "ingress.link_messages", "ingress.utterance",
-        "ingress.exit_codes",
+        "ingress.exit_codes", "ingress.endings",
     ],
     "rules": [
         "actors.sizing", "actors.leases", "actors.sentences",
@@ -23,14 +23,15 @@ FLOORS: dict[str, list[str]] = {
         "ingress.endpointing", "ingress.call", "ingress.listening_quality", "ingress.codec_check",
         "ingress.word_errors",
     ],
-    "engines": ["actors.engines", "ingress.vad"],
+    "engines": ["actors.engines", "ingress.vad", "ingress.silero"],
     "workers": [
         "actors.stt_worker", "actors.tts_worker", "actors.work_meter", "actors.lease_desk", "actors.fleet",
         "actors.resource_manager", "ingress.hearing", "ingress.dialogs",
     ],
     "wires": [
         "actors.worker_thread", "actors.leased_pool", "actors.local", "actors.cluster", "actors.ray_head",
-        "ingress.link", "ingress.frame_clock", "ingress.session", "ingress.server", "ingress.turns",
+        "ingress.link", "ingress.line", "ingress.departures", "ingress.frame_clock", "ingress.pauses",
+        "ingress.scheduling", "ingress.session", "ingress.server", "ingress.turns",
         "ingress.gateway", "ingress.media_worker", "ingress.child", "ingress.listeners",
         "ingress.runtime_directory", "ingress.configuration", "ingress.supervisor", "ingress.caller",
         "ingress.observer", "ingress.wave_files", "ingress.logs",
@@ -48,6 +49,7 @@ ONLY_HERE = {
     "faster_whisper": ["actors.engines.whisper"],
     "ctranslate2": ["actors.engines.whisper"],
     "webrtcvad": ["ingress.vad"],
+    "onnxruntime": ["ingress.silero"],
     "uvloop": ["ingress.media_worker"],
 }
 

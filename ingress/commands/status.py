@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -34,8 +36,10 @@ def run(arguments: argparse.Namespace) -> int:
         return ExitCode.OK if reply.is_ready else ExitCode.FAILED
     console = Console()
     console.print(f"{'ready' if reply.is_ready else 'not ready'}: {reply.detail}")
-    workers = ", ".join(reply.status["media_workers"]) or "no media worker"
-    console.print(f"{reply.status['calls']} calls on {workers}")
+    workers = reply.status["media_workers"]
+    console.print(f"{reply.status['calls']} calls on {len(workers)} media workers")
+    if workers:
+        _print_media(console, workers)
     fleet = reply.status.get("fleet")
     if fleet:
         table = Table("work", "planned", "ready", "busy", "waiting", "done", "failed", "mean ms")
@@ -49,3 +53,26 @@ def run(arguments: argparse.Namespace) -> int:
         for problem in fleet["problems"]:
             console.print(f"problem: {problem}", markup=False)
     return ExitCode.OK if reply.is_ready else ExitCode.FAILED
+
+
+def _print_media(console: Console, workers: Sequence[dict[str, Any]]) -> None:
+    """Print one row per media worker, with dashes before its first report, and the peers it closed."""
+    table = Table("media", "calls", "frame ms", "late ms: p50, p99, p99.9, max", "GC pauses, longest ms")
+    for worker in workers:
+        health = worker["health"]
+        if health is None:
+            table.add_row(worker["name"], "-", "-", "-", "-")
+            continue
+        lateness = health["lateness"]
+        late_ms = (lateness[key] for key in ("p50_ms", "p99_ms", "p999_ms", "maximum_ms"))
+        table.add_row(
+            worker["name"],
+            str(health["calls"]),
+            str(health["frame_ms"]),
+            ", ".join(f"{late:.1f}" for late in late_ms),
+            f"{health['gc_pauses']}, {health['gc_pause_maximum_ms']:.1f}",
+        )
+    console.print(table)
+    for worker in workers:
+        for reason, count in sorted((worker["health"] or {}).get("closed_peers", {}).items()):
+            console.print(f"{worker['name']} closed {count}: {reason}", markup=False)

@@ -107,6 +107,30 @@ async def test_what_nobody_waits_for_frees_its_slot(pool: ClusterPool) -> None:
     assert (await pool.transcribe(UTTERANCE, deadline_s=5.0)).transcript.text == "hello"
 
 
+async def test_an_interrupted_sentence_frees_its_slot(pool: ClusterPool) -> None:
+    """Cancelled long before its last piece, when the worker waits for its asker to catch up."""
+    long_sentence = Synthesize("call", "so many words " * 80, "en")
+    taken = asyncio.Event()
+
+    async def speak() -> None:
+        async for _ in pool.synthesize(long_sentence, deadline_s=20.0):
+            taken.set()
+            await asyncio.Event().wait()
+
+    failed_before = (await pool.status()).synthesis.tally.failed
+    speaker = asyncio.create_task(speak())
+    await taken.wait()
+    await asyncio.sleep(0.5)  # 16 pieces ahead, and no further
+    speaker.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await speaker
+    began = time.monotonic()
+    await until(pool, lambda status: status.synthesis.busy == 0)
+    assert (await pool.status()).synthesis.tally.failed == failed_before + 1
+    assert [chunk async for chunk in pool.synthesize(SENTENCE, deadline_s=5.0)]
+    assert time.monotonic() - began < 3.0
+
+
 async def test_a_killed_worker_costs_a_try_and_comes_back(pool: ClusterPool) -> None:
     """The request it held is done by its successor inside the deadline."""
     await pool.register_session(SessionStarted("call", "ingress", "100"))

@@ -1,39 +1,81 @@
-"""The ear: frames in, utterances out; and the inbound side's rates and sizes."""
+"""The ear: frames in, what the caller does out; and the inbound side's rates and sizes."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.resources import files
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from speech_like import speech_like
 
-from ingress.hearing import Hearing
+from ingress.hearing import GAP_S, VERDICT_DEADLINE_S, Hearing
 from ingress.inbound import InboundAudio
 from ingress.pacing import FRAME_S
 from ingress.playout import FRAME_BYTES, SILENCE_FRAME
 from ingress.settings import EndpointingSettings
+from ingress.silero import SileroVad, SpeechConfirmer
 from ingress.tones import tone
-from ingress.utterance import EndReason, HeardUtterance
+from ingress.utterance import (
+    CallerPaused,
+    CallerResumed,
+    CallerSpeaking,
+    EndReason,
+    HeardUtterance,
+    HearingEvent,
+)
+from ingress.vad import WebRtcVad
 
 SETTINGS = EndpointingSettings()
+SPEECH_MS = 240
+SECOND = bytes(16_000)
+VOICE = (files("actors.engines") / "hello.sln").read_bytes() * 2
+"""1.3 s of a recorded voice."""
+COMPLETE = [CallerSpeaking, CallerPaused, HeardUtterance]
 
 
-def hear(audio: bytes, hearing: Hearing, start_s: float = 0.0) -> list[HeardUtterance]:
-    """Feed audio as frames, one every 20 ms; return the utterances."""
-    utterances = []
-    for index in range(0, len(audio) - FRAME_BYTES + 1, FRAME_BYTES):
-        utterance = hearing.frame(audio[index : index + FRAME_BYTES], start_s + index / FRAME_BYTES * FRAME_S)
-        if utterance is not None:
-            utterances.append(utterance)
-    return utterances
+def ear(confirmer: SpeechConfirmer | None = None, settings: EndpointingSettings = SETTINGS) -> Hearing:
+    """Return an ear, by default one without the second stage."""
+    return Hearing(settings, SPEECH_MS, confirmer)
+
+
+def frames_of(audio: bytes) -> Iterator[bytes]:
+    """Yield the audio's whole frames."""
+    for start in range(0, len(audio) - FRAME_BYTES + 1, FRAME_BYTES):
+        yield audio[start : start + FRAME_BYTES]
+
+
+def hear(
+    audio: bytes, hearing: Hearing, start_s: float = 0.0, confirmer: SpeechConfirmer | None = None
+) -> list[HearingEvent]:
+    """Feed audio as frames, one every 20 ms, with verdicts every 40 ms if there is a confirmer."""
+    events: list[HearingEvent] = []
+    for index, frame in enumerate(frames_of(audio)):
+        events += hearing.frame(frame, start_s + index * FRAME_S)
+        if confirmer is not None and index % 2:
+            confirmer.confirm_waiting()
+    return events
+
+
+def utterances(events: Sequence[HearingEvent]) -> list[HeardUtterance]:
+    """Return the utterances among the events."""
+    return [event for event in events if isinstance(event, HeardUtterance)]
+
+
+def kinds(events: Sequence[HearingEvent]) -> list[type]:
+    """Return the events' types."""
+    return [type(event) for event in events]
 
 
 def test_an_utterance_keeps_what_came_before_its_onset() -> None:
     """Look-back: the audio begins before the speech was noticed, and ends soon after the last word."""
-    silence = bytes(16_000)
     speech = speech_like(1.0)
-    (utterance,) = hear(silence + speech + bytes(16_000), Hearing(SETTINGS))
+    events = hear(SECOND + speech + SECOND, ear())
+    assert kinds(events) == COMPLETE
+    (utterance,) = utterances(events)
     assert speech in utterance.audio
     lead = utterance.audio.index(speech)
     assert 0.2 <= lead / 16_000 <= 0.5
@@ -45,49 +87,73 @@ def test_an_utterance_keeps_what_came_before_its_onset() -> None:
 def test_two_utterances_do_not_run_together() -> None:
     """Each has its own audio."""
     one, two = speech_like(0.8), speech_like(1.2)
-    utterances = hear(one + bytes(16_000) + two + bytes(16_000), Hearing(SETTINGS))
-    assert len(utterances) == 2
-    assert one in utterances[0].audio
-    assert two in utterances[1].audio
+    heard = utterances(hear(one + SECOND + two + SECOND, ear()))
+    assert len(heard) == 2
+    assert one in heard[0].audio
+    assert two in heard[1].audio
+
+
+def test_a_pause_tells_what_was_said_so_far() -> None:
+    """The same audio as the utterance's, if nothing follows; taken back if something does."""
+    speech = speech_like(1.0)
+    speaking, paused, utterance = hear(SECOND + speech + SECOND, ear())
+    assert isinstance(speaking, CallerSpeaking)
+    assert 1.0 < speaking.since_s < 1.2
+    assert isinstance(paused, CallerPaused)
+    assert isinstance(utterance, HeardUtterance)
+    assert paused.utterance.audio == utterance.audio
+    assert paused.utterance.last_speech_s == utterance.last_speech_s == pytest.approx(2.0, abs=0.05)
+    assert paused.utterance.decided_s == pytest.approx(2.24, abs=0.05)
+    assert utterance.decided_s == pytest.approx(2.5, abs=0.05)
+    breath = bytes(320 * 17)
+    assert kinds(hear(speech + breath + speech + SECOND, ear())) == [
+        CallerSpeaking,
+        CallerPaused,
+        CallerResumed,
+        CallerPaused,
+        HeardUtterance,
+    ]
 
 
 def test_a_stream_that_stops_ends_the_utterance() -> None:
     """With silence suppression no frame comes at all: the clock ends the utterance."""
-    hearing = Hearing(SETTINGS)
-    assert hear(speech_like(1.0), hearing) == []
-    now, utterance = 1.0, None
-    while utterance is None and now < 3.0:
+    hearing = ear()
+    assert kinds(hear(speech_like(1.0), hearing)) == [CallerSpeaking]
+    now, events = 1.0, ()
+    while not utterances(events) and now < 3.0:
         now += FRAME_S
-        utterance = hearing.pause(now)
-    assert utterance is not None
+        events = hearing.pause(now)
     assert 1.4 < now < 1.6
     assert not hearing.is_in_speech
 
 
-def test_a_short_gap_inside_an_utterance_becomes_silence() -> None:
-    """Missing frames keep their length, so that words do not run together."""
-    hearing = Hearing(SETTINGS)
+@pytest.mark.parametrize("interval_s", [0.02, 0.03])
+def test_a_short_gap_inside_an_utterance_becomes_silence(interval_s: float) -> None:
+    """Missing frames keep their length, whatever the clock's interval, so that words do not run together."""
+    hearing = ear()
     hear(speech_like(1.0), hearing)
-    for tick in range(1, 15):
-        assert hearing.pause(1.0 + tick * FRAME_S) is None
-    (utterance,) = hear(speech_like(1.0) + bytes(16_000), hearing, start_s=1.3)
-    assert utterance.duration_ms > 2_200
+    events: list[HearingEvent] = []
+    for tick in range(1, int(0.3 / interval_s)):
+        events += hearing.pause(0.98 + tick * interval_s)
+    assert kinds(events) == [CallerPaused]
+    (utterance,) = utterances(hear(speech_like(1.0) + SECOND, hearing, start_s=1.28))
+    assert utterance.duration_ms == pytest.approx(2_000 + 280 + 200, abs=GAP_S * 1000)
 
 
 def test_noise_is_counted_and_dropped() -> None:
     """A burst shorter than the minimum of speech is no utterance."""
-    hearing = Hearing(EndpointingSettings(minimum_speech_ms=600))
-    assert hear(speech_like(0.2) + bytes(16_000), hearing) == []
+    hearing = ear(settings=EndpointingSettings(minimum_speech_ms=600))
+    assert utterances(hear(speech_like(0.2) + SECOND, hearing)) == []
     assert hearing.dropped_noises == 1
 
 
 def test_a_digit_ends_the_utterance() -> None:
     """What was said before the key is an utterance of its own."""
-    hearing = Hearing(SETTINGS)
+    hearing = ear()
     hear(speech_like(1.0), hearing)
-    utterance = hearing.digit(1.0)
-    assert utterance is not None
+    (utterance,) = utterances(hearing.digit(1.0))
     assert utterance.reason is EndReason.DIGIT
+    assert hearing.digit(1.1) == ()
 
 
 @given(st.lists(st.integers(min_value=1, max_value=400), min_size=1, max_size=40))
@@ -133,13 +199,13 @@ def test_the_rate_may_change_within_a_call() -> None:
 
 def test_a_tone_is_not_an_error() -> None:
     """Any audio at all may be fed."""
-    hear(tone(440.0, 2.0), Hearing(SETTINGS))
+    hear(tone(440.0, 2.0), ear())
 
 
 def test_the_end_of_speech_is_where_the_sound_ends() -> None:
     """The detector's own hangover is not waited for: silence counts from the last sound."""
     speech = speech_like(1.0)
-    (utterance,) = hear(speech + bytes(16_000), Hearing(SETTINGS))
+    (utterance,) = utterances(hear(speech + SECOND, ear()))
     assert utterance.last_speech_s == pytest.approx(1.0, abs=0.05)
     assert utterance.decided_s == pytest.approx(1.5, abs=0.05)
 
@@ -147,5 +213,227 @@ def test_the_end_of_speech_is_where_the_sound_ends() -> None:
 def test_a_soft_ending_is_not_cut() -> None:
     """Words that end 12 dB softer than they began still count."""
     loud, soft = speech_like(0.6), np.frombuffer(speech_like(0.6), dtype="<i2") // 4
-    (utterance,) = hear(loud + soft.astype("<i2").tobytes() + bytes(16_000), Hearing(SETTINGS))
+    (utterance,) = utterances(hear(loud + soft.astype("<i2").tobytes() + SECOND, ear()))
     assert utterance.last_speech_s == pytest.approx(1.2, abs=0.05)
+
+
+@given(st.lists(st.tuples(st.sampled_from([0, 0, 1, 30, 3_000]), st.integers(1, 12)), max_size=30))
+def test_skipping_digital_silence_changes_no_verdict(runs: list[tuple[int, int]]) -> None:
+    """The gate says the same of every frame as a detector that sees them all."""
+    random = np.random.default_rng(len(runs))
+    skipping, seeing = WebRtcVad(2), WebRtcVad(2)
+    for amplitude, count in runs:
+        for _ in range(count):
+            frame = (random.standard_normal(160) * amplitude).astype("<i2").tobytes()
+            # A longer buffer of the same 160 samples is no digital silence to the comparison.
+            assert skipping.has_speech(frame) == seeing.has_speech(frame + b"\0\0")
+
+
+# The second stage
+
+
+@pytest.fixture(scope="module")
+def model() -> SileroVad:
+    """Return the real model, loaded."""
+    model = SileroVad()
+    model.load()
+    return model
+
+
+def test_a_voice_is_heard_as_without_the_second_stage(model: SileroVad) -> None:
+    """The same events, the same audio, and the end not one frame later."""
+    audio = SECOND + VOICE + SECOND
+    confirmer = SpeechConfirmer(0.5, model)
+    with_it = hear(audio, ear(confirmer), confirmer=confirmer)
+    without = hear(audio, ear())
+    assert kinds(with_it) == kinds(without) == COMPLETE
+    (confirmed,), (gated,) = utterances(with_it), utterances(without)
+    assert VOICE[: len(VOICE) // 320 * 320 - 3_200] in confirmed.audio
+    assert confirmed.decided_s <= gated.decided_s
+    assert abs(len(confirmed.audio) - len(gated.audio)) <= 2 * FRAME_BYTES
+
+
+def test_a_buzz_that_the_gate_takes_for_speech_is_never_told(model: SileroVad) -> None:
+    """Neither as an interruption nor as an utterance; and the line is free for the voice that follows."""
+    buzz = speech_like(3.0)
+    assert kinds(hear(buzz + SECOND, ear())) == COMPLETE
+    confirmer = SpeechConfirmer(0.5, model)
+    hearing = ear(confirmer)
+    assert hear(buzz, hearing, confirmer=confirmer) == []
+    assert hearing.dropped_noises >= 4
+    assert hearing.unconfirmed == 0
+    events = hear(SECOND + VOICE + SECOND, hearing, start_s=3.0, confirmer=confirmer)
+    assert kinds(events) == COMPLETE
+
+
+def test_noise_on_the_line_does_not_hold_an_utterance_open(model: SileroVad) -> None:
+    """The utterance ends with the voice though the gate goes on saying speech."""
+    random = np.random.default_rng(0)
+    audio = np.frombuffer(SECOND + VOICE + 4 * SECOND, dtype="<i2")
+    loud = (audio + random.standard_normal(len(audio)) * 1_500).clip(-32_768, 32_767).astype("<i2").tobytes()
+    end_s = (len(SECOND) + len(VOICE)) / 16_000
+    assert utterances(hear(loud, ear())) == []
+    confirmer = SpeechConfirmer(0.5, model)
+    (utterance,) = utterances(hear(loud, ear(confirmer), confirmer=confirmer))
+    assert utterance.last_speech_s == pytest.approx(end_s, abs=0.2)
+    assert utterance.decided_s < end_s + 0.8
+
+
+def test_noise_that_sets_in_later_does_not_hold_an_utterance_open(model: SileroVad) -> None:
+    """A drill after the first words: its first second passes for speech, no more."""
+    random = np.random.default_rng(0)
+    drill = (random.standard_normal(5 * 8_000) * 1_500).astype("<i2").tobytes()
+    audio = SECOND + VOICE + drill
+    assert utterances(hear(audio, ear())) == []
+    confirmer = SpeechConfirmer(0.5, model)
+    (utterance,) = utterances(hear(audio, ear(confirmer), confirmer=confirmer))
+    assert utterance.decided_s < (len(SECOND) + len(VOICE)) / 16_000 + 2.0
+
+
+def test_on_a_quiet_line_a_sure_caller_is_confirmed_no_more() -> None:
+    """Verdicts after that are not asked for: the gate is exact, and the model is dear."""
+    verdicts = iter([True] * 30 + [False] * 1_000)
+    confirmer = SpeechConfirmer(0.5, ScriptedVad(verdicts))
+    audio = SECOND + 4 * VOICE + SECOND
+    (utterance,) = utterances(hear(audio, ear(confirmer), confirmer=confirmer))
+    (gated,) = utterances(hear(audio, ear()))
+    assert utterance == gated
+    assert len(list(verdicts)) > 970
+
+
+def test_without_verdicts_the_gate_decides() -> None:
+    """A confirmer that never answers costs 300 ms at the beginning, is counted, and nothing is lost."""
+    hearing = ear(SpeechConfirmer(0.5))
+    speech = speech_like(1.0)
+    events: list[tuple[float, HearingEvent]] = []
+    for index, frame in enumerate(frames_of(SECOND + speech + SECOND)):
+        events += [(index * FRAME_S, event) for event in hearing.frame(frame, index * FRAME_S)]
+    assert [type(event) for _, event in events] == COMPLETE
+    assert events[0][0] == pytest.approx(1.1 + VERDICT_DEADLINE_S, abs=0.05)
+    assert isinstance(events[-1][1], HeardUtterance)
+    assert speech in events[-1][1].audio
+    assert events[-1][1].decided_s == pytest.approx(2.5, abs=0.05)
+    assert hearing.unconfirmed == 1
+
+
+def test_a_confirmer_that_has_failed_is_not_waited_for() -> None:
+    """The gate decides from the first frame on."""
+    confirmer = SpeechConfirmer(0.5)
+    confirmer.failure = "the model failed"
+    hearing = ear(confirmer)
+    assert kinds(hear(speech_like(0.3), hearing)) == [CallerSpeaking]
+    assert hearing.unconfirmed == 1
+
+
+def test_a_full_confirmer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows that do not fit leave their utterance to the gate at once."""
+    monkeypatch.setattr("ingress.silero.MAXIMUM_WAITING", 4)
+    hearing = ear(SpeechConfirmer(0.5))
+    assert kinds(hear(speech_like(0.3), hearing)) == [CallerSpeaking]
+    assert hearing.unconfirmed == 1
+
+
+def test_a_closed_ear_leaves_no_work_behind(model: SileroVad) -> None:
+    """What still waits of a call that has ended is not judged."""
+    confirmer = SpeechConfirmer(0.5, model)
+    hearing = ear(confirmer)
+    hear(VOICE, hearing)
+    hearing.close()
+    confirmer.confirm_waiting()
+    assert not hearing.is_in_speech
+    assert hear(SECOND + VOICE, hearing, start_s=2.0, confirmer=confirmer) != []
+
+
+class ScriptedVad(SileroVad):
+    """Says what it is told, window by window, then speech for ever."""
+
+    def __init__(self, verdicts: Iterable[bool]) -> None:
+        super().__init__()
+        self._verdicts = iter(verdicts)
+
+    def probabilities(
+        self, windows: Sequence[bytes | bytearray], states: NDArray[np.float32]
+    ) -> tuple[list[float], NDArray[np.float32]]:
+        """Return 1.0 or 0.0 for each window."""
+        return [float(next(self._verdicts, True)) for _ in windows], states
+
+
+ORDER: dict[type, tuple[type, ...]] = {
+    CallerSpeaking: (CallerPaused, HeardUtterance),
+    CallerPaused: (CallerResumed, HeardUtterance),
+    CallerResumed: (CallerPaused, HeardUtterance),
+    HeardUtterance: (CallerSpeaking, HeardUtterance),
+}
+LINE = np.random.default_rng(0).standard_normal(60 * 8_000) * 12
+SPEECH_ON_THE_LINE = (np.frombuffer(speech_like(60.0), dtype="<i2") + LINE).astype("<i2").tobytes()
+SILENCE_ON_THE_LINE = LINE.astype("<i2").tobytes()
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["speech", "silence", "nothing", "digit"]),
+            st.integers(1, 70),
+            st.sampled_from([1, 2, 3, 20, 1_000]),
+        ),
+        max_size=30,
+    ),
+    st.lists(st.booleans(), max_size=400),
+)
+def test_whatever_happens_events_are_in_order_and_audio_is_whole(
+    runs: list[tuple[str, int, int]], verdicts: list[bool]
+) -> None:
+    """Any speech, gaps, keys, verdicts and delays: events in order, each utterance a piece of the stream."""
+    confirmer = SpeechConfirmer(0.5, ScriptedVad(verdicts))
+    hearing = ear(confirmer)
+    stream, now, tick = bytearray(), 0.0, 0
+    before: type = HeardUtterance
+    used = 0
+    for kind, count, verdict_every in runs:
+        for _ in range(count if kind != "digit" else 1):
+            now += FRAME_S
+            tick += 1
+            if kind == "nothing":
+                events = hearing.pause(now)
+            elif kind == "digit":
+                events = hearing.digit(now)
+            else:
+                source = SPEECH_ON_THE_LINE if kind == "speech" else SILENCE_ON_THE_LINE
+                frame = source[len(stream) : len(stream) + FRAME_BYTES]
+                stream += frame
+                events = hearing.frame(frame, now)
+            if tick % verdict_every == 0:
+                confirmer.confirm_waiting()
+            for event in events:
+                assert type(event) in ORDER[before]
+                before = type(event)
+                if isinstance(event, HeardUtterance):
+                    # The line is never quite silent, so frames of zeros are those that stand for gaps.
+                    real = b"".join(frame for frame in frames_of(event.audio) if frame != SILENCE_FRAME)
+                    position = stream.find(real, used)
+                    assert position >= 0
+                    assert len(event.audio) % FRAME_BYTES == 0
+                    assert event.last_speech_s <= event.decided_s == now
+                    used = position + len(real)
+
+
+def test_an_onset_across_a_gap_in_the_stream_does_not_count() -> None:
+    """Two clicks, a second of suppressed silence between them, are no speech."""
+    click = speech_like(0.08)
+    hearing = ear()
+    hear(click, hearing)
+    hear(click, hearing, start_s=1.0)
+    assert not hearing.is_in_speech
+    hear(click, hearing, start_s=1.08)
+    assert hearing.is_in_speech
+
+
+def test_what_was_never_judged_is_not_speech_of_the_next_utterance() -> None:
+    """A key ends an utterance whose verdicts are outstanding; they do not count for a later noise."""
+    confirmer = SpeechConfirmer(0.5, ScriptedVad([]))
+    hearing = ear(confirmer)
+    hear(speech_like(0.2), hearing)
+    assert hearing.is_in_speech
+    assert hearing.digit(0.2) == ()
+    assert hear(speech_like(0.12) + SECOND, hearing, start_s=1.2, confirmer=confirmer) == []
+    assert hearing.dropped_noises == 2

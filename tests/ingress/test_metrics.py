@@ -11,15 +11,16 @@ from ingress.metrics import LatenessHistogram
 from ingress.tones import endless_tone, failure_tone, silence, tone, waiting_beep
 
 
-@given(st.lists(st.floats(min_value=0.0, max_value=0.099), min_size=1, max_size=300))
+@given(st.lists(st.floats(min_value=0.0, max_value=0.2), min_size=1, max_size=300))
 def test_percentiles_are_right_to_a_bucket(latenesses_s: list[float]) -> None:
-    """Against numpy on the same numbers, within 0.1 ms."""
+    """Against numpy on the same numbers, within 0.1 ms up to 20 ms and within 1 ms beyond."""
     histogram = LatenessHistogram()
     for lateness_s in latenesses_s:
         histogram.add(lateness_s)
-    for percent in (50, 99, 100):
+    for percent in (50, 99, 99.9, 100):
         exact = float(np.percentile(latenesses_s, percent, method="inverted_cdf")) * 1000
-        assert abs(histogram.percentile_ms(percent) - exact) <= LatenessHistogram.BUCKET_MS + 1e-6
+        bucket_ms = 0.1 if exact < 20.0 else 1.0
+        assert abs(histogram.percentile_ms(percent) - exact) <= bucket_ms + 1e-6
     summary = histogram.summary()
     assert summary.frames == len(latenesses_s)
     assert summary.maximum_ms == pytest.approx(max(latenesses_s) * 1000)
@@ -35,6 +36,18 @@ def test_extreme_lateness_is_kept_as_the_maximum() -> None:
     histogram = LatenessHistogram()
     histogram.add(2.5)
     assert histogram.summary().maximum_ms == 2_500.0
+
+
+def test_histograms_add_up() -> None:
+    """The counts of two, the worse maximum."""
+    first, second = LatenessHistogram(), LatenessHistogram()
+    first.add(0.001, frames=98)
+    second.add(0.150, frames=2)
+    first.merge(second)
+    summary = first.summary()
+    assert (summary.frames, summary.maximum_ms) == (100, 150.0)
+    assert summary.p50_ms == pytest.approx(1.1)
+    assert summary.p99_ms == pytest.approx(150.0, abs=1.0)
 
 
 def test_tones_have_their_length_pitch_and_level() -> None:

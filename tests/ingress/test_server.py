@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from asterisk_peer import AsteriskPeer
-from speech_like import speech_like
+from speech_like import recorded_words
 
 from ingress.link_messages import (
     CallEnded,
@@ -122,7 +122,7 @@ async def test_an_utterance_goes_out_once_and_its_answer_is_played() -> None:
         call_id = started.call_id
         assert call_id == str(peer.call_id)
         server.server.receive(TurnDone(call_id=call_id, turn=1, stages=StageTimes()))
-        await peer.speak(speech_like(1.2) + bytes(16_000 * 2 // 2))
+        await peer.speak(recorded_words(2) + bytes(16_000))
         utterance = await server.until_sent(Utterance)
         assert isinstance(utterance, Utterance)
         assert 1.0 < len(utterance.audio) / 16_000 < 2.0
@@ -141,10 +141,11 @@ async def test_an_utterance_goes_out_once_and_its_answer_is_played() -> None:
         assert record.first_answer_ms is not None
         assert record.endpoint_wait_ms == pytest.approx(500, abs=60)
         assert record.heard is None
-    ended = await server.until_sent(CallEnded)
-    assert isinstance(ended, CallEnded)
-    assert ended.record.end_reason == "the caller hung up"
-    assert len(ended.record.turns) == 2
+        peer.writer.close()
+        ended = await server.until_sent(CallEnded)
+        assert isinstance(ended, CallEnded)
+        assert ended.record.end_reason == "the caller hung up"
+        assert len(ended.record.turns) == 2
 
 
 async def test_digits_reach_the_gateway() -> None:
@@ -216,7 +217,7 @@ async def test_the_gateway_may_go_and_come_back() -> None:
         server.server.receive(TurnDone(call_id=str(peer.call_id), turn=1, stages=StageTimes()))
         server.server.gateway_gone()
         before = peer.frames
-        await peer.speak(speech_like(1.0) + bytes(16_000))
+        await peer.speak(recorded_words(2) + bytes(16_000))
         assert peer.frames - before > 90
         assert not server.sent_of(Utterance)
         server.ready()
@@ -390,7 +391,7 @@ async def test_wideband_audio_is_accepted() -> None:
         peer.identify()
         await server.until_sent(Greet)
         server.server.receive(TurnDone(call_id=str(peer.call_id), turn=1, stages=StageTimes()))
-        wide = speech_like(1.2, rate_hz=16_000) + bytes(32_000)
+        wide = recorded_words(2, rate_hz=16_000) + bytes(32_000)
         for index in range(0, len(wide), 640):
             peer.writer.write(b"\x12\x02\x80" + wide[index : index + 640])
             await asyncio.sleep(0.018)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -25,13 +27,15 @@ from ingress.link_messages import (
     Message,
     PlayTone,
     SentenceAudio,
+    TranscribeAhead,
     TurnDone,
     Utterance,
 )
 from ingress.settings import DialogSettings
-from ingress.turns import TurnRunner
+from ingress.turns import Ahead, TurnRunner
 
 UTTERANCE = Utterance(call_id="c1", turn=2, history=(), audio=bytes(16_000))
+AHEAD = TranscribeAhead(call_id="c1", turn=2, audio=bytes(16_000))
 ECHO = EchoDialog(DialogSettings(greeting="Hello."))
 
 
@@ -244,3 +248,107 @@ async def test_a_broken_link_ends_the_turn_without_a_word(pool: LocalPool) -> No
 
     with pytest.raises(LinkError):
         await TurnRunner(pool, ECHO, speech_settings()).run(UTTERANCE, send)
+
+
+# Transcription ahead of time
+
+
+@asynccontextmanager
+async def slow_ears(delay_s: float) -> AsyncIterator[tuple[LocalPool, TurnRunner]]:
+    """Yield a pool whose transcription takes a while, and turns on it."""
+    settings = speech_settings(stt_delay_s=delay_s)
+    fleet = FleetSettings(backend="local", max_concurrent_transcriptions=1, max_concurrent_synthesis=1)
+    pool = LocalPool(settings, fleet, "slow")
+    await pool.start()
+    while not (await pool.status()).is_ready:
+        await asyncio.sleep(0.01)
+    yield pool, TurnRunner(pool, ECHO, settings)
+    await pool.close()
+
+
+async def run_ahead(runner: TurnRunner, ahead: Ahead | None) -> tuple[Heard, TurnDone, float]:
+    """Run the utterance's turn; return its words, its end, and how long its words took in ms."""
+    sent: list[Message] = []
+    heard_s: list[float] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if isinstance(message, Heard):
+            heard_s.append(time.monotonic())
+
+    began_s = time.monotonic()
+    await runner.run(UTTERANCE, send, ahead)
+    heard, *_, end = sent
+    assert isinstance(heard, Heard)
+    assert isinstance(end, TurnDone)
+    return heard, end, (heard_s[0] - began_s) * 1000.0
+
+
+@pytest.mark.parametrize("begun_before_s", [0.0, 0.1, 0.4])
+async def test_what_was_begun_ahead_is_used_and_timed_as_waited_for(begun_before_s: float) -> None:
+    """Done, half done or just begun: the words come once, and the stages are what the caller waited."""
+    async with slow_ears(0.25) as (pool, runner):
+        ahead = runner.begin_ahead(AHEAD)
+        assert ahead is not None
+        await asyncio.sleep(begun_before_s)
+        heard, end, waited_ms = await run_ahead(runner, ahead)
+        assert (heard.text, heard.was_ahead) == ("good morning", True)
+        assert end.stages.lease_wait_ms is not None
+        assert end.stages.transcription_ms is not None
+        assert end.stages.lease_wait_ms >= 0.0
+        assert end.stages.lease_wait_ms + end.stages.transcription_ms == pytest.approx(waited_ms, abs=50.0)
+        if begun_before_s >= 0.4:
+            assert waited_ms < 100.0
+        assert (await pool.status()).transcription.tally.count == 1
+        assert (runner.ahead_begun, runner.ahead_used) == (1, 1)
+
+
+async def test_a_lease_waited_for_before_the_turn_is_not_counted() -> None:
+    """Only what is left of the wait after the end of the utterance."""
+    async with slow_ears(0.6) as (pool, runner):
+        other = asyncio.create_task(pool.transcribe(Transcribe("other", bytes(16_000), "en"), 5.0))
+        await asyncio.sleep(0.01)
+        ahead = runner.begin_ahead(AHEAD)
+        await asyncio.sleep(0.3)
+        _, end, waited_ms = await run_ahead(runner, ahead)
+        assert end.stages.lease_wait_ms is not None
+        assert end.stages.transcription_ms is not None
+        assert 0.0 < end.stages.lease_wait_ms < 450.0
+        assert end.stages.transcription_ms >= 590.0
+        assert end.stages.lease_wait_ms + end.stages.transcription_ms == pytest.approx(waited_ms, abs=50.0)
+        await other
+
+
+async def test_what_failed_ahead_is_transcribed_in_the_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller does not notice."""
+    hear = ScriptedStt.transcribe
+
+    def fail_once(self: ScriptedStt, request: Transcribe) -> Transcript:
+        monkeypatch.setattr(ScriptedStt, "transcribe", hear)
+        raise EngineError("out of paper")
+
+    monkeypatch.setattr(ScriptedStt, "transcribe", fail_once)
+    async with slow_ears(0.05) as (_, runner):
+        heard, end, waited_ms = await run_ahead(runner, runner.begin_ahead(AHEAD))
+        assert (heard.text, heard.was_ahead, end.failure) == ("good morning", False, None)
+        assert end.stages.lease_wait_ms is not None
+        assert end.stages.transcription_ms is not None
+        assert end.stages.lease_wait_ms + end.stages.transcription_ms == pytest.approx(waited_ms, abs=50.0)
+        assert (runner.ahead_begun, runner.ahead_used) == (1, 0)
+
+
+async def test_a_cancelled_turn_cancels_what_was_begun_for_it() -> None:
+    """The task that the turn waits for ends with it."""
+    async with slow_ears(0.3) as (_, runner):
+        ahead = runner.begin_ahead(AHEAD)
+        assert ahead is not None
+        turn = asyncio.create_task(run_ahead(runner, ahead))
+        await asyncio.sleep(0.02)
+        turn.cancel()
+        await asyncio.gather(turn, return_exceptions=True)
+        assert ahead.task.cancelled()
+
+
+def test_a_dialog_that_does_not_listen_begins_nothing() -> None:
+    """There is no pool."""
+    assert TurnRunner(None, ECHO, speech_settings()).begin_ahead(AHEAD) is None

@@ -1,0 +1,29 @@
+"""Why connections end: a short fixed list to count by. The log line beside it has the details."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Ending(Enum):
+    """One reason; each connection ends for exactly one."""
+
+    CALLER = "the caller hung up"
+    DIALOG = "the dialog hung up"
+    STOPPING = "the server is stopping"
+    LOST = "connection lost"
+    FAULT = "internal fault"
+    # Bad peers.
+    NOT_READING = "the peer does not read what it is sent"
+    PROTOCOL = "protocol error"
+    UNFINISHED = "a message was not completed in time"
+    TOO_FAST = "audio came faster than time"
+    CODEC = "a phone's codec labelled as linear audio"
+    # Never became calls.
+    NO_CALL = "closed without a UUID"
+    NO_UUID = "no UUID in time"
+    FULL = "refused: all calls are taken"
+    IN_USE = "refused: the UUID is in use"
+    DRAINING = "refused: the server is stopping"
+    CROWDED = "gave way to newer connections before its UUID"
+    NO_DESCRIPTORS = "refused: no file descriptors left"

@@ -1,0 +1,100 @@
+"""One accepted TCP connection, used directly: non-blocking, no buffers of our own.
+
+A live call is read and written on its clock's tick, fifty times a second, so there is nothing to wait for
+and no event to dispatch: one `send` and one `recv` a frame are all it costs. (Through an event loop's
+transports the same work took half as much CPU again; see docs/decisions/0008.)
+
+What is not sent yet waits in the kernel, whose send buffer is set to the backlog that a call may have. A
+message that does not fit means that the peer has not been reading for that long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+READ_BYTES = 2_048
+"""Six messages of 20 ms: nearly always one or two have come."""
+MAXIMUM_READ_BYTES = 256 * 1_024
+"""Taken in one go: 16 s of 8 kHz audio that piled up while the process was stopped."""
+
+KEEPALIVE_IDLE_S = 5
+KEEPALIVE_INTERVAL_S = 3
+KEEPALIVE_PROBES = 3
+USER_TIMEOUT_MS = 10_000
+"""Together: a peer that vanished without a FIN is noticed within 15 s."""
+
+
+class Line:
+    """The socket of one peer. Its owner closes it."""
+
+    __slots__ = ("_recv", "_send", "_socket", "peer")
+
+    def __init__(self, connection: socket.socket, peer: str, backlog_bytes: int) -> None:
+        self.peer = peer
+        self._socket = connection
+        self._send = connection.send
+        self._recv = connection.recv
+        connection.setblocking(False)
+        if connection.family in (socket.AF_INET, socket.AF_INET6):
+            _set_options(connection, backlog_bytes)
+
+    def send(self, message: bytes) -> bool:
+        """Send a whole message in one write; False when the backlog is full. Raises OSError."""
+        try:
+            return self._send(message) == len(message)
+        except BlockingIOError:
+            return False
+
+    def receive(self) -> bytes | None:
+        """Return what has come, b"" if nothing has, None at the end of the stream. Raises OSError."""
+        try:
+            data = self._recv(READ_BYTES)
+        except BlockingIOError:
+            return b""
+        if len(data) == READ_BYTES:
+            return data + self._rest()
+        return data or None
+
+    def end_sending(self) -> None:
+        """Say that nothing more will come from us. Raises OSError when the peer is gone."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def watch(self, on_readable: Callable[[], None]) -> None:
+        """Have a function called on the running loop whenever something has come."""
+        asyncio.get_running_loop().add_reader(self._socket, on_readable)
+
+    def unwatch(self) -> None:
+        """Call it no more."""
+        asyncio.get_running_loop().remove_reader(self._socket)
+
+    def close(self) -> None:
+        """Close the socket; it must not be watched. Idempotent."""
+        self._socket.close()
+
+    def _rest(self) -> bytes:
+        parts: list[bytes] = []
+        room_bytes = MAXIMUM_READ_BYTES - READ_BYTES
+        while room_bytes > 0:
+            try:
+                data = self._recv(min(room_bytes, 65_536))
+            except BlockingIOError:
+                break
+            if not data:
+                break  # the next read says it again
+            parts.append(data)
+            room_bytes -= len(data)
+        return b"".join(parts)
+
+
+def _set_options(connection: socket.socket, backlog_bytes: int) -> None:
+    """Send at once, notice a vanished peer, keep no more unsent audio than the backlog allows."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # The kernel doubles the value, for its own bookkeeping (socket(7)).
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, backlog_bytes)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)

@@ -1,0 +1,62 @@
+"""Several media workers on one port: calls spread, and the death of one is nobody else's."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import psutil
+import pytest
+from asterisk_peer import AsteriskPeer
+from running_server import RunningServer, running_server
+
+CALLS = 16
+
+
+@pytest.fixture
+def server(tmp_path: Path, runtime_folder: Path) -> Iterator[RunningServer]:
+    with running_server(tmp_path, "--no-ray", "--dialog", "tone", "--media-workers", "2") as running:
+        yield running
+
+
+def media_workers(server: RunningServer) -> list[psutil.Process]:
+    """Return the media workers that run now."""
+    children = psutil.Process(server.process.pid).children()
+    return [child for child in children if "media-worker" in child.cmdline()]
+
+
+@asynccontextmanager
+async def calls(server: RunningServer, count: int) -> AsyncIterator[list[AsteriskPeer]]:
+    """Hold some calls that have been given audio."""
+    async with AsyncExitStack() as stack:
+        peers = [await stack.enter_async_context(AsteriskPeer(server.port)) for _ in range(count)]
+        for peer in peers:
+            peer.identify()
+        for peer in peers:
+            await peer.until(lambda peer=peer: peer.frames >= 5, deadline_s=10.0)
+        yield peers
+
+
+async def test_the_death_of_one_worker_costs_its_own_calls_only(server: RunningServer) -> None:
+    """The others have no hole; a new worker takes new calls within 5 s."""
+    first, second = media_workers(server)
+    async with calls(server, CALLS) as peers:
+        held = [len(worker.net_connections("tcp")) for worker in (first, second)]
+        assert min(held) > 1, f"the calls did not spread: {held}"
+        first.send_signal(signal.SIGKILL)
+        await asyncio.sleep(1.0)
+        lost = [peer for peer in peers if peer.has_ended.is_set()]
+        kept = [peer for peer in peers if not peer.has_ended.is_set()]
+        assert len(lost) == held[0] - 1  # one of its sockets listens
+        assert kept
+        async with asyncio.timeout(5.0), calls(server, CALLS):
+            pass
+        assert len(media_workers(server)) == 2
+        for peer in kept:
+            gaps_s = [later - earlier for earlier, later in pairwise(peer.arrivals_s)]
+            assert not peer.has_ended.is_set()
+            assert max(gaps_s) < 0.1
