@@ -158,6 +158,11 @@ class Session:
                 if not self._line.send(audio_message(call.next_frame(now, frame_bytes))):
                     self.end(Ending.NOT_READING, Ending.NOT_READING.value)
                     return
+        except BrokenPipeError:
+            # It closed some frames ago; a connection that broke would be reset. What it said last is there.
+            self._read()
+            self._peer_closed()
+            return
         except OSError as error:
             self._lost(error)
             return

@@ -9,11 +9,14 @@ import struct
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 from asterisk_peer import AsteriskPeer
 from speech_like import recorded_words
 
+from ingress.audiosocket import AudioReceived
+from ingress.call import Call
 from ingress.link_messages import (
     CallEnded,
     CallStarted,
@@ -21,12 +24,14 @@ from ingress.link_messages import (
     Greet,
     HangUp,
     Message,
+    Pace,
     PlayTone,
     Readiness,
     SentenceAudio,
     TurnDone,
     TurnFinished,
     Utterance,
+    WorkerHealth,
 )
 from ingress.metrics import StageTimes
 from ingress.server import MediaServer
@@ -141,7 +146,7 @@ async def test_an_utterance_goes_out_once_and_its_answer_is_played() -> None:
         assert record.first_answer_ms is not None
         assert record.endpoint_wait_ms == pytest.approx(500, abs=60)
         assert record.heard is None
-        peer.writer.close()
+        peer.writer.write_eof()
         ended = await server.until_sent(CallEnded)
         assert isinstance(ended, CallEnded)
         assert ended.record.end_reason == "the caller hung up"
@@ -412,3 +417,112 @@ async def test_disguised_mulaw_is_refused_with_the_remedy() -> None:
         ended = await server.until_sent(CallEnded)
         assert isinstance(ended, CallEnded)
         assert "c(slin)" in ended.record.end_reason
+
+
+async def test_frames_change_their_length_in_mid_tone_without_a_seam() -> None:
+    """Throttled and back: 30 ms every 30 ms, then 20 again; not a sample lost or doubled."""
+    async with bench() as server, AsteriskPeer(server.port) as peer:
+        server.ready()
+        peer.identify()
+        await server.until_sent(Greet)
+        call_id = str(peer.call_id)
+        server.server.receive(PlayTone(call_id=call_id, turn=1, frequency_hz=440.0))
+        server.server.receive(TurnDone(call_id=call_id, turn=1, stages=StageTimes()))
+        for frame_ms in (20, 30, 20):
+            server.server.receive(Pace(frame_ms=frame_ms))
+            before = peer.frames
+            await peer.until(lambda before=before: peer.frames >= before + 40)
+        sizes = [len(event.audio) for event in peer.events if isinstance(event, AudioReceived)]
+        changes = [size for size, following in pairwise(sizes) if size != following]
+        assert changes == [320, 480]
+        played = peer.audio.lstrip(b"\0")
+        assert len(played) > 40_000
+        assert played[16_000 : len(played) - 16_000] == played[: len(played) - 32_000]
+
+
+async def test_audio_faster_than_time_is_no_phone() -> None:
+    """A peer that floods loses its call; the one beside it goes on."""
+    async with bench() as server, AsteriskPeer(server.port) as good, AsteriskPeer(server.port) as bad:
+        good.identify()
+        bad.identify()
+        await bad.until(lambda: bad.frames >= 3)
+        for _ in range(1_000):  # 20 s of audio
+            bad.send_audio(bytes(320))
+        ended = await server.until_sent(CallEnded)
+        assert isinstance(ended, CallEnded)
+        assert ended.record.call_id == str(bad.call_id)
+        assert "ahead of time" in ended.record.end_reason
+        assert ended.record.discarded_ms > 0.0
+        before = good.frames
+        await good.until(lambda: good.frames >= before + 25)
+
+
+async def test_a_backlog_of_speech_is_cut_to_its_newest_half_second() -> None:
+    """What piled up while nobody read is not answered seconds later."""
+    async with bench() as server, AsteriskPeer(server.port) as peer:
+        peer.identify()
+        await peer.until(lambda: peer.frames >= 3)
+        for _ in range(100):  # 2 s at once: as if this process had been stopped
+            peer.send_audio(bytes(320))
+        await asyncio.sleep(0.2)
+        peer.writer.close()
+        ended = await server.until_sent(CallEnded)
+        assert isinstance(ended, CallEnded)
+        assert ended.record.end_reason == "the caller hung up"
+        assert 500.0 <= ended.record.discarded_ms <= 1_600.0
+
+
+async def test_idle_connections_give_way_to_newer_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They cannot lock out a PBX, which names its calls at once."""
+    monkeypatch.setattr("ingress.server.MAXIMUM_HANDSHAKES", 2)
+    async with bench() as server, AsteriskPeer(server.port) as oldest, AsteriskPeer(server.port) as older:
+        await asyncio.sleep(0.05)
+        async with AsteriskPeer(server.port) as caller:
+            caller.identify()
+            await caller.until(lambda: caller.frames >= 3)
+            await oldest.until(lambda: oldest.was_hung_up)
+            assert not older.was_hung_up
+
+
+async def test_a_mistake_of_ours_costs_one_call(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The call whose tick fails is ended cleanly; its neighbour has no hole."""
+    async with bench() as server, AsteriskPeer(server.port) as good, AsteriskPeer(server.port) as bad:
+        good.identify()
+        bad.identify()
+        await good.until(lambda: good.frames >= 3)
+        await bad.until(lambda: bad.frames >= 3)
+        healthy = Call.next_frame
+
+        def next_frame(call: Call, now: float, frame_bytes: int) -> bytes:
+            if call.call_id == str(bad.call_id):
+                raise ZeroDivisionError
+            return healthy(call, now, frame_bytes)
+
+        monkeypatch.setattr(Call, "next_frame", next_frame)
+        await bad.until(lambda: bad.was_hung_up)
+        ended = await server.until_sent(CallEnded)
+        assert isinstance(ended, CallEnded)
+        assert ended.record.end_reason == "internal fault: ZeroDivisionError"
+        before = good.frames
+        await good.until(lambda: good.frames >= before + 25)
+        assert "failed" in caplog.text
+
+
+async def test_the_worker_reports_its_health(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lateness of all frames, and why connections ended."""
+    monkeypatch.setattr("ingress.server.HEALTH_INTERVAL_S", 0.3)
+    async with bench() as server, AsteriskPeer(server.port) as peer:
+        peer.identify()
+        async with AsteriskPeer(server.port) as stranger:
+            stranger.writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            await stranger.until(lambda: stranger.was_hung_up)
+        await peer.until(lambda: peer.frames >= 30)
+        message = await server.until_sent(WorkerHealth, 2)
+        assert isinstance(message, WorkerHealth)
+        health = message.health
+        assert health.calls == 1
+        assert health.frame_ms == 20
+        assert health.lateness.frames >= 10
+        assert health.closed_peers == {"protocol error": 1}
