@@ -19,10 +19,8 @@ found out there, but once, whenever something happens (`_settle`).
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 from math import inf
 
-from actors.messages import audio_duration_ms
 from ingress.link_messages import (
     CallStarted,
     CancelTurn,
@@ -40,10 +38,11 @@ from ingress.link_messages import (
     TurnFinished,
     Utterance,
 )
-from ingress.metrics import StageTimes, TurnRecord
+from ingress.metrics import TurnRecord
 from ingress.playout import BYTES_PER_MS, FRAME_BYTES, SILENCE, Playout
 from ingress.settings import BargeInSettings
 from ingress.tones import Loop, endless_tone, faded_out, failure_tone, waiting_beep
+from ingress.turn import Turn
 from ingress.utterance import HeardUtterance
 
 MAXIMUM_HISTORY = 64
@@ -58,36 +57,6 @@ MAXIMUM_TURN_RECORDS = 500
 """Kept per call for its summary; beyond it only the newest."""
 FADE_BYTES = 5 * BYTES_PER_MS
 """Of an interrupted answer: enough not to click."""
-
-
-@dataclass(slots=True)
-class Turn:
-    """A turn and what is known of it so far."""
-
-    number: int
-    kind: str
-    speech_ended_s: float
-    """End of the caller's speech; of the event itself for a greeting or a digit."""
-    endpoint_wait_ms: float | None = None
-    audio: bytes | None = None
-    digit: str = ""
-    is_asked: bool = False
-    is_done: bool = False
-    is_overtaken: bool = False
-    """The caller went on before the answer: not to be answered by itself."""
-    was_interrupted: bool = False
-    hangs_up: bool = False
-    progress_s: float = 0.0
-    first_audio_s: float | None = None
-    first_frame_s: float | None = None
-    stages: StageTimes = field(default_factory=StageTimes)
-    failure: str | None = None
-    heard: str | None = None
-    was_ahead: bool = False
-    answered: str = ""
-    played_bytes_before: int = 0
-    underruns_before: int = 0
-    underrun_bytes_before: int = 0
 
 
 class Call:
@@ -350,9 +319,7 @@ class Call:
         """Ask the gateway for the turn under way, or for the next one, unless it has been asked."""
         if self._current is None and self._waiting:
             self._current = self._waiting.popleft()
-            self._current.played_bytes_before = self.playout.played_bytes
-            self._current.underruns_before = self.playout.underruns
-            self._current.underrun_bytes_before = self.playout.underrun_bytes
+            self._current.begin(self.playout)
         turn = self._current
         if turn is None or turn.is_asked or turn.is_done or not self._gateway_is_ready:
             return
@@ -413,42 +380,7 @@ class Call:
     def _finish(self, turn: Turn, now: float) -> None:
         self._current = None
         self._hangs_up |= turn.hangs_up
-        record = self._record(turn)
+        record = turn.record(self.playout, self._keeps_text)
         self.turn_records.append(record)
         self.outbox.append(TurnFinished(call_id=self.call_id, record=record))
         self._ask(now)
-
-    def _record(self, turn: Turn) -> TurnRecord:
-        first_answer_ms = playout_wait_ms = link_ms = None
-        if turn.first_frame_s is not None and turn.first_audio_s is not None:
-            first_answer_ms = (turn.first_frame_s - turn.speech_ended_s) * 1000.0
-            playout_wait_ms = (turn.first_frame_s - turn.first_audio_s) * 1000.0
-            stages = turn.stages
-            named = (
-                turn.endpoint_wait_ms,
-                stages.lease_wait_ms,
-                stages.transcription_ms,
-                stages.dialog_ms,
-                stages.synthesis_ms,
-                playout_wait_ms,
-            )
-            link_ms = max(0.0, first_answer_ms - sum(stage or 0.0 for stage in named))
-        return TurnRecord(
-            turn=turn.number,
-            kind=turn.kind,
-            speech_ms=None if turn.audio is None else audio_duration_ms(turn.audio),
-            endpoint_wait_ms=turn.endpoint_wait_ms,
-            stages=turn.stages,
-            link_ms=link_ms,
-            playout_wait_ms=playout_wait_ms,
-            first_answer_ms=first_answer_ms,
-            answer_ms=(self.playout.played_bytes - turn.played_bytes_before) / BYTES_PER_MS,
-            underruns=self.playout.underruns - turn.underruns_before,
-            underrun_ms=(self.playout.underrun_bytes - turn.underrun_bytes_before) / BYTES_PER_MS,
-            failure=turn.failure,
-            was_interrupted=turn.was_interrupted,
-            was_overtaken=turn.is_overtaken and not turn.was_interrupted,
-            was_ahead=turn.was_ahead,
-            heard=turn.heard if self._keeps_text else None,
-            answered=turn.answered if self._keeps_text else None,
-        )
