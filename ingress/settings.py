@@ -7,11 +7,16 @@ wins, then the environment (`ingress.configuration`).
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from actors.settings import FleetSettings, PositiveSeconds, Section, SpeechSettings
+
+
+def _number(value: object) -> object:
+    """Flags and variables are text; pydantic turns text into numbers everywhere but in a Literal."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 class ServerSettings(Section):
@@ -33,7 +38,7 @@ class ServerSettings(Section):
     """A peer that reads nothing for this long loses its call: older audio is wrong audio."""
     drain_deadline_s: float = Field(default=30.0, ge=0.0, le=86_400.0)
     """After SIGTERM running calls may finish for this long."""
-    frame_ms: Literal[20, 30] = 20
+    frame_ms: Annotated[Literal[20, 30], BeforeValidator(_number)] = 20
     """Audio per message, and the clock's interval with it. 30 ms take a third fewer wake-ups."""
     nice: int = Field(default=0, ge=-20, le=19)
     """Niceness of the media workers. Below 0 needs CAP_SYS_NICE; helps beside busy programs."""

@@ -87,3 +87,11 @@ def test_an_unknown_dialog_lists_the_known_ones() -> None:
     """Names are checked by name."""
     with pytest.raises(ConfigurationError, match="choose one of echo, tone"):
         dialog(DialogSettings(name="eco"))
+
+
+def test_the_frame_length_may_come_as_text() -> None:
+    """`--set server.frame_ms=30` is a number, and 25 is refused with what would be right."""
+    settings = load_settings(None, {}, {"server.frame_ms": ("--set server.frame_ms", "30")})
+    assert settings.server.frame_ms == 30
+    with pytest.raises(ConfigurationError, match="20 or 30"):
+        load_settings(None, {}, {"server.frame_ms": ("--set server.frame_ms", "25")})

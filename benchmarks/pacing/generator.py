@@ -1,0 +1,143 @@
+"""Runs the load generator (`native/load_generator.c`) and judges whether it was good enough itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from actors.errors import RaymalError
+from benchmarks.native.compiler import program
+from benchmarks.pacing.callers import Callers
+from benchmarks.pacing.judgement import ARRIVAL, Arrivals
+
+MAXIMUM_CPU_PERCENT = 70.0
+MAXIMUM_TICK_P99_MS = 2.0
+
+
+class GeneratorError(RaymalError):
+    """The load generator failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorReport:
+    """What the generator says of itself, over the measured time."""
+
+    measured_from_s: float
+    measured_until_s: float
+    cpu_percent: float
+    """Of its core."""
+    ticks: int
+    """Its own deadlines, 2,000 a second; all audio is sent on one."""
+    tick_p50_ms: float
+    tick_p99_ms: float
+    tick_max_ms: float
+    sent_frames: int
+    send_p99_ms: float
+    """After the frame's due time, the sending included."""
+    send_max_ms: float
+    unsent_frames: int
+    """That a server's full socket did not take."""
+    unanswered_calls: int
+    """That heard nothing in the measured time."""
+    ended_calls: int
+    """That the server ended."""
+    lost_arrivals: int
+
+    @property
+    def measured_s(self) -> float:
+        """How long arrivals were noted."""
+        return self.measured_until_s - self.measured_from_s
+
+    def invalid_because(self) -> list[str]:
+        """Return why a measurement made with it says nothing; empty if it is valid."""
+        reasons = []
+        if self.cpu_percent > MAXIMUM_CPU_PERCENT:
+            reasons.append(
+                f"the generator used {self.cpu_percent:.0f} % of its core (at most {MAXIMUM_CPU_PERCENT:g} %)"
+            )
+        if self.tick_p99_ms > MAXIMUM_TICK_P99_MS:
+            reasons.append(
+                f"the generator's own clock was {self.tick_p99_ms:.1f} ms late at p99 "
+                f"(at most {MAXIMUM_TICK_P99_MS:g} ms): the machine is busy with something else"
+            )
+        if self.lost_arrivals:
+            reasons.append(f"{self.lost_arrivals} messages did not fit the generator's memory")
+        return reasons
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How many callers, for how long, from which core."""
+
+    calls: int
+    warm_up_s: float
+    measured_s: float
+    core: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the callers noted."""
+
+    report: GeneratorReport
+    arrivals: Arrivals
+    first_call: bytes
+    """8 kHz audio of call 0."""
+
+
+def generate(
+    load: Load,
+    port: int,
+    callers: Callers,
+    on_begin: Callable[[], None] = lambda: None,
+    on_end: Callable[[], None] = lambda: None,
+) -> Heard:
+    """Call a server on this machine, and tell when the measured time begins and ends.
+
+    While `on_end` looks at the server the calls still stand. Raises GeneratorError, CompilerError.
+    """
+    with tempfile.TemporaryDirectory(prefix="pacing-") as name:
+        folder = Path(name)
+        speech, quiet = callers.write(folder)
+        arrivals, capture = folder / "arrivals", folder / "capture"
+        arguments = {
+            "port": port,
+            "calls": load.calls,
+            "warm-up-ms": round(load.warm_up_s * 1_000),
+            "measure-ms": round(load.measured_s * 1_000),
+            "speech": speech,
+            "quiet": quiet,
+            "arrivals": arrivals,
+            "capture": capture,
+        }
+        command = ["taskset", "--cpu-list", str(load.core), str(program("load_generator"))]
+        for option, value in arguments.items():
+            command += [f"--{option}", str(value)]
+        report = _run(command, {"measuring": on_begin, "measured": on_end})
+        return Heard(report, np.fromfile(arrivals, ARRIVAL), capture.read_bytes())
+
+
+def _run(command: list[str], listeners: dict[str, Callable[[], None]]) -> GeneratorReport:
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    report = ""
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if listener := listeners.get(line.strip()):
+                listener()
+            else:
+                report = line
+        _, errors = process.communicate()
+    finally:
+        process.kill()
+        process.wait()
+    if process.returncode != 0 or not report:
+        raise GeneratorError(f"the load generator failed: {errors.strip() or process.returncode}")
+    figures = json.loads(report)
+    return GeneratorReport(**{field.name: figures[field.name] for field in fields(GeneratorReport)})

@@ -1,0 +1,109 @@
+"""What raymal has to reach, judged at the greatest number of calls of a run, against what ran beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from benchmarks.pacing.measurement import Result
+from benchmarks.pacing.servers import C_LOOP, RAYMAL, RAYMAL_THROTTLED, Contestant
+from ingress.listening_quality import PHONE_BUFFER_MS
+
+CPU_RATIO = 2.0
+ADDED_LATENESS_MS = 10.0
+MEMORY_KB_PER_CALL = 150.0
+THROTTLED_SAVING = 0.20
+_EDGE_RATIO = 0.005
+"""Missing audio below this is the edge of the measured time: a late last frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One criterion and what was measured."""
+
+    name: str
+    limit: str
+    measured: str
+    is_met: bool
+
+
+def targets(results: Sequence[Result]) -> list[Target]:
+    """Return every target whose contestants took part."""
+    judged = []
+    raymal = _of(RAYMAL, results)
+    limit = _of(C_LOOP, results)
+    throttled = _of(RAYMAL_THROTTLED, results)
+    if raymal and limit:
+        judged += _against_the_limit(raymal[-1], limit[-1])
+    if raymal:
+        judged += [_no_underruns(raymal), _memory(raymal[-1])]
+    if raymal and throttled:
+        judged += [_saving(raymal[-1], throttled[-1]), _no_underruns(throttled)]
+    return judged
+
+
+def _of(contestant: Contestant, results: Iterable[Result]) -> list[Result]:
+    """Return a contestant's results by ascending number of calls."""
+    return sorted((each for each in results if each.contestant == contestant), key=lambda each: each.calls)
+
+
+def _against_the_limit(raymal: Result, limit: Result) -> list[Target]:
+    ratio = raymal.cpu_percent_per_call / max(limit.cpu_percent_per_call, 1e-9)
+    added_ms = raymal.judgement.lateness_at_ms(99.9) - limit.judgement.lateness_at_ms(99.9)
+    at = f"{raymal.calls} calls"
+    return [
+        Target(
+            f"CPU per call at {at}",
+            f"{CPU_RATIO:g}x the C loop",
+            f"{ratio:.2f}x{_for_less(raymal)}",
+            ratio <= CPU_RATIO and _is_whole(raymal),
+        ),
+        Target(
+            f"p99.9 lateness at {at}",
+            f"{ADDED_LATENESS_MS:g} ms above the C loop",
+            f"{added_ms:+.1f} ms",
+            added_ms <= ADDED_LATENESS_MS,
+        ),
+    ]
+
+
+def _is_whole(result: Result) -> bool:
+    """Whether the audio came that was due: CPU that sent less is no saving."""
+    return result.judgement.missing_ratio < _EDGE_RATIO
+
+
+def _for_less(result: Result) -> str:
+    return "" if _is_whole(result) else f", {result.judgement.missing_ratio:.0%} of the audio missing"
+
+
+def _no_underruns(results: Sequence[Result]) -> Target:
+    # A frame that never came is no hole between two that did: audio that is missing counts as well.
+    underruns = sum(each.judgement.phone(PHONE_BUFFER_MS).underruns for each in results)
+    missing = max(each.judgement.missing_ratio for each in results)
+    numbers = ", ".join(str(each.calls) for each in results)
+    return Target(
+        f"underruns of {results[0].contestant.name} at {PHONE_BUFFER_MS:.0f} ms, {numbers} calls",
+        "none, no audio missing",
+        f"{underruns}, {missing:.2%} missing",
+        underruns == 0 and all(map(_is_whole, results)),
+    )
+
+
+def _memory(raymal: Result) -> Target:
+    kb = raymal.bytes_per_call / 1_000
+    return Target(
+        f"memory per call at {raymal.calls} calls",
+        f"{MEMORY_KB_PER_CALL:g} KB",
+        f"{kb:.0f} KB",
+        kb <= MEMORY_KB_PER_CALL,
+    )
+
+
+def _saving(raymal: Result, throttled: Result) -> Target:
+    saving = 1.0 - throttled.cpu_percent_per_call / max(raymal.cpu_percent_per_call, 1e-9)
+    return Target(
+        f"CPU per call throttled, {raymal.calls} calls",
+        f"{THROTTLED_SAVING:.0%} less",
+        f"{saving:.1%} less{_for_less(throttled)}",
+        saving >= THROTTLED_SAVING and _is_whole(throttled),
+    )
