@@ -88,6 +88,8 @@ class Hearing:
         self._loudest_power = 0.0
         self._loud_frames = 0
         self._is_sure = False
+        self._had_speech = False
+        """Whether the utterance's last frame was speech."""
         self._is_gate_alone = False
         self._gap_s = 0.0
         self.dropped_noises = 0
@@ -98,6 +100,11 @@ class Hearing:
     def is_in_speech(self) -> bool:
         """Whether an utterance may be under way."""
         return self._utterance is not None
+
+    @property
+    def is_deciding(self) -> bool:
+        """Whether the next frame may decide something: the caller may be beginning, or have finished."""
+        return self._utterance is not None and not (self._is_sure and self._had_speech)
 
     def frame(self, frame: bytes, now: float) -> tuple[HearingEvent, ...]:
         """Take one 20 ms frame that arrived at `now`."""
@@ -113,6 +120,9 @@ class Hearing:
         self._loud_frames = self._loud_frames + 1 if is_loud else 0
         if self._is_sure and self._confirmer is not None:
             self._confirm_if_noisy(self._confirmer)
+        if self._confirmation is None and not self._waiting:  # nothing to wait for: the gate decides
+            self._utterance += frame
+            return self._follow(has_speech and is_loud, now, len(self._utterance), now)
         self._add(frame, has_speech and is_loud, now)
         return self._decide(now)
 
@@ -189,12 +199,16 @@ class Hearing:
             if has_speech is None:
                 break
             waiting.popleft()
-            if has_speech:
-                self._last_speech_bytes = frame.end_bytes
-            judgement = self._endpointer.follow(has_speech, frame.at_s)
-            if judgement is not None:
-                events += self._act(judgement, now)
+            events += self._follow(has_speech, frame.at_s, frame.end_bytes, now)
         return events
+
+    def _follow(self, has_speech: bool, at_s: float, end_bytes: int, now: float) -> tuple[HearingEvent, ...]:
+        """Take the final verdict on the frame that arrived at `at_s` and ends the utterance's `end_bytes`."""
+        self._had_speech = has_speech
+        if has_speech:
+            self._last_speech_bytes = end_bytes
+        judgement = self._endpointer.follow(has_speech, at_s)
+        return NOTHING if judgement is None else self._act(judgement, now)
 
     def _verdict(self, frame: _Frame, now: float) -> bool | None:
         """Return whether a frame that passed the gate is speech; None while that is not known."""

@@ -11,9 +11,10 @@ audio. The length may change at any frame, because the interval is always the le
 All calls of a worker share one wheel of a few slots, phases spread over the 20 ms, so that 400 calls
 are not one burst of 400 writes. A slot is one clock for all its calls.
 
-After a stall the timeline shifts: at most two frames go back to back, and what is still owed is
-forgiven, because a phone answers a burst with a resynchronisation, which is worse than the gap
-(res_rtp_asterisk.c:5313-5323 jumps the timestamp at 80 ms of error).
+A stall of less than two frames is caught up with two frames back to back. After a longer one the timeline
+shifts: two frames go, the third follows a frame's time later, and what is still owed is forgiven, because a
+phone answers a burst with a resynchronisation, which is worse than the gap (res_rtp_asterisk.c:5313-5323
+jumps the timestamp at 80 ms of error).
 """
 
 from __future__ import annotations
@@ -61,9 +62,10 @@ class SlotClock:
             self.next_due_s += frame_s
             return Tick(1, due_s, 0.0)
         self.next_due_s += MAXIMUM_BURST_FRAMES * frame_s
-        # What is due by now has just been sent, two frames of it; the rest is forgiven.
-        shift_s = max(0.0, now - self.next_due_s)
-        self.next_due_s += shift_s
+        shift_s = 0.0
+        if self.next_due_s <= now:
+            shift_s = now + frame_s - self.next_due_s
+            self.next_due_s += shift_s
         return Tick(MAXIMUM_BURST_FRAMES, due_s, shift_s)
 
 

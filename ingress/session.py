@@ -3,8 +3,9 @@
 Until the UUID has come the line is watched; from then on it is read and written on the clock's tick alone.
 Out: the call gives a frame, one write per message (`res_audiosocket.c:387-405` drops a call whose payload
 has a hole of 5 ms). In: bytes → events → 20 ms frames → the ear → the call, whose messages go to the
-gateway. While the caller speaks, what has come is read on every tick, otherwise on every other one: a frame
-waits 10 or 20 ms on average for its reading, and a call costs no wake-up of its own and half the reads.
+gateway. When a decision about the caller's speech is near, what has come is read on every tick, otherwise on
+every other one: a frame waits 10 or 20 ms on average for its reading, and a call costs no wake-up of its own
+and half the reads.
 
 Audio that is older than it looks is worse than none. What piled up in the kernel while this process was
 stopped is thrown away but for the newest half second; a peer that goes on sending faster than time passes
@@ -43,7 +44,7 @@ from ingress.inbound import InboundAudio
 from ingress.line import READ_BYTES, Line
 from ingress.link_messages import Message
 from ingress.metrics import CallRecord, LatenessHistogram
-from ingress.pacing import LONG_GAP_S
+from ingress.pacing import FRAME_S, LONG_GAP_S
 from ingress.settings import Settings
 from ingress.silero import SpeechConfirmer
 from ingress.utterance import CallerPaused, CallerResumed, CallerSpeaking, HeardUtterance, HearingEvent
@@ -52,6 +53,10 @@ STALE_S = 0.5
 """Of what one reading finds, older audio than this is thrown away."""
 HEAD_START_S = 3.0
 """How far the caller's audio may be ahead of time before the peer is no phone."""
+MESSAGES_PER_S = 200
+"""More than any phone sends: 100 of audio at a ptime of 10 ms, and digits."""
+DECODED_BYTES = 4_096
+"""Decoded between two looks at what a peer may send, so that a flood of tiny messages ends early."""
 ACCEPT_QUEUE_S = 10.0
 """What may have come before the UUID was read: connections wait while a worker is being replaced."""
 
@@ -91,6 +96,7 @@ class Session:
         "_codec_check",
         "_deadline",
         "_discarded_s",
+        "_has_failed",
         "_hearing",
         "_host",
         "_inbound",
@@ -100,6 +106,7 @@ class Session:
         "_long_gaps",
         "_longest_gap_s",
         "_message_since_s",
+        "_messages_received",
         "_messages_sent",
         "_received_s",
         "_settings",
@@ -128,7 +135,11 @@ class Session:
         """When the first byte of a message came that is not complete yet; 0 if there is none."""
         self._skips_read = False
         """Whether the next tick leaves what has come in the kernel."""
+        self._has_failed = False
+        """Whether Asterisk has reported an error: said once."""
         self._messages_sent = 0
+        self._messages_received = 0
+        """Those that were not plain 8 kHz audio alone."""
         self._audio_messages = 0
         self._received_s = 0.0
         self._discarded_s = 0.0
@@ -173,7 +184,7 @@ class Session:
             self._read()
             if self._state is not SessionState.LIVE:
                 return
-            self._skips_read = not hearing.is_in_speech
+            self._skips_read = not hearing.is_deciding
         if hearing.is_in_speech and (events := hearing.pause(now)):
             self._tell(events, now)
         if call.outbox:
@@ -241,23 +252,37 @@ class Session:
                 self._peer_closed()
             return
         now = monotonic()
+        messages = self._socket.receive_audio(data) if len(data) < READ_BYTES else None
+        if messages is not None:  # nothing but 8 kHz audio: nearly always
+            self._take_audio(messages, TELEPHONE_RATE_HZ, now)
+            return
         try:
-            if len(data) < READ_BYTES and (messages := self._socket.receive_audio(data)) is not None:
-                for audio in messages:  # nothing but 8 kHz audio: nearly always
-                    self._take_audio(audio, TELEPHONE_RATE_HZ, now)
-                    if self._state is SessionState.ENDED:
-                        return
-                return
-            events = self._socket.receive_data(data)
+            events = self._decode(data, now)
         except RemoteProtocolError as error:
             self.end(Ending.PROTOCOL, f"protocol error: {error}")
             return
-        # A reading this long found a backlog.
-        for event in events if len(data) <= READ_BYTES else self._fresh(events):
+        for event in events:
             if self._state is SessionState.ENDED:
                 return
             self._take(event, now)
-        self._message_since_s = 0.0 if self._socket.is_between_messages else self._message_since_s or now
+        if self._socket.is_between_messages:
+            self._message_since_s = 0.0
+        elif events or not self._message_since_s:  # the one that is under way began with this reading
+            self._message_since_s = now
+
+    def _decode(self, data: bytes, now: float) -> list[Event]:
+        """Return the events of a reading, old audio left out; end the session of a peer that floods."""
+        events: list[Event] = []
+        for start in range(0, len(data), DECODED_BYTES):
+            events += self._socket.receive_data(data[start : start + DECODED_BYTES])
+            elapsed_s = now - self._started_s if self._state is SessionState.LIVE else 0.0
+            allowed = (elapsed_s + HEAD_START_S + ACCEPT_QUEUE_S) * MESSAGES_PER_S
+            if self._messages_received + len(events) > allowed:
+                self.end(Ending.TOO_FAST, f"more than {MESSAGES_PER_S} messages a second came")
+                return []
+        self._messages_received += len(events)
+        # A reading as long as that found a backlog.
+        return events if len(data) <= READ_BYTES else self._fresh(events)
 
     def _fresh(self, events: list[Event]) -> list[Event]:
         """Return what is worth taking of a long backlog: everything but old audio."""
@@ -291,7 +316,7 @@ class Session:
     def _take(self, event: Event, now: float) -> None:
         match event:
             case AudioReceived(audio, rate_hz):
-                self._take_audio(audio, rate_hz, now)
+                self._take_audio([audio], rate_hz, now)
             case CallIdentified(uuid):
                 self._identify(str(uuid), now)
             case DigitReceived(digit) if self._call is not None:
@@ -301,27 +326,37 @@ class Session:
             case PeerHungUp():
                 self.end(Ending.CALLER, Ending.CALLER.value)
             case PeerFailed(code):
-                log.warning("call %s: Asterisk reported error code %s", self._name, code)
+                if not self._has_failed:
+                    self._has_failed = True
+                    log.warning("call %s: Asterisk reported error code %s", self._name, code)
             case UnknownMessage(kind, length):
                 log.debug("call %s: skipped kind 0x%02x, %d bytes", self._name, kind, length)
 
-    def _take_audio(self, audio: bytes, rate_hz: int, now: float) -> None:
-        self._audio_messages += 1
-        self._received_s += len(audio) / (BYTES_PER_SAMPLE * rate_hz)
+    def _take_audio(self, messages: list[bytes], rate_hz: int, now: float) -> None:
+        """Take the audio of messages of one rate."""
+        self._audio_messages += len(messages)
+        check = self._codec_check
+        # The first of two came about a tick ago. More than two are a backlog, and nobody knows.
+        at_s = now - FRAME_S if len(messages) == 2 else now
+        for audio in messages:
+            self._received_s += len(audio) / (BYTES_PER_SAMPLE * rate_hz)
+            if check is not None and self._is_disguised(check, len(audio), rate_hz, now):
+                return
+            for frame in self._inbound.frames(audio, rate_hz):
+                events = self._hearing.frame(frame, at_s)
+                if events:
+                    self._tell(events, now)
+            at_s = now
         if self._received_s > now - self._started_s + HEAD_START_S:
             self.end(Ending.TOO_FAST, f"audio came {HEAD_START_S:g} s ahead of time")
-            return
-        check = self._codec_check
-        if check is not None:
-            if check.is_disguised(len(audio), rate_hz, now):
-                self.end(Ending.CODEC, ADVICE)
-                return
-            if check.is_decided:
-                self._codec_check = None
-        for frame in self._inbound.frames(audio, rate_hz):
-            events = self._hearing.frame(frame, now)
-            if events:
-                self._tell(events, now)
+
+    def _is_disguised(self, check: CodecCheck, size_bytes: int, rate_hz: int, now: float) -> bool:
+        if check.is_disguised(size_bytes, rate_hz, now):
+            self.end(Ending.CODEC, ADVICE)
+            return True
+        if check.is_decided:
+            self._codec_check = None
+        return False
 
     def _identify(self, call_id: str, now: float) -> None:
         settings = self._host.settings

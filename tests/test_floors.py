@@ -20,8 +20,8 @@ FLOORS: dict[str, list[str]] = {
     "rules": [
         "actors.sizing", "actors.leases", "actors.sentences",
         "ingress.audiosocket", "ingress.pacing", "ingress.playout", "ingress.tones", "ingress.inbound",
-        "ingress.endpointing", "ingress.turn", "ingress.call", "ingress.listening_quality", "ingress.codec_check",
-        "ingress.word_errors",
+        "ingress.endpointing", "ingress.turn", "ingress.call", "ingress.listening_quality",
+        "ingress.codec_check", "ingress.word_errors",
     ],
     "engines": ["actors.engines", "ingress.vad", "ingress.silero"],
     "workers": [

@@ -465,7 +465,7 @@ async def test_a_backlog_of_speech_is_cut_to_its_newest_half_second() -> None:
         for _ in range(100):  # 2 s at once: as if this process had been stopped
             peer.send_audio(bytes(320))
         await asyncio.sleep(0.2)
-        peer.writer.close()
+        peer.writer.write_eof()
         ended = await server.until_sent(CallEnded)
         assert isinstance(ended, CallEnded)
         assert ended.record.end_reason == "the caller hung up"
