@@ -4,8 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+BENCH := $(VENV)/.bench
+MINUTES ?= 10
 
-.PHONY: help setup demo test test-unit test-cluster test-coqui lint format bench clean
+.PHONY: help setup demo test test-unit test-cluster test-coqui lint format bench faults soak clean
 
 help:           ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ —/'
@@ -15,15 +17,19 @@ setup: $(INSTALLED)  ## a virtual environment in .venv with everything, at the p
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bundled,bench,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bundled,dev]'
 	touch $(INSTALLED)
+
+$(BENCH): $(INSTALLED)  # beside what the server needs: plots, PESQ (which is compiled: needs cc)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	touch $(BENCH)
 
 demo: setup     ## start Ray and raymal, dial in, speak a question, show the answer (WAV=file for your own)
 	$(BIN)/raymal demo $(if $(WAV),--wav $(WAV))
 
 test: test-unit test-cluster test-coqui  ## everything
 
-test-unit: setup     ## without Ray
+test-unit: $(BENCH)  ## without Ray
 	PYTHONASYNCIODEBUG=1 $(BIN)/python -m pytest -m 'not cluster and not coqui'
 
 test-cluster: setup  ## on a local Ray, the demo among them
@@ -42,9 +48,19 @@ format: setup   ## repair style and import order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup    ## speech to text against stock faster-whisper
-	mkdir -p benchmarks/results
+bench: $(BENCH) ## speech to text against stock faster-whisper, the media path against a C loop; 2 cores, undisturbed
+	mkdir -p benchmarks/results docs/images
 	$(BIN)/python -m benchmarks.stt --all --json benchmarks/results/stt.json
+	$(BIN)/python -m benchmarks.pacing --json benchmarks/results/pacing.json \
+	  --plot docs/images/pacing-lateness.svg
+	$(BIN)/python -m benchmarks.pacing --throttled --seed-throttle --json benchmarks/results/throttle.json \
+	  --plot docs/images/pacing-throttle.svg
+
+faults: $(BENCH)  ## bad networks, bad peers, dead processes, beside running calls (root; 12 minutes)
+	$(BIN)/python -m benchmarks.faults
+
+soak: $(BENCH)  ## many short calls beside long ones, for MINUTES=10
+	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 clean:          ## remove what was built
 	rm -rf $(VENV) .venv-coqui build dist *.egg-info demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,43 @@
+"""The wall clock may jump: NTP steps it, an operator sets it, a virtual machine wakes up. Nobody hears it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from running_server import running_server, wait_until
+from strict_peer import Ending, StrictCall, voice
+
+LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+JUMPS = ("-1h", "+0.2s", "-0.2s", "+1h")
+SECONDS = 6.0
+
+
+@pytest.mark.skipif(not LIBRARIES, reason="needs libfaketime: apt-get install libfaketime")
+def test_jumps_of_the_wall_clock_move_no_frame_and_no_deadline(
+    tmp_path: Path, runtime_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour and 200 ms, both ways, in the middle of a call: no gap, no drift, no early end."""
+    offset = tmp_path / "offset"
+    offset.write_text("+0\n")
+    monkeypatch.setenv("LD_PRELOAD", str(LIBRARIES[0]))
+    monkeypatch.setenv("FAKETIME_TIMESTAMP_FILE", str(offset))
+    monkeypatch.setenv("FAKETIME_NO_CACHE", "1")
+    monkeypatch.setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+    with running_server(tmp_path, "--no-ray", "--dialog", "tone") as server:
+        for name in ("LD_PRELOAD", "FAKETIME_TIMESTAMP_FILE", "FAKETIME_NO_CACHE"):
+            monkeypatch.delenv(name)
+        call = StrictCall(server.port, outgoing=voice(SECONDS), seconds=SECONDS)
+        call.start()
+        for jump in JUMPS:
+            time.sleep(SECONDS / (len(JUMPS) + 1))
+            offset.write_text(f"{jump}\n")
+        report = call.wait()
+        wait_until(lambda: " ended: " in server.log.read_text(), 5.0, "the call's last line")
+        lines = server.log.read_text().splitlines()
+    assert (report.ending, report.violations) == (Ending.CALLER, ())
+    assert report.quality.long_gaps == 0
+    assert abs(report.quality.drift_ms) < 60.0
+    hours = {line[11:13] for line in lines}
+    assert len(hours) > 1, "the wall clock did not jump: the test proves nothing"
