@@ -20,6 +20,7 @@ FLOORS: dict[str, list[str]] = {
     "rules": [
         "actors.sizing", "actors.leases", "actors.sentences",
         "ingress.audiosocket", "ingress.pacing", "ingress.playout", "ingress.tones", "ingress.inbound",
+        "ingress.uplink",
         "ingress.endpointing", "ingress.turn", "ingress.call", "ingress.listening_quality",
         "ingress.codec_check", "ingress.word_errors",
     ],
