@@ -1,0 +1,151 @@
+"""Honest calls beside a fault: ten of them, from the C load generator, and what they may notice.
+
+Nobody's machine is quiet, so the same calls are measured on the same server without the fault first, and
+the limits of lateness are what the fault may add. A gap of 100 ms or a hole in a phone's buffer has no
+such allowance. What is missed while the generator itself was late, or while somebody else used the server's
+core, or what the calm calls show as well, says nothing of the server and is called disturbed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from benchmarks.faults.core_use import CoreUse, Snapshot
+from benchmarks.faults.server import Server
+from benchmarks.faults.verdicts import Outcome, judged
+from benchmarks.faults.workplace import Workplace
+from benchmarks.pacing.generator import GeneratorError, GeneratorReport, Heard, Load, generate
+from benchmarks.pacing.judgement import Arrivals, Judgement, judge
+from ingress.listening_quality import PHONE_BUFFER_MS
+
+CALLS = 10
+WARM_UP_S = 2.0
+CALM_S = 5.0
+CALM_TRIES = 3
+CALM_P99_MS = 5.0
+"""Worse than this on its own, the machine is busy: the calm calls are measured again."""
+ADDED_MS = {99.0: 5.0, 99.9: 10.0, 100.0: 20.0}
+"""Percentile → what a fault may add to its lateness."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What the reference calls heard."""
+
+    judgement: Judgement
+    report: GeneratorReport
+    arrivals: Arrivals
+    use: CoreUse
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether the generator was late, or the server did not have its core to itself."""
+        return bool(self.report.invalid_because()) or self.use.is_disturbed
+
+    @property
+    def holes(self) -> int:
+        """In a phone's buffer of 60 ms, all calls together."""
+        return self.judgement.phone(PHONE_BUFFER_MS).underruns
+
+    @property
+    def lost_calls(self) -> int:
+        """Calls that the server ended or never answered."""
+        return max(self.report.ended_calls, self.report.unanswered_calls)
+
+    @property
+    def interruptions(self) -> tuple[int, int, int]:
+        """Gaps of 100 ms, holes, lost calls."""
+        return self.judgement.long_gaps, self.holes, self.lost_calls
+
+    def latenesses_ms(self) -> tuple[float, ...]:
+        """Return the percentiles that have a limit."""
+        return tuple(self.judgement.lateness_at_ms(percent) for percent in ADDED_MS)
+
+
+class ReferenceCalls:
+    """Calls that stand until `quality()` is asked for; measured from the moment this object exists."""
+
+    def __init__(self, load: Load, heard: Future[Heard], snapshots: list[Snapshot]) -> None:
+        self._load = load
+        self._heard = heard
+        self._snapshots = snapshots
+
+    def quality(self) -> Quality:
+        """Wait until the calls are over and judge them."""
+        heard = self._heard.result()
+        judgement = judge([heard.arrivals], self._load.calls, self._load.measured_s)
+        return Quality(judgement, heard.report, heard.arrivals, self._snapshots[-1] - self._snapshots[0])
+
+
+@contextmanager
+def reference_calls(
+    workplace: Workplace, server: Server, seconds: float, calls: int = CALLS
+) -> Iterator[ReferenceCalls]:
+    """Place calls; the body runs from the beginning of the measured time. Raises GeneratorError."""
+    load = Load(calls, WARM_UP_S, seconds, workplace.peer_core)
+    began = threading.Event()
+    snapshots: list[Snapshot] = []
+
+    def look() -> None:
+        snapshots.append(Snapshot.of(server, workplace.server_core))
+        began.set()
+
+    with ThreadPoolExecutor(1, "reference calls") as thread:
+        heard = thread.submit(generate, load, server.port, workplace.speakers, look, look)
+        heard.add_done_callback(lambda _: began.set())
+        if not began.wait(WARM_UP_S + 30.0):
+            raise GeneratorError("the load generator did not begin")
+        yield ReferenceCalls(load, heard, snapshots)
+
+
+def calm_quality(workplace: Workplace, server: Server, calls: int = CALLS) -> Quality:
+    """Return what the calls hear when nothing is wrong: the best of a few tries, until one is good."""
+    workplace.say("the reference calls alone")
+    tries: list[Quality] = []
+    for _ in range(CALM_TRIES):
+        with reference_calls(workplace, server, CALM_S, calls) as reference:
+            tries.append(reference.quality())
+        if tries[-1].latenesses_ms()[0] <= CALM_P99_MS and not any(tries[-1].interruptions):
+            break
+    return min(tries, key=lambda quality: (sum(quality.interruptions), quality.latenesses_ms()))
+
+
+def pacing_holds(what: str, calm: Quality, faulty: Quality, shares_core: bool = False) -> list[Outcome]:
+    """Judge the calls beside a fault against the same calls without it.
+
+    With `shares_core` the fault is that others use the server's core, so their use of it is no disturbance.
+    """
+    late, calm_late = faulty.latenesses_ms(), calm.latenesses_ms()
+    is_disturbed = bool(faulty.report.invalid_because()) if shares_core else faulty.is_disturbed
+    within = all(
+        ms <= calm_ms + added_ms
+        for ms, calm_ms, added_ms in zip(late, calm_late, ADDED_MS.values(), strict=True)
+    )
+    return [
+        judged(
+            f"{what}: lateness p99, p99.9, max",
+            f"{_listed(ADDED_MS.values())} ms above calm",
+            f"{_listed(late)} (calm {_listed(calm_late)}); {faulty.use}",
+            within,
+            is_disturbed,
+        ),
+        judged(
+            f"{what}: gaps of 100 ms, holes at 60 ms, lost calls",
+            "none",
+            f"{_counts(faulty)} (calm {_counts(calm)})",
+            not any(faulty.interruptions),
+            is_disturbed or any(calm.interruptions),
+        ),
+    ]
+
+
+def _listed(figures: Iterable[float]) -> str:
+    return ", ".join(f"{figure:.3g}" for figure in figures)
+
+
+def _counts(quality: Quality) -> str:
+    return ", ".join(map(str, quality.interruptions))

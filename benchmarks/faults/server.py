@@ -1,0 +1,193 @@
+"""A real `raymal serve`, alone in its process tree, and how to look at it from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from actors.errors import LinkError, RaymalError
+from benchmarks.faults.workplace import Workplace
+from ingress import observer
+from ingress.endings import Ending
+from ingress.metrics import CallRecord
+
+_START_DEADLINE_S = 60.0
+_STOP_DEADLINE_S = 15.0
+_REPORT_DEADLINE_S = 8.0
+"""A media worker reports every 5 s."""
+_LOG_DELAY_S = 0.5
+"""From a caller's closing to the line in the log."""
+_CALL_ENDED = re.compile(r"call (\S+) ended: (.*?); ([0-9.]+) s,")
+
+
+class ServerError(RaymalError):
+    """The server could not be started, or did not do what was waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndedCall:
+    """A call's end, as the server's log has it."""
+
+    call_id: str
+    reason: str
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def media_workers(self) -> list[psutil.Process]:
+        """Return the processes that have the calls' sockets."""
+        children = psutil.Process(self.process.pid).children()
+        return [child for child in children if "media-worker" in _command_line(child)]
+
+    def tree(self) -> list[psutil.Process]:
+        """Return all its processes."""
+        supervisor = psutil.Process(self.process.pid)
+        return [supervisor, *supervisor.children(recursive=True)]
+
+    def resident_bytes(self) -> int:
+        """Return the resident memory of its media workers."""
+        return sum(worker.memory_info().rss for worker in self.media_workers())
+
+    def status(self) -> Mapping[str, Any] | None:
+        """Return what `raymal status` shows, None while nobody answers."""
+        try:
+            reply = asyncio.run(observer.status(self.port))
+        except LinkError:
+            return None
+        return {"is_ready": reply.is_ready, **reply.status}
+
+    def endings(self) -> Counter[Ending]:
+        """Return how many connections ended so far, by reason, as last reported."""
+        counts: Counter[Ending] = Counter()
+        for worker in (self.status() or {}).get("media_workers", []):
+            for reason, count in ((worker["health"] or {}).get("closed_peers") or {}).items():
+                counts[Ending(reason)] += count
+        return counts
+
+    def counted_endings(self) -> Counter[Ending]:
+        """Return the endings so far, as soon as every call that the log knows of is among them."""
+        time.sleep(_LOG_DELAY_S)
+        return self.settled_endings(Counter(), len(self.ended_calls()))
+
+    def settled_endings(self, since: Counter[Ending], count: int) -> Counter[Ending]:
+        """Return the endings beyond `since`, as soon as there are `count`, or after the deadline."""
+        give_up_s = time.monotonic() + _REPORT_DEADLINE_S
+        while True:
+            fresh = self.endings() - since
+            if fresh.total() >= count or time.monotonic() >= give_up_s:
+                return fresh
+            time.sleep(0.2)
+
+    def ended_calls(self) -> list[EndedCall]:
+        """Return the calls that are over, from the log."""
+        found = _CALL_ENDED.finditer(self.log.read_text(errors="replace"))
+        return [EndedCall(match[1], match[2], float(match[3])) for match in found]
+
+    def call_record(self, call_id: str) -> CallRecord | None:
+        """Return a call's record once it is over."""
+        return asyncio.run(observer.call_record(self.port, call_id, _REPORT_DEADLINE_S))
+
+
+@contextmanager
+def serving(
+    workplace: Workplace,
+    *flags: str,
+    inside: Sequence[str] = (),
+    is_pinned: bool = True,
+) -> Iterator[Server]:
+    """Run a server with `flags`, by a prefix `inside` (of a namespace); stop it. Raises ServerError."""
+    cores = [workplace.server_core] if is_pinned else workplace.cores
+    port = _free_port()
+    log = workplace.folder / f"server-{port}.log"
+    command = [
+        *inside, "taskset", "--cpu-list", ",".join(map(str, cores)),
+        sys.executable, "-m", "ingress", "serve", "--no-ray", "--dialog", "tone", "--drain", "0",
+        "--port", str(port), *flags,
+    ]  # fmt: skip
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    environment |= {"PYTHONASYNCIODEBUG": "0"}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
+        )
+    server = Server(port, process, log)
+    try:
+        _wait_until_ready(server)
+        yield server
+    finally:
+        _stop(process)
+
+
+def wait_for(condition: Callable[[], bool], deadline_s: float) -> float | None:
+    """Poll until the condition holds; return how long it took, None if it did not in time."""
+    began_s = time.monotonic()
+    while not condition():
+        if time.monotonic() - began_s >= deadline_s:
+            return None
+        time.sleep(0.02)
+    return time.monotonic() - began_s
+
+
+def _wait_until_ready(server: Server) -> None:
+    give_up_s = time.monotonic() + _START_DEADLINE_S
+    while time.monotonic() < give_up_s:
+        if server.process.poll() is not None:
+            raise ServerError(f"the server ended at its start:\n{_last_lines(server.log)}")
+        if (server.status() or {}).get("is_ready"):
+            return
+        time.sleep(0.1)
+    raise ServerError(f"the server was not ready in {_START_DEADLINE_S:.0f} s:\n{_last_lines(server.log)}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    for child in family:
+        child.send_signal(signal.SIGCONT)  # one that a test stopped could not end
+    process.terminate()
+    try:
+        process.wait(_STOP_DEADLINE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    _, alive = psutil.wait_procs(family, timeout=_STOP_DEADLINE_S)
+    for child in alive:
+        child.kill()
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _last_lines(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-5:])
