@@ -1,7 +1,8 @@
 """The caller's audio, whatever its rate and message size, as 8 kHz frames of 20 ms.
 
 Asterisk sends one message per channel frame: 10 to 60 ms, at the rate of the channel. The rate may change
-within a call; the resampler is then begun anew.
+within a call, however often: there is one resampler for each rate that came, because making one takes up to
+2 ms, and it is cleared when its rate comes again.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ class InboundAudio:
     def __init__(self) -> None:
         self._rate_hz = TELEPHONE_RATE_HZ
         self._resampler: soxr.ResampleStream | None = None
+        """Of the rate that comes now; None at 8 kHz."""
+        self._resamplers: dict[int, soxr.ResampleStream] = {}
         self._rest = b""
 
     def frames(self, audio: bytes, rate_hz: int) -> list[bytes]:
@@ -38,8 +41,12 @@ class InboundAudio:
     def _change_rate(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
         self._rest = b""
-        self._resampler = (
-            None
-            if rate_hz == TELEPHONE_RATE_HZ
-            else soxr.ResampleStream(rate_hz, TELEPHONE_RATE_HZ, 1, dtype="int16", quality="MQ")
-        )
+        if rate_hz == TELEPHONE_RATE_HZ:
+            self._resampler = None
+            return
+        self._resampler = self._resamplers.get(rate_hz)
+        if self._resampler is not None:
+            self._resampler.clear()
+            return
+        self._resampler = soxr.ResampleStream(rate_hz, TELEPHONE_RATE_HZ, 1, dtype="int16", quality="MQ")
+        self._resamplers[rate_hz] = self._resampler

@@ -5,7 +5,9 @@ and no event to dispatch: one `send` and one `recv` a frame are all it costs. (T
 transports the same work took half as much CPU again; see docs/decisions/0008.)
 
 What is not sent yet waits in the kernel, whose send buffer is set to the backlog that a call may have. A
-message that does not fit means that the peer has not been reading for that long.
+message that does not fit means that the peer has not been reading for that long. Messages that wait there
+would be merged, and cut again where a segment is full; Asterisk drops a call for that (`res_audiosocket.c:
+387-405`). MSG_EOR keeps each message in a segment of its own.
 """
 
 from __future__ import annotations
@@ -19,6 +21,11 @@ READ_BYTES = 2_048
 MAXIMUM_READ_BYTES = 256 * 1_024
 """Taken in one go: 16 s of 8 kHz audio that piled up while the process was stopped."""
 
+MESSAGE_MS = 20
+WAITING_MESSAGE_BYTES = 1_280
+"""What the kernel counts for one message of 20 ms that waits: 323 bytes, and its own bookkeeping (Linux,
+`skb->truesize`). One of 30 ms is counted the same."""
+
 KEEPALIVE_IDLE_S = 5
 KEEPALIVE_INTERVAL_S = 3
 KEEPALIVE_PROBES = 3
@@ -31,19 +38,19 @@ class Line:
 
     __slots__ = ("_recv", "_send", "_socket", "peer")
 
-    def __init__(self, connection: socket.socket, peer: str, backlog_bytes: int) -> None:
+    def __init__(self, connection: socket.socket, peer: str, backlog_ms: int) -> None:
         self.peer = peer
         self._socket = connection
         self._send = connection.send
         self._recv = connection.recv
         connection.setblocking(False)
         if connection.family in (socket.AF_INET, socket.AF_INET6):
-            _set_options(connection, backlog_bytes)
+            _set_options(connection, backlog_ms)
 
     def send(self, message: bytes) -> bool:
         """Send a whole message in one write; False when the backlog is full. Raises OSError."""
         try:
-            return self._send(message) == len(message)
+            return self._send(message, socket.MSG_EOR) == len(message)
         except BlockingIOError:
             return False
 
@@ -88,11 +95,12 @@ class Line:
         return b"".join(parts)
 
 
-def _set_options(connection: socket.socket, backlog_bytes: int) -> None:
+def _set_options(connection: socket.socket, backlog_ms: int) -> None:
     """Send at once, notice a vanished peer, keep no more unsent audio than the backlog allows."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # The kernel doubles the value, for its own bookkeeping (socket(7)).
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, backlog_bytes)
+    # The kernel doubles the value (socket(7)).
+    backlog_bytes = backlog_ms // MESSAGE_MS * WAITING_MESSAGE_BYTES
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, backlog_bytes // 2)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)

@@ -8,6 +8,8 @@ transcription.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
+from itertools import accumulate
 
 from pydantic import BaseModel, ConfigDict
 
@@ -144,14 +146,16 @@ class CallRecord(Record):
     discarded_ms: float
     """Caller's audio thrown away because it had waited too long in the kernel."""
     lateness: LatenessSummary
+    turns_taken: int
     turns: tuple[TurnRecord, ...]
+    """The newest of them."""
 
     def describe(self) -> str:
         """Return the call on one line, for the log."""
         lateness = self.lateness
         return (
             f"call {self.call_id} ended: {self.end_reason}; "
-            f"{self.duration_s:.1f} s, {len(self.turns)} turns, "
+            f"{self.duration_s:.1f} s, {self.turns_taken} turns, "
             f"lateness p99 {lateness.p99_ms:.1f} ms, at most {lateness.maximum_ms:.1f} ms, "
             f"{self.underruns} underruns, {self.long_gaps} gaps of 100 ms and more"
         )
@@ -188,21 +192,23 @@ class LatenessHistogram:
 
     def percentile_ms(self, percent: float) -> float:
         """Return the upper edge of the bucket that holds the given percentile; 0.0 when empty."""
-        threshold = sum(self._counts) * percent / 100.0
-        seen = 0
-        for bucket, count in enumerate(self._counts):
-            seen += count
-            if count and seen >= threshold:
-                edge_ms = (bucket + 1) * 0.1 if bucket < self.FINE_BUCKETS else bucket - 179.0
-                return min(edge_ms, self._maximum_s * 1000.0)
-        return 0.0
+        return self._percentile_ms(list(accumulate(self._counts)), percent)
 
     def summary(self) -> LatenessSummary:
         """Return the counted frames, p50, p99, p99.9 and maximum."""
+        seen = list(accumulate(self._counts))
         return LatenessSummary(
-            frames=sum(self._counts),
-            p50_ms=self.percentile_ms(50),
-            p99_ms=self.percentile_ms(99),
-            p999_ms=self.percentile_ms(99.9),
+            frames=seen[-1],
+            p50_ms=self._percentile_ms(seen, 50),
+            p99_ms=self._percentile_ms(seen, 99),
+            p999_ms=self._percentile_ms(seen, 99.9),
             maximum_ms=self._maximum_s * 1000.0,
         )
+
+    def _percentile_ms(self, seen: list[int], percent: float) -> float:
+        """Return a percentile, given how many frames each bucket and those below it hold."""
+        if not seen[-1]:
+            return 0.0
+        bucket = bisect_left(seen, max(1.0, seen[-1] * percent / 100.0))
+        edge_ms = (bucket + 1) * 0.1 if bucket < self.FINE_BUCKETS else bucket - 179.0
+        return min(edge_ms, self._maximum_s * 1000.0)

@@ -37,8 +37,8 @@ BACKLOG = 256
 """Connections the kernel holds for us: a burst of calls while we are busy for a moment."""
 MAXIMUM_HANDSHAKES = 512
 """Connections without a UUID yet, beside the calls."""
-ACCEPTS_PER_ROUND = 16
-"""So that a flood of connections never keeps the loop from the clock for long."""
+ACCEPTS_PER_ROUND = 4
+"""Half a millisecond's work: a flood of connections never keeps the loop from the clock for long."""
 HEALTH_INTERVAL_S = 5.0
 OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
@@ -67,7 +67,6 @@ class MediaServer:
         self._listener: socket.socket | None = None
         self._spare = -1
         """A descriptor held back: with none left, a connection can still be accepted and refused."""
-        self._backlog_bytes = settings.server.send_backlog_ms * 16
         self._all_ended = asyncio.Event()
         self._reporter: asyncio.TimerHandle | None = None
 
@@ -226,7 +225,7 @@ class MediaServer:
 
     def _take(self, connection: socket.socket, peer: str) -> None:
         try:
-            line = Line(connection, peer, self._backlog_bytes)
+            line = Line(connection, peer, self.settings.server.send_backlog_ms)
         except OSError as error:  # reset while it waited
             log.debug("connection from %s is gone: %s", peer, error)
             connection.close()

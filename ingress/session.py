@@ -323,5 +323,6 @@ class Session:
             long_gaps=self._long_gaps,
             discarded_ms=self._uplink.discarded_s * 1000.0,
             lateness=self._lateness.summary(),
+            turns_taken=call.turns_taken,
             turns=tuple(call.turn_records),
         )

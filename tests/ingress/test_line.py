@@ -13,7 +13,7 @@ from ingress.audiosocket import HANGUP_MESSAGE
 from ingress.departures import CLOSE_DEADLINE_S, MAXIMUM_DEPARTURES, Departures
 from ingress.line import MAXIMUM_READ_BYTES, READ_BYTES, Line
 
-BACKLOG_BYTES = 8_000
+BACKLOG_MS = 500
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def connected(listener: socket.socket) -> tuple[Line, socket.socket]:
     """Return our line and the peer's blocking socket."""
     peer = socket.create_connection(listener.getsockname(), timeout=5.0)
     accepted, _ = listener.accept()
-    return Line(accepted, "peer", BACKLOG_BYTES), peer
+    return Line(accepted, "peer", BACKLOG_MS), peer
 
 
 def received(line: Line) -> bytes | None:
@@ -66,14 +66,33 @@ def test_a_backlog_is_read_in_one_go_up_to_a_limit(listener: socket.socket) -> N
 
 
 def test_a_peer_that_does_not_read_fills_the_backlog_and_no_more(listener: socket.socket) -> None:
-    """`send` says so instead of waiting or keeping bytes."""
+    """`send` says so instead of waiting or keeping bytes; the backlog is in the unit it says, time."""
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     line, peer = connected(listener)
-    sent_bytes = 0
+    messages = 0
     while line.send(bytes(323)):
-        sent_bytes += 323
-        assert sent_bytes < 50 * BACKLOG_BYTES
-    assert sent_bytes >= BACKLOG_BYTES / 2
+        messages += 1
+        assert messages < 1_000
+    taken_by_the_peer = 4_096 * 2 // 323
+    assert 0.8 * BACKLOG_MS <= messages * 20 <= 1.3 * BACKLOG_MS + 20 * taken_by_the_peer
+    peer.close()
+    line.close()
+
+
+def test_messages_that_waited_are_not_merged_and_cut(listener: socket.socket) -> None:
+    """Each has a segment of its own: Asterisk drops a call whose payload comes in two pieces."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    line, peer = connected(listener)
+    messages = 0
+    while line.send(bytes(323)):
+        messages += 1
+    line.end_sending()
+    received = 0
+    while data := peer.recv(65_536):
+        received += len(data)
+    segments = struct.unpack_from("I", peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), 152)[0]
+    assert received == messages * 323
+    assert segments >= messages
     peer.close()
     line.close()
 
