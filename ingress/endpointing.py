@@ -126,6 +126,10 @@ class Endpointer:
         recent.clear()
         return started
 
+    def pass_over(self, frames: int) -> None:
+        """Take that many frames without speech while no utterance is under way."""
+        self._recent.extend((False,) * frames)
+
     def forget(self) -> None:
         """The stream was interrupted: what was heard before is no part of an onset."""
         self._recent.clear()

@@ -1,8 +1,10 @@
 """Drives the wheel on the event loop: one timer for all calls of a worker.
 
-Reads the monotonic clock, asks the slots what is due and has each call of a due slot do its tick. Nothing
-here waits, allocates per call or logs. A call whose tick fails is taken off the clock and told so; the
-others do not notice. How late each slot was is the loop's lag as callers hear it, and is counted.
+Reads the monotonic clock, asks the slots what is due, has each call of a due slot send its frame, and then
+each of them listen to what has come: first all of the one, then all of the other. So nobody's frame waits for
+somebody else's hearing, and the same code runs many times in a row, which is cheaper. Nothing here waits,
+allocates per call or logs. A call that fails is taken off the clock and told so; the others do not notice.
+How late each slot was is the loop's lag as callers hear it, and is counted.
 """
 
 from __future__ import annotations
@@ -20,11 +22,14 @@ from ingress.pacing import Wheel
 class OnClock(Protocol):
     """A call on the clock."""
 
-    def tick(self, frames: int, frame_bytes: int, due_s: float) -> None:
-        """Take what came, and send `frames` frames, the first of which was due at `due_s`."""
+    def send(self, frames: int, frame_bytes: int, due_s: float) -> None:
+        """Send `frames` frames, the first of which was due at `due_s`."""
+
+    def listen(self) -> None:
+        """Take what has come; not called for a call that has left the clock."""
 
     def fault(self, error: Exception) -> None:
-        """The tick raised `error`; the call is off the clock."""
+        """One of them raised `error`; the call is off the clock."""
 
 
 class FrameClock:
@@ -87,7 +92,8 @@ class FrameClock:
 
     def _serve_due_slots(self) -> None:
         frame_s, frame_bytes = self._frame_s, self._frame_bytes
-        for clock, calls in zip(self._wheel.clocks, self._slots, strict=True):
+        for slot, clock in enumerate(self._wheel.clocks):
+            calls = self._slots[slot]
             if not calls:
                 continue
             now = time.monotonic()
@@ -98,7 +104,15 @@ class FrameClock:
             self.timeline_shifts += tick.shift_s > 0.0
             for call in calls:
                 try:
-                    call.tick(tick.frames, frame_bytes, tick.due_s)
+                    call.send(tick.frames, frame_bytes, tick.due_s)
                 except Exception as error:
-                    self.remove(call)
-                    call.fault(error)
+                    self._give_up(call, error)
+            for call in self._slots[slot]:
+                try:
+                    call.listen()
+                except Exception as error:
+                    self._give_up(call, error)
+
+    def _give_up(self, call: OnClock, error: Exception) -> None:
+        self.remove(call)
+        call.fault(error)

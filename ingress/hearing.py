@@ -1,6 +1,7 @@
 """One call's ear: frames in; that the caller speaks, pauses, goes on, has finished out.
 
 Two stages. WebRTC's detector judges every frame and is the gate: while it hears nothing, nothing else runs.
+What is fainter than any voice on a telephone does not even reach it.
 From the onset on the utterance's audio also goes to Silero's (`ingress.silero`), and a
 frame counts as speech only if both say so. The verdict comes some 30 to 60 ms after the frame and is
 waited for, `VERDICT_DEADLINE_S` at most; frames without speech need none, so the end of an utterance costs
@@ -40,7 +41,7 @@ from ingress.utterance import (
     HeardUtterance,
     HearingEvent,
 )
-from ingress.vad import WebRtcVad, frame_power
+from ingress.vad import WebRtcVad, frame_power, is_faint
 
 TRAILING_SILENCE_BYTES = 200 // FRAME_MS * FRAME_BYTES
 """Kept after the last word; the transcriber pads with silence by itself."""
@@ -53,7 +54,7 @@ VERDICT_DEADLINE_S = 0.3
 WARM_UP_BYTES = 2 * WINDOW_BYTES
 """Confirmed before the onset itself. The whole look-back would double the work, for one call is a batch of
 one, and makes Silero take knocks for speech."""
-NOISY_FRAMES = 1_000 // FRAME_MS
+NOISY_FRAMES = 2_000 // FRAME_MS
 """No quiet frame for this long is a noisy line: even fluent speech has its stops."""
 NOTHING: tuple[HearingEvent, ...] = ()
 
@@ -106,16 +107,30 @@ class Hearing:
         """Whether the next frame may decide something: the caller may be beginning, or have finished."""
         return self._utterance is not None and not (self._is_sure and self._had_speech)
 
+    def has_ignored(self, frames: list[bytes], now: float) -> bool:
+        """Take at once frames that came until `now`, if nothing in them matters: a silent line's short way.
+
+        False if they have to be taken one by one, with `frame`.
+        """
+        first_s = now - (len(frames) - 1) * FRAME_S
+        if self._utterance is not None or first_s >= self._gap_s or not is_faint(b"".join(frames)):
+            return False
+        self._gap_s = now + GAP_S
+        self._look_back.extend(frames)
+        self._endpointer.pass_over(len(frames))
+        return True
+
     def frame(self, frame: bytes, now: float) -> tuple[HearingEvent, ...]:
         """Take one 20 ms frame that arrived at `now`."""
         if now >= self._gap_s and self._utterance is None:
             self._endpointer.forget()
         self._gap_s = now + GAP_S
-        has_speech = self._has_speech(frame)
         if self._utterance is None:
             self._look_back.append(frame)
+            has_speech = not is_faint(frame) and self._has_speech(frame)
             started = self._endpointer.listen(has_speech, now)
             return NOTHING if started is None else self._begin(started, now)
+        has_speech = self._has_speech(frame)
         is_loud = self._is_loud(frame)
         self._loud_frames = self._loud_frames + 1 if is_loud else 0
         if self._is_sure and self._confirmer is not None:

@@ -24,6 +24,11 @@ class InboundAudio:
         self._resamplers: dict[int, soxr.ResampleStream] = {}
         self._rest = b""
 
+    @property
+    def is_even(self) -> bool:
+        """Whether a message of 20 ms at 8 kHz would be a frame as it is."""
+        return self._resampler is None and not self._rest
+
     def frames(self, audio: bytes, rate_hz: int) -> list[bytes]:
         """Return the whole frames that are complete with `audio` (int16 mono at `rate_hz`)."""
         if rate_hz != self._rate_hz:

@@ -23,6 +23,7 @@ from collections.abc import Callable
 
 from ingress.call import Call
 from ingress.departures import Departures
+from ingress.dialogs.registry import dialog
 from ingress.endings import Ending
 from ingress.frame_clock import FrameClock
 from ingress.line import Line
@@ -55,6 +56,7 @@ class MediaServer:
         self.confirmer: SpeechConfirmer | None = None
         if settings.endpointing.confirmation == "silero":
             self.confirmer = SpeechConfirmer(settings.endpointing.confirmation_threshold)
+        self.dialog_listens = dialog(settings.dialog).needs_speech
         self._send: SendToGateway = _no_gateway
         self.pauses = CollectionPauses()
         self._clock = FrameClock(settings.server.frame_ms, self.pauses.collect_if_due)

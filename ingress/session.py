@@ -3,9 +3,9 @@
 Until the UUID has come the line is watched; from then on it is read and written on the clock's tick alone.
 Out: the call gives a frame, one write per message (`res_audiosocket.c:387-405` drops a call whose payload
 has a hole of 5 ms). In: bytes → events → 20 ms frames → the ear → the call, whose messages go to the
-gateway. When a decision about the caller's speech is near, what has come is read on every tick, otherwise on
-every other one: a frame waits 10 or 20 ms on average for its reading, and a call costs no wake-up of its own
-and half the reads.
+gateway. When a decision about the caller's speech is near, what has come is read on every tick, while the
+caller surely speaks on every other one, and while nobody does on every third: a frame waits 10 to 30 ms on
+average for its reading, and a call costs no wake-up of its own and a third of the reads.
 
 Every way a connection ends goes through `end`.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from enum import Enum
 from time import monotonic
 from typing import Protocol
@@ -39,6 +40,9 @@ from ingress.silero import SpeechConfirmer
 from ingress.uplink import BadPeerError, Uplink
 from ingress.utterance import CallerPaused, CallerResumed, CallerSpeaking, HeardUtterance, HearingEvent
 
+FRAMES_PER_READING = 5
+"""Three ticks of 30 ms, and jitter."""
+
 log = logging.getLogger(__name__)
 
 
@@ -55,6 +59,8 @@ class SessionHost(Protocol):
 
     settings: Settings
     confirmer: SpeechConfirmer | None
+    dialog_listens: bool
+    """Whether anybody wants to know what callers say; they are heard in any case."""
 
     def identified(self, session: Session, call: Call) -> tuple[Ending, str] | None:
         """Take the call in and put it on the clock; or return why not."""
@@ -82,9 +88,9 @@ class Session:
         "_longest_gap_s",
         "_messages_sent",
         "_settings",
-        "_skips_read",
         "_started_s",
         "_state",
+        "_unread_ticks",
         "_uplink",
     )
 
@@ -101,8 +107,8 @@ class Session:
         self._last_send_s = 0.0
         self._longest_gap_s = 0.0
         self._long_gaps = 0
-        self._skips_read = False
-        """Whether the next tick leaves what has come in the kernel."""
+        self._unread_ticks = 0
+        """How many more ticks leave what has come in the kernel."""
         self._has_failed = False
         """Whether Asterisk has reported an error: said once."""
         self._messages_sent = 0
@@ -114,8 +120,8 @@ class Session:
 
     # The clock
 
-    def tick(self, frames: int, frame_bytes: int, due_s: float) -> None:
-        """Send what is due, then take what has come. Called by the clock for a live call; never blocks."""
+    def send(self, frames: int, frame_bytes: int, due_s: float) -> None:
+        """Send what is due. Called by the clock for a live call; never blocks."""
         now = monotonic()
         call = self._call
         assert call is not None
@@ -136,18 +142,21 @@ class Session:
             # It closed some frames ago; a connection that broke would be reset. What it said last is there.
             self._read()
             self._peer_closed()
-            return
         except OSError as error:
             self._lost(error)
-            return
-        hearing = self._hearing
-        if self._skips_read:
-            self._skips_read = False
+
+    def listen(self) -> None:
+        """Take what has come. Called by the clock after the frames of all calls have left; never blocks."""
+        call, hearing = self._call, self._hearing
+        assert call is not None
+        if self._unread_ticks:
+            self._unread_ticks -= 1
         else:
             self._read()
             if self._state is not SessionState.LIVE:
                 return
-            self._skips_read = not hearing.is_deciding
+            self._unread_ticks = 0 if hearing.is_deciding else 1 if hearing.is_in_speech else 2
+        now = self._last_send_s
         if hearing.is_in_speech and (events := hearing.pause(now)):
             self._tell(events, now)
         if call.outbox:
@@ -159,7 +168,7 @@ class Session:
             self.end(Ending.DIALOG, Ending.DIALOG.value)
 
     def fault(self, error: Exception) -> None:
-        """A mistake of ours came up in this call's tick: it costs this call, and no other."""
+        """A mistake of ours came up on the clock: it costs this call, and no other."""
         log.error("call %s failed", self._name, exc_info=error)
         self.end(Ending.FAULT, f"internal fault: {type(error).__name__}")
 
@@ -215,13 +224,17 @@ class Session:
                 self._peer_closed()
             return
         now = monotonic()
+        received: Sequence[bytes | Event]
         try:
-            received = self._uplink.receive(data, now)
+            frames = self._uplink.frames(data, now)
+            if frames is not None and self._hearing.has_ignored(frames, now):
+                return
+            received = frames or self._uplink.receive(data, now)
         except BadPeerError as error:
             self.end(error.ending, str(error))
             return
-        # The first of two frames came about a tick ago. More than two are a backlog, and nobody knows.
-        at_s = now - FRAME_S if len(received) == 2 else now
+        # Frames that are read together came one after the other; of a longer backlog nobody knows.
+        at_s = now - FRAME_S * min(len(received) - 1, FRAMES_PER_READING)
         for item in received:
             if not isinstance(item, bytes):
                 self._take(item, now)
@@ -229,7 +242,7 @@ class Session:
                     return
             elif events := self._hearing.frame(item, at_s):
                 self._tell(events, now)
-            at_s = now
+            at_s = min(now, at_s + FRAME_S)
 
     def _peer_closed(self) -> None:
         try:
@@ -282,7 +295,7 @@ class Session:
     def _tell(self, events: tuple[HearingEvent, ...], now: float) -> None:
         """Tell the call what was heard."""
         call = self._call
-        if call is None:
+        if call is None or not self._host.dialog_listens:
             return
         for event in events:
             match event:

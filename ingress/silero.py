@@ -41,7 +41,12 @@ CONTEXT_BYTES = 32 * BYTES_PER_SAMPLE
 STATE_SHAPE = (2, 128)
 """Of one stream: the two vectors of the recurrent layer. In a batch the streams are the middle axis."""
 CYCLE_S = 0.030
-"""Between two batches. Shorter: more and dearer batches. Longer: later barge-in."""
+"""Least time between two batches. Shorter: more and dearer batches. Longer: later barge-in."""
+LONGEST_CYCLE_S = 0.120
+"""With fewer verdicts a second an interruption would be heard too late."""
+IDLE_SHARE = 11.0
+"""The thread rests this many times as long as it works. So it takes a twelfth of a core, and when there is
+much to do its batches grow, which makes them cheaper."""
 HYSTERESIS = 0.15
 """Speech may fall this far below the threshold before it is no longer speech (same file, `VADIterator`)."""
 MAXIMUM_BATCH = 128
@@ -220,8 +225,10 @@ class SpeechConfirmer:
         _stay_below_the_clock()
         try:
             while (item := self._queue.get()) is not None:
+                began_s = time.monotonic()
                 self._confirm([item, *self._take_waiting()])
-                time.sleep(CYCLE_S)
+                work_s = time.monotonic() - began_s
+                time.sleep(min(max(CYCLE_S, work_s * IDLE_SHARE), LONGEST_CYCLE_S))
         except Exception as error:
             # Whatever it was: calls go on, with the gate alone.
             self.failure = str(error) or type(error).__name__

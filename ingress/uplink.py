@@ -17,6 +17,8 @@ from ingress.audiosocket import AudioReceived, AudioSocket, CallIdentified, Even
 from ingress.codec_check import ADVICE, CodecCheck
 from ingress.endings import Ending
 from ingress.inbound import InboundAudio
+from ingress.pacing import FRAME_S
+from ingress.playout import FRAME_BYTES
 
 BACKLOG_BYTES = 2_048
 """A longer reading found a backlog: two messages of 20 ms, at 48 kHz nearly so many bytes, are usual."""
@@ -78,13 +80,28 @@ class Uplink:
         """Messages that were skipped."""
         return self._socket.unknown_messages
 
+    def frames(self, data: bytes, now: float) -> list[bytes] | None:
+        """Return the frames of 320 bytes if `data` holds nothing else: the short way, nearly always.
+
+        None if not, and nothing was taken: `receive` is for all that. Raises BadPeerError.
+        """
+        messages = self._socket.receive_audio(data) if self._codec_check is None else None
+        if not messages or len(messages[0]) != FRAME_BYTES or not self._inbound.is_even:
+            return None
+        if len(data) > BACKLOG_BYTES:
+            return None
+        self.audio_messages += len(messages)
+        self._received_s += len(messages) * FRAME_S
+        self._check_pace(now)
+        return messages
+
     def receive(self, data: bytes, now: float) -> list[bytes | Event]:
         """Return what `data`, read at `now`, holds, in order: frames of 320 bytes, and events but audio.
 
         Raises BadPeerError.
         """
-        received: list[bytes | Event] = []
         messages = self._socket.receive_audio(data) if len(data) <= BACKLOG_BYTES else None
+        received: list[bytes | Event] = []
         if messages is not None:
             for audio in messages:
                 self._take_audio(received, audio, TELEPHONE_RATE_HZ, now)
@@ -113,8 +130,7 @@ class Uplink:
     def _take_audio(self, received: list[bytes | Event], audio: bytes, rate_hz: int, now: float) -> None:
         self.audio_messages += 1
         self._received_s += len(audio) / (BYTES_PER_SAMPLE * rate_hz)
-        if self._started_s is not None and self._received_s > now - self._started_s + HEAD_START_S:
-            raise BadPeerError(Ending.TOO_FAST, f"audio came {HEAD_START_S:g} s ahead of time")
+        self._check_pace(now)
         check = self._codec_check
         if check is not None:
             if check.is_disguised(len(audio), rate_hz, now):
@@ -122,6 +138,10 @@ class Uplink:
             if check.is_decided:
                 self._codec_check = None
         received += self._inbound.frames(audio, rate_hz)
+
+    def _check_pace(self, now: float) -> None:
+        if self._started_s is not None and self._received_s > now - self._started_s + HEAD_START_S:
+            raise BadPeerError(Ending.TOO_FAST, f"audio came {HEAD_START_S:g} s ahead of time")
 
     def _decode(self, data: bytes, now: float) -> list[Event]:
         elapsed_s = 0.0 if self._started_s is None else now - self._started_s

@@ -16,25 +16,36 @@ class Recorder:
     def __init__(self) -> None:
         self.sizes: list[int] = []
         self.times_s: list[float] = []
+        self.listened = 0
         self.faults: list[Exception] = []
 
-    def tick(self, frames: int, frame_bytes: int, due_s: float) -> None:
+    def send(self, frames: int, frame_bytes: int, due_s: float) -> None:
         self.sizes += [frame_bytes] * frames
         self.times_s += [due_s] * frames
+
+    def listen(self) -> None:
+        self.listened += 1
 
     def fault(self, error: Exception) -> None:
         self.faults.append(error)
 
 
 class Faulty(Recorder):
-    """A call whose tick has a mistake, and whose end has another."""
+    """A call that makes a mistake when it sends, and another when it ends."""
 
-    def tick(self, frames: int, frame_bytes: int, due_s: float) -> None:
+    def send(self, frames: int, frame_bytes: int, due_s: float) -> None:
         raise ZeroDivisionError
 
     def fault(self, error: Exception) -> None:
         super().fault(error)
         raise ValueError("so has its end")
+
+
+class Deaf(Recorder):
+    """A call that makes a mistake when it listens."""
+
+    def listen(self) -> None:
+        raise ZeroDivisionError
 
 
 async def until(condition: object, deadline_s: float = 5.0) -> None:
@@ -75,6 +86,17 @@ async def test_a_call_that_fails_is_taken_off_and_told_and_the_others_go_on(
     clock.stop()
     assert [type(error) for error in bad.faults] == [ZeroDivisionError]
     assert [type(error) for error in errors] == [ValueError]
+
+
+async def test_a_call_that_fails_to_listen_is_taken_off_and_the_others_listen_on() -> None:
+    """It has sent its frame before."""
+    clock, good, bad = FrameClock(20), Recorder(), Deaf()
+    clock.add(bad)
+    clock.add(good)
+    await until(lambda: good.listened >= 10)
+    clock.stop()
+    assert [type(error) for error in bad.faults] == [ZeroDivisionError]
+    assert len(bad.sizes) <= 2
 
 
 async def test_lateness_counts_every_frame_of_every_call() -> None:
