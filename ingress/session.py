@@ -151,6 +151,8 @@ class Session:
         assert call is not None
         if self._unread_ticks:
             self._unread_ticks -= 1
+            if not hearing.is_in_speech:
+                return  # whatever there is to do can wait for the next reading
         else:
             self._read()
             if self._state is not SessionState.LIVE:

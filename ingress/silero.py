@@ -42,10 +42,10 @@ STATE_SHAPE = (2, 128)
 """Of one stream: the two vectors of the recurrent layer. In a batch the streams are the middle axis."""
 CYCLE_S = 0.030
 """Least time between two batches. Shorter: more and dearer batches. Longer: later barge-in."""
-LONGEST_CYCLE_S = 0.120
+LONGEST_CYCLE_S = 0.150
 """With fewer verdicts a second an interruption would be heard too late."""
-IDLE_SHARE = 11.0
-"""The thread rests this many times as long as it works. So it takes a twelfth of a core, and when there is
+IDLE_SHARE = 15.0
+"""The thread rests this many times as long as it works. So it takes a sixteenth of a core, and when there is
 much to do its batches grow, which makes them cheaper."""
 HYSTERESIS = 0.15
 """Speech may fall this far below the threshold before it is no longer speech (same file, `VADIterator`)."""

@@ -431,7 +431,7 @@ async def test_frames_change_their_length_in_mid_tone_without_a_seam() -> None:
         for frame_ms in (20, 30, 20):
             server.server.receive(Pace(frame_ms=frame_ms))
             before = peer.frames
-            await peer.until(lambda before=before: peer.frames >= before + 40)
+            await peer.until(lambda before=before: peer.frames >= before + 60)
         sizes = [len(event.audio) for event in peer.events if isinstance(event, AudioReceived)]
         changes = [size for size, following in pairwise(sizes) if size != following]
         assert changes == [320, 480]
