@@ -49,8 +49,8 @@ SPEECH_RANGE = 10.0**-3
 """Of the loudest frame's power, -30 dB: vowels and most consonants lie within it, a quiet line does not."""
 GAP_S = 3 * FRAME_S
 """No frame for this long is a pause in the stream, not jitter."""
-VERDICT_DEADLINE_S = 0.3
-"""Ten cycles of the confirmer, and still less than the silence that ends an utterance."""
+VERDICT_DEADLINE_S = 0.4
+"""Several cycles of the confirmer, and still less than the silence that ends an utterance."""
 WARM_UP_BYTES = 2 * WINDOW_BYTES
 """Confirmed before the onset itself. The whole look-back would double the work, for one call is a batch of
 one, and makes Silero take knocks for speech."""
