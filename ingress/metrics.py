@@ -140,7 +140,7 @@ class CallRecord(Record):
     """Answers that the caller stopped by speaking."""
     underruns: int
     longest_gap_ms: float
-    """Longest time between two sends."""
+    """Longest time between two sends; 30 if it was no longer than that."""
     long_gaps: int
     """Gaps of 100 ms and more: each makes Asterisk move its RTP timestamps."""
     discarded_ms: float

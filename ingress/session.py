@@ -31,7 +31,7 @@ from ingress.audiosocket import (
 from ingress.call import Call
 from ingress.endings import Ending
 from ingress.hearing import Hearing
-from ingress.line import Line
+from ingress.line import WHOLE, Line
 from ingress.link_messages import Message
 from ingress.metrics import CallRecord, LatenessHistogram
 from ingress.pacing import FRAME_S, LONG_GAP_S
@@ -40,6 +40,8 @@ from ingress.silero import SpeechConfirmer
 from ingress.uplink import BadPeerError, Uplink
 from ingress.utterance import CallerPaused, CallerResumed, CallerSpeaking, HeardUtterance, HearingEvent
 
+UNUSUAL_GAP_S = 0.03
+"""Shorter gaps between two sends are not told apart: the longest is this or more."""
 FRAMES_PER_READING = 5
 """Three ticks of 30 ms, and jitter."""
 
@@ -86,7 +88,6 @@ class Session:
         "_line",
         "_long_gaps",
         "_longest_gap_s",
-        "_messages_sent",
         "_settings",
         "_started_s",
         "_state",
@@ -105,13 +106,12 @@ class Session:
         self._lateness = LatenessHistogram()
         self._started_s = 0.0
         self._last_send_s = 0.0
-        self._longest_gap_s = 0.0
+        self._longest_gap_s = UNUSUAL_GAP_S
         self._long_gaps = 0
         self._unread_ticks = 0
         """How many more ticks leave what has come in the kernel."""
         self._has_failed = False
         """Whether Asterisk has reported an error: said once."""
-        self._messages_sent = 0
         line.watch(self._read)
         deadline_s = self._settings.handshake_deadline_s
         self._deadline = asyncio.get_running_loop().call_later(
@@ -126,18 +126,16 @@ class Session:
         call = self._call
         assert call is not None
         self._lateness.add(now - due_s, frames)
-        gap_s = now - self._last_send_s
+        if now - self._last_send_s > UNUSUAL_GAP_S:
+            self._note_gap(now - self._last_send_s)
         self._last_send_s = now
-        if gap_s > self._longest_gap_s:
-            self._longest_gap_s = gap_s
-        if gap_s >= LONG_GAP_S:
-            self._long_gaps += 1
-        self._messages_sent += frames
         try:
             for _ in range(frames):
-                if not self._line.send(audio_message(call.next_frame(now, frame_bytes))):
-                    self.end(Ending.NOT_READING, Ending.NOT_READING.value)
-                    return
+                message = audio_message(call.next_frame(now, frame_bytes))
+                if self._line.transmit(message, WHOLE) != len(message):
+                    raise BlockingIOError
+        except BlockingIOError:
+            self.end(Ending.NOT_READING, Ending.NOT_READING.value)
         except BrokenPipeError:
             # It closed some frames ago; a connection that broke would be reset. What it said last is there.
             self._read()
@@ -213,6 +211,10 @@ class Session:
         self._host.ended(self, self._line, ending, record)
 
     # Inside
+
+    def _note_gap(self, gap_s: float) -> None:
+        self._longest_gap_s = max(self._longest_gap_s, gap_s)
+        self._long_gaps += gap_s >= LONG_GAP_S
 
     def _read(self) -> None:
         """Take what has come."""
@@ -321,12 +323,13 @@ class Session:
         return self._call.call_id if self._call else self._line.peer
 
     def _record(self, call: Call, detail: str) -> CallRecord:
+        lateness = self._lateness.summary()
         return CallRecord(
             call_id=call.call_id,
             extension=call.extension,
             duration_s=monotonic() - self._started_s,
             end_reason=detail,
-            frames_sent=self._messages_sent,
+            frames_sent=lateness.frames,
             frames_received=self._uplink.audio_messages,
             unknown_messages=self._uplink.unknown_messages,
             dropped_noises=self._hearing.dropped_noises,
@@ -337,7 +340,7 @@ class Session:
             longest_gap_ms=self._longest_gap_s * 1000.0,
             long_gaps=self._long_gaps,
             discarded_ms=self._uplink.discarded_s * 1000.0,
-            lateness=self._lateness.summary(),
+            lateness=lateness,
             turns_taken=call.turns_taken,
             turns=tuple(call.turn_records),
         )
