@@ -56,11 +56,13 @@ bench: $(BENCH) ## speech to text against stock faster-whisper, the media path a
 	$(BIN)/python -m benchmarks.pacing --throttled --seed-throttle --json benchmarks/results/throttle.json \
 	  --plot docs/images/pacing-throttle.svg
 
-faults: $(BENCH)  ## bad networks, bad peers, dead processes, beside running calls (root; 12 minutes)
-	$(BIN)/python -m benchmarks.faults
+faults: $(BENCH)  ## what networks, peers and machines do to a server (root; ONLY=X1,X5 for some)
+	mkdir -p benchmarks/results
+	$(BIN)/python -m benchmarks.faults $(if $(ONLY),--only $(ONLY)) --json benchmarks/results/faults.json
 
-soak: $(BENCH)  ## many short calls beside long ones, for MINUTES=10
-	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
+soak: $(BENCH)  ## 100 calls and thousands of short ones for MINUTES (10)
+	mkdir -p benchmarks/results
+	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) --json benchmarks/results/soak.json
 
 clean:          ## remove what was built
 	rm -rf $(VENV) .venv-coqui build dist *.egg-info demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
