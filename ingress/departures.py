@@ -16,8 +16,8 @@ import time
 from ingress.audiosocket import HANGUP_MESSAGE
 from ingress.line import Line
 
-CLOSE_DEADLINE_S = 2.0
-"""How long a peer may take to close its side after our hangup."""
+CLOSE_DEADLINE_S = 3.0
+"""How long a peer may take to close its side after our hangup: what waits for a slow one drains meanwhile."""
 SWEEP_INTERVAL_S = 0.05
 MAXIMUM_DEPARTURES = 512
 

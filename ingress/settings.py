@@ -34,7 +34,7 @@ class ServerSettings(Section):
     """From connect to UUID. Asterisk's channel driver may connect first and identify later."""
     message_deadline_s: PositiveSeconds = 2.0
     """From the first byte of a message to its last: ends a dripping peer."""
-    send_backlog_ms: int = Field(default=2_000, ge=200, le=60_000)
+    send_backlog_ms: int = Field(default=1_500, ge=200, le=60_000)
     """A peer that reads nothing for this long loses its call: older audio is wrong audio."""
     drain_deadline_s: float = Field(default=30.0, ge=0.0, le=86_400.0)
     """After SIGTERM running calls may finish for this long."""
