@@ -184,12 +184,6 @@ class LatenessHistogram:
             bucket = 0
         self._counts[bucket] += frames
 
-    def merge(self, other: LatenessHistogram) -> None:
-        """Add another histogram's counts."""
-        for bucket, count in enumerate(other._counts):
-            self._counts[bucket] += count
-        self._maximum_s = max(self._maximum_s, other._maximum_s)
-
     def percentile_ms(self, percent: float) -> float:
         """Return the upper edge of the bucket that holds the given percentile; 0.0 when empty."""
         return self._percentile_ms(list(accumulate(self._counts)), percent)

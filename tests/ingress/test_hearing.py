@@ -27,7 +27,7 @@ from ingress.utterance import (
     HeardUtterance,
     HearingEvent,
 )
-from ingress.vad import WebRtcVad
+from ingress.vad import is_faint
 
 SETTINGS = EndpointingSettings()
 SPEECH_MS = 240
@@ -217,16 +217,58 @@ def test_a_soft_ending_is_not_cut() -> None:
     assert utterance.last_speech_s == pytest.approx(1.2, abs=0.05)
 
 
-@given(st.lists(st.tuples(st.sampled_from([0, 0, 1, 30, 3_000]), st.integers(1, 12)), max_size=30))
-def test_skipping_digital_silence_changes_no_verdict(runs: list[tuple[int, int]]) -> None:
-    """The gate says the same of every frame as a detector that sees them all."""
+@given(
+    st.lists(st.integers(-32_768, 32_767), min_size=160, max_size=160), st.sampled_from([1, 60, 130, 2_000])
+)
+def test_faint_is_what_no_sample_of_256_or_more_is_in(samples: list[int], shrink: int) -> None:
+    """Against the plain comparison of every sample."""
+    values = np.array(samples) // shrink
+    assert is_faint(values.astype("<i2").tobytes()) == bool(np.all((values >= -256) & (values <= 255)))
+
+
+@given(st.lists(st.tuples(st.sampled_from(["zeros", "line", "voice"]), st.integers(1, 40)), max_size=12))
+def test_the_short_way_of_a_silent_line_changes_no_event(runs: list[tuple[str, int]]) -> None:
+    """Three frames at a time, ignored where they may be, as well as each by itself."""
     random = np.random.default_rng(len(runs))
-    skipping, seeing = WebRtcVad(2), WebRtcVad(2)
-    for amplitude, count in runs:
-        for _ in range(count):
-            frame = (random.standard_normal(160) * amplitude).astype("<i2").tobytes()
-            # A longer buffer of the same 160 samples is no digital silence to the comparison.
-            assert skipping.has_speech(frame) == seeing.has_speech(frame + b"\0\0")
+    line = (random.standard_normal(40 * 160) * 20).astype("<i2").tobytes()
+    sounds = {"zeros": bytes(len(line)), "line": line, "voice": speech_like(0.8)}
+    audio = b"".join(sounds[name][: count * FRAME_BYTES] for name, count in runs) + SECOND
+    frames = list(frames_of(audio))
+    short, plain = ear(), ear()
+    events: list[HearingEvent] = []
+    for start in range(0, len(frames), 3):
+        together = frames[start : start + 3]
+        if not short.has_ignored(together, (start + len(together) - 1) * FRAME_S):
+            for index, frame in enumerate(together, start):
+                events += short.frame(frame, index * FRAME_S)
+    assert events == hear(audio, plain)
+
+
+def test_the_short_way_is_taken_on_a_silent_line_alone() -> None:
+    """Not when there is a sound, not within an utterance, not after a gap of the stream."""
+    silent, voiced = [SILENCE_FRAME] * 3, list(frames_of(speech_like(0.06)))
+    hearing = ear()
+    hearing.frame(SILENCE_FRAME, 0.0)
+    assert hearing.has_ignored(silent, 0.06)
+    assert not hearing.has_ignored(voiced, 0.12)
+    assert not hearing.has_ignored(silent, 5.0)
+    hear(speech_like(0.5), hearing, start_s=6.0)
+    assert hearing.is_in_speech
+    assert not hearing.has_ignored(silent, 6.56)
+
+
+def test_silence_taken_the_short_way_separates_two_short_sounds() -> None:
+    """Neither is an onset; together, without what lay between them, they would be."""
+    voiced = list(frames_of(speech_like(0.5)))[-4:]
+    hearing = ear()
+    for index, frame in enumerate(voiced):
+        hearing.frame(frame, index * FRAME_S)
+    assert not hearing.is_in_speech
+    for index in range(3, 10, 3):
+        assert hearing.has_ignored([SILENCE_FRAME] * 3, (index + 3) * FRAME_S)
+    for index, frame in enumerate(voiced, start=13):
+        hearing.frame(frame, index * FRAME_S)
+    assert not hearing.is_in_speech
 
 
 # The second stage

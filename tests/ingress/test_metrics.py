@@ -38,18 +38,6 @@ def test_extreme_lateness_is_kept_as_the_maximum() -> None:
     assert histogram.summary().maximum_ms == 2_500.0
 
 
-def test_histograms_add_up() -> None:
-    """The counts of two, the worse maximum."""
-    first, second = LatenessHistogram(), LatenessHistogram()
-    first.add(0.001, frames=98)
-    second.add(0.150, frames=2)
-    first.merge(second)
-    summary = first.summary()
-    assert (summary.frames, summary.maximum_ms) == (100, 150.0)
-    assert summary.p50_ms == pytest.approx(1.1)
-    assert summary.p99_ms == pytest.approx(150.0, abs=1.0)
-
-
 def test_tones_have_their_length_pitch_and_level() -> None:
     """A quarter of full scale, no click at the ends."""
     samples = np.frombuffer(tone(1_000.0, 0.5), dtype="<i2")
