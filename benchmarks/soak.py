@@ -19,7 +19,6 @@ run or was disturbed.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -27,7 +26,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
@@ -40,7 +39,7 @@ from actors.errors import RaymalError
 from benchmarks.faults.asterisk import CallReport, Ending, StrictCall, voice
 from benchmarks.faults.crowd import Crowd, Guest
 from benchmarks.faults.reference import Quality, calm_quality, reference_calls
-from benchmarks.faults.report import as_json, outcome_table
+from benchmarks.faults.report import outcome_table, write_figures
 from benchmarks.faults.server import Server, serving, wait_for
 from benchmarks.faults.verdicts import Outcome, exit_code, judged, shown
 from benchmarks.faults.workplace import Workplace, check_machine, workplace
@@ -343,22 +342,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(outcome_table(outcomes))
     code = exit_code(row for rows in outcomes.values() for row in rows)
     if options.json:
-        figures = {
-            "machine": asdict(machine),
-            "command": [
-                "python",
-                "-m",
-                "benchmarks.soak",
-                *(sys.argv[1:] if arguments is None else arguments),
-            ],
-            "exit_code": code,
-            "outcomes": as_json(outcomes),
-            "memory": {
-                "seconds": [round(at_s - result.memory.at_s[0], 1) for at_s in result.memory.at_s],
-                "bytes": result.memory.bytes_of,
-            },
+        memory = {
+            "seconds": [round(at_s - result.memory.at_s[0], 1) for at_s in result.memory.at_s],
+            "bytes": result.memory.bytes_of,
         }
-        options.json.write_text(json.dumps(figures) + "\n", encoding="utf-8")
+        write_figures(options.json, machine, "benchmarks.soak", arguments, outcomes, memory=memory)
     return code
 
 

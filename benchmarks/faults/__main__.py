@@ -12,14 +12,12 @@ or were disturbed. A fault that this machine cannot make is listed as such: that
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
@@ -28,7 +26,7 @@ from rich.markup import escape
 
 from actors.errors import RaymalError
 from benchmarks.faults.catalogue import Fault, chosen
-from benchmarks.faults.report import as_json, outcome_table
+from benchmarks.faults.report import outcome_table, write_figures
 from benchmarks.faults.verdicts import Outcome, Verdict, exit_code, judged
 from benchmarks.faults.workplace import Workplace, check_machine, workplace
 from benchmarks.machine import Machine
@@ -104,18 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(outcome_table(outcomes))
     code = exit_code(row for rows in outcomes.values() for row in rows)
     if options.json:
-        figures = {
-            "machine": asdict(machine),
-            "command": [
-                "python",
-                "-m",
-                "benchmarks.faults",
-                *(sys.argv[1:] if arguments is None else arguments),
-            ],
-            "exit_code": code,
-            "outcomes": as_json(outcomes),
-        }
-        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        write_figures(options.json, machine, "benchmarks.faults", arguments, outcomes)
     return code
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
-from benchmarks.faults.verdicts import Outcome, Verdict
+from benchmarks.faults.verdicts import Outcome, Verdict, exit_code
+from benchmarks.machine import Machine
 
 _COLOURS = {Verdict.PASS: "green", Verdict.MISS: "red", Verdict.DISTURBED: "yellow"}
 
@@ -43,3 +48,22 @@ def as_json(outcomes: Mapping[str, Sequence[Outcome]]) -> list[dict[str, Any]]:
         for test, rows in outcomes.items()
         for row in rows
     ]
+
+
+def write_figures(
+    file: Path,
+    machine: Machine,
+    program: str,
+    arguments: Sequence[str] | None,
+    outcomes: Mapping[str, Sequence[Outcome]],
+    **more: object,
+) -> None:
+    """Write a run as JSON: what it ran on, how to repeat it, how it ended, and `more` figures."""
+    figures = {
+        "machine": asdict(machine),
+        "command": ["python", "-m", program, *(sys.argv[1:] if arguments is None else arguments)],
+        "exit_code": exit_code(row for rows in outcomes.values() for row in rows),
+        "outcomes": as_json(outcomes),
+        **more,
+    }
+    file.write_text(json.dumps(figures) + "\n", encoding="utf-8")
