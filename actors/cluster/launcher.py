@@ -1,0 +1,106 @@
+"""Starts and stops workers as actors on the nodes that the plan names. Runs inside the manager's actor.
+
+Workers are detached, named actors. Detached, since an owner's death takes its actors along and a loaded
+model should outlive a gateway or a manager; named, so that whoever comes next finds them again: to ensure
+a worker is to get it by its name or create it. Placement is by node affinity, decided by the plan.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from actors.cluster.connection import (
+    CONNECT_RETRY_S,
+    UnavailableError,
+    actor_names,
+    border,
+    call,
+    kill_actor,
+    live_nodes,
+)
+from actors.cluster.workers import SttActor, TtsActor
+from actors.fleet import PREFIXES, WorkerSpec
+from actors.messages import WorkKind
+from actors.sizing import NodeResources
+
+
+class RayLauncher:
+    """Starts workers as actors. Runs inside the manager's actor."""
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+        self._creations: dict[str, asyncio.Task[Any]] = {}
+
+    async def nodes(self) -> Sequence[NodeResources]:
+        """Return the cluster's live nodes."""
+        return [
+            NodeResources(
+                node_id=node["NodeID"],
+                cpus=node["Resources"].get("CPU", 0.0),
+                memory_bytes=int(node["Resources"].get("memory", 0.0)),
+                gpus=node["Resources"].get("GPU", 0.0),
+            )
+            for node in await asyncio.to_thread(live_nodes)
+        ]
+
+    async def ensure(self, spec: WorkerSpec) -> None:
+        """Return once the worker's actor exists, has loaded its model and is idle."""
+        while True:
+            creation = asyncio.create_task(asyncio.to_thread(self._get_or_create, spec))
+            self._creations[spec.worker_id] = creation
+            with border("the new actor"):
+                actor = await asyncio.shield(creation)
+            del self._creations[spec.worker_id]
+            try:
+                await call(actor.idle)
+                return
+            except UnavailableError:  # Ray is restarting it
+                await asyncio.sleep(CONNECT_RETRY_S)
+
+    async def stop(self, worker_id: str) -> None:
+        """Kill the worker's actor, whatever it does."""
+        creation = self._creations.pop(worker_id, None)
+        if creation is not None:  # given up, but what it creates must not stay
+            await asyncio.gather(creation, return_exceptions=True)
+        await asyncio.to_thread(kill_actor, worker_id, self._namespace)
+
+    async def running(self) -> Collection[str]:
+        """Return the names of all worker actors in the namespace."""
+        names = await asyncio.to_thread(actor_names, self._namespace)
+        return [name for name in names if name.startswith(tuple(PREFIXES.values()))]
+
+    def _get_or_create(self, spec: WorkerSpec) -> Any:
+        actor_class = SttActor if spec.kind is WorkKind.TRANSCRIPTION else TtsActor
+        # Ray's own annotations leave some of its options out.
+        remote: Any = ray.remote
+        return (
+            remote(concurrency_groups={"infer": 1, "control": 8})(actor_class)
+            .options(
+                name=spec.worker_id,
+                namespace=self._namespace,
+                get_if_exists=True,
+                lifetime="detached",
+                max_restarts=-1,
+                max_task_retries=0,
+                num_cpus=spec.cpus,
+                num_gpus=spec.gpus,
+                scheduling_strategy=NodeAffinitySchedulingStrategy(spec.node_id, soft=False),
+                runtime_env={"env_vars": _environment(spec)},
+            )
+            .remote(spec.worker_id, spec.speech)
+        )
+
+
+def _environment(spec: WorkerSpec) -> dict[str, str]:
+    """Return what the worker's libraries read once, when they are loaded."""
+    # `ray up`, and Ray itself for a fraction of a CPU, set 1 thread.
+    environment = {"OMP_NUM_THREADS": str(spec.threads)}
+    if not spec.gpus:
+        # Ray hides GPUs only from those that have taken some: a CPU worker would help itself.
+        environment["CUDA_VISIBLE_DEVICES"] = ""
+    return environment

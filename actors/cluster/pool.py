@@ -1,0 +1,78 @@
+"""A `SpeechPool` on a Ray cluster, and its end.
+
+One namespace holds the resource manager, which starts and checks the workers, and the two kinds of worker,
+all of them detached, named actors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+
+import ray
+
+from actors.cluster.connection import CONNECT_RETRY_S, actor_names, connect, kill_actor
+from actors.cluster.manager import MANAGER_NAME, RemoteManager
+from actors.cluster.workers import RemoteWorkers
+from actors.engines.registry import check_names
+from actors.errors import ConfigurationError, WorkerLostError
+from actors.fleet import PREFIXES
+from actors.leased_pool import LeasedPool
+from actors.resource_manager import IngressStarted
+from actors.settings import FleetSettings, SpeechSettings
+
+
+class ClusterPool(LeasedPool):
+    """A `SpeechPool` on a Ray cluster. This process becomes a Ray driver."""
+
+    def __init__(self, speech: SpeechSettings, fleet: FleetSettings, ingress_id: str) -> None:
+        """`fleet.ray_address` says where Ray is: `auto` or host:port."""
+        super().__init__(
+            RemoteManager(fleet.ray_namespace),
+            RemoteWorkers(fleet.ray_namespace),
+            IngressStarted(ingress_id, "", speech, fleet),
+        )
+        self._connected = False
+
+    async def start(self) -> None:
+        """Connect, find or create the manager, register. Workers start in the background.
+
+        Tries until `fleet.worker_start_deadline_s`, then raises ConfigurationError: a Ray head that is
+        just starting needs some seconds. Runs `ray.init` off the main thread, where it leaves the
+        process's SIGTERM handler alone.
+        """
+        check_names(self._ingress.speech)
+        deadline = time.monotonic() + self._ingress.fleet.worker_start_deadline_s
+        self._connected = await connect(self._ingress.fleet)
+        node_id = ray.get_runtime_context().get_node_id()
+        self._ingress = replace(self._ingress, node_id=node_id)
+        while True:
+            try:
+                return await super().start()
+            except WorkerLostError as error:
+                if time.monotonic() > deadline:
+                    raise ConfigurationError(f"Ray runs, but {error}") from None
+                await asyncio.sleep(CONNECT_RETRY_S)
+
+    async def close(self) -> None:
+        """Give back everything this ingress holds and disconnect. Idempotent."""
+        await super().close()
+        if self._connected:
+            self._connected = False
+            await asyncio.to_thread(ray.shutdown)
+
+
+async def stop_fleet(fleet: FleetSettings) -> int:
+    """Remove the manager and all workers of `fleet.ray_namespace`; return how many actors there were."""
+    connected = await connect(fleet)
+    try:
+        names = await asyncio.to_thread(actor_names, fleet.ray_namespace)
+        ours = [name for name in names if name.startswith((MANAGER_NAME, *PREFIXES.values()))]
+        # The manager first: it would start the workers again.
+        for name in sorted(ours, key=lambda name: name != MANAGER_NAME):
+            await asyncio.to_thread(kill_actor, name, fleet.ray_namespace)
+        return len(ours)
+    finally:
+        if connected:
+            await asyncio.to_thread(ray.shutdown)

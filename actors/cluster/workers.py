@@ -1,0 +1,105 @@
+"""The speech workers as actors, and the way to them.
+
+A worker's requests run in its concurrency group `infer` as coroutines that wait for the worker's thread;
+each group has an event loop of its own, so `control` answers meanwhile, and a cancelled request ends at
+once although the thread goes on for a moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from functools import partial
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from actors.cluster.connection import border, call, cancel
+from actors.errors import WorkerLostError
+from actors.messages import Synthesize, Transcribe, Transcript
+from actors.settings import SpeechSettings
+from actors.stt_worker import SttWorker
+from actors.tts_worker import TtsWorker
+from actors.worker_thread import WorkerThread
+
+UNCONSUMED_PIECES = 16
+"""A synthesis pauses when its asker is this many pieces behind."""
+
+
+class SttActor:
+    """An `SttWorker` as an actor."""
+
+    def __init__(self, worker_id: str, speech: SpeechSettings) -> None:
+        self._thread = WorkerThread(partial(SttWorker, speech), worker_id)
+
+    @ray.method(concurrency_group="control")
+    async def idle(self) -> None:
+        """Return once the model is loaded and no work is left. Raises what loading raised."""
+        await self._thread.idle()
+
+    @ray.method(concurrency_group="infer")
+    async def transcribe(self, request: Transcribe) -> Transcript:
+        """Return the words of one utterance."""
+        return await self._thread.transcribe(request)
+
+
+class TtsActor:
+    """A `TtsWorker` as an actor."""
+
+    def __init__(self, worker_id: str, speech: SpeechSettings) -> None:
+        self._thread = WorkerThread(partial(TtsWorker, speech), worker_id)
+
+    @ray.method(concurrency_group="control")
+    async def idle(self) -> None:
+        """Return once the model is loaded and no work is left. Raises what loading raised."""
+        await self._thread.idle()
+
+    @ray.method(concurrency_group="infer")
+    async def synthesize(self, request: Synthesize) -> AsyncGenerator[bytes, None]:
+        """Yield one sentence's pieces."""
+        async with aclosing(self._thread.synthesize(request)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+
+class RemoteWorkers:
+    """The workers' actors as `Workers`."""
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+        self._actors: dict[str, Any] = {}
+
+    async def transcribe(self, worker_id: str, request: Transcribe) -> Transcript:
+        """Transcribe on that worker. Raises EngineError or WorkerLostError."""
+        actor = await self._actor(worker_id)
+        transcript: Transcript = await call(actor.transcribe, request)
+        return transcript
+
+    async def synthesize(self, worker_id: str, request: Synthesize) -> AsyncGenerator[bytes, None]:
+        """Yield the sentence's pieces from that worker. Raises EngineError or WorkerLostError."""
+        actor = await self._actor(worker_id)
+        method = actor.synthesize.options(
+            num_returns="streaming", _generator_backpressure_num_objects=UNCONSUMED_PIECES
+        )
+        stream = None
+        try:
+            with border("the worker"):
+                stream = method.remote(request)
+                async for reference in stream:
+                    yield await reference
+            stream = None
+        finally:
+            if stream is not None:
+                cancel(stream)
+
+    async def _actor(self, worker_id: str) -> Any:
+        if worker_id not in self._actors:
+            try:
+                self._actors[worker_id] = await asyncio.to_thread(
+                    ray.get_actor, worker_id, namespace=self._namespace
+                )
+            except (ValueError, RayError):
+                raise WorkerLostError(f"there is no worker {worker_id}") from None
+        return self._actors[worker_id]
