@@ -7,8 +7,9 @@ compared: what crosses a border is a duration, not an instant.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Literal
 
 TELEPHONE_RATE_HZ = 8_000
 """Sample rate of every audio field in this module."""
@@ -28,6 +29,23 @@ class WorkKind(StrEnum):
     SYNTHESIS = "synthesis"
 
 
+class Priority(StrEnum):
+    """Class of a call, from its extension."""
+
+    EMERGENCY = "emergency"
+    HIGH = "high"
+    NORMAL = "normal"
+    BACKGROUND = "background"
+
+    @property
+    def rank(self) -> int:
+        """0 is served first."""
+        return _RANKS[self]
+
+
+_RANKS = {priority: rank for rank, priority in enumerate(Priority)}
+
+
 @dataclass(frozen=True, slots=True)
 class Transcribe:
     """Ask for the words of one utterance."""
@@ -37,6 +55,8 @@ class Transcribe:
     """8 kHz int16 mono; a whole utterance."""
     language: str
     """BCP-47 or ISO-639-1 code; only the part before the first hyphen is used by whisper."""
+    may_retry: bool = True
+    """Whether a doubtful result may be decoded again, at several times the cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +99,9 @@ class LeaseRequest:
     """How long the asker is willing to wait in the queue."""
     hold_s: float
     """Time to live of a granted lease; after it the slot is taken back."""
+    priority: Priority = Priority.NORMAL
+    is_ahead: bool = False
+    """Work that may turn out to be for nothing: after all final work of its class, and it gives way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +137,15 @@ class WorkReport:
     audio_ms: float
 
 
+class SessionActivity(StrEnum):
+    """What a call does now."""
+
+    LISTENING = "listening"
+    TRANSCRIBING = "transcribing"
+    THINKING = "thinking"
+    SPEAKING = "speaking"
+
+
 @dataclass(frozen=True, slots=True)
 class SessionStarted:
     """A call exists."""
@@ -121,6 +153,124 @@ class SessionStarted:
     session_id: str
     ingress_id: str
     extension: str
+    priority: Priority = Priority.NORMAL
+    leg: str = "caller"
+    """Which of the call's connections: `caller` or `return`."""
+    extension_limit: int | None = None
+    """Calls that this extension may have at a time, over all ingresses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whether a call is taken, and why not: one line for people."""
+
+    is_admitted: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFigures:
+    """What the ingress counted of one call, each a total so far: told twice, it changes nothing."""
+
+    activity: SessionActivity = SessionActivity.LISTENING
+    has_spoken: bool = False
+    """Whether the caller has been heard: until then the call's share of the slots is kept free for it."""
+    turns: int = 0
+    failed_turns: int = 0
+    interruptions: int = 0
+    underruns: int = 0
+    cache_hits: int = 0
+    """Sentences of answers that were played from the cache."""
+    cache_misses: int = 0
+    lateness_p99_ms: float = 0.0
+    """Known when the call is over."""
+    lateness_maximum_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class IngressSignals:
+    """How an ingress does: worst of its media workers, since its last report."""
+
+    lateness_p99_ms: float = 0.0
+    """Of frames against their due time."""
+    loop_lag_ms: float = 0.0
+    """Longest time that the gateway's own event loop kept something waiting."""
+    timeline_shifts: int = 0
+    """Stalls of a media worker so long that its timeline had to move."""
+    cpu_percent: float = 0.0
+    """Of the ingress's machine."""
+    memory_percent: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class IngressReport:
+    """An ingress's heartbeat, and what it has to tell."""
+
+    ingress_id: str
+    signals: IngressSignals = IngressSignals()
+    sessions: dict[str, SessionFigures] = field(default_factory=dict)
+    """Calls whose figures have changed since the last report that was answered."""
+    answer_times_ms: tuple[float, ...] = ()
+    """End of the caller's speech to the first frame of the answer, of each turn since then."""
+
+
+class Level(IntEnum):
+    """Steps of the ladder by which a loaded system does less (`actors.throttle`)."""
+
+    NORMAL = 0
+    BUSY = 1
+    """No transcription ahead of time; 30 ms frames."""
+    LOADED = 2
+    """Background work waits, cached and short phrases are preferred, nothing is decoded twice."""
+    FULL = 3
+    """New calls are refused politely."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The manager's current orders to one ingress: a state, not a change, so any may be missed."""
+
+    epoch: str = ""
+    """The manager's life: another epoch is not older or newer, it is another manager."""
+    number: int = 0
+    """Grows with every change within an epoch."""
+    level: Level = Level.NORMAL
+    reasons: tuple[str, ...] = ()
+    """Why the level is what it is: one line each."""
+    revoked: tuple[str, ...] = ()
+    """Leases of this ingress whose work must stop: somebody more urgent needs their slot."""
+    calls_alone: int = 0
+    """Calls this ingress may hold while the manager cannot be asked."""
+
+    @property
+    def version(self) -> tuple[str, int]:
+        """What the ingress names when it asks for anything newer."""
+        return self.epoch, self.number
+
+    @property
+    def frame_ms(self) -> Literal[20, 30]:
+        """Length of frames to send."""
+        return 30 if self.level >= Level.BUSY else 20
+
+    @property
+    def allows_ahead(self) -> bool:
+        """Whether transcription may begin at a pause."""
+        return self.level < Level.BUSY
+
+    @property
+    def allows_retry(self) -> bool:
+        """Whether a doubtful transcription may be decoded again."""
+        return self.level < Level.LOADED
+
+    @property
+    def prefers_short_answers(self) -> bool:
+        """Whether a dialog's short wording, or a cached one, is to be preferred."""
+        return self.level >= Level.LOADED
+
+    @property
+    def takes_calls(self) -> bool:
+        """Whether ordinary new calls are taken."""
+        return self.level < Level.FULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +304,79 @@ class SessionSummary:
     duration_s: float
     transcription: WorkTally
     synthesis: WorkTally
+    priority: Priority = Priority.NORMAL
+    leg: str = "caller"
+    figures: SessionFigures = SessionFigures()
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """A distribution in milliseconds; zeros when nothing was counted."""
+
+    count: int = 0
+    p50_ms: float = 0.0
+    p95_ms: float = 0.0
+    p99_ms: float = 0.0
+    maximum_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GroupStatus:
+    """Equal workers of one kind on one node: what is planned, what is there, and why."""
+
+    kind: WorkKind
+    planned: int
+    ready: int
+    busy: int
+    """Slots in use."""
+    slots: int
+    """Of all ready workers together."""
+    cpus: float
+    gpus: float
+    threads: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """One machine of the fleet."""
+
+    node_id: str
+    address: str
+    cpus: float
+    memory_bytes: int
+    gpus: float
+    labels: dict[str, str]
+    hosts_ingress: bool
+    is_draining: bool
+    groups: tuple[GroupStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IngressStatus:
+    """One ingress as the manager sees it."""
+
+    ingress_id: str
+    node_id: str
+    sessions: int
+    level: Level
+    reasons: tuple[str, ...]
+    signals: IngressSignals
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionStatus:
+    """How full the cluster is, in calls."""
+
+    capacity: int = 0
+    """Calls of the highest class that the ready slots hold; 0: not known yet."""
+    calls: int = 0
+    unspoken: int = 0
+    """Calls among them whose callers have not spoken yet."""
+    admitted: int = 0
+    """Since the manager's start."""
+    refused: dict[str, int] = field(default_factory=dict)
+    """Since the manager's start, by reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +388,13 @@ class PoolStatus:
     ready: int
     """Workers that have loaded and warmed their model and answer."""
     busy: int
+    """Slots in use."""
     waiting: int
     tally: WorkTally
+    slots: int = 0
+    """Of all ready workers together."""
+    lease_wait: Percentiles = Percentiles()
+    """Since the manager's start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +409,16 @@ class FleetStatus:
     memory_percent: float
     problems: tuple[str, ...] = ()
     """One clear line for each worker that could not start."""
+    level: Level = Level.NORMAL
+    """Of the cluster; an ingress may stand higher."""
+    reasons: tuple[str, ...] = ()
+    nodes: tuple[NodeStatus, ...] = ()
+    ingress: tuple[IngressStatus, ...] = ()
+    admission: AdmissionStatus = AdmissionStatus()
+    activities: dict[str, int] = field(default_factory=dict)
+    """Calls by what they do now."""
+    answer: Percentiles = Percentiles()
+    """End of speech to first frame of the answer, of all turns since the manager's start."""
 
     @property
     def is_ready(self) -> bool:

@@ -7,12 +7,16 @@ Cancelling the awaiting task, or closing the iterator, cancels the work and free
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from actors.messages import (
+    Admission,
+    Decision,
     FleetStatus,
+    IngressSignals,
+    SessionFigures,
     SessionStarted,
     SessionSummary,
     Synthesize,
@@ -47,27 +51,54 @@ class SpeechChunk:
 class SpeechPool(Protocol):
     """Leases, workers and bookkeeping behind one door."""
 
+    decision: Decision
+    """The manager's current orders; without a manager, the last ones, then careful ones."""
+    on_decision: Callable[[Decision], None]
+    """Called after each change of `decision`. Set by who wants to know."""
+    signals: Callable[[], IngressSignals]
+    """Asked once per heartbeat how the ingress does. Set by who knows."""
+
     async def start(self) -> None:
         """Plan and start the workers. Returns before they are ready; raises ConfigurationError."""
 
     async def status(self) -> FleetStatus:
         """Return what the manager knows now. Raises WorkerLostError when it cannot be asked."""
 
-    async def transcribe(self, request: Transcribe, deadline_s: float) -> Transcription:
-        """Transcribe one utterance.
+    async def transcribe(
+        self, request: Transcribe, deadline_s: float, is_ahead: bool = False
+    ) -> Transcription:
+        """Transcribe one utterance, with the priority of its call's session.
+
+        `is_ahead`: it may turn out to be for nothing; it waits behind all final work of its class and
+        gives way to it, which is a CapacityError.
 
         Raises CapacityError (no slot in time), WorkerLostError (the worker died or the deadline
         passed while it worked) or EngineError (the engine refused).
         """
 
+    def promote(self, call_id: str) -> None:
+        """The call's transcription ahead of time, if one is under way, is final from now on."""
+
     def synthesize(self, request: Synthesize, deadline_s: float) -> AsyncIterator[SpeechChunk]:
         """Yield the audio of one sentence as it is made; raises as `transcribe` does."""
 
+    async def admit(self, session: SessionStarted) -> Admission:
+        """Ask whether a new call may be taken; if so it is registered. Answers within a third of a second."""
+
     async def register_session(self, session: SessionStarted) -> None:
-        """Tell the manager that a call exists. Repeating it changes nothing."""
+        """Tell the manager of a call that was admitted before. Repeating it changes nothing."""
+
+    def note(self, session_id: str, figures: SessionFigures) -> None:
+        """Remember a call's newest figures for the next heartbeat. Unknown calls are ignored."""
+
+    def note_answer(self, answer_ms: float) -> None:
+        """Count one answered turn: end of the caller's speech to the answer's first frame."""
 
     async def unregister_session(self, session_id: str) -> SessionSummary | None:
-        """Tell the manager that a call ended; returns what it used, None if it was unknown."""
+        """Tell the manager that a call ended; returns what it used, None if it was unknown.
+
+        The figures noted last go into the summary.
+        """
 
     async def close(self) -> None:
         """Give back everything this asker holds. Idempotent."""

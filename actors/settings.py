@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class Section(BaseModel):
@@ -19,6 +19,12 @@ class Section(BaseModel):
 
 
 PositiveSeconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+def _rising(steps: tuple[float, float, float]) -> tuple[float, float, float]:
+    if not steps[0] <= steps[1] <= steps[2]:
+        raise ValueError("the three thresholds must not fall from one level to the next")
+    return steps
 
 
 class WhisperSettings(Section):
@@ -89,6 +95,58 @@ class SpeechSettings(Section):
     scripted: ScriptedSettings = ScriptedSettings()
 
 
+Steps = Annotated[tuple[float, float, float], AfterValidator(_rising)]
+"""Thresholds of the levels 1 (busy), 2 (loaded) and 3 (full)."""
+
+
+class ThrottleSettings(Section):
+    """When the system does less: thresholds of each signal for busy, loaded and full."""
+
+    enabled: bool = True
+    lateness_p99_ms: Steps = (10.0, 25.0, 60.0)
+    """Frames behind their due time, in a media worker: the first thing callers would hear."""
+    loop_lag_ms: Steps = (100.0, 300.0, 1_000.0)
+    """Delay of the gateway's event loop."""
+    lease_wait_p95_ms: Steps = (500.0, 1_500.0, 4_000.0)
+    """Waiting for a slot, over the last `window_s`; final work only."""
+    slot_percent: Steps = (85.0, 95.0, 101.0)
+    """Slots in use, mean over the last `window_s`. Above 100: that step is never taken for it."""
+    cpu_percent: Steps = (97.0, 101.0, 101.0)
+    """Of the machine. Speech models may well fill it, so alone it only means busy."""
+    memory_percent: Steps = (85.0, 92.0, 97.0)
+    """Of the machine: swapping chops audio."""
+    window_s: PositiveSeconds = 5.0
+    """Over which waiting and slots are looked at."""
+    up_hold_s: PositiveSeconds = 1.0
+    """A signal must ask for a higher step this long; also the least time between two steps up."""
+    down_hold_s: PositiveSeconds = 10.0
+    """All signals must allow a lower step this long; also the least time before each step down."""
+    exit_ratio: float = Field(default=0.7, gt=0.0, le=1.0)
+    """A step is left once its signals are below this share of their thresholds."""
+    keep_s: PositiveSeconds = 30.0
+    """An ingress without a manager keeps its last decision this long, then it is careful by itself."""
+
+
+class AdmissionSettings(Section):
+    """How many calls are taken, over all ingresses of a cluster."""
+
+    enabled: bool = True
+    calls_per_slot: float = Field(default=16.0, gt=0.0, le=10_000.0)
+    """Calls that one transcription slot and one synthesis slot hold together."""
+    maximum_calls: int | None = Field(default=None, ge=1, le=1_000_000)
+    """Upper limit of all calls, whatever the slots say."""
+    high_percent: float = Field(default=97.0, gt=0.0, le=100.0)
+    """Share of the capacity that calls of priority high and lower may fill; emergency may fill all."""
+    normal_percent: float = Field(default=90.0, gt=0.0, le=100.0)
+    """Share that normal and background calls may fill."""
+    background_percent: float = Field(default=60.0, gt=0.0, le=100.0)
+    """Share that background calls may fill."""
+    slot_percent: float = Field(default=90.0, gt=0.0, le=100.0)
+    """No new call when the slots in use, and those kept for callers who have not spoken yet, pass this."""
+    reserve_s: PositiveSeconds = 20.0
+    """A share of the slots is kept free for an admitted caller until he speaks, this long at most."""
+
+
 class FleetSettings(Section):
     """How many workers, and where Ray is."""
 
@@ -97,6 +155,14 @@ class FleetSettings(Section):
     ray_address: str | None = None
     """None starts a private Ray on this machine; `auto` or host:port joins one."""
     ray_namespace: str = "raymal"
+    lease_queue_limit: int = Field(default=256, ge=1, le=3_000)
+    """Requests of one kind that may wait for a slot; the next is refused at once."""
+    aging_s: PositiveSeconds = 5.0
+    """A waiting request counts as one priority class higher after each of these: nothing starves."""
+    scale_down_hold_s: float = Field(default=30.0, ge=0.0, le=3_600.0)
+    """Workers that the plan no longer wants stay this long, for resources that come and go."""
+    reserved_cpus: float | None = Field(default=None, ge=0.0, le=1_024.0)
+    """Cores kept for Asterisk and the media workers on a node with an ingress. Unset: by its size."""
     max_concurrent_transcriptions: int | None = Field(default=None, ge=1, le=1024)
     """Overrides the count from the hardware (environment: MAX_CONCURRENT_TRANSCRIPTIONS)."""
     max_concurrent_synthesis: int | None = Field(default=None, ge=1, le=1024)

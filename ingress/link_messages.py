@@ -15,7 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from actors.errors import LinkError
 from ingress.metrics import CallRecord, MediaHealth, Record, StageTimes, TurnRecord
 
-LINK_VERSION = 2
+LINK_VERSION = 3
 """Raised with every change of a message below."""
 
 
@@ -44,6 +44,8 @@ class CallStarted(Record):
     type: Literal["call_started"] = "call_started"
     call_id: str
     extension: str
+    is_admitted: bool = False
+    """Whether it has been admitted before: then it is not asked again."""
 
 
 class TurnRequest(Record):
@@ -137,6 +139,27 @@ class Pace(Record):
 
     type: Literal["pace"] = "pace"
     frame_ms: Literal[20, 30]
+
+
+class Admitted(Record):
+    """The call is taken: it is to remember that."""
+
+    type: Literal["admitted"] = "admitted"
+    call_id: str
+
+
+class Refused(Record):
+    """The call is not taken: say so politely, then hang up."""
+
+    type: Literal["refused"] = "refused"
+    call_id: str
+    reason: str
+
+
+class PhrasesReady(Record):
+    """Common phrases have been rendered: those that are missing can be read from the cache's directory."""
+
+    type: Literal["phrases_ready"] = "phrases_ready"
 
 
 class Heard(Record):
@@ -237,6 +260,9 @@ Message = Annotated[
     | TurnFinished
     | Readiness
     | Pace
+    | Admitted
+    | Refused
+    | PhrasesReady
     | Heard
     | SentenceAudio
     | PlayTone

@@ -21,7 +21,7 @@ class Record(BaseModel):
 
 
 class StageTimes(Record):
-    """What the gateway spent on one turn, in milliseconds."""
+    """What the gateway spent on one turn: milliseconds, and what it found in the cache."""
 
     lease_wait_ms: float | None = None
     """Waiting for a transcription slot."""
@@ -31,6 +31,9 @@ class StageTimes(Record):
     """From the event to the dialog's first sentence."""
     synthesis_ms: float | None = None
     """From the first sentence to its first audio: slot, dispatch and text to speech."""
+    cache_hits: int = 0
+    """Sentences so far that came from the cache."""
+    cache_misses: int = 0
 
 
 class TurnRecord(Record):
@@ -125,6 +128,9 @@ class CallRecord(Record):
 
     call_id: str
     extension: str
+    priority: str = "normal"
+    was_refused: bool = False
+    """Whether it was told that all lines are busy."""
     duration_s: float
     end_reason: str
     frames_sent: int

@@ -11,7 +11,15 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from actors.settings import FleetSettings, PositiveSeconds, Section, SpeechSettings
+from actors.messages import Priority
+from actors.settings import (
+    AdmissionSettings,
+    FleetSettings,
+    PositiveSeconds,
+    Section,
+    SpeechSettings,
+    ThrottleSettings,
+)
 
 
 def _number(value: object) -> object:
@@ -89,6 +97,46 @@ class DialogSettings(Section):
     """Of the `tone` dialog."""
 
 
+class ExtensionSettings(Section):
+    """A listener of its own (`[extensions.NAME]`). What is unset is as for the server's own port."""
+
+    port: int = Field(ge=0, le=65535)
+    """0 lets the system choose."""
+    priority: Priority = Priority.NORMAL
+    """emergency, high, normal or background: who gets a slot, and a place at all, when there are few."""
+    max_calls: int | None = Field(default=None, ge=1, le=100_000)
+    """Calls at a time, over all servers of the cluster."""
+    language: str | None = None
+    voice: str | None = None
+    """A voice of the text-to-speech engine."""
+    dialog: DialogSettings | None = None
+    barge_in: BargeInSettings | None = None
+    busy: str | None = None
+    """Said to a caller who is refused; instead of the language's own phrase."""
+    apology: str | None = None
+    """Said when an answer has failed."""
+    waiting: str | None = None
+    """Said to a caller who waits for the speech workers."""
+
+
+class CacheSettings(Section):
+    """Phrases kept ready, so that what was said once need not be made again."""
+
+    directory: str | None = None
+    """Unset: `raymal/phrases` in the user's cache folder (environment: RAYMAL_CACHE)."""
+    memory_bytes: int = Field(default=64 * 1024 * 1024, ge=0)
+    """Of each process. A second of audio is 16 KB."""
+    disk_bytes: int = Field(default=512 * 1024 * 1024, ge=0)
+    """Of the directory; the longest unused phrases go first. 0: nothing is written."""
+
+
+class RecordSettings(Section):
+    """What is kept of finished calls."""
+
+    file: str | None = None
+    """One JSON line per finished call is appended here. Unset: none."""
+
+
 class PrivacySettings(Section):
     """What may be kept of what was said."""
 
@@ -105,6 +153,12 @@ class Settings(Section):
     endpointing: EndpointingSettings = EndpointingSettings()
     barge_in: BargeInSettings = BargeInSettings()
     dialog: DialogSettings = DialogSettings()
+    extensions: dict[str, ExtensionSettings] = Field(default_factory=dict)
+    """Listeners beside the server's own port, by name."""
+    cache: CacheSettings = CacheSettings()
+    records: RecordSettings = RecordSettings()
     privacy: PrivacySettings = PrivacySettings()
     speech: SpeechSettings = SpeechSettings()
     fleet: FleetSettings = FleetSettings()
+    admission: AdmissionSettings = AdmissionSettings()
+    throttle: ThrottleSettings = ThrottleSettings()

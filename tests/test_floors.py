@@ -15,10 +15,11 @@ FLOORS: dict[str, list[str]] = {
     "words": [
         "actors.errors", "actors.messages", "actors.settings", "actors.pool",
         "ingress.settings", "ingress.metrics", "ingress.link_messages", "ingress.utterance",
-        "ingress.exit_codes", "ingress.endings",
+        "ingress.exit_codes", "ingress.endings", "ingress.extensions",
     ],
     "rules": [
-        "actors.sizing", "actors.leases", "actors.sentences",
+        "actors.sizing", "actors.leases", "actors.sentences", "actors.throttle", "actors.admission",
+        "actors.percentiles", "actors.session_book",
         "ingress.audiosocket", "ingress.pacing", "ingress.playout", "ingress.tones", "ingress.inbound",
         "ingress.uplink",
         "ingress.endpointing", "ingress.turn", "ingress.call", "ingress.listening_quality",
