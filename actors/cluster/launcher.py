@@ -12,10 +12,12 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import ray
+from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.cluster.connection import (
     CONNECT_RETRY_S,
+    CONTROL_DEADLINE_S,
     UnavailableError,
     actor_names,
     border,
@@ -28,6 +30,9 @@ from actors.fleet import PREFIXES, WorkerSpec
 from actors.messages import WorkKind
 from actors.sizing import NodeResources
 
+CONTROL_CALLS = 8
+"""Questions that a worker answers beside its work."""
+
 
 class RayLauncher:
     """Starts workers as actors. Runs inside the manager's actor."""
@@ -37,15 +42,21 @@ class RayLauncher:
         self._creations: dict[str, asyncio.Task[Any]] = {}
 
     async def nodes(self) -> Sequence[NodeResources]:
-        """Return the cluster's live nodes."""
+        """Return the cluster's live nodes. Raises WorkerLostError if its head does not answer."""
+        with border("the cluster's head"):
+            nodes = await asyncio.to_thread(live_nodes)
+            draining = await asyncio.to_thread(draining_nodes)
         return [
             NodeResources(
                 node_id=node["NodeID"],
                 cpus=node["Resources"].get("CPU", 0.0),
                 memory_bytes=int(node["Resources"].get("memory", 0.0)),
                 gpus=node["Resources"].get("GPU", 0.0),
+                labels=node["Labels"],
+                is_draining=node["NodeID"] in draining,
+                address=node["NodeManagerAddress"],
             )
-            for node in await asyncio.to_thread(live_nodes)
+            for node in nodes
         ]
 
     async def ensure(self, spec: WorkerSpec) -> None:
@@ -79,7 +90,7 @@ class RayLauncher:
         # Ray's own annotations leave some of its options out.
         remote: Any = ray.remote
         return (
-            remote(concurrency_groups={"infer": 1, "control": 8})(actor_class)
+            remote(concurrency_groups={"infer": spec.slots, "control": CONTROL_CALLS})(actor_class)
             .options(
                 name=spec.worker_id,
                 namespace=self._namespace,
@@ -92,8 +103,18 @@ class RayLauncher:
                 scheduling_strategy=NodeAffinitySchedulingStrategy(spec.node_id, soft=False),
                 runtime_env={"env_vars": _environment(spec)},
             )
-            .remote(spec.worker_id, spec.speech)
+            .remote(spec.worker_id, spec.speech, spec.slots)
         )
+
+
+def draining_nodes() -> Collection[str]:
+    """Return the ids of the nodes that are being drained. Blocks.
+
+    Ray lists them nowhere in public, and counts their resources as before; its own Serve asks the same.
+    """
+    client = GcsClient(address=ray.get_runtime_context().gcs_address)
+    draining: dict[str, int] = client.get_draining_nodes(timeout=CONTROL_DEADLINE_S)
+    return draining.keys()
 
 
 def _environment(spec: WorkerSpec) -> dict[str, str]:

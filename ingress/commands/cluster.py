@@ -4,15 +4,70 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
 
+from actors.admission import AdmissionBook, SlotUse
+from actors.errors import ConfigurationError, WorkerLostError
+from actors.hardware import parse_nodes
+from actors.messages import WorkKind
+from actors.settings import FleetSettings
+from actors.sizing import plan
+from ingress.commands import serve
+from ingress.commands.fleet_lines import plan_lines, status_lines
 from ingress.exit_codes import ExitCode
 from ingress.settings import Settings
+
+PLAN_FLAGS = ("--stt", "--tts", "--model", "--max-transcriptions", "--max-syntheses")
+"""Flags of `raymal serve` that change the number of workers."""
+
+STATUS_DEADLINE_S = 3.0
+"""For a Ray to answer: whoever looks does not wait for one to start."""
+
+NODES_HELP = """machines, as COUNTxPART+PART,...: a PART is a number and a unit, 8cpu (cores), 16gb (memory),
+1gpu (GPUs) or 24gbgpu (memory of each GPU). Unsaid: one machine, 8 cores, 4 GB a core, no GPU; a GPU of
+unknown memory counts as 8 GB. Example: 4x8cpu+16gb,1x8cpu+1gpu+24gbgpu"""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command and its own commands to the command line."""
     parser = commands.add_parser("cluster", help="the speech workers of a Ray cluster")
     actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    status = actions.add_parser(
+        "status",
+        help="show nodes, workers, slots and load of a cluster",
+        description="Show every node with its workers and why they are so many, the level of load with its "
+        "reasons, and the calls. Exit code 1 while no whole turn can be served, 3 if nobody answers. "
+        "Starts nothing.",
+    )
+    status.add_argument("--json", action="store_true", help="print JSON")
+    _add_address(status)
+    status.set_defaults(run=run_status)
+    planned = actions.add_parser(
+        "plan",
+        help="show the workers that hardware would get",
+        description="Show the workers that raymal would start on machines one need not have. Settings are "
+        "read as `raymal serve` reads them. Exit code 1 if a kind of work could not be done at all.",
+    )
+    planned.add_argument("--nodes", required=True, metavar="NODES", help=NODES_HELP)
+    planned.add_argument(
+        "--ingress-nodes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="so many of them, the first, run Asterisk and `raymal serve` as well (1)",
+    )
+    planned.add_argument("--json", action="store_true", help="print JSON")
+    planned.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML")
+    planned.add_argument("--set", action="append", default=[], metavar="SETTING=VALUE", help="any setting")
+    for flag, (_, options) in serve.FLAGS.items():
+        if flag in PLAN_FLAGS:
+            planned.add_argument(flag, **options)
+        else:
+            planned.set_defaults(**{flag.removeprefix("--").replace("-", "_"): None})
+    planned.set_defaults(run=run_plan, no_ray=False, keep_transcripts=False)
     stop = actions.add_parser(
         "stop",
         help="stop the speech workers and their manager",
@@ -20,18 +75,56 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "use them start them again. Not needed in daily life: 30 s after the last server has gone the "
         "workers stop by themselves.",
     )
-    stop.add_argument("--ray-address", default="auto", help="of the cluster: host:port or auto (auto)")
-    stop.add_argument("--namespace", default=Settings().fleet.ray_namespace, help="Ray namespace (raymal)")
+    _add_address(stop)
     stop.set_defaults(run=run_stop)
+
+
+def _add_address(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--ray-address", default="auto", help="of the cluster: host:port or auto (auto)")
+    parser.add_argument("--namespace", default=Settings().fleet.ray_namespace, help="Ray namespace (raymal)")
+
+
+def _fleet(arguments: argparse.Namespace) -> FleetSettings:
+    return FleetSettings(ray_address=arguments.ray_address, ray_namespace=arguments.namespace)
+
+
+def run_status(arguments: argparse.Namespace) -> int:
+    """Ask the manager once and print."""
+    from actors.cluster.inspection import fleet_status  # imports Ray: a second, only if wanted
+
+    fleet = _fleet(arguments).model_copy(update={"worker_start_deadline_s": STATUS_DEADLINE_S})
+    try:
+        status = asyncio.run(fleet_status(fleet))
+    except (ConfigurationError, WorkerLostError) as error:
+        print(f"raymal: {error}", file=sys.stderr)
+        return ExitCode.UNREACHABLE
+    if arguments.json:
+        print(json.dumps({"is_ready": status.is_ready, **asdict(status)}, indent=2))
+    else:
+        print(*status_lines(status), sep="\n")
+    return ExitCode.OK if status.is_ready else ExitCode.FAILED
+
+
+def run_plan(arguments: argparse.Namespace) -> int:
+    """Plan for the machines that were written and print."""
+    nodes = parse_nodes(arguments.nodes, arguments.ingress_nodes)
+    settings = serve.settings_of(arguments)
+    made = plan(nodes, settings.fleet, settings.speech)
+    use = {kind: SlotUse(made.slots(kind), 0.0) for kind in WorkKind}
+    calls = AdmissionBook(settings.admission).capacity(use)
+    if arguments.json:
+        print(
+            json.dumps({"calls": calls, "nodes": [asdict(node) for node in nodes], **asdict(made)}, indent=2)
+        )
+    else:
+        print(*plan_lines(nodes, made, calls), sep="\n")
+    return ExitCode.FAILED if made.impossible else ExitCode.OK
 
 
 def run_stop(arguments: argparse.Namespace) -> int:
     """Remove the actors and say how many there were."""
     from actors.cluster import stop_fleet  # imports Ray: a second, only if wanted
 
-    fleet = Settings().fleet.model_copy(
-        update={"ray_address": arguments.ray_address, "ray_namespace": arguments.namespace}
-    )
-    removed = asyncio.run(stop_fleet(fleet))
+    removed = asyncio.run(stop_fleet(_fleet(arguments)))
     print(f"{removed} actors removed")
     return ExitCode.OK
