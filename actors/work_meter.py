@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from traceback import extract_tb
 
+from actors.engines.abandonment import AbandonedError
 from actors.errors import EngineError, RaymalError
 
 
@@ -22,6 +23,7 @@ class WorkMeter:
         self.count = 0
         """Pieces of work begun: utterances or sentences."""
         self.failed = 0
+        """Pieces of work that the engine could not do; what was abandoned is none of them."""
 
     @contextmanager
     def loading(self) -> Iterator[None]:
@@ -33,16 +35,27 @@ class WorkMeter:
 
     @contextmanager
     def working(self, on_what: str) -> Iterator[None]:
-        """Time the block as work; `on_what` names its input by size, never by content."""
+        """Time the block as work and count its failure; `on_what` names its input by size, not by content."""
+        try:
+            with self.trying(on_what):
+                yield
+        except RaymalError as error:
+            self.count_failure(error)
+            raise
+
+    @contextmanager
+    def trying(self, on_what: str) -> Iterator[None]:
+        """Time the block as work; whoever tries decides whether its failure counts."""
         start = time.perf_counter()
         try:
             with self._border(f"failed on {on_what}"):
                 yield
-        except RaymalError:
-            self.failed += 1
-            raise
         finally:
             self.processing_ms += (time.perf_counter() - start) * 1000.0
+
+    def count_failure(self, error: RaymalError) -> None:
+        """Count one piece of work that ended so."""
+        self.failed += not isinstance(error, AbandonedError)
 
     @contextmanager
     def _border(self, what: str) -> Iterator[None]:

@@ -1,8 +1,9 @@
 """The speech workers as actors, and the way to them.
 
-A worker's requests run in its concurrency group `infer` as coroutines that wait for the worker's thread;
-each group has an event loop of its own, so `control` answers meanwhile, and a cancelled request ends at
-once although the thread goes on for a moment.
+A worker's requests run in its concurrency group `infer`, which is as large as the worker has slots, as
+coroutines that wait for the worker's thread; each group has an event loop of its own, so `control` answers
+meanwhile. `ray.cancel` cancels the coroutine: the request ends at once, and the thread is told to stop
+after its current step.
 """
 
 from __future__ import annotations
@@ -31,29 +32,29 @@ UNCONSUMED_PIECES = 16
 class SttActor:
     """An `SttWorker` as an actor."""
 
-    def __init__(self, worker_id: str, speech: SpeechSettings) -> None:
-        self._thread = WorkerThread(partial(SttWorker, speech), worker_id)
+    def __init__(self, worker_id: str, speech: SpeechSettings, slots: int = 1) -> None:
+        self._thread = WorkerThread(partial(SttWorker, speech), worker_id, slots)
 
     @ray.method(concurrency_group="control")
     async def idle(self) -> None:
-        """Return once the model is loaded and no work is left. Raises what loading raised."""
+        """Return once the model is loaded and what was asked before is done. Raises what loading raised."""
         await self._thread.idle()
 
     @ray.method(concurrency_group="infer")
     async def transcribe(self, request: Transcribe) -> Transcript:
-        """Return the words of one utterance."""
+        """Return the words of one utterance, transcribed together with what else waits."""
         return await self._thread.transcribe(request)
 
 
 class TtsActor:
     """A `TtsWorker` as an actor."""
 
-    def __init__(self, worker_id: str, speech: SpeechSettings) -> None:
-        self._thread = WorkerThread(partial(TtsWorker, speech), worker_id)
+    def __init__(self, worker_id: str, speech: SpeechSettings, slots: int = 1) -> None:
+        self._thread = WorkerThread(partial(TtsWorker, speech), worker_id, slots)
 
     @ray.method(concurrency_group="control")
     async def idle(self) -> None:
-        """Return once the model is loaded and no work is left. Raises what loading raised."""
+        """Return once the model is loaded and what was asked before is done. Raises what loading raised."""
         await self._thread.idle()
 
     @ray.method(concurrency_group="infer")

@@ -1,20 +1,22 @@
 """Engines that hear and say what they are told, after a given delay: for tests and load.
 
 They take the place of a model where its words do not matter but its slowness does: the whole path
-around them, leases, deadlines, streams, cancellation, is the real one. The delays are slept, not
-burned, so that one machine can carry the load of a large fleet.
+around them, leases, deadlines, batches, streams, cancellation, is the real one. The delays are slept,
+not burned, so that one machine can carry the load of a large fleet.
 """
 
 from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from actors.engines.abandonment import AbandonedError, Abandonment
 from actors.engines.base import SttEngine, TtsEngine
 from actors.engines.speech_audio import MAX_PIECE_BYTES
+from actors.errors import EngineError
 from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ, Synthesize, Transcribe, Transcript
 
 TONE_AMPLITUDE = 0.25
@@ -33,9 +35,32 @@ class ScriptedStt(SttEngine):
         """Sleep for `scripted.load_delay_s`."""
         time.sleep(self.settings.scripted.load_delay_s)
 
-    def transcribe(self, request: Transcribe) -> Transcript:
-        """Return the configured words after `scripted.stt_delay_s`."""
-        time.sleep(self.settings.scripted.stt_delay_s)
+    @property
+    def batch_size(self) -> int:
+        """Return `scripted.batch_size`."""
+        return self.settings.scripted.batch_size
+
+    def transcribe(self, request: Transcribe, abandonment: Abandonment | None = None) -> Transcript:
+        """Return the configured words after `scripted.stt_delay_s`, or raise AbandonedError before."""
+        (outcome,) = self.transcribe_batch([request], [abandonment or Abandonment()])
+        if isinstance(outcome, EngineError):
+            raise outcome
+        return outcome
+
+    def transcribe_batch(
+        self, requests: Sequence[Transcribe], abandonments: Sequence[Abandonment]
+    ) -> list[Transcript | EngineError]:
+        """Hear all in one `scripted.stt_delay_s`, less if all are given up."""
+        end = time.monotonic() + self.settings.scripted.stt_delay_s
+        for abandonment in abandonments:
+            abandonment.wait(end - time.monotonic())
+        return [self._heard(*work) for work in zip(requests, abandonments, strict=True)]
+
+    def _heard(self, request: Transcribe, abandonment: Abandonment) -> Transcript | EngineError:
+        if abandonment.is_set:
+            return AbandonedError("the work was abandoned")
+        if len(request.audio) % BYTES_PER_SAMPLE:
+            return EngineError(f"{len(request.audio)} bytes of audio are no whole number of 16-bit samples")
         return Transcript(
             text=self.settings.scripted.transcript,
             language=request.language,

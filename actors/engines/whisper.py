@@ -12,6 +12,10 @@ sees speech, silence, end. That costs a few milliseconds and less errors than th
 
 When the result still looks doubtful (it repeats itself, does not end, or the model was unsure), 30 s are
 decoded as well and the better of the two is returned. On a GPU 30 s are cheap and always used.
+
+Several utterances are encoded and decoded together (decision 11), in the window that the longest of them
+needs; one is a batch of one. Between the encoder, the decoder and the second decode the engine looks
+whether anybody still waits.
 """
 
 from __future__ import annotations
@@ -27,11 +31,12 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from actors.engines.abandonment import AbandonedError, Abandonment
 from actors.engines.base import SttEngine
 from actors.engines.whisper_weights import locate, obtain
 from actors.errors import EngineError
 from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ, Transcribe, Transcript
-from actors.settings import SpeechSettings, WhisperSettings
+from actors.settings import GPU_BATCH_SIZE, SpeechSettings, WhisperSettings
 
 MODEL_RATE_HZ = 16_000
 FULL_WINDOW_S = 30.0
@@ -147,18 +152,68 @@ class WhisperStt(SttEngine):
         locate(settings.whisper)
 
     def load(self) -> None:
-        """Load the weights, learn what silence looks like, and decode once. Raises EngineError."""
+        """Load the weights, learn what silence looks like, and decode a full batch. Raises EngineError."""
         self._model = _load_model(self._options)
         self._languages = {}
         # A GPU encodes 30 s in a few milliseconds.
-        self._tail = None if self._model.model.device == "cuda" else self._silence_after_speech()
-        # An English word: that is the one language every model has.
-        self._transcribe(_samples(_SPOKEN_WORD.read_bytes()), "en")
+        self._tail = None if self._device == "cuda" else self._silence_after_speech()
+        # A word in English, the one language every model has. A GPU too small for a batch is told now.
+        word = Transcribe("warm-up", _SPOKEN_WORD.read_bytes(), "en")
+        size = self.batch_size
+        for outcome in self.transcribe_batch([word] * size, [Abandonment() for _ in range(size)]):
+            if isinstance(outcome, EngineError):
+                raise outcome
 
-    def transcribe(self, request: Transcribe) -> Transcript:
+    @property
+    def batch_size(self) -> int:
+        """Return `whisper.batch_size`; unset, 1 on a CPU, where more at once are hardly faster."""
+        return self._options.batch_size or (GPU_BATCH_SIZE if self._device == "cuda" else 1)
+
+    def transcribe(self, request: Transcribe, abandonment: Abandonment | None = None) -> Transcript:
         """Return the words of one utterance; the text is empty if nobody spoke. Raises EngineError."""
+        (outcome,) = self.transcribe_batch([request], [abandonment or Abandonment()])
+        if isinstance(outcome, EngineError):
+            raise outcome
+        return outcome
+
+    def transcribe_batch(
+        self, requests: Sequence[Transcribe], abandonments: Sequence[Abandonment]
+    ) -> list[Transcript | EngineError]:
+        """Return for each utterance its words, or what `transcribe` would raise. Raises EngineError.
+
+        More than 30 s are transcribed alone, after the others.
+        """
         if self._model is None:
             raise EngineError("the whisper engine was asked to transcribe before it was loaded")
+        outcomes: dict[int, Transcript | EngineError] = {}
+        short: dict[int, _Work] = {}
+        long: dict[int, _Work] = {}
+        try:
+            for index, (request, abandonment) in enumerate(zip(requests, abandonments, strict=True)):
+                try:
+                    work = self._prepared(request, abandonment)
+                except EngineError as error:
+                    outcomes[index] = error
+                    continue
+                if isinstance(work, Transcript):
+                    outcomes[index] = work
+                else:
+                    (long if work.duration_s > FULL_WINDOW_S else short)[index] = work
+            outcomes.update(zip(short, self._transcribe(list(short.values())), strict=True))
+            outcomes.update((index, self._transcribe_long(work)) for index, work in long.items())
+        except (RuntimeError, ValueError, MemoryError) as error:
+            seconds = sum(len(request.audio) for request in requests) / BYTES_PER_SAMPLE / TELEPHONE_RATE_HZ
+            raise EngineError(f"whisper could not transcribe {seconds:.1f} s of audio: {error}") from error
+        return [outcomes[index] for index in range(len(requests))]
+
+    @property
+    def _device(self) -> str:
+        device: str = self._model.model.device
+        return device
+
+    def _prepared(self, request: Transcribe, abandonment: Abandonment) -> _Work | Transcript:
+        """Return the samples and what the decoder must know, or the answer where no model is needed."""
+        abandonment.check()
         if len(request.audio) % BYTES_PER_SAMPLE:
             raise EngineError(
                 f"whisper got {len(request.audio)} bytes of audio, which is no whole number of 16-bit samples"
@@ -166,80 +221,97 @@ class WhisperStt(SttEngine):
         code = request.language.split("-")[0].lower()
         if not request.audio:
             return _transcript("", code)
-        try:
-            return self._transcribe(_samples(request.audio), code)
-        except (RuntimeError, ValueError, MemoryError) as error:
-            seconds = len(request.audio) / BYTES_PER_SAMPLE / TELEPHONE_RATE_HZ
-            raise EngineError(f"whisper could not transcribe {seconds:.1f} s of audio: {error}") from error
-
-    def _transcribe(self, samples: Samples, code: str) -> Transcript:
-        language = self._language(code)
-        duration_s = len(samples) / MODEL_RATE_HZ
+        samples = _samples(request.audio)
+        work = _Work(samples, code, self._language(code), request.may_retry, abandonment)
         if np.abs(samples).max(initial=0.0) < _SILENT_PEAK:
             return _transcript("", code)
-        if duration_s > FULL_WINDOW_S:
-            return self._transcribe_long(samples, code)
-        most_tokens = language.most_tokens(duration_s)
-        window = FULL_WINDOW_S if self._tail is None else window_s(duration_s, self._options)
-        attempt = self._decode(samples, language, window, most_tokens)
-        attempts = 1
-        if window < FULL_WINDOW_S and attempt.is_doubtful(self._options.retry_log_probability):
-            # Twice the tokens, should the limit itself have cut the first.
-            second = self._decode(samples, language, FULL_WINDOW_S, 2 * most_tokens)
-            attempt, attempts = better(attempt, second), 2
-        return _transcript(attempt.text if attempt.is_understood else "", code, attempt, attempts)
+        return work
 
-    def _decode(self, samples: Samples, language: _Language, window: float, most_tokens: int) -> Attempt:
-        """Encode `window` seconds and decode them, with at most `most_tokens` tokens of text."""
-        most_tokens = min(most_tokens, _MAX_LENGTH // 2)
-        result = self._model.model.generate(
-            _storage(self._encode(samples, window)),
-            [language.prompt],
+    def _transcribe(self, works: Sequence[_Work]) -> list[Transcript | EngineError]:
+        """Decode all in one window, and those again in 30 s whose result is doubtful."""
+        if not works:
+            return []
+        window = FULL_WINDOW_S
+        if self._tail is not None:
+            window = max(window_s(work.duration_s, self._options) for work in works)
+        results = [(attempt, 1) for attempt in self._decode(works, window)]
+        if window < FULL_WINDOW_S:
+            doubtful = [
+                index
+                for index, (work, (attempt, _)) in enumerate(zip(works, results, strict=True))
+                if attempt.is_doubtful(self._options.retry_log_probability)
+                and work.may_retry
+                and not work.abandonment.is_set
+            ]
+            # Twice the tokens, should the limit itself have cut the first.
+            again = self._decode([works[index] for index in doubtful], FULL_WINDOW_S, allowance=2)
+            for index, second in zip(doubtful, again, strict=True):
+                results[index] = better(results[index][0], second), 2
+        return [_answer(work, *result) for work, result in zip(works, results, strict=True)]
+
+    def _decode(self, works: Sequence[_Work], window: float, allowance: int = 1) -> list[Attempt]:
+        """Encode `window` seconds of each and decode them together.
+
+        Each may have `allowance` times the tokens that its duration explains: what is longer has run away.
+        """
+        if not works:
+            return []
+        limits = [min(allowance * work.most_tokens, _MAX_LENGTH // 2) for work in works]
+        most_tokens = max(limits)
+        encoded = self._encode([work.samples for work in works], window)
+        if all(work.abandonment.is_set for work in works):
+            raise AbandonedError("the work was abandoned")
+        prompts = [work.language.prompt for work in works]
+        results = self._model.model.generate(
+            _storage(encoded),
+            prompts,
             beam_size=self._options.beam_size,
             # CTranslate2 stops at half of max_length or max_length less the prompt, the smaller one
             # (src/models/whisper.cc).
-            max_length=max(2 * most_tokens, most_tokens + len(language.prompt)),
+            max_length=max(2 * most_tokens, most_tokens + len(prompts[0])),
             return_scores=True,
             return_no_speech_prob=True,
             suppress_blank=True,
-            suppress_tokens=language.suppressed,
-        )[0]
-        tokens = result.sequences_ids[0]
-        return Attempt(
-            text=language.tokenizer.decode(tokens).strip(),
-            # The score is the mean without the end token, the probability with it
-            # (`generate_with_fallback`, faster_whisper/transcribe.py).
-            mean_log_probability=result.scores[0] * len(tokens) / (len(tokens) + 1),
-            no_speech_probability=result.no_speech_prob,
-            ended=len(tokens) < most_tokens,
+            suppress_tokens=works[0].language.suppressed,  # the same in every language
         )
+        return [
+            _attempt(result, work.language.tokenizer, limit)
+            for result, work, limit in zip(results, works, limits, strict=True)
+        ]
 
-    def _encode(self, samples: Samples, window: float) -> npt.NDArray[Any]:
-        """Return the encoder's output, [1, position, width]: the window's and, if it is short, the tail."""
+    def _encode(self, utterances: Sequence[Samples], window: float) -> npt.NDArray[Any]:
+        """Return the encoder's output, [utterance, position, width]: the window's and, if short, the tail."""
         positions = math.ceil(window * _POSITIONS_PER_S)
-        padded = np.zeros(positions * _FRAMES_PER_POSITION * _HOP_SAMPLES, np.float32)
-        padded[: len(samples)] = samples
-        features = self._model.feature_extractor(padded, padding=0)
-        encoded = np.asarray(self._model.model.encode(_storage(features[None]), to_cpu=True))
+        features = []
+        for samples in utterances:
+            padded = np.zeros(positions * _FRAMES_PER_POSITION * _HOP_SAMPLES, np.float32)
+            padded[: len(samples)] = samples
+            features.append(self._model.feature_extractor(padded, padding=0))
+        encoded = np.asarray(self._model.model.encode(_storage(np.stack(features)), to_cpu=True))
         if self._tail is None or window >= FULL_WINDOW_S:
             return encoded
-        return np.concatenate((encoded, self._tail), axis=1)
+        tails = np.broadcast_to(self._tail, (len(utterances), *self._tail.shape[1:]))
+        return np.concatenate((encoded, tails), axis=1)
 
     def _silence_after_speech(self) -> Samples:
         """Return the encoder's output for the last seconds of 30 that begin with a word."""
-        encoded = self._encode(_samples(_SPOKEN_WORD.read_bytes()), FULL_WINDOW_S)
+        encoded = self._encode([_samples(_SPOKEN_WORD.read_bytes())], FULL_WINDOW_S)
         return encoded[:, -round(TAIL_S * _POSITIONS_PER_S) :].copy()
 
-    def _transcribe_long(self, samples: Samples, code: str) -> Transcript:
+    def _transcribe_long(self, work: _Work) -> Transcript | EngineError:
         """Transcribe more than 30 s the way faster-whisper does, window after window."""
-        found, _ = self._model.transcribe(samples, language=code, beam_size=self._options.beam_size)
-        segments = list(found)
+        found, _ = self._model.transcribe(work.samples, language=work.code, beam_size=self._options.beam_size)
+        segments = []
+        for segment in found:  # decoded as they are asked for
+            if work.abandonment.is_set:
+                return AbandonedError("the work was abandoned")
+            segments.append(segment)
         if not segments:
-            return _transcript("", code)
+            return _transcript("", work.code)
         tokens = [len(segment.tokens) for segment in segments]
         return Transcript(
             text="".join(segment.text for segment in segments).strip(),
-            language=code,
+            language=work.code,
             mean_log_probability=float(np.average([s.avg_logprob for s in segments], weights=tokens)),
             no_speech_probability=max(segment.no_speech_prob for segment in segments),
             attempts=1,
@@ -287,6 +359,27 @@ class _Language:
         return _SPARE_TOKENS + math.ceil(self.tokens_per_s * duration_s)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """One utterance that the model has to hear."""
+
+    samples: Samples
+    """16 kHz."""
+    code: str
+    language: _Language
+    may_retry: bool
+    abandonment: Abandonment
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.samples) / MODEL_RATE_HZ
+
+    @property
+    def most_tokens(self) -> int:
+        """How many tokens so much speech can hold."""
+        return self.language.most_tokens(self.duration_s)
+
+
 def _load_model(options: WhisperSettings) -> Any:
     import ctranslate2
     from faster_whisper import WhisperModel
@@ -313,6 +406,26 @@ def _load_model(options: WhisperSettings) -> Any:
 def _fastest(device: str, supported: set[str]) -> str:
     wanted = ("float16", "int8_float16", "int8") if device == "cuda" else ("int8",)
     return next((compute_type for compute_type in wanted if compute_type in supported), "float32")
+
+
+def _attempt(result: Any, tokenizer: Any, most_tokens: int) -> Attempt:
+    """Return what CTranslate2 gave; in a batch it may have gone on beyond this utterance's own limit."""
+    tokens = result.sequences_ids[0]
+    return Attempt(
+        text=tokenizer.decode(tokens[:most_tokens]).strip(),
+        # The score is the mean without the end token, the probability with it
+        # (`generate_with_fallback`, faster_whisper/transcribe.py).
+        mean_log_probability=result.scores[0] * len(tokens) / (len(tokens) + 1),
+        no_speech_probability=result.no_speech_prob,
+        ended=len(tokens) < most_tokens,
+    )
+
+
+def _answer(work: _Work, attempt: Attempt, attempts: int) -> Transcript | EngineError:
+    """Return the attempt's words if they are words, and if anybody still waits for them."""
+    if work.abandonment.is_set:
+        return AbandonedError("the work was abandoned")
+    return _transcript(attempt.text if attempt.is_understood else "", work.code, attempt, attempts)
 
 
 def _transcript(text: str, language: str, attempt: Attempt | None = None, attempts: int = 1) -> Transcript:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import threading
 import time
 
 import numpy as np
 import pytest
 
+from actors.engines.abandonment import AbandonedError, Abandonment
 from actors.engines.registry import stt_engine, tts_engine
 from actors.engines.scripted import ScriptedStt, ScriptedTts, sentence_tone_hz
-from actors.messages import Synthesize, Transcribe, audio_duration_ms
+from actors.errors import EngineError
+from actors.messages import Synthesize, Transcribe, Transcript, audio_duration_ms
 from actors.settings import ScriptedSettings, SpeechSettings
 
 
@@ -32,6 +35,44 @@ def test_stt_hears_the_configured_words_after_its_delay() -> None:
     transcript = engine.transcribe(Transcribe(call_id="call", audio=bytes(320), language="pt"))
     assert time.monotonic() - started >= 0.05
     assert (transcript.text, transcript.language, transcript.attempts) == ("two tickets", "pt", 1)
+
+
+def test_stt_stops_within_milliseconds_when_it_is_abandoned() -> None:
+    """The delay is waited for, not slept."""
+    engine = ScriptedStt(speech(stt_delay_s=30.0))
+    abandonment = Abandonment()
+    threading.Timer(0.05, abandonment.set).start()
+    started = time.monotonic()
+    with pytest.raises(AbandonedError):
+        engine.transcribe(Transcribe(call_id="call", audio=bytes(320), language="pt"), abandonment)
+    assert 0.04 <= time.monotonic() - started < 1.0
+
+
+def test_a_batch_takes_one_delay() -> None:
+    """As on a GPU; half a sample, as in the real engine, is refused alone."""
+    engine = ScriptedStt(speech(stt_delay_s=0.2, batch_size=3))
+    assert engine.batch_size == 3
+    requests = [Transcribe("call", audio, "en") for audio in (bytes(320), b"abc", bytes(160))]
+    started = time.monotonic()
+    outcomes = engine.transcribe_batch(requests, [Abandonment() for _ in requests])
+    assert 0.2 <= time.monotonic() - started < 0.5
+    assert [type(outcome) for outcome in outcomes] == [Transcript, EngineError, Transcript]
+
+
+def test_a_batch_goes_on_while_anybody_waits() -> None:
+    """Only when all of it was given up does it end before its delay."""
+    abandonments = [Abandonment() for _ in range(3)]
+    requests = [Transcribe("call", bytes(320), "en")] * 3
+    abandonments[0].set()
+    abandonments[2].set()
+    started = time.monotonic()
+    outcomes = ScriptedStt(speech(stt_delay_s=0.2)).transcribe_batch(requests, abandonments)
+    assert time.monotonic() - started >= 0.2
+    assert [type(outcome) for outcome in outcomes] == [AbandonedError, Transcript, AbandonedError]
+    abandonments[1].set()
+    outcomes = ScriptedStt(speech(stt_delay_s=30.0)).transcribe_batch(requests, abandonments)
+    assert time.monotonic() - started < 5.0
+    assert all(isinstance(outcome, AbandonedError) for outcome in outcomes)
 
 
 def test_tts_begins_after_its_delay() -> None:

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.engines.abandonment import AbandonedError, Abandonment
 from actors.engines.hibari import HibariTts
-from actors.engines.whisper import FULL_WINDOW_S, Attempt, WhisperStt, better, compression_ratio, window_s
+from actors.engines.whisper import (
+    FULL_WINDOW_S,
+    Attempt,
+    WhisperStt,
+    _attempt,
+    better,
+    compression_ratio,
+    window_s,
+)
 from actors.errors import EngineError
-from actors.messages import TELEPHONE_RATE_HZ, Synthesize, Transcribe, audio_duration_ms
+from actors.messages import TELEPHONE_RATE_HZ, Synthesize, Transcribe, Transcript, audio_duration_ms
 from actors.settings import SpeechSettings, WhisperSettings
 from ingress.word_errors import word_errors
 
@@ -91,6 +102,24 @@ def test_an_engine_that_was_not_loaded_says_so() -> None:
         WhisperStt(SpeechSettings()).transcribe(Transcribe("call", b"\0\0", "en"))
 
 
+def test_each_of_a_batch_has_a_limit_of_its_own() -> None:
+    """The decoder goes on as long as the longest may; what passes its own limit has run away, and is cut."""
+    tokenizer = SimpleNamespace(decode=lambda tokens: " ".join(tokens))
+    result = SimpleNamespace(sequences_ids=[list("abcd")], scores=[-0.5], no_speech_prob=0.1)
+    assert _attempt(result, tokenizer, 3) == Attempt("a b c", -0.4, 0.1, ended=False)
+    assert _attempt(result, tokenizer, 5) == Attempt("a b c d", -0.4, 0.1, ended=True)
+
+
+@pytest.mark.parametrize(
+    ("device", "setting", "size"), [("cpu", None, 1), ("cuda", None, 8), ("cpu", 3, 3), ("cuda", 1, 1)]
+)
+def test_a_gpu_takes_several_at_once(device: str, setting: int | None, size: int) -> None:
+    """Eight unless the operator says otherwise; a CPU takes one."""
+    engine = WhisperStt(SpeechSettings(whisper=WhisperSettings(batch_size=setting)))
+    engine._model = SimpleNamespace(model=SimpleNamespace(device=device))
+    assert engine.batch_size == size
+
+
 @pytest.fixture(scope="module")
 def engine() -> WhisperStt:
     loaded = WhisperStt(SpeechSettings())
@@ -125,14 +154,142 @@ def test_sentences_are_understood(engine: WhisperStt, recordings: dict[str, byte
         assert transcript.no_speech_probability < 0.5
 
 
+def together(engine: WhisperStt, *requests: Transcribe) -> list[Transcript | EngineError]:
+    return engine.transcribe_batch(requests, [Abandonment() for _ in requests])
+
+
 @pytest.mark.models
-def test_a_doubtful_result_is_decoded_again(recordings: dict[str, bytes]) -> None:
+def test_a_batch_hears_what_each_alone_would(engine: WhisperStt, recordings: dict[str, bytes]) -> None:
+    """The window is that of the longest and sums are rounded otherwise; the words are the same."""
+    for texts in (SENTENCES[:4], SENTENCES[4:]):
+        requests = [Transcribe("call", recordings[text], "en") for text in texts]
+        for request, outcome in zip(requests, together(engine, *requests), strict=True):
+            alone = engine.transcribe(request)
+            assert isinstance(outcome, Transcript)
+            assert (outcome.text, outcome.attempts) == (alone.text, 1)
+            assert outcome.mean_log_probability == pytest.approx(alone.mean_log_probability, abs=0.1)
+
+
+@pytest.mark.models
+def test_each_of_a_batch_is_asked_for_its_own_language(
+    engine: WhisperStt, recordings: dict[str, bytes]
+) -> None:
+    """The same English words, once as such and once in Russian spelling."""
+    english, russian = together(
+        engine, *(Transcribe("call", recordings[SENTENCES[0]], language) for language in ("en", "ru"))
+    )
+    assert isinstance(english, Transcript)
+    assert isinstance(russian, Transcript)
+    assert word_errors([SENTENCES[0]], [english.text]).rate == 0.0
+    assert any("а" <= letter <= "я" for letter in russian.text.lower())
+    assert (english.language, russian.language) == ("en", "ru")
+
+
+@pytest.mark.models
+def test_what_is_wrong_with_one_of_a_batch_is_only_its_own(
+    engine: WhisperStt, recordings: dict[str, bytes]
+) -> None:
+    """Half a sample, a strange language, silence, a caller who talks for long and one who hung up."""
+    speech = recordings[SENTENCES[1]]
+    requests = [
+        Transcribe("odd", b"abc", "en"),
+        Transcribe("foreign", speech, "xx"),
+        Transcribe("silent", bytes(16_000), "en"),
+        Transcribe("well", speech, "en"),
+        Transcribe("long", speech + bytes(31 * 2 * TELEPHONE_RATE_HZ), "en"),
+        Transcribe("gone", speech, "en"),
+    ]
+    abandonments = [Abandonment() for _ in requests]
+    abandonments[-1].set()
+    odd, foreign, silent, well, long, gone = engine.transcribe_batch(requests, abandonments)
+    assert "3 bytes" in str(odd)
+    assert "'xx'" in str(foreign)
+    assert isinstance(silent, Transcript)
+    assert silent.text == ""
+    assert isinstance(well, Transcript)
+    assert isinstance(long, Transcript)
+    assert well.text == SENTENCES[1]
+    assert SENTENCES[1] in long.text
+    assert isinstance(gone, AbandonedError)
+
+
+@pytest.fixture(scope="module")
+def strict() -> WhisperStt:
+    """An engine that doubts everything."""
+    loaded = WhisperStt(SpeechSettings(whisper=WhisperSettings(retry_log_probability=0.0)))
+    loaded.load()
+    return loaded
+
+
+@pytest.mark.models
+def test_a_doubtful_result_is_decoded_again(strict: WhisperStt, recordings: dict[str, bytes]) -> None:
     """With a threshold that nothing meets, every utterance gets its 30 s, and is still understood."""
-    strict = WhisperStt(SpeechSettings(whisper=WhisperSettings(retry_log_probability=0.0)))
-    strict.load()
     transcript = strict.transcribe(Transcribe("call", recordings[SENTENCES[0]], "en"))
     assert transcript.attempts == 2
     assert word_errors([SENTENCES[0]], [transcript.text]).rate == 0.0
+
+
+@pytest.mark.models
+def test_under_load_nothing_is_decoded_again(strict: WhisperStt, recordings: dict[str, bytes]) -> None:
+    """Whoever may not be decoded twice is not, also beside one who may."""
+    audio = recordings[SENTENCES[0]]
+    alone = strict.transcribe(Transcribe("call", audio, "en", may_retry=False))
+    assert alone.attempts == 1
+    assert word_errors([SENTENCES[0]], [alone.text]).rate == 0.0
+    outcomes = together(
+        strict, Transcribe("call", audio, "en"), Transcribe("call", audio, "en", may_retry=False)
+    )
+    assert [isinstance(it, Transcript) and it.attempts for it in outcomes] == [2, 1]
+
+
+class RecordedModel:
+    """The model, with the names of the steps it was asked for."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self.steps: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("encode", "generate"):
+            self.steps.append(name)
+        return getattr(self._model, name)
+
+
+class GivenUpAtLook(Abandonment):
+    """Given up by the time the engine looks for the nth time."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self._looks_left = looks
+
+    @property
+    def is_set(self) -> bool:
+        self._looks_left -= 1
+        return self._looks_left <= 0
+
+
+@pytest.mark.models
+@pytest.mark.parametrize(
+    ("look", "steps"),
+    [(1, []), (2, ["encode"]), (3, ["encode", "generate"]), (99, ["encode", "generate"] * 2)],
+)
+def test_an_abandoned_utterance_stops_at_the_next_step(
+    strict: WhisperStt,
+    recordings: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    look: int,
+    steps: list[str],
+) -> None:
+    """Before the encoder, before the decoder, before the second decode."""
+    model = RecordedModel(strict._model.model)
+    monkeypatch.setattr(strict._model, "model", model)
+    request = Transcribe("call", recordings[SENTENCES[0]], "en")
+    if look == 99:
+        assert strict.transcribe(request, GivenUpAtLook(look)).attempts == 2
+    else:
+        with pytest.raises(AbandonedError):
+            strict.transcribe(request, GivenUpAtLook(look))
+    assert model.steps == steps
 
 
 @pytest.mark.models

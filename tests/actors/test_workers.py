@@ -1,22 +1,18 @@
-"""The plain workers and the thread that each of them runs on."""
+"""The plain workers: an engine, counted and guarded."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import threading
 import time
-from functools import partial
 
 import pytest
 
-from actors.errors import ConfigurationError, EngineError, WorkerLostError
+from actors.engines.abandonment import AbandonedError, Abandonment
+from actors.errors import ConfigurationError, EngineError
 from actors.messages import Synthesize, Transcribe
-from actors.settings import ScriptedSettings, SpeechSettings, WhisperSettings
+from actors.settings import ScriptedSettings, SpeechSettings
 from actors.stt_worker import SttWorker
 from actors.tts_worker import TtsWorker
 from actors.work_meter import WorkMeter
-from actors.worker_thread import NICENESS, WorkerThread
 
 UTTERANCE = Transcribe("call", b"\0" * 1_600, "en")
 SENTENCE = Synthesize("call", "a sentence that lasts more than four seconds, " * 2, "en")
@@ -68,62 +64,14 @@ def test_a_surprise_in_an_engine_never_quotes_the_caller() -> None:
     assert meter.failed == 1
 
 
-async def test_a_thread_is_idle_once_it_has_loaded() -> None:
-    """`idle` waits for the loading."""
-    thread = WorkerThread(partial(SttWorker, scripted(load_delay_s=0.1)), "w")
-    before = time.monotonic()
-    await thread.idle()
-    assert time.monotonic() - before >= 0.09
-    thread.stop()
-
-
-async def test_a_thread_that_cannot_load_says_why() -> None:
-    """What loading raises, `idle` raises: again and again, since nothing gets better by itself."""
-    speech = SpeechSettings(whisper=WhisperSettings(model="/no/such/folder"))
-    thread = WorkerThread(partial(SttWorker, speech), "w")
-    for _ in range(2):
-        with pytest.raises((EngineError, ConfigurationError), match="/no/such/folder"):
-            await thread.idle()
-    thread.stop()
-
-
-async def test_cancelled_work_keeps_the_thread_until_the_engine_returns() -> None:
-    """`idle` answers only when the abandoned utterance is really over."""
-    thread = WorkerThread(partial(SttWorker, scripted(stt_delay_s=0.2)), "w")
-    await thread.idle()
-    before = time.monotonic()
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(thread.transcribe(UTTERANCE), 0.05)
-    await thread.idle()
-    assert time.monotonic() - before >= 0.19
-    thread.stop()
-
-
-async def test_a_closed_sentence_stops_the_engine() -> None:
-    """Closing the stream closes the engine's iterator, on the worker's thread."""
-    thread = WorkerThread(partial(TtsWorker, scripted(tts_delay_s=0.0)), "w")
-    pieces = thread.synthesize(SENTENCE)
-    first = await anext(pieces)
-    assert first
-    await pieces.aclose()
-    await asyncio.wait_for(thread.idle(), 1.0)
-    thread.stop()
-
-
-async def test_a_stopped_thread_takes_no_work() -> None:
-    """Work for a stopped worker is lost, not forgotten."""
-    thread = WorkerThread(partial(SttWorker, scripted()), "w")
-    await thread.idle()
-    thread.stop()
-    with pytest.raises(WorkerLostError):
-        await thread.transcribe(UTTERANCE)
-
-
-async def test_an_engine_steps_back_behind_the_audio_clock() -> None:
-    """The worker's thread is nicer than the process; what it starts inherits that."""
-    thread = WorkerThread(partial(SttWorker, scripted()), "nice-worker")
-    await thread.idle()
-    (native_id,) = [it.native_id for it in threading.enumerate() if it.name.startswith("nice-worker")]
-    assert native_id is not None
-    assert os.getpriority(os.PRIO_PROCESS, native_id) == os.getpriority(os.PRIO_PROCESS, 0) + NICENESS
-    thread.stop()
+def test_what_was_abandoned_is_no_failure() -> None:
+    """It was begun, and the engine is not to blame that it was not finished."""
+    worker = SttWorker(scripted(stt_delay_s=30.0))
+    worker.load()
+    abandonment = Abandonment()
+    abandonment.set()
+    with pytest.raises(AbandonedError):
+        worker.transcribe(UTTERANCE, abandonment)
+    (outcome,) = worker.transcribe_batch([UTTERANCE], [abandonment])
+    assert isinstance(outcome, AbandonedError)
+    assert (worker.meter.count, worker.meter.failed) == (2, 0)
