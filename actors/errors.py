@@ -7,6 +7,7 @@
     │   └── LocalProtocolError      we misused the protocol class: a bug of ours
     ├── CapacityError           no slot within the deadline; the caller may be told to wait
     ├── WorkerLostError         the worker died or was unreachable while it held a request
+    │   └── UnknownIngressError     the manager does not know the ingress: register (again)
     ├── EngineError             an engine could not load, transcribe or synthesize
     ├── LinkError               media worker and gateway could not talk
     └── CallError               our own caller could not place a call, or it broke off
@@ -43,6 +44,10 @@ class CapacityError(RaymalError):
 
 class WorkerLostError(RaymalError):
     """The worker died, or stopped answering, while it held the request."""
+
+
+class UnknownIngressError(WorkerLostError):
+    """The manager does not know the ingress: it is new, or the ingress was silent for too long."""
 
 
 class EngineError(RaymalError):

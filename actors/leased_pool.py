@@ -5,8 +5,11 @@ Both backends are this class over a manager and workers that they bring: objects
 that neither a cancelled asker nor a slow manager can lose it.
 
 A lost worker costs the asker one more try on another worker, inside the same deadline; a sentence is
-tried again only while none of it was delivered. A lost manager costs waiting: the ingress and its calls
-are registered again as soon as there is a manager, and a request that waits goes on asking.
+tried again only while none of it was delivered. A lost manager costs waiting: the ingress, its calls and the
+leases in use are registered again as soon as there is a manager, and a request that waits goes on asking.
+
+Work ahead of time may be revoked while it runs, because somebody waits who is more urgent; until its turn
+comes and it is promoted.
 """
 
 from __future__ import annotations
@@ -15,16 +18,21 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
-from actors.errors import CapacityError, ConfigurationError, EngineError, WorkerLostError
+from actors.errors import CapacityError, EngineError, UnknownIngressError, WorkerLostError
+from actors.liaison import MANAGER_RETRY_S, Liaison, Manager
 from actors.messages import (
+    Admission,
+    Decision,
     FleetStatus,
+    IngressSignals,
     Lease,
     LeaseRequest,
+    SessionFigures,
     SessionStarted,
     SessionSummary,
     Synthesize,
@@ -36,14 +44,9 @@ from actors.messages import (
     audio_duration_ms,
 )
 from actors.pool import SpeechChunk, Transcription
-from actors.resource_manager import IngressStarted, UnknownIngressError
+from actors.registration import HeldLease, IngressStarted
 
 logger = logging.getLogger(__name__)
-
-HEARTBEAT_PERIOD_S = 3.0
-
-MANAGER_RETRY_S = 0.25
-"""Before a manager that did not answer is asked again."""
 
 HOLD_MARGIN_S = 5.0
 """How much longer than the asker's deadline a lease lives, for the report to arrive."""
@@ -52,19 +55,6 @@ REPORT_ATTEMPTS = 20
 """Then the lease's time to live has to do it."""
 
 CLOSE_DEADLINE_S = 3.0
-
-
-class Manager(Protocol):
-    """The resource manager, near or far. What does not answer raises WorkerLostError."""
-
-    async def register_ingress(self, ingress: IngressStarted) -> None: ...
-    async def unregister_ingress(self, ingress_id: str) -> None: ...
-    async def heartbeat(self, ingress_id: str) -> bool: ...
-    async def register_session(self, session: SessionStarted) -> None: ...
-    async def unregister_session(self, session_id: str) -> SessionSummary | None: ...
-    async def acquire(self, request: LeaseRequest) -> Lease: ...
-    async def release(self, report: WorkReport) -> None: ...
-    async def status(self) -> FleetStatus: ...
 
 
 class Workers(Protocol):
@@ -79,15 +69,31 @@ class Workers(Protocol):
 
 @dataclass(slots=True)
 class _Use:
-    """One lease in use."""
+    """One request, from asking for its lease to its end."""
 
-    lease: Lease
-    lease_wait_ms: float
-    since: float
+    request: LeaseRequest
+    asked_s: float
+    lease: Lease | None = None
+    granted_s: float = 0.0
     audio_ms: float = 0.0
+    scope: asyncio.Timeout | None = None
+    """Around the work; made to expire when the lease is revoked."""
+    is_revoked: bool = False
+
+    @property
+    def lease_wait_ms(self) -> float:
+        return (self.granted_s - self.asked_s) * 1000.0
 
     def elapsed_ms(self) -> float:
-        return (time.monotonic() - self.since) * 1000.0
+        return (time.monotonic() - self.granted_s) * 1000.0
+
+    def revoke(self) -> None:
+        """Stop the work, if it has begun."""
+        if self.is_revoked or not self.request.is_ahead:
+            return
+        self.is_revoked = True
+        if self.scope is not None:
+            self.scope.reschedule(asyncio.get_running_loop().time())
 
 
 class LeasedPool:
@@ -96,30 +102,86 @@ class LeasedPool:
     def __init__(self, manager: Manager, workers: Workers, ingress: IngressStarted) -> None:
         self._manager = manager
         self._workers = workers
-        self._ingress = ingress
-        self._sessions: dict[str, SessionStarted] = {}
+        self._liaison = Liaison(manager, ingress, self._held)
+        self._liaison.on_decision = self._obey
+        self._uses: dict[str, _Use] = {}
         self._background: set[asyncio.Task[None]] = set()
-        self._heart: asyncio.Task[None] | None = None
-        self._registering = asyncio.Lock()
+        self.on_decision: Callable[[Decision], None] = lambda decision: None
+
+    # Relations with the manager: see `SpeechPool`
+
+    @property
+    def decision(self) -> Decision:
+        """The manager's current orders; without a manager, the last ones, then careful ones."""
+        return self._liaison.decision
+
+    @property
+    def signals(self) -> Callable[[], IngressSignals]:
+        """Asked once per heartbeat how the ingress does."""
+        return self._liaison.signals
+
+    @signals.setter
+    def signals(self, signals: Callable[[], IngressSignals]) -> None:
+        self._liaison.signals = signals
+
+    def _runs_on(self, node_id: str) -> None:
+        """Say on which node this ingress runs, before `start`."""
+        self._liaison.ingress = replace(self._liaison.ingress, node_id=node_id)
 
     async def start(self) -> None:
         """Register with the manager, which plans and starts workers. Raises ConfigurationError."""
-        await self._manager.register_ingress(self._ingress)
-        self._heart = asyncio.create_task(self._beat(), name="fleet heartbeat")
+        await self._liaison.start()
 
     async def status(self) -> FleetStatus:
         """Return what the manager knows now. Raises WorkerLostError when it cannot be asked."""
         return await self._manager.status()
 
-    async def transcribe(self, request: Transcribe, deadline_s: float) -> Transcription:
+    async def admit(self, session: SessionStarted) -> Admission:
+        """Ask whether a new call may be taken; if so it is registered."""
+        return await self._liaison.admit(session)
+
+    async def register_session(self, session: SessionStarted) -> None:
+        """Tell the manager of a call that was admitted before."""
+        await self._liaison.register(session)
+
+    def note(self, session_id: str, figures: SessionFigures) -> None:
+        """Remember a call's newest figures for the next heartbeat."""
+        self._liaison.note(session_id, figures)
+
+    def note_answer(self, answer_ms: float) -> None:
+        """Count one answered turn."""
+        self._liaison.note_answer(answer_ms)
+
+    async def unregister_session(self, session_id: str) -> SessionSummary | None:
+        """Tell the manager that a call ended; returns what it used, None if that is unknown."""
+        return await self._liaison.unregister(session_id)
+
+    async def close(self) -> None:
+        """Give back everything this asker holds. Idempotent."""
+        if self._liaison.is_started and self._background:
+            await asyncio.wait(self._background, timeout=CLOSE_DEADLINE_S)
+        await self._liaison.close()
+
+    # Work
+
+    async def transcribe(
+        self, request: Transcribe, deadline_s: float, is_ahead: bool = False
+    ) -> Transcription:
         """Transcribe one utterance: see `SpeechPool`."""
         deadline = time.monotonic() + deadline_s
         try:
-            return await self._transcribe_once(request, deadline)
+            return await self._transcribe_once(request, deadline, is_ahead)
         except WorkerLostError:
             if time.monotonic() >= deadline:
                 raise
-        return await self._transcribe_once(request, deadline)
+        return await self._transcribe_once(request, deadline, is_ahead)
+
+    def promote(self, call_id: str) -> None:
+        """The call's transcription ahead of time, if one is under way, is final from now on."""
+        for use in self._uses.values():
+            if use.request.session_id == call_id and use.request.is_ahead and not use.is_revoked:
+                use.request = replace(use.request, is_ahead=False)
+                self._beside(self._tell_promotion(use.request.lease_id))
 
     async def synthesize(self, request: Synthesize, deadline_s: float) -> AsyncGenerator[SpeechChunk, None]:
         """Yield one sentence's audio: see `SpeechPool`. The deadline is that of the last chunk."""
@@ -138,51 +200,24 @@ class LeasedPool:
             async for chunk in chunks:
                 yield chunk
 
-    async def register_session(self, session: SessionStarted) -> None:
-        """Tell the manager that a call exists; if there is no manager now, the next one is told."""
-        self._sessions[session.session_id] = session
-        with suppress(WorkerLostError):
-            await self._manager.register_session(session)
-
-    async def unregister_session(self, session_id: str) -> SessionSummary | None:
-        """Tell the manager that a call ended; returns what it used, None if that is unknown."""
-        self._sessions.pop(session_id, None)
-        with suppress(WorkerLostError):
-            return await self._manager.unregister_session(session_id)
-        return None
-
-    async def close(self) -> None:
-        """Give back everything this asker holds. Idempotent."""
-        heart, self._heart = self._heart, None
-        if heart is None:
-            return
-        heart.cancel()
-        with suppress(asyncio.CancelledError):
-            await heart
-        if self._background:
-            await asyncio.wait(self._background, timeout=CLOSE_DEADLINE_S)
-        self._sessions.clear()
-        with suppress(WorkerLostError):
-            await self._manager.unregister_ingress(self._ingress.ingress_id)
-
     # One piece of work
 
-    async def _transcribe_once(self, request: Transcribe, deadline: float) -> Transcription:
-        async with self._leased(WorkKind.TRANSCRIPTION, request.call_id, deadline) as use:
+    async def _transcribe_once(self, request: Transcribe, deadline: float, is_ahead: bool) -> Transcription:
+        async with self._leased(WorkKind.TRANSCRIPTION, request.call_id, deadline, is_ahead) as (use, lease):
             use.audio_ms = audio_duration_ms(request.audio)
-            async with _until(deadline):
-                transcript = await self._workers.transcribe(use.lease.worker_id, request)
+            async with _until(deadline, use):
+                transcript = await self._workers.transcribe(lease.worker_id, request)
             return Transcription(transcript, use.lease_wait_ms, use.elapsed_ms())
 
     async def _synthesize_once(
         self, request: Synthesize, deadline: float
     ) -> AsyncGenerator[SpeechChunk, None]:
         async with (
-            self._leased(WorkKind.SYNTHESIS, request.call_id, deadline) as use,
-            aclosing(self._workers.synthesize(use.lease.worker_id, request)) as pieces,
+            self._leased(WorkKind.SYNTHESIS, request.call_id, deadline) as (use, lease),
+            aclosing(self._workers.synthesize(lease.worker_id, request)) as pieces,
         ):
             while True:
-                async with _until(deadline):
+                async with _until(deadline, use):
                     piece = await anext(pieces, None)
                 if piece is None:
                     return
@@ -190,15 +225,27 @@ class LeasedPool:
                 yield SpeechChunk(piece, use.lease_wait_ms, use.elapsed_ms())
 
     @asynccontextmanager
-    async def _leased(self, kind: WorkKind, session_id: str, deadline: float) -> AsyncIterator[_Use]:
+    async def _leased(
+        self, kind: WorkKind, session_id: str, deadline: float, is_ahead: bool = False
+    ) -> AsyncIterator[tuple[_Use, Lease]]:
         """Hold a lease for the block and report what came of it."""
-        asked = time.monotonic()
-        lease = await self._acquire(kind, session_id, deadline)
-        granted = time.monotonic()
-        use = _Use(lease, (granted - asked) * 1000.0, granted)
+        now = time.monotonic()
+        request = LeaseRequest(
+            lease_id=uuid.uuid4().hex,
+            kind=kind,
+            ingress_id=self._liaison.ingress.ingress_id,
+            session_id=session_id,
+            wait_s=deadline - now,
+            hold_s=deadline - now + HOLD_MARGIN_S,
+            priority=self._liaison.priority(session_id),
+            is_ahead=is_ahead,
+        )
+        use = self._uses[request.lease_id] = _Use(request, now)
         outcome = WorkOutcome.ABANDONED  # cancelled, closed, out of time, or a bug of ours
         try:
-            yield use
+            use.lease = lease = await self._acquire(use, deadline)
+            use.granted_s = time.monotonic()
+            yield use, lease
             outcome = WorkOutcome.DONE
         except EngineError:
             outcome = WorkOutcome.FAILED
@@ -209,43 +256,28 @@ class LeasedPool:
             outcome = WorkOutcome.LOST
             raise
         finally:
-            self._report(WorkReport(lease.lease_id, outcome, use.elapsed_ms(), use.audio_ms))
+            # Also without a lease: it may still wait, or have been granted on the way.
+            del self._uses[request.lease_id]
+            elapsed_ms = use.elapsed_ms() if use.lease is not None else 0.0
+            self._beside(self._report(WorkReport(request.lease_id, outcome, elapsed_ms, use.audio_ms)))
 
-    async def _acquire(self, kind: WorkKind, session_id: str, deadline: float) -> Lease:
+    async def _acquire(self, use: _Use, deadline: float) -> Lease:
         """Return a lease, asking again, as the same request, while there is no manager."""
-        lease_id = uuid.uuid4().hex
-        try:
-            while (wait_s := deadline - time.monotonic()) > 0:
-                request = LeaseRequest(
-                    lease_id=lease_id,
-                    kind=kind,
-                    ingress_id=self._ingress.ingress_id,
-                    session_id=session_id,
-                    wait_s=wait_s,
-                    hold_s=wait_s + HOLD_MARGIN_S,
-                )
-                try:
-                    async with asyncio.timeout(wait_s):
-                        return await self._manager.acquire(request)
-                except UnknownIngressError:
-                    await self._make_known()
-                except WorkerLostError:
-                    await asyncio.sleep(min(MANAGER_RETRY_S, wait_s))
-                except TimeoutError:
-                    break
-            raise CapacityError(f"no slot for {kind} within the deadline")
-        except BaseException:
-            # It may still wait, or have been granted on the way.
-            self._report(WorkReport(lease_id, WorkOutcome.ABANDONED, 0.0, 0.0))
-            raise
+        while (wait_s := deadline - time.monotonic()) > 0:
+            request = replace(use.request, wait_s=wait_s, hold_s=wait_s + HOLD_MARGIN_S)
+            try:
+                async with asyncio.timeout(wait_s):
+                    return await self._manager.acquire(request)
+            except UnknownIngressError:
+                with suppress(WorkerLostError):
+                    await self._liaison.make_known()
+            except WorkerLostError:
+                await asyncio.sleep(min(MANAGER_RETRY_S, wait_s))
+            except TimeoutError:
+                break
+        raise CapacityError(f"no slot for {use.request.kind} within the deadline")
 
-    def _report(self, report: WorkReport) -> None:
-        """Give a lease back in the background."""
-        task = asyncio.create_task(self._deliver(report), name=f"report {report.lease_id}")
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
-    async def _deliver(self, report: WorkReport) -> None:
+    async def _report(self, report: WorkReport) -> None:
         for _ in range(REPORT_ATTEMPTS):
             try:
                 return await self._manager.release(report)
@@ -253,34 +285,27 @@ class LeasedPool:
                 await asyncio.sleep(MANAGER_RETRY_S)
         logger.warning("no manager took the report of lease %s", report.lease_id)
 
-    # Being known
+    async def _tell_promotion(self, lease_id: str) -> None:
+        with suppress(WorkerLostError):  # a new manager is told with the lease
+            await self._manager.promote(lease_id)
 
-    async def _beat(self) -> None:
-        lost = False
-        while True:
-            await asyncio.sleep(HEARTBEAT_PERIOD_S)
-            try:
-                await self._make_known()
-                lost = False
-            except WorkerLostError as error:
-                if not lost:
-                    logger.warning("the resource manager does not answer: %s", error)
-                lost = True
+    def _beside(self, call: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(call)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
-    async def _make_known(self) -> None:
-        """Send a heartbeat; to a manager that does not know this ingress, introduce it and its calls."""
-        async with self._registering:
-            if await self._manager.heartbeat(self._ingress.ingress_id):
-                return
-            try:
-                await self._manager.register_ingress(self._ingress)
-            except ConfigurationError as error:
-                logger.error("the fleet no longer takes this ingress: %s", error)
-                await asyncio.sleep(MANAGER_RETRY_S)
-                return
-            logger.info("registered again with %d calls", len(self._sessions))
-            for session in list(self._sessions.values()):
-                await self._manager.register_session(session)
+    # What the manager may ask and order
+
+    def _held(self) -> tuple[HeldLease, ...]:
+        return tuple(
+            HeldLease(use.request, use.lease) for use in self._uses.values() if use.lease is not None
+        )
+
+    def _obey(self, decision: Decision) -> None:
+        for lease_id in decision.revoked:
+            if lease_id in self._uses:
+                self._uses[lease_id].revoke()
+        self.on_decision(decision)
 
 
 class _OutOfTimeError(WorkerLostError):
@@ -288,10 +313,16 @@ class _OutOfTimeError(WorkerLostError):
 
 
 @asynccontextmanager
-async def _until(deadline: float) -> AsyncIterator[None]:
-    """Cancel the block at `deadline` (monotonic seconds)."""
+async def _until(deadline: float, use: _Use) -> AsyncIterator[None]:
+    """Cancel the block at `deadline` (monotonic seconds), or when the lease is revoked."""
+    if use.is_revoked:
+        raise CapacityError("revoked before it began: somebody more urgent waits")
     try:
-        async with asyncio.timeout(deadline - time.monotonic()):
+        async with asyncio.timeout(deadline - time.monotonic()) as use.scope:
             yield
     except TimeoutError:
+        if use.is_revoked:
+            raise CapacityError("revoked: somebody more urgent waits") from None
         raise _OutOfTimeError("the deadline passed while the worker worked") from None
+    finally:
+        use.scope = None

@@ -2,8 +2,8 @@
 
 The same manager and the same workers as in a cluster; a worker is a thread. Engines spend their time in
 native code that releases the interpreter, so threads do use the cores, but a crash in one takes the
-process with it. A cancelled sentence stops after its current piece, a cancelled utterance only when the
-engine returns; until then the slot is not lent out.
+process with it. A cancelled sentence stops after its current piece, a cancelled utterance at the engine's
+next step; until then the slot is not lent out.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from actors.errors import WorkerLostError
 from actors.fleet import WorkerSpec
 from actors.leased_pool import LeasedPool
 from actors.messages import Synthesize, Transcribe, Transcript, WorkKind
-from actors.resource_manager import IngressStarted, ResourceManager
-from actors.settings import FleetSettings, SpeechSettings
+from actors.registration import IngressStarted
+from actors.resource_manager import ResourceManager
+from actors.settings import AdmissionSettings, FleetSettings, SpeechSettings, ThrottleSettings
 from actors.sizing import NodeResources
 from actors.stt_worker import SttWorker
 from actors.tts_worker import TtsWorker
@@ -57,7 +58,7 @@ class LocalWorkers:
         thread = self._threads.get(spec.worker_id)
         if thread is None:
             worker_class = SttWorker if spec.kind is WorkKind.TRANSCRIPTION else TtsWorker
-            thread = WorkerThread(partial(worker_class, spec.speech), spec.worker_id)
+            thread = WorkerThread(partial(worker_class, spec.speech), spec.worker_id, spec.slots)
             self._threads[spec.worker_id] = thread
         await thread.idle()
 
@@ -89,15 +90,32 @@ class LocalWorkers:
 class LocalPool(LeasedPool):
     """A `SpeechPool` in this process, with a manager of its own."""
 
-    def __init__(self, speech: SpeechSettings, fleet: FleetSettings, ingress_id: str) -> None:
+    def __init__(
+        self,
+        speech: SpeechSettings,
+        fleet: FleetSettings,
+        ingress_id: str,
+        admission: AdmissionSettings | None = None,
+        throttle: ThrottleSettings | None = None,
+    ) -> None:
+        """`admission` and `throttle` default to the settings' defaults."""
         workers = LocalWorkers()
         self._resource_manager = ResourceManager(workers)
-        super().__init__(self._resource_manager, workers, IngressStarted(ingress_id, NODE_ID, speech, fleet))
+        self._speech = speech
+        ingress = IngressStarted(
+            ingress_id,
+            NODE_ID,
+            speech,
+            fleet,
+            admission or AdmissionSettings(),
+            throttle or ThrottleSettings(),
+        )
+        super().__init__(self._resource_manager, workers, ingress)
         self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Plan and start the workers. Returns before they are ready; raises ConfigurationError."""
-        check_machine(self._ingress.speech)
+        check_machine(self._speech)
         await super().start()
         self._running = asyncio.create_task(self._resource_manager.run(), name="resource manager")
 

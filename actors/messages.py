@@ -208,6 +208,8 @@ class IngressReport:
 
     ingress_id: str
     signals: IngressSignals = IngressSignals()
+    calls: int = 0
+    """How many it has, admitted ones only. Another number than the manager's means that they must agree."""
     sessions: dict[str, SessionFigures] = field(default_factory=dict)
     """Calls whose figures have changed since the last report that was answered."""
     answer_times_ms: tuple[float, ...] = ()

@@ -51,12 +51,14 @@ class SpeechChunk:
 class SpeechPool(Protocol):
     """Leases, workers and bookkeeping behind one door."""
 
-    decision: Decision
-    """The manager's current orders; without a manager, the last ones, then careful ones."""
     on_decision: Callable[[Decision], None]
-    """Called after each change of `decision`. Set by who wants to know."""
+    """Called after each change of level, reasons or revoked leases. Set by who wants to know."""
     signals: Callable[[], IngressSignals]
     """Asked once per heartbeat how the ingress does. Set by who knows."""
+
+    @property
+    def decision(self) -> Decision:
+        """The manager's current orders; without a manager, the last ones, then careful ones."""
 
     async def start(self) -> None:
         """Plan and start the workers. Returns before they are ready; raises ConfigurationError."""

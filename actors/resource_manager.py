@@ -3,11 +3,15 @@
 Never on the audio path. An asker takes a lease here, does its work with the worker itself, and gives the
 lease back with a report. Everything an ingress has here (its calls, requests and leases) lives by its
 heartbeat; an ingress that this manager does not know, because the manager is new, is told so and
-registers again with all its calls, so nothing has to be stored.
+introduces itself with all its calls and leases, so nothing has to be stored.
 
-A fleet runs one set of speech settings. The first live ingress brings them; another that wants different
-ones is refused while the first lives. When the last has been gone for a while the workers are stopped, so
-that a cluster is not held by nobody.
+What it decides, it decides by rules that stand elsewhere and know no clock: how many workers (`sizing`), who
+gets a slot (`leases`), how much is too much (`overload`, `throttle`), whose call is taken (`admission`). The
+conclusions for each ingress hang on the `DecisionBoard`, where ingresses wait for them.
+
+A fleet runs one set of settings. The first live ingress brings them; another that wants different ones is
+refused while the first lives. When the last has been gone for a while the workers are stopped, so that a
+cluster is not held by nobody.
 
 A plain class for one event loop, with the clock and the launcher given to it.
 """
@@ -17,35 +21,51 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import psutil
 
-from actors.errors import ConfigurationError, RaymalError, WorkerLostError
+from actors.admission import AdmissionBook, SlotUse
+from actors.decision_board import DecisionBoard
+from actors.errors import ConfigurationError, RaymalError, UnknownIngressError, WorkerLostError
 from actors.fleet import Fleet, Launcher
 from actors.lease_desk import LeaseDesk
 from actors.leases import SlotState
 from actors.messages import (
+    Admission,
+    Decision,
     FleetStatus,
+    IngressReport,
+    IngressStatus,
     Lease,
     LeaseRequest,
+    Level,
     PoolStatus,
+    Priority,
+    SessionFigures,
     SessionStarted,
     SessionSummary,
     WorkKind,
     WorkReport,
     WorkTally,
 )
-from actors.settings import FleetSettings, SpeechSettings
+from actors.overload import Overload
+from actors.percentiles import Distribution
+from actors.registration import IngressStarted
+from actors.session_book import SessionBook
+from actors.settings import AdmissionSettings, ThrottleSettings
 from actors.sizing import plan
 
 logger = logging.getLogger(__name__)
 
-INGRESS_TIMEOUT_S = 15.0
-"""An ingress is gone after this long without a heartbeat: five of them missed."""
+INGRESS_TIMEOUT_S = 4.0
+"""An ingress is gone after this long without a heartbeat: three of them missed."""
+
+PATIENCE_BEATS = 3
+"""An ingress whose number of calls differs from ours in so many heartbeats running introduces itself anew."""
 
 LINGER_S = 30.0
 """Workers outlive the last ingress this long: a restarted gateway finds its models loaded."""
@@ -60,32 +80,11 @@ LONGEST_NAP_S = 0.5
 """Between two ticks, when no deadline comes sooner."""
 
 
-class UnknownIngressError(WorkerLostError):
-    """The manager does not know the ingress: it is new, or the ingress was silent for too long."""
-
-
-@dataclass(frozen=True, slots=True)
-class IngressStarted:
-    """A gateway wants to use the fleet."""
-
-    ingress_id: str
-    node_id: str
-    """The machine it runs on; Asterisk's cores are kept free there."""
-    speech: SpeechSettings
-    fleet: FleetSettings
-
-
 @dataclass(slots=True)
 class _Ingress:
     facts: IngressStarted
     heard: float
-
-
-@dataclass(slots=True)
-class _Session:
-    facts: SessionStarted
-    since: float
-    tallies: dict[WorkKind, WorkTally] = field(default_factory=lambda: dict.fromkeys(WorkKind, WorkTally()))
+    differing_beats: int = 0
 
 
 class ResourceManager:
@@ -96,16 +95,23 @@ class ResourceManager:
         launcher: Launcher,
         clock: Callable[[], float] = time.monotonic,
         linger_s: float = LINGER_S,
-        queue_limit: int = 256,
     ) -> None:
         self._clock = clock
         self._linger_s = linger_s
         self._launcher = launcher
-        self._desk = LeaseDesk(clock, queue_limit)
+        self._desk = LeaseDesk(clock)
+        self._desk.on_revoked = self._post_to
         self._fleet = Fleet(launcher, self._desk)
         self._ingresses: dict[str, _Ingress] = {}
-        self._sessions: dict[str, _Session] = {}
+        self._sessions = SessionBook()
+        self._admission = AdmissionBook(AdmissionSettings())
+        self._overload = Overload(ThrottleSettings())
+        self._board = DecisionBoard()
         self._tallies = dict.fromkeys(WorkKind, WorkTally())
+        self._lease_waits = {kind: Distribution() for kind in WorkKind}
+        self._answers = Distribution()
+        self._final_since: dict[str, float] = {}
+        """Final requests that wait now, background work apart, and since when."""
         self._deserted_since: float | None = clock()
         self._settings: IngressStarted | None = None
         """Whose settings the fleet runs."""
@@ -113,6 +119,7 @@ class ResourceManager:
         self._swept = False
         """Whether workers of an earlier manager have been looked for."""
         self._hurry = asyncio.Event()
+        self._stepped = clock()
         self._load_seen = clock()
         self._cpu_percent = psutil.cpu_percent(interval=None)
         self._memory_percent = psutil.virtual_memory().percent
@@ -120,10 +127,10 @@ class ResourceManager:
     # Ingresses
 
     async def register_ingress(self, ingress: IngressStarted) -> None:
-        """Take an ingress in and plan the fleet for it. Repeating it changes nothing.
+        """Take an ingress in, with all its calls and leases, and plan the fleet for it.
 
-        Raises ConfigurationError if another live ingress uses the fleet with other settings, or if
-        the settings cannot work on these nodes.
+        Repeating it changes nothing. Raises ConfigurationError if another live ingress uses the fleet
+        with other settings, or if the settings cannot work on these nodes.
         """
         others = [other for key, other in self._ingresses.items() if key != ingress.ingress_id]
         if others and (differences := _differences(others[0].facts, ingress)):
@@ -131,9 +138,12 @@ class ResourceManager:
                 f"the fleet already serves ingress {others[0].facts.ingress_id!r} with other settings: "
                 f"{'; '.join(differences)}. Make them equal, or give this one a ray_namespace of its own"
             )
-        self._ingresses[ingress.ingress_id] = _Ingress(ingress, self._clock())
-        self._settings, self._deserted_since = ingress, None
-        self._fleet.start_deadline_s = ingress.fleet.worker_start_deadline_s
+        now = self._clock()
+        self._follow_settings(ingress)
+        self._ingresses[ingress.ingress_id] = _Ingress(replace(ingress, sessions=(), held=()), now)
+        self._deserted_since = None
+        self._reconcile(ingress, now)
+        self._post(ingress.ingress_id)
         try:
             await self.plan_once()
         except ConfigurationError:
@@ -146,44 +156,115 @@ class ResourceManager:
         """Forget an ingress, with its calls, requests and leases."""
         self._forget(ingress_id)
 
-    async def heartbeat(self, ingress_id: str) -> bool:
-        """Keep an ingress alive. False: it is not known here and has to register again."""
+    async def heartbeat(self, report: IngressReport) -> Decision | None:
+        """Keep an ingress alive and hear how it does; returns its orders.
+
+        None: it is not known here, or its calls are not those known here, and it has to introduce itself.
+        """
+        ingress_id = report.ingress_id
         ingress = self._ingresses.get(ingress_id)
-        if ingress is not None:
-            ingress.heard = self._clock()
-        return ingress is not None
+        if ingress is None:
+            return None
+        ingress.heard = self._clock()
+        self._overload.ingress_is(ingress_id, report.signals)
+        for session_id, figures in report.sessions.items():
+            self._sessions.update(session_id, figures)
+            if figures.has_spoken:
+                self._admission.has_spoken(session_id)
+        for answer_ms in report.answer_times_ms:
+            self._answers.add(answer_ms)
+        differs = report.calls != len(self._sessions.of_ingress(ingress_id))
+        ingress.differing_beats = ingress.differing_beats + 1 if differs else 0
+        if ingress.differing_beats >= PATIENCE_BEATS:
+            return None
+        self._post(ingress_id)
+        return self._board.read(ingress_id)
+
+    async def watch(self, ingress_id: str, known: tuple[str, int], wait_s: float) -> Decision:
+        """Return the ingress's orders as soon as they are not `known`, or after `wait_s`.
+
+        Raises UnknownIngressError, also when the ingress goes meanwhile.
+        """
+        if ingress_id in self._ingresses:
+            decision = await self._board.wait(ingress_id, known, wait_s)
+            if ingress_id in self._ingresses:
+                return decision
+        _unknown(ingress_id)
+
+    def _follow_settings(self, ingress: IngressStarted) -> None:
+        """Let the rules be those of `ingress`; all others that live agree with it."""
+        old, self._settings = self._settings, ingress
+        self._fleet.start_deadline_s = ingress.fleet.worker_start_deadline_s
+        self._fleet.scale_down_hold_s = ingress.fleet.scale_down_hold_s
+        self._desk.book.queue_limit = ingress.fleet.lease_queue_limit
+        self._desk.book.aging_s = ingress.fleet.aging_s
+        if old is None or old.throttle != ingress.throttle:
+            self._overload = Overload(ingress.throttle)
+            self._note_slots()
+        if old is None or old.admission != ingress.admission:
+            self._admission = AdmissionBook(ingress.admission)
+            for session in self._sessions:
+                self._admission.register(session, self._clock())
+
+    def _reconcile(self, ingress: IngressStarted, now: float) -> None:
+        """Make our knowledge of an ingress's calls and leases equal to its own."""
+        living = {session.session_id for session in ingress.sessions}
+        for session_id in self._sessions.of_ingress(ingress.ingress_id):
+            if session_id not in living:
+                self._end_session(session_id)
+        for session in ingress.sessions:
+            self._begin_session(session, now)
+        for held in ingress.held:
+            self._desk.adopt(held.request, held.lease)
+        self._note_slots()
 
     def _forget(self, ingress_id: str) -> None:
         if self._ingresses.pop(ingress_id, None) is None:
             return
-        for session_id in [key for key, it in self._sessions.items() if it.facts.ingress_id == ingress_id]:
-            del self._sessions[session_id]
+        for session_id in self._sessions.of_ingress(ingress_id):
+            self._end_session(session_id)
         self._desk.drop_ingress(ingress_id)
+        self._overload.forget(ingress_id)
+        self._board.forget(ingress_id)
+        self._note_slots()
         self._fleet.check_suspended()
         if not self._ingresses:
             self._deserted_since = self._clock()
 
     # Calls
 
-    async def register_session(self, session: SessionStarted) -> None:
-        """Take a call in. Repeating it changes nothing. Raises UnknownIngressError."""
+    async def admit(self, session: SessionStarted) -> Admission:
+        """Decide whether a new call is taken, and register it if so. Raises UnknownIngressError."""
         if session.ingress_id not in self._ingresses:
             _unknown(session.ingress_id)
-        self._sessions.setdefault(session.session_id, _Session(session, self._clock()))
+        now = self._clock()
+        level, _ = self._overload.level(session.ingress_id)
+        admission = self._admission.admit(session, level, self._use(), now)
+        if admission.is_admitted:
+            self._sessions.begin(session, now)
+        return admission
 
-    async def unregister_session(self, session_id: str) -> SessionSummary | None:
+    async def register_session(self, session: SessionStarted) -> None:
+        """Take in a call that was admitted before. Repeating it changes nothing. UnknownIngressError."""
+        if session.ingress_id not in self._ingresses:
+            _unknown(session.ingress_id)
+        self._begin_session(session, self._clock())
+
+    async def unregister_session(
+        self, session_id: str, figures: SessionFigures | None = None
+    ) -> SessionSummary | None:
         """Forget a call and return what it used, None if it was unknown."""
-        session = self._sessions.pop(session_id, None)
-        if session is None:
-            return None
-        return SessionSummary(
-            session_id=session_id,
-            ingress_id=session.facts.ingress_id,
-            extension=session.facts.extension,
-            duration_s=self._clock() - session.since,
-            transcription=session.tallies[WorkKind.TRANSCRIPTION],
-            synthesis=session.tallies[WorkKind.SYNTHESIS],
-        )
+        if figures is not None:
+            self._sessions.update(session_id, figures)
+        return self._end_session(session_id)
+
+    def _begin_session(self, session: SessionStarted, now: float) -> None:
+        self._sessions.begin(session, now)
+        self._admission.register(session, now)
+
+    def _end_session(self, session_id: str) -> SessionSummary | None:
+        self._admission.end(session_id)
+        return self._sessions.end(session_id, self._clock())
 
     # Leases
 
@@ -192,20 +273,69 @@ class ResourceManager:
         if request.ingress_id not in self._ingresses:
             _unknown(request.ingress_id)
         self._hurry.set()  # its deadline may be the next one
-        return await self._desk.acquire(request)
+        asked = self._clock()
+        # Background work may wait, and at a high level it is made to: it must not hold the level up.
+        if not request.is_ahead and request.priority is not Priority.BACKGROUND:
+            self._final_since.setdefault(request.lease_id, asked)
+        try:
+            return await self._desk.acquire(request)
+        finally:
+            now = self._clock()
+            if self._final_since.pop(request.lease_id, None) is not None:
+                self._overload.lease_waited((now - asked) * 1000.0, now)
+            self._note_slots()
+
+    async def promote(self, lease_id: str) -> None:
+        """Work ahead of time has become final. Unknown ids do no harm."""
+        self._desk.promote(lease_id)
 
     async def release(self, report: WorkReport) -> None:
         """End a request, waiting or granted, and enter what its work took. Unknown ids do no harm."""
         held = self._desk.book.held(report.lease_id)
         self._desk.give_back(report.lease_id, report.outcome)
+        self._note_slots()
         if held is None:
             return
         request, lease = held
         self._tallies[request.kind] = self._tallies[request.kind].plus(report, lease.wait_ms)
-        session = self._sessions.get(request.session_id)
-        if session is not None:
-            session.tallies[request.kind] = session.tallies[request.kind].plus(report, lease.wait_ms)
+        self._lease_waits[request.kind].add(lease.wait_ms)
+        self._sessions.count(request.session_id, request.kind, report, lease.wait_ms)
         self._fleet.check_suspended()
+
+    def _use(self) -> Mapping[WorkKind, SlotUse]:
+        """Return how full the slots are; workers may have become ready since the last lease."""
+        self._note_slots()
+        return self._overload.use(self._clock())
+
+    def _note_slots(self) -> None:
+        now = self._clock()
+        for kind in WorkKind:
+            counts = self._desk.book.slots(kind)
+            self._overload.slots_are(kind, counts.total, counts.busy, now)
+
+    # Orders
+
+    def _post(self, ingress_id: str) -> None:
+        """Write down what the ingress has to observe; who waits for it is told if it is something else."""
+        now = self._clock()
+        level, reasons = self._overload.level(ingress_id)
+        old = self._board.read(ingress_id)
+        if level != old.level:
+            what = "up" if level > old.level else "down"
+            logger.warning(
+                "ingress %s: %s to %s: %s", ingress_id, what, level.name.lower(), "; ".join(reasons) or "calm"
+            )
+        self._board.post(
+            ingress_id,
+            level,
+            reasons,
+            self._desk.book.revoked(ingress_id),
+            self._admission.calls_alone(ingress_id, self._use(), now, len(self._ingresses)),
+        )
+
+    def _post_to(self, ingress_ids: set[str]) -> None:
+        for ingress_id in ingress_ids & self._ingresses.keys():
+            self._post(ingress_id)
 
     # Knowledge
 
@@ -222,17 +352,39 @@ class ResourceManager:
             cpu_percent=self._cpu_percent,
             memory_percent=self._memory_percent,
             problems=problems,
+            level=self._overload.cluster.level,
+            reasons=self._overload.cluster.reasons,
+            nodes=self._fleet.node_statuses(),
+            ingress=tuple(self._ingress_status(ingress) for ingress in self._ingresses.values()),
+            admission=self._admission.status(self._use()),
+            activities=self._sessions.activities(),
+            answer=self._answers.summary(),
+        )
+
+    def _ingress_status(self, ingress: _Ingress) -> IngressStatus:
+        ingress_id = ingress.facts.ingress_id
+        level, reasons = self._overload.level(ingress_id)
+        return IngressStatus(
+            ingress_id=ingress_id,
+            node_id=ingress.facts.node_id,
+            sessions=len(self._sessions.of_ingress(ingress_id)),
+            level=level,
+            reasons=reasons,
+            signals=self._overload.signals(ingress_id),
         )
 
     def _pool_status(self, kind: WorkKind) -> PoolStatus:
         states = [state for _, state in self._desk.book.workers(kind)]
+        counts = self._desk.book.slots(kind)
         return PoolStatus(
             # One at least is wanted as soon as there is somebody to serve, planned yet or not.
             planned=max(self._fleet.plan.count(kind), 1 if self._ingresses else 0),
             ready=sum(state is not SlotState.QUARANTINED for state in states),
-            busy=sum(state in (SlotState.BUSY, SlotState.FINISHING) for state in states),
+            busy=counts.busy,
             waiting=self._desk.book.waiting(kind),
             tally=self._tallies[kind],
+            slots=counts.total,
+            lease_wait=self._lease_waits[kind].summary(),
         )
 
     # Life
@@ -265,10 +417,14 @@ class ResourceManager:
             raise WorkerLostError("no node answers")
         nodes = [replace(node, hosts_ingress=node.node_id in hosts) for node in found]
         settings = self._settings
-        self._fleet.follow(plan(nodes, settings.fleet, settings.speech), nodes, settings.speech)
+        wanted = plan(nodes, settings.fleet, settings.speech)
+        self._fleet.follow(wanted, nodes, settings.speech, self._clock())
+        self._note_slots()
         if not self._swept:
             self._swept = True
             await self._fleet.dismiss_strangers()
+        if wanted.impossible:  # the rest of the fleet goes on
+            raise ConfigurationError(wanted.impossible[0])
 
     def tick(self) -> None:
         """Do what the clock demands: end what is overdue, drop silent ingresses, look at the load."""
@@ -279,11 +435,23 @@ class ResourceManager:
                 self._forget(ingress_id)
         self._desk.expire()
         self._fleet.check_suspended()
+        self._note_slots()
+        if now - self._stepped >= LONGEST_NAP_S:
+            self._stepped = now
+            self._judge(now)
         if now - self._load_seen >= LOAD_PERIOD_S:
             self._load_seen = now
             # Without an interval psutil compares with the last call and does not block.
             self._cpu_percent = psutil.cpu_percent(interval=None)
             self._memory_percent = psutil.virtual_memory().percent
+
+    def _judge(self, now: float) -> None:
+        """Move the ladders and tell the ingresses."""
+        longest_wait_s = max((now - since for since in self._final_since.values()), default=0.0)
+        self._overload.step(longest_wait_s * 1000.0, now)
+        self._desk.hold_background(self._overload.cluster.level >= Level.LOADED)
+        for ingress_id in self._ingresses:
+            self._post(ingress_id)
 
     async def _keep_planning(self) -> None:
         while True:
@@ -320,11 +488,16 @@ def _differences(one: IngressStarted, other: IngressStarted) -> list[str]:
     ]
 
 
+NOT_SHARED = {"backend", "ray_address", "ray_namespace", "worker_start_deadline_s", "object_store_bytes"}
+"""Settings of the fleet's section that are each ingress's own affair."""
+
+
 def _shared_settings(ingress: IngressStarted) -> dict[str, Any]:
-    counts = {"max_concurrent_transcriptions", "max_concurrent_synthesis"}
     tree = {
         "speech": ingress.speech.model_dump(mode="json"),
-        "fleet": ingress.fleet.model_dump(mode="json", include=counts),
+        "fleet": ingress.fleet.model_dump(mode="json", exclude=NOT_SHARED),
+        "admission": ingress.admission.model_dump(mode="json"),
+        "throttle": ingress.throttle.model_dump(mode="json"),
     }
     return dict(_flattened(tree, ""))
 

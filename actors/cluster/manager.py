@@ -16,9 +16,21 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.cluster.connection import CONTROL_DEADLINE_S, border, call, live_nodes
 from actors.cluster.launcher import RayLauncher
-from actors.errors import WorkerLostError
-from actors.messages import FleetStatus, Lease, LeaseRequest, SessionStarted, SessionSummary, WorkReport
-from actors.resource_manager import IngressStarted, ResourceManager, UnknownIngressError
+from actors.errors import UnknownIngressError, WorkerLostError
+from actors.messages import (
+    Admission,
+    Decision,
+    FleetStatus,
+    IngressReport,
+    Lease,
+    LeaseRequest,
+    SessionFigures,
+    SessionStarted,
+    SessionSummary,
+    WorkReport,
+)
+from actors.registration import IngressStarted
+from actors.resource_manager import ResourceManager
 
 logger = logging.getLogger(__name__)
 
@@ -64,24 +76,40 @@ class RemoteManager:
         if self._finding is not None:
             await self._ask("unregister_ingress", ingress_id)
 
-    async def heartbeat(self, ingress_id: str) -> bool:
+    async def heartbeat(self, report: IngressReport) -> Decision | None:
         """See `ResourceManager`."""
-        known: bool = await self._ask("heartbeat", ingress_id)
-        return known
+        decision: Decision | None = await self._ask("heartbeat", report)
+        return decision
+
+    async def watch(self, ingress_id: str, known: tuple[str, int], wait_s: float) -> Decision:
+        """See `ResourceManager`."""
+        decision: Decision = await self._ask("watch", ingress_id, known, wait_s, more_s=wait_s)
+        return decision
+
+    async def admit(self, session: SessionStarted) -> Admission:
+        """See `ResourceManager`."""
+        admission: Admission = await self._ask("admit", session)
+        return admission
 
     async def register_session(self, session: SessionStarted) -> None:
         """See `ResourceManager`."""
         await self._ask("register_session", session)
 
-    async def unregister_session(self, session_id: str) -> SessionSummary | None:
+    async def unregister_session(
+        self, session_id: str, figures: SessionFigures | None
+    ) -> SessionSummary | None:
         """See `ResourceManager`."""
-        summary: SessionSummary | None = await self._ask("unregister_session", session_id)
+        summary: SessionSummary | None = await self._ask("unregister_session", session_id, figures)
         return summary
 
     async def acquire(self, request: LeaseRequest) -> Lease:
         """See `ResourceManager`. Answers as late as the request is willing to wait."""
         lease: Lease = await self._ask("acquire", request, more_s=request.wait_s)
         return lease
+
+    async def promote(self, lease_id: str) -> None:
+        """See `ResourceManager`."""
+        await self._ask("promote", lease_id)
 
     async def release(self, report: WorkReport) -> None:
         """See `ResourceManager`."""

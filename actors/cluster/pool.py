@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
 
 import ray
 
@@ -19,20 +18,36 @@ from actors.engines.registry import check_names
 from actors.errors import ConfigurationError, WorkerLostError
 from actors.fleet import PREFIXES
 from actors.leased_pool import LeasedPool
-from actors.resource_manager import IngressStarted
-from actors.settings import FleetSettings, SpeechSettings
+from actors.registration import IngressStarted
+from actors.settings import AdmissionSettings, FleetSettings, SpeechSettings, ThrottleSettings
 
 
 class ClusterPool(LeasedPool):
     """A `SpeechPool` on a Ray cluster. This process becomes a Ray driver."""
 
-    def __init__(self, speech: SpeechSettings, fleet: FleetSettings, ingress_id: str) -> None:
-        """`fleet.ray_address` says where Ray is: `auto` or host:port."""
-        super().__init__(
-            RemoteManager(fleet.ray_namespace),
-            RemoteWorkers(fleet.ray_namespace),
-            IngressStarted(ingress_id, "", speech, fleet),
+    def __init__(
+        self,
+        speech: SpeechSettings,
+        fleet: FleetSettings,
+        ingress_id: str,
+        admission: AdmissionSettings | None = None,
+        throttle: ThrottleSettings | None = None,
+    ) -> None:
+        """`fleet.ray_address` says where Ray is: `auto` or host:port.
+
+        `admission` and `throttle` default to the settings' defaults.
+        """
+        ingress = IngressStarted(
+            ingress_id,
+            "",
+            speech,
+            fleet,
+            admission or AdmissionSettings(),
+            throttle or ThrottleSettings(),
         )
+        super().__init__(RemoteManager(fleet.ray_namespace), RemoteWorkers(fleet.ray_namespace), ingress)
+        self._speech = speech
+        self._fleet = fleet
         self._connected = False
 
     async def start(self) -> None:
@@ -42,11 +57,10 @@ class ClusterPool(LeasedPool):
         just starting needs some seconds. Runs `ray.init` off the main thread, where it leaves the
         process's SIGTERM handler alone.
         """
-        check_names(self._ingress.speech)
-        deadline = time.monotonic() + self._ingress.fleet.worker_start_deadline_s
-        self._connected = await connect(self._ingress.fleet)
-        node_id = ray.get_runtime_context().get_node_id()
-        self._ingress = replace(self._ingress, node_id=node_id)
+        check_names(self._speech)
+        deadline = time.monotonic() + self._fleet.worker_start_deadline_s
+        self._connected = await connect(self._fleet)
+        self._runs_on(ray.get_runtime_context().get_node_id())
         while True:
             try:
                 return await super().start()

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.cluster
 UTTERANCE = Transcribe("call", b"\0" * 16_000, "en")
 SENTENCE = Synthesize("call", "one sentence that is long enough for two or more pieces of audio", "en")
 SPEECH = SpeechSettings(
-    stt="scripted", tts="scripted", scripted=ScriptedSettings(stt_delay_s=0.3, tts_delay_s=0.05)
+    stt="scripted", tts="scripted", scripted=ScriptedSettings(stt_delay_s=0.5, tts_delay_s=0.05)
 )
 
 
@@ -99,7 +99,7 @@ async def test_what_nobody_waits_for_frees_its_slot(pool: ClusterPool) -> None:
     with pytest.raises(asyncio.CancelledError):
         await asker
     with pytest.raises(WorkerLostError, match="deadline"):
-        await pool.transcribe(UTTERANCE, deadline_s=0.5)
+        await pool.transcribe(UTTERANCE, deadline_s=0.2)
     async with aclosing(pool.synthesize(SENTENCE, deadline_s=5.0)) as chunks:
         assert (await anext(chunks)).audio
     status = await until(pool, lambda status: status.transcription.busy == 0 and status.synthesis.busy == 0)

@@ -6,13 +6,21 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
 from actors.errors import CapacityError, ConfigurationError, WorkerLostError
 from actors.local import LocalPool, LocalWorkers, this_machine
-from actors.messages import FleetStatus, SessionStarted, Synthesize, Transcribe, audio_duration_ms
-from actors.settings import FleetSettings, ScriptedSettings, SpeechSettings
+from actors.messages import (
+    FleetStatus,
+    Priority,
+    SessionStarted,
+    Synthesize,
+    Transcribe,
+    audio_duration_ms,
+)
+from actors.settings import AdmissionSettings, FleetSettings, ScriptedSettings, SpeechSettings
 
 UTTERANCE = Transcribe("call", b"\0" * 16_000, "en")
 SENTENCE = Synthesize("call", "one sentence that is long enough for two or more pieces of audio", "en")
@@ -202,3 +210,71 @@ def test_this_machine_has_cores_and_memory() -> None:
     machine = this_machine()
     assert machine.cpus >= 1
     assert machine.memory_bytes > 0
+
+
+async def call(speech: LocalPool, name: str, priority: Priority = Priority.NORMAL) -> Transcribe:
+    """Register a call and return an utterance of it."""
+    await speech.register_session(SessionStarted(name, "ingress", "100", priority))
+    return replace(UTTERANCE, call_id=name)
+
+
+async def test_work_ahead_gives_way_to_final_work() -> None:
+    """It is told so at once, its slot comes back before its time, and the final work is served."""
+    async with pool(stt_delay_s=1.0) as speech:
+        early, late = await call(speech, "early"), await call(speech, "late")
+        ahead = asyncio.create_task(speech.transcribe(early, deadline_s=9.0, is_ahead=True))
+        await until(speech.status, lambda status: status.transcription.busy == 1)
+        started_s = time.monotonic()
+        heard = await speech.transcribe(late, deadline_s=9.0)
+        assert heard.transcript.text == "hello"
+        assert time.monotonic() - started_s < 1.8
+        with pytest.raises(CapacityError, match="more urgent"):
+            await ahead
+        await until(speech.status, lambda status: status.transcription.busy == 0)
+
+
+async def test_promoted_work_stays() -> None:
+    """Once its turn has come it is final work: others wait for it."""
+    async with pool(stt_delay_s=0.4) as speech:
+        early, late = await call(speech, "early"), await call(speech, "late")
+        ahead = asyncio.create_task(speech.transcribe(early, deadline_s=9.0, is_ahead=True))
+        await until(speech.status, lambda status: status.transcription.busy == 1)
+        speech.promote("early")
+        final = asyncio.create_task(speech.transcribe(late, deadline_s=9.0))
+        assert (await ahead).transcript.text == "hello"
+        assert (await final).lease_wait_ms > 100.0
+
+
+async def test_work_is_served_by_the_class_of_its_call() -> None:
+    """An emergency that comes last is next; work for no call at all is background work and last."""
+    async with pool(stt_delay_s=0.1) as speech:
+        order: list[str] = []
+
+        async def work(request: Transcribe) -> None:
+            await speech.transcribe(request, deadline_s=9.0)
+            order.append(request.call_id)
+
+        normal = await call(speech, "normal")
+        urgent = await call(speech, "urgent", Priority.EMERGENCY)
+        first = asyncio.create_task(work(normal))
+        await until(speech.status, lambda status: status.transcription.busy == 1)
+        requests = (replace(UTTERANCE, call_id="nobody"), normal, urgent)
+        rest = [asyncio.create_task(work(request)) for request in requests]
+        await until(speech.status, lambda status: status.transcription.waiting == 3)
+        await asyncio.gather(first, *rest)
+        assert order == ["normal", "urgent", "normal", "nobody"]
+
+
+async def test_a_full_house_refuses_and_lets_in_again() -> None:
+    """Admission asks the manager; a call that ends makes room."""
+    speech_settings = SpeechSettings(stt="scripted", tts="scripted")
+    fleet = FleetSettings(max_concurrent_transcriptions=1, max_concurrent_synthesis=1)
+    admission = AdmissionSettings(calls_per_slot=1)
+    made = LocalPool(speech_settings, fleet, "ingress", admission)
+    await made.start()
+    await until(made.status, lambda status: status.is_ready)
+    assert (await made.admit(SessionStarted("a", "ingress", "100"))).is_admitted
+    assert not (await made.admit(SessionStarted("b", "ingress", "100"))).is_admitted
+    await made.unregister_session("a")
+    assert (await made.admit(SessionStarted("b", "ingress", "100"))).is_admitted
+    await made.close()

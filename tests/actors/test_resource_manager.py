@@ -5,35 +5,43 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
-from actors.errors import CapacityError, ConfigurationError, WorkerLostError
+from actors.errors import CapacityError, ConfigurationError, UnknownIngressError, WorkerLostError
 from actors.fleet import Fleet, WorkerSpec
 from actors.lease_desk import LeaseDesk
 from actors.local import LocalWorkers
 from actors.messages import (
     FleetStatus,
+    IngressReport,
+    IngressSignals,
     LeaseRequest,
+    Level,
+    Priority,
+    SessionActivity,
+    SessionFigures,
     SessionStarted,
     WorkKind,
     WorkOutcome,
     WorkReport,
     WorkTally,
 )
-from actors.resource_manager import (
-    INGRESS_TIMEOUT_S,
-    IngressStarted,
-    ResourceManager,
-    UnknownIngressError,
+from actors.registration import HeldLease, IngressStarted
+from actors.resource_manager import INGRESS_TIMEOUT_S, PATIENCE_BEATS, ResourceManager
+from actors.settings import (
+    AdmissionSettings,
+    FleetSettings,
+    ScriptedSettings,
+    SpeechSettings,
+    ThrottleSettings,
 )
-from actors.settings import FleetSettings, ScriptedSettings, SpeechSettings
 from actors.sizing import NodeResources, plan
 
 STT = WorkKind.TRANSCRIPTION
 SCRIPTED = SpeechSettings(stt="scripted", tts="scripted", scripted=ScriptedSettings(stt_delay_s=0.05))
-ONE_OF_EACH = FleetSettings(max_concurrent_transcriptions=1, max_concurrent_synthesis=1)
+ONE_OF_EACH = FleetSettings(max_concurrent_transcriptions=1, max_concurrent_synthesis=1, lease_queue_limit=2)
 
 
 @dataclass
@@ -83,7 +91,7 @@ class House:
 @pytest.fixture
 async def house() -> AsyncIterator[House]:
     clock, machines = Clock(), Machines()
-    made = House(ResourceManager(machines, clock, queue_limit=2), machines, clock)
+    made = House(ResourceManager(machines, clock), machines, clock)
     yield made
     await made.manager.close()
 
@@ -169,7 +177,7 @@ async def test_a_full_queue_is_refused_at_once(house: House) -> None:
 
 async def test_an_unknown_ingress_is_told_to_register(house: House) -> None:
     """After a restart the manager knows nobody: it says so instead of guessing."""
-    assert not await house.manager.heartbeat("i")
+    assert await house.manager.heartbeat(IngressReport("i")) is None
     with pytest.raises(UnknownIngressError):
         await house.manager.acquire(request("a"))
     with pytest.raises(UnknownIngressError):
@@ -186,7 +194,7 @@ async def test_a_silent_ingress_loses_everything(house: House) -> None:
     other = asyncio.create_task(house.manager.acquire(request("b", "j", wait_s=60.0)))
     await house.until(lambda status: status.transcription.waiting == 1)
     house.clock.now += INGRESS_TIMEOUT_S
-    assert await house.manager.heartbeat("j")
+    assert await house.manager.heartbeat(IngressReport("j"))
     house.clock.now += 1.0
     house.manager.tick()
     status = await house.manager.status()
@@ -201,7 +209,7 @@ async def test_other_settings_are_refused_while_the_fleet_is_in_use(house: House
         await house.manager.register_ingress(ingress("j", language="pt"))
     assert "speech.language is 'en' there and 'pt' here" in str(caught.value)
     assert "'i'" in str(caught.value)
-    assert not await house.manager.heartbeat("j")
+    assert await house.manager.heartbeat(IngressReport("j")) is None
 
 
 async def test_other_settings_rebuild_a_fleet_that_nobody_uses(house: House) -> None:
@@ -332,3 +340,196 @@ async def test_the_load_is_measured_without_blocking(house: House) -> None:
     status = await house.manager.status()
     assert 0.0 <= status.cpu_percent <= 100.0
     assert 0.0 < status.memory_percent < 100.0
+
+
+# Calls
+
+
+def call(name: str, priority: Priority = Priority.NORMAL) -> SessionStarted:
+    return SessionStarted(name, "i", "100", priority)
+
+
+async def test_calls_are_taken_up_to_what_the_slots_hold(house: House) -> None:
+    """The last line is kept for an emergency, and one call more than capacity is refused with a reason."""
+    limited = replace(ingress(), admission=AdmissionSettings(calls_per_slot=4, normal_percent=75))
+    await house.manager.register_ingress(limited)
+    await house.until(lambda status: status.is_ready)
+    for name in ("a", "b", "c"):
+        assert (await house.manager.admit(call(name))).is_admitted
+    refused = await house.manager.admit(call("d"))
+    assert not refused.is_admitted
+    assert refused.reason
+    assert (await house.manager.admit(call("e", Priority.EMERGENCY))).is_admitted
+    assert not (await house.manager.admit(call("f", Priority.EMERGENCY))).is_admitted
+    await house.manager.unregister_session("a")
+    await house.manager.unregister_session("b")
+    assert (await house.manager.admit(call("d"))).is_admitted
+    status = await house.manager.status()
+    assert (status.sessions, status.admission.calls, status.admission.capacity) == (3, 3, 4)
+    assert sum(status.admission.refused.values()) == 2
+
+
+async def test_what_an_ingress_counts_is_in_the_summary(house: House) -> None:
+    """Figures travel with the heartbeat, the last of them with the end of the call."""
+    await house.manager.register_ingress(ingress())
+    await house.until(lambda status: status.is_ready)
+    assert (await house.manager.admit(call("a"))).is_admitted
+    assert (await house.manager.status()).admission.unspoken == 1
+    speaking = SessionFigures(activity=SessionActivity.SPEAKING, has_spoken=True, turns=2)
+    told = IngressReport("i", calls=1, sessions={"a": speaking, "gone": speaking}, answer_times_ms=(800.0,))
+    assert await house.manager.heartbeat(told)
+    status = await house.manager.status()
+    assert (status.activities, status.admission.unspoken) == ({"speaking": 1}, 0)
+    assert (status.answer.count, status.answer.maximum_ms) == (1, 800.0)
+    summary = await house.manager.unregister_session("a", replace(speaking, turns=3, underruns=1))
+    assert summary is not None
+    assert (summary.figures.turns, summary.figures.underruns, summary.priority) == (3, 1, Priority.NORMAL)
+    status = await house.manager.status()
+    assert (status.sessions, status.admission.calls, status.activities) == (0, 0, {})
+
+
+async def test_an_ingress_whose_calls_are_not_ours_introduces_itself(house: House) -> None:
+    """A report of an ended call that was lost is made up for: the ingress's own list counts."""
+    await house.manager.register_ingress(ingress())
+    for name in ("a", "b"):
+        await house.manager.register_session(call(name))
+    for _ in range(PATIENCE_BEATS - 1):
+        assert await house.manager.heartbeat(IngressReport("i", calls=1))
+    assert await house.manager.heartbeat(IngressReport("i", calls=1)) is None
+    await house.manager.register_ingress(replace(ingress(), sessions=(call("b"),)))
+    assert (await house.manager.status()).sessions == 1
+    assert await house.manager.heartbeat(IngressReport("i", calls=1))
+    assert await house.manager.unregister_session("a") is None
+
+
+# A manager's successor
+
+
+async def test_a_new_manager_takes_over_calls_and_leases(house: House) -> None:
+    """What is in use stays in use: its slot is lent to nobody until the work's own report frees it."""
+    await house.manager.register_ingress(ingress())
+    await house.until(lambda status: status.is_ready)
+    lease = await house.manager.acquire(request("a"))
+    successor = House(ResourceManager(house.machines, house.clock), house.machines, house.clock)
+    held = (HeldLease(request("a"), lease),)
+    await successor.manager.register_ingress(replace(ingress(), sessions=(call("call"),), held=held))
+    status = await successor.until(lambda status: status.is_ready)
+    assert (status.sessions, status.transcription.busy) == (1, 1)
+    other = asyncio.create_task(successor.manager.acquire(request("b")))
+    await successor.until(lambda status: status.transcription.waiting == 1)
+    await asyncio.sleep(0.05)
+    assert not other.done()
+    await successor.manager.release(report("a"))
+    assert (await asyncio.wait_for(other, 5.0)).worker_id == lease.worker_id
+    summary = await successor.manager.unregister_session("call")
+    assert summary is not None
+    assert summary.transcription.count == 1
+
+
+# Orders
+
+QUICK = ThrottleSettings(up_hold_s=1.0, down_hold_s=2.0)
+
+
+async def test_late_frames_slow_their_own_ingress_down_and_no_other(house: House) -> None:
+    """The ladder goes up while frames are late, is pushed to who watches, and comes down again."""
+    for name in ("i", "j"):
+        await house.manager.register_ingress(replace(ingress(name), throttle=QUICK))
+    decision = await house.manager.heartbeat(IngressReport("i"))
+    assert decision is not None
+    assert decision.level is Level.NORMAL
+    watching = asyncio.create_task(house.manager.watch("i", decision.version, 60.0))
+    late = IngressReport("i", IngressSignals(lateness_p99_ms=15.0))
+    for _ in range(3):
+        await house.manager.heartbeat(late)
+        await house.manager.heartbeat(IngressReport("j"))
+        house.clock.now += 0.5
+        house.manager.tick()
+    busy = await asyncio.wait_for(watching, 1.0)
+    assert (busy.level, busy.frame_ms, busy.allows_ahead) == (Level.BUSY, 30, False)
+    assert "frames 15 ms late" in busy.reasons[0]
+    other = await house.manager.heartbeat(IngressReport("j"))
+    assert other is not None
+    assert other.level is Level.NORMAL
+    for _ in range(6):
+        await house.manager.heartbeat(IngressReport("i"))
+        await house.manager.heartbeat(IngressReport("j"))
+        house.clock.now += 0.5
+        house.manager.tick()
+    calm = await house.manager.watch("i", busy.version, 60.0)
+    assert (calm.level, calm.reasons, calm.frame_ms) == (Level.NORMAL, (), 20)
+
+
+async def test_a_queue_that_does_not_move_is_seen(house: House) -> None:
+    """Requests that wait and get nothing raise everybody's level; at the top new calls are refused."""
+    steep = ThrottleSettings(up_hold_s=0.5, lease_wait_p95_ms=(500.0, 1_000.0, 2_000.0))
+    await house.manager.register_ingress(replace(ingress(), throttle=steep))
+    await house.until(lambda status: status.is_ready)
+    await house.manager.acquire(request("a", wait_s=60.0))
+    stuck = asyncio.create_task(house.manager.acquire(request("b", wait_s=60.0)))
+    await house.until(lambda status: status.transcription.waiting == 1)
+    levels = []
+    for _ in range(8):
+        house.clock.now += 0.5
+        await house.manager.heartbeat(IngressReport("i"))
+        house.manager.tick()
+        levels.append((await house.manager.status()).level)
+    assert levels[-1] is Level.FULL
+    assert levels == sorted(levels)
+    assert not (await house.manager.admit(call("c"))).is_admitted
+    assert (await house.manager.admit(call("d", Priority.EMERGENCY))).is_admitted
+    stuck.cancel()
+
+
+async def test_background_work_that_waits_holds_no_level_up(house: House) -> None:
+    """At a high level it is made to wait: if its waiting counted, the level would never come down."""
+    steep = ThrottleSettings(up_hold_s=0.5, slot_percent=(101, 101, 101))
+    await house.manager.register_ingress(replace(ingress(), throttle=steep))
+    await house.until(lambda status: status.is_ready)
+    await house.manager.acquire(request("a", wait_s=60.0))
+    bulk = replace(request("b", wait_s=60.0), priority=Priority.BACKGROUND)
+    waiting = asyncio.create_task(house.manager.acquire(bulk))
+    await house.until(lambda status: status.transcription.waiting == 1)
+    for _ in range(20):
+        house.clock.now += 0.5
+        await house.manager.heartbeat(IngressReport("i"))
+        house.manager.tick()
+    assert (await house.manager.status()).level is Level.NORMAL
+    waiting.cancel()
+
+
+async def test_work_ahead_is_told_to_stop_for_final_work(house: House) -> None:
+    """The order names the lease; once its work is given up the waiting request is served."""
+    await house.manager.register_ingress(ingress())
+    await house.until(lambda status: status.is_ready)
+    lease = await house.manager.acquire(replace(request("ahead"), is_ahead=True))
+    known = (await house.manager.watch("i", ("", 0), 0.0)).version
+    final = asyncio.create_task(house.manager.acquire(request("final")))
+    decision = await asyncio.wait_for(house.manager.watch("i", known, 60.0), 1.0)
+    assert decision.revoked == ("ahead",)
+    await house.manager.release(report("ahead", WorkOutcome.ABANDONED))
+    assert (await asyncio.wait_for(final, 5.0)).worker_id == lease.worker_id
+    assert (await house.manager.watch("i", decision.version, 0.0)).revoked == ()
+
+
+async def test_promoted_work_is_not_told_to_stop(house: House) -> None:
+    """Its turn has come: it is final work like the other."""
+    await house.manager.register_ingress(ingress())
+    await house.until(lambda status: status.is_ready)
+    await house.manager.acquire(replace(request("ahead"), is_ahead=True))
+    await house.manager.promote("ahead")
+    final = asyncio.create_task(house.manager.acquire(request("final")))
+    await house.until(lambda status: status.transcription.waiting == 1)
+    assert (await house.manager.watch("i", ("", 0), 0.0)).revoked == ()
+    final.cancel()
+
+
+async def test_who_watches_an_ingress_that_goes_is_told(house: House) -> None:
+    """A long poll does not outlive its ingress."""
+    await house.manager.register_ingress(ingress())
+    known = (await house.manager.watch("i", ("", 0), 0.0)).version
+    watching = asyncio.create_task(house.manager.watch("i", known, 60.0))
+    await asyncio.sleep(0)
+    await house.manager.unregister_ingress("i")
+    with pytest.raises(UnknownIngressError):
+        await asyncio.wait_for(watching, 1.0)

@@ -1,0 +1,63 @@
+"""Where ingresses read their orders: one current decision each, and a bell for those who wait for the next.
+
+A driver cannot be called by an actor, so an ingress asks, naming the version that it knows, and the answer
+comes when there is another one or when the asker's patience ends. It is always the whole current state,
+never a change, so an answer that is lost costs nothing. The epoch tells the lives of two managers apart:
+the numbers of a new one begin anew and are not older.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from contextlib import suppress
+from dataclasses import replace
+
+from actors.messages import Decision, Level
+
+
+class DecisionBoard:
+    """The current decision of each ingress."""
+
+    def __init__(self) -> None:
+        self._epoch = uuid.uuid4().hex
+        self._decisions: dict[str, Decision] = {}
+        self._bells: dict[str, asyncio.Event] = {}
+
+    def read(self, ingress_id: str) -> Decision:
+        """Return the ingress's current decision."""
+        return self._decisions.get(ingress_id) or Decision(epoch=self._epoch)
+
+    def post(
+        self,
+        ingress_id: str,
+        level: Level,
+        reasons: tuple[str, ...],
+        revoked: tuple[str, ...],
+        calls_alone: int,
+    ) -> None:
+        """Decide; whoever waits is told, unless only `calls_alone` differs, which the next reader gets."""
+        old = self.read(ingress_id)
+        new = replace(old, level=level, reasons=reasons, revoked=revoked, calls_alone=calls_alone)
+        if (old.level, old.reasons, old.revoked) != (level, reasons, revoked):
+            new = replace(new, number=old.number + 1)
+            bell = self._bells.pop(ingress_id, None)
+            if bell is not None:
+                bell.set()
+        self._decisions[ingress_id] = new
+
+    async def wait(self, ingress_id: str, known: tuple[str, int], wait_s: float) -> Decision:
+        """Return the current decision as soon as its version is not `known`, at the latest after `wait_s`."""
+        if self.read(ingress_id).version == known:
+            bell = self._bells.setdefault(ingress_id, asyncio.Event())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await bell.wait()
+        return self.read(ingress_id)
+
+    def forget(self, ingress_id: str) -> None:
+        """Take an ingress off the board; who waits for it gets the empty decision."""
+        self._decisions.pop(ingress_id, None)
+        bell = self._bells.pop(ingress_id, None)
+        if bell is not None:
+            bell.set()

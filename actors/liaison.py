@@ -1,0 +1,276 @@
+"""An ingress's end of its relation with the manager: being known, being heard, having orders.
+
+Three things run here. A heartbeat, every second, says how the ingress and its calls do. A long poll brings
+the next decision. And whoever does not know this ingress any more, because it is a new manager or because we
+were silent too long, is told everything again at once: the settings, all calls, all leases in use.
+
+While the manager cannot be reached the last decision stands for `throttle.keep_s`; then a careful one of our
+own takes its place: busy at least, and no more calls than the manager once said we may hold alone. Calls that
+are there keep everything they have. When it is back, its decision counts again at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Protocol
+
+from actors.errors import ConfigurationError, UnknownIngressError, WorkerLostError
+from actors.messages import (
+    Admission,
+    Decision,
+    FleetStatus,
+    IngressReport,
+    IngressSignals,
+    Lease,
+    LeaseRequest,
+    Level,
+    Priority,
+    SessionFigures,
+    SessionStarted,
+    SessionSummary,
+    WorkReport,
+)
+from actors.registration import HeldLease, IngressStarted
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_PERIOD_S = 1.0
+
+WATCH_S = 30.0
+"""Patience of one long poll."""
+
+MANAGER_RETRY_S = 0.25
+"""Before a manager that did not answer is asked again."""
+
+ADMISSION_DEADLINE_S = 0.3
+"""Then the caller has waited long enough for a manager that does not answer."""
+
+REMEMBERED_ANSWERS = 1_000
+"""Answer times that wait for the next heartbeat; more are not told."""
+
+NO_MANAGER = "the resource manager does not answer"
+
+
+class Manager(Protocol):
+    """The resource manager, near or far. What does not answer raises WorkerLostError."""
+
+    async def register_ingress(self, ingress: IngressStarted) -> None: ...
+    async def unregister_ingress(self, ingress_id: str) -> None: ...
+    async def heartbeat(self, report: IngressReport) -> Decision | None: ...
+    async def watch(self, ingress_id: str, known: tuple[str, int], wait_s: float) -> Decision: ...
+    async def admit(self, session: SessionStarted) -> Admission: ...
+    async def register_session(self, session: SessionStarted) -> None: ...
+    async def unregister_session(
+        self, session_id: str, figures: SessionFigures | None
+    ) -> SessionSummary | None: ...
+    async def acquire(self, request: LeaseRequest) -> Lease: ...
+    async def promote(self, lease_id: str) -> None: ...
+    async def release(self, report: WorkReport) -> None: ...
+    async def status(self) -> FleetStatus: ...
+
+
+class Liaison:
+    """Keeps one ingress known to the manager. For one event loop."""
+
+    def __init__(
+        self, manager: Manager, ingress: IngressStarted, held: Callable[[], tuple[HeldLease, ...]]
+    ) -> None:
+        """`held`: asked for the leases in use when the ingress has to introduce itself."""
+        self.ingress = ingress
+        self.decision = Decision()
+        self.on_decision: Callable[[Decision], None] = _ignore
+        self.signals: Callable[[], IngressSignals] = IngressSignals
+        self._manager = manager
+        self._held = held
+        self._sessions: dict[str, SessionStarted] = {}
+        self._figures: dict[str, SessionFigures] = {}
+        """Newest figures of each call."""
+        self._news: set[str] = set()
+        """Calls whose figures the manager does not have yet."""
+        self._answer_times_ms: list[float] = []
+        self._heard_s = 0.0
+        """When the manager was last heard."""
+        self._registering = asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._background: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_started(self) -> bool:
+        """Whether `start` has been called and `close` has not."""
+        return bool(self._tasks)
+
+    async def start(self) -> None:
+        """Register with the manager, which plans and starts workers. Raises ConfigurationError."""
+        await self._introduce()
+        self._heard_s = time.monotonic()
+        self._tasks = [
+            asyncio.create_task(self._beat(), name="fleet heartbeat"),
+            asyncio.create_task(self._watch(), name="fleet decisions"),
+        ]
+
+    async def close(self) -> None:
+        """Take leave of the manager. Idempotent."""
+        tasks, self._tasks = self._tasks, []
+        if not tasks:
+            return
+        tasks.extend(self._background)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._sessions.clear()
+        with suppress(WorkerLostError):
+            await self._manager.unregister_ingress(self.ingress.ingress_id)
+
+    # Calls
+
+    def priority(self, session_id: str) -> Priority:
+        """Return the class of a call's work; work for no call is background work."""
+        session = self._sessions.get(session_id)
+        return session.priority if session else Priority.BACKGROUND
+
+    async def admit(self, session: SessionStarted) -> Admission:
+        """Ask whether a new call may be taken, for a third of a second; then decide alone."""
+        try:
+            async with asyncio.timeout(ADMISSION_DEADLINE_S):
+                admission = await self._ask_to_admit(session)
+        except (WorkerLostError, TimeoutError):
+            admission = self._admit_alone(session)
+            self._beside(self._make_agree(session.session_id))
+        if admission.is_admitted:
+            self._sessions[session.session_id] = session
+        return admission
+
+    async def register(self, session: SessionStarted) -> None:
+        """Make a call known that was admitted before; if there is no manager now, the next one is told."""
+        self._sessions[session.session_id] = session
+        with suppress(WorkerLostError):
+            await self._manager.register_session(session)
+
+    def note(self, session_id: str, figures: SessionFigures) -> None:
+        """Remember a call's newest figures for the next heartbeat."""
+        if session_id in self._sessions:
+            self._figures[session_id] = figures
+            self._news.add(session_id)
+
+    def note_answer(self, answer_ms: float) -> None:
+        """Count one answered turn."""
+        if len(self._answer_times_ms) < REMEMBERED_ANSWERS:
+            self._answer_times_ms.append(answer_ms)
+
+    async def unregister(self, session_id: str) -> SessionSummary | None:
+        """Tell the manager that a call ended; returns what it used, None if that is unknown."""
+        self._sessions.pop(session_id, None)
+        figures = self._figures.pop(session_id, None)
+        self._news.discard(session_id)
+        with suppress(WorkerLostError):
+            return await self._manager.unregister_session(session_id, figures)
+        return None  # it will notice that its number of our calls is not ours
+
+    async def _ask_to_admit(self, session: SessionStarted) -> Admission:
+        while True:
+            try:
+                return await self._manager.admit(session)
+            except UnknownIngressError:
+                await self.make_known()
+
+    def _admit_alone(self, session: SessionStarted) -> Admission:
+        if session.priority is Priority.EMERGENCY or len(self._sessions) < self.decision.calls_alone:
+            return Admission(is_admitted=True)
+        return Admission(is_admitted=False, reason=NO_MANAGER)
+
+    async def _make_agree(self, session_id: str) -> None:
+        """The manager may or may not have heard of a call that was decided on without it."""
+        with suppress(WorkerLostError):
+            session = self._sessions.get(session_id)
+            if session is None:
+                await self._manager.unregister_session(session_id, None)
+            else:
+                await self._manager.register_session(session)
+
+    # Being known
+
+    async def make_known(self) -> None:
+        """Send a heartbeat; to a manager that does not know this ingress, introduce it. WorkerLostError."""
+        async with self._registering:
+            news = {key: self._figures[key] for key in self._news if key in self._figures}
+            answers, self._answer_times_ms = self._answer_times_ms, []
+            self._news.clear()
+            report = IngressReport(
+                self.ingress.ingress_id, self.signals(), len(self._sessions), news, tuple(answers)
+            )
+            try:
+                decision = await self._manager.heartbeat(report)
+            except BaseException:
+                self._news.update(key for key in news if key in self._sessions)
+                self._answer_times_ms = [*answers, *self._answer_times_ms][:REMEMBERED_ANSWERS]
+                raise
+            if decision is not None:
+                self._take(decision)
+                return
+            self._news.update(self._figures)
+            try:
+                await self._introduce()
+            except ConfigurationError as error:
+                logger.error("the fleet no longer takes this ingress: %s", error)
+                await asyncio.sleep(MANAGER_RETRY_S)
+                return
+            logger.info("registered again with %d calls", len(self._sessions))
+
+    async def _introduce(self) -> None:
+        sessions = tuple(self._sessions.values())
+        await self._manager.register_ingress(replace(self.ingress, sessions=sessions, held=self._held()))
+
+    async def _beat(self) -> None:
+        is_lost = False
+        while True:
+            try:
+                await self.make_known()
+                is_lost = False
+            except WorkerLostError as error:
+                if not is_lost:
+                    logger.warning("%s: %s", NO_MANAGER, error)
+                is_lost = True
+                self._be_careful()
+            await asyncio.sleep(HEARTBEAT_PERIOD_S)
+
+    # Orders
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                known = self.decision.version
+                self._take(await self._manager.watch(self.ingress.ingress_id, known, WATCH_S))
+            except WorkerLostError:  # the heartbeat sees to it
+                await asyncio.sleep(MANAGER_RETRY_S)
+
+    def _take(self, decision: Decision) -> None:
+        self._heard_s = time.monotonic()
+        self._become(decision)
+
+    def _be_careful(self) -> None:
+        """Replace a decision that has become too old."""
+        keep_s = self.ingress.throttle.keep_s
+        if not self.ingress.throttle.enabled or time.monotonic() - self._heard_s < keep_s:
+            return
+        reason = f"{NO_MANAGER} for more than {keep_s:g} s"
+        level = max(self.decision.level, Level.BUSY)
+        self._become(replace(self.decision, level=level, reasons=(reason,), revoked=()))
+
+    def _become(self, decision: Decision) -> None:
+        old, self.decision = self.decision, decision
+        if (old.level, old.reasons, old.revoked) != (decision.level, decision.reasons, decision.revoked):
+            self.on_decision(decision)
+
+    def _beside(self, call: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(call)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+def _ignore(decision: Decision) -> None:
+    """Nobody wants to know."""
