@@ -47,6 +47,12 @@ class Say:
     """Speak a text; long ones are spoken sentence by sentence."""
 
     text: str
+    is_fixed: bool = False
+    """Whether the wording is the same for every caller: only such audio may be kept on disk. Never for
+    anything that repeats what a caller said."""
+    short: str | None = None
+    """A shorter wording, as fixed as the long one: said while the system is loaded, unless the long one
+    is ready in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,9 @@ class Dialog(ABC):
 
     needs_speech: bool = True
     """Whether turns need transcription and synthesis; without it no engine is loaded."""
+
+    fixed_texts: Sequence[str] = ()
+    """What it says word for word the same to every caller: made before the first of them needs it."""
 
     @abstractmethod
     def respond(self, event: DialogEvent, history: Sequence[HistoryEntry]) -> AsyncIterator[DialogAction]:

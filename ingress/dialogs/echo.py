@@ -17,12 +17,15 @@ from ingress.dialogs.base import (
 from ingress.link_messages import HistoryEntry
 from ingress.settings import DialogSettings
 
+NOT_UNDERSTOOD = "Sorry, I did not understand that."
+
 
 class EchoDialog(Dialog):
     """Greets, then repeats."""
 
     def __init__(self, settings: DialogSettings) -> None:
         self._greeting = settings.greeting
+        self.fixed_texts = [text for text in (settings.greeting, NOT_UNDERSTOOD) if text]
 
     async def respond(
         self, event: DialogEvent, history: Sequence[HistoryEntry]
@@ -31,13 +34,13 @@ class EchoDialog(Dialog):
         match event:
             case CallBegan():
                 if self._greeting:
-                    yield Say(self._greeting)
+                    yield Say(self._greeting, is_fixed=True)
             case CallerSaid(text):
                 yield Say(f"You said: {text}")
             case CallerPressed(digit):
                 yield Say(f"You pressed {_SPOKEN.get(digit, digit)}.")
             case CallerNotUnderstood():
-                yield Say("Sorry, I did not understand that.")
+                yield Say(NOT_UNDERSTOOD, is_fixed=True)
 
 
 _SPOKEN = {"*": "star", "#": "pound"}

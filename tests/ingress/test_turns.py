@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from recorded_pool import RecordedPool, extension
 
 from actors.engines.scripted import ScriptedStt, ScriptedTts
-from actors.errors import EngineError, LinkError
+from actors.errors import CapacityError, EngineError, LinkError
 from actors.local import LocalPool
-from actors.messages import SessionStarted, Synthesize, Transcribe, Transcript, audio_duration_ms
+from actors.messages import (
+    Decision,
+    Level,
+    SessionActivity,
+    SessionStarted,
+    Synthesize,
+    Transcribe,
+    Transcript,
+    audio_duration_ms,
+)
+from actors.pool import SpeechPool, Transcription
 from actors.settings import FleetSettings, ScriptedSettings, SpeechSettings
-from ingress.dialogs.base import CallerSaid, Dialog, DialogAction, DialogEvent, EndCall, Say
+from ingress.dialogs.base import CallerPressed, CallerSaid, Dialog, DialogAction, DialogEvent, EndCall, Say
 from ingress.dialogs.echo import EchoDialog
 from ingress.dialogs.tone import ToneDialog
 from ingress.link_messages import (
@@ -31,17 +43,22 @@ from ingress.link_messages import (
     TurnDone,
     Utterance,
 )
-from ingress.settings import DialogSettings
+from ingress.metrics import StageTimes
+from ingress.phrase_store import PhraseStore
+from ingress.settings import CacheSettings, DialogSettings
+from ingress.speaker import Speaker
 from ingress.turns import Ahead, TurnRunner
 
 UTTERANCE = Utterance(call_id="c1", turn=2, history=(), audio=bytes(16_000))
+GREET = Greet(call_id="c1", turn=1, history=())
 AHEAD = TranscribeAhead(call_id="c1", turn=2, audio=bytes(16_000))
 ECHO = EchoDialog(DialogSettings(greeting="Hello."))
+IN_MEMORY = CacheSettings(disk_bytes=0)
 
 
 def speech_settings(**scripted: Any) -> SpeechSettings:
     """Return settings of scripted engines without delays."""
-    quick = {"stt_delay_s": 0.0, "tts_delay_s": 0.0, "transcript": "good morning"} | scripted
+    quick: dict[str, Any] = {"stt_delay_s": 0.0, "tts_delay_s": 0.0, "transcript": "good morning"} | scripted
     return SpeechSettings(stt="scripted", tts="scripted", scripted=ScriptedSettings(**quick))
 
 
@@ -56,6 +73,14 @@ async def pool() -> AsyncIterator[LocalPool]:
     await local.close()
 
 
+def turns(
+    pool: SpeechPool | None, dialog: Dialog, speech: SpeechSettings, cache: CacheSettings = IN_MEMORY
+) -> TurnRunner:
+    """Return turns of one extension, with that dialog."""
+    speaker = None if pool is None else Speaker(pool, speech, cache)
+    return TurnRunner(pool, speaker, speech, {"default": dialog})
+
+
 async def run(
     pool: LocalPool | None, dialog: Dialog, request: Greet | Utterance | Digit, **speech: Any
 ) -> list[Message]:
@@ -66,7 +91,7 @@ async def run(
         sent.append(message)
 
     settings = speech_settings().model_copy(update=speech)
-    await TurnRunner(pool, dialog, settings).run(request, send)
+    await turns(pool, dialog, settings).run(request, extension(), send)
     return sent
 
 
@@ -114,7 +139,7 @@ async def test_a_transcription_that_fails_is_not_understood(
 ) -> None:
     """The engine refuses: the caller is told, the turn goes on."""
 
-    def refuse(self: ScriptedStt, request: Transcribe) -> Transcript:
+    def refuse(self: ScriptedStt, *arguments: object) -> Transcript:
         raise EngineError("out of paper")
 
     monkeypatch.setattr(ScriptedStt, "transcribe", refuse)
@@ -191,17 +216,21 @@ async def test_long_answers_go_out_sentence_by_sentence(pool: LocalPool) -> None
     assert [type(message) for message in sent[-2:]] == [HangUp, TurnDone]
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["This is a sentence. " * 5, "One long sentence. " * 2 + "Then another one. And a third, too. The end!"],
+)
 async def test_the_gateway_does_not_run_far_ahead_of_the_ear(
-    pool: LocalPool, monkeypatch: pytest.MonkeyPatch
+    pool: LocalPool, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    """A very long answer is made as it is heard, at most the lead ahead (and one sentence)."""
+    """A very long answer is sent as it is heard, at most the lead ahead (and one sentence), cached or not."""
     monkeypatch.setattr("ingress.turns.LEAD_S", 0.5)
 
     class Lecturer(Dialog):
         async def respond(
             self, event: DialogEvent, history: Sequence[HistoryEntry]
         ) -> AsyncIterator[DialogAction]:
-            yield Say("This is a sentence. " * 5)
+            yield Say(text)
 
     loop = asyncio.get_running_loop()
     start_s: list[float] = []
@@ -215,8 +244,8 @@ async def test_the_gateway_does_not_run_far_ahead_of_the_ear(
             ahead_s.append(sent_s - (loop.time() - start_s[0]))
             sent_s += audio_duration_ms(message.audio) / 1000
 
-    await TurnRunner(pool, Lecturer(), speech_settings()).run(UTTERANCE, send)
-    assert sent_s > 5.0
+    await turns(pool, Lecturer(), speech_settings()).run(UTTERANCE, extension(), send)
+    assert sent_s > 4.0
     assert max(ahead_s) < 0.5 + 0.1
     assert min(ahead_s[1:]) > 0.0
 
@@ -247,7 +276,7 @@ async def test_a_broken_link_ends_the_turn_without_a_word(pool: LocalPool) -> No
         raise LinkError("gone")
 
     with pytest.raises(LinkError):
-        await TurnRunner(pool, ECHO, speech_settings()).run(UTTERANCE, send)
+        await turns(pool, ECHO, speech_settings()).run(UTTERANCE, extension(), send)
 
 
 # Transcription ahead of time
@@ -262,8 +291,15 @@ async def slow_ears(delay_s: float) -> AsyncIterator[tuple[LocalPool, TurnRunner
     await pool.start()
     while not (await pool.status()).is_ready:
         await asyncio.sleep(0.01)
-    yield pool, TurnRunner(pool, ECHO, settings)
+    yield pool, turns(pool, ECHO, settings)
     await pool.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that other tasks do."""
+    async with asyncio.timeout(5.0):
+        while not condition():
+            await asyncio.sleep(0.001)
 
 
 async def run_ahead(runner: TurnRunner, ahead: Ahead | None) -> tuple[Heard, TurnDone, float]:
@@ -277,7 +313,7 @@ async def run_ahead(runner: TurnRunner, ahead: Ahead | None) -> tuple[Heard, Tur
             heard_s.append(time.monotonic())
 
     began_s = time.monotonic()
-    await runner.run(UTTERANCE, send, ahead)
+    await runner.run(UTTERANCE, extension(), send, ahead)
     heard, *_, end = sent
     assert isinstance(heard, Heard)
     assert isinstance(end, TurnDone)
@@ -288,7 +324,7 @@ async def run_ahead(runner: TurnRunner, ahead: Ahead | None) -> tuple[Heard, Tur
 async def test_what_was_begun_ahead_is_used_and_timed_as_waited_for(begun_before_s: float) -> None:
     """Done, half done or just begun: the words come once, and the stages are what the caller waited."""
     async with slow_ears(0.25) as (pool, runner):
-        ahead = runner.begin_ahead(AHEAD)
+        ahead = runner.begin_ahead(AHEAD, extension())
         assert ahead is not None
         await asyncio.sleep(begun_before_s)
         heard, end, waited_ms = await run_ahead(runner, ahead)
@@ -308,7 +344,7 @@ async def test_a_lease_waited_for_before_the_turn_is_not_counted() -> None:
     async with slow_ears(0.6) as (pool, runner):
         other = asyncio.create_task(pool.transcribe(Transcribe("other", bytes(16_000), "en"), 5.0))
         await asyncio.sleep(0.01)
-        ahead = runner.begin_ahead(AHEAD)
+        ahead = runner.begin_ahead(AHEAD, extension())
         await asyncio.sleep(0.3)
         _, end, waited_ms = await run_ahead(runner, ahead)
         assert end.stages.lease_wait_ms is not None
@@ -323,13 +359,13 @@ async def test_what_failed_ahead_is_transcribed_in_the_turn(monkeypatch: pytest.
     """The caller does not notice."""
     hear = ScriptedStt.transcribe
 
-    def fail_once(self: ScriptedStt, request: Transcribe) -> Transcript:
+    def fail_once(self: ScriptedStt, *arguments: object) -> Transcript:
         monkeypatch.setattr(ScriptedStt, "transcribe", hear)
         raise EngineError("out of paper")
 
     monkeypatch.setattr(ScriptedStt, "transcribe", fail_once)
     async with slow_ears(0.05) as (_, runner):
-        heard, end, waited_ms = await run_ahead(runner, runner.begin_ahead(AHEAD))
+        heard, end, waited_ms = await run_ahead(runner, runner.begin_ahead(AHEAD, extension()))
         assert (heard.text, heard.was_ahead, end.failure) == ("good morning", False, None)
         assert end.stages.lease_wait_ms is not None
         assert end.stages.transcription_ms is not None
@@ -340,7 +376,7 @@ async def test_what_failed_ahead_is_transcribed_in_the_turn(monkeypatch: pytest.
 async def test_a_cancelled_turn_cancels_what_was_begun_for_it() -> None:
     """The task that the turn waits for ends with it."""
     async with slow_ears(0.3) as (_, runner):
-        ahead = runner.begin_ahead(AHEAD)
+        ahead = runner.begin_ahead(AHEAD, extension())
         assert ahead is not None
         turn = asyncio.create_task(run_ahead(runner, ahead))
         await asyncio.sleep(0.02)
@@ -349,6 +385,230 @@ async def test_a_cancelled_turn_cancels_what_was_begun_for_it() -> None:
         assert ahead.task.cancelled()
 
 
+async def test_a_turn_that_takes_over_what_was_begun_makes_it_final() -> None:
+    """Once, and only while it is under way; begun as work that gives way."""
+    pool = _ListeningPool()
+    runner = turns(pool.as_pool, ECHO, speech_settings())
+    ahead = runner.begin_ahead(AHEAD, extension())
+    turn = asyncio.create_task(run_ahead(runner, ahead))
+    await until(lambda: bool(pool.promoted))
+    pool.answers.set()
+    heard, _, _ = await turn
+    assert heard.was_ahead
+    assert (pool.promoted, pool.ahead) == (["c1"], [True])
+
+    ahead = runner.begin_ahead(AHEAD, extension())
+    assert ahead is not None
+    await ahead.task
+    await run_ahead(runner, ahead)
+    assert pool.promoted == ["c1"]
+
+
+async def test_what_gave_way_is_transcribed_in_the_turn() -> None:
+    """Somebody more urgent got the slot: the turn asks again, as final work."""
+    pool = _ListeningPool()
+    pool.answers.set()
+    pool.gives_way = True
+    runner = turns(pool.as_pool, ECHO, speech_settings())
+    heard, end, _ = await run_ahead(runner, runner.begin_ahead(AHEAD, extension()))
+    assert (heard.text, heard.was_ahead, end.failure) == ("good morning", False, None)
+    assert pool.ahead == [True, False]
+
+
+# What the manager asks for
+
+
+class _ListeningPool(RecordedPool):
+    """Hears "good morning", and remembers how it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers = asyncio.Event()
+        self.gives_way = False
+        self.asked: list[Transcribe] = []
+        self.ahead: list[bool] = []
+        self.promoted: list[str] = []
+
+    async def transcribe(
+        self, request: Transcribe, deadline_s: float, is_ahead: bool = False
+    ) -> Transcription:
+        self.asked.append(request)
+        self.ahead.append(is_ahead)
+        await self.answers.wait()
+        if is_ahead and self.gives_way:
+            raise CapacityError("gave way")
+        return Transcription(Transcript("good morning", request.language, -0.1, 0.0, 1), 0.0, 0.0)
+
+    def promote(self, call_id: str) -> None:
+        self.promoted.append(call_id)
+
+
+class Announcer(Dialog):
+    """Has a long and a short way to say it."""
+
+    async def respond(
+        self, event: DialogEvent, history: Sequence[HistoryEntry]
+    ) -> AsyncIterator[DialogAction]:
+        """Announce."""
+        yield Say("We are open from nine to five. Except on Sundays.", is_fixed=True, short="Nine to five.")
+
+
+@pytest.mark.parametrize("level", list(Level))
+async def test_the_level_decides_what_is_begun_and_how_often_it_is_tried(level: Level) -> None:
+    """Nothing ahead from busy on, nothing decoded twice from loaded on."""
+    pool = _ListeningPool()
+    pool.answers.set()
+    pool.decision = Decision(level=level)
+    runner = turns(pool.as_pool, ECHO, speech_settings())
+    ahead = runner.begin_ahead(AHEAD, extension())
+    assert (ahead is not None) == (level < Level.BUSY)
+    heard, _, _ = await run_ahead(runner, ahead)
+    assert heard.was_ahead == (level < Level.BUSY)
+    assert {request.may_retry for request in pool.asked} == {level < Level.LOADED}
+    assert runner.ahead_begun == (level < Level.BUSY)
+
+
+@pytest.mark.parametrize("level", list(Level))
+async def test_a_loaded_system_prefers_short_answers_unless_the_long_one_is_there(level: Level) -> None:
+    """All of its sentences have to be: half of it would cost work."""
+    pool = _ListeningPool()
+    speaker = Speaker(pool.as_pool, speech_settings(), IN_MEMORY)
+    runner = TurnRunner(pool.as_pool, speaker, speech_settings(), {"default": Announcer()})
+    is_short = level >= Level.LOADED
+
+    async def announced() -> list[str]:
+        sent: list[Message] = []
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        await runner.run(GREET, extension(), send)
+        return [message.text for message in sent if isinstance(message, SentenceAudio) and message.is_last]
+
+    long = ["We are open from nine to five.", "Except on Sundays."]
+    async for _ in speaker.speak(long[1], extension(), "c1", is_fixed=True, deadline_s=5.0):
+        pass
+    pool.decision = Decision(level=level)
+    assert await announced() == (["Nine to five."] if is_short else long)
+    pool.decision = Decision()
+    await announced()
+    pool.decision = Decision(level=level)
+    assert await announced() == long
+    assert len(pool.requests) == 2 + is_short
+
+
+# Extensions
+
+
+async def test_each_extension_has_its_language_its_voice_and_its_dialog() -> None:
+    """One runner serves them all."""
+    pool = _ListeningPool()
+    pool.answers.set()
+    speech = speech_settings()
+    speaker = Speaker(pool.as_pool, speech, IN_MEMORY)
+    tone = ToneDialog(DialogSettings())
+    runner = TurnRunner(pool.as_pool, speaker, speech, {"porto": ECHO, "echo": ECHO, "tone": tone})
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await runner.run(UTTERANCE, extension("porto", "pt", "maria"), send)
+    await runner.run(UTTERANCE, extension("echo", "en"), send)
+    assert [request.language for request in pool.asked] == ["pt", "en"]
+    assert [(request.language, request.voice) for request in pool.requests] == [("pt", "maria"), ("en", None)]
+    sent.clear()
+    await runner.run(UTTERANCE, extension("tone"), send)
+    assert [type(message) for message in sent] == [TurnDone]
+    assert len(pool.asked) == 2
+    assert runner.begin_ahead(AHEAD, extension("tone")) is None
+
+
+async def test_activities_are_told_as_they_begin(pool: LocalPool) -> None:
+    """Transcribing only if there is something to transcribe; speaking with the first audio."""
+    told: list[SessionActivity] = []
+    order: list[object] = []
+
+    async def send(message: Message) -> None:
+        order.append(type(message))
+
+    def on_activity(activity: SessionActivity) -> None:
+        told.append(activity)
+        order.append(activity)
+
+    runner = turns(pool, ECHO, speech_settings())
+    await runner.run(UTTERANCE, extension(), send, on_activity=on_activity)
+    assert told == [SessionActivity.TRANSCRIBING, SessionActivity.THINKING, SessionActivity.SPEAKING]
+    assert order.index(SessionActivity.SPEAKING) == order.index(SentenceAudio) - 1
+    assert order.index(SessionActivity.THINKING) == order.index(Heard) + 1
+    told.clear()
+    await runner.run(GREET, extension(), send, on_activity=on_activity)
+    assert told == [SessionActivity.THINKING, SessionActivity.SPEAKING]
+
+
+# The cache
+
+
+async def test_sentences_that_were_said_before_are_counted_as_hits_and_not_made(pool: LocalPool) -> None:
+    """Fixed parts of an answer hit, the rest misses; hits take no time."""
+
+    class Clerk(Dialog):
+        async def respond(
+            self, event: DialogEvent, history: Sequence[HistoryEntry]
+        ) -> AsyncIterator[DialogAction]:
+            assert isinstance(event, CallerPressed)
+            yield Say(
+                f"Thank you for waiting. You have number {event.digit}, I believe. Please hold the line."
+            )
+
+    runner = turns(pool, Clerk(), speech_settings())
+    stages: list[StageTimes] = []
+    for digit in "123":
+        sent: list[Message] = []
+
+        async def send(message: Message, sent: list[Message] = sent) -> None:
+            sent.append(message)
+
+        await runner.run(Digit(call_id="c1", turn=1, history=(), digit=digit), extension(), send)
+        done = sent[-1]
+        assert isinstance(done, TurnDone)
+        assert done.failure is None
+        stages.append(done.stages)
+    assert [(each.cache_hits, each.cache_misses) for each in stages] == [(0, 3), (2, 1), (2, 1)]
+    assert stages[-1].synthesis_ms is not None
+    assert stages[-1].synthesis_ms < 20.0
+    assert (await pool.status()).synthesis.tally.count == 5
+
+
+async def test_what_a_caller_said_never_reaches_the_disk(pool: LocalPool, tmp_path: Path) -> None:
+    """The greeting and the apology do; what the echo repeats does not."""
+    speech = speech_settings()
+    speaker = Speaker(pool, speech, CacheSettings(directory=str(tmp_path)))
+    runner = TurnRunner(pool, speaker, speech, {"default": ECHO})
+
+    async def send(message: Message) -> None:
+        """Nobody listens."""
+
+    requests: list[Greet | Utterance | Digit] = [
+        GREET,
+        UTTERANCE,
+        Digit(call_id="c1", turn=3, history=(), digit="7"),
+        UTTERANCE,
+    ]
+    for request in requests:
+        await runner.run(request, extension(), send)
+    await speaker.close()
+    phrases = PhraseStore(tmp_path, 1_000_000).phrases()
+    assert [phrase.label.text for phrase in phrases] == ["Hello."]
+
+
+def test_the_echo_s_fixed_texts_are_what_it_says_to_everybody() -> None:
+    """An empty greeting is none."""
+    assert list(ECHO.fixed_texts) == ["Hello.", "Sorry, I did not understand that."]
+    silent = EchoDialog(DialogSettings(greeting=""))
+    assert list(silent.fixed_texts) == ["Sorry, I did not understand that."]
+
+
 def test_a_dialog_that_does_not_listen_begins_nothing() -> None:
     """There is no pool."""
-    assert TurnRunner(None, ECHO, speech_settings()).begin_ahead(AHEAD) is None
+    assert turns(None, ECHO, speech_settings()).begin_ahead(AHEAD, extension()) is None

@@ -1,0 +1,168 @@
+"""`raymal cache`: the phrases that are kept on disk."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from actors.engines.registry import check_names
+from actors.errors import ConfigurationError, EngineError, RaymalError
+from actors.local import LocalPool
+from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
+from ingress.commands.serve import FLAGS, settings_of
+from ingress.exit_codes import ExitCode
+from ingress.extensions import extensions
+from ingress.phrase_store import PhraseStore, StoredPhrase, phrase_directory
+from ingress.settings import Settings
+from ingress.speaker import Speaker
+from ingress.warming import fixed_sentences
+
+READY_POLL_S = 0.1
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command and its own commands to the command line."""
+    parser = commands.add_parser(
+        "cache",
+        help="the phrases kept on disk",
+        description="Greetings and other fixed phrases are spoken once and kept on disk, in "
+        "cache.directory. Nothing that a caller said is among them.",
+    )
+    actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, run, help_text in (
+        ("list", run_list, "show what is kept, the last used first"),
+        ("warm", run_warm, "make what is missing of the configured extensions' phrases, without Ray"),
+        ("clear", run_clear, "remove all phrases; servers make them again"),
+    ):
+        action = actions.add_parser(name, help=help_text, description=f"{help_text.capitalize()}.")
+        action.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML")
+        action.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            metavar="SETTING=VALUE",
+            help="any setting, such as speech.hibari.voice=heart; may be repeated",
+        )
+        action.add_argument("--json", action="store_true", help="print JSON")
+        # What only `raymal serve` has a flag for.
+        unset = {flag.removeprefix("--").replace("-", "_"): None for flag in FLAGS}
+        action.set_defaults(run=run, no_ray=False, keep_transcripts=False, **unset)
+
+
+def run_list(arguments: argparse.Namespace) -> int:
+    """Print every phrase with its language, voice, length, size and age."""
+    store = _store(settings_of(arguments))
+    phrases = store.phrases()
+    if arguments.json:
+        rows = [{"key": phrase.key, **asdict(phrase.label), **_figures(phrase)} for phrase in phrases]
+        print(json.dumps({"directory": str(store.directory), "phrases": rows}, indent=2))
+        return ExitCode.OK
+    table = Table("text", "language", "engine", "voice", "seconds", "bytes", "last used")
+    for phrase in phrases:
+        label = phrase.label
+        used = datetime.fromtimestamp(phrase.used_at_s).strftime("%Y-%m-%d %H:%M")
+        seconds = f"{_seconds(phrase):.1f}"
+        voice = label.voice or "default"
+        table.add_row(label.text, label.language, label.engine, voice, seconds, str(phrase.file_bytes), used)
+    console = Console()
+    if phrases:
+        console.print(table, markup=False)
+    total_bytes = sum(phrase.file_bytes for phrase in phrases)
+    console.print(f"{len(phrases)} phrases, {total_bytes} bytes in {store.directory}", markup=False)
+    return ExitCode.OK
+
+
+def run_clear(arguments: argparse.Namespace) -> int:
+    """Remove everything and say how much it was."""
+    store = _store(settings_of(arguments))
+    files, removed_bytes = store.clear()
+    if arguments.json:
+        print(json.dumps({"directory": str(store.directory), "files": files, "bytes": removed_bytes}))
+    else:
+        print(f"{files} files, {removed_bytes} bytes removed from {store.directory}")
+    return ExitCode.OK
+
+
+def run_warm(arguments: argparse.Namespace) -> int:
+    """Make what is missing, with the configured engine in this process; 1 if anything is still missing."""
+    settings = settings_of(arguments)
+    store = _store(settings)
+    check_names(settings.speech)
+    made, kept, problems = asyncio.run(_warm(settings, is_quiet=arguments.json))
+    if arguments.json:
+        report = {"directory": str(store.directory), "made": made, "kept": kept, "problems": problems}
+        print(json.dumps(report, indent=2))
+    else:
+        print(f"{made} phrases made, {kept} were there, {len(problems)} missing, in {store.directory}")
+    return ExitCode.FAILED if problems else ExitCode.OK
+
+
+async def _warm(settings: Settings, is_quiet: bool) -> tuple[int, int, list[str]]:
+    """Return how many phrases were made, how many were there, and what went wrong with the others."""
+    # Nobody is listened to here, so no transcriber is loaded; phrases do not depend on it.
+    speech = settings.speech.model_copy(update={"stt": "scripted"})
+    fleet = settings.fleet.model_copy(update={"max_concurrent_synthesis": 1, "backend": "local"})
+    pool = LocalPool(speech, fleet, "phrases")
+    speaker = Speaker(pool, speech, settings.cache)
+    sentences = list(fixed_sentences(extensions(settings).values()))
+    made = kept = 0
+    problems: list[str] = []
+    try:
+        missing = [found for found in sentences if not await speaker.recall(found[1], found[0])]
+        kept = len(sentences) - len(missing)
+        if missing:
+            await pool.start()
+            await _until_ready(pool, settings.fleet.worker_start_deadline_s)
+        for number, (extension, sentence) in enumerate(missing, 1):
+            if not is_quiet:
+                print(f"{number} of {len(missing)}: {sentence}", file=sys.stderr)
+            try:
+                if await speaker.render(sentence, extension):
+                    made += 1
+                    continue
+                problem = "it could not be written"
+            except RaymalError as error:
+                problem = str(error)
+            problems.append(f"extension {extension.name}: {sentence!r}: {problem}")
+            print(f"raymal: {problems[-1]}", file=sys.stderr)
+    finally:
+        await speaker.close()
+        await pool.close()
+    return made, kept, problems
+
+
+async def _until_ready(pool: LocalPool, deadline_s: float) -> None:
+    """Wait for the engine. Raises EngineError when it cannot start, or TimeoutError."""
+    async with asyncio.timeout(deadline_s):
+        while not (status := await pool.status()).synthesis.ready:
+            if status.problems:
+                raise EngineError(status.problems[0])
+            await asyncio.sleep(READY_POLL_S)
+
+
+def _store(settings: Settings) -> PhraseStore:
+    """Return the store, also one that is switched off: what lies there can be seen and removed."""
+    directory = phrase_directory(settings.cache)
+    if directory is None:
+        raise ConfigurationError("cache.directory: this user has no home; name a folder for phrases here")
+    return PhraseStore(directory, settings.cache.disk_bytes)
+
+
+def _figures(phrase: StoredPhrase) -> dict[str, float | int | str]:
+    return {
+        "seconds": round(_seconds(phrase), 3),
+        "bytes": phrase.file_bytes,
+        "last_used": datetime.fromtimestamp(phrase.used_at_s, UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _seconds(phrase: StoredPhrase) -> float:
+    return phrase.audio_bytes / (TELEPHONE_RATE_HZ * BYTES_PER_SAMPLE)

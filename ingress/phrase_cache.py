@@ -1,0 +1,51 @@
+"""Spoken sentences in memory: the most recently used ones, as many as fit in so many bytes.
+
+It may hold any sentence, also one with a caller's words in it: it knows them by their keys alone, and
+ends with its process. Pure; for one thread.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+ENTRY_BYTES = 256
+"""Counted for each entry beside its audio: its key and its place in the order."""
+
+
+class PhraseCache:
+    """Keys to audio, bounded in bytes; the longest unused entry goes first."""
+
+    def __init__(self, capacity_bytes: int) -> None:
+        self.capacity_bytes = capacity_bytes
+        self.size_bytes = 0
+        """Of all entries, never more than the capacity."""
+        self._audio: OrderedDict[str, bytes] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._audio)
+
+    def __contains__(self, key: str) -> bool:
+        """Whether it is there; that is no use of it."""
+        return key in self._audio
+
+    def get(self, key: str) -> bytes | None:
+        """Return the audio, which may be empty; None if it is not there."""
+        audio = self._audio.get(key)
+        if audio is not None:
+            self._audio.move_to_end(key)
+        return audio
+
+    def put(self, key: str, audio: bytes) -> None:
+        """Keep the audio, and let go of what no longer fits. What is larger than everything is not kept."""
+        self._drop(key)
+        if len(audio) + ENTRY_BYTES > self.capacity_bytes:
+            return
+        self._audio[key] = audio
+        self.size_bytes += len(audio) + ENTRY_BYTES
+        while self.size_bytes > self.capacity_bytes:
+            self._drop(next(iter(self._audio)))
+
+    def _drop(self, key: str) -> None:
+        audio = self._audio.pop(key, None)
+        if audio is not None:
+            self.size_bytes -= len(audio) + ENTRY_BYTES
