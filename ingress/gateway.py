@@ -3,6 +3,9 @@
 It may die at any moment (Ray kills its driver when the head is gone) and is replaced within seconds. So
 it keeps nothing that a call needs: media workers make their calls known again and ask again for turns
 that were not answered. What it does keep, for whoever asks, are the records of recent calls.
+
+It obeys the manager's decisions and tells it how this ingress does; both happen beside the calls, never
+in their way.
 """
 
 from __future__ import annotations
@@ -11,47 +14,50 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections import OrderedDict
-from collections.abc import Callable, Coroutine
-from dataclasses import asdict, dataclass
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from actors.errors import LinkError, RaymalError
 from actors.local import LocalPool
-from actors.messages import FleetStatus, SessionStarted
+from actors.messages import Decision, FleetStatus
 from actors.pool import SpeechPool
+from ingress.call_ledger import CallLedger
+from ingress.decision_history import DecisionHistory
 from ingress.dialogs.registry import dialog
+from ingress.extensions import DEFAULT_EXTENSION, Extension, extensions
 from ingress.link import Link, serve
 from ingress.link_messages import (
-    CallEnded,
     CallReply,
     CallRequest,
-    CallStarted,
-    CancelTurn,
-    Digit,
-    DropAhead,
-    Greet,
     Message,
+    Pace,
+    PhrasesReady,
     Readiness,
     StatusReply,
     StatusRequest,
-    TranscribeAhead,
-    TurnFinished,
-    Utterance,
-    WorkerHealth,
 )
-from ingress.metrics import CallRecord, MediaHealth
+from ingress.media_link import MediaLink
+from ingress.metrics import TurnRecord
+from ingress.places import Places
 from ingress.settings import Settings
-from ingress.turns import Ahead, TurnRunner
+from ingress.signal_meter import SignalMeter
+from ingress.speaker import Speaker
+from ingress.turns import TurnRunner
+from ingress.warming import warm
 
-KEPT_RECORDS = 256
-"""Finished calls whose records can still be asked for."""
 POLL_STARTING_S = 0.25
 POLL_RUNNING_S = 2.0
 STATUS_DEADLINE_S = 2.0
-POOL_CALL_DEADLINE_S = 5.0
-"""Of bookkeeping calls to the pool: a session's registration may be late, never in the way."""
+POOL_CLOSE_DEADLINE_S = 5.0
+FIRST_WARMING_S = 5.0
+"""Callers who wait for the first readiness do not wait longer for phrases."""
+WARMING_S = 60.0
+"""For each later round of rendering what is missing, and between two rounds."""
+WARMING_MARGIN_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -86,25 +92,33 @@ async def _serve(settings: Settings, gateway_socket: Path, name: str) -> None:
 
 
 def _pool(settings: Settings, name: str) -> SpeechPool | None:
-    if not dialog(settings.dialog).needs_speech:
+    if not any(dialog(extension.dialog).needs_speech for extension in extensions(settings).values()):
         return None
+    options = (settings.speech, settings.fleet, name, settings.admission, settings.throttle)
     if settings.fleet.backend == "local":
-        return LocalPool(settings.speech, settings.fleet, name)
+        return LocalPool(*options)
     from actors.cluster import ClusterPool  # imports Ray: a second and 80 MB, only if wanted
 
-    return ClusterPool(settings.speech, settings.fleet, name)
+    return ClusterPool(*options)
 
 
 class Gateway:
     """All links of one gateway process."""
 
     def __init__(self, settings: Settings, pool: SpeechPool | None, name: str) -> None:
+        self._settings = settings
         self._name = name
         self._pool = pool
-        self._runner = TurnRunner(pool, dialog(settings.dialog), settings.speech)
+        self._extensions = extensions(settings)
+        self._unknown_extensions: set[str] = set()
+        """Those that were complained about."""
+        self._speaker = Speaker(pool, settings.speech, settings.cache) if pool is not None else None
+        dialogs = {name: dialog(extension.dialog) for name, extension in self._extensions.items()}
+        self._runner = TurnRunner(pool, self._speaker, settings.speech, dialogs)
         self._media: set[MediaLink] = set()
-        self._records: OrderedDict[str, CallRecord] = OrderedDict()
-        self._readiness = Readiness(is_ready=pool is None, detail="the dialog needs no speech workers")
+        self._places = Places(pool)
+        self._ledger = CallLedger(settings.records)
+        self._readiness = Readiness(is_ready=pool is None, detail="no dialog needs speech workers")
         if pool is not None:
             self._readiness = Readiness(is_ready=False, detail="the speech workers are starting")
         self._start_detail = "speech workers in this process"
@@ -112,7 +126,14 @@ class Gateway:
             deadline_s = settings.fleet.worker_start_deadline_s
             self._start_detail = f"joining Ray at {settings.fleet.ray_address} within {deadline_s:g} s"
         self._status: FleetStatus | None = None
-        self._bookkeeping: set[asyncio.Task[None]] = set()
+        self._problems: tuple[str, ...] = ()
+        """Those of the status that were logged."""
+        self._decisions = DecisionHistory()
+        self._pace = Pace(frame_ms=settings.server.frame_ms)
+        self._meter = SignalMeter(self._media)
+        if pool is not None:
+            pool.on_decision = self._decided
+            pool.signals = self._meter.signals
 
     async def run(self, on_started: Callable[[], None] = lambda: None) -> None:
         """Start the speech workers and keep the media workers informed. Raises ConfigurationError.
@@ -124,18 +145,23 @@ class Gateway:
             await asyncio.Event().wait()
             return
         log.info("starting: %s", self._start_detail)
-        await self._pool.start()
-        on_started()
-        problems: tuple[str, ...] = ()
-        while True:
-            with contextlib.suppress(RaymalError):  # the manager is being replaced: keep what we know
-                self._status = await self._pool.status()
-                if self._status.problems != problems:
-                    problems = self._status.problems
-                    for problem in problems:
-                        log.warning("speech worker: %s", problem)
-                self._announce(_readiness(self._status))
-            await asyncio.sleep(POLL_RUNNING_S if self._readiness.is_ready else POLL_STARTING_S)
+        beside = [asyncio.create_task(self._meter.lag.run(), name="loop lag")]
+        try:
+            await self._pool.start()
+            on_started()
+            warming: asyncio.Task[None] | None = None
+            while True:
+                readiness = await self._look(self._pool)
+                if warming is None and readiness.is_ready:
+                    await self._warm(FIRST_WARMING_S)
+                    warming = asyncio.create_task(self._keep_warm(), name="warming")
+                    beside.append(warming)
+                self._announce(readiness)
+                await asyncio.sleep(POLL_RUNNING_S if readiness.is_ready else POLL_STARTING_S)
+        finally:
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     async def handle(self, link: Link) -> None:
         """Serve one link until it breaks."""
@@ -146,64 +172,111 @@ class Gateway:
             await self._handle_observer(link)
 
     async def close(self) -> None:
-        """End what runs and give back what is held."""
-        for media in tuple(self._media):
-            await media.close()
+        """End what runs, give back what is held, write what is to be written."""
+        await asyncio.gather(*(media.close() for media in tuple(self._media)))
+        await self._places.close()
+        if self._speaker is not None:
+            await self._speaker.close()
+        await asyncio.gather(self._ledger.close(), self._leave_pool())
+
+    async def _leave_pool(self) -> None:
         if self._pool is not None:
             with contextlib.suppress(RaymalError, TimeoutError):
-                async with asyncio.timeout(POOL_CALL_DEADLINE_S):
+                async with asyncio.timeout(POOL_CLOSE_DEADLINE_S):
                     await self._pool.close()
 
-    # Media workers
+    # The speech workers
 
-    async def _handle_media(self, link: Link) -> None:
-        media = MediaLink(link, self._runner)
-        self._media.add(media)
-        log.info("media worker %s connected", media.name)
+    async def _look(self, pool: SpeechPool) -> Readiness:
+        """Ask how the workers do; with no answer, what is known stands."""
         try:
-            link.send(self._readiness)
-            while True:
-                self._take(media, await link.receive())
-        finally:
-            self._media.discard(media)
-            for call_id in await media.close():
-                self._unregister(call_id)
-            log.info("media worker %s is gone", media.name)
-
-    def _take(self, media: MediaLink, message: Message) -> None:
-        match message:
-            case CallStarted(call_id=call_id, extension=extension):
-                media.begin(call_id)
-                self._register(SessionStarted(call_id, self._name, extension))
-            case Greet() | Utterance() | Digit():
-                media.run_turn(message)
-            case CancelTurn(call_id=call_id, turn=turn):
-                media.cancel_turn(call_id, turn)
-            case TranscribeAhead():
-                media.begin_ahead(message)
-            case DropAhead(call_id=call_id):
-                media.drop_ahead(call_id)
-            case WorkerHealth(health=health):
-                media.health = health
-            case TurnFinished(call_id=call_id, record=record):
-                log.info("call %s %s", call_id, record.describe())
-            case CallEnded(record=record):
-                media.end(record.call_id)
-                self._unregister(record.call_id)
-                self._records[record.call_id] = record
-                while len(self._records) > KEPT_RECORDS:
-                    self._records.popitem(last=False)
-            case _:
-                raise LinkError(f"a media worker does not send {message.type}")
+            async with asyncio.timeout(STATUS_DEADLINE_S):
+                status = await pool.status()
+        except (RaymalError, TimeoutError):  # the manager is being replaced
+            return self._readiness
+        self._status = status
+        if status.problems != self._problems:
+            self._problems = status.problems
+            for problem in status.problems:
+                log.warning("speech worker: %s", problem)
+        return _readiness(status)
 
     def _announce(self, readiness: Readiness) -> None:
         if readiness == self._readiness:
             return
         log.info("%s: %s", "ready" if readiness.is_ready else "not ready", readiness.detail)
         self._readiness = readiness
+        self._tell_all(readiness)
+
+    def _decided(self, decision: Decision) -> None:
+        """Obey what concerns the media workers; the rest is read where it is needed."""
+        change = self._decisions.take(decision, time.monotonic())
+        if change is not None:
+            log.info("%s", change.describe())
+        pace = Pace(frame_ms=30 if 30 in (decision.frame_ms, self._settings.server.frame_ms) else 20)
+        if pace != self._pace:
+            self._pace = pace
+            self._tell_all(pace)
+
+    async def _keep_warm(self) -> None:
+        """Go on rendering what is missing: the first time was short, and a cache can be cleared."""
+        while True:
+            await self._warm(WARMING_S)
+            await asyncio.sleep(WARMING_S)
+
+    async def _warm(self, deadline_s: float) -> int:
+        """Render fixed phrases that are missing; return how many were."""
+        if self._speaker is None:
+            return 0
+        rendered = 0
+        with contextlib.suppress(RaymalError, TimeoutError):
+            async with asyncio.timeout(deadline_s + WARMING_MARGIN_S):
+                rendered = await warm(self._speaker, self._extensions.values(), deadline_s)
+        if rendered:
+            log.info("%d phrases rendered", rendered)
+            self._tell_all(PhrasesReady())
+        return rendered
+
+    # Media workers
+
+    async def _handle_media(self, link: Link) -> None:
+        media = MediaLink(
+            link,
+            self._name,
+            self._runner,
+            self._places,
+            self._extension,
+            self._turn_finished,
+            self._ledger.take_call,
+            self._ledger.write,
+        )
+        self._media.add(media)
+        log.info("media worker %s connected", media.name)
+        try:
+            for message in (self._pace, PhrasesReady(), self._readiness):
+                media.tell(message)
+            await media.serve()
+        finally:
+            self._media.discard(media)
+            log.info("media worker %s is gone", media.name)
+
+    def _tell_all(self, message: Message) -> None:
         for media in self._media:
-            with contextlib.suppress(LinkError):
-                media.link.send(readiness)
+            media.tell(message)
+
+    def _extension(self, name: str) -> Extension:
+        """Return an extension by its name; one that the configuration no longer has is like the default."""
+        if name in self._extensions:
+            return self._extensions[name]
+        if name not in self._unknown_extensions:
+            self._unknown_extensions.add(name)
+            log.warning("extension %s is not configured: its calls are served as %s", name, DEFAULT_EXTENSION)
+        return self._extensions[DEFAULT_EXTENSION]
+
+    def _turn_finished(self, record: TurnRecord) -> None:
+        self._ledger.take_turn(record)
+        if self._pool is not None and record.kind == "utterance" and record.first_answer_ms is not None:
+            self._pool.note_answer(record.first_answer_ms)
 
     # Observers
 
@@ -211,154 +284,65 @@ class Gateway:
         while True:
             match await link.receive():
                 case StatusRequest():
-                    link.send(await self._status_reply())
+                    if self._pool is not None:
+                        await self._look(self._pool)
+                    link.send(self._status_reply())
                 case CallRequest(call_id=call_id):
-                    link.send(CallReply(record=self._records.get(call_id)))
+                    link.send(CallReply(record=self._ledger.record(call_id)))
                 case message:
                     raise LinkError(f"an observer does not send {message.type}")
             await link.drain()
 
-    async def _status_reply(self) -> StatusReply:
-        if self._pool is not None:
-            with contextlib.suppress(RaymalError, TimeoutError):  # then the last known status has to do
-                async with asyncio.timeout(STATUS_DEADLINE_S):
-                    self._status = await self._pool.status()
+    def _status_reply(self) -> StatusReply:
         status: dict[str, Any] = {
             "media_workers": [
                 {"name": media.name, "health": media.health and media.health.model_dump()}
                 for media in sorted(self._media, key=lambda media: media.name)
             ],
             "calls": sum(media.calls for media in self._media),
+            "places": len(self._places),
+            "extensions": self._extension_rows(),
             "ahead_begun": self._runner.ahead_begun,
             "ahead_used": self._runner.ahead_used,
+            "cache_hits": self._ledger.cache_hits,
+            "cache_misses": self._ledger.cache_misses,
+            "dropped_records": self._ledger.dropped_records,
         }
+        if self._pool is not None:
+            status["decision"] = _decision_row(self._pool.decision, self._pace)
+            status["level_changes"] = self._decisions.rows(time.monotonic())
         if self._status is not None:
             status["fleet"] = asdict(self._status)
         return StatusReply(is_ready=self._readiness.is_ready, detail=self._readiness.detail, status=status)
 
-    # Bookkeeping with the manager: beside the audio path, never in its way
-
-    def _register(self, session: SessionStarted) -> None:
-        if self._pool is not None:
-            self._beside(self._pool.register_session(session))
-
-    def _unregister(self, session_id: str) -> None:
-        if self._pool is not None:
-            self._beside(self._pool.unregister_session(session_id))
-
-    def _beside(self, call: Coroutine[Any, Any, object]) -> None:
-        task = asyncio.create_task(_bounded(call))
-        self._bookkeeping.add(task)
-        task.add_done_callback(self._bookkeeping.discard)
-
-
-@dataclass(slots=True)
-class _Call:
-    """What runs for a call: at most one turn, and at most one transcription ahead of the next."""
-
-    turn: int = 0
-    running: asyncio.Task[None] | None = None
-    ahead: Ahead | None = None
-
-    def cancel(self) -> list[asyncio.Task[Any]]:
-        """Cancel everything; return what was cancelled and may take a moment to end."""
-        tasks: list[asyncio.Task[Any]] = []
-        if self.running is not None:
-            tasks.append(self.running)
-        if self.ahead is not None:
-            tasks.append(self.ahead.task)
-        for task in tasks:
-            task.cancel()
-        return tasks
+    def _extension_rows(self) -> list[dict[str, Any]]:
+        calls = sum((media.calls_by_extension() for media in self._media), Counter[str]())
+        return [
+            {
+                "name": extension.name,
+                "priority": extension.priority,
+                "language": extension.language,
+                "dialog": extension.dialog.name,
+                "maximum_calls": extension.max_calls,
+                "calls": calls[extension.name],
+                "refused": self._places.refused[extension.name],
+            }
+            for extension in self._extensions.values()
+        ]
 
 
-class MediaLink:
-    """One media worker: its link, its health and what runs for its calls."""
-
-    def __init__(self, link: Link, runner: TurnRunner) -> None:
-        assert link.peer is not None
-        self.link = link
-        self.name = link.peer.name
-        self.health: MediaHealth | None = None
-        """The worker's last report; None before the first."""
-        self._runner = runner
-        self._calls: dict[str, _Call] = {}
-
-    @property
-    def calls(self) -> int:
-        """How many calls the worker has."""
-        return len(self._calls)
-
-    def begin(self, call_id: str) -> None:
-        """A call exists."""
-        self._calls.setdefault(call_id, _Call())
-
-    def run_turn(self, request: Greet | Utterance | Digit) -> None:
-        """Start a turn; a call has one at a time, so an older one has been given up by its call."""
-        call = self._calls.setdefault(request.call_id, _Call())
-        if call.running is not None:
-            call.running.cancel()
-        ahead: Ahead | None = None
-        if isinstance(request, Utterance):
-            if call.ahead is not None and call.ahead.turn != request.turn:
-                self.drop_ahead(request.call_id)
-            ahead, call.ahead = call.ahead, None
-        call.turn = request.turn
-        call.running = asyncio.create_task(self._run(request, ahead))
-        if ahead is not None:  # it ends with its turn, also with one that is cancelled before its first step
-            call.running.add_done_callback(lambda _: ahead.task.cancel())
-
-    def cancel_turn(self, call_id: str, turn: int) -> None:
-        """Stop a turn with all that runs for it; one that is over is left alone."""
-        call = self._calls.get(call_id)
-        if call is not None and call.turn == turn and call.running is not None:
-            call.running.cancel()
-
-    def begin_ahead(self, request: TranscribeAhead) -> None:
-        """Begin to transcribe for a turn that may come; an older one is worthless."""
-        self.drop_ahead(request.call_id)
-        if request.call_id in self._calls:
-            self._calls[request.call_id].ahead = self._runner.begin_ahead(request)
-
-    def drop_ahead(self, call_id: str) -> None:
-        """Stop what was begun ahead, if anything."""
-        call = self._calls.get(call_id)
-        if call is not None and call.ahead is not None:
-            call.ahead.task.cancel()
-            call.ahead = None
-
-    def end(self, call_id: str) -> None:
-        """A call is over."""
-        call = self._calls.pop(call_id, None)
-        if call is not None:
-            call.cancel()
-
-    async def close(self) -> list[str]:
-        """Cancel all that runs; return the calls that were there."""
-        calls = list(self._calls)
-        cancelled = [task for call in self._calls.values() for task in call.cancel()]
-        await asyncio.gather(*cancelled, return_exceptions=True)
-        self._calls.clear()
-        return calls
-
-    async def _run(self, request: Greet | Utterance | Digit, ahead: Ahead | None) -> None:
-        with contextlib.suppress(LinkError):  # the receiving side notices and closes
-            await self._runner.run(request, self._send, ahead)
-
-    async def _send(self, message: Message) -> None:
-        self.link.send(message)
-        await self.link.drain()
+def _decision_row(decision: Decision, pace: Pace) -> dict[str, Any]:
+    return {
+        "epoch": decision.epoch,
+        "number": decision.number,
+        "level": decision.level,
+        "reasons": list(decision.reasons),
+        "frame_ms": pace.frame_ms,
+        "calls_alone": decision.calls_alone,
+    }
 
 
 def _readiness(status: FleetStatus) -> Readiness:
     pools = {"transcription": status.transcription, "synthesis": status.synthesis}
     detail = ", ".join(f"{pool.ready} of {pool.planned} {name} workers" for name, pool in pools.items())
     return Readiness(is_ready=status.is_ready, detail=detail)
-
-
-async def _bounded(call: Coroutine[Any, Any, object]) -> None:
-    try:
-        async with asyncio.timeout(POOL_CALL_DEADLINE_S):
-            await call
-    except (RaymalError, TimeoutError) as error:
-        log.debug("bookkeeping: %s", error or type(error).__name__)

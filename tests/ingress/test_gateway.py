@@ -14,17 +14,22 @@ from typing import Any
 import numpy as np
 import pytest
 from asterisk_peer import AsteriskPeer
+from link_end import LinkEnd
+from scripted_pool import Answer, Manner, ScriptedPool
 from speech_like import speech_like
 
 from actors.engines.scripted import sentence_tone_hz
 from actors.local import LocalPool
+from actors.messages import Decision, Level
 from ingress import observer
 from ingress.commands import status as status_command
 from ingress.dialogs.registry import dialog
+from ingress.extensions import Phrase
 from ingress.gateway import Gateway
 from ingress.link import Link, LinkClient, connect, serve
 from ingress.link_messages import (
     LINK_VERSION,
+    Admitted,
     CallStarted,
     CancelTurn,
     DropAhead,
@@ -32,6 +37,8 @@ from ingress.link_messages import (
     Heard,
     Hello,
     Message,
+    Pace,
+    PhrasesReady,
     Readiness,
     SentenceAudio,
     TranscribeAhead,
@@ -40,6 +47,7 @@ from ingress.link_messages import (
     WorkerHealth,
 )
 from ingress.metrics import LatenessSummary, MediaHealth
+from ingress.phrases import PhraseShelf
 from ingress.runtime_directory import RuntimeDirectory
 from ingress.server import MediaServer
 from ingress.settings import Settings
@@ -50,6 +58,7 @@ SCRIPTED: dict[str, Any] = {
     "dialog": {"greeting": ""},
     "endpointing": {"confirmation": "none"},  # what these callers say is not quite speech
     "privacy": {"keep_transcripts": True},
+    "throttle": {"enabled": False},  # the machine may be busy with other things
     "speech": {
         "stt": "scripted",
         "tts": "scripted",
@@ -86,7 +95,9 @@ async def gateway(settings: Settings, port: int) -> AsyncIterator[Gateway]:
     """Run a gateway for the server on `port`."""
     pool = None
     if dialog(settings.dialog).needs_speech:
-        pool = LocalPool(settings.speech, settings.fleet, "test-gateway")
+        pool = LocalPool(
+            settings.speech, settings.fleet, "test-gateway", settings.admission, settings.throttle
+        )
     running = Gateway(settings, pool, "test-gateway")
     server = await serve(RuntimeDirectory.of_port(port).gateway_socket, running.handle, "test-gateway")
     task = asyncio.create_task(running.run())
@@ -206,6 +217,26 @@ async def test_many_calls_have_their_own_turns() -> None:
         assert all(abs(pitch - ANSWER_HZ) <= 4 for pitch in pitches)
 
 
+async def test_a_call_too_many_is_told_so_and_sent_on() -> None:
+    """The second of one call is refused: a phrase, a hangup, a record that says so; the first goes on."""
+    settings = Settings.model_validate(SCRIPTED | {"admission": {"maximum_calls": 1}})
+    async with media(settings) as port, gateway(settings, port):
+        await observer.wait_until_ready(port, 5.0)
+        async with AsteriskPeer(port) as first, AsteriskPeer(port) as second:
+            first.identify()
+            await first.until(lambda: len(first.audio) > 8_000)
+            second.identify()
+            record = await observer.call_record(port, str(second.call_id), wait_s=10.0)
+            assert record is not None
+            assert record.was_refused
+            assert any(second.audio)
+            status = (await observer.status(port)).status
+            assert (status["calls"], status["fleet"]["sessions"]) == (1, 1)
+            assert [row["refused"] for row in status["extensions"]] == [1]
+            assert sum(status["fleet"]["admission"]["refused"].values()) == 1
+            assert abs(await speak_and_listen(first) - ANSWER_HZ) <= 4
+
+
 async def test_nobody_there_says_so(runtime_folder: Path) -> None:
     """The last word of the server is part of the error."""
     with pytest.raises(TimeoutError, match=r"not ready within 0\.3 s: the gateway does not answer yet"):
@@ -273,8 +304,9 @@ async def worker(stt_delay_s: float = 0.02, tts_delay_s: float = 0.02) -> AsyncI
         link = await connect(
             runtime.gateway_socket, Hello(version=LINK_VERSION, role="media", name="media-0")
         )
-        assert isinstance(await link.receive(), Readiness)
+        assert [(await link.receive()).type for _ in range(3)] == ["pace", "phrases_ready", "readiness"]
         link.send(CallStarted(call_id="c1", extension="default"))
+        assert await link.receive() == Admitted(call_id="c1")
         try:
             yield Worker(link, port)
         finally:
@@ -415,3 +447,89 @@ async def test_the_status_shows_each_media_workers_health(capsys: pytest.Capture
         assert "1 calls on 1 media workers" in printed
         row = [" ".join(line.split()) for line in printed.splitlines() if "media-0" in line]
         assert row == ["│ media-0 │ 1 │ 30 │ 0.1, 1.2, 2.3, 3.4 │ 5, 6.7 │", "media-0 closed 8: no UUID"]
+
+
+# Decisions, readiness and phrases, with a pool that does as it is told
+
+
+async def test_a_decision_reaches_every_media_worker(caplog: pytest.LogCaptureFixture) -> None:
+    """30 ms frames and back, each once; a worker that comes later is told as well; every step is logged."""
+    caplog.set_level(logging.INFO)
+    pool = ScriptedPool()
+    gateway = Gateway(Settings(), pool, "gateway")
+    one = await LinkEnd.connect(gateway, "media-0")
+    assert (await one.next(Pace)).frame_ms == 20
+    pool.decide(Decision("e", 1, Level.BUSY, ("late frames",)))
+    pool.decide(Decision("e", 2, Level.LOADED, ("very late frames",)))
+    assert (await one.next(Pace)).frame_ms == 30
+    two = await LinkEnd.connect(gateway, "media-1")
+    assert (await two.next(Pace)).frame_ms == 30
+    pool.decide(Decision("e", 3, Level.NORMAL))
+    for end in (one, two):
+        assert (await end.next(Pace)).frame_ms == 20
+        assert not any(isinstance(message, Pace) for message in end.told)
+        await end.hang_up()
+    await gateway.close()
+    levels = [record.message for record in caplog.records if record.message.startswith("level")]
+    assert levels == [
+        "level busy (was normal): late frames",
+        "level loaded (was busy): very late frames",
+        "level normal (was loaded): all signals are low again",
+    ]
+
+
+async def test_frames_are_never_shorter_than_the_setting() -> None:
+    """30 ms by configuration stay 30 ms at every level."""
+    pool = ScriptedPool()
+    gateway = Gateway(Settings.model_validate({"server": {"frame_ms": 30}}), pool, "gateway")
+    end = await LinkEnd.connect(gateway)
+    assert (await end.next(Pace)).frame_ms == 30
+    pool.decide(Decision("e", 1, Level.BUSY))
+    pool.decide(Decision("e", 2, Level.NORMAL))
+    await asyncio.sleep(0.02)
+    assert not any(isinstance(message, Pace) for message in end.told)
+    await end.hang_up()
+    await gateway.close()
+
+
+async def test_phrases_are_ready_before_the_first_call(tmp_path: Path) -> None:
+    """They are rendered before it is said that turns can be served, and the media workers are told."""
+    settings = Settings.model_validate(
+        {"speech": {"tts": "scripted"}, "cache": {"directory": str(tmp_path)}, "dialog": {"greeting": "Hi."}}
+    )
+    gateway = Gateway(settings, ScriptedPool(), "gateway")
+    end = await LinkEnd.connect(gateway)
+    first = await end.next(Readiness)
+    assert not first.is_ready
+    running = asyncio.create_task(gateway.run())
+    while not any(isinstance(message, Readiness) for message in end.told):
+        await asyncio.sleep(0.01)
+    assert [message.type for message in end.told] == ["phrases_ready", "readiness"]
+    assert (await end.next(Readiness)).is_ready
+    shelf = PhraseShelf(settings)
+    await asyncio.to_thread(shelf.load)
+    assert shelf.audio("default", Phrase.BUSY)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await end.hang_up()
+    await gateway.close()
+
+
+async def test_phrases_that_cannot_be_made_in_time_do_not_keep_callers_waiting(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Workers that are ready are ready, and rendering goes on in the background."""
+    monkeypatch.setattr("ingress.gateway.FIRST_WARMING_S", 0.1)
+    settings = Settings.model_validate({"speech": {"tts": "scripted"}, "cache": {"directory": str(tmp_path)}})
+    slow = iter([Answer(Manner.YES, 0.3)])
+    gateway = Gateway(settings, ScriptedPool(work=slow), "gateway")
+    end = await LinkEnd.connect(gateway)
+    await end.next(Readiness)
+    running = asyncio.create_task(gateway.run())
+    async with asyncio.timeout(5.0):
+        assert (await end.next(Readiness)).is_ready
+        await end.next(PhrasesReady)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await end.hang_up()
+    await gateway.close()

@@ -1,0 +1,118 @@
+"""The file of finished calls: one JSON line each, for billing, statistics and the question "what happened?".
+
+Written by a thread, because a disk may take seconds, behind a bounded queue, because it may take for ever:
+what does not fit is dropped and counted, and callers never notice. A file that was moved away (logrotate) or
+deleted is made anew before the next line. A disk error costs the lines that it hit, not those after it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import queue
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+QUEUE_LINES = 4_096
+"""Some 10 MB; at a hundred calls ending per second, 40 s of a disk that does not answer."""
+CLOSE_DEADLINE_S = 1.5
+"""When the server stops: for room in the queue, and again for what is in it."""
+MODE = 0o640
+"""Who called when is nobody else's business."""
+
+log = logging.getLogger(__name__)
+
+
+class CallRecordFile:
+    """Appends lines to one file. For one writer of lines; the file may be shared by several servers."""
+
+    def __init__(self, path: Path, queue_lines: int = QUEUE_LINES) -> None:
+        self._path = path
+        self._overflowed = 0
+        """Lines that did not fit into the queue."""
+        self._failed = 0
+        """Lines that the disk did not take; counted by the thread."""
+        self._lines: queue.Queue[bytes | None] = queue.Queue(queue_lines)
+        self._descriptor = -1
+        self._is_torn = False
+        """The last write ended in the middle of a line."""
+        self._has_failed = False
+        self._is_full = False
+        self._thread = threading.Thread(target=self._run, name="call records", daemon=True)
+        self._thread.start()
+
+    @property
+    def dropped(self) -> int:
+        """Lines that were lost: the queue was full, or the disk did not take them."""
+        return self._overflowed + self._failed
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Have a line written; never waits."""
+        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        self._is_full = self._is_full and not self._lines.empty()
+        try:
+            self._lines.put_nowait(line)
+        except queue.Full:
+            self._overflowed += 1
+            if not self._is_full:
+                log.error("%s takes no more records; they are dropped until it does", self._path)
+            self._is_full = True
+
+    def close(self) -> None:
+        """Write what is queued, within a deadline. Blocks; to be called once."""
+        with contextlib.suppress(queue.Full):
+            self._lines.put(None, timeout=CLOSE_DEADLINE_S)
+            self._thread.join(CLOSE_DEADLINE_S)
+        if self._thread.is_alive():
+            log.error("%s: %d records were not written in time", self._path, self._lines.qsize())
+
+    # In the thread
+
+    def _run(self) -> None:
+        while (line := self._lines.get()) is not None:
+            try:
+                self._open()
+                self._write(line)
+            except OSError as error:
+                self._failed += 1
+                if not self._has_failed:
+                    log.error("%s: %s; records are lost until it can be written", self._path, error.strerror)
+                self._has_failed = True
+            else:
+                if self._has_failed:
+                    log.info("%s is written again", self._path)
+                self._has_failed = False
+        self._close_file()
+
+    def _open(self) -> None:
+        """Open the file, again if its name stands for another one by now."""
+        if self._descriptor >= 0 and not self._was_moved():
+            return
+        self._close_file()
+        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODE)
+
+    def _was_moved(self) -> bool:
+        try:
+            named = os.stat(self._path)
+        except FileNotFoundError:
+            return True
+        opened = os.fstat(self._descriptor)
+        return (named.st_dev, named.st_ino) != (opened.st_dev, opened.st_ino)
+
+    def _write(self, line: bytes) -> None:
+        """Append in one piece, so that lines of several servers do not mix (O_APPEND, write(2))."""
+        rest = b"\n" + line if self._is_torn else line
+        while rest:
+            written = os.write(self._descriptor, rest)
+            rest = rest[written:]
+            self._is_torn = bool(rest)
+
+    def _close_file(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            self._is_torn = False

@@ -1,0 +1,58 @@
+"""The newest changes of the ladder's level at this ingress, for whoever asks why it does less."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from actors.messages import Decision, Level
+
+KEPT_CHANGES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class LevelChange:
+    """One step up or down."""
+
+    changed_s: float
+    """On the monotonic clock."""
+    before: Level
+    level: Level
+    reasons: tuple[str, ...]
+    """Why the new level; going down, what is left of them."""
+
+    def describe(self) -> str:
+        """Return the change on one line, for the log."""
+        reasons = "; ".join(self.reasons) or "all signals are low again"
+        return f"level {self.level.name.lower()} (was {self.before.name.lower()}): {reasons}"
+
+
+class DecisionHistory:
+    """Follows the decisions of one pool."""
+
+    def __init__(self) -> None:
+        self.level = Level.NORMAL
+        self.changes: deque[LevelChange] = deque(maxlen=KEPT_CHANGES)
+        """Oldest first."""
+
+    def take(self, decision: Decision, now: float) -> LevelChange | None:
+        """Return the change of level that the decision brings, if it brings one."""
+        if decision.level == self.level:
+            return None
+        change = LevelChange(now, self.level, decision.level, decision.reasons)
+        self.level = decision.level
+        self.changes.append(change)
+        return change
+
+    def rows(self, now: float) -> list[dict[str, Any]]:
+        """Return the changes for people, the newest first, with their age in seconds."""
+        return [
+            {
+                "age_s": now - change.changed_s,
+                "before": change.before.name.lower(),
+                "level": change.level.name.lower(),
+                "reasons": list(change.reasons),
+            }
+            for change in reversed(self.changes)
+        ]
