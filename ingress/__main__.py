@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 def main() -> int:
     """Dispatch on the first argument; the supervisor starts the other two forms."""
     match sys.argv[1:]:
-        case ["media-worker", settings_file, gateway_socket, index, descriptor]:
-            return _media_worker(Path(settings_file), Path(gateway_socket), index, int(descriptor))
+        case ["media-worker", settings_file, gateway_socket, index, *listeners]:
+            return _media_worker(Path(settings_file), Path(gateway_socket), index, listeners)
         case ["gateway", settings_file, gateway_socket]:
             return _gateway(Path(settings_file), Path(gateway_socket))
         case _:
@@ -28,12 +28,14 @@ def main() -> int:
             return command_line()
 
 
-def _media_worker(settings_file: Path, gateway_socket: Path, index: str, descriptor: int) -> int:
+def _media_worker(settings_file: Path, gateway_socket: Path, index: str, inherited: list[str]) -> int:
+    """`inherited`: EXTENSION=DESCRIPTOR of each listening socket."""
     from ingress import media_worker
 
     settings = _settings(settings_file, f"media-{index}")
-    listener = socket.socket(fileno=descriptor)
-    media_worker.run(settings, listener, gateway_socket, f"media-{index}")
+    pairs = (item.split("=") for item in inherited)
+    listeners = {extension: socket.socket(fileno=int(descriptor)) for extension, descriptor in pairs}
+    media_worker.run(settings, listeners, gateway_socket, f"media-{index}")
     return ExitCode.OK
 
 

@@ -10,7 +10,12 @@ not begin, and if the caller's words are what it would answer, it is given up as
 the next turn's dialog reads them in the history and answers both. Nothing that the caller said is lost.
 
 When the gateway comes back, a turn of which nothing was heard yet is asked again; one that broke off in
-mid-answer is closed, because repeating half an answer is worse than its loss.
+mid-answer is closed, because repeating half an answer is worse than its loss. That the call was admitted is
+remembered here, so that no new gateway refuses a caller who is already talking. A refused call gives up its
+turns, says so and wants to end.
+
+What a call says by itself (busy, sorry, please wait) comes from phrases rendered before; while there are
+none, from tones.
 
 `next_frame` runs 50 times a second for each call. So what plays when there is nothing to say is not
 found out there, but once, whenever something happens (`_settle`).
@@ -19,9 +24,13 @@ found out there, but once, whenever something happens (`_settle`).
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from functools import cache
 from math import inf
 
+from ingress.extensions import Phrase
 from ingress.link_messages import (
+    Admitted,
     CallStarted,
     CancelTurn,
     Digit,
@@ -41,7 +50,7 @@ from ingress.link_messages import (
 from ingress.metrics import TurnRecord
 from ingress.playout import BYTES_PER_MS, FRAME_BYTES, SILENCE, Playout
 from ingress.settings import BargeInSettings
-from ingress.tones import Loop, endless_tone, faded_out, failure_tone, waiting_beep
+from ingress.tones import Loop, endless_tone, faded_out, failure_tone, silence, tone, waiting_beep
 from ingress.turn import Turn
 from ingress.utterance import HeardUtterance
 
@@ -52,11 +61,21 @@ MAXIMUM_WAITING_TURNS = 4
 TURN_DEADLINE_S = 30.0
 """Without a word from the gateway for this long a turn has failed."""
 WAITING_TONE_AFTER_S = 1.0
-"""A shorter absence of the gateway is not worth a beep in the middle of a call."""
+"""A shorter absence of the gateway is not worth a beep in the middle of a call, nor a word at its start."""
 MAXIMUM_TURN_RECORDS = 32
 """Kept per call for its summary, the newest; each was told when its turn was over, and takes 1.6 KB."""
 FADE_BYTES = 5 * BYTES_PER_MS
 """Of an interrupted answer: enough not to click."""
+
+NOTHING = memoryview(b"")
+
+PhraseSource = Callable[[Phrase], bytes | None]
+"""Returns a phrase as 8 kHz int16, at once; None if it has not been rendered."""
+
+
+def no_phrases(phrase: Phrase) -> bytes | None:
+    """Return None: a source that has nothing."""
+    return None
 
 
 class Call:
@@ -68,6 +87,7 @@ class Call:
         extension: str,
         barge_in: BargeInSettings | None = None,
         keeps_text: bool = False,
+        phrases: PhraseSource = no_phrases,
     ) -> None:
         """`barge_in` defaults to the settings' defaults; `keeps_text` puts words into the records."""
         self.call_id = call_id
@@ -79,8 +99,12 @@ class Call:
         self.dropped_turns = 0
         self.interruptions = 0
         """Answers that the caller stopped by speaking."""
+        self.is_admitted = False
+        self.was_refused = False
         self._barge_in = barge_in or BargeInSettings()
         self._keeps_text = keeps_text
+        self._phrases = phrases
+        self._has_asked_for_patience = False
         self._history: deque[HistoryEntry] = deque(maxlen=MAXIMUM_HISTORY)
         self._waiting: deque[Turn] = deque(maxlen=MAXIMUM_WAITING_TURNS)
         self._current: Turn | None = None
@@ -99,8 +123,8 @@ class Call:
         self._settled_until_s = inf
         self._holds = False
         """What is queued does not begin while the caller speaks."""
-        self._fade = b""
-        """End of an interrupted answer."""
+        self._first = NOTHING
+        """Comes before all else, to its end: of an interrupted answer, or the phrase for those who wait."""
 
     @property
     def history(self) -> tuple[HistoryEntry, ...]:
@@ -109,7 +133,7 @@ class Call:
 
     @property
     def wants_to_end(self) -> bool:
-        """Whether the dialog asked to hang up and everything before it has been played."""
+        """Whether the dialog asked to hang up, or the call was refused, and everything has been played."""
         return self._hangs_up and self._current is None and self.playout.is_empty
 
     # What happens to the call
@@ -117,6 +141,18 @@ class Call:
     def begin(self, now: float) -> None:
         """The caller is identified: the first turn is ours."""
         self._add(Turn(self._next_number(), "greeting", now), now)
+
+    def refuse(self, now: float) -> None:
+        """The call is not taken: whatever was under way is given up, the caller is told, then it ends."""
+        self.was_refused = True
+        self._gateway_is_ready = False
+        self._current = self._ahead_turn = self._speaking_s = self._tone = None
+        self._waiting.clear()
+        self._first = NOTHING
+        self.playout.cut(0)
+        self.playout.push(self._phrases(Phrase.BUSY) or _busy_tone(), "", ends_sentence=True)
+        self._hangs_up = True
+        self._settle(now)
 
     def caller_speaking(self, now: float) -> None:
         """The caller speaks, that is sure: stop what is being said; do not begin anything else."""
@@ -172,8 +208,12 @@ class Call:
 
     def gateway_ready(self, now: float) -> None:
         """The gateway can serve turns (again): make the call known and ask what is owed."""
+        if self.was_refused:
+            return
         self._gateway_is_ready = True
-        self.outbox.append(CallStarted(call_id=self.call_id, extension=self.extension))
+        self.outbox.append(
+            CallStarted(call_id=self.call_id, extension=self.extension, is_admitted=self.is_admitted)
+        )
         turn = self._current
         if turn is not None and turn.is_asked and not turn.is_done:
             if turn.first_audio_s is None:
@@ -193,6 +233,8 @@ class Call:
 
     def receive(self, message: Message, now: float) -> None:
         """Take a message of the gateway; those of turns that are over are ignored."""
+        if isinstance(message, Admitted):
+            self.is_admitted = True
         turn = self._current
         if turn is None or getattr(message, "turn", None) != turn.number or turn.is_done:
             return
@@ -233,32 +275,49 @@ class Call:
             return frame
         if now >= self._settled_until_s:
             self._resettle(now)
-        if self._fade:
-            frame, self._fade = self._fade.ljust(frame_bytes, b"\0"), b""
-            return frame
+        if self._first:
+            return self._first_frame(now, frame_bytes)
         return SILENCE[frame_bytes] if self._loop is None else self._loop.next_frame(frame_bytes)
 
     # Inside: the frames
+
+    def _first_frame(self, now: float, frame_bytes: int) -> bytes:
+        """Return the next of what comes before all else, padded at its end."""
+        frame = bytes(self._first[:frame_bytes])
+        self._first = self._first[frame_bytes:]
+        if not self._first:
+            self._settle(now)
+        return frame.ljust(frame_bytes, b"\0")
 
     def _settle(self, now: float) -> None:
         """Find out what plays while there is nothing to say, and until when that holds."""
         turn, audio = self._current, self._tone
         self._settled_until_s = inf
-        self._holds = False
         if turn is not None and not turn.is_done:
             if turn.is_asked and self._gateway_is_ready:
                 self._settled_until_s = turn.progress_s + TURN_DEADLINE_S
-            elif turn.number == 1 or now >= turn.progress_s + WAITING_TONE_AFTER_S:
-                audio = waiting_beep()
             else:
-                self._settled_until_s = turn.progress_s + WAITING_TONE_AFTER_S
+                patient_until_s = turn.progress_s + WAITING_TONE_AFTER_S
+                if turn.number == 1 or now >= patient_until_s:
+                    audio = waiting_beep()
+                if now < patient_until_s:
+                    self._settled_until_s = patient_until_s
+                elif turn.number == 1:
+                    self._ask_for_patience()
+        self._holds = bool(self._first)
         if turn is not None and self._speaking_s is not None and self._may_be_interrupted(turn):
-            self._holds = not self._is_audible(turn)
+            self._holds |= not self._is_audible(turn)
             self._settled_until_s = min(self._settled_until_s, self._speaking_s + TURN_DEADLINE_S)
         if audio is None:
             self._loop = None
         elif self._loop is None or self._loop.audio is not audio:
             self._loop = Loop(audio)
+
+    def _ask_for_patience(self) -> None:
+        """Say the phrase for those who wait: once, and without one, the beep goes on."""
+        if not self._has_asked_for_patience:
+            self._has_asked_for_patience = True
+            self._first = memoryview(self._phrases(Phrase.WAITING) or b"")
 
     def _resettle(self, now: float) -> None:
         """Something took too long: the gateway's next word, or the caller's utterance."""
@@ -309,6 +368,8 @@ class Call:
         return self._turns
 
     def _add(self, turn: Turn, now: float) -> None:
+        if self.was_refused:
+            return
         turn.progress_s = now
         if len(self._waiting) == MAXIMUM_WAITING_TURNS:
             self.dropped_turns += 1
@@ -346,7 +407,6 @@ class Call:
         if turn.is_overtaken:
             return
         if message.audio:
-            self._fade = b""
             if turn.first_audio_s is None:
                 turn.first_audio_s = now
             if not self.playout.push(message.audio, message.text, ends_sentence=False):
@@ -356,12 +416,12 @@ class Call:
             self._note_heard()
 
     def _fail(self, turn: Turn, failure: str) -> None:
-        """Let the turn end with the failure tone, unless nobody waits for its answer any more."""
+        """Let the turn end with an apology, unless nobody waits for its answer any more."""
         turn.failure = failure
         turn.is_done = True
         self.playout.abandon_sentence()
         if not turn.is_overtaken:
-            self.playout.push(failure_tone(), "", ends_sentence=True)
+            self.playout.push(self._phrases(Phrase.APOLOGY) or failure_tone(), "", ends_sentence=True)
 
     def _cancel(self, turn: Turn, now: float) -> None:
         """End the turn under way without (the rest of) its answer."""
@@ -369,7 +429,8 @@ class Call:
             self.outbox.append(CancelTurn(call_id=self.call_id, turn=turn.number))
         self._note_heard()
         rest = self.playout.cut(FADE_BYTES)
-        self._fade = faded_out(rest) if turn.was_interrupted else b""
+        if turn.was_interrupted:
+            self._first = memoryview(faded_out(rest))
         turn.hangs_up = False
         self._finish(turn, now)
 
@@ -386,3 +447,9 @@ class Call:
         self.turn_records.append(record)
         self.outbox.append(TurnFinished(call_id=self.call_id, record=record))
         self._ask(now)
+
+
+@cache
+def _busy_tone() -> bytes:
+    """Return three beats of the tone of a busy line (ITU-T E.180: 425 Hz, half a second on, half off)."""
+    return (tone(425.0, 0.5) + silence(0.5)) * 3

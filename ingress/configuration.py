@@ -7,16 +7,20 @@ would be right. Nothing is opened, loaded or imported for it beyond the file its
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from actors.errors import ConfigurationError
+from ingress.dialogs.registry import dialog
+from ingress.extensions import DEFAULT_EXTENSION, Extension, extensions
 from ingress.settings import Settings
 
 ENVIRONMENT = {
@@ -25,6 +29,8 @@ ENVIRONMENT = {
     "RAY_ADDRESS": "fleet.ray_address",
 }
 """Variables that are read, and the setting that each one sets."""
+
+EXTENSION_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 def load_settings(
@@ -55,6 +61,7 @@ def load_settings(
     except ValidationError as error:
         raise ConfigurationError(_explain(error, source, file)) from None
     _check_host(settings.server.host)
+    _check_extensions(settings)
     return settings
 
 
@@ -85,21 +92,44 @@ def _explain(error: ValidationError, source: Mapping[str, str], file: Path | Non
         where = source.get(setting) or (str(file) if file else "configuration")
         if detail["type"] == "extra_forbidden":
             lines.append(f"{where}: unknown setting {setting!r}{_suggestion(detail['loc'])}")
+        elif detail["type"] == "missing":
+            lines.append(f"{where}: {setting} is missing")
         else:
             lines.append(f"{where}: {setting} = {detail['input']!r}: {detail['msg']}")
     return "\n".join(lines)
 
 
 def _suggestion(location: tuple[int | str, ...]) -> str:
-    model: type[BaseModel] = Settings
-    for part in location[:-1]:
-        annotation = model.model_fields[str(part)].annotation
-        assert isinstance(annotation, type)
-        assert issubclass(annotation, BaseModel)
-        model = annotation
-    names = sorted(model.model_fields)
-    close = get_close_matches(str(location[-1]), names, n=1)
+    *path, key = map(str, location)
+    names = sorted(_section(path).model_fields)
+    close = get_close_matches(key, names, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(names)}"
+
+
+def _section(path: list[str]) -> type[BaseModel]:
+    """Return the section at `path`. Extensions' names are the user's choice: any leads on."""
+    model: type[BaseModel] = Settings
+    parts = iter(path)
+    for part in parts:
+        annotation = model.model_fields[part].annotation
+        if (section := named_section(annotation)) is not None:
+            next(parts)
+        else:
+            section = section_of(annotation)
+        assert section is not None
+        model = section
+    return model
+
+
+def section_of(annotation: Any) -> type[BaseModel] | None:
+    """Return the section that a setting of this annotation is, or may be; None for plain values."""
+    kinds = get_args(annotation) if get_origin(annotation) is UnionType else (annotation,)
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+
+
+def named_section(annotation: Any) -> type[BaseModel] | None:
+    """Return the section of which a setting of this annotation holds several, by name; None for others."""
+    return section_of(get_args(annotation)[1]) if get_origin(annotation) is dict else None
 
 
 def _check_host(host: str) -> None:
@@ -113,3 +143,41 @@ def _check_host(host: str) -> None:
                 f"server.host: {host!r} is not an address of this machine ({error}); "
                 "use 127.0.0.1 or the address of the private interface"
             ) from None
+
+
+def _check_extensions(settings: Settings) -> None:
+    """Raise ConfigurationError for names, ports and dialogs of extensions that cannot be."""
+    mistakes = [
+        f"extensions.{name!r}: {problem}"
+        for name in settings.extensions
+        if (problem := _name_problem(name)) is not None
+    ]
+    ports: dict[int, str] = {}
+    for extension in extensions(settings).values():
+        setting = _port_setting(extension)
+        if extension.port and extension.port in ports:
+            mistakes.append(
+                f"{setting} = {extension.port}: the same as {ports[extension.port]}; "
+                "every extension has a port of its own"
+            )
+        ports.setdefault(extension.port, setting)
+    for name, chosen in settings.extensions.items():
+        if chosen.dialog is not None:
+            try:
+                dialog(chosen.dialog)
+            except ConfigurationError as error:
+                mistakes.append(f"extensions.{name}.{error}")
+    if mistakes:
+        raise ConfigurationError("\n".join(mistakes))
+
+
+def _name_problem(name: str) -> str | None:
+    if name == DEFAULT_EXTENSION:
+        return "this is the name of the server's own port; set [server], [dialog] and [speech] instead"
+    if not EXTENSION_NAME.fullmatch(name):
+        return "an extension's name is made of letters, digits, '_', '.' and '-'"
+    return None
+
+
+def _port_setting(extension: Extension) -> str:
+    return "server.port" if extension.name == DEFAULT_EXTENSION else f"extensions.{extension.name}.port"

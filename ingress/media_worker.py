@@ -1,7 +1,7 @@
 """The media worker process: sockets, audio clock, hearing. No Ray, no big model, nothing that blocks.
 
-It is given a listening socket that the supervisor holds open as well, so that the port answers while a
-worker is restarted, and the gateway's socket to talk to.
+It is given listening sockets, one for each extension, that the supervisor holds open as well, so that the
+ports answer while a worker is restarted, and the gateway's socket to talk to.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ import asyncio
 import contextlib
 import logging
 import signal
-import socket
 from pathlib import Path
 
 import uvloop
 
+from ingress.extensions import DEFAULT_EXTENSION
 from ingress.link import LinkClient
 from ingress.link_messages import LINK_VERSION, Hello
+from ingress.listeners import Listeners, describe
+from ingress.phrases import PhraseShelf
 from ingress.scheduling import allow_descriptors, prefer
 from ingress.server import MediaServer
 from ingress.settings import Settings
@@ -24,23 +26,25 @@ from ingress.settings import Settings
 log = logging.getLogger(__name__)
 
 
-def run(settings: Settings, listener: socket.socket, gateway_socket: Path, name: str) -> None:
+def run(settings: Settings, listeners: Listeners, gateway_socket: Path, name: str) -> None:
     """Serve calls until SIGTERM, then drain. A second SIGTERM ends running calls at once."""
     prefer(settings.server)
     allow_descriptors()
-    uvloop.run(_serve(settings, listener, gateway_socket, name))
+    uvloop.run(_serve(settings, listeners, gateway_socket, name))
 
 
-async def _serve(settings: Settings, listener: socket.socket, gateway_socket: Path, name: str) -> None:
-    server = MediaServer(settings)
+async def _serve(settings: Settings, listeners: Listeners, gateway_socket: Path, name: str) -> None:
+    server = MediaServer(settings, PhraseShelf(settings))
     server.pauses.start()
     hello = Hello(version=LINK_VERSION, role="media", name=name)
     link = LinkClient(gateway_socket, hello, server.receive, server.gateway_gone)
     async with asyncio.TaskGroup() as tasks:
         link_task = tasks.create_task(link.run())
-        await server.start(listener, link.send)
-        host, port = listener.getsockname()[:2]
-        log.info("taking calls on %s:%d", host, port)
+        await server.start(listeners[DEFAULT_EXTENSION], link.send)
+        for extension, listener in listeners.items():
+            if extension != DEFAULT_EXTENSION:
+                server.listen(extension, listener)
+            log.info("taking calls on %s for extension %s", describe(listener), extension)
         await _until_terminated()
         stopping = tasks.create_task(server.stop(settings.server.drain_deadline_s))
         hurry = tasks.create_task(_until_terminated())

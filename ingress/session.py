@@ -15,7 +15,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from time import monotonic
 from typing import Protocol
 
@@ -30,6 +32,7 @@ from ingress.audiosocket import (
 )
 from ingress.call import Call
 from ingress.endings import Ending
+from ingress.extensions import Extension, Phrase
 from ingress.hearing import Hearing
 from ingress.line import WHOLE, Line
 from ingress.link_messages import Message
@@ -56,16 +59,35 @@ class SessionState(Enum):
     ENDED = "ended"
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a connection does not become a call."""
+
+    ending: Ending
+    detail: str
+    is_told: bool = False
+    """Whether the caller is told before the hangup, and is on the clock until then."""
+
+
+class Phrases(Protocol):
+    """What can be said without a gateway, rendered before."""
+
+    def audio(self, extension: str, phrase: Phrase) -> bytes | None:
+        """Return the phrase as 8 kHz int16, at once; None if it has not been rendered."""
+
+    def load(self) -> None:
+        """Fetch what has been rendered meanwhile; blocks."""
+
+
 class SessionHost(Protocol):
     """What a session asks of the server that accepted it."""
 
     settings: Settings
     confirmer: SpeechConfirmer | None
-    dialog_listens: bool
-    """Whether anybody wants to know what callers say; they are heard in any case."""
+    phrases: Phrases
 
-    def identified(self, session: Session, call: Call) -> tuple[Ending, str] | None:
-        """Take the call in and put it on the clock; or return why not."""
+    def identified(self, session: Session, call: Call) -> Refusal | None:
+        """Put the call on the clock; or return why it is refused, on the clock still if it is to be told."""
 
     def forward(self, messages: list[Message]) -> None:
         """Send messages to the gateway, or drop them if it is away."""
@@ -80,14 +102,17 @@ class Session:
     __slots__ = (
         "_call",
         "_deadline",
+        "_extension",
         "_has_failed",
         "_hearing",
         "_host",
         "_last_send_s",
         "_lateness",
         "_line",
+        "_listens",
         "_long_gaps",
         "_longest_gap_s",
+        "_refusal",
         "_settings",
         "_started_s",
         "_state",
@@ -95,9 +120,14 @@ class Session:
         "_uplink",
     )
 
-    def __init__(self, host: SessionHost, line: Line) -> None:
+    def __init__(self, host: SessionHost, line: Line, extension: Extension, listens: bool) -> None:
+        """`listens`: whether the dialog wants to know what callers say; they are heard in any case."""
         self._host = host
         self._line = line
+        self._extension = extension
+        self._listens = listens
+        self._refusal: str | None = None
+        """Why the call was refused; it goes on until its caller has been told."""
         self._settings = host.settings.server
         self._uplink = Uplink()
         self._state = SessionState.HANDSHAKE
@@ -165,7 +195,10 @@ class Session:
         if since_s is not None and now - since_s > deadline_s:
             self.end(Ending.UNFINISHED, f"a message was not complete within {deadline_s:g} s")
         elif call.wants_to_end:
-            self.end(Ending.DIALOG, Ending.DIALOG.value)
+            if self._refusal is None:
+                self.end(Ending.DIALOG, Ending.DIALOG.value)
+            else:
+                self.end(Ending.REFUSED, f"{Ending.REFUSED.value}: {self._refusal}")
 
     def fault(self, error: Exception) -> None:
         """A mistake of ours came up on the clock: it costs this call, and no other."""
@@ -181,8 +214,8 @@ class Session:
             self._forward(self._call)
 
     def gateway_ready(self) -> None:
-        """The gateway can serve turns."""
-        if self._call is not None:
+        """The gateway can serve turns. Told a moment after the call's beginning, which may be its end too."""
+        if self._call is not None and self._state is not SessionState.ENDED:
             self._call.gateway_ready(monotonic())
             self._forward(self._call)
 
@@ -190,6 +223,18 @@ class Session:
         """The gateway cannot serve turns for now."""
         if self._call is not None:
             self._call.gateway_gone(monotonic())
+
+    @property
+    def is_admitted(self) -> bool:
+        """Whether the call has been taken for good."""
+        return self._call is not None and self._call.is_admitted
+
+    def refuse(self, reason: str) -> None:
+        """The call is not taken: tell the caller, then hang up. `reason` is for the log and the record."""
+        if self._call is not None:
+            self._refusal = reason
+            log.info("call %s refused: %s", self._name, reason)
+            self._call.refuse(monotonic())
 
     # The end
 
@@ -280,26 +325,35 @@ class Session:
                 log.debug("call %s: skipped kind 0x%02x, %d bytes", self._name, kind, length)
 
     def _identify(self, call_id: str, now: float) -> None:
-        settings = self._host.settings
-        call = Call(call_id, "default", settings.barge_in, keeps_text=settings.privacy.keep_transcripts)
-        refusal = self._host.identified(self, call)
-        if refusal is not None:
-            ending, detail = refusal
-            self.end(ending, f"call {call_id} refused: {detail}")
+        host, extension = self._host, self._extension
+        settings = host.settings
+        call = Call(
+            call_id,
+            extension.name,
+            extension.barge_in,
+            keeps_text=settings.privacy.keep_transcripts,
+            phrases=partial(host.phrases.audio, extension.name),
+        )
+        refusal = host.identified(self, call)
+        if refusal is not None and not refusal.is_told:
+            self.end(refusal.ending, f"call {call_id} refused: {refusal.detail}")
             return
         self._line.unwatch()
         self._deadline.cancel()
         self._state = SessionState.LIVE
         self._call = call
-        self._hearing = Hearing(settings.endpointing, settings.barge_in.speech_ms, self._host.confirmer)
+        self._hearing = Hearing(settings.endpointing, extension.barge_in.speech_ms, host.confirmer)
         self._started_s = self._last_send_s = now
-        log.info("call %s started from %s", call_id, self._line.peer)
+        if refusal is not None:
+            self.refuse(refusal.detail)
+            return
+        log.info("call %s started from %s on extension %s", call_id, self._line.peer, extension.name)
         call.begin(now)
 
     def _tell(self, events: tuple[HearingEvent, ...], now: float) -> None:
         """Tell the call what was heard."""
         call = self._call
-        if call is None or not self._host.dialog_listens:
+        if call is None or not self._listens:
             return
         for event in events:
             match event:
@@ -327,6 +381,8 @@ class Session:
         return CallRecord(
             call_id=call.call_id,
             extension=call.extension,
+            priority=self._extension.priority.value,
+            was_refused=call.was_refused,
             duration_s=monotonic() - self._started_s,
             end_reason=detail,
             frames_sent=lateness.frames,

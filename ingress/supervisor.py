@@ -11,16 +11,17 @@ import asyncio
 import logging
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 
 from actors.engines.registry import check_machine, check_names
+from actors.errors import ConfigurationError
 from actors.ray_head import RayHead
 from ingress.child import Child
 from ingress.dialogs.registry import dialog
 from ingress.exit_codes import ExitCode
-from ingress.listeners import bind
+from ingress.extensions import DEFAULT_EXTENSION, Extension, extensions
+from ingress.listeners import Listeners, bind, close, describe
 from ingress.runtime_directory import RuntimeDirectory
 from ingress.settings import Settings
 
@@ -37,37 +38,38 @@ def check(settings: Settings) -> None:
 
     With a cluster the engines run elsewhere, so only their names are looked at.
     """
-    if not dialog(settings.dialog).needs_speech:
+    speaking = _speaking(settings)
+    if not speaking:
         return
     check_names(settings.speech)
     if settings.fleet.backend == "local" or settings.fleet.ray_address is None:
-        check_machine(settings.speech)
+        for extension in speaking:
+            _check_language(settings, extension)
 
 
 async def serve(settings: Settings) -> ExitCode:
     """Run the server until SIGTERM or Ctrl-C. Raises ConfigurationError or PortError before it starts."""
     check(settings)
-    listeners = bind(settings.server)
-    host, port = listeners[0].getsockname()[:2]
-    runtime = RuntimeDirectory.of_port(port)
+    workers = bind(settings)
+    runtime = RuntimeDirectory.of_port(workers[0][DEFAULT_EXTENSION].getsockname()[1])
     try:
         runtime.create()
         with runtime.lock():
             try:
-                supervisor = Supervisor(settings, listeners, runtime)
-                log.info("listening on %s:%d", host, port)
+                supervisor = Supervisor(settings, workers, runtime)
+                for extension, listener in workers[0].items():
+                    log.info("listening on %s for extension %s", describe(listener), extension)
                 return await supervisor.run()
             finally:
                 runtime.remove()
     finally:
-        for listener in listeners:
-            listener.close()
+        close(workers)
 
 
 class Supervisor:
     """The processes of one server."""
 
-    def __init__(self, settings: Settings, listeners: list[socket.socket], runtime: RuntimeDirectory) -> None:
+    def __init__(self, settings: Settings, workers: list[Listeners], runtime: RuntimeDirectory) -> None:
         self._drain_deadline_s = settings.server.drain_deadline_s
         self._head = _ray_head(settings, runtime)
         if self._head is not None:
@@ -81,11 +83,11 @@ class Supervisor:
         self._media = [
             Child(
                 f"media worker {index}",
-                [*arguments, "media-worker", *files, str(index), str(listener.fileno())],
+                [*arguments, "media-worker", *files, str(index), *_inherited(listeners)],
                 environment,
-                inherited=[listener.fileno()],
+                inherited=[listener.fileno() for listener in listeners.values()],
             )
-            for index, listener in enumerate(listeners)
+            for index, listeners in enumerate(workers)
         ]
         driver = self._head.driver_environment if self._head is not None else {}
         self._gateway = Child("gateway", [*arguments, "gateway", *files], environment | driver)
@@ -140,7 +142,28 @@ class Supervisor:
 
 def _ray_head(settings: Settings, runtime: RuntimeDirectory) -> RayHead | None:
     """Return the private Ray to start, or None when none is needed."""
-    wants_ray = dialog(settings.dialog).needs_speech and settings.fleet.backend == "ray"
+    wants_ray = bool(_speaking(settings)) and settings.fleet.backend == "ray"
     if not wants_ray or settings.fleet.ray_address is not None:
         return None
     return RayHead.plan(Path(runtime.path), settings.fleet)
+
+
+def _speaking(settings: Settings) -> list[Extension]:
+    """Return the extensions whose dialogs need the speech workers."""
+    return [extension for extension in extensions(settings).values() if dialog(extension.dialog).needs_speech]
+
+
+def _check_language(settings: Settings, extension: Extension) -> None:
+    """Raise ConfigurationError if this machine clearly cannot run the engines in the extension's language."""
+    try:
+        check_machine(settings.speech.model_copy(update={"language": extension.language}))
+    except ConfigurationError as error:
+        problem = str(error)
+        if extension.language != settings.speech.language and problem.startswith("speech.language: "):
+            problem = f"extensions.{extension.name}.{problem.removeprefix('speech.')}"
+        raise ConfigurationError(problem) from None
+
+
+def _inherited(listeners: Listeners) -> list[str]:
+    """Return the listening sockets as a media worker's arguments."""
+    return [f"{extension}={listener.fileno()}" for extension, listener in listeners.items()]

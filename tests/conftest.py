@@ -17,6 +17,14 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Phrases that tests render are kept apart from those of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RAYMAL_CACHE", str(tmp_path_factory.mktemp("phrases")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def no_accidental_ray(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make `ray.init` fail in tests that are not marked `cluster`, if Ray is loaded at all."""

@@ -13,32 +13,44 @@ ROOT = Path(__file__).parent.parent
 
 FLOORS: dict[str, list[str]] = {
     "words": [
-        "actors.errors", "actors.messages", "actors.settings", "actors.pool",
-        "ingress.settings", "ingress.metrics", "ingress.link_messages", "ingress.utterance",
-        "ingress.exit_codes", "ingress.endings", "ingress.extensions",
+        "actors.errors", "actors.messages", "actors.pool", "actors.registration", "actors.settings",
+        "ingress.endings", "ingress.exit_codes", "ingress.extensions", "ingress.link_messages",
+        "ingress.metrics", "ingress.settings", "ingress.utterance",
     ],
     "rules": [
-        "actors.sizing", "actors.leases", "actors.sentences", "actors.throttle", "actors.admission",
-        "actors.percentiles", "actors.session_book",
-        "ingress.audiosocket", "ingress.pacing", "ingress.playout", "ingress.tones", "ingress.inbound",
-        "ingress.uplink",
-        "ingress.endpointing", "ingress.turn", "ingress.call", "ingress.listening_quality",
-        "ingress.codec_check", "ingress.word_errors",
+        "actors.admission", "actors.agenda", "actors.gpu_places", "actors.hardware", "actors.lease_queue",
+        "actors.leases", "actors.overload", "actors.percentiles", "actors.sentences", "actors.session_book",
+        "actors.sizing", "actors.throttle",
+        "ingress.audiosocket", "ingress.call", "ingress.call_figures", "ingress.codec_check",
+        "ingress.decision_history", "ingress.endpointing", "ingress.inbound", "ingress.listening_quality",
+        "ingress.pacing", "ingress.phrase_cache", "ingress.phrase_key", "ingress.playout", "ingress.tones",
+        "ingress.turn", "ingress.uplink", "ingress.word_errors",
     ],
-    "engines": ["actors.engines", "ingress.vad", "ingress.silero"],
+    "engines": [
+        "actors.engines",
+        "ingress.silero", "ingress.vad",
+    ],
     "workers": [
-        "actors.stt_worker", "actors.tts_worker", "actors.work_meter", "actors.lease_desk", "actors.fleet",
-        "actors.resource_manager", "ingress.hearing", "ingress.dialogs",
+        "actors.decision_board", "actors.fleet", "actors.lease_desk", "actors.resource_manager",
+        "actors.stt_worker", "actors.tts_worker", "actors.work_meter",
+        "ingress.dialogs", "ingress.engine_version", "ingress.hearing", "ingress.phrase_store",
+        "ingress.phrases",
     ],
     "wires": [
-        "actors.worker_thread", "actors.leased_pool", "actors.local", "actors.cluster", "actors.ray_head",
-        "ingress.link", "ingress.line", "ingress.departures", "ingress.frame_clock", "ingress.pauses",
-        "ingress.scheduling", "ingress.session", "ingress.server", "ingress.turns",
-        "ingress.gateway", "ingress.media_worker", "ingress.child", "ingress.listeners",
-        "ingress.runtime_directory", "ingress.configuration", "ingress.supervisor", "ingress.caller",
-        "ingress.observer", "ingress.wave_files", "ingress.logs",
+        "actors.cluster", "actors.leased_pool", "actors.liaison", "actors.local", "actors.ray_head",
+        "actors.worker_thread",
+        "ingress.call_ledger", "ingress.call_records", "ingress.call_work", "ingress.caller",
+        "ingress.child", "ingress.configuration", "ingress.departures", "ingress.frame_clock",
+        "ingress.gateway", "ingress.line", "ingress.link", "ingress.listeners", "ingress.logs",
+        "ingress.loop_lag", "ingress.machine_load", "ingress.media_link", "ingress.media_worker",
+        "ingress.observer", "ingress.pauses", "ingress.places", "ingress.runtime_directory",
+        "ingress.scheduling", "ingress.server", "ingress.session", "ingress.shared_synthesis",
+        "ingress.signal_meter", "ingress.speaker", "ingress.supervisor", "ingress.turns", "ingress.warming",
+        "ingress.wave_files",
     ],
-    "doors": ["ingress.commands", "ingress.cli", "ingress.__main__"],
+    "doors": [
+        "ingress.__main__", "ingress.cli", "ingress.commands",
+    ],
 }  # fmt: skip
 ORDER = list(FLOORS)
 PURE_FLOORS = ("words", "rules")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="append",
         default=[],
         metavar="SETTING=VALUE",
-        help="any setting, such as endpointing.end_silence_ms=700; may be repeated",
+        help="any setting, such as endpointing.end_silence_ms=700 or extensions.sales.port=9100; "
+        "may be repeated",
     )
     parser.add_argument("--check", action="store_true", help="check the configuration and exit")
     parser.set_defaults(run=run)
@@ -109,7 +111,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         setting, equals, value = assignment.partition("=")
         if not equals or not setting:
             raise ConfigurationError(f"--set {assignment!r}: write SETTING=VALUE")
-        flags[setting] = (f"--set {setting}", value)
+        flags[setting] = (f"--set {setting}", _value(value))
     for flag, (setting, _) in FLAGS.items():
         value = getattr(arguments, flag.removeprefix("--").replace("-", "_"))
         if value is not None:
@@ -119,3 +121,13 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     if arguments.keep_transcripts:
         flags["privacy.keep_transcripts"] = ("--keep-transcripts", True)
     return load_settings(arguments.config, os.environ, flags)
+
+
+def _value(text: str) -> Any:
+    """Return a list if the text is one in TOML, such as [10, 25, 60]; else the text, to be checked later."""
+    if not text.startswith("["):
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

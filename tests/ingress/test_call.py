@@ -7,8 +7,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from ingress.call import FADE_BYTES, MAXIMUM_WAITING_TURNS, TURN_DEADLINE_S, Call
+from ingress.call import FADE_BYTES, MAXIMUM_WAITING_TURNS, TURN_DEADLINE_S, WAITING_TONE_AFTER_S, Call
+from ingress.extensions import Phrase
 from ingress.link_messages import (
+    Admitted,
     CallStarted,
     CancelTurn,
     Digit,
@@ -28,13 +30,24 @@ from ingress.link_messages import (
 from ingress.metrics import StageTimes, TurnRecord
 from ingress.playout import FRAME_BYTES, LONG_FRAME_BYTES, SILENCE_FRAME
 from ingress.settings import BargeInSettings
-from ingress.tones import endless_tone, failure_tone, waiting_beep
+from ingress.tones import endless_tone, failure_tone, tone, waiting_beep
 from ingress.utterance import EndReason, HeardUtterance
 
 STAGES = StageTimes(lease_wait_ms=1.0, transcription_ms=200.0, dialog_ms=2.0, synthesis_ms=50.0)
 
 
 NO_BARGE_IN = BargeInSettings(enabled=False)
+PHRASES = {
+    phrase: bytes((index + 3, 0)) * (FRAME_BYTES * 5 // 4)  # two frames and a half
+    for index, phrase in enumerate(Phrase)
+}
+
+
+def speaking() -> Call:
+    """Return a new call that has its phrases."""
+    call = Call("c1", "default", phrases=PHRASES.get)
+    call.begin(0.0)
+    return call
 
 
 def begun(keeps_text: bool = False, barge_in: BargeInSettings | None = None) -> Call:
@@ -572,6 +585,108 @@ def test_the_record_says_that_the_words_were_there_ahead() -> None:
     assert records(call)[0].was_ahead
 
 
+# Admission, and what a call says by itself
+
+
+def test_an_admitted_call_says_so_to_every_later_gateway() -> None:
+    """A call without a verdict is asked about again; one with it never."""
+    call = speaking()
+    call.gateway_ready(0.1)
+    call.gateway_gone(0.2)
+    call.gateway_ready(0.3)
+    call.receive(Admitted(call_id="c1"), 0.4)
+    call.gateway_gone(0.5)
+    call.gateway_ready(0.6)
+    started = sent(call, CallStarted)
+    assert [message.is_admitted for message in started] == [False, False, True]  # type: ignore[union-attr]
+
+
+def test_a_refused_call_says_so_and_ends() -> None:
+    """The phrase from the next frame on, whole; the greeting and whatever the caller does are given up."""
+    call = speaking()
+    call.gateway_ready(0.1)
+    call.receive(audio(1, frames=5), 0.2)
+    call.next_frame(0.2)
+    call.outbox.clear()
+    call.refuse(0.3)
+    assert not call.wants_to_end
+    call.caller_speaking(0.3)
+    call.caller_paused(utterance(), 0.3)
+    call.press("1", 0.3)
+    call.hear(utterance(), 0.3)
+    call.gateway_ready(0.3)
+    call.receive(audio(1, frames=5), 0.3)
+    call.receive(done(1), 0.3)
+    assert play(call, 2, 0.3) == PHRASES[Phrase.BUSY][: 2 * FRAME_BYTES]
+    assert not call.wants_to_end
+    assert call.next_frame(0.4) == PHRASES[Phrase.BUSY][2 * FRAME_BYTES :].ljust(FRAME_BYTES, b"\0")
+    assert call.wants_to_end
+    assert call.outbox == []
+    assert call.next_frame(0.5) == SILENCE_FRAME
+
+
+def test_without_the_phrase_a_refused_caller_hears_a_busy_line() -> None:
+    """Three beats, then the end."""
+    call = Call("c1", "default")
+    call.refuse(0.0)
+    heard = play(call, 150, 0.0)
+    assert heard.count(tone(425.0, 0.5)) == 3
+    assert call.wants_to_end
+
+
+def test_a_caller_who_waits_is_told_once() -> None:
+    """After a second; before and after it the beep, and the greeting comes when the phrase is over."""
+    call = speaking()
+    beeps = play(call, 20, 0.1)
+    assert waiting_beep().startswith(beeps)
+    phrase = play(call, 3, WAITING_TONE_AFTER_S)
+    assert phrase == PHRASES[Phrase.WAITING].ljust(3 * FRAME_BYTES, b"\0")
+    rest = b"".join(call.next_frame(WAITING_TONE_AFTER_S + index / 50) for index in range(3, 200))
+    assert rest in waiting_beep() * 6
+    call.gateway_ready(6.0)
+    assert call.next_frame(6.0) == SILENCE_FRAME
+
+
+def test_the_phrase_for_those_who_wait_is_not_cut_by_the_greeting() -> None:
+    """Nor does it count as a part of it; and a refusal does cut it."""
+    call = speaking()
+    call.next_frame(WAITING_TONE_AFTER_S)
+    call.gateway_ready(1.1)
+    call.receive(audio(1, frames=2), 1.1)
+    call.receive(done(1), 1.1)
+    assert play(call, 2, 1.2) == PHRASES[Phrase.WAITING][FRAME_BYTES:].ljust(2 * FRAME_BYTES, b"\0")
+    assert play(call, 2, 1.2) == b"\2\0" * FRAME_BYTES
+    assert call.turn_records[0].answer_ms == 40.0
+    refused = speaking()
+    refused.next_frame(WAITING_TONE_AFTER_S)
+    refused.refuse(1.1)
+    assert refused.next_frame(1.1) == PHRASES[Phrase.BUSY][:FRAME_BYTES]
+
+
+def test_a_gateway_that_goes_in_mid_call_asks_for_no_patience() -> None:
+    """The beep alone, as always; the phrase is for those who have heard nothing yet."""
+    call = speaking()
+    call.gateway_ready(0.0)
+    call.receive(done(1), 0.0)
+    call.hear(utterance(), 1.5)
+    call.gateway_gone(1.6)
+    assert play(call, 50, 3.0) == waiting_beep()
+
+
+@pytest.mark.parametrize("is_overtaken", [False, True])
+def test_a_failed_turn_is_apologised_for(is_overtaken: bool) -> None:
+    """Instead of the tone; but not to a caller who has gone on and waits for another answer."""
+    call = speaking()
+    call.gateway_ready(0.0)
+    call.receive(done(1), 0.0)
+    call.hear(utterance(), 1.5)
+    if is_overtaken:
+        call.caller_speaking(1.6)
+    call.receive(done(2, "broken"), 2.0)
+    expected = b"" if is_overtaken else PHRASES[Phrase.APOLOGY]
+    assert play(call, 3, 2.0) == expected.ljust(3 * FRAME_BYTES, b"\0")
+
+
 class CallMachine(RuleBasedStateMachine):
     """Whatever happens in whatever order: every turn ends exactly once, in order; frames always come.
 
@@ -580,8 +695,7 @@ class CallMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.call = Call("c1", "default")
-        self.call.begin(0.0)
+        self.call = speaking()
         self.now = 0.0
         self.ready = False
         self.added = 1
@@ -597,7 +711,10 @@ class CallMachine(RuleBasedStateMachine):
         """Take what the call says, as a gateway would."""
         messages, self.call.outbox = self.call.outbox, []
         for message in messages:
+            assert not self.call.was_refused
             match message:
+                case CallStarted():
+                    assert message.is_admitted == self.call.is_admitted
                 case Greet(turn=turn) | Utterance(turn=turn) | Digit(turn=turn):
                     assert self.ready
                     assert self.running is None
@@ -651,6 +768,23 @@ class CallMachine(RuleBasedStateMachine):
         self.running = self.ahead = None
         self.call.gateway_gone(self.now)
         self.collect()
+
+    @precondition(lambda self: self.ready)
+    @rule()
+    def call_is_admitted(self) -> None:
+        """The verdict, perhaps once more."""
+        self.call.receive(Admitted(call_id="c1"), self.now)
+        self.collect()
+
+    @precondition(lambda self: self.ready and not self.call.is_admitted and not self.call.was_refused)
+    @rule()
+    def call_is_refused(self) -> None:
+        """The other verdict: from now on the phrase plays and nothing else happens."""
+        self.call.refuse(self.now)
+        self.running = self.ahead = None
+        frames = [self.call.next_frame(self.now) for _ in range(3)]
+        assert b"".join(frames).startswith(PHRASES[Phrase.BUSY])
+        assert self.call.wants_to_end
 
     @rule()
     def caller_speaks(self) -> None:
@@ -729,7 +863,7 @@ class CallMachine(RuleBasedStateMachine):
         """One turn at a time; each that was asked ends in one record, unless it is under way or dropped."""
         assert self.finished == sorted(set(self.finished))
         assert len(self.finished) + self.call.dropped_turns <= self.added
-        open_turns = set(self.asked) - set(self.finished)
+        open_turns = set(self.asked) - set(self.finished) if not self.call.was_refused else set()
         assert len(open_turns) <= 1
         assert not open_turns or max(open_turns) >= max(self.finished, default=0)
         assert open_turns or self.call.playout.is_empty

@@ -1,11 +1,12 @@
 """The media server as a state machine: whatever peers and gateway do, in any order, the books are right.
 
-Hypothesis connects, names calls, sends audio cut at any byte, digits, garbage, closes, resets, takes the
-gateway away and gives it back. What must become of a connection is asked of a decoder of its own that is
-given the same bytes (`test_decoder_fuzz` judges the decoder). After every step: the server has exactly the
-calls that the model has, each call has ended exactly once and with one reason, whatever was sent to a peer
-is legal for Asterisk, no buffer holds more than a payload, and nothing was logged as a fault. At the end no
-connection, no session and no task is left.
+Hypothesis connects to the ports of two extensions, names calls, sends audio cut at any byte, digits, garbage,
+closes, resets, takes the gateway away and gives it back, admits and refuses. What must become of a connection
+is asked of a decoder of its own that is given the same bytes (`test_decoder_fuzz` judges the decoder). After
+every step: the server has exactly the calls that the model has, each call has ended exactly once and with one
+reason, the refused ones after the phrase for them, whatever was sent to a peer is legal for Asterisk, no
+buffer holds more than a payload, and nothing was logged as a fault. At the end no connection, no session and
+no task is left.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ from ingress.audiosocket import (
     PeerHungUp,
     Role,
 )
+from ingress.extensions import Phrase
 from ingress.link_messages import (
+    Admitted,
     CallEnded,
     CallStarted,
     Digit,
@@ -56,6 +59,7 @@ from ingress.link_messages import (
     Pace,
     PlayTone,
     Readiness,
+    Refused,
     SentenceAudio,
     TurnDone,
 )
@@ -66,12 +70,16 @@ from ingress.settings import Settings
 
 MAXIMUM_CALLS = 2
 MAXIMUM_PEERS = 6
+EXTENSIONS = ("default", "sales")
+BUSY = b"\1\0" * 800
+"""What the refused are told: 100 ms."""
 SETTLE_S = 3.0
 """For the server to come to where the model is; usually a tick or two."""
 SETTINGS = Settings.model_validate(
     {
         "server": {"max_calls": MAXIMUM_CALLS, "handshake_deadline_s": 60, "message_deadline_s": 60},
         "endpointing": {"confirmation": "none"},
+        "extensions": {"sales": {"port": 0, "priority": "high", "dialog": {"name": "tone"}}},
         "log_level": "DEBUG",
     }
 )
@@ -82,6 +90,8 @@ class Life(Enum):
 
     HANDSHAKE = auto()
     LIVE = auto()
+    TOLD = auto()
+    """Refused: hears why, is no call any more, and is over soon."""
     OVER = auto()
 
 
@@ -90,6 +100,7 @@ class Peer:
     """One connection and what should have become of it."""
 
     line: socket.socket
+    extension: str
     call_id: uuid.UUID = field(default_factory=uuid.uuid4)
     life: Life = Life.HANDSHAKE
     is_closed: bool = False
@@ -99,10 +110,26 @@ class Peer:
     heard: AudioSocket = field(default_factory=lambda: AudioSocket(Role.CALLER))
     """Reads what the server sent, as strictly as Asterisk."""
     was_hung_up: bool = False
+    audio: bytes = b""
+    """The newest of it."""
+    is_admitted: bool = False
+    was_refused: bool = False
+    """With a UUID; then the refusal has a record."""
     audio_s: float = 0.0
 
     def __repr__(self) -> str:
         return f"<Peer {self.life.name} {self.call_id}>"
+
+
+class BusyShelf:
+    """Knows one phrase."""
+
+    def audio(self, extension: str, phrase: Phrase) -> bytes | None:
+        """Return the busy phrase."""
+        return BUSY if phrase is Phrase.BUSY else None
+
+    def load(self) -> None:
+        """Everything is there."""
 
 
 class FaultLog(logging.Handler):
@@ -139,12 +166,18 @@ class CallsMachine(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        """Open the port."""
-        listener = socket.create_server(("127.0.0.1", 0))
-        listener.setblocking(False)
-        self.port = listener.getsockname()[1]
-        self.server = MediaServer(SETTINGS)
-        self.run(self.server.start(listener, self.to_gateway_send))
+        """Open the ports."""
+        listeners = {name: socket.create_server(("127.0.0.1", 0)) for name in EXTENSIONS}
+        for listener in listeners.values():
+            listener.setblocking(False)
+        self.ports = {name: listener.getsockname()[1] for name, listener in listeners.items()}
+        self.server = MediaServer(SETTINGS, BusyShelf())
+        self.run(self.server.start(listeners["default"], self.to_gateway_send))
+        self.run(self.listen_for_sales(listeners["sales"]))
+
+    async def listen_for_sales(self, listener: socket.socket) -> None:
+        """Open the second port."""
+        self.server.listen("sales", listener)
 
     def to_gateway_send(self, message: Message) -> bool:
         """Take a message for the gateway."""
@@ -153,28 +186,26 @@ class CallsMachine(RuleBasedStateMachine):
 
     # ---- what may happen --------------------------------------------------------------------------------
 
-    @rule(target=peers)
-    def connect_only(self) -> Peer | object:
+    @rule(target=peers, extension=st.sampled_from(EXTENSIONS))
+    def connect_only(self, extension: str) -> Peer | object:
         """A new connection that says nothing yet."""
-        return self.connect()
+        return self.connect(extension)
 
-    def connect(self) -> Peer | object:
-        """A new connection, refused when all calls are taken."""
+    def connect(self, extension: str) -> Peer | object:
+        """A new connection to an extension's port."""
         if sum(not peer.is_closed for peer in self.everyone) >= MAXIMUM_PEERS:
             return multiple()
-        line = socket.create_connection(("127.0.0.1", self.port))
+        line = socket.create_connection(("127.0.0.1", self.ports[extension]))
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         line.setblocking(False)
-        peer = Peer(line)
+        peer = Peer(line, extension)
         self.everyone.append(peer)
-        if len(self.live) >= MAXIMUM_CALLS:
-            peer.life = Life.OVER
         return peer
 
-    @rule(target=peers)
-    def call(self) -> Peer | object:
+    @rule(target=peers, extension=st.sampled_from(EXTENSIONS))
+    def call(self, extension: str) -> Peer | object:
         """A new connection that says its UUID and its first frame."""
-        peer = self.connect()
+        peer = self.connect(extension)
         if isinstance(peer, Peer):
             self.say(peer, b"\x01\x00\x10" + peer.call_id.bytes, b"\x10\x01\x40" + bytes(320))
         return peer
@@ -257,6 +288,21 @@ class CallsMachine(RuleBasedStateMachine):
         else:
             self.server.gateway_gone()
 
+    @rule(peer=peers)
+    def admit(self, peer: Peer) -> None:
+        """The gateway's verdict, perhaps about a call that is over."""
+        self.server.receive(Admitted(call_id=str(peer.call_id)))
+        for other in self.live:
+            other.is_admitted |= other.call_id == peer.call_id
+
+    @rule(peer=peers)
+    def refuse(self, peer: Peer) -> None:
+        """The other verdict: too late for a call that was admitted, and for one that is over."""
+        self.server.receive(Refused(call_id=str(peer.call_id), reason="test"))
+        for other in self.live:
+            if other.call_id == peer.call_id and not other.is_admitted:
+                self.is_told(other)
+
     @rule(frame_ms=st.sampled_from([20, 30]))
     def pace(self, frame_ms: int) -> None:
         """Throttle, or stop throttling."""
@@ -301,6 +347,9 @@ class CallsMachine(RuleBasedStateMachine):
         ended = [message.record for message in self.to_gateway if isinstance(message, CallEnded)]
         assert Counter(record.call_id for record in ended) == self.expected_ended
         assert all(record.end_reason for record in ended)
+        assert all((record.priority == "high") == (record.extension == "sales") for record in ended)
+        refused = {record.call_id for record in ended if record.was_refused}
+        assert refused == {str(peer.call_id) for peer in self.everyone if peer.was_refused}
 
     @invariant()
     def what_peers_hear_is_legal(self) -> None:
@@ -315,6 +364,10 @@ class CallsMachine(RuleBasedStateMachine):
     @invariant()
     def the_gateway_hears_every_key_of_calls_it_knows(self) -> None:
         """Only digits that were pressed, and only of calls that were announced."""
+        for message in self.to_gateway:
+            if isinstance(message, CallStarted):
+                named = [peer for peer in self.everyone if str(peer.call_id) == message.call_id]
+                assert message.extension in {peer.extension for peer in named}
         digits = [message for message in self.to_gateway if isinstance(message, Digit)]
         assert not Counter(message.digit for message in digits) - Counter(self.expected_digits)
         started = {message.call_id for message in self.to_gateway if isinstance(message, CallStarted)}
@@ -400,8 +453,11 @@ class CallsMachine(RuleBasedStateMachine):
                 case CallIdentified():
                     in_use = any(other.call_id == event.uuid for other in self.live)
                     peer.call_id = event.uuid
-                    if in_use or len(self.live) >= MAXIMUM_CALLS:
+                    if in_use:
                         peer.life = Life.OVER
+                        return
+                    if len(self.live) >= MAXIMUM_CALLS:
+                        self.is_told(peer)
                         return
                     peer.life = Life.LIVE
                 case AudioReceived(audio, rate_hz):
@@ -411,9 +467,17 @@ class CallsMachine(RuleBasedStateMachine):
                 case PeerHungUp():
                     self.end(peer)
 
+    def is_told(self, peer: Peer) -> None:
+        """The caller is refused: hears it whole, and is hung up on."""
+        peer.life = Life.TOLD
+        peer.was_refused = True
+        self.until(lambda: self.listen(peer), f"the goodbye to {peer}")
+        assert peer.audio.rstrip(b"\0").endswith(BUSY.rstrip(b"\0"))
+        self.end(peer)
+
     def end(self, peer: Peer) -> None:
         """The connection should be over from now on."""
-        if peer.life is Life.LIVE:
+        if peer.life in (Life.LIVE, Life.TOLD):
             self.expected_ended[str(peer.call_id)] += 1
         peer.life = Life.OVER
         # The server finds out on its next tick; the invariants wait for the books, this for the record.
@@ -434,6 +498,8 @@ class CallsMachine(RuleBasedStateMachine):
                 for event in peer.heard.receive_data(data):
                     if isinstance(event, PeerHungUp):
                         peer.was_hung_up = True
+                    elif isinstance(event, AudioReceived):
+                        peer.audio = (peer.audio + event.audio)[-2 * len(BUSY) :]
             peer.heard.receive_eof()
             peer.was_hung_up = True
         except BlockingIOError:
