@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from actors.messages import Admission, AdmissionStatus, Level, Priority, SessionStarted, WorkKind
@@ -83,8 +83,16 @@ class AdmissionBook:
         return Admission(is_admitted=True)
 
     def register(self, session: SessionStarted, now: float) -> None:
-        """Enter a call that was taken before, by a former manager or by its ingress alone."""
-        if session.session_id in self._sessions:
+        """Enter a call that was taken before, by a former manager or by its ingress alone.
+
+        Told by another ingress than before, it is that one's now.
+        """
+        known = self._sessions.get(session.session_id)
+        if known is not None:
+            if known.ingress_id != session.ingress_id:
+                _take_one(self._calls_of_ingress, known.ingress_id)
+                self._calls_of_ingress[session.ingress_id] += 1
+                self._sessions[session.session_id] = replace(known, ingress_id=session.ingress_id)
             return
         self._sessions[session.session_id] = session
         self._kept_until[session.session_id] = now + self._settings.reserve_s

@@ -233,7 +233,7 @@ class Liaison:
                 is_lost = False
             except WorkerLostError as error:
                 if not is_lost:
-                    logger.warning("%s: %s", NO_MANAGER, error)
+                    logger.warning("%s; calls go on, decisions stand for now", error)
                 is_lost = True
                 self._be_careful()
             await asyncio.sleep(HEARTBEAT_PERIOD_S)

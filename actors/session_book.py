@@ -45,8 +45,11 @@ class SessionBook:
         return session_id in self._sessions
 
     def begin(self, session: SessionStarted, now: float) -> None:
-        """Take a call in. Repeating it changes nothing."""
-        self._sessions.setdefault(session.session_id, _Session(session, now))
+        """Take a call in. Repeating it changes nothing; told by another ingress, the call is that one's now.
+
+        A gateway that was killed is followed by another before it is missed.
+        """
+        self._sessions.setdefault(session.session_id, _Session(session, now)).facts = session
 
     def update(self, session_id: str, figures: SessionFigures) -> None:
         """Put the ingress's newest figures in; an unknown call is ignored: it has ended."""

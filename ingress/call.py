@@ -25,7 +25,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from functools import cache
 from math import inf
 
 from ingress.extensions import Phrase
@@ -50,7 +49,7 @@ from ingress.link_messages import (
 from ingress.metrics import TurnRecord
 from ingress.playout import BYTES_PER_MS, FRAME_BYTES, SILENCE, Playout
 from ingress.settings import BargeInSettings
-from ingress.tones import Loop, endless_tone, faded_out, failure_tone, silence, tone, waiting_beep
+from ingress.tones import Loop, busy_tone, endless_tone, faded_out, failure_tone, waiting_beep
 from ingress.turn import Turn
 from ingress.utterance import HeardUtterance
 
@@ -150,7 +149,7 @@ class Call:
         self._waiting.clear()
         self._first = NOTHING
         self.playout.cut(0)
-        self.playout.push(self._phrases(Phrase.BUSY) or _busy_tone(), "", ends_sentence=True)
+        self.playout.push(self._phrases(Phrase.BUSY) or busy_tone(), "", ends_sentence=True)
         self._hangs_up = True
         self._settle(now)
 
@@ -447,9 +446,3 @@ class Call:
         self.turn_records.append(record)
         self.outbox.append(TurnFinished(call_id=self.call_id, record=record))
         self._ask(now)
-
-
-@cache
-def _busy_tone() -> bytes:
-    """Return three beats of the tone of a busy line (ITU-T E.180: 425 Hz, half a second on, half off)."""
-    return (tone(425.0, 0.5) + silence(0.5)) * 3

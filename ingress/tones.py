@@ -49,6 +49,12 @@ def failure_tone() -> bytes:
     return tone(480.0, 0.2) + silence(0.05) + tone(380.0, 0.3)
 
 
+@cache
+def busy_tone() -> bytes:
+    """Return three beats of the tone of a busy line (ITU-T E.180: 425 Hz, half a second on, half off)."""
+    return (tone(425.0, 0.5) + silence(0.5)) * 3
+
+
 def silence(duration_s: float) -> bytes:
     """Return zeros."""
     return bytes(2 * round(duration_s * TELEPHONE_RATE_HZ))

@@ -29,7 +29,7 @@ from actors.messages import (
     WorkTally,
 )
 from actors.registration import HeldLease, IngressStarted
-from actors.resource_manager import INGRESS_TIMEOUT_S, PATIENCE_BEATS, ResourceManager
+from actors.resource_manager import INGRESS_TIMEOUT_S, LONGEST_NAP_S, PATIENCE_BEATS, ResourceManager
 from actors.settings import (
     AdmissionSettings,
     FleetSettings,
@@ -403,6 +403,25 @@ async def test_an_ingress_whose_calls_are_not_ours_introduces_itself(house: Hous
 
 
 # A manager's successor
+
+
+async def test_a_gateways_successor_keeps_the_calls_when_the_dead_one_is_missed(house: House) -> None:
+    """It introduces itself with the same calls before the old one's silence is noticed."""
+    await house.manager.register_ingress(replace(ingress("old"), sessions=(call("a"), call("b"))))
+    moved = tuple(replace(call(name), ingress_id="new") for name in ("a", "b"))
+    house.clock.now += 2.0
+    await house.manager.register_ingress(replace(ingress("new"), sessions=moved))
+    house.clock.now += INGRESS_TIMEOUT_S - 1.0
+    await house.manager.heartbeat(IngressReport("new", calls=2))
+    house.manager.tick()
+    status = await house.manager.status()
+    assert (status.ingresses, status.sessions, status.admission.calls) == (1, 2, 2)
+    assert status.ingress[0].sessions == 2
+
+
+def test_a_silent_ingress_is_missed_within_five_seconds() -> None:
+    """Everything of a dead ingress is gone by then."""
+    assert INGRESS_TIMEOUT_S + LONGEST_NAP_S <= 5.0
 
 
 async def test_a_new_manager_takes_over_calls_and_leases(house: House) -> None:
