@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import statistics
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
@@ -137,47 +136,69 @@ async def test_a_flood_slows_the_senders_down_and_nobody_hears_it(tmp_path: Path
     assert not bulk or statistics.median(urgent) < statistics.median(bulk)
 
 
-async def test_a_killed_manager_costs_no_call_and_nothing_is_lost(tmp_path: Path) -> None:
-    """SIGKILL with calls up: audio goes on, the next turns are answered, the new manager knows every call."""
+async def test_killed_workers_and_a_killed_manager_cost_no_call_and_nothing_is_lost(tmp_path: Path) -> None:
+    """SIGKILL, one after the other, with calls up: audio goes on and the next turns are answered.
+
+    The workers are back within seconds, the new manager knows every call, and at the end nothing is left.
+    """
     flags = configuration(tmp_path, "[speech.scripted]\nstt_delay_s = 0.3")
     with running_server(tmp_path, *SCRIPTED, *TWO_SLOTS, *flags) as server:
         calls = [
             StrictCall(
-                server.port, outgoing=voice(60.0, audio=talk(30.0, 2.0, 0.3 * index)), seconds=60.0
+                server.port, outgoing=voice(120.0, audio=talk(110.0, 2.0, 0.3 * index)), seconds=120.0
             ).start()
             for index in range(4)
         ]
         await watch(server, lambda status: status["fleet"]["sessions"] == 4, 20.0)
-        old = await watch(
-            server, lambda status: status["fleet"]["transcription"]["tally"]["count"] >= 4, 20.0
-        )
-        killed_s = time.monotonic()
+        await watch(server, lambda status: _transcribed(status) >= 4, 30.0)
+        for title in ("ray::SttActor", "ray::TtsActor"):
+            await _kill_and_see_it_back(server, title)
+        old = await watch(server, lambda status: _transcribed(status) >= 6, 30.0)
         _process_of(server, "ray::ManagerActor").send_signal(signal.SIGKILL)
 
         def is_back(status: dict[str, Any]) -> bool:
             is_new = status["decision"]["epoch"] != old[-1]["decision"]["epoch"]
-            answered = status["fleet"]["transcription"]["tally"]["count"] >= 2
-            return is_new and answered and status["fleet"]["sessions"] == 4
+            return is_new and _transcribed(status) >= 2 and status["fleet"]["sessions"] == 4
 
         seen = await watch(server, is_back, 60.0)
-        assert time.monotonic() - killed_s < 60.0
         assert seen[-1]["fleet"]["transcription"]["ready"] == 2
         for call in calls:
             call.hang_up()
         reports = [await asyncio.to_thread(call.wait) for call in calls]
-        empty = await watch(server, lambda status: status["fleet"]["sessions"] == 0, 5.0)
-        busy = await watch(server, lambda status: status["fleet"]["transcription"]["busy"] == 0, 5.0)
-        assert empty
-        assert busy
+        await watch(server, _is_at_rest, 6.0)
         records = [await observer.call_record(server.port, str(call.call_id), 5.0) for call in calls]
     for report in reports:
         assert not report.violations
         assert report.quality.longest_gap_ms < 1_000
     for record in records:
         assert record is not None
-        failed = [turn for turn in record.turns if turn.failure]
-        assert len(failed) <= 1, [turn.failure for turn in failed]
+        failures = [turn.failure for turn in record.turns if turn.failure]
+        assert len(failures) <= 3, failures  # one a kill
+        assert record.turns_taken - len(failures) >= 3
         assert record.underruns == 0
+
+
+async def _kill_and_see_it_back(server: RunningServer, title: str) -> None:
+    """Kill a worker's process and wait until all workers serve again, one of them in a new process."""
+    killed = _process_of(server, title)
+    killed.send_signal(signal.SIGKILL)
+
+    def are_back(status: dict[str, Any]) -> bool:
+        ready = all(status["fleet"][kind]["ready"] == 2 for kind in ("transcription", "synthesis"))
+        return ready and not killed.is_running() and len(_processes_of(server, title)) == 2
+
+    await watch(server, are_back, 30.0)
+
+
+def _transcribed(status: dict[str, Any]) -> int:
+    count: int = status["fleet"]["transcription"]["tally"]["count"]
+    return count
+
+
+def _is_at_rest(status: dict[str, Any]) -> bool:
+    fleet = status["fleet"]
+    busy = sum(fleet[kind]["busy"] + fleet[kind]["waiting"] for kind in ("transcription", "synthesis"))
+    return not (busy or fleet["sessions"] or fleet["admission"]["calls"] or status["places"])
 
 
 def _answers_ms(records: list[CallRecord | None]) -> list[float]:
@@ -190,9 +211,14 @@ def _answers_ms(records: list[CallRecord | None]) -> list[float]:
     ]
 
 
-def _process_of(server: RunningServer, title: str) -> psutil.Process:
+def _processes_of(server: RunningServer, title: str) -> list[psutil.Process]:
+    found = []
     for process in psutil.Process(server.process.pid).children(recursive=True):
-        with suppress(psutil.Error):
-            if process.cmdline()[0].startswith(title):
-                return process
-    raise AssertionError(f"no process {title!r} below the server")
+        with suppress(psutil.Error, IndexError):
+            if process.cmdline()[0].startswith(title) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def _process_of(server: RunningServer, title: str) -> psutil.Process:
+    return _processes_of(server, title)[0]
