@@ -58,12 +58,12 @@ CLOSE_DEADLINE_S = 3.0
 
 
 class Workers(Protocol):
-    """The workers by their ids. Cancelled or closed, both methods cancel the work."""
+    """The way to a leased worker. Cancelled or closed, both methods cancel the work."""
 
-    async def transcribe(self, worker_id: str, request: Transcribe) -> Transcript:
+    async def transcribe(self, lease: Lease, request: Transcribe) -> Transcript:
         """Raises EngineError or WorkerLostError."""
 
-    def synthesize(self, worker_id: str, request: Synthesize) -> AsyncGenerator[bytes, None]:
+    def synthesize(self, lease: Lease, request: Synthesize) -> AsyncGenerator[bytes, None]:
         """Return an async generator of pieces. Raises EngineError or WorkerLostError."""
 
 
@@ -206,7 +206,7 @@ class LeasedPool:
         async with self._leased(WorkKind.TRANSCRIPTION, request.call_id, deadline, is_ahead) as (use, lease):
             use.audio_ms = audio_duration_ms(request.audio)
             async with _until(deadline, use):
-                transcript = await self._workers.transcribe(lease.worker_id, request)
+                transcript = await self._workers.transcribe(lease, request)
             return Transcription(transcript, use.lease_wait_ms, use.elapsed_ms())
 
     async def _synthesize_once(
@@ -214,7 +214,7 @@ class LeasedPool:
     ) -> AsyncGenerator[SpeechChunk, None]:
         async with (
             self._leased(WorkKind.SYNTHESIS, request.call_id, deadline) as (use, lease),
-            aclosing(self._workers.synthesize(lease.worker_id, request)) as pieces,
+            aclosing(self._workers.synthesize(lease, request)) as pieces,
         ):
             while True:
                 async with _until(deadline, use):

@@ -21,7 +21,7 @@ from actors.engines.registry import check_machine
 from actors.errors import WorkerLostError
 from actors.fleet import WorkerSpec
 from actors.leased_pool import LeasedPool
-from actors.messages import Synthesize, Transcribe, Transcript, WorkKind
+from actors.messages import Lease, Synthesize, Transcribe, Transcript, WorkKind
 from actors.registration import IngressStarted
 from actors.resource_manager import ResourceManager
 from actors.settings import AdmissionSettings, FleetSettings, SpeechSettings, ThrottleSettings
@@ -72,13 +72,13 @@ class LocalWorkers:
         """Return the ids of all workers."""
         return list(self._threads)
 
-    async def transcribe(self, worker_id: str, request: Transcribe) -> Transcript:
-        """Transcribe on that worker. Raises EngineError or WorkerLostError."""
-        return await self._thread(worker_id).transcribe(request)
+    async def transcribe(self, lease: Lease, request: Transcribe) -> Transcript:
+        """Transcribe on the leased worker. Raises EngineError or WorkerLostError."""
+        return await self._thread(lease.worker_id).transcribe(request)
 
-    def synthesize(self, worker_id: str, request: Synthesize) -> AsyncGenerator[bytes, None]:
-        """Yield the sentence's pieces from that worker. Raises EngineError or WorkerLostError."""
-        return self._thread(worker_id).synthesize(request)
+    def synthesize(self, lease: Lease, request: Synthesize) -> AsyncGenerator[bytes, None]:
+        """Yield the sentence's pieces from the leased worker. Raises EngineError or WorkerLostError."""
+        return self._thread(lease.worker_id).synthesize(request)
 
     def _thread(self, worker_id: str) -> WorkerThread:
         thread = self._threads.get(worker_id)

@@ -47,6 +47,8 @@ class Overload:
         self.cluster = Ladder(settings)
         self._ladders: dict[str, Ladder] = {}
         self._signals: dict[str, IngressSignals] = {}
+        self._cpu: dict[str, Window] = {}
+        """Of each ingress's machine: a speech model may well fill it for a second."""
         self._waits = Window(settings.window_s)
         self._busyness = {
             kind: _Busyness(Window(settings.window_s), Window(ADMISSION_WINDOW_S)) for kind in WorkKind
@@ -63,14 +65,16 @@ class Overload:
         self._advance(self._busyness[kind], now)
         self._busyness[kind].slots, self._busyness[kind].busy = slots, busy
 
-    def ingress_is(self, ingress_id: str, signals: IngressSignals) -> None:
+    def ingress_is(self, ingress_id: str, signals: IngressSignals, now: float) -> None:
         """An ingress told how it does."""
         self._signals[ingress_id] = signals
+        self._cpu.setdefault(ingress_id, Window(self._settings.window_s)).add(signals.cpu_percent, now)
         self._ladders.setdefault(ingress_id, Ladder(self._settings))
 
     def forget(self, ingress_id: str) -> None:
         """An ingress is gone."""
         self._signals.pop(ingress_id, None)
+        self._cpu.pop(ingress_id, None)
         self._ladders.pop(ingress_id, None)
 
     # Conclusions
@@ -100,7 +104,7 @@ class Overload:
                 Signals(
                     lateness_p99_ms=told.lateness_p99_ms,
                     loop_lag_ms=told.loop_lag_ms,
-                    cpu_percent=told.cpu_percent,
+                    cpu_percent=self._cpu[ingress_id].mean(now),
                     memory_percent=told.memory_percent,
                 ),
                 now,

@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -49,6 +50,7 @@ from actors.messages import (
     SessionStarted,
     SessionSummary,
     WorkKind,
+    WorkOutcome,
     WorkReport,
     WorkTally,
 )
@@ -66,6 +68,9 @@ INGRESS_TIMEOUT_S = 4.0
 
 PATIENCE_BEATS = 3
 """An ingress whose number of calls differs from ours in so many heartbeats running introduces itself anew."""
+
+REMEMBERED_UNREPORTED = 1_024
+"""Finished leases that are kept for their holders' reports."""
 
 LINGER_S = 30.0
 """Workers outlive the last ingress this long: a restarted gateway finds its models loaded."""
@@ -112,6 +117,8 @@ class ResourceManager:
         self._answers = Distribution()
         self._final_since: dict[str, float] = {}
         """Final requests that wait now, background work apart, and since when."""
+        self._unreported: OrderedDict[str, tuple[LeaseRequest, Lease]] = OrderedDict()
+        """Leases whose worker said that it is done, and whose holder did not yet."""
         self._deserted_since: float | None = clock()
         self._settings: IngressStarted | None = None
         """Whose settings the fleet runs."""
@@ -166,7 +173,7 @@ class ResourceManager:
         if ingress is None:
             return None
         ingress.heard = self._clock()
-        self._overload.ingress_is(ingress_id, report.signals)
+        self._overload.ingress_is(ingress_id, report.signals, ingress.heard)
         for session_id, figures in report.sessions.items():
             self._sessions.update(session_id, figures)
             if figures.has_spoken:
@@ -224,6 +231,8 @@ class ResourceManager:
         for session_id in self._sessions.of_ingress(ingress_id):
             self._end_session(session_id)
         self._desk.drop_ingress(ingress_id)
+        for lease_id in [key for key, (it, _) in self._unreported.items() if it.ingress_id == ingress_id]:
+            del self._unreported[lease_id]
         self._overload.forget(ingress_id)
         self._board.forget(ingress_id)
         self._note_slots()
@@ -289,9 +298,20 @@ class ResourceManager:
         """Work ahead of time has become final. Unknown ids do no harm."""
         self._desk.promote(lease_id)
 
+    async def finish(self, lease_id: str) -> None:
+        """Free a lease's slot: its worker says that the work is done. The holder's report comes later."""
+        held = self._desk.book.held(lease_id)
+        if held is None:
+            return
+        self._unreported[lease_id] = held
+        while len(self._unreported) > REMEMBERED_UNREPORTED:
+            self._unreported.popitem(last=False)
+        self._desk.give_back(lease_id, WorkOutcome.DONE)
+        self._note_slots()
+
     async def release(self, report: WorkReport) -> None:
         """End a request, waiting or granted, and enter what its work took. Unknown ids do no harm."""
-        held = self._desk.book.held(report.lease_id)
+        held = self._unreported.pop(report.lease_id, None) or self._desk.book.held(report.lease_id)
         self._desk.give_back(report.lease_id, report.outcome)
         self._note_slots()
         if held is None:

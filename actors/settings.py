@@ -125,7 +125,7 @@ class ThrottleSettings(Section):
     slot_percent: Steps = (85.0, 95.0, 101.0)
     """Slots in use, mean over the last `window_s`. Above 100: that step is never taken for it."""
     cpu_percent: Steps = (97.0, 101.0, 101.0)
-    """Of the machine. Speech models may well fill it, so alone it only means busy."""
+    """Of the machine, mean over `window_s`. Speech models may well fill it: alone it only means busy."""
     memory_percent: Steps = (85.0, 92.0, 97.0)
     """Of the machine: swapping chops audio."""
     window_s: PositiveSeconds = 5.0

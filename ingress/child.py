@@ -50,15 +50,18 @@ class Child:
     async def keep_running(self) -> int:
         """Run the child, and again when it dies; return its exit code once it must not run any more.
 
-        That is after `stop`, or when it says that its configuration cannot work.
+        That is after `stop`, or when the first run of all says that its configuration cannot work. One that
+        worked before may not be able to join a cluster that is gone for now: calls do not end for that.
         """
+        is_first = True
         pause_s = FIRST_PAUSE_S
         loop = asyncio.get_running_loop()
         while True:
             started_s = loop.time()
             code = await self._run_once()
-            if self._is_stopping or code == ExitCode.CONFIGURATION:
+            if self._is_stopping or (code == ExitCode.CONFIGURATION and is_first):
                 return code
+            is_first = False
             if loop.time() - started_s >= HEALTHY_AFTER_S:
                 pause_s = FIRST_PAUSE_S
             log.warning("%s %s; starting it again in %.1f s", self.name, _describe(code), pause_s)

@@ -10,7 +10,7 @@ class Ending(Enum):
 
     CALLER = "the caller hung up"
     DIALOG = "the dialog hung up"
-    REFUSED = "refused: all lines are busy"
+    REFUSED = "refused"
     STOPPING = "the server is stopping"
     LOST = "connection lost"
     FAULT = "internal fault"

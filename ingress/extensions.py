@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 from actors.messages import Priority
+from actors.settings import Section
 from ingress.settings import BargeInSettings, DialogSettings, Settings
 
 DEFAULT_EXTENSION = "default"
@@ -45,6 +47,9 @@ class Extension:
     """Texts that the operator chose; the others are the language's own (`ingress.phrases`)."""
 
 
+Part = TypeVar("Part", bound=Section)
+
+
 def extensions(settings: Settings) -> dict[str, Extension]:
     """Return all extensions by name, the server's own port first."""
     found = {
@@ -69,8 +74,15 @@ def extensions(settings: Settings) -> dict[str, Extension]:
             max_calls=chosen.max_calls,
             language=chosen.language or settings.speech.language,
             voice=chosen.voice,
-            dialog=chosen.dialog or settings.dialog,
-            barge_in=chosen.barge_in or settings.barge_in,
+            dialog=_merged(settings.dialog, chosen.dialog),
+            barge_in=_merged(settings.barge_in, chosen.barge_in),
             phrases={phrase: text for phrase, text in texts.items() if text is not None},
         )
     return found
+
+
+def _merged(common: Part, own: Part | None) -> Part:
+    """Return the server's section with what the extension has set itself in its place."""
+    if own is None:
+        return common
+    return common.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})

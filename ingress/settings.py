@@ -107,6 +107,7 @@ class ExtensionSettings(Section):
     max_calls: int | None = Field(default=None, ge=1, le=100_000)
     """Calls at a time, over all servers of the cluster."""
     language: str | None = None
+    """Of the callers: what the models listen for and speak."""
     voice: str | None = None
     """A voice of the text-to-speech engine."""
     dialog: DialogSettings | None = None
@@ -125,7 +126,7 @@ class CacheSettings(Section):
     directory: str | None = None
     """Unset: `raymal/phrases` in the user's cache folder (environment: RAYMAL_CACHE)."""
     memory_bytes: int = Field(default=64 * 1024 * 1024, ge=0)
-    """Of each process. A second of audio is 16 KB."""
+    """Of each gateway. A second of audio is 16 KB."""
     disk_bytes: int = Field(default=512 * 1024 * 1024, ge=0)
     """Of the directory; the longest unused phrases go first. 0: nothing is written."""
 

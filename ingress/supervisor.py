@@ -27,6 +27,8 @@ from ingress.settings import Settings
 
 GATEWAY_STOP_S = 10.0
 RAY_STOP_S = 20.0
+HURRY_AFTER_S = 0.5
+"""Between the two signals that end a media worker's calls at once: it must have heard the first."""
 MEDIA_STOP_MARGIN_S = 10.0
 """Beyond the drain deadline, for the last calls to be ended."""
 
@@ -76,7 +78,8 @@ class Supervisor:
             self._head.prepare()
             fleet = settings.fleet.model_copy(update={"ray_address": self._head.address})
             settings = settings.model_copy(update={"fleet": fleet})
-        runtime.settings_file.write_text(settings.model_dump_json(indent=2))
+        # What is unset stays unset: an extension takes it from the server's own sections.
+        runtime.settings_file.write_text(settings.model_dump_json(indent=2, exclude_unset=True))
         environment = dict(os.environ)
         arguments = [sys.executable, "-m", "ingress"]
         files = [str(runtime.settings_file), str(runtime.gateway_socket)]
@@ -124,7 +127,12 @@ class Supervisor:
 
     async def _stop(self, drain_deadline_s: float) -> None:
         media_stop_s = drain_deadline_s + MEDIA_STOP_MARGIN_S
-        await asyncio.gather(*(child.stop(media_stop_s) for child in self._media))
+        stopping = asyncio.gather(*(child.stop(media_stop_s) for child in self._media))
+        if not drain_deadline_s:
+            await asyncio.sleep(HURRY_AFTER_S)
+            for child in self._media:
+                child.signal(signal.SIGTERM)  # a second time: running calls are said goodbye to now
+        await stopping
         await self._gateway.stop(GATEWAY_STOP_S)
         if self._ray is not None:
             await self._ray.stop(RAY_STOP_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -9,7 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
+from ray._raylet import Config  # type: ignore[attr-defined]  # compiled
 from ray.autoscaler._private.util import prepare_config, validate_config
+
+from actors.gpu_places import MEMORY_LABEL
+from actors.settings import SpeechSettings
+from actors.sizing import WORK_LABEL
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "deploy" / "ray-start"
@@ -25,6 +31,23 @@ def written() -> dict[str, Any]:
 def start_options() -> dict[str, str]:
     """Return the options that the start script hands to `ray start`."""
     return dict(re.findall(r"--([a-z-]+)=([^\s\"]+)", SCRIPT.read_text().partition("set -eu")[2]))
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Path:
+    """A home with a `ray` that says what it was started with: its environment, then its arguments."""
+    ray = tmp_path / "raymal" / "venv" / "bin" / "ray"
+    ray.parent.mkdir(parents=True)
+    ray.write_text('#!/bin/sh\nenv\nprintf "%s\\n" "$@"\n')
+    ray.chmod(0o700)
+    return tmp_path
+
+
+def started(home: Path, *arguments: str) -> list[str]:
+    """Return the lines that `ray` would be started with there."""
+    environment = {"HOME": str(home), "PATH": os.environ["PATH"]}
+    command = ["sh", str(SCRIPT), *arguments]
+    return subprocess.check_output(command, env=environment, text=True, timeout=10).splitlines()
 
 
 def test_rays_own_checks_accept_it(written: dict[str, Any]) -> None:
@@ -78,3 +101,42 @@ def test_the_start_script_is_a_script() -> None:
 def test_the_start_script_refuses_strangers() -> None:
     """The token is asked for on every machine."""
     assert "export RAY_AUTH_MODE=token" in SCRIPT.read_text()
+
+
+def test_a_dead_machine_is_missed_before_its_callers_work_is_late(machine: Path) -> None:
+    """By Ray's own names, within a request's deadline; Ray's defaults would not do."""
+    lines = dict(line.split("=", 1) for line in started(machine, "--head") if "=" in line)
+    names = [f"health_check_{name}" for name in ("failure_threshold", "period_ms", "timeout_ms")]
+    ours = [int(lines[f"RAY_{name}"]) for name in names]
+    rays = [getattr(Config, name)() for name in names]
+
+    def missed_after_s(misses: int, period_ms: int, timeout_ms: int) -> float:
+        return misses * (period_ms + timeout_ms) / 1000.0
+
+    assert missed_after_s(*ours) < SpeechSettings().transcription_deadline_s < missed_after_s(*rays)
+    first_ms = int(lines["RAY_health_check_initial_delay_ms"])
+    assert first_ms < Config.health_check_initial_delay_ms()
+    assert int(lines["RAY_gcs_rpc_server_reconnect_timeout_s"]) == 600
+
+
+def test_a_machines_labels_are_told_to_ray(machine: Path) -> None:
+    """Those in its file, if it has one; the command line still has the last word."""
+    labels = machine / "raymal" / "labels.yaml"
+    assert not any(line.startswith("--labels") for line in started(machine, "--head"))
+    labels.write_text(f'{WORK_LABEL}: none\n{MEMORY_LABEL}: "24"\n')
+    lines = started(machine, "--address=192.0.2.1:6379", "--labels-file=other.yaml")
+    assert [line for line in lines if line.startswith("--labels-file")] == [
+        f"--labels-file={labels}",
+        "--labels-file=other.yaml",
+    ]
+
+
+def test_the_labels_that_are_explained_are_read_by_ray(tmp_path: Path) -> None:
+    """The lines of cluster.yaml, as they stand, are a file that Ray accepts."""
+    from ray._private.label_utils import parse_node_labels_from_yaml_file
+
+    lines = re.findall(r"^#   (raymal-[a-z-]+: .*)$", (ROOT / "cluster.yaml").read_text(), re.MULTILINE)
+    file = tmp_path / "labels.yaml"
+    file.write_text("\n".join(lines))
+    read = parse_node_labels_from_yaml_file(str(file))
+    assert read == {WORK_LABEL: "transcription", MEMORY_LABEL: "24"}

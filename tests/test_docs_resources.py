@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from importlib import import_module
@@ -11,13 +12,29 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from actors import gpu_places
 from actors.admission import AdmissionBook, Reason, SlotUse
+from actors.hardware import parse_nodes
+from actors.leased_pool import HOLD_MARGIN_S
 from actors.messages import Decision, Level, Priority, SessionStarted, WorkKind
-from actors.resource_manager import NOT_SHARED
-from actors.settings import AdmissionSettings, FleetSettings, SpeechSettings, ThrottleSettings
+from actors.resource_manager import INGRESS_TIMEOUT_S, NOT_SHARED
+from actors.settings import (
+    GPU_BATCH_SIZE,
+    AdmissionSettings,
+    FleetSettings,
+    SpeechSettings,
+    ThrottleSettings,
+)
 from actors.sizing import GIGABYTE, NodeResources, plan
 from actors.throttle import LINES, Ladder, Signals
-from ingress.settings import CacheSettings
+from ingress.call import MAXIMUM_TURN_RECORDS
+from ingress.call_ledger import CallLedger
+from ingress.call_records import MODE, QUEUE_LINES
+from ingress.cli import main
+from ingress.gateway import FIRST_WARMING_S
+from ingress.metrics import CallRecord, LatenessSummary
+from ingress.phrases import TEXTS
+from ingress.settings import CacheSettings, RecordSettings
 
 PAGE = (Path(__file__).parent.parent / "docs" / "resources.md").read_text()
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -25,6 +42,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "throttle": ThrottleSettings,
     "admission": AdmissionSettings,
     "cache": CacheSettings,
+    "records": RecordSettings,
 }
 UNITS = {"_ms": "ms", "_s": "s", "_percent": "%", "_bytes": "bytes", "_cpus": "cores", "_calls": "calls"}
 """What a key's ending says about its unit."""
@@ -167,3 +185,61 @@ def test_settings_that_may_differ_between_ingresses_are_named() -> None:
     named = re.search(r"own affair is meant\s+\((.*?), and `\[cache\]`\)", PAGE, re.DOTALL)
     assert named is not None
     assert set(re.findall(r"`(\w+)`", named[1])) == NOT_SHARED
+
+
+def test_the_plan_that_is_shown_is_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command of the page, run, prints what stands below it."""
+    shown = re.search(r"```\n\$ raymal (cluster plan .*)\n((?:.*\n)+?)```", PAGE)
+    assert shown is not None
+    assert main(shown[1].split()) == 0
+    assert capsys.readouterr().out == shown[2]
+
+
+def test_parts_of_a_machine_have_the_defaults_of_the_page() -> None:
+    """Each part can be written so, and counts as the page says when it is left out."""
+    rows = table("| part | is | unsaid |")
+    (whole,) = parse_nodes("+".join(row[0].strip("`") for row in rows))
+    assert (whole.cpus, whole.memory_bytes, whole.gpus) == (8.0, 16 * GIGABYTE, 1.0)
+    assert whole.gpu_memory_bytes == 24 * GIGABYTE
+    (bare,) = parse_nodes("1gpu")
+    assert [row[2] for row in rows] == [
+        f"{bare.cpus:g}",
+        f"{bare.memory_bytes / GIGABYTE / bare.cpus:g} GB a core",
+        "none; 1 if their memory is said",
+        f"{gpu_places.UNKNOWN_MEMORY_GB:g} GB",
+    ]
+    assert (parse_nodes("8cpu")[0].gpus, parse_nodes("24gbgpu")[0].gpus) == (0.0, 1.0)
+
+
+def test_figures_in_the_text_are_those_of_the_code() -> None:
+    """What a sentence says in passing."""
+    assert gpu_places.USABLE == 0.9
+    assert "nine tenths" in PAGE
+    assert gpu_places.WORKERS_PER_GPU == 4
+    assert "four workers at most" in PAGE
+    assert f"(whisper: {GPU_BATCH_SIZE})" in PAGE
+    assert f"ends by itself, {HOLD_MARGIN_S:g} s after its work's deadline" in PAGE
+    assert f"silent for {INGRESS_TIMEOUT_S:g} s" in PAGE.replace("\n", " ")
+    assert f"for up to {FIRST_WARMING_S:g} s before the" in PAGE
+    assert f"newest {MAXIMUM_TURN_RECORDS} turns" in PAGE
+    assert f"up to {QUEUE_LINES:,} wait" in PAGE
+    assert f"mode {MODE:04o}" in PAGE
+    assert f"work has {SpeechSettings().transcription_deadline_s:g} s" in PAGE
+    languages = list(TEXTS)
+    assert f"{', '.join(languages[:-1])} and {languages[-1]}" in PAGE
+
+
+def test_fields_of_a_record_are_named(tmp_path: Path) -> None:
+    """The line that is written has these fields and no other."""
+    file = tmp_path / "calls.jsonl"
+    ledger = CallLedger(RecordSettings(file=str(file)))
+    nothing = LatenessSummary(frames=0, p50_ms=0.0, p99_ms=0.0, p999_ms=0.0, maximum_ms=0.0)
+    known = {"call_id": "c", "extension": "e", "end_reason": "r", "lateness": nothing, "turns": ()}
+    counts = dict.fromkeys(CallRecord.model_fields.keys() - {"priority", "was_refused"} - known.keys(), 0)
+    record = CallRecord.model_validate({**counts, **known})
+    ledger.write(record, None)
+    asyncio.run(ledger.close())
+    written_line = json.loads(file.read_text())
+    assert [row[0] for row in table("| field | has |")] == [f"`{name}`" for name in written_line]
+    assert {"was_refused", "end_reason"} <= written_line["call"].keys()
+    assert written_line["session"] is None

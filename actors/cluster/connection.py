@@ -24,6 +24,9 @@ CONTROL_DEADLINE_S = 5.0
 
 CONNECT_RETRY_S = 0.5
 
+MANAGER_NAME = "raymal-manager"
+"""Of the resource manager's actor, in each namespace."""
+
 
 async def connect(fleet: FleetSettings) -> bool:
     """Make this process a driver of the Ray at `fleet.ray_address`. False: it was one before.

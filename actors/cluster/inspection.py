@@ -6,8 +6,7 @@ import asyncio
 
 import ray
 
-from actors.cluster.connection import CONTROL_DEADLINE_S, border, call, connect
-from actors.cluster.manager import MANAGER_NAME
+from actors.cluster.connection import CONTROL_DEADLINE_S, MANAGER_NAME, border, call, connect
 from actors.errors import WorkerLostError
 from actors.messages import FleetStatus
 from actors.settings import FleetSettings

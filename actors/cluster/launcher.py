@@ -103,7 +103,7 @@ class RayLauncher:
                 scheduling_strategy=NodeAffinitySchedulingStrategy(spec.node_id, soft=False),
                 runtime_env={"env_vars": _environment(spec)},
             )
-            .remote(spec.worker_id, spec.speech, spec.slots)
+            .remote(spec.worker_id, self._namespace, spec.speech, spec.slots)
         )
 
 

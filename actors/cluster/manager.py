@@ -14,7 +14,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from actors.cluster.connection import CONTROL_DEADLINE_S, border, call, live_nodes
+from actors.cluster.connection import CONTROL_DEADLINE_S, MANAGER_NAME, border, call, live_nodes
 from actors.cluster.launcher import RayLauncher
 from actors.errors import UnknownIngressError, WorkerLostError
 from actors.messages import (
@@ -33,8 +33,6 @@ from actors.registration import IngressStarted
 from actors.resource_manager import ResourceManager
 
 logger = logging.getLogger(__name__)
-
-MANAGER_NAME = "raymal-manager"
 
 MANAGER_CALLS = 4_000
 """Calls the manager may hold at once: far more than its queues of waiting requests."""

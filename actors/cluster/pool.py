@@ -11,8 +11,8 @@ import time
 
 import ray
 
-from actors.cluster.connection import CONNECT_RETRY_S, actor_names, connect, kill_actor
-from actors.cluster.manager import MANAGER_NAME, RemoteManager
+from actors.cluster.connection import CONNECT_RETRY_S, MANAGER_NAME, actor_names, connect, kill_actor
+from actors.cluster.manager import RemoteManager
 from actors.cluster.workers import RemoteWorkers
 from actors.engines.registry import check_names
 from actors.errors import ConfigurationError, WorkerLostError

@@ -18,8 +18,9 @@ import ray
 from ray.exceptions import RayError
 
 from actors.cluster.connection import border, call, cancel
+from actors.cluster.finish_line import FinishLine
 from actors.errors import WorkerLostError
-from actors.messages import Synthesize, Transcribe, Transcript
+from actors.messages import Lease, Synthesize, Transcribe, Transcript
 from actors.settings import SpeechSettings
 from actors.stt_worker import SttWorker
 from actors.tts_worker import TtsWorker
@@ -32,8 +33,9 @@ UNCONSUMED_PIECES = 16
 class SttActor:
     """An `SttWorker` as an actor."""
 
-    def __init__(self, worker_id: str, speech: SpeechSettings, slots: int = 1) -> None:
+    def __init__(self, worker_id: str, namespace: str, speech: SpeechSettings, slots: int = 1) -> None:
         self._thread = WorkerThread(partial(SttWorker, speech), worker_id, slots)
+        self._finish_line = FinishLine(namespace)
 
     @ray.method(concurrency_group="control")
     async def idle(self) -> None:
@@ -41,16 +43,19 @@ class SttActor:
         await self._thread.idle()
 
     @ray.method(concurrency_group="infer")
-    async def transcribe(self, request: Transcribe) -> Transcript:
+    async def transcribe(self, request: Transcribe, lease_id: str) -> Transcript:
         """Return the words of one utterance, transcribed together with what else waits."""
-        return await self._thread.transcribe(request)
+        transcript = await self._thread.transcribe(request)
+        self._finish_line.tell(lease_id)
+        return transcript
 
 
 class TtsActor:
     """A `TtsWorker` as an actor."""
 
-    def __init__(self, worker_id: str, speech: SpeechSettings, slots: int = 1) -> None:
+    def __init__(self, worker_id: str, namespace: str, speech: SpeechSettings, slots: int = 1) -> None:
         self._thread = WorkerThread(partial(TtsWorker, speech), worker_id, slots)
+        self._finish_line = FinishLine(namespace)
 
     @ray.method(concurrency_group="control")
     async def idle(self) -> None:
@@ -58,11 +63,12 @@ class TtsActor:
         await self._thread.idle()
 
     @ray.method(concurrency_group="infer")
-    async def synthesize(self, request: Synthesize) -> AsyncGenerator[bytes, None]:
+    async def synthesize(self, request: Synthesize, lease_id: str) -> AsyncGenerator[bytes, None]:
         """Yield one sentence's pieces."""
         async with aclosing(self._thread.synthesize(request)) as pieces:
             async for piece in pieces:
                 yield piece
+        self._finish_line.tell(lease_id)
 
 
 class RemoteWorkers:
@@ -72,22 +78,22 @@ class RemoteWorkers:
         self._namespace = namespace
         self._actors: dict[str, Any] = {}
 
-    async def transcribe(self, worker_id: str, request: Transcribe) -> Transcript:
-        """Transcribe on that worker. Raises EngineError or WorkerLostError."""
-        actor = await self._actor(worker_id)
-        transcript: Transcript = await call(actor.transcribe, request)
+    async def transcribe(self, lease: Lease, request: Transcribe) -> Transcript:
+        """Transcribe on the leased worker. Raises EngineError or WorkerLostError."""
+        actor = await self._actor(lease.worker_id)
+        transcript: Transcript = await call(actor.transcribe, request, lease.lease_id)
         return transcript
 
-    async def synthesize(self, worker_id: str, request: Synthesize) -> AsyncGenerator[bytes, None]:
-        """Yield the sentence's pieces from that worker. Raises EngineError or WorkerLostError."""
-        actor = await self._actor(worker_id)
+    async def synthesize(self, lease: Lease, request: Synthesize) -> AsyncGenerator[bytes, None]:
+        """Yield the sentence's pieces from the leased worker. Raises EngineError or WorkerLostError."""
+        actor = await self._actor(lease.worker_id)
         method = actor.synthesize.options(
             num_returns="streaming", _generator_backpressure_num_objects=UNCONSUMED_PIECES
         )
         stream = None
         try:
             with border("the worker"):
-                stream = method.remote(request)
+                stream = method.remote(request, lease.lease_id)
                 async for reference in stream:
                     yield await reference
             stream = None

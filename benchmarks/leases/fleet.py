@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from actors.cluster import stop_fleet
-from actors.cluster.manager import MANAGER_NAME
+from actors.cluster.connection import MANAGER_NAME
 from actors.errors import RaymalError
 from actors.settings import FleetSettings, ScriptedSettings, SpeechSettings
 

@@ -28,7 +28,7 @@ def worker(ray_cluster: RayCluster) -> Iterator[Any]:
     speech = SpeechSettings(stt="scripted", scripted=ScriptedSettings(stt_delay_s=DELAY_S, batch_size=2))
     remote: Any = ray.remote
     actor_class = remote(concurrency_groups={"infer": SLOTS, "control": 2}, num_cpus=0)(SttActor)
-    actor = actor_class.remote("stt-test", speech, SLOTS)
+    actor = actor_class.remote("stt-test", "nobody-listens", speech, SLOTS)
     ray.get(actor.idle.remote(), timeout=60.0)
     yield actor
     ray.kill(actor)
@@ -45,7 +45,7 @@ def begun(worker: Any) -> Any:
 
 def test_cancelling_a_task_stops_its_engine(worker: Any) -> None:
     """The thread is free at once, where the engine alone would have wanted two delays for the three."""
-    tasks = [worker.transcribe.remote(UTTERANCE) for _ in range(SLOTS)]
+    tasks = [worker.transcribe.remote(UTTERANCE, "lease") for _ in range(SLOTS)]
     busy = begun(worker)
     began = time.monotonic()
     for task in tasks:
@@ -60,6 +60,6 @@ def test_cancelling_a_task_stops_its_engine(worker: Any) -> None:
 def test_requests_of_several_leases_are_worked_on_together(worker: Any) -> None:
     """Three at a time, two of them in one batch: two delays, not three; and no cancelled work before them."""
     began = time.monotonic()
-    answers = ray.get([worker.transcribe.remote(UTTERANCE) for _ in range(SLOTS)], timeout=20.0)
+    answers = ray.get([worker.transcribe.remote(UTTERANCE, "lease") for _ in range(SLOTS)], timeout=20.0)
     assert [answer.text for answer in answers] == ["hello"] * SLOTS
     assert 2 * DELAY_S <= time.monotonic() - began < 2.7 * DELAY_S

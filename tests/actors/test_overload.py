@@ -18,7 +18,7 @@ def overload() -> Overload:
     for kind in WorkKind:
         made.slots_are(kind, slots=2, busy=0, now=0.0)
     for name in ("i", "j"):
-        made.ingress_is(name, IngressSignals())
+        made.ingress_is(name, IngressSignals(), now=0.0)
     return made
 
 
@@ -41,12 +41,22 @@ def pass_time(overload: Overload, start: float, seconds: float, longest_wait_ms:
 )
 def test_local_signals_move_their_own_ingress(overload: Overload, signals: IngressSignals) -> None:
     """One tired machine slows itself down."""
-    overload.ingress_is("i", signals)
-    pass_time(overload, 0.0, 3.0)
+    now = pass_time(overload, 0.0, 5.0)
+    overload.ingress_is("i", signals, now)
+    pass_time(overload, now, 3.0)
     assert overload.level("i")[0] is Level.BUSY
     assert len(overload.level("i")[1]) == 1
     assert overload.level("j") == (Level.NORMAL, ())
     assert overload.cluster.level is Level.NORMAL
+
+
+def test_a_second_of_full_cpu_is_no_alarm(overload: Overload) -> None:
+    """It is the mean over the window that counts: a model at work fills the cores now and then."""
+    now = 0.0
+    for percent in (30.0, 30.0, 100.0, 100.0, 30.0, 30.0):
+        overload.ingress_is("i", IngressSignals(cpu_percent=percent), now)
+        now = pass_time(overload, now, 1.0)
+    assert overload.level("i")[0] is Level.NORMAL
 
 
 def test_slots_in_use_move_all(overload: Overload) -> None:
@@ -80,7 +90,7 @@ def test_waiting_for_slots_moves_all(overload: Overload, waits_still: bool) -> N
 def test_the_higher_of_both_counts_and_brings_its_reasons(overload: Overload) -> None:
     """An ingress that is late in a busy cluster has its own reasons."""
     overload.slots_are(TTS, slots=2, busy=2, now=0.0)
-    overload.ingress_is("i", IngressSignals(lateness_p99_ms=70.0))
+    overload.ingress_is("i", IngressSignals(lateness_p99_ms=70.0), now=0.0)
     pass_time(overload, 0.0, 5.0)
     level, reasons = overload.level("i")
     assert level is Level.FULL

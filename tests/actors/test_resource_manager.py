@@ -552,3 +552,36 @@ async def test_who_watches_an_ingress_that_goes_is_told(house: House) -> None:
     await house.manager.unregister_ingress("i")
     with pytest.raises(UnknownIngressError):
         await asyncio.wait_for(watching, 1.0)
+
+
+async def test_a_worker_that_says_it_is_done_frees_its_slot_before_the_report(house: House) -> None:
+    """The next request is served at once; the report still counts, once, and whichever comes first."""
+    await house.manager.register_ingress(ingress())
+    await house.manager.register_session(call("call"))
+    await house.until(lambda status: status.is_ready)
+    lease = await house.manager.acquire(request("a"))
+    waiting = asyncio.create_task(house.manager.acquire(request("b")))
+    await house.until(lambda status: status.transcription.waiting == 1)
+    await house.manager.finish("a")
+    assert (await asyncio.wait_for(waiting, 1.0)).worker_id == lease.worker_id
+    await house.manager.finish("a")
+    await house.manager.release(report("a"))
+    await house.manager.release(report("a"))
+    assert (await house.manager.status()).transcription.busy == 1
+    await house.manager.release(report("b"))
+    await house.manager.finish("b")
+    summary = await house.manager.unregister_session("call")
+    assert summary is not None
+    assert summary.transcription.count == 2
+    assert not house.manager._unreported
+
+
+async def test_what_is_done_and_never_reported_goes_with_its_ingress(house: House) -> None:
+    """An ingress that died between the two leaves nothing."""
+    await house.manager.register_ingress(ingress())
+    await house.until(lambda status: status.is_ready)
+    await house.manager.acquire(request("a"))
+    await house.manager.finish("a")
+    assert house.manager._unreported
+    await house.manager.unregister_ingress("i")
+    assert not house.manager._unreported

@@ -397,7 +397,7 @@ async def test_the_call_limit_refuses_and_frees() -> None:
             assert ended.record.was_refused
             assert ended.record.call_id == str(second.call_id)
             assert ended.record.end_reason == (
-                "refused: all lines are busy: all 1 calls are taken (server.max_calls)"
+                "refused: all 1 calls are taken (server.max_calls)"
             )
             assert [str(first.call_id)] == [message.call_id for message in server.sent_of(CallStarted)]
             assert repr(server.server).startswith("<MediaServer 1 calls")
@@ -477,7 +477,7 @@ async def test_a_refused_caller_is_told_in_the_extensions_words() -> None:
         assert isinstance(ended, CallEnded)
         record = ended.record
         assert (record.extension, record.priority, record.was_refused) == ("sales", "high", True)
-        assert record.end_reason == "refused: all lines are busy: no slots"
+        assert record.end_reason == "refused: no slots"
         assert not server.sent_of(Digit)
 
 
