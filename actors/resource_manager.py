@@ -21,11 +21,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import psutil
 
@@ -33,6 +32,7 @@ from actors.admission import AdmissionBook, SlotUse
 from actors.decision_board import DecisionBoard
 from actors.errors import ConfigurationError, RaymalError, UnknownIngressError, WorkerLostError
 from actors.fleet import Fleet, Launcher
+from actors.lease_accounts import LeaseAccounts
 from actors.lease_desk import LeaseDesk
 from actors.leases import SlotState
 from actors.messages import (
@@ -45,18 +45,16 @@ from actors.messages import (
     LeaseRequest,
     Level,
     PoolStatus,
-    Priority,
     SessionFigures,
     SessionStarted,
     SessionSummary,
     WorkKind,
     WorkOutcome,
     WorkReport,
-    WorkTally,
 )
 from actors.overload import Overload
 from actors.percentiles import Distribution
-from actors.registration import IngressStarted
+from actors.registration import IngressStarted, differences
 from actors.session_book import SessionBook
 from actors.settings import AdmissionSettings, ThrottleSettings
 from actors.sizing import plan
@@ -68,9 +66,6 @@ INGRESS_TIMEOUT_S = 4.0
 
 PATIENCE_BEATS = 3
 """An ingress whose number of calls differs from ours in so many heartbeats running introduces itself anew."""
-
-REMEMBERED_UNREPORTED = 1_024
-"""Finished leases that are kept for their holders' reports."""
 
 LINGER_S = 30.0
 """Workers outlive the last ingress this long: a restarted gateway finds its models loaded."""
@@ -112,13 +107,8 @@ class ResourceManager:
         self._admission = AdmissionBook(AdmissionSettings())
         self._overload = Overload(ThrottleSettings())
         self._board = DecisionBoard()
-        self._tallies = dict.fromkeys(WorkKind, WorkTally())
-        self._lease_waits = {kind: Distribution() for kind in WorkKind}
+        self._accounts = LeaseAccounts()
         self._answers = Distribution()
-        self._final_since: dict[str, float] = {}
-        """Final requests that wait now, background work apart, and since when."""
-        self._unreported: OrderedDict[str, tuple[LeaseRequest, Lease]] = OrderedDict()
-        """Leases whose worker said that it is done, and whose holder did not yet."""
         self._deserted_since: float | None = clock()
         self._settings: IngressStarted | None = None
         """Whose settings the fleet runs."""
@@ -140,10 +130,10 @@ class ResourceManager:
         with other settings, or if the settings cannot work on these nodes.
         """
         others = [other for key, other in self._ingresses.items() if key != ingress.ingress_id]
-        if others and (differences := _differences(others[0].facts, ingress)):
+        if others and (lines := differences(others[0].facts, ingress)):
             raise ConfigurationError(
                 f"the fleet already serves ingress {others[0].facts.ingress_id!r} with other settings: "
-                f"{'; '.join(differences)}. Make them equal, or give this one a ray_namespace of its own"
+                f"{'; '.join(lines)}. Make them equal, or give this one a ray_namespace of its own"
             )
         now = self._clock()
         self._follow_settings(ingress)
@@ -231,8 +221,7 @@ class ResourceManager:
         for session_id in self._sessions.of_ingress(ingress_id):
             self._end_session(session_id)
         self._desk.drop_ingress(ingress_id)
-        for lease_id in [key for key, (it, _) in self._unreported.items() if it.ingress_id == ingress_id]:
-            del self._unreported[lease_id]
+        self._accounts.drop_ingress(ingress_id)
         self._overload.forget(ingress_id)
         self._board.forget(ingress_id)
         self._note_slots()
@@ -282,16 +271,14 @@ class ResourceManager:
         if request.ingress_id not in self._ingresses:
             _unknown(request.ingress_id)
         self._hurry.set()  # its deadline may be the next one
-        asked = self._clock()
-        # Background work may wait, and at a high level it is made to: it must not hold the level up.
-        if not request.is_ahead and request.priority is not Priority.BACKGROUND:
-            self._final_since.setdefault(request.lease_id, asked)
+        self._accounts.begin_waiting(request, self._clock())
         try:
             return await self._desk.acquire(request)
         finally:
             now = self._clock()
-            if self._final_since.pop(request.lease_id, None) is not None:
-                self._overload.lease_waited((now - asked) * 1000.0, now)
+            wait_ms = self._accounts.end_waiting(request.lease_id, now)
+            if wait_ms is not None:
+                self._overload.lease_waited(wait_ms, now)
             self._note_slots()
 
     async def promote(self, lease_id: str) -> None:
@@ -301,24 +288,21 @@ class ResourceManager:
     async def finish(self, lease_id: str) -> None:
         """Free a lease's slot: its worker says that the work is done. The holder's report comes later."""
         held = self._desk.book.held(lease_id)
-        if held is None:
-            return
-        self._unreported[lease_id] = held
-        while len(self._unreported) > REMEMBERED_UNREPORTED:
-            self._unreported.popitem(last=False)
-        self._desk.give_back(lease_id, WorkOutcome.DONE)
-        self._note_slots()
+        if held is not None:
+            self._accounts.finish(*held)
+            self._desk.give_back(lease_id, WorkOutcome.DONE)
+            self._note_slots()
 
     async def release(self, report: WorkReport) -> None:
         """End a request, waiting or granted, and enter what its work took. Unknown ids do no harm."""
-        held = self._unreported.pop(report.lease_id, None) or self._desk.book.held(report.lease_id)
-        self._desk.give_back(report.lease_id, report.outcome)
+        lease_id = report.lease_id
+        held = self._accounts.take_unreported(lease_id) or self._desk.book.held(lease_id)
+        self._desk.give_back(lease_id, report.outcome)
         self._note_slots()
         if held is None:
             return
         request, lease = held
-        self._tallies[request.kind] = self._tallies[request.kind].plus(report, lease.wait_ms)
-        self._lease_waits[request.kind].add(lease.wait_ms)
+        self._accounts.enter(request, lease, report)
         self._sessions.count(request.session_id, request.kind, report, lease.wait_ms)
         self._fleet.check_suspended()
 
@@ -402,9 +386,9 @@ class ResourceManager:
             ready=sum(state is not SlotState.QUARANTINED for state in states),
             busy=counts.busy,
             waiting=self._desk.book.waiting(kind),
-            tally=self._tallies[kind],
+            tally=self._accounts.tally(kind),
             slots=counts.total,
-            lease_wait=self._lease_waits[kind].summary(),
+            lease_wait=self._accounts.waits(kind),
         )
 
     # Life
@@ -467,8 +451,7 @@ class ResourceManager:
 
     def _judge(self, now: float) -> None:
         """Move the ladders and tell the ingresses."""
-        longest_wait_s = max((now - since for since in self._final_since.values()), default=0.0)
-        self._overload.step(longest_wait_s * 1000.0, now)
+        self._overload.step(self._accounts.longest_wait_ms(now), now)
         self._desk.hold_background(self._overload.cluster.level >= Level.LOADED)
         for ingress_id in self._ingresses:
             self._post(ingress_id)
@@ -498,33 +481,3 @@ class ResourceManager:
 
 def _unknown(ingress_id: str) -> NoReturn:
     raise UnknownIngressError(f"ingress {ingress_id!r} is not registered with the resource manager")
-
-
-def _differences(one: IngressStarted, other: IngressStarted) -> list[str]:
-    """Return a line for each setting that all ingresses of a fleet share and these two do not."""
-    mine, theirs = _shared_settings(one), _shared_settings(other)
-    return [
-        f"{key} is {mine[key]!r} there and {theirs[key]!r} here" for key in mine if mine[key] != theirs[key]
-    ]
-
-
-NOT_SHARED = {"backend", "ray_address", "ray_namespace", "worker_start_deadline_s", "object_store_bytes"}
-"""Settings of the fleet's section that are each ingress's own affair."""
-
-
-def _shared_settings(ingress: IngressStarted) -> dict[str, Any]:
-    tree = {
-        "speech": ingress.speech.model_dump(mode="json"),
-        "fleet": ingress.fleet.model_dump(mode="json", exclude=NOT_SHARED),
-        "admission": ingress.admission.model_dump(mode="json"),
-        "throttle": ingress.throttle.model_dump(mode="json"),
-    }
-    return dict(_flattened(tree, ""))
-
-
-def _flattened(tree: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _flattened(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

@@ -18,7 +18,8 @@ FLOORS: dict[str, list[str]] = {
         "ingress.metrics", "ingress.settings", "ingress.utterance",
     ],
     "rules": [
-        "actors.admission", "actors.agenda", "actors.gpu_places", "actors.hardware", "actors.lease_queue",
+        "actors.admission", "actors.agenda", "actors.gpu_places", "actors.hardware", "actors.lease_accounts",
+        "actors.lease_queue",
         "actors.leases", "actors.overload", "actors.percentiles", "actors.sentences", "actors.session_book",
         "actors.sizing", "actors.throttle",
         "ingress.audiosocket", "ingress.call", "ingress.call_figures", "ingress.codec_check",

@@ -573,7 +573,7 @@ async def test_a_worker_that_says_it_is_done_frees_its_slot_before_the_report(ho
     summary = await house.manager.unregister_session("call")
     assert summary is not None
     assert summary.transcription.count == 2
-    assert not house.manager._unreported
+    assert not house.manager._accounts._unreported
 
 
 async def test_what_is_done_and_never_reported_goes_with_its_ingress(house: House) -> None:
@@ -582,6 +582,6 @@ async def test_what_is_done_and_never_reported_goes_with_its_ingress(house: Hous
     await house.until(lambda status: status.is_ready)
     await house.manager.acquire(request("a"))
     await house.manager.finish("a")
-    assert house.manager._unreported
+    assert house.manager._accounts._unreported
     await house.manager.unregister_ingress("i")
-    assert not house.manager._unreported
+    assert not house.manager._accounts._unreported

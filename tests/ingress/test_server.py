@@ -396,9 +396,7 @@ async def test_the_call_limit_refuses_and_frees() -> None:
             assert isinstance(ended, CallEnded)
             assert ended.record.was_refused
             assert ended.record.call_id == str(second.call_id)
-            assert ended.record.end_reason == (
-                "refused: all 1 calls are taken (server.max_calls)"
-            )
+            assert ended.record.end_reason == ("refused: all 1 calls are taken (server.max_calls)")
             assert [str(first.call_id)] == [message.call_id for message in server.sent_of(CallStarted)]
             assert repr(server.server).startswith("<MediaServer 1 calls")
         await server.until_sent(CallEnded, 2)
