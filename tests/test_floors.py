@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS: dict[str, list[str]] = {
     "words": [
         "actors.errors", "actors.messages", "actors.pool", "actors.registration", "actors.settings",
-        "ingress.endings", "ingress.exit_codes", "ingress.extensions", "ingress.link_messages",
+        "ingress.capacity_result", "ingress.endings", "ingress.exit_codes", "ingress.extensions", "ingress.link_messages",
         "ingress.metrics", "ingress.settings", "ingress.utterance",
     ],
     "rules": [

@@ -1,0 +1,125 @@
+"""What a capacity measurement found: written by `raymal capacity`, read by `raymal plan` and the reports.
+
+Plain data, the same in JSON. A figure that was not measured is None, never 0. `calls_held` is a floor: so
+many calls were held, with every objective met, for the stated time; the next step tried was not.
+"""
+
+from __future__ import annotations
+
+from ingress.metrics import LatenessSummary, Record
+
+RESULT_VERSION = 1
+"""Raised with every change of a model below."""
+
+
+class Objectives(Record):
+    """What has to hold for a step to count as held."""
+
+    turn_p95_ms: float = 1_500.0
+    """End of the caller's speech to the first frame of the answer, counted from the intended time."""
+    lateness_p999_ms: float = 20.0
+    """Of frames, at the peer, against their own due time."""
+    underruns: int = 0
+    """Holes in speech at a phone's buffer of 60 ms."""
+    refused_percent: float = 0.0
+    content_error_percent: float = 2.0
+    """Turns whose answer was missing or not the answer to what was said."""
+
+
+class Workload(Record):
+    """What the scripted callers do."""
+
+    speech: str
+    """`recorded`, `synthesised` or `scripted` (engines that hear and say what they are told)."""
+    language: str
+    utterance_s: float
+    """Mean length of what a caller says at a time."""
+    period_s: float
+    """Mean time between the beginnings of two utterances of one call."""
+    call_s: float
+    """Mean length of a call; arrivals are Poisson, so that as many are there as the step says."""
+
+
+class Machine(Record):
+    """Where it was measured."""
+
+    name: str
+    processor: str
+    cores: int
+    memory_bytes: int
+    gpus: tuple[str, ...] = ()
+    python: str
+    """And versions of what matters, in one line."""
+
+
+class Service(Record):
+    """What one kind of work takes: the input of queueing formulas."""
+
+    slots: int
+    mean_ms: float
+    variability: float
+    """Squared coefficient of variation: 0 is constant, 1 exponential."""
+    per_call_minute: float
+    """Pieces of work that a call asks for in a minute."""
+
+
+class Step(Record):
+    """One number of calls, tried for a while."""
+
+    calls: float
+    """Offered, on average."""
+    seconds: float
+    turns: int
+    turn_p50_ms: float | None
+    turn_p95_ms: float | None
+    turn_p99_ms: float | None
+    stages_ms: dict[str, float]
+    """Mean of each stage of an answered turn, in order."""
+    lateness: LatenessSummary
+    underruns: int
+    offered_calls: int
+    refused_calls: int
+    content_errors: int
+    cores: dict[str, float]
+    """CPU in use, in cores: media, gateway, workers, manager, ray; and `machine` for everything."""
+    slot_percent: dict[str, float]
+    """Slots in use, by kind of work."""
+    memory_bytes: int
+    """Of the server's processes."""
+    broken: tuple[str, ...]
+    """Objectives that were not met, one line each; empty: held."""
+    invalid: tuple[str, ...]
+    """Why the step says nothing: the generator itself was late, or the machine was stolen."""
+
+
+class CapacityResult(Record):
+    """All of one measurement."""
+
+    version: int = RESULT_VERSION
+    taken_at: str
+    """ISO 8601, UTC."""
+    raymal: str
+    """Version and commit."""
+    command: str
+    seed: int
+    machine: Machine
+    models: dict[str, str]
+    """Engine and model of each kind of work."""
+    workload: Workload
+    objectives: Objectives
+    steps: tuple[Step, ...]
+    """In the order in which they were tried."""
+    confirmed: Step | None
+    """The longest run at `calls_held`; None: not even one call was held."""
+    overload: tuple[Step, ...] = ()
+    """More than is held, up to three times, with admission on."""
+    calls_held: int
+    limited_by: str
+    """media CPU, transcription slots, synthesis slots, gateway, manager, memory, or what else."""
+    headroom_percent: dict[str, float]
+    """What was left of each resource at `calls_held`."""
+    core_s_per_call_minute: float | None
+    services: dict[str, Service]
+    """By kind of work, as measured at `calls_held`."""
+    next_limit: str
+    """What would bind if this limit were lifted."""
