@@ -14,8 +14,8 @@ ROOT = Path(__file__).parent.parent
 FLOORS: dict[str, list[str]] = {
     "words": [
         "actors.errors", "actors.messages", "actors.pool", "actors.registration", "actors.settings",
-        "ingress.capacity_result", "ingress.endings", "ingress.exit_codes", "ingress.extensions", "ingress.link_messages",
-        "ingress.metrics", "ingress.settings", "ingress.utterance",
+        "ingress.capacity_result", "ingress.endings", "ingress.exit_codes", "ingress.extensions",
+        "ingress.link_messages", "ingress.metrics", "ingress.settings", "ingress.utterance",
     ],
     "rules": [
         "actors.admission", "actors.agenda", "actors.gpu_places", "actors.hardware", "actors.lease_accounts",
