@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 BENCH := $(VENV)/.bench
 MINUTES ?= 10
 
-.PHONY: help setup demo test test-unit test-cluster test-coqui lint format bench faults soak clean
+.PHONY: help setup demo test test-unit test-cluster test-coqui lint format bench leases overload faults soak clean
 
 help:           ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ —/'
@@ -55,6 +55,14 @@ bench: $(BENCH) ## speech to text against stock faster-whisper, the media path a
 	  --plot docs/images/pacing-lateness.svg
 	$(BIN)/python -m benchmarks.pacing --throttled --seed-throttle --json benchmarks/results/throttle.json \
 	  --plot docs/images/pacing-throttle.svg
+
+leases: $(INSTALLED)  ## what a slot costs on Ray, and waiting for one against an ideal queue
+	mkdir -p benchmarks/results
+	$(BIN)/python -m benchmarks.leases --json benchmarks/results/leases.json
+
+overload: $(BENCH)  ## 2 and 10 times more callers than lines: who is served, who is refused and how soon (best as root)
+	mkdir -p benchmarks/results
+	$(BIN)/python -m benchmarks.overload --json benchmarks/results/overload.json
 
 faults: $(BENCH)  ## what networks, peers and machines do to a server (root; ONLY=X1,X5 for some)
 	mkdir -p benchmarks/results

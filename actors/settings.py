@@ -116,8 +116,8 @@ class ThrottleSettings(Section):
     """When the system does less: thresholds of each signal for busy, loaded and full."""
 
     enabled: bool = True
-    lateness_p99_ms: Steps = (10.0, 25.0, 60.0)
-    """Frames behind their due time, in a media worker: the first thing callers would hear."""
+    lateness_p99_ms: Steps = (20.0, 40.0, 80.0)
+    """Frames behind their due time, in a media worker: the first thing callers would hear, past 60 ms."""
     loop_lag_ms: Steps = (100.0, 300.0, 1_000.0)
     """Delay of the gateway's event loop."""
     lease_wait_p95_ms: Steps = (500.0, 1_500.0, 4_000.0)

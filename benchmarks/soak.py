@@ -45,7 +45,7 @@ from benchmarks.faults.verdicts import Outcome, exit_code, judged, shown
 from benchmarks.faults.workplace import Workplace, check_machine, workplace
 from benchmarks.machine import Machine
 from benchmarks.pacing.judgement import Judgement, judge
-from ingress.gateway import KEPT_RECORDS
+from ingress.call_ledger import KEPT_RECORDS
 from ingress.listening_quality import PHONE_BUFFER_MS, ReceivedFrame
 
 SHORT_CALL_S = 2.0

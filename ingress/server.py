@@ -80,7 +80,7 @@ class MediaServer:
         """By their UUIDs, as the calls: who is being told, the longest first."""
         self._departures = Departures()
         self._endings: Counter[Ending] = Counter()
-        self._gateway_is_ready = False
+        self.gateway_is_ready = False
         self._is_draining = False
         self._listeners: list[socket.socket] = []
         self._loading: asyncio.Future[None] | None = None
@@ -174,7 +174,7 @@ class MediaServer:
         self._set_readiness(False)
 
     def _set_readiness(self, is_ready: bool) -> None:
-        self._gateway_is_ready = is_ready
+        self.gateway_is_ready = is_ready
         for session in tuple(self._calls.values()):
             if is_ready:
                 session.gateway_ready()
@@ -242,8 +242,6 @@ class MediaServer:
         if len(self._calls) + len(self._refused) > self.settings.server.max_calls + MAXIMUM_REFUSED:
             told_longest = next(iter(self._refused.values()))
             told_longest.end(Ending.REFUSED, f"{Ending.REFUSED.value}: gave way to a new call")
-        if self._gateway_is_ready:
-            asyncio.get_running_loop().call_soon(session.gateway_ready)
         return None
 
     def forward(self, messages: list[Message]) -> None:

@@ -85,6 +85,7 @@ class SessionHost(Protocol):
     settings: Settings
     confirmer: SpeechConfirmer | None
     phrases: Phrases
+    gateway_is_ready: bool
 
     def identified(self, session: Session, call: Call) -> Refusal | None:
         """Put the call on the clock; or return why it is refused, on the clock still if it is to be told."""
@@ -214,8 +215,8 @@ class Session:
             self._forward(self._call)
 
     def gateway_ready(self) -> None:
-        """The gateway can serve turns. Told a moment after the call's beginning, which may be its end too."""
-        if self._call is not None and self._state is not SessionState.ENDED:
+        """The gateway can serve turns."""
+        if self._call is not None:
             self._call.gateway_ready(monotonic())
             self._forward(self._call)
 
@@ -348,7 +349,10 @@ class Session:
             self.refuse(refusal.detail)
             return
         log.info("call %s started from %s on extension %s", call_id, self._line.peer, extension.name)
+        if host.gateway_is_ready:
+            call.gateway_ready(now)
         call.begin(now)
+        self._forward(call)
 
     def _tell(self, events: tuple[HearingEvent, ...], now: float) -> None:
         """Tell the call what was heard."""

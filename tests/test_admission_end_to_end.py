@@ -122,12 +122,10 @@ def assert_refused_politely(call: StrictCall) -> None:
 
 @pytest.fixture
 def refusals(server: RunningServer) -> Callable[[], dict[str, int]]:
-    """Return how to ask `raymal status --json` whom it has refused since, by reason."""
+    """Return how to ask whom the manager has refused since, by reason."""
 
     def count() -> Counter[str]:
-        status = server.status()
-        assert status is not None
-        return Counter(status["fleet"]["admission"]["refused"])
+        return Counter(admission(server)["refused"])
 
     before = count()
     return lambda: dict(count() - before)
@@ -153,15 +151,17 @@ def test_an_emergency_gets_the_last_line(
     with StrictCall(emergency_port, outgoing=voice(20.0)) as emergency:
         until_heard(emergency, GREETING)
         until_calls(server, CAPACITY)
-        assert_refused_politely(StrictCall(emergency_port, outgoing=voice(10.0)).start())
-        assert_refused_politely(StrictCall(server.port, outgoing=voice(10.0)).start())
+        others = [StrictCall(port, outgoing=voice(10.0)).start() for port in (emergency_port, server.port)]
+        for other in others:
+            assert_refused_politely(other)
         assert not emergency.is_over
     assert refusals() == {Reason.LINES.value: 2}
-    status = server.status()
+    assert emergency.wait().violations == ()
+    status = server.status()  # `raymal status --json`
     assert status is not None
+    assert status["fleet"]["admission"]["refused"][Reason.LINES.value] == 2
     refused = {row["name"]: row["refused"] for row in status["extensions"]}
     assert refused["alarm"] == 1
-    assert emergency.wait().violations == ()
 
 
 def test_a_call_that_ends_makes_room(server: RunningServer, full: list[StrictCall]) -> None:
@@ -177,7 +177,7 @@ def test_a_call_that_ends_makes_room(server: RunningServer, full: list[StrictCal
 def test_a_crowd_is_refused_and_the_calls_go_on(
     server: RunningServer, full: list[StrictCall], refusals: Callable[[], dict[str, int]]
 ) -> None:
-    """Forty callers at once: all are told, and the calls that are there lose neither a frame nor their line."""
+    """Forty callers at once: all are told; the calls that are there lose neither a frame nor their line."""
     crowd = [StrictCall(server.port, outgoing=voice(15.0)) for _ in range(CROWD)]
     place_calls(crowd)
     for call in crowd:

@@ -248,6 +248,21 @@ def test_too_little_bandwidth_ends_a_call_cleanly(
     assert links._too_little(reports).verdict is verdict
 
 
+@pytest.mark.parametrize(
+    ("ending", "frames", "is_refused"),
+    [
+        ("HANGUP", 150, True),
+        ("HANGUP", 0, True),
+        ("CALLER", 225, False),
+        ("FIN", 0, False),
+    ],
+)
+def test_a_refused_caller_is_told_so_and_hung_up_on(ending: str, frames: int, is_refused: bool) -> None:
+    """A tone before the hangup is no call; who may stay longer than the tone was taken."""
+    assert links._is_refused(report(ending, frames=frames)) is is_refused
+    assert links.TOLD_S > 1.0
+
+
 def test_one_write_for_each_message() -> None:
     """Pieces, or more segments than messages and one last for each call, are a miss."""
     assert links._judge_writes([report("CALLER")]).verdict is PASS

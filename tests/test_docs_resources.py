@@ -17,7 +17,8 @@ from actors.admission import AdmissionBook, Reason, SlotUse
 from actors.hardware import parse_nodes
 from actors.leased_pool import HOLD_MARGIN_S
 from actors.messages import Decision, Level, Priority, SessionStarted, WorkKind
-from actors.resource_manager import INGRESS_TIMEOUT_S, NOT_SHARED
+from actors.registration import NOT_SHARED
+from actors.resource_manager import INGRESS_TIMEOUT_S
 from actors.settings import (
     GPU_BATCH_SIZE,
     AdmissionSettings,
@@ -153,7 +154,7 @@ def test_the_example_of_a_reason_is_one() -> None:
     """The line that the page shows is what the ladder says."""
     ladder = Ladder(ThrottleSettings())
     for now in (0.0, 1.0):
-        ladder.step(Signals(lateness_p99_ms=14.0), now)
+        ladder.step(Signals(lateness_p99_ms=24.0), now)
     assert f"`{ladder.reasons[0]}`" in PAGE
 
 

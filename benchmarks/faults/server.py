@@ -25,10 +25,13 @@ from ingress import observer
 from ingress.endings import Ending
 from ingress.metrics import CallRecord
 
+TONE = ("--no-ray", "--dialog", "tone")
+"""A server that plays a tone to every caller: no speech workers."""
+
 _START_DEADLINE_S = 60.0
 _STOP_DEADLINE_S = 15.0
 _REPORT_DEADLINE_S = 8.0
-"""A media worker reports every 5 s."""
+"""A media worker reports every second."""
 _LOG_DELAY_S = 0.5
 """From a caller's closing to the line in the log."""
 _CALL_ENDED = re.compile(r"call (\S+) ended: (.*?); ([0-9.]+) s,")
@@ -114,16 +117,19 @@ def serving(
     workplace: Workplace,
     *flags: str,
     inside: Sequence[str] = (),
+    kind: Sequence[str] = TONE,
     is_pinned: bool = True,
 ) -> Iterator[Server]:
-    """Run a server with `flags`, by a prefix `inside` (of a namespace); stop it. Raises ServerError."""
+    """Run a server with `flags`, by a prefix `inside` (of a namespace); stop it. Raises ServerError.
+
+    `kind` are the flags that say what it does with its calls.
+    """
     cores = [workplace.server_core] if is_pinned else workplace.cores
     port = _free_port()
     log = workplace.folder / f"server-{port}.log"
     command = [
         *inside, "taskset", "--cpu-list", ",".join(map(str, cores)),
-        sys.executable, "-m", "ingress", "serve", "--no-ray", "--dialog", "tone", "--drain", "0",
-        "--port", str(port), *flags,
+        sys.executable, "-m", "ingress", "serve", *kind, "--drain", "0", "--port", str(port), *flags,
     ]  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     environment |= {"PYTHONASYNCIODEBUG": "0"}

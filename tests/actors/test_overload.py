@@ -33,7 +33,7 @@ def pass_time(overload: Overload, start: float, seconds: float, longest_wait_ms:
 @pytest.mark.parametrize(
     "signals",
     [
-        IngressSignals(lateness_p99_ms=12.0),
+        IngressSignals(lateness_p99_ms=25.0),
         IngressSignals(loop_lag_ms=120.0),
         IngressSignals(cpu_percent=99.0),
         IngressSignals(memory_percent=86.0),
@@ -90,7 +90,7 @@ def test_waiting_for_slots_moves_all(overload: Overload, waits_still: bool) -> N
 def test_the_higher_of_both_counts_and_brings_its_reasons(overload: Overload) -> None:
     """An ingress that is late in a busy cluster has its own reasons."""
     overload.slots_are(TTS, slots=2, busy=2, now=0.0)
-    overload.ingress_is("i", IngressSignals(lateness_p99_ms=70.0), now=0.0)
+    overload.ingress_is("i", IngressSignals(lateness_p99_ms=90.0), now=0.0)
     pass_time(overload, 0.0, 5.0)
     level, reasons = overload.level("i")
     assert level is Level.FULL

@@ -14,7 +14,7 @@ from actors.messages import Level
 from actors.settings import ThrottleSettings
 from actors.throttle import LINES, Ladder, Signals
 
-SETTINGS = ThrottleSettings(exit_ratio=0.7)
+SETTINGS = ThrottleSettings(exit_ratio=0.7, lateness_p99_ms=(10.0, 25.0, 60.0))
 """Up after 1 s, down after 10 s, left under 0.7 of the thresholds."""
 
 LATE_10 = Signals(lateness_p99_ms=10.0)

@@ -1,0 +1,64 @@
+"""What every caller of this benchmark does: says "hello hello", waits for the answer, says it again.
+
+One period is made once, as messages of 20 ms; a caller who has said all of it begins again. The server is
+told to greet and to answer in tones whose pitch follows from the text, so that what a caller heard can be
+told from its first frames: the greeting, or that all lines are busy.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+import actors.engines
+from actors.engines.scripted import sentence_tone_hz
+from actors.messages import TELEPHONE_RATE_HZ
+from actors.sentences import split_sentences
+from ingress.audiosocket import KIND_SLIN8
+from ingress.extensions import Phrase
+from ingress.listening_quality import speech_spans
+from ingress.phrases import TEXTS
+
+FRAME_S = 0.02
+FRAME_BYTES = 320
+PERIOD_S = 4.0
+SPEAKS_AFTER_S = 0.8
+"""Into each period."""
+CHARACTERS_PER_S = 25.0
+"""How fast the scripted engine speaks: short phrases let short calls show everything."""
+GREETING = "Hello."
+GREETING_HZ = sentence_tone_hz(GREETING)
+BUSY_TEXT = TEXTS["en"][Phrase.BUSY]
+BUSY_S = sum(map(len, split_sentences(BUSY_TEXT))) / CHARACTERS_PER_S
+BUSY_HZ = sentence_tone_hz(split_sentences(BUSY_TEXT)[0])
+PITCH_BYTES = 960
+"""60 ms of sound, from which a pitch is read."""
+PITCH_ERROR_HZ = 15.0
+
+_WORDS = Path(actors.engines.__file__).with_name("hello.sln").read_bytes() * 2
+SPEECH_ENDS_S = SPEAKS_AFTER_S + speech_spans(_WORDS)[-1].end_s
+"""Into each period: the end of the last sound, not of the recording."""
+
+
+def message(payload: bytes) -> bytes:
+    """Return one audio message."""
+    return bytes((KIND_SLIN8,)) + len(payload).to_bytes(2, "big") + payload
+
+
+def _period() -> tuple[bytes, ...]:
+    silent = bytes(round(SPEAKS_AFTER_S / FRAME_S) * FRAME_BYTES)
+    frames = round(PERIOD_S / FRAME_S)
+    audio = (silent + _WORDS).ljust(frames * FRAME_BYTES, b"\0")
+    return tuple(message(audio[at : at + FRAME_BYTES]) for at in range(0, len(audio), FRAME_BYTES))
+
+
+PERIOD = _period()
+
+
+def pitch_hz(audio: bytes) -> float:
+    """Return the strongest frequency of 8 kHz int16 audio, to a hertz; 0.0 for none."""
+    samples = np.frombuffer(audio, "<i2")
+    if not samples.any():
+        return 0.0
+    return float(np.abs(np.fft.rfft(samples, TELEPHONE_RATE_HZ)).argmax())
