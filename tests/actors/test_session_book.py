@@ -26,7 +26,7 @@ STEPS = st.lists(
 def test_a_call_is_there_from_its_beginning_to_its_end_and_counts_its_own(
     steps: list[tuple[str, int, int]],
 ) -> None:
-    """Whatever the order: known calls are those begun and not ended, each with its own counts."""
+    """Whatever the order: known are the calls that began and did not end, each with its own counts."""
     book = SessionBook()
     living: dict[str, tuple[str, int, int]] = {}
     for action, number, ingress in steps:
@@ -34,7 +34,8 @@ def test_a_call_is_there_from_its_beginning_to_its_end_and_counts_its_own(
         match action:
             case "begin":
                 book.begin(SessionStarted(name, ingress_id, "100"), now=1.0)
-                living.setdefault(name, (ingress_id, 0, 0))
+                _, counted, turns = living.get(name, (ingress_id, 0, 0))
+                living[name] = ingress_id, counted, turns  # whoever told of it last has it
             case "count":
                 report = WorkReport("lease", WorkOutcome.DONE, 10.0, 20.0)
                 book.count(name, WorkKind.SYNTHESIS, report, 5.0)
