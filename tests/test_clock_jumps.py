@@ -15,7 +15,7 @@ SECONDS = 6.0
 
 
 ATTEMPTS = 4
-"""The library makes Python's threads slow to take turns: a second of a process may go by with nothing but that."""
+"""Under the library Python's threads are slow to take turns, for half a second on a busy machine."""
 
 
 @pytest.mark.skipif(not LIBRARIES, reason="needs libfaketime: apt-get install libfaketime")

@@ -56,7 +56,7 @@ def test_the_demo_fails_when_other_words_were_expected(tmp_path: Path) -> None:
 
 
 async def test_a_gateway_killed_in_mid_call_is_back_and_answers_the_next_turn(tmp_path: Path) -> None:
-    """SIGKILL: silence at 50 frames a second, back within 15 s, the same call's next turn is answered."""
+    """SIGKILL: silence goes on without a gap, back within 15 s, the same call's next turn is answered."""
     question = speak("Please tell me something about the weather.") + bytes(11_200)
     loop = asyncio.get_running_loop()
     flags = ("--greeting", "", "--keep-transcripts")
@@ -65,9 +65,10 @@ async def test_a_gateway_killed_in_mid_call_is_back_and_answers_the_next_turn(tm
             peer.identify()
             await peer.until(lambda: peer.frames >= 10)
             server.child("gateway").kill()
-            killed_s, before = loop.time(), peer.frames
+            killed_s, before = loop.time(), len(peer.audio)
             await asyncio.sleep(2.0)
-            assert 95 <= peer.frames - before <= 105
+            # In bytes: frames are longer while the machine is busy.
+            assert len(peer.audio) - before == pytest.approx(32_000, rel=0.05)
             await observer.wait_until_ready(server.port, 15.0 - (loop.time() - killed_s))
             start = len(peer.audio)
             await peer.speak(question)

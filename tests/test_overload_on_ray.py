@@ -129,7 +129,7 @@ async def test_a_flood_slows_the_senders_down_and_nobody_hears_it(tmp_path: Path
         assert changes == [320, 480, 320], changes
         assert not report.violations
         sent_s, elapsed_s = sum(lengths) / 16_000, call.received[-1].arrived_s - call.received[0].arrived_s
-        assert sent_s / elapsed_s == pytest.approx(1.0, abs=0.01)
+        assert sent_s / elapsed_s == pytest.approx(1.0, abs=0.03)  # 0.67 if only the pace changed
     assert sum(record.underruns for group in records.values() for record in group if record) == 0
     urgent, bulk = (_answers_ms(records[name]) for name in ("urgent", "bulk"))
     assert statistics.median(urgent) < 3_000
