@@ -1,0 +1,1 @@
+"""raymal beside what a user would run instead, on the same machine, audio and callers, in one run."""

@@ -1,0 +1,229 @@
+"""The measurements as a table and as JSON, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from math import inf, isinf
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from benchmarks.compare.judgement import Figures
+from benchmarks.compare.ladder import calls_held
+from benchmarks.compare.measurement import Measurement, median
+from benchmarks.compare.servers import Contestant
+from benchmarks.faults.verdicts import Outcome, Verdict, judged, shown
+
+TARGET_CALLS = 32
+TARGET_CORES = 2
+"""The target is for a machine of so many."""
+TARGET_RATIO = 6.0
+HELD = "calls held: p95 within 1.5 s, no hole"
+ANSWERED = "calls answered: p95 within 3 s, holes or not"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What one contestant holds, of the rungs that were tried."""
+
+    contestant: Contestant
+    calls_held: int
+    """In time and without a hole."""
+    calls_in_time: int
+    """With or without holes."""
+    calls_answered: int
+    """By the time that patient callers wait, with or without holes."""
+    most_tried: int
+    is_disturbed: bool
+    """Whether a measurement on the way was invalid: each decides what comes next."""
+
+    @classmethod
+    def of(cls, contestant: Contestant, measurements: Iterable[Measurement]) -> Limit:
+        """Read the limit off a contestant's measurements."""
+        own = {each.calls: each for each in measurements if each.contestant is contestant}
+        return cls(
+            contestant,
+            calls_held({calls: each.figures.is_held for calls, each in own.items()}),
+            calls_held({calls: each.figures.is_in_time for calls, each in own.items()}),
+            calls_held({calls: each.figures.is_answered for calls, each in own.items()}),
+            max(own),
+            any(each.invalid_because() for each in own.values()),
+        )
+
+
+def limits(measurements: Sequence[Measurement]) -> dict[Contestant, Limit]:
+    """Return everybody's limit."""
+    return {contestant: Limit.of(contestant, measurements) for contestant in Contestant}
+
+
+def verdicts(measurements: Sequence[Measurement], cores: int) -> dict[str, list[Outcome]]:
+    """Return what was asked for and what came of it."""
+    raymal, *others = limits(measurements).values()
+    strict = max(limit.calls_held for limit in others)
+    rows = {
+        limit.contestant.value: [
+            shown(HELD, _at_most_tried(limit.calls_held, limit)),
+            shown("the same, holes or not", _at_most_tried(limit.calls_in_time, limit)),
+            shown(ANSWERED, _at_most_tried(limit.calls_answered, limit)),
+        ]
+        for limit in others
+    }
+    rows[raymal.contestant.value] = [
+        _holds_enough(raymal, cores),
+        _holds_more(raymal, others),
+        shown("its calls held, over the better seed's calls held", _ratio(raymal.calls_held, strict)),
+    ]
+    return rows
+
+
+def _holds_enough(raymal: Limit, cores: int) -> Outcome:
+    found = _at_most_tried(raymal.calls_held, raymal)
+    if cores != TARGET_CORES:
+        return shown(HELD, found)
+    limit = f"{TARGET_CALLS} on {TARGET_CORES} cores"
+    return judged(HELD, limit, found, raymal.calls_held >= TARGET_CALLS, raymal.is_disturbed)
+
+
+def _holds_more(raymal: Limit, others: Sequence[Limit]) -> Outcome:
+    answered = max(limit.calls_answered for limit in others)
+    outcome = judged(
+        "its calls held, over the better seed's calls answered",
+        f"{TARGET_RATIO:g} times",
+        _ratio(raymal.calls_held, answered),
+        raymal.calls_held >= TARGET_RATIO * max(1, answered),
+        raymal.is_disturbed,
+    )
+    if any(limit.is_disturbed for limit in others):
+        # That flatters raymal: not even a pass is worth anything.
+        return replace(outcome, verdict=Verdict.DISTURBED)
+    return outcome
+
+
+def quick_verdicts(measurements: Sequence[Measurement]) -> dict[str, list[Outcome]]:
+    """Return whether the few calls of a quick run were held."""
+    return {
+        each.contestant.value: [
+            judged(
+                "calls held",
+                f"{each.calls}",
+                _shortly(each),
+                each.figures.is_held,
+                bool(each.invalid_because()),
+            )
+            if each.contestant is Contestant.RAYMAL
+            else shown(f"{each.calls} calls", _shortly(each))
+        ]
+        for each in measurements
+    }
+
+
+def measurement_table(measurements: Sequence[Measurement]) -> Table:
+    """Show every measurement, side by side where several were made at one number of calls."""
+    table = Table(
+        box=SIMPLE_HEAD,
+        title="side by side",
+        caption="p50, p95: ms from the end of speech to the first sound, infinite if none comes; holes: in "
+        "answers, at a phone's buffer of 60 ms; concealed: their share; cut: answers with a hole;\n"
+        "PESQ: median and worst of some answers; CPU: percent of a core, of all the server's processes",
+    )
+    for heading in (
+        "calls", "server", "turns", "none", "p50", "p95", "holes", "concealed", "cut", "PESQ", "worst", "CPU",
+        "per call", "", "disturbed",
+    ):  # fmt: skip
+        table.add_column(heading, justify="left" if heading in ("server", "", "disturbed") else "right")
+    ordered = sorted(measurements, key=lambda each: each.calls)
+    for each, following in zip(ordered, [*ordered[1:], None], strict=True):
+        figures, score = each.figures, median(each.opinion_scores)
+        table.add_row(
+            str(each.calls),
+            each.contestant.value,
+            str(figures.turns),
+            str(figures.unanswered),
+            _ms(figures.turn_p50_ms),
+            _ms(figures.turn_p95_ms),
+            str(figures.holes),
+            f"{figures.concealed_percent:.1f} %",
+            f"{figures.answers_with_holes_percent:.0f} %",
+            "" if score is None else f"{score:.2f}",
+            "" if score is None else f"{min(each.opinion_scores):.2f}",
+            f"{each.usage.server_percent:.0f}",
+            f"{each.cpu_percent_per_call:.1f}",
+            _what(figures),
+            "; ".join(each.invalid_because()),
+            end_section=following is not None and following.calls != each.calls,
+        )
+    return table
+
+
+def as_json(measurements: Sequence[Measurement]) -> list[dict[str, Any]]:
+    """Return every figure; an infinite turn is null."""
+    return [
+        {
+            "contestant": each.contestant.name.lower(),
+            **{name: _finite(value) for name, value in asdict(each.figures).items()},
+            "is_in_time": each.figures.is_in_time,
+            "is_held": each.figures.is_held,
+            "is_answered": each.figures.is_answered,
+            "cpu_percent": round(each.usage.server_percent, 2),
+            "cpu_percent_per_call": round(each.cpu_percent_per_call, 3),
+            "strangers_percent": round(each.usage.strangers_percent, 2),
+            "opinion_scores": [round(score, 3) for score in each.opinion_scores],
+            "callers": {
+                "cpu_percent": round(each.report.cpu_percent, 2),
+                "lateness_p99_ms": round(each.report.lateness_p99_ms, 3),
+                "lateness_max_ms": round(each.report.lateness_max_ms, 3),
+            },
+            "invalid_because": each.invalid_because(),
+        }
+        for each in measurements
+    ]
+
+
+def limits_as_json(measurements: Sequence[Measurement]) -> Mapping[str, Any]:
+    """Return everybody's limit."""
+    return {
+        contestant.name.lower(): {
+            "calls_held": limit.calls_held,
+            "calls_in_time": limit.calls_in_time,
+            "calls_answered": limit.calls_answered,
+            "most_tried": limit.most_tried,
+            "is_disturbed": limit.is_disturbed,
+        }
+        for contestant, limit in limits(measurements).items()
+    }
+
+
+def _what(figures: Figures) -> str:
+    if figures.is_held:
+        return "held"
+    if figures.is_in_time:
+        return "in time"
+    return "answered" if figures.is_answered else "too late"
+
+
+def _at_most_tried(calls: int, limit: Limit) -> str:
+    return f"{calls} (not more were tried)" if calls == limit.most_tried else str(calls)
+
+
+def _ratio(calls: int, others: int) -> str:
+    if not others:
+        return f"{calls} to 0: not even one call"
+    return f"{calls / others:.1f} times ({calls} to {others})"
+
+
+def _shortly(each: Measurement) -> str:
+    figures = each.figures
+    return (
+        f"{figures.turns} turns, p95 {_ms(figures.turn_p95_ms)} ms, {figures.holes} holes, "
+        f"{figures.concealed_percent:.1f} % concealed, {each.cpu_percent_per_call:.1f} % of a core per call"
+    )
+
+
+def _ms(ms: float) -> str:
+    return "∞" if isinf(ms) else f"{ms:.0f}"
+
+
+def _finite(value: float) -> float | None:
+    return None if value == inf else value if isinstance(value, int) else round(value, 3)
