@@ -6,6 +6,8 @@ many calls were held, with every objective met, for the stated time; the next st
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from ingress.metrics import LatenessSummary, Record
 
 RESULT_VERSION = 1
@@ -86,6 +88,16 @@ class Step(Record):
     """Slots in use, by kind of work."""
     memory_bytes: int
     """Of the server's processes."""
+    calls_mean: float | None = None
+    """Calls that the server really had, on average: less than offered where some were refused."""
+    dropped_calls: int = 0
+    """Taken, and then ended by anybody but the caller."""
+    late_shares: tuple[tuple[float, float], ...] = ()
+    """Milliseconds, and the share of frames that were later than that."""
+    level: int = 0
+    """The highest step of the ladder that was taken (`actors.throttle`)."""
+    utilisation_percent: dict[str, float] = Field(default_factory=dict)
+    """How much of each resource was in use: what `headroom_percent` leaves of 100."""
     broken: tuple[str, ...]
     """Objectives that were not met, one line each; empty: held."""
     invalid: tuple[str, ...]

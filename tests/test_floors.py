@@ -22,9 +22,14 @@ FLOORS: dict[str, list[str]] = {
         "actors.lease_queue",
         "actors.leases", "actors.overload", "actors.percentiles", "actors.sentences", "actors.session_book",
         "actors.sizing", "actors.throttle",
+        "ingress.capacity.agenda", "ingress.capacity.content", "ingress.capacity.judgement",
+        "ingress.capacity.limits", "ingress.capacity.peer_quality", "ingress.capacity.plots",
+        "ingress.capacity.scenario", "ingress.capacity.search", "ingress.capacity.svg",
+        "ingress.capacity.workload_meter",
         "ingress.audiosocket", "ingress.call", "ingress.call_figures", "ingress.codec_check",
         "ingress.decision_history", "ingress.endpointing", "ingress.inbound", "ingress.listening_quality",
-        "ingress.pacing", "ingress.phrase_cache", "ingress.phrase_key", "ingress.playout", "ingress.tones",
+        "ingress.pacing", "ingress.phrase_cache", "ingress.phrase_key", "ingress.planning",
+        "ingress.playout", "ingress.tones",
         "ingress.turn", "ingress.uplink", "ingress.word_errors",
     ],
     "engines": [
@@ -40,8 +45,9 @@ FLOORS: dict[str, list[str]] = {
     "wires": [
         "actors.cluster", "actors.leased_pool", "actors.liaison", "actors.local", "actors.ray_head",
         "actors.worker_thread",
-        "ingress.call_ledger", "ingress.call_records", "ingress.call_work", "ingress.caller",
-        "ingress.child", "ingress.configuration", "ingress.departures", "ingress.frame_clock",
+        "ingress.call_ledger", "ingress.call_records", "ingress.call_work",
+        "ingress.capacity", "ingress.caller", "ingress.child", "ingress.configuration",
+        "ingress.departures", "ingress.frame_clock",
         "ingress.gateway", "ingress.line", "ingress.link", "ingress.listeners", "ingress.logs",
         "ingress.loop_lag", "ingress.machine_load", "ingress.media_link", "ingress.media_worker",
         "ingress.observer", "ingress.pauses", "ingress.places", "ingress.runtime_directory",
@@ -76,7 +82,10 @@ MODULES = {
 
 
 def floor_of(module: str) -> int | None:
-    """Return the floor's number; None for the packages themselves, which import nothing."""
+    """Return the floor's number; None for the packages themselves, which import nothing.
+
+    A module of a package may stand lower than the package: the lowest floor that names it counts.
+    """
     for number, floor in enumerate(ORDER):
         for name in FLOORS[floor]:
             if module == name or module.startswith(f"{name}."):

@@ -1,0 +1,101 @@
+"""Erlang's two formulas: who finds all lines busy, and who has to wait for a server.
+
+Traffic is in erlangs: arrivals per second times mean seconds of holding, which is how many would be there on
+average if none were turned away. The loss formula (B) is for calls: whoever finds all lines busy is gone. It
+holds for any distribution of their length. The delay formula (C) is for work that queues without end. Both
+assume Poisson arrivals of independent callers.
+
+(A. K. Erlang, "Solution of some problems in the theory of probabilities of significance in automatic
+telephone exchanges", 1917. Recurrence and inversion: ITU-D Teletraffic Engineering Handbook, chapter 7.)
+"""
+
+from __future__ import annotations
+
+import math
+
+NEGLIGIBLE = 1e-18
+"""Of a sum: what a double cannot hold any more, with room for many such terms."""
+
+BISECTIONS = 200
+"""Halvings of an interval of doubles until nothing lies between its ends, with room to spare."""
+
+
+def erlang_b(erlangs: float, lines: int) -> float:
+    """Return the share of calls that find all `lines` busy. Raises ValueError for negative input.
+
+    1/B = 1 + N/A + N(N-1)/A² + ... + N!/A^N: only positive terms, and none needs a factorial. Exact in the
+    limit of double precision for thousands of lines; 0.0 where the share is below what a double can hold.
+    """
+    _check(erlangs, lines)
+    if lines == 0:
+        return 1.0
+    if erlangs == 0.0:
+        return 0.0
+    term = total = 1.0
+    for line in range(lines, 0, -1):
+        term *= line / erlangs
+        total += term
+        if math.isinf(total):
+            return 0.0
+        if line < erlangs and term < total * NEGLIGIBLE:  # the terms only fall from here on
+            break
+    return 1.0 / total
+
+
+def erlang_c(erlangs: float, servers: int) -> float:
+    """Return the share of work that has to wait for one of `servers`; 1.0 if there is too much of it."""
+    _check(erlangs, servers)
+    if erlangs >= servers:
+        return 1.0
+    lost = erlang_b(erlangs, servers)
+    return lost / (1.0 - erlangs / servers * (1.0 - lost))
+
+
+def lines_for(erlangs: float, refused_share: float) -> int:
+    """Return the fewest lines on which at most `refused_share` of the calls is refused.
+
+    Raises ValueError unless the share is above 0 and at most 1: no number of lines never refuses anybody.
+    """
+    _check(erlangs, 0)
+    _check_share(refused_share)
+    lines, lost = 0, 1.0
+    while lost > refused_share:
+        lines += 1
+        lost = erlangs * lost / (lines + erlangs * lost)
+    return lines
+
+
+def erlangs_for(lines: int, refused_share: float) -> float:
+    """Return the most traffic of which `lines` refuse at most `refused_share`; infinite for a share of 1.
+
+    Raises ValueError unless the share is above 0 and at most 1.
+    """
+    _check(0.0, lines)
+    _check_share(refused_share)
+    if refused_share >= 1.0:
+        return math.inf
+    if lines == 0:
+        return 0.0
+    # The carried traffic cannot exceed the lines: A (1 - B) <= N.
+    enough, too_much = 0.0, lines / (1.0 - refused_share)
+    for _ in range(BISECTIONS):
+        middle = (enough + too_much) / 2.0
+        if middle in (enough, too_much):
+            break
+        if erlang_b(middle, lines) <= refused_share:
+            enough = middle
+        else:
+            too_much = middle
+    return enough
+
+
+def _check(erlangs: float, servers: int) -> None:
+    if not 0.0 <= erlangs < math.inf:
+        raise ValueError(f"traffic is a number of erlangs, 0 or more, not {erlangs}")
+    if servers < 0:
+        raise ValueError(f"there cannot be {servers} lines")
+
+
+def _check_share(refused_share: float) -> None:
+    if not 0.0 < refused_share <= 1.0:
+        raise ValueError(f"a refused share is above 0 and at most 1, not {refused_share}")
