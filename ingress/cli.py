@@ -1,4 +1,5 @@
-"""The command line: `raymal serve`, `call`, `demo`, `status`, `cache`, `cluster` and `plan`."""
+"""The command line: `raymal serve`, `call`, `demo`, `status`, `cache`, `cluster`, `capacity`
+and `plan`."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from actors.errors import CallError, ConfigurationError, LinkError, RaymalError
-from ingress.commands import cache, call, cluster, demo, plan, serve, status
+from ingress.commands import cache, call, capacity, cluster, demo, plan, serve, status
 from ingress.exit_codes import ExitCode
 from ingress.listeners import PortError
 
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"raymal {version('raymal')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (serve, call, demo, status, cache, cluster, plan):
+    for command in (serve, call, demo, status, cache, cluster, capacity, plan):
         command.add_parser(commands)
     parsed = parser.parse_args(arguments)
     try:

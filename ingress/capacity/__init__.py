@@ -1,0 +1,1 @@
+"""How many calls a server holds, found out by calling it (`raymal capacity`)."""

@@ -1,0 +1,110 @@
+"""When the frames came, of many calls together, in a form that can be added up.
+
+Lateness is counted in buckets of 0.1 ms, so that reports of several processes can be merged; percentiles
+could not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.messages import TELEPHONE_RATE_HZ
+from ingress.listening_quality import ReceivedFrame, phone_holes_ms
+from ingress.metrics import LatenessSummary
+
+BUCKETS_PER_MS = 10
+CURVE_MS = (0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 100.0, 150.0, 250.0, 500.0)
+"""Where the curve of lateness is drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerQuality:
+    """Of frames that came in the counted time."""
+
+    frames: int
+    underruns: int
+    """Holes at a phone's buffer."""
+    maximum_ms: float
+    late: dict[int, int] = field(default_factory=dict)
+    """Frames by lateness, in tenths of a millisecond."""
+
+    @classmethod
+    def nothing(cls) -> PeerQuality:
+        """Return that of no call."""
+        return cls(0, 0, 0.0)
+
+    @classmethod
+    def of(
+        cls, arrived_s: NDArray[np.float64], samples: NDArray[np.int64], window: tuple[float, float]
+    ) -> PeerQuality:
+        """Judge one call's frames, in the order of their arrival, those in the window counted.
+
+        Lateness is against the timeline of the frame that came best (`ingress.listening_quality`).
+        """
+        if not arrived_s.size:
+            return cls.nothing()
+        duration_s = samples / TELEPHONE_RATE_HZ
+        zeros_s = arrived_s - np.concatenate(([0.0], np.cumsum(duration_s)[:-1]))
+        lateness_ms = (zeros_s - zeros_s.min()) * 1_000.0
+        counted = (arrived_s >= window[0]) & (arrived_s < window[1])
+        late_ms = lateness_ms[counted]
+        if not late_ms.size:
+            return cls.nothing()
+        received = [
+            ReceivedFrame(at_s, lasts_s)
+            for at_s, lasts_s in zip(arrived_s.tolist(), duration_s.tolist(), strict=True)
+        ]
+        holes_ms = np.array(phone_holes_ms(received))[counted]
+        buckets, counts = np.unique(np.rint(late_ms * BUCKETS_PER_MS).astype(int), return_counts=True)
+        return cls(
+            frames=int(late_ms.size),
+            underruns=int((holes_ms > 0).sum()),
+            maximum_ms=float(late_ms.max()),
+            late=dict(zip(buckets.tolist(), counts.tolist(), strict=True)),
+        )
+
+    def __add__(self, other: PeerQuality) -> PeerQuality:
+        late = dict(self.late)
+        for bucket, frames in other.late.items():
+            late[bucket] = late.get(bucket, 0) + frames
+        return PeerQuality(
+            self.frames + other.frames,
+            self.underruns + other.underruns,
+            max(self.maximum_ms, other.maximum_ms),
+            late,
+        )
+
+    def percentile_ms(self, percent: float) -> float:
+        """Return the nearest-rank percentile, to a tenth of a millisecond; 0.0 of no frame."""
+        seen = 0
+        for bucket in sorted(self.late):
+            seen += self.late[bucket]
+            if seen >= self.frames * percent / 100.0:
+                return bucket / BUCKETS_PER_MS
+        return 0.0
+
+    def summary(self) -> LatenessSummary:
+        """Return the figures that are compared with an objective."""
+        return LatenessSummary(
+            frames=self.frames,
+            p50_ms=self.percentile_ms(50),
+            p99_ms=self.percentile_ms(99),
+            p999_ms=self.percentile_ms(99.9),
+            maximum_ms=self.maximum_ms,
+        )
+
+    def late_shares(self) -> tuple[tuple[float, float], ...]:
+        """Return the share of frames that were later than each of `CURVE_MS`."""
+        if not self.frames:
+            return ()
+        return tuple(
+            (
+                limit_ms,
+                sum(frames for bucket, frames in self.late.items() if bucket > limit_ms * BUCKETS_PER_MS)
+                / self.frames,
+            )
+            for limit_ms in CURVE_MS
+        )

@@ -1,0 +1,161 @@
+"""The server that is measured: one that runs already, or one started for it and stopped afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import tempfile
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from actors.errors import ConfigurationError, LinkError, RaymalError
+from ingress import observer
+from ingress.dialogs.registry import DIALOGS
+from ingress.exit_codes import ExitCode
+from ingress.runtime_directory import RuntimeDirectory
+from ingress.settings import Settings
+
+START_DEADLINE_S = 180.0
+STOP_DEADLINE_S = 45.0
+SAME_FOR_ALL = ("--keep-transcripts", "--drain", "0", "--set", "cache.memory_bytes=0")
+"""Words are kept to be compared. Answers are not: callers here repeat one another more than people do."""
+
+OnDetail = Callable[[str], None]
+
+
+class SubjectError(RaymalError):
+    """The server to be measured could not be started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A server on this machine, ready to serve."""
+
+    port: int
+    settings: Settings
+    is_own: bool
+
+    @property
+    def host(self) -> str:
+        """Where callers call."""
+        return "127.0.0.1" if self.settings.server.host == "0.0.0.0" else self.settings.server.host
+
+    @property
+    def is_scripted(self) -> bool:
+        """Whether it hears what it was told to, whatever is said."""
+        return self.settings.speech.stt == "scripted"
+
+    @property
+    def maximum_calls(self) -> int:
+        """What its media workers take."""
+        return self.settings.server.max_calls * self.settings.server.media_workers
+
+    @property
+    def keeps_words(self) -> bool:
+        """Whether what it heard can be compared with what was said."""
+        return self.settings.privacy.keep_transcripts
+
+    @property
+    def has_joined_ray(self) -> bool:
+        """Whether its speech workers are another Ray's."""
+        return self.settings.fleet.backend == "ray" and self._settings_name_ray
+
+    @property
+    def _settings_name_ray(self) -> bool:
+        # The private Ray of a server listens on a loopback address of its own.
+        address = self.settings.fleet.ray_address
+        return address is not None and not address.startswith("127.0.0.2:")
+
+
+async def running(port: int) -> Subject:
+    """Return the server that runs on a port of this machine. Raises LinkError, ConfigurationError."""
+    reply = await observer.status(port)
+    if not reply.is_ready:
+        raise LinkError(f"the server on port {port} is not ready: {reply.detail}")
+    return _subject(port, is_own=False)
+
+
+@asynccontextmanager
+async def started(flags: Sequence[str], on_detail: OnDetail) -> AsyncIterator[Subject]:
+    """Run `raymal serve` with these flags until the body leaves.
+
+    Raises ConfigurationError when it says that the flags cannot work, SubjectError when it ends otherwise.
+    """
+    port = _free_port()
+    command = [sys.executable, "-m", "ingress", "serve", *SAME_FOR_ALL, *flags, "--port", str(port)]
+    with tempfile.TemporaryDirectory(prefix="raymal-capacity-") as folder:
+        log = Path(folder, "server.log")
+        process = await _spawn(command, log)
+        try:
+            await _until_ready(process, port, log, on_detail)
+            yield _subject(port, is_own=True)
+        finally:
+            on_detail("stopping the server")
+            await _stop(process)
+
+
+async def _spawn(command: Sequence[str], log: Path) -> Process:
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        return await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.DEVNULL, stdout=descriptor, stderr=descriptor
+        )
+    finally:
+        os.close(descriptor)
+
+
+async def _until_ready(process: Process, port: int, log: Path, on_detail: OnDetail) -> None:
+    def look(detail: str) -> None:
+        if process.returncode is not None:
+            lines = log.read_text(errors="replace").strip().splitlines()[-5:]
+            reason = "\n".join(lines) or f"exit code {process.returncode}"
+            if process.returncode == ExitCode.CONFIGURATION:
+                raise ConfigurationError(f"the server: {reason}")
+            raise SubjectError(f"the server ended at its start: {reason}")
+        on_detail(f"starting the server: {detail}")
+
+    try:
+        await observer.wait_until_ready(port, START_DEADLINE_S, look)
+    except TimeoutError as error:
+        raise SubjectError(f"the server is {error}") from None
+
+
+async def _stop(process: Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+        try:
+            async with asyncio.timeout(STOP_DEADLINE_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+def _subject(port: int, is_own: bool) -> Subject:
+    file = RuntimeDirectory.of_port(port).settings_file
+    try:
+        settings = Settings.model_validate_json(file.read_text())
+    except (OSError, ValidationError) as error:
+        raise ConfigurationError(
+            f"{file}: the running server's settings cannot be read ({type(error).__name__}); "
+            "measure with the version of raymal that serves"
+        ) from None
+    if settings.dialog.name not in DIALOGS or not DIALOGS[settings.dialog.name](settings.dialog).needs_speech:
+        raise ConfigurationError(
+            f"dialog.name: {settings.dialog.name} does not listen to its callers; measure with echo"
+        )
+    return Subject(port, settings, is_own)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,132 @@
+"""`raymal capacity`: its arguments, and a whole measurement of a server with scripted engines."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from actors.errors import ConfigurationError, LinkError
+from ingress.capacity.agenda import Agenda, Timing
+from ingress.capacity.limits import limits_toml
+from ingress.capacity.report import write_report
+from ingress.capacity.study import Progress, Study
+from ingress.capacity_result import CapacityResult, Objectives, Step
+from ingress.commands import capacity
+from ingress.configuration import load_settings
+
+
+def parsed(*arguments: str) -> argparse.Namespace:
+    """Parse the command's arguments."""
+    parser = argparse.ArgumentParser()
+    capacity.add_parser(parser.add_subparsers())
+    return parser.parse_args(["capacity", *arguments])
+
+
+def request_of(*arguments: str) -> object:
+    """Return what is to be measured."""
+    return capacity.request_of(parsed(*arguments))
+
+
+def test_objectives_can_be_changed_one_by_one() -> None:
+    """What is not named keeps its default."""
+    changed = capacity.objectives(["turn_p95_ms=900", "underruns=3"])
+    assert changed == Objectives(turn_p95_ms=900.0, underruns=3)
+    assert capacity.objectives([]) == Objectives()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--objective", "speed=1"], "the names are turn_p95_ms"),
+        (["--objective", "turn_p95_ms=fast"], "'fast' is no number"),
+        (["--objective", "underruns=0.5"], "underruns"),
+        (["--period-s", "0"], "--period-s 0.0: must be more than 0"),
+        (["--recordings", "/nowhere"], "no such folder"),
+        (["--port", "9092", "--no-ray"], "has its settings already"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_anything_starts(arguments: list[str], message: str) -> None:
+    """The message names the argument."""
+    with pytest.raises(ConfigurationError, match=message):
+        request_of(*arguments)
+
+
+def test_too_few_minutes_are_refused() -> None:
+    """The least that would do is said."""
+    with pytest.raises(ConfigurationError, match="--minutes: 1 minutes are too short"):
+        capacity.run(parsed("--minutes", "1"))
+
+
+def test_a_port_without_a_server_is_said_to_be_one() -> None:
+    """Nobody is there to be measured."""
+    with pytest.raises(LinkError):
+        capacity.run(parsed("--port", "1"))
+
+
+def test_flags_of_the_server_reach_it() -> None:
+    """In the order in which `raymal serve` knows them; what was not given is not passed on."""
+    request = capacity.request_of(
+        parsed("--stt", "scripted", "--media-workers", "2", "--no-ray", "--set", "server.nice=1")
+    )
+    assert request.flags == (
+        "--media-workers", "2", "--stt", "scripted", "--no-ray", "--set", "server.nice=1",
+    )  # fmt: skip
+    assert request.port is None
+
+
+FLAGS = (
+    *("--no-ray", "--stt", "scripted", "--tts", "scripted", "--greeting", ""),
+    *("--max-transcriptions", "2", "--max-syntheses", "2"),
+    *("--set", "speech.scripted.stt_delay_s=0.1", "--set", "speech.scripted.tts_delay_s=0.05"),
+)
+
+
+async def test_a_measurement_from_end_to_end(tmp_path: Path) -> None:
+    """A server is started, called, judged and stopped; the result can be written in every form.
+
+    The objectives are wide: what is tried here is the way, on whatever machine, not its capacity.
+    """
+    wide = [f"{name}=100000" for name in ("turn_p95_ms", "lateness_p999_ms", "underruns")]
+    wide += ["content_error_percent=50"]
+    request = capacity.request_of(
+        parsed(
+            *FLAGS,
+            *("--period-s", "3", "--call-s", "30", "--first-calls", "3", "--most-calls", "3"),
+            *(part for objective in wide for part in ("--objective", objective)),
+        )
+    )
+    steps: list[Step] = []
+    details: list[str] = []
+    progress = Progress(
+        on_detail=details.append,
+        on_step=lambda text, seconds: details.append(text),
+        on_seconds=lambda seconds: None,
+        on_done=steps.append,
+        on_problem=pytest.fail,
+    )
+    short = Timing(warm_up_s=5.0, counted_s=4.0, after_s=1.0)
+    result = await Study(request, progress, Agenda(short, short, search_steps=1)).run()
+
+    assert result.calls_held == 3
+    assert [step.calls for step in result.steps] == [3, 3]
+    assert [step.calls for step in result.overload] == [4, 6, 9]
+    assert result.confirmed == result.steps[1]
+    assert result.confirmed.turns > 0
+    assert result.workload.speech == "scripted"
+    assert result.models == {"transcription": "scripted", "synthesis": "scripted"}
+    assert result.limited_by == "nothing that was found: no more calls were tried"
+    assert sum(step.refused_calls for step in result.overload) > 0, "admission is on for the overload"
+    assert steps == [*result.steps, *result.overload]
+    assert "preparing what callers say" in details
+
+    assert CapacityResult.model_validate_json(result.model_dump_json()) == result
+    assert write_report(result, tmp_path).is_file()
+    limits = tmp_path / "limits.toml"
+    limits.write_text(limits_toml(result) or "")
+    assert load_settings(limits, {}, {}).admission.maximum_calls == 3
+    with (tmp_path / "shown.txt").open("w") as file:
+        capacity.show(result, Console(file=file, width=200))
+    assert "held: 3 calls" in (tmp_path / "shown.txt").read_text()
