@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, suppress
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.cluster
 
 UTTERANCE = Transcribe("call", b"\0" * 16_000, "en")
 SENTENCE = Synthesize("call", "one sentence that is long enough for two or more pieces of audio", "en")
+LONG_SENTENCE = Synthesize("call", "so many words " * 80, "en")
 SPEECH = SpeechSettings(
     stt="scripted", tts="scripted", scripted=ScriptedSettings(stt_delay_s=0.5, tts_delay_s=0.05)
 )
@@ -50,6 +52,8 @@ async def pool(fleet: FleetSettings) -> AsyncIterator[ClusterPool]:
     made = ClusterPool(SPEECH, fleet, "ingress")
     await made.start()
     await until(made, lambda status: status.is_ready and not status.transcription.busy)
+    # Work of no call is background work, which a busy machine holds back.
+    await made.register_session(SessionStarted("call", "ingress", "100"))
     yield made
     await made.close()
 
@@ -77,7 +81,6 @@ def process_of(actor_class: str) -> psutil.Process:
 
 async def test_a_turn_goes_through_and_is_counted(pool: ClusterPool) -> None:
     """An utterance becomes words, a sentence becomes audio, and the call's summary knows of both."""
-    await pool.register_session(SessionStarted("call", "ingress", "100"))
     heard = await pool.transcribe(UTTERANCE, deadline_s=5.0)
     assert heard.transcript.text == "hello"
     assert heard.processing_ms >= 300.0
@@ -92,7 +95,6 @@ async def test_a_turn_goes_through_and_is_counted(pool: ClusterPool) -> None:
 
 async def test_what_nobody_waits_for_frees_its_slot(pool: ClusterPool) -> None:
     """Cancelled, closed or past its deadline: the asker is free at once, the slot soon after."""
-    await pool.register_session(SessionStarted("call", "ingress", "100"))
     asker = asyncio.create_task(pool.transcribe(UTTERANCE, deadline_s=5.0))
     await until(pool, lambda status: status.transcription.busy == 1)
     asker.cancel()
@@ -100,7 +102,7 @@ async def test_what_nobody_waits_for_frees_its_slot(pool: ClusterPool) -> None:
         await asker
     with pytest.raises(WorkerLostError, match="deadline"):
         await pool.transcribe(UTTERANCE, deadline_s=0.2)
-    async with aclosing(pool.synthesize(SENTENCE, deadline_s=5.0)) as chunks:
+    async with aclosing(pool.synthesize(LONG_SENTENCE, deadline_s=5.0)) as chunks:
         assert (await anext(chunks)).audio
     status = await until(pool, lambda status: status.transcription.busy == 0 and status.synthesis.busy == 0)
     assert (status.transcription.tally.failed, status.synthesis.tally.failed) == (2, 1)
@@ -109,11 +111,10 @@ async def test_what_nobody_waits_for_frees_its_slot(pool: ClusterPool) -> None:
 
 async def test_an_interrupted_sentence_frees_its_slot(pool: ClusterPool) -> None:
     """Cancelled long before its last piece, when the worker waits for its asker to catch up."""
-    long_sentence = Synthesize("call", "so many words " * 80, "en")
     taken = asyncio.Event()
 
     async def speak() -> None:
-        async for _ in pool.synthesize(long_sentence, deadline_s=20.0):
+        async for _ in pool.synthesize(LONG_SENTENCE, deadline_s=20.0):
             taken.set()
             await asyncio.Event().wait()
 
@@ -133,7 +134,6 @@ async def test_an_interrupted_sentence_frees_its_slot(pool: ClusterPool) -> None
 
 async def test_a_killed_worker_costs_a_try_and_comes_back(pool: ClusterPool) -> None:
     """The request it held is done by its successor inside the deadline."""
-    await pool.register_session(SessionStarted("call", "ingress", "100"))
     asker = asyncio.create_task(pool.transcribe(UTTERANCE, deadline_s=40.0))
     await until(pool, lambda status: status.transcription.busy == 1)
     process_of("SttActor").kill()
@@ -146,19 +146,20 @@ async def test_a_killed_worker_costs_a_try_and_comes_back(pool: ClusterPool) -> 
 
 async def test_a_killed_worker_is_an_error_when_there_is_no_time(pool: ClusterPool) -> None:
     """Within a short deadline the asker is told; the worker comes back all the same."""
+    worker = process_of("SttActor")
+    worker.suspend()  # so that it cannot be done before it is killed, however slow this test is
     before = time.monotonic()
     asker = asyncio.create_task(pool.transcribe(UTTERANCE, deadline_s=1.0))
-    await until(pool, lambda status: status.transcription.busy == 1)
-    process_of("SttActor").kill()
+    await asyncio.sleep(0.3)
+    worker.kill()
     with pytest.raises((WorkerLostError, CapacityError)):
         await asker
-    assert time.monotonic() - before < 1.5
+    assert time.monotonic() - before < 3.0
     await until(pool, lambda status: status.transcription.ready == 1 and status.transcription.busy == 0)
 
 
 async def test_a_killed_manager_comes_back_and_knows_the_calls_again(pool: ClusterPool) -> None:
     """Work that is out goes on, new work waits for the new manager, which adopts the workers."""
-    await pool.register_session(SessionStarted("call", "ingress", "100"))
     worker = process_of("SttActor")
     asker = asyncio.create_task(pool.transcribe(UTTERANCE, deadline_s=5.0))
     await until(pool, lambda status: status.transcription.busy == 1)
@@ -177,7 +178,8 @@ async def test_two_ingresses_share_the_fleet(pool: ClusterPool, fleet: FleetSett
         await other.start()
     twin = ClusterPool(SPEECH, fleet, "twin")
     await twin.start()
-    held = asyncio.create_task(twin.transcribe(UTTERANCE, deadline_s=5.0))
+    await twin.register_session(SessionStarted("twin's call", "twin", "100"))
+    held = asyncio.create_task(twin.transcribe(replace(UTTERANCE, call_id="twin's call"), deadline_s=5.0))
     await until(pool, lambda status: status.transcription.busy == 1)
     asker = asyncio.create_task(pool.transcribe(UTTERANCE, deadline_s=5.0))
     await until(pool, lambda status: status.transcription.waiting == 1)
