@@ -4,9 +4,11 @@ and `plan`."""
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from types import FrameType
 
 from actors.errors import CallError, ConfigurationError, LinkError, RaymalError
 from ingress.commands import cache, call, capacity, cluster, demo, plan, serve, status
@@ -36,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for command in (serve, call, demo, status, cache, cluster, capacity, plan):
         command.add_parser(commands)
     parsed = parser.parse_args(arguments)
+    # As Ctrl-C: what a command has started is stopped in order. A server has its own way (`supervisor`).
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         return int(parsed.run(parsed))
     except ConfigurationError as error:
@@ -46,6 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error, ExitCode.FAILED)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _fail(error: Exception, code: ExitCode) -> int:

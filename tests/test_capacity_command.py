@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from rich.console import Console
+from running_server import wait_until
 
 from actors.errors import ConfigurationError, LinkError
 from ingress.capacity.agenda import Agenda, Timing
@@ -16,6 +20,7 @@ from ingress.capacity.study import Progress, Study
 from ingress.capacity_result import CapacityResult, Objectives, Step
 from ingress.commands import capacity
 from ingress.configuration import load_settings
+from ingress.exit_codes import ExitCode
 
 
 def parsed(*arguments: str) -> argparse.Namespace:
@@ -94,7 +99,7 @@ async def test_a_measurement_from_end_to_end(tmp_path: Path) -> None:
     request = capacity.request_of(
         parsed(
             *FLAGS,
-            *("--period-s", "3", "--call-s", "30", "--first-calls", "3", "--most-calls", "3"),
+            *("--period-s", "3", "--call-s", "10", "--first-calls", "3", "--most-calls", "3"),
             *(part for objective in wide for part in ("--objective", objective)),
         )
     )
@@ -130,3 +135,20 @@ async def test_a_measurement_from_end_to_end(tmp_path: Path) -> None:
     with (tmp_path / "shown.txt").open("w") as file:
         capacity.show(result, Console(file=file, width=200))
     assert "held: 3 calls" in (tmp_path / "shown.txt").read_text()
+
+
+@pytest.mark.usefixtures("runtime_folder")
+def test_a_measurement_that_is_told_to_end_leaves_no_server(tmp_path: Path) -> None:
+    """SIGTERM, as Ctrl-C: what it started is stopped in order; the exit code says that it was interrupted."""
+    flags = ["--no-ray", "--stt", "scripted", "--tts", "scripted", "--minutes", "8"]
+    with (tmp_path / "output").open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ingress", "capacity", *flags], stdout=output, stderr=output
+        )
+    command = psutil.Process(process.pid)
+    wait_until(lambda: len(command.children(recursive=True)) >= 3, 60.0, "the server's processes")
+    family = command.children(recursive=True)
+    process.terminate()
+    assert process.wait(60.0) == ExitCode.INTERRUPTED, (tmp_path / "output").read_text()
+    _, alive = psutil.wait_procs(family, timeout=10.0)
+    assert not alive

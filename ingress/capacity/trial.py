@@ -122,7 +122,7 @@ class Trials:
         memory_bytes: int,
     ) -> Trial:
         counted = [pair for pair in ended if pair[0].began_s < window[1] and pair[0].left_s >= window[0]]
-        refused = [pair for pair in counted if _is_refused(*pair)]
+        arrived = [pair for pair in counted if pair[0].began_s >= window[0]]
         taken = [pair for pair in counted if not _is_refused(*pair)]
         turns = [_Turn(call, said, is_right) for call, said, is_right in self._said(taken)]
         turns = [turn for turn in turns if window[0] <= turn.said.ended_s < window[1]]
@@ -153,8 +153,8 @@ class Trials:
             stages_ms=mean_stages_ms(server_turns),
             lateness=quality.summary(),
             underruns=quality.underruns + holes,
-            offered_calls=len(counted),
-            refused_calls=len(refused),
+            offered_calls=len(arrived),
+            refused_calls=sum(_is_refused(*pair) for pair in arrived),
             content_errors=sum(not turn.is_right for turn in turns),
             cores=use.cores,
             slot_percent=slots,
