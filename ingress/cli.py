@@ -6,7 +6,9 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from types import FrameType
 
@@ -38,10 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for command in (serve, call, demo, status, cache, cluster, capacity, plan):
         command.add_parser(commands)
     parsed = parser.parse_args(arguments)
-    # As Ctrl-C: what a command has started is stopped in order. A server has its own way (`supervisor`).
-    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return int(parsed.run(parsed))
+        with _told_to_end_as_interrupted():
+            return int(parsed.run(parsed))
     except ConfigurationError as error:
         return _fail(error, ExitCode.CONFIGURATION)
     except (PortError, LinkError, CallError) as error:
@@ -50,6 +51,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error, ExitCode.FAILED)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+
+
+@contextmanager
+def _told_to_end_as_interrupted() -> Iterator[None]:
+    """Take SIGTERM as Ctrl-C: what a command has started is stopped in order.
+
+    A server has its own way (`supervisor`); a thread, which is no process's command, may set no handler.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
     finally:
         signal.signal(signal.SIGTERM, before)
 
