@@ -387,7 +387,8 @@ class LeaseBook:
         answers: list[Answer] = []
         usable = self._usable[kind]
         while usable and (waiting := self._queues[kind].take_first()) is not None:
-            worker_id, _ = usable.popitem(last=False)
+            # The least busy one: a slot beside others' work is slower than a worker of one's own.
+            worker_id = min(usable, key=lambda each: len(self._workers[each].leases))
             wait_ms = (now - waiting.since) * 1000.0
             lease = Lease(waiting.request.lease_id, kind, worker_id, wait_ms)
             self._hold(waiting.request, lease, self._workers[worker_id], now)
