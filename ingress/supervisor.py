@@ -68,6 +68,11 @@ async def serve(settings: Settings) -> ExitCode:
         close(workers)
 
 
+ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+"""numpy's small products on all cores cost more than they save: its threads spin while they wait, a third
+of the CPU time of a transcription. Engines have threads of their own (`speech.*.threads`)."""
+
+
 class Supervisor:
     """The processes of one server."""
 
@@ -80,7 +85,7 @@ class Supervisor:
             settings = settings.model_copy(update={"fleet": fleet})
         # What is unset stays unset: an extension takes it from the server's own sections.
         runtime.settings_file.write_text(settings.model_dump_json(indent=2, exclude_unset=True))
-        environment = dict(os.environ)
+        environment = ONE_BLAS_THREAD | os.environ
         arguments = [sys.executable, "-m", "ingress"]
         files = [str(runtime.settings_file), str(runtime.gateway_socket)]
         self._media = [

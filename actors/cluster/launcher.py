@@ -120,7 +120,8 @@ def draining_nodes() -> Collection[str]:
 def _environment(spec: WorkerSpec) -> dict[str, str]:
     """Return what the worker's libraries read once, when they are loaded."""
     # `ray up`, and Ray itself for a fraction of a CPU, set 1 thread.
-    environment = {"OMP_NUM_THREADS": str(spec.threads)}
+    # OpenBLAS is numpy's, whose threads spin while they wait.
+    environment = {"OMP_NUM_THREADS": str(spec.threads), "OPENBLAS_NUM_THREADS": "1"}
     if not spec.gpus:
         # Ray hides GPUs only from those that have taken some: a CPU worker would help itself.
         environment["CUDA_VISIBLE_DEVICES"] = ""
