@@ -28,7 +28,7 @@ from actors.settings import AdmissionSettings, FleetSettings, SpeechSettings, Th
 from actors.sizing import NodeResources
 from actors.stt_worker import SttWorker
 from actors.tts_worker import TtsWorker
-from actors.worker_thread import WorkerThread
+from actors.worker_thread import SYNTHESIS_NICENESS, WorkerThread
 
 NODE_ID = "this-machine"
 
@@ -57,8 +57,11 @@ class LocalWorkers:
         """Return once the worker's thread has loaded its model and is idle."""
         thread = self._threads.get(spec.worker_id)
         if thread is None:
-            worker_class = SttWorker if spec.kind is WorkKind.TRANSCRIPTION else TtsWorker
-            thread = WorkerThread(partial(worker_class, spec.speech), spec.worker_id, spec.slots)
+            if spec.kind is WorkKind.TRANSCRIPTION:
+                thread = WorkerThread(partial(SttWorker, spec.speech), spec.worker_id, spec.slots)
+            else:
+                make = partial(TtsWorker, spec.speech)
+                thread = WorkerThread(make, spec.worker_id, spec.slots, SYNTHESIS_NICENESS)
             self._threads[spec.worker_id] = thread
         await thread.idle()
 

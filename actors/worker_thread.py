@@ -36,8 +36,10 @@ from actors.tts_worker import TtsWorker
 
 Result = TypeVar("Result")
 
-NICENESS = 10
+TRANSCRIPTION_NICENESS = 10
 """More than the process has. Against a thread that was not made nicer this is one part CPU to ten."""
+SYNTHESIS_NICENESS = 4
+"""Less: the shorter work goes first, and a caller already waits for it in silence."""
 
 
 @dataclass(eq=False, slots=True)
@@ -61,10 +63,17 @@ class _Utterance:
 class WorkerThread:
     """Loads a worker at once, in the background, and runs its requests."""
 
-    def __init__(self, make: Callable[[], SttWorker | TtsWorker], name: str, slots: int = 1) -> None:
+    def __init__(
+        self,
+        make: Callable[[], SttWorker | TtsWorker],
+        name: str,
+        slots: int = 1,
+        niceness: int = TRANSCRIPTION_NICENESS,
+    ) -> None:
         """`make` builds the worker; what it or loading raises, `idle` and every request raise.
 
-        `slots`: how many requests may be under way; so many may also wait, and no more.
+        `slots`: how many requests may be under way; so many may also wait, and no more. `niceness` comes
+        on top of the process's.
         """
         self._name = name
         self._slots = slots
@@ -73,7 +82,9 @@ class WorkerThread:
         self._line: deque[_Utterance] = deque()
         self._batch: Sequence[_Utterance] = ()
         self._is_stopped = False
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name, initializer=_step_back)
+        self._executor = ThreadPoolExecutor(
+            max_workers=1, thread_name_prefix=name, initializer=_step_back, initargs=(niceness,)
+        )
         self._worker: Future[SttWorker | TtsWorker] = self._executor.submit(_loaded, make)
 
     async def idle(self) -> None:
@@ -194,11 +205,10 @@ def _may_begin(utterance: _Utterance) -> bool:
     return utterance.transcript.set_running_or_notify_cancel()
 
 
-def _step_back() -> None:
+def _step_back(niceness: int) -> None:
     """Linux keeps niceness per thread, and new threads inherit it (setpriority(2), NOTES)."""
     thread_id = threading.get_native_id()
-    niceness = os.getpriority(os.PRIO_PROCESS, thread_id)
-    os.setpriority(os.PRIO_PROCESS, thread_id, niceness + NICENESS)
+    os.setpriority(os.PRIO_PROCESS, thread_id, os.getpriority(os.PRIO_PROCESS, thread_id) + niceness)
 
 
 def _loaded(make: Callable[[], SttWorker | TtsWorker]) -> SttWorker | TtsWorker:

@@ -24,7 +24,7 @@ from actors.messages import Lease, Synthesize, Transcribe, Transcript
 from actors.settings import SpeechSettings
 from actors.stt_worker import SttWorker
 from actors.tts_worker import TtsWorker
-from actors.worker_thread import WorkerThread
+from actors.worker_thread import SYNTHESIS_NICENESS, WorkerThread
 
 UNCONSUMED_PIECES = 16
 """A synthesis pauses when its asker is this many pieces behind."""
@@ -54,7 +54,7 @@ class TtsActor:
     """A `TtsWorker` as an actor."""
 
     def __init__(self, worker_id: str, namespace: str, speech: SpeechSettings, slots: int = 1) -> None:
-        self._thread = WorkerThread(partial(TtsWorker, speech), worker_id, slots)
+        self._thread = WorkerThread(partial(TtsWorker, speech), worker_id, slots, SYNTHESIS_NICENESS)
         self._finish_line = FinishLine(namespace)
 
     @ray.method(concurrency_group="control")

@@ -18,7 +18,7 @@ from actors.messages import Synthesize, Transcribe
 from actors.settings import ScriptedSettings, SpeechSettings, WhisperSettings
 from actors.stt_worker import SttWorker
 from actors.tts_worker import TtsWorker
-from actors.worker_thread import NICENESS, WorkerThread
+from actors.worker_thread import SYNTHESIS_NICENESS, TRANSCRIPTION_NICENESS, WorkerThread
 
 UTTERANCE = Transcribe("call", b"\0" * 1_600, "en")
 SENTENCE = Synthesize("call", "a sentence that lasts more than four seconds, " * 2, "en")
@@ -181,12 +181,13 @@ async def test_stopping_loses_what_is_under_way() -> None:
         assert isinstance(asker.exception(), WorkerLostError)
 
 
-async def test_an_engine_steps_back_behind_the_audio_clock() -> None:
+@pytest.mark.parametrize("niceness", [SYNTHESIS_NICENESS, TRANSCRIPTION_NICENESS])
+async def test_an_engine_steps_back_behind_the_audio_clock(niceness: int) -> None:
     """The worker's thread is nicer than the process; what it starts inherits that."""
-    thread = WorkerThread(partial(SttWorker, scripted()), "nice-worker")
+    thread = WorkerThread(partial(SttWorker, scripted()), "nice-worker", niceness=niceness)
     await thread.idle()
     (native_id,) = [it.native_id for it in threading.enumerate() if it.name.startswith("nice-worker")]
     assert native_id is not None
     ours = os.getpriority(os.PRIO_PROCESS, 0)
-    assert os.getpriority(os.PRIO_PROCESS, native_id) == min(19, ours + NICENESS)
+    assert os.getpriority(os.PRIO_PROCESS, native_id) == min(19, ours + niceness)
     thread.stop()
