@@ -15,13 +15,13 @@ import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Console
 
-from actors.errors import RaymalError
+from actors.errors import LinkError, RaymalError
 from ingress import observer
 from ingress.caller import CallScript
 from ingress.commands import call
@@ -32,6 +32,8 @@ from ingress.word_errors import word_errors
 QUESTION = "Could you please tell me what time it is?"
 WORD_ERROR_LIMIT = 0.2
 START_DEADLINE_S = 120.0
+CALM_DEADLINE_S = 15.0
+CALM_POLL_S = 0.5
 STOP_DEADLINE_S = 45.0
 
 
@@ -104,15 +106,16 @@ def server(log: Path, flags: list[str], console: Console) -> Iterator[int]:
         try:
             with console.status("starting the server") as progress:
                 asyncio.run(_until_ready(process, port, log, progress.update))
+                asyncio.run(_until_calm(port, progress.update))
             yield port
         finally:
             with console.status("stopping the server"):
                 _stop(process)
 
 
-async def _until_ready(process: subprocess.Popen[bytes], port: int, log: Path, update: object) -> None:
-    assert callable(update)
-
+async def _until_ready(
+    process: subprocess.Popen[bytes], port: int, log: Path, update: Callable[[str], None]
+) -> None:
     def on_detail(detail: str) -> None:
         if process.poll() is not None:
             raise DemoError(f"the server ended with exit code {process.returncode}; {_last_line(log)}")
@@ -122,6 +125,15 @@ async def _until_ready(process: subprocess.Popen[bytes], port: int, log: Path, u
         await observer.wait_until_ready(port, START_DEADLINE_S, on_detail)
     except TimeoutError as error:
         raise DemoError(f"the server is {error}; its log is {log}") from None
+
+
+async def _until_calm(port: int, update: Callable[[str], None]) -> None:
+    """Let the load of the start pass, for a while: a server that is busy with it does less for each call."""
+    with suppress(TimeoutError, LinkError):
+        async with asyncio.timeout(CALM_DEADLINE_S):
+            while ((await observer.status(port)).status.get("decision") or {}).get("level", 0):
+                update("starting the server: the load of its start passes")
+                await asyncio.sleep(CALM_POLL_S)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
