@@ -51,7 +51,7 @@ def _turns(steps: Sequence[Step], result: CapacityResult) -> str | None:
 
 def _lateness(steps: Sequence[Step]) -> str | None:
     series = [
-        Series(f"{step.calls:g} calls", [(ms, 100.0 * share) for ms, share in step.late_shares if share > 0])
+        Series(_calls(step.calls), [(ms, 100.0 * share) for ms, share in step.late_shares if share > 0])
         for step in steps
     ]
     shown = [each for each in series if len(each.points) > 1][-8:]
@@ -104,11 +104,15 @@ def _resources(steps: Sequence[Step]) -> str | None:
 
 def _cores(steps: Sequence[Step]) -> str | None:
     shown = [step for step in steps if step.cores]
-    if not shown:
-        return None
     series = [
         Series(name, [(number, step.cores.get(name, 0.0)) for number, step in enumerate(shown)])
         for name in PARTS
         if any(step.cores.get(name) for step in shown)
     ]
+    if not series:
+        return None
     return bars("CPU by part", [f"{step.calls:g}" for step in shown], "calls", "cores", series)
+
+
+def _calls(calls: float) -> str:
+    return "1 call" if calls == 1 else f"{calls:g} calls"

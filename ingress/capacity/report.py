@@ -21,10 +21,19 @@ HEADINGS = (
     "errors", "verdict",
 )  # fmt: skip
 STYLE = (
+    ":root{color-scheme:light;background:#fff}"
     "body{font:15px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
     "table{border-collapse:collapse;font-size:13px}td,th{padding:.2rem .6rem;text-align:right;"
-    "border-bottom:1px solid #ddd}td:last-child,th:last-child{text-align:left}"
-    "svg{width:100%;max-width:40rem;display:block;margin:1rem 0}.held{font-size:1.6rem;font-weight:bold}"
+    "vertical-align:top;border-bottom:1px solid #ddd}td:last-child,th:last-child{text-align:left}"
+    ".facts td{overflow-wrap:anywhere}.held{font-size:1.6rem;font-weight:bold;line-height:1.3}"
+    ".pictures{display:grid;gap:1.5rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr))}"
+    "figure{margin:0;break-inside:avoid}figcaption{margin-top:.3rem}"
+    "svg{width:100%;max-width:40rem;display:block}tr{break-inside:avoid}h2{break-after:avoid}"
+    # A table of this many columns moves sideways by itself where the page is too narrow for it.
+    "@media screen{.wide{overflow-x:auto}.wide td{white-space:nowrap}"
+    ".wide td:last-child{white-space:normal}}.wide td:last-child{min-width:12rem}"
+    "@media print{body{margin:0}.pictures{grid-template-columns:1fr 1fr}"
+    "td,th{padding:.1rem .2rem;font-size:9px}}"
 )
 CAPTIONS = {
     "turns": "From the intended end of the caller's speech to the first sound of the answer, at the caller.",
@@ -78,10 +87,10 @@ def html(result: CapacityResult, pictures: dict[str, str]) -> str:
     )
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>raymal capacity: {result.calls_held} calls</title><style>{STYLE}</style></head><body>"
         f'<h1>raymal capacity</h1><p class="held">{escape(_headline(result))}</p>'
-        f"<table>{facts}</table><h2>Pictures</h2>{charts}"
+        f'<table class="facts">{facts}</table><h2>Pictures</h2><div class="pictures">{charts}</div>'
         f"<h2>Search</h2>{_html_table(result.steps)}"
         + (f"<h2>Overload, admission on</h2>{_html_table(result.overload)}" if result.overload else "")
         + "</body></html>\n"
@@ -130,7 +139,7 @@ def _facts(result: CapacityResult) -> list[tuple[str, str]]:
         (
             "callers",
             f"{work.speech} speech, language {work.language}, {work.utterance_s:.1f} s every "
-            f"{work.period_s:g} s, calls of {work.call_s:g} s on average, Poisson arrivals, "
+            f"{work.period_s:g} s, calls of {work.call_s:g} s on average, "
             f"seed {result.seed}",
         ),
         ("models", ", ".join(f"{kind}: {model}" for kind, model in result.models.items())),
@@ -166,7 +175,7 @@ def _html_table(steps: Sequence[Step]) -> str:
     rows = "".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _row(step)) + "</tr>" for step in steps
     )
-    return f"<table><tr>{head}</tr>{rows}</table>"
+    return f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
 
 
 def _markdown_table(steps: Sequence[Step]) -> str:

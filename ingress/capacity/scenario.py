@@ -1,11 +1,14 @@
 """What the callers of one step do, and when: fixed before the first of them calls, whatever the server does.
 
-An open loop. Arrivals are Poisson's and calls last exponentially long, so that on average as many are
-there as the step says; a step begins with so many, as if it had always been running (an exponential
-call has no age, what is left of it is as long as a new one). Within a call, too, the time of each
-utterance is set beforehand: a server that answers late is not asked less. That is what keeps the measured
-times honest: the time that a slow answer takes is never taken out of the load that follows.
-("Coordinated omission": G. Tene, "How NOT to Measure Latency", 2013; wrk2's README.)
+An open loop: the time of each call and of each utterance in it is set beforehand, so that a server that
+answers late is not asked less, and the time that a slow answer takes is never taken out of the load that
+follows ("coordinated omission": G. Tene, "How NOT to Measure Latency", 2013; wrk2's README).
+
+Calls last exponentially long. They come in two ways. *Steady*: so many lines, on each of which one call
+follows another; what is held with so many calls is asked, and no chance whether it were more. *At random*:
+Poisson's arrivals, so many calls on average, as for the loss formula; who finds no place is refused. Both
+begin with so many calls, as if it had always been so (an exponential call has no age: what is left of it is
+as long as a new one).
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from typing import NamedTuple
 
 ARRIVAL_S = 3.0
 """Over which the calls of a step's beginning come, so that they are not greeted in one burst."""
+CHANGEOVER_S = 1.5
+"""Between two calls of a line: the first still hears its answer to the end."""
 LISTENS_S = 4.0
 """A new caller listens to the greeting for so long before he speaks."""
 LEAST_PAUSE_S = 1.0
@@ -54,21 +59,37 @@ class Scenario:
     call_s: float
     """Mean length of a call."""
 
-    def calls(self, offered: float, seconds: float, seed: int) -> list[PlannedCall]:
-        """Return the calls of one step, in the order in which they come.
+    def steady(self, calls: int, seconds: float, seed: int) -> list[PlannedCall]:
+        """Return the calls of one step with always so many at once, in the order in which they come.
 
-        `offered` is how many there are on average. The same seed plans the same calls.
+        The same seed plans the same calls.
         """
         dice = random.Random(seed)
-        planned = [
-            self._call(dice, dice.uniform(0.0, ARRIVAL_S), dice.uniform(0.0, self.period_s))
-            for _ in range(round(offered))
-        ]
-        at_s = dice.expovariate(offered / self.call_s)
+        planned = self._first(dice, calls)
+        for call in planned[:]:
+            while (at_s := call.at_s + call.stays_s + CHANGEOVER_S) < seconds:
+                call = self._call(dice, at_s, dice.uniform(0.0, 1.0))
+                planned.append(call)
+        return sorted(planned)
+
+    def at_random(self, calls: int, seconds: float, seed: int) -> list[PlannedCall]:
+        """Return the calls of one step with so many on average, in the order in which they come.
+
+        The same seed plans the same calls.
+        """
+        dice = random.Random(seed)
+        planned = self._first(dice, calls)
+        at_s = dice.expovariate(calls / self.call_s)
         while at_s < seconds:
             planned.append(self._call(dice, at_s, dice.uniform(0.0, 1.0)))
-            at_s += dice.expovariate(offered / self.call_s)
+            at_s += dice.expovariate(calls / self.call_s)
         return sorted(planned)
+
+    def _first(self, dice: random.Random, calls: int) -> list[PlannedCall]:
+        return [
+            self._call(dice, dice.uniform(0.0, ARRIVAL_S), dice.uniform(0.0, self.period_s))
+            for _ in range(calls)
+        ]
 
     def _call(self, dice: random.Random, at_s: float, first_after_s: float) -> PlannedCall:
         stays_s = dice.expovariate(1.0 / self.call_s)

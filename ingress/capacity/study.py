@@ -32,6 +32,7 @@ FIRST_CALLS = 4
 WITHOUT_ADMISSION = ("--set", "admission.enabled=false")
 SEED_STRIDE = 1_000
 """Between the seeds of two measurements: every step has its own."""
+OVERLOAD = "overload"
 RETRIES = 1
 """Of a step that says nothing, because the machine was disturbed."""
 
@@ -147,8 +148,11 @@ class Study:
         if held is None or not self._request.with_overload:
             return []
         before = len(self._steps)
+        # Somebody has to be refused; those who are taken have to be served as well as ever.
+        anyhow = trials.objectives.model_copy(update={"refused_percent": 100.0})
+        trials = replace(trials, objectives=anyhow)
         for ratio in OVERLOADS:
-            await self._try(trials, round(held.step.calls * ratio), self._agenda.step, "overload")
+            await self._try(trials, round(held.step.calls * ratio), self._agenda.step, OVERLOAD)
         overload = self._steps[before:]
         del self._steps[before:]
         return overload
@@ -170,7 +174,7 @@ class Study:
         self._trials_made += 1
         self._progress.on_step(f"{what}: {calls} calls", timing.total_s)
         seed = self._request.seed * SEED_STRIDE + self._trials_made
-        trial = await trials.run(calls, timing, seed, self._progress.on_seconds)
+        trial = await trials.run(calls, timing, seed, self._progress.on_seconds, at_random=what == OVERLOAD)
         self._steps.append(trial.step)
         self._progress.on_done(trial.step)
         return trial

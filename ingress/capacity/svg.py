@@ -1,7 +1,7 @@
 """Line and bar charts as SVG text: enough for a report that loads nothing from anywhere.
 
-Colours are Okabe and Ito's, which the colour-blind tell apart; every line also has a marker of its own
-shape, and every point a title that browsers show.
+Colours are Okabe and Ito's, which the colour-blind tell apart, but for yellow, which white swallows; lines
+next to each other have markers of different shapes, and every point a title that browsers show.
 """
 
 from __future__ import annotations
@@ -11,11 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT = 640, 320
-LEFT, RIGHT, TOP, BOTTOM = 62, 150, 34, 46
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#404040", "#F0E442")
+WIDTH = 480
+"""Narrow, so that the words can be read on a telephone."""
+LEFT, RIGHT, TOP, FLOOR = 58, WIDTH - 20, 44, 260
+"""Where the plot's edges are; FLOOR is the x axis."""
+KEY_TOP, KEY_COLUMNS, KEY_ROW = FLOOR + 58, 3, 18
+"""The key is below the plot."""
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#404040", "#882255")
 TICKS = 5
 LEAST_LOG = 1e-5
+SQUARE = 1
+"""The marker that parts of bars have in the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +81,9 @@ def lines(title: str, x: Axis, y: Axis, series: Sequence[Series], limit: Limit |
     """Return a line chart."""
     xs = [point[0] for each in series for point in each.points]
     ys = [point[1] for each in series for point in each.points] + ([limit.at] if limit else [])
-    across = _Scale(xs, (LEFT, WIDTH - RIGHT), x.is_log)
-    up = _Scale(ys, (HEIGHT - BOTTOM, TOP), y.is_log)
+    across = _Scale(xs, (LEFT, RIGHT), x.is_log)
+    up = _Scale(ys, (FLOOR, TOP), y.is_log)
     parts = [*_frame(title, x, y), *_x_ticks(across), *_y_ticks(up)]
-    if limit:
-        parts += _limit(limit, up)
     for number, each in enumerate(series):
         colour = COLOURS[number % len(COLOURS)]
         places = [(across.at(at), up.at(value)) for at, value in each.points]
@@ -89,15 +93,17 @@ def lines(title: str, x: Axis, y: Axis, series: Sequence[Series], limit: Limit |
             note = f"<title>{escape(each.name)}: {value:g} at {at:g}</title>"
             parts.append(_marker(number, left, top, colour, note))
         parts.append(_key(number, each.name, colour))
-    return _whole(title, parts)
+    if limit:
+        parts += _limit(limit, up)
+    return _whole(title, parts, len(series))
 
 
 def bars(title: str, labels: Sequence[str], x: str, y: str, series: Sequence[Series]) -> str:
     """Return stacked bars, one for each label, the first series lowest."""
     totals = [sum(dict(each.points).get(bar, 0.0) for each in series) for bar in range(len(labels))]
-    up = _Scale(totals, (HEIGHT - BOTTOM, TOP), is_log=False)
+    up = _Scale(totals, (FLOOR, TOP), is_log=False)
     parts = [*_frame(title, Axis(x), Axis(y)), *_y_ticks(up)]
-    room = (WIDTH - LEFT - RIGHT) / max(1, len(labels))
+    room = (RIGHT - LEFT) / max(1, len(labels))
     for bar, label in enumerate(labels):
         left = LEFT + room * bar + room * 0.15
         below = 0.0
@@ -110,10 +116,10 @@ def bars(title: str, labels: Sequence[str], x: str, y: str, series: Sequence[Ser
                 f"<title>{escape(each.name)}: {value:.3g} at {escape(label)}</title></rect>"
             )
             below += value
-        parts.append(_text(left + room * 0.35, HEIGHT - BOTTOM + 14, label, "middle"))
+        parts.append(_text(left + room * 0.35, FLOOR + 18, label, "middle"))
     for number, each in enumerate(series):
-        parts.append(_key(number, each.name, COLOURS[number % len(COLOURS)]))
-    return _whole(title, parts)
+        parts.append(_key(number, each.name, COLOURS[number % len(COLOURS)], is_bar=True))
+    return _whole(title, parts, len(series))
 
 
 def _round_step(rough: float) -> float:
@@ -123,27 +129,25 @@ def _round_step(rough: float) -> float:
 
 
 def _frame(title: str, x: Axis, y: Axis) -> list[str]:
-    middle = (LEFT + WIDTH - RIGHT) / 2
+    middle = (LEFT + RIGHT) / 2
     return [
-        f'<text x="{LEFT}" y="18" font-weight="bold" font-size="13">{escape(title)}</text>',
-        _text(middle, HEIGHT - 10, x.title, "middle"),
-        f'<text transform="translate(14,{(TOP + HEIGHT - BOTTOM) / 2:.0f}) rotate(-90)" '
+        f'<text x="{LEFT}" y="18" font-weight="bold" font-size="14">{escape(title)}</text>',
+        _text(middle, FLOOR + 38, x.title, "middle"),
+        f'<text transform="translate(14,{(TOP + FLOOR) / 2:.0f}) rotate(-90)" '
         f'text-anchor="middle">{escape(y.title)}</text>',
-        f'<path d="M{LEFT} {HEIGHT - BOTTOM}H{WIDTH - RIGHT}" stroke="#888"/>',
+        f'<path d="M{LEFT} {FLOOR}H{RIGHT}" stroke="#888"/>',
     ]
 
 
 def _x_ticks(scale: _Scale) -> list[str]:
-    return [_text(scale.at(tick), HEIGHT - BOTTOM + 14, f"{tick:g}", "middle") for tick in scale.ticks()]
+    return [_text(scale.at(tick), FLOOR + 18, f"{tick:g}", "middle") for tick in scale.ticks()]
 
 
 def _y_ticks(scale: _Scale) -> list[str]:
     parts = []
     for tick in scale.ticks():
         top = scale.at(tick)
-        parts.append(
-            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{top:.1f}" y2="{top:.1f}" stroke="#e4e4e4"/>'
-        )
+        parts.append(f'<line x1="{LEFT}" x2="{RIGHT}" y1="{top:.1f}" y2="{top:.1f}" stroke="#e4e4e4"/>')
         parts.append(_text(LEFT - 6, top + 4, f"{tick:g}", "end"))
     return parts
 
@@ -151,23 +155,27 @@ def _y_ticks(scale: _Scale) -> list[str]:
 def _limit(limit: Limit, up: _Scale) -> list[str]:
     top = up.at(limit.at)
     return [
-        f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{top:.1f}" y2="{top:.1f}" stroke="#D55E00" '
+        f'<line x1="{LEFT}" x2="{RIGHT}" y1="{top:.1f}" y2="{top:.1f}" stroke="#D55E00" '
         'stroke-dasharray="5 4"/>',
-        _text(LEFT + 4, top - 4, limit.name, "start"),
+        # A white edge keeps the words readable where a line runs through them.
+        f'<text x="{LEFT + 4}" y="{top - 4:.1f}" stroke="#fff" stroke-width="3" paint-order="stroke">'
+        f"{escape(limit.name)}</text>",
     ]
 
 
-def _key(number: int, name: str, colour: str) -> str:
-    top = TOP + 8 + 18 * number
-    left = WIDTH - RIGHT + 16
-    return _marker(number, left, top, colour, "") + _text(left + 12, top + 4, name, "start")
+def _key(number: int, name: str, colour: str, is_bar: bool = False) -> str:
+    row, column = divmod(number, KEY_COLUMNS)
+    top = KEY_TOP + KEY_ROW * row
+    left = LEFT + (WIDTH - LEFT) / KEY_COLUMNS * column
+    shape = SQUARE if is_bar else number
+    return _marker(shape, left, top, colour, "") + _text(left + 12, top + 4, name, "start")
 
 
 def _marker(number: int, left: float, top: float, colour: str, inside: str) -> str:
     """Return one of three shapes."""
     if number % 3 == 0:
         return f'<circle cx="{left:.1f}" cy="{top:.1f}" r="4" fill="{colour}">{inside}</circle>'
-    if number % 3 == 1:
+    if number % 3 == SQUARE:
         corner = f'x="{left - 3.5:.1f}" y="{top - 3.5:.1f}"'
         return f'<rect {corner} width="7" height="7" fill="{colour}">{inside}</rect>'
     points = f"{left:.1f},{top - 4.5:.1f} {left - 4.5:.1f},{top + 3.5:.1f} {left + 4.5:.1f},{top + 3.5:.1f}"
@@ -178,9 +186,10 @@ def _text(left: float, top: float, text: str, anchor: str) -> str:
     return f'<text x="{left:.1f}" y="{top:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
-def _whole(title: str, parts: Sequence[str]) -> str:
+def _whole(title: str, parts: Sequence[str], names: int) -> str:
+    height = KEY_TOP + KEY_ROW * math.ceil(names / KEY_COLUMNS) - 4
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{escape(title)}" font-family="sans-serif" font-size="11" fill="#222">'
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>{"".join(parts)}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
+        f'aria-label="{escape(title)}" font-family="sans-serif" font-size="12" fill="#222">'
+        f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>{"".join(parts)}</svg>'
     )

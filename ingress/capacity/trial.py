@@ -61,12 +61,15 @@ class Trials:
     scenario: Scenario
     objectives: Objectives
 
-    async def run(self, calls: int, timing: Timing, seed: int, on_seconds: OnSeconds) -> Trial:
-        """Make one step. Raises CallersError, LinkError."""
+    async def run(
+        self, calls: int, timing: Timing, seed: int, on_seconds: OnSeconds, *, at_random: bool = False
+    ) -> Trial:
+        """Make one step, with so many calls always or on average. Raises CallersError, LinkError."""
         begins_s = time.monotonic() + HEAD_START_S
         counted_from_s = begins_s + timing.warm_up_s
         counted_until_s = counted_from_s + timing.counted_s
-        planned = self.scenario.calls(calls, timing.total_s, seed)
+        plan = self.scenario.at_random if at_random else self.scenario.steady
+        planned = plan(calls, timing.total_s, seed)
         order = CrowdOrder(
             (self.subject.host, self.subject.port),
             self.prompts,

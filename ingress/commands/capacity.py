@@ -23,6 +23,8 @@ from ingress.commands import serve
 from ingress.exit_codes import ExitCode
 
 MINUTES = 9.5
+LEAST_WIDTH = 110
+"""Of the table of steps, also where nobody says how wide the screen is."""
 LEFT_OUT = {"--host", "--port", "--drain", "--log-level"}
 """Of the flags of `raymal serve`: what a server that lives for a measurement has no use for."""
 
@@ -82,7 +84,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, show and write."""
-    console = Console()
+    console = Console(width=max(LEAST_WIDTH, Console().width))
     request = request_of(arguments)
     bars = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*bars, console=console) as progress:
@@ -217,7 +219,7 @@ def request_of(arguments: argparse.Namespace) -> study.Request:
         first_calls=arguments.first_calls,
         maximum_calls=arguments.most_calls,
         recordings=arguments.recordings,
-        command=shlex.join(["raymal", *sys.argv[1:]]),
+        command=shlex.join(["raymal", "capacity", *(it for it in sys.argv[1:] if it != "capacity")]),
     )
 
 
