@@ -48,29 +48,24 @@ format: setup   ## repair style and import order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(BENCH) ## speech to text against stock faster-whisper, the media path against a C loop; 2 cores, undisturbed
-	mkdir -p benchmarks/results docs/images
-	$(BIN)/python -m benchmarks.stt --all --json benchmarks/results/stt.json
-	$(BIN)/python -m benchmarks.pacing --json benchmarks/results/pacing.json \
-	  --plot docs/images/pacing-lateness.svg
-	$(BIN)/python -m benchmarks.pacing --throttled --seed-throttle --json benchmarks/results/throttle.json \
-	  --plot docs/images/pacing-throttle.svg
+bench: $(BENCH)  ## all benchmarks, a summary in bench/: 45 min, 2 undisturbed cores (QUICK=1, ONLY=stt,leases, KEEP=1)
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(KEEP),--keep)
 
 leases: $(INSTALLED)  ## what a slot costs on Ray, and waiting for one against an ideal queue
-	mkdir -p benchmarks/results
-	$(BIN)/python -m benchmarks.leases --json benchmarks/results/leases.json
+	mkdir -p bench
+	$(BIN)/python -m benchmarks.leases --json bench/leases.json
 
 overload: $(BENCH)  ## 2 and 10 times more callers than lines: who is served, who is refused and how soon (best as root)
-	mkdir -p benchmarks/results
-	$(BIN)/python -m benchmarks.overload --json benchmarks/results/overload.json
+	mkdir -p bench
+	$(BIN)/python -m benchmarks.overload --json bench/overload.json
 
 faults: $(BENCH)  ## what networks, peers and machines do to a server (root; ONLY=X1,X5 for some)
-	mkdir -p benchmarks/results
-	$(BIN)/python -m benchmarks.faults $(if $(ONLY),--only $(ONLY)) --json benchmarks/results/faults.json
+	mkdir -p bench
+	$(BIN)/python -m benchmarks.faults $(if $(ONLY),--only $(ONLY)) --json bench/faults.json
 
 soak: $(BENCH)  ## 100 calls and thousands of short ones for MINUTES (10)
-	mkdir -p benchmarks/results
-	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) --json benchmarks/results/soak.json
+	mkdir -p bench
+	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) --json bench/soak.json
 
 clean:          ## remove what was built
-	rm -rf $(VENV) .venv-coqui build dist *.egg-info demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-coqui bench build dist *.egg-info demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""All benchmarks one after the other, compared with what is kept: `python -m benchmarks`."""
