@@ -69,7 +69,7 @@ async def serve(settings: Settings) -> ExitCode:
 
 
 ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
-"""numpy's small products on all cores cost more than they save: its threads spin while they wait, a third
+"""numpy's small products on all cores cost more than they save: its threads spin while they wait, a quarter
 of the CPU time of a transcription. Engines have threads of their own (`speech.*.threads`)."""
 
 
