@@ -33,7 +33,7 @@ WITHOUT_ADMISSION = ("--set", "admission.enabled=false")
 SEED_STRIDE = 1_000
 """Between the seeds of two measurements: every step has its own."""
 OVERLOAD = "overload"
-RETRIES = 1
+RETRIES = 2
 """Of a step that says nothing, because the machine was disturbed."""
 
 
@@ -122,9 +122,10 @@ class Study:
         while left > 0 and (calls := search.next_calls) is not None:
             left -= 1
             trial = await self._try(trials, calls, self._agenda.step, "searching")
-            if trial.step.invalid and left > 0:
-                left -= RETRIES
-                trial = await self._try(trials, calls, self._agenda.step, "again, it was disturbed")
+            for _ in range(min(RETRIES, left)):
+                if trial.step.invalid:
+                    left -= 1
+                    trial = await self._try(trials, calls, self._agenda.step, "again, it was disturbed")
             is_held = not trial.step.broken and not trial.step.invalid
             search.take(calls, is_held)
             if is_held:

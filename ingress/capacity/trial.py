@@ -20,7 +20,14 @@ from ingress import observer
 from ingress.capacity.agenda import Timing
 from ingress.capacity.callers import Call, CallersReport, Said
 from ingress.capacity.content import understood
-from ingress.capacity.crowd import HEAD_START_S, REPORT_DEADLINE_S, CrowdOrder, crowd, invalid_because
+from ingress.capacity.crowd import (
+    HEAD_START_S,
+    REPORT_DEADLINE_S,
+    CrowdOrder,
+    crowd,
+    invalid_because,
+    stalls,
+)
 from ingress.capacity.judgement import broken_objectives, utilisation_percent
 from ingress.capacity.peer_quality import PeerQuality
 from ingress.capacity.prompts import Prompt
@@ -174,6 +181,7 @@ class Trials:
         invalid = [reason for report in reports for reason in invalid_because(report)]
         if broken:
             invalid += disturbances(use)
+            invalid += [reason for report in reports for reason in stalls(report)]
         step = step.model_copy(update={"broken": broken, "invalid": tuple(invalid)})
         return Trial(step, services(looks), tuple(reports))
 
