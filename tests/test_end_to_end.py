@@ -50,6 +50,12 @@ def test_the_tables_are_for_people(server: RunningServer, tmp_path: Path) -> Non
         assert words in result.stdout
 
 
+def test_numpy_computes_on_one_thread(server: RunningServer) -> None:
+    """In every process of the server: its other threads would spin beside the models and the clock."""
+    for name in ("gateway", "media-worker"):
+        assert server.child(name).environ()["OPENBLAS_NUM_THREADS"] == "1"
+
+
 def test_a_killed_gateway_does_not_end_a_call(server: RunningServer, tmp_path: Path) -> None:
     """Silence goes on at 50 frames a second, and the next turn is answered."""
     with socket.create_connection(("127.0.0.1", server.port)) as line:

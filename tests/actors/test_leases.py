@@ -70,6 +70,19 @@ def test_a_free_slot_is_granted_at_once(book: LeaseBook) -> None:
     assert (granted.lease.worker_id, granted.lease.wait_ms) == ("w1", 0.0)
 
 
+def test_who_has_nothing_to_do_is_lent_before_who_has_a_slot_left() -> None:
+    """Whichever of two workers of two slots became free."""
+    book = LeaseBook()
+    for worker_id in ("w1", "w2"):
+        book.add_worker(worker_id, STT, now=0.0, slots=2)
+    ((_, first),) = holders(book.request(request("a"), now=0.0))
+    ((_, second),) = holders(book.request(request("b"), now=0.0))
+    assert {first, second} == {"w1", "w2"}
+    for number, (given_back, idle) in enumerate((("b", second), ("a", first))):
+        book.give_back(given_back, DONE, now=1.0)
+        assert holders(book.request(request(f"next {number}"), now=1.0)) == [(f"next {number}", idle)]
+
+
 def test_without_a_free_slot_the_unwilling_are_refused(book: LeaseBook) -> None:
     """Who is not willing to wait is told at once, and takes nobody's place in a full queue."""
     for lease_id in ("a", "b", "c", "d"):
