@@ -84,6 +84,13 @@ def test_flags_of_the_server_reach_it() -> None:
     assert request.port is None
 
 
+@pytest.mark.parametrize("own", [["capacity"], []], ids=["raymal", "python -m benchmarks.capacity"])
+def test_the_command_can_be_repeated(own: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it was given, also where a folder has the command's name."""
+    monkeypatch.setattr(sys, "argv", ["program", *own, "--report", "capacity"])
+    assert capacity.request_of(parsed("--report", "capacity")).command == "raymal capacity --report capacity"
+
+
 FLAGS = (
     *("--no-ray", "--stt", "scripted", "--tts", "scripted", "--greeting", ""),
     *("--max-transcriptions", "2", "--max-syntheses", "2"),

@@ -32,7 +32,6 @@ FIRST_CALLS = 4
 WITHOUT_ADMISSION = ("--set", "admission.enabled=false")
 SEED_STRIDE = 1_000
 """Between the seeds of two measurements: every step has its own."""
-OVERLOAD = "overload"
 RETRIES = 2
 """Of a step that says nothing, because the machine was disturbed."""
 
@@ -153,7 +152,9 @@ class Study:
         anyhow = trials.objectives.model_copy(update={"refused_percent": 100.0})
         trials = replace(trials, objectives=anyhow)
         for ratio in OVERLOADS:
-            await self._try(trials, round(held.step.calls * ratio), self._agenda.step, OVERLOAD)
+            await self._try(
+                trials, round(held.step.calls * ratio), self._agenda.step, "overload", at_random=True
+            )
         overload = self._steps[before:]
         del self._steps[before:]
         return overload
@@ -171,11 +172,13 @@ class Study:
             self._progress.on_problem(f"the overload was not measured: {error}")
             return []
 
-    async def _try(self, trials: Trials, calls: int, timing: Timing, what: str) -> Trial:
+    async def _try(
+        self, trials: Trials, calls: int, timing: Timing, what: str, *, at_random: bool = False
+    ) -> Trial:
         self._trials_made += 1
         self._progress.on_step(f"{what}: {calls} calls", timing.total_s)
         seed = self._request.seed * SEED_STRIDE + self._trials_made
-        trial = await trials.run(calls, timing, seed, self._progress.on_seconds, at_random=what == OVERLOAD)
+        trial = await trials.run(calls, timing, seed, self._progress.on_seconds, at_random=at_random)
         self._steps.append(trial.step)
         self._progress.on_done(trial.step)
         return trial
@@ -184,7 +187,8 @@ class Study:
         request, subject = self._request, trials.subject
         calls_held = round(held.step.calls) if held is not None else 0
         broken = [step for step in self._steps if step.broken and step.calls > calls_held]
-        least = min(broken, key=lambda step: step.calls, default=None)
+        # A disturbed step tells what the host did, not what limits: only if there is no other.
+        least = min(broken, key=lambda step: (bool(step.invalid), step.calls), default=None)
         if least is None:
             limit = "nothing that was found: no more calls were tried"
         else:

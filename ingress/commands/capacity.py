@@ -219,7 +219,9 @@ def request_of(arguments: argparse.Namespace) -> study.Request:
         first_calls=arguments.first_calls,
         maximum_calls=arguments.most_calls,
         recordings=arguments.recordings,
-        command=shlex.join(["raymal", "capacity", *(it for it in sys.argv[1:] if it != "capacity")]),
+        command=shlex.join(
+            ["raymal", *([] if sys.argv[1:2] == ["capacity"] else ["capacity"]), *sys.argv[1:]]
+        ),
     )
 
 
