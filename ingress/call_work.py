@@ -71,12 +71,17 @@ class CallWork:
         self.place.note(self.figures.current)
 
     def stop(self) -> list[asyncio.Task[Any]]:
-        """Cancel everything; return what was cancelled and may take a moment to end."""
+        """Cancel everything; return what was cancelled and may take a moment to end.
+
+        It is let go of as well: a call and its turn that hold each other wait for the garbage collector.
+        """
+        running, self._running = self._running, None
+        ahead, self._ahead = self._ahead, None
         tasks: list[asyncio.Task[Any]] = []
-        if self._running is not None:
-            tasks.append(self._running)
-        if self._ahead is not None:
-            tasks.append(self._ahead.task)
+        if running is not None:
+            tasks.append(running)
+        if ahead is not None:
+            tasks.append(ahead.task)
         for task in tasks:
             task.cancel()
         return tasks

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import re
+import weakref
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -295,6 +296,29 @@ async def test_what_was_said_while_the_manager_was_asked_is_answered() -> None:
         assert (done.turn, done.failure) == (1, None)
         assert pool.figures["c0"].has_spoken
     assert not pool.strangers
+
+
+async def test_a_call_that_ends_within_its_turn_does_not_wait_for_the_collector() -> None:
+    """Twenty such calls a second would hold tens of MB until it comes round."""
+    pool = ScriptedPool(iter([Answer(Manner.YES, 0.0)]), iter([Answer(Manner.YES, 0.2)]))
+    async with linked(pool) as (gateway, end):
+        await end.next(Readiness)
+        (link,) = gateway._media
+        end.say(CallStarted(call_id="c0", extension="default"), utterance("c0", 1))
+        await end.next(Admitted)
+        async with asyncio.timeout(5.0):
+            while not pool.at_work:
+                await asyncio.sleep(0.001)
+        work = weakref.ref(link._calls["c0"])
+        gc.collect()
+        gc.disable()
+        try:
+            end.say(CallEnded(record=call_record("c0")))
+            async with asyncio.timeout(5.0):
+                while work() is not None:
+                    await asyncio.sleep(0.001)
+        finally:
+            gc.enable()
 
 
 async def test_the_verdict_comes_before_anything_of_a_turn() -> None:
