@@ -106,8 +106,12 @@ def sound_s(audio: bytes) -> float:
 
 
 def until_heard(call: StrictCall, sentence: str) -> None:
-    """Wait until a caller has heard a sentence."""
-    wait_until(lambda: sentence_tone_hz(sentence) in pitches_hz(call.audio), 8.0, repr(sentence))
+    """Wait until a caller has heard a sentence; fail with what was heard instead."""
+    try:
+        wait_until(lambda: sentence_tone_hz(sentence) in pitches_hz(call.audio), 8.0, repr(sentence))
+    except AssertionError as error:
+        heard = f"{sound_s(call.audio):.2f} s of sound at {pitches_hz(call.audio)} Hz"
+        raise AssertionError(f"{error}; heard {heard}, is over: {call.is_over}") from None
 
 
 def assert_refused_politely(call: StrictCall) -> None:
