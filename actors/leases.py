@@ -359,6 +359,10 @@ class LeaseBook:
         entry = self._held.get(lease_id)
         return (entry.request, entry.lease) if entry else None
 
+    def requests_held(self, kind: WorkKind) -> Iterator[LeaseRequest]:
+        """Yield the requests whose leases are out."""
+        return (it.request for it in self._held.values() if it.request.kind is kind)
+
     def waiting(self, kind: WorkKind) -> int:
         """Return how many requests wait for a slot of `kind`."""
         return len(self._queues[kind])

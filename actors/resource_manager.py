@@ -315,7 +315,9 @@ class ResourceManager:
         now = self._clock()
         for kind in WorkKind:
             counts = self._desk.book.slots(kind)
-            self._overload.slots_are(kind, counts.total, counts.busy, now)
+            # What no call asked for (phrases made ahead of need) is no load: it would keep callers out.
+            idle_work = sum(it.session_id not in self._sessions for it in self._desk.book.requests_held(kind))
+            self._overload.slots_are(kind, counts.total, max(0, counts.busy - idle_work), now)
 
     # Orders
 

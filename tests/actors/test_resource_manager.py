@@ -517,6 +517,21 @@ async def test_background_work_that_waits_holds_no_level_up(house: House) -> Non
     waiting.cancel()
 
 
+@pytest.mark.parametrize("is_for_a_call", [False, True])
+async def test_what_no_call_asked_for_keeps_no_caller_out(house: House, is_for_a_call: bool) -> None:
+    """All slots have been busy since the start: with phrases made ahead, or with a call's work."""
+    limited = replace(ingress(), throttle=ThrottleSettings(enabled=False))
+    await house.manager.register_ingress(limited)
+    await house.until(lambda status: status.is_ready)
+    if is_for_a_call:
+        await house.manager.register_session(call("call"))
+    await house.manager.acquire(request("a", wait_s=60.0))
+    for _ in range(3):
+        house.clock.now += 0.5
+        house.manager.tick()
+    assert (await house.manager.admit(call("b"))).is_admitted is not is_for_a_call
+
+
 async def test_work_ahead_is_told_to_stop_for_final_work(house: House) -> None:
     """The order names the lease; once its work is given up the waiting request is served."""
     await house.manager.register_ingress(ingress())
