@@ -131,8 +131,9 @@ def serving(
         *inside, "taskset", "--cpu-list", ",".join(map(str, cores)),
         sys.executable, "-m", "ingress", "serve", *kind, "--drain", "0", "--port", str(port), *flags,
     ]  # fmt: skip
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    environment |= {"PYTHONASYNCIODEBUG": "0"}
+    # asyncio takes any PYTHONASYNCIODEBUG, "0" among them, for yes, and is several times slower then.
+    unwanted = ("RAY_ADDRESS", "PYTHONASYNCIODEBUG", "PYTHONDEVMODE")
+    environment = {name: value for name, value in os.environ.items() if name not in unwanted}
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
