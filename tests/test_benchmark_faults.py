@@ -26,12 +26,12 @@ from benchmarks.faults.core_use import CoreUse
 from benchmarks.faults.crowd import Crowd, Guest
 from benchmarks.faults.reference import Quality, pacing_holds
 from benchmarks.faults.report import as_json, outcome_table
-from benchmarks.faults.server import ServerError
 from benchmarks.faults.starvation import quota_folder
 from benchmarks.faults.verdicts import Outcome, Verdict, exit_code, impossible, judged, shown
 from benchmarks.faults.workplace import MachineError, Workplace, check_machine
 from benchmarks.pacing.generator import GeneratorReport
 from benchmarks.pacing.judgement import ARRIVAL, judge
+from benchmarks.server_process import ServerError
 from ingress.listening_quality import ReceivedFrame
 
 FRAME_S = 0.02

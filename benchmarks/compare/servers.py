@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,16 +22,10 @@ from pathlib import Path
 
 import psutil
 
-from actors.errors import LinkError, RaymalError
+from actors.errors import LinkError
 from benchmarks.pacing.processes import CpuTime, cpu_time
+from benchmarks.server_process import environment, free_port, serving
 from ingress import observer
-
-_START_DEADLINE_S = 90.0
-_STOP_DEADLINE_S = 10.0
-
-
-class ServerError(RaymalError):
-    """A server could not be started."""
 
 
 class Contestant(Enum):
@@ -89,24 +81,16 @@ class Server:
 def running(contestant: Contestant, whisper: str, seed_beam: int) -> Iterator[Server]:
     """Start a server, wait until it answers, end it. Raises ServerError."""
     with tempfile.TemporaryDirectory(prefix="compare-") as name:
-        log, port = Path(name, "server.log"), _free_port()
-        # asyncio takes any PYTHONASYNCIODEBUG, "0" among them, for yes, and is several times slower then.
-        unwanted = ("RAY_ADDRESS", "PYTHONASYNCIODEBUG", "PYTHONDEVMODE")
-        environment = {key: value for key, value in os.environ.items() if key not in unwanted}
-        own = {"RAYMAL_RUNTIME": name, "RAYMAL_CACHE": f"{name}/phrases"}
-        with log.open("wb") as output, _in_runtime_folder(name):
-            process = subprocess.Popen(
-                contestant.command(port, whisper, seed_beam),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=environment | own,
-            )
-            try:
-                _wait_until_ready(contestant, port, process, log)
-                yield Server(port, process)
-            finally:
-                _stop(process)
+        log, port = Path(name, "server.log"), free_port()
+        inherits = environment(RAYMAL_RUNTIME=name, RAYMAL_CACHE=f"{name}/phrases")
+        command = contestant.command(port, whisper, seed_beam)
+        with (
+            _in_runtime_folder(name),
+            serving(
+                contestant.value, command, log, lambda: contestant.is_ready(port, log), inherits
+            ) as process,
+        ):
+            yield Server(port, process)
 
 
 @contextmanager
@@ -121,38 +105,3 @@ def _in_runtime_folder(name: str) -> Iterator[None]:
             del os.environ["RAYMAL_RUNTIME"]
         else:
             os.environ["RAYMAL_RUNTIME"] = before
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _wait_until_ready(contestant: Contestant, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    give_up_s = time.monotonic() + _START_DEADLINE_S
-    while time.monotonic() < give_up_s:
-        if process.poll() is not None:
-            raise ServerError(f"{contestant.value} ended at its start:\n{_last_lines(log)}")
-        if contestant.is_ready(port, log):
-            return
-        time.sleep(0.1)
-    raise ServerError(f"{contestant.value} was not ready in {_START_DEADLINE_S:.0f} s:\n{_last_lines(log)}")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-    process.terminate()
-    try:
-        process.wait(_STOP_DEADLINE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    _, alive = psutil.wait_procs(family, timeout=_STOP_DEADLINE_S)
-    for child in alive:
-        child.kill()
-
-
-def _last_lines(log: Path) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-5:])

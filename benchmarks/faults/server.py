@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,8 +16,10 @@ from typing import Any
 
 import psutil
 
-from actors.errors import LinkError, RaymalError
+from actors.errors import LinkError
+from benchmarks import server_process
 from benchmarks.faults.workplace import Workplace
+from benchmarks.server_process import free_port
 from ingress import observer
 from ingress.endings import Ending
 from ingress.metrics import CallRecord
@@ -28,17 +27,11 @@ from ingress.metrics import CallRecord
 TONE = ("--no-ray", "--dialog", "tone")
 """A server that plays a tone to every caller: no speech workers."""
 
-_START_DEADLINE_S = 60.0
-_STOP_DEADLINE_S = 15.0
 _REPORT_DEADLINE_S = 8.0
 """A media worker reports every second."""
 _LOG_DELAY_S = 0.5
 """From a caller's closing to the line in the log."""
 _CALL_ENDED = re.compile(r"call (\S+) ended: (.*?); ([0-9.]+) s,")
-
-
-class ServerError(RaymalError):
-    """The server could not be started, or did not do what was waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +67,7 @@ class Server:
 
     def status(self) -> Mapping[str, Any] | None:
         """Return what `raymal status` shows, None while nobody answers."""
-        try:
-            reply = asyncio.run(observer.status(self.port))
-        except LinkError:
-            return None
-        return {"is_ready": reply.is_ready, **reply.status}
+        return _status(self.port)
 
     def endings(self) -> Counter[Ending]:
         """Return how many connections ended so far, by reason, as last reported."""
@@ -125,25 +114,18 @@ def serving(
     `kind` are the flags that say what it does with its calls.
     """
     cores = [workplace.server_core] if is_pinned else workplace.cores
-    port = _free_port()
+    port = free_port()
     log = workplace.folder / f"server-{port}.log"
     command = [
         *inside, "taskset", "--cpu-list", ",".join(map(str, cores)),
         sys.executable, "-m", "ingress", "serve", *kind, "--drain", "0", "--port", str(port), *flags,
     ]  # fmt: skip
-    # asyncio takes any PYTHONASYNCIODEBUG, "0" among them, for yes, and is several times slower then.
-    unwanted = ("RAY_ADDRESS", "PYTHONASYNCIODEBUG", "PYTHONDEVMODE")
-    environment = {name: value for name, value in os.environ.items() if name not in unwanted}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
-        )
-    server = Server(port, process, log)
-    try:
-        _wait_until_ready(server)
-        yield server
-    finally:
-        _stop(process)
+
+    def is_ready() -> bool:
+        return bool((_status(port) or {}).get("is_ready"))
+
+    with server_process.serving("the server", command, log, is_ready) as process:
+        yield Server(port, process, log)
 
 
 def wait_for(condition: Callable[[], bool], deadline_s: float) -> float | None:
@@ -156,30 +138,12 @@ def wait_for(condition: Callable[[], bool], deadline_s: float) -> float | None:
     return time.monotonic() - began_s
 
 
-def _wait_until_ready(server: Server) -> None:
-    give_up_s = time.monotonic() + _START_DEADLINE_S
-    while time.monotonic() < give_up_s:
-        if server.process.poll() is not None:
-            raise ServerError(f"the server ended at its start:\n{_last_lines(server.log)}")
-        if (server.status() or {}).get("is_ready"):
-            return
-        time.sleep(0.1)
-    raise ServerError(f"the server was not ready in {_START_DEADLINE_S:.0f} s:\n{_last_lines(server.log)}")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-    for child in family:
-        child.send_signal(signal.SIGCONT)  # one that a test stopped could not end
-    process.terminate()
+def _status(port: int) -> Mapping[str, Any] | None:
     try:
-        process.wait(_STOP_DEADLINE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    _, alive = psutil.wait_procs(family, timeout=_STOP_DEADLINE_S)
-    for child in alive:
-        child.kill()
+        reply = asyncio.run(observer.status(port))
+    except LinkError:
+        return None
+    return {"is_ready": reply.is_ready, **reply.status}
 
 
 def _command_line(process: psutil.Process) -> list[str]:
@@ -187,14 +151,3 @@ def _command_line(process: psutil.Process) -> list[str]:
         return process.cmdline()
     except psutil.Error:
         return []
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _last_lines(log: Path) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-5:])

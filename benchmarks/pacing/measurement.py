@@ -17,8 +17,9 @@ from benchmarks.pacing.generator import (
 )
 from benchmarks.pacing.judgement import Judgement, judge
 from benchmarks.pacing.processes import CoreTime, CpuTime, core_time, cpu_time, private_bytes
-from benchmarks.pacing.servers import Contestant, Server, ServerError, running
+from benchmarks.pacing.servers import Contestant, Server, running
 from benchmarks.pacing.speech_quality import opinion_scores
+from benchmarks.server_process import ServerError
 from ingress.listening_quality import has_sound
 
 MAXIMUM_STRANGERS_PERCENT = 10.0

@@ -12,12 +12,10 @@ that none pays for another's memory.
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,16 +24,10 @@ from pathlib import Path
 
 import psutil
 
-from actors.errors import RaymalError
 from benchmarks.native.compiler import program
+from benchmarks.server_process import ServerError, environment, free_port, serving
 
-_START_DEADLINE_S = 60.0
-_STOP_DEADLINE_S = 5.0
 _MAX_CALLS = 1_000
-
-
-class ServerError(RaymalError):
-    """A server could not be started or measured."""
 
 
 class Design(Enum):
@@ -92,21 +84,14 @@ def running(contestant: Contestant, core: int) -> Iterator[Server]:
     """Start a server on one core, wait until it takes calls, and end it. Raises ServerError."""
     with tempfile.TemporaryDirectory(prefix="pacing-") as folder:
         log = Path(folder, "server.log")
-        port = _free_port()
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                ["taskset", "--cpu-list", str(core), *_command(contestant, port)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=_environment(Path(folder)),
-            )
-        try:
-            _wait_until_ready(contestant, port, process, log)
+        port = free_port()
+        inherits = environment(RAYMAL_RUNTIME=folder)
+        command = ["taskset", "--cpu-list", str(core), *_command(contestant, port)]
+        with serving(
+            contestant.name, command, log, lambda: _takes_calls(contestant, port, inherits), inherits
+        ) as process:
             worker, others = _tree(contestant, process)
             yield Server(contestant, port, worker, others, log)
-        finally:
-            _stop(process)
 
 
 def _command(contestant: Contestant, port: int) -> Sequence[str]:
@@ -133,37 +118,11 @@ def _command(contestant: Contestant, port: int) -> Sequence[str]:
             ]  # fmt: skip
 
 
-def _environment(folder: Path) -> Mapping[str, str]:
-    # asyncio takes any PYTHONASYNCIODEBUG, "0" among them, for yes, and is several times slower then.
-    unwanted = ("RAY_ADDRESS", "PYTHONASYNCIODEBUG", "PYTHONDEVMODE")
-    environment = {name: value for name, value in os.environ.items() if name not in unwanted}
-    return environment | {"RAYMAL_RUNTIME": str(folder)}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _wait_until_ready(contestant: Contestant, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    give_up_s = time.monotonic() + _START_DEADLINE_S
-    environment = _environment(log.parent)
-    while time.monotonic() < give_up_s:
-        if process.poll() is not None:
-            raise ServerError(f"{contestant.name} ended at its start:\n{_last_lines(log)}")
-        if _takes_calls(contestant, port, environment):
-            return
-        time.sleep(0.1)
-    raise ServerError(f"{contestant.name} was not ready in {_START_DEADLINE_S:.0f} s:\n{_last_lines(log)}")
-
-
-def _takes_calls(contestant: Contestant, port: int, environment: Mapping[str, str]) -> bool:
+def _takes_calls(contestant: Contestant, port: int, inherits: Mapping[str, str]) -> bool:
     if contestant.design is Design.RAYMAL:
         # Its port is open before the gateway, which tells it to play the tone, is there.
         status = [sys.executable, "-m", "ingress", "status", "--port", str(port)]
-        return subprocess.run(status, capture_output=True, env=environment, check=False).returncode == 0
+        return subprocess.run(status, capture_output=True, env=inherits, check=False).returncode == 0
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
     except OSError:
@@ -180,20 +139,3 @@ def _tree(contestant: Contestant, process: subprocess.Popen[bytes]) -> tuple[int
     if len(workers) != 1:
         raise ServerError(f"{contestant.name}: {len(workers)} media workers run where one was wanted")
     return workers[0], (process.pid, *(child.pid for child in children if child.pid != workers[0]))
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-    process.terminate()
-    try:
-        process.wait(_STOP_DEADLINE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    _, alive = psutil.wait_procs(family, timeout=_STOP_DEADLINE_S)
-    for child in alive:
-        child.kill()
-
-
-def _last_lines(log: Path) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-5:])
