@@ -103,9 +103,9 @@ def recorded_prompts(folder: Path, utterance_s: float) -> list[Prompt]:
     for words in sorted(folder.glob("*.txt")):
         recording = words.with_suffix(".wav")
         if recording.is_file():
-            audio = read_wave(recording)
-            if len(speech_spans(audio)) == 1:
-                made.append(Prompt(words.read_text(encoding="utf-8").strip(), _trimmed(audio)))
+            text, audio = _words(words), read_wave(recording)
+            if text and len(speech_spans(audio)) == 1:
+                made.append(Prompt(text, _trimmed(audio)))
     if len(made) < LEAST_PROMPTS:
         raise ConfigurationError(
             f"{folder}: {len(made)} recordings are fit to be spoken by callers, at least {LEAST_PROMPTS} "
@@ -124,6 +124,14 @@ def _texts() -> list[str]:
     middle = [f"{what} {when}".strip() for what in _WHAT for when in _WHEN]
     pairs = [f"{first} and {second[:1].lower()}{second[1:]}" for first in middle for second in middle[::7]]
     return [*_SHORT, *middle, *(pair for pair in pairs if pair)]
+
+
+def _words(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigurationError(f"{file}: cannot be read: {reason}") from None
 
 
 def _trimmed(audio: bytes) -> bytes:
