@@ -91,7 +91,7 @@ STATED: dict[str, tuple[Stated, ...]] = {
     "docs/capacity.md": (
         Stated("defaults of the callers", ("3 s", "12 s", "60 s")),
         Stated("how the search goes", ("10 s", "1.5 times", "2 times", "3 times")),
-        Stated("beyond these a step is invalid", ("80 %", "5 %")),
+        Stated("beyond these a step is invalid", ("80 %", "5 %", "2 %")),
     ),
     "docs/performance.md": (
         Stated("the script of benchmarks.compare's callers", ("12 s",)),

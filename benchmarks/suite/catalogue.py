@@ -36,7 +36,7 @@ class Benchmark:
     outputs: tuple[str, ...] = ()
     """Arguments that let it write more than its result."""
     pictures: tuple[str, ...] = ()
-    """What of that is kept for the documents."""
+    """What of that is kept for the documents, by its place under the results' folder."""
     is_default: bool = True
     needs_root: bool = False
 
@@ -145,6 +145,7 @@ BENCHMARKS = (
         2,
         ("--csv", f"{INTO}/capacity.csv", "--report", f"{INTO}/capacity",
          "--write-limits", f"{INTO}/capacity-limits.toml"),
+        ("capacity/turns.svg", "capacity/stages.svg", "capacity/goodput.svg"),
     ),
     Benchmark(
         "faults",

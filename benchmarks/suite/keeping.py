@@ -24,7 +24,7 @@ def keep(runs: Sequence[Run], into: Path, kept: Path, images: Path) -> list[str]
         shutil.copyfile(into / run.benchmark.result, kept / run.benchmark.result)
         for picture in run.benchmark.pictures:
             if (into / picture).is_file():
-                images.mkdir(parents=True, exist_ok=True)
+                (images / picture).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(into / picture, images / picture)
     add_records(kept, {run.benchmark.name: run.record for run in measured})
     return [run.benchmark.name for run in measured]

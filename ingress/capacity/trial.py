@@ -44,6 +44,8 @@ RECORD_WAIT_S = 3.0
 RECORDS_AT_A_TIME = 8
 MAXIMUM_STOLEN_PERCENT = 5.0
 MAXIMUM_STRANGERS_CORES = 0.25
+MAXIMUM_UNREAD_PERCENT = 2.0
+"""Of calls whose words cannot be checked, since the server's record of them was not to be had."""
 
 STAGES = ("endpoint wait", "lease wait", "transcription", "dialog", "synthesis", "link", "playout wait")
 
@@ -179,6 +181,7 @@ class Trials:
         )
         broken = broken_objectives(step, self.objectives)
         invalid = [reason for report in reports for reason in invalid_because(report)]
+        invalid += unread(taken)
         if broken:
             invalid += disturbances(use)
             invalid += [reason for report in reports for reason in stalls(report)]
@@ -240,6 +243,14 @@ def mean_stages_ms(turns: Sequence[TurnRecord]) -> dict[str, float]:
             sums[name] = sums.get(name, 0.0) + took_ms
     order = [name for name in STAGES if name in sums]
     return {name: sums[name] / len(answered) for name in order}
+
+
+def unread(taken: Sequence[tuple[Call, CallRecord | None]]) -> list[str]:
+    """Return that too few of the calls' records were to be had, if so: what was said in them is not known."""
+    missing = sum(record is None for call, record in taken if call.call_id)
+    if 100.0 * missing <= MAXIMUM_UNREAD_PERCENT * len(taken):
+        return []
+    return [f"the server's records of {missing} of {len(taken)} calls could not be read"]
 
 
 def disturbances(use: Use) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingress.capacity.callers import Call
 from ingress.capacity.content import understood
 from ingress.capacity.judgement import (
     broken_objectives,
@@ -19,11 +20,11 @@ from ingress.capacity.judgement import (
     utilisation_percent,
 )
 from ingress.capacity.peer_quality import PeerQuality
-from ingress.capacity.trial import mean_stages_ms
+from ingress.capacity.trial import mean_stages_ms, unread
 from ingress.capacity.workload_meter import StatusLook, WorkCount, mean_calls, services, slot_percent
 from ingress.capacity_result import Objectives, Step
 from ingress.listening_quality import ReceivedFrame, lateness_ms, percentile, phone_holes_ms
-from ingress.metrics import LatenessSummary, StageTimes, TurnRecord
+from ingress.metrics import CallRecord, LatenessSummary, StageTimes, TurnRecord
 
 FOREVER = (0.0, 1e9)
 
@@ -234,3 +235,14 @@ def test_parts_with_one_thread_are_measured_against_one_core() -> None:
         "machine CPU": 75.0, "media CPU": 50.0, "gateway": 50.0, "manager": 25.0, "memory": 50.0,
         "synthesis slots": 40.0,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("calls", "missing", "is_told"), [(100, 2, False), (100, 3, True), (1, 1, True), (0, 0, False)]
+)
+def test_calls_that_the_server_has_no_record_of_are_told_of(calls: int, missing: int, is_told: bool) -> None:
+    """What was heard in them is not known: a few may be missing, not more."""
+    record = CallRecord.model_construct()
+    taken = [(Call(f"{number}", 0.0), None if number < missing else record) for number in range(calls)]
+    expected = [f"the server's records of {missing} of {calls} calls could not be read"]
+    assert unread(taken) == (expected if is_told else [])
