@@ -54,16 +54,18 @@ def has_ended(process: subprocess.Popen[bytes], within_s: float, wakes: Sequence
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process: ask as Ctrl-C does, ask again, kill it and what it has started."""
+    """End a process: ask as Ctrl-C does, ask again, kill it and what it has left running."""
+    if process.poll() is not None:
+        return
+    parent = psutil.Process(process.pid)
+    family = {parent}
     for number, patience_s in PATIENCE_S.items():
-        if process.poll() is not None:
-            return
+        with contextlib.suppress(psutil.NoSuchProcess):
+            family.update(parent.children(recursive=True))
         process.send_signal(number)
         if has_ended(process, patience_s):
-            return
-    parent = psutil.Process(process.pid)
-    family = [*parent.children(recursive=True), parent]
+            break
     for each in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
+        with contextlib.suppress(psutil.NoSuchProcess):  # also if its number is another's by now
             each.kill()
     process.wait()

@@ -134,16 +134,6 @@ def invalid_because(report: CallersReport) -> list[str]:
     return reasons
 
 
-def stalls(report: CallersReport) -> list[str]:
-    """Return how long the machine ran nothing at all, if it did: real-time callers were late themselves.
-
-    A virtual machine whose processors are taken away notices nothing but that; holes in the audio follow.
-    """
-    if not report.is_real_time or report.lateness_maximum_ms <= MAXIMUM_LATENESS_MS:
-        return []
-    return [f"the machine stood still for {report.lateness_maximum_ms:.0f} ms"]
-
-
 async def _read(process: Process, on_call: Callable[[Call], None]) -> CallersReport:
     """Pass on calls as they end; return the last line, the report. Raises CallersError."""
     assert process.stdout is not None

@@ -26,13 +26,13 @@ from ingress.capacity.crowd import (
     CrowdOrder,
     crowd,
     invalid_because,
-    stalls,
 )
 from ingress.capacity.judgement import broken_objectives, utilisation_percent
 from ingress.capacity.peer_quality import PeerQuality
 from ingress.capacity.prompts import Prompt
 from ingress.capacity.resources import Look, ServerProcesses, Use
 from ingress.capacity.scenario import Scenario
+from ingress.capacity.standstill import stood_still, watching
 from ingress.capacity.subject import Subject
 from ingress.capacity.workload_meter import StatusLook, mean_calls, services, slot_percent
 from ingress.capacity_result import Objectives, Service, Step
@@ -91,11 +91,13 @@ class Trials:
         looking = asyncio.create_task(self._look(counted_from_s, counted_until_s))
         telling = asyncio.create_task(_tell(begins_s, timing.total_s, on_seconds))
         try:
-            async with crowd(order, records.take) as callers:
+            async with watching() as watch, crowd(order, records.take) as callers:
+                measuring = [*callers.process_ids, watch.process_id]
                 await _until(counted_from_s)
-                before = processes.look(callers.process_ids)
+                before = processes.look(measuring)
                 await _until(counted_until_s)
-                after = processes.look(callers.process_ids)
+                after = processes.look(measuring)
+                standstills = await watch.end()
                 memory_bytes = await asyncio.to_thread(processes.memory_bytes)
                 reports = await callers.reports(timing.after_s + REPORT_DEADLINE_S)
             looks = await looking
@@ -105,7 +107,8 @@ class Trials:
             await asyncio.gather(looking, telling, return_exceptions=True)
         ended = await records.all()
         window = (counted_from_s, counted_until_s)
-        return self._trial(calls, timing, window, ended, reports, looks, (before, after), memory_bytes)
+        still = stood_still(standstills, *window)
+        return self._trial(calls, timing, window, ended, reports, looks, (before, after), memory_bytes, still)
 
     async def _look(self, from_s: float, until_s: float) -> list[StatusLook]:
         """Ask the server how it does, again and again."""
@@ -132,6 +135,7 @@ class Trials:
         looks: Sequence[StatusLook],
         between: tuple[Look, Look],
         memory_bytes: int,
+        still: Sequence[str],
     ) -> Trial:
         counted = [pair for pair in ended if pair[0].began_s < window[1] and pair[0].left_s >= window[0]]
         arrived = [pair for pair in counted if pair[0].began_s >= window[0]]
@@ -183,8 +187,7 @@ class Trials:
         invalid = [reason for report in reports for reason in invalid_because(report)]
         invalid += unread(taken)
         if broken:
-            invalid += disturbances(use)
-            invalid += [reason for report in reports for reason in stalls(report)]
+            invalid += [*disturbances(use), *still]
         step = step.model_copy(update={"broken": broken, "invalid": tuple(invalid)})
         return Trial(step, services(looks), tuple(reports))
 

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from running_server import QUICK, SCRIPTED, running_server
 
 from ingress.capacity.agenda import Timing
 from ingress.capacity.callers import Call, CallersReport
-from ingress.capacity.crowd import CrowdOrder, crowd, invalid_because, stalls
+from ingress.capacity.crowd import CrowdOrder, crowd, invalid_because
 from ingress.capacity.peer_quality import PeerQuality
 from ingress.capacity.prompts import Prompt, scripted_prompts
 from ingress.capacity.scenario import PlannedCall, PlannedUtterance, Scenario
@@ -216,14 +215,6 @@ def test_callers_that_were_late_themselves_are_no_measurement() -> None:
     assert invalid_because(report) == []
     late = CallersReport(10.0, 90.0, True, 0.1, 21.0, 30.0, PeerQuality.nothing())
     assert len(invalid_because(late)) == 2
-
-
-def test_a_machine_that_stood_still_is_seen_by_callers_that_go_first() -> None:
-    """Those without real-time priority may have waited for the server."""
-    report = CallersReport(10.0, 10.0, True, 0.1, 5.0, 81.0, PeerQuality.nothing())
-    assert stalls(report) == ["the machine stood still for 81 ms"]
-    assert stalls(replace(report, is_real_time=False)) == []
-    assert stalls(replace(report, lateness_maximum_ms=19.0)) == []
 
 
 STT_S, TTS_S, END_SILENCE_S = 0.6, 0.2, 0.5
