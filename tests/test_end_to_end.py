@@ -16,6 +16,9 @@ from running_server import QUICK, SCRIPTED, RunningServer, free_port, raymal, ru
 
 pytestmark = pytest.mark.usefixtures("runtime_folder")
 
+SENTENCE = "What time is it, please?"
+"""Long enough to be heard whatever the processor's arithmetic makes of the voice."""
+
 
 @pytest.fixture
 def server(tmp_path: Path, runtime_folder: Path) -> Iterator[RunningServer]:
@@ -68,7 +71,7 @@ def test_a_killed_gateway_does_not_end_a_call(server: RunningServer, tmp_path: P
         wait_until(server.is_ready, 15.0, "the gateway after a kill")
         assert read_frames(line, 10) == 10
         assert server.status()["calls"] == 1  # type: ignore[index]
-    result = raymal("call", "--port", str(server.port), "--say", "hi", "--save", str(tmp_path / "a.wav"))
+    result = raymal("call", "--port", str(server.port), "--say", SENTENCE, "--save", str(tmp_path / "a.wav"))
     assert result.returncode == 0, result.stderr
 
 
@@ -77,7 +80,7 @@ def test_a_killed_media_worker_is_replaced_on_the_same_port(server: RunningServe
     server.child("media-worker").kill()
     for _ in range(20):
         socket.create_connection(("127.0.0.1", server.port), timeout=1.0).close()
-    result = raymal("call", "--port", str(server.port), "--say", "hi", "--save", str(tmp_path / "a.wav"))
+    result = raymal("call", "--port", str(server.port), "--say", SENTENCE, "--save", str(tmp_path / "a.wav"))
     assert result.returncode == 0, result.stderr
 
 
