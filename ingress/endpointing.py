@@ -6,8 +6,9 @@ over: a pause, which the next speech takes back. An utterance with less speech t
 a cough and is dropped.
 
 While nothing is under way, `listen` takes the quick first opinion on each frame as it comes. From the start
-on, `follow` takes the final opinion on every frame, those of the onset included: it may come a little after
+on, `follow` takes a second opinion on every frame, those of the onset included: it may come a little after
 the frame, so each has the time of its own arrival, and those times, not the moment of the call, decide.
+`correct` replaces an opinion that later audio shows to be wrong.
 The caller's silence is often the absence of frames (silence suppression): whoever calls says so with
 frames without speech. Nothing here reads a clock.
 """
@@ -135,7 +136,7 @@ class Endpointer:
         self._recent.clear()
 
     def follow(self, has_speech: bool, at_s: float) -> Judgement | None:
-        """Take the final opinion on the utterance's next frame, which arrived at `at_s`."""
+        """Take the second opinion on the utterance's next frame, which arrived at `at_s`."""
         self._frames += 1
         if has_speech:
             self._speech_frames += 1
@@ -143,6 +144,14 @@ class Endpointer:
         if self._frames >= self._maximum_frames:
             return self._finish(EndReason.MAXIMUM)
         return self._judge_speech() if has_speech else self._judge_silence(at_s - self._last_speech_s)
+
+    def correct(self, has_speech: bool, at_s: float) -> None:
+        """Replace the opinion that `follow` was given on the frame that arrived at `at_s` by its opposite."""
+        if has_speech:
+            self._speech_frames += 1
+            self._last_speech_s = max(self._last_speech_s, at_s)
+        else:
+            self._speech_frames -= 1
 
     def end(self, reason: EndReason) -> SpeechEnded | SpeechDropped | None:
         """End the utterance, if one is under way, for a reason that is not silence."""

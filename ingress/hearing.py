@@ -7,6 +7,11 @@ frame counts as speech only if both say so. The verdict comes some 30 to 60 ms a
 waited for, `VERDICT_DEADLINE_S` at most; frames without speech need none, so the end of an utterance costs
 no time. Late or missing verdicts leave that utterance to the gate: overload must not make us deaf.
 
+Silero recognises a sound only when it has heard some of it, so of a word of 0.2 s its "speech" and the gate's
+hardly coincide. Until the caller surely speaks each frame that passed the gate is therefore judged twice: by
+its own window, for a quick decision, and again by the window 160 ms later (`RECOGNITION_BYTES`), which
+replaces the first verdict. Whether there was enough speech for an utterance thus depends on the second one.
+
 WebRTC's detector goes on saying "speech" for 80 to 280 ms after the last sound. Each of those frames would
 be a frame the caller waits for the answer, so inside an utterance a frame counts as speech only if it is
 also not far quieter than the utterance's loudest. That makes the gate exact on a line where noise and voice
@@ -54,13 +59,16 @@ VERDICT_DEADLINE_S = 0.4
 WARM_UP_BYTES = 2 * WINDOW_BYTES
 """Confirmed before the onset itself. The whole look-back would double the work, for one call is a batch of
 one, and makes Silero take knocks for speech."""
+RECOGNITION_BYTES = 5 * WINDOW_BYTES
+"""160 ms. Silero's "speech" begins up to so long after a short word's first sound, and ends as long after its
+last. A tone's or a knock's begins when the sound is over already."""
 NOISY_FRAMES = 2_000 // FRAME_MS
 """No quiet frame for this long is a noisy line: even fluent speech has its stops."""
 NOTHING: tuple[HearingEvent, ...] = ()
 
 
 class _Frame(NamedTuple):
-    """A frame of the utterance that waits for its final verdict."""
+    """A frame of the utterance that waits for its verdict."""
 
     passed_gate: bool
     at_s: float
@@ -80,6 +88,8 @@ class Hearing:
         self._confirmer = confirmer
         self._confirmation: Confirmation | None = None
         self._waiting: deque[_Frame] = deque()
+        self._provisional: deque[tuple[_Frame, bool]] = deque()
+        """Frames that passed the gate, each with its verdict, which may still be corrected."""
         # The onset itself takes up to one and a half times onset_ms of what is kept.
         kept_ms = settings.look_back_ms + settings.onset_ms * 3 // 2
         self._look_back: deque[bytes] = deque(maxlen=max(1, kept_ms // FRAME_MS))
@@ -205,7 +215,8 @@ class Hearing:
             self._drop_confirmation()
 
     def _decide(self, now: float) -> tuple[HearingEvent, ...]:
-        """Pass on, in order, every frame whose verdict is final."""
+        """Pass on, in order, every frame whose verdict is there."""
+        self._correct_verdicts()
         events = NOTHING
         waiting = self._waiting
         while waiting:
@@ -214,11 +225,26 @@ class Hearing:
             if has_speech is None:
                 break
             waiting.popleft()
+            if frame.passed_gate and self._confirmation is not None and not self._is_sure:
+                self._provisional.append((frame, has_speech))
             events += self._follow(has_speech, frame.at_s, frame.end_bytes, now)
         return events
 
+    def _correct_verdicts(self) -> None:
+        """Judge provisional frames again, by the window `RECOGNITION_BYTES` later, once that is judged."""
+        while self._provisional and self._confirmation is not None:
+            frame, had_speech = self._provisional[0]
+            has_speech = self._confirmation.verdict(frame.end_bytes - FRAME_BYTES // 2 + RECOGNITION_BYTES)
+            if has_speech is None:
+                return
+            self._provisional.popleft()
+            if has_speech != had_speech:
+                self._endpointer.correct(has_speech, frame.at_s)
+                if has_speech:
+                    self._last_speech_bytes = max(self._last_speech_bytes, frame.end_bytes)
+
     def _follow(self, has_speech: bool, at_s: float, end_bytes: int, now: float) -> tuple[HearingEvent, ...]:
-        """Take the final verdict on the frame that arrived at `at_s` and ends the utterance's `end_bytes`."""
+        """Take the verdict on the frame that arrived at `at_s` and ends the utterance's `end_bytes`."""
         self._had_speech = has_speech
         if has_speech:
             self._last_speech_bytes = end_bytes
@@ -243,6 +269,7 @@ class Hearing:
         match judgement:
             case SpeechIsSure(since_s):
                 self._is_sure = True
+                self._provisional.clear()
                 return (CallerSpeaking(since_s),)
             case SpeechPaused(last_speech_s):
                 return (CallerPaused(self._heard(last_speech_s, now, EndReason.SILENCE)),)
@@ -279,3 +306,4 @@ class Hearing:
         if self._confirmation is not None:
             self._confirmation.is_over = True
             self._confirmation = None
+            self._provisional.clear()

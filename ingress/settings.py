@@ -71,7 +71,7 @@ class EndpointingSettings(Section):
     """Second stage of detection: a small neural model looks at what WebRTC's took for speech."""
     confirmation_threshold: float = Field(default=0.5, gt=0.0, lt=1.0)
     """Probability above which a window of 32 ms is speech."""
-    minimum_speech_ms: int = Field(default=160, ge=20, le=2_000)
+    minimum_speech_ms: int = Field(default=120, ge=20, le=2_000)
     """Shorter bursts are noise and are dropped."""
     maximum_utterance_s: float = Field(default=28.0, ge=2.0, le=30.0)
     """Cut here: whisper sees 30 s at most."""

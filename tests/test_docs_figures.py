@@ -85,7 +85,8 @@ STATED: dict[str, tuple[Stated, ...]] = {
         Stated("so much audio is made ahead", ("20 s",)),
     ),
     "docs/behavior.md": (
-        Stated("defaults of `[endpointing]` and `[barge_in]`", ("100 ms", "140 ms", "160 ms", "240 ms")),
+        Stated("defaults of `[endpointing]` and `[barge_in]`", ("100 ms", "140 ms", "120 ms", "240 ms")),
+        Stated("a frame's second verdict, the shortest word in the tests", ("160 ms", "0.2 s")),
         Stated("a fade, a verdict's deadline, transcripts kept", ("5 ms", "400 ms", "256 calls")),
     ),
     "docs/capacity.md": (

@@ -73,6 +73,23 @@ def test_a_cough_is_dropped() -> None:
     assert judge("sssss" + "." * 40)[1:] == [(29, SpeechDropped(speech_ms=100))]
 
 
+def test_corrected_opinions_decide_what_is_dropped() -> None:
+    """Both ways; and silence counts from the last frame that is speech after all."""
+    opinions = [True] * 5 + [False] * 3
+    for corrected, kind in ([5, 6], SpeechEnded), ([0, 1], SpeechDropped):
+        endpointer = Endpointer(SETTINGS, SURE_MS)
+        for index in range(5):
+            endpointer.listen(True, index * FRAME_S)
+        for index, opinion in enumerate(opinions):
+            endpointer.follow(opinion, index * FRAME_S)
+        for index in corrected:
+            endpointer.correct(not opinions[index], index * FRAME_S)
+        judgements = [(index, endpointer.follow(False, index * FRAME_S)) for index in range(8, 34)]
+        index, judgement = next(entry for entry in judgements if entry[1] is not None)
+        assert isinstance(judgement, kind)
+        assert index == (31 if kind is SpeechEnded else 29)
+
+
 def test_a_short_answer_is_an_utterance_without_being_sure() -> None:
     """A quick "yes" interrupts nothing, but it is an answer."""
     assert kinds("s" * 9 + "." * 40) == [SpeechStarted, SpeechEnded]

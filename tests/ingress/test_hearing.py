@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from speech_like import speech_like
 
+from actors.engines.hibari import HibariTts
+from actors.messages import Synthesize
+from actors.settings import SpeechSettings
 from ingress.hearing import GAP_S, VERDICT_DEADLINE_S, Hearing
 from ingress.inbound import InboundAudio
 from ingress.pacing import FRAME_S
@@ -295,6 +298,100 @@ def test_a_voice_is_heard_as_without_the_second_stage(model: SileroVad) -> None:
     assert abs(len(confirmed.audio) - len(gated.audio)) <= 2 * FRAME_BYTES
 
 
+@pytest.fixture(scope="module")
+def voice() -> HibariTts:
+    """Return a synthetic voice that speaks short words really short, and far softer than a telephone's."""
+    engine = HibariTts(SpeechSettings())
+    engine.load()
+    return engine
+
+
+def clips(samples: NDArray[np.float64], gain_db: float = 0.0) -> Iterator[bytes]:
+    """Yield the sound at eight offsets against the frames, with silence and with a soft noise around it."""
+    random = np.random.default_rng(0)
+    for line in (0.0, 15.0):
+        for offset in range(0, 160, 20):
+            audio = np.concatenate(
+                [np.zeros(8_000 + offset), samples * 10 ** (gain_db / 20), np.zeros(8_000)]
+            )
+            audio += random.standard_normal(len(audio)) * line
+            yield audio.clip(-32_768, 32_767).astype("<i2").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("word", "gains_db"),
+    [("hi", (3, 0, -3, -6)), ("at", (3, 0)), ("up", (3, 0)), ("eight", (3, 0)), ("no", (3, 0, -6, -12))],
+)
+def test_a_short_word_is_an_utterance(
+    word: str, gains_db: tuple[int, ...], voice: HibariTts, model: SileroVad
+) -> None:
+    """Sounds of 0.2 to 0.3 s, wherever the frames begin; with all of their sound in it."""
+    spoken = b"".join(voice.synthesize(Synthesize("caller", word, "en")))
+    samples = np.frombuffer(spoken, dtype="<i2").astype(float)
+    (loud,) = np.nonzero(np.abs(samples) > 0.1 * np.abs(samples).max())
+    for gain_db in gains_db:
+        heard = 0
+        for audio in clips(samples, gain_db):
+            confirmer = SpeechConfirmer(0.5, model)
+            hearing = ear(confirmer)
+            found = utterances(hear(audio, hearing, confirmer=confirmer))
+            heard += len(found) == 1 and len(found[0].audio) > 2 * (loud[-1] - loud[0])
+            assert found or hearing.dropped_noises
+        assert heard >= 15, f"{word} at {gain_db} dB: {heard} of 16"
+
+
+def brief_noises() -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """Yield sounds of up to 0.5 s that are no speech."""
+    random = np.random.default_rng(0)
+    for duration_s in (0.1, 0.2, 0.3, 0.5):
+        time_s = np.arange(round(duration_s * 8_000)) / 8_000
+        white = random.standard_normal(len(time_s))
+        yield "white noise", white * 2_500
+        spectrum = np.fft.rfft(white)
+        pink = np.fft.irfft(spectrum / np.sqrt(np.arange(len(spectrum)).clip(1)), len(time_s))
+        yield "pink noise", pink / pink.std() * 2_500
+        hiss = np.fft.irfft(spectrum * (np.fft.rfftfreq(len(time_s), 1 / 8_000) > 2_000), len(time_s))
+        yield "hiss", hiss * 4_000
+        yield "hum", sum(np.sin(2 * np.pi * 50 * n * time_s) / n for n in range(1, 12)) * 3_000
+        yield "a tone", np.sin(2 * np.pi * 440 * time_s) * 8_000
+        yield "keypad", (np.sin(2 * np.pi * 697 * time_s) + np.sin(2 * np.pi * 1_209 * time_s)) * 7_000
+        yield "a knock", np.sin(2 * np.pi * 300 * time_s) * np.exp(-time_s / 0.04) * 16_000
+        yield "a cough", white * np.minimum(1, time_s / 0.01) * np.exp(-time_s / 0.08) * 9_000
+    yield "a click", random.standard_normal(40) * 12_000
+
+
+def test_a_brief_noise_is_no_utterance(model: SileroVad) -> None:
+    """Whatever its level: at most counted."""
+    for name, noise in brief_noises():
+        for gain_db in (0, -12):
+            for audio in clips(noise, gain_db):
+                confirmer = SpeechConfirmer(0.5, model)
+                events = hear(audio, ear(confirmer), confirmer=confirmer)
+                assert events == [], f"{name} of {len(noise) / 8_000} s at {gain_db} dB"
+
+
+@pytest.mark.parametrize("rest", ["silence", "nothing", "a key"])
+def test_a_word_that_silero_recognises_late_is_kept_whole(rest: str) -> None:
+    """Its verdicts begin when the sound is over; however the stream goes on, the whole word is heard."""
+    confirmer = SpeechConfirmer(0.5, ScriptedVad([False] * 8 + [True] * 9 + [False] * 1_000))
+    hearing = ear(confirmer)
+    word = speech_like(0.24)
+    events = hear(SECOND + word, hearing, confirmer=confirmer)
+    now = 1.24
+    while not events and now < 3.0:
+        if rest == "silence":
+            events += hearing.frame(SILENCE_FRAME, now)
+        else:
+            events += hearing.pause(now)
+        confirmer.confirm_waiting()
+        if rest == "a key" and now > 1.6:
+            events += hearing.digit(now)
+        now += FRAME_S
+    (utterance,) = utterances(events)
+    assert word in utterance.audio
+    assert utterance.last_speech_s == pytest.approx(1.24, abs=0.05)
+
+
 def test_a_buzz_that_the_gate_takes_for_speech_is_never_told(model: SileroVad) -> None:
     """Neither as an interruption nor as an utterance; and the line is free for the voice that follows."""
     buzz = speech_like(3.0)
@@ -473,7 +570,7 @@ def test_an_onset_across_a_gap_in_the_stream_does_not_count() -> None:
 def test_what_was_never_judged_is_not_speech_of_the_next_utterance() -> None:
     """A key ends an utterance whose verdicts are outstanding; they do not count for a later noise."""
     confirmer = SpeechConfirmer(0.5, ScriptedVad([]))
-    hearing = ear(confirmer)
+    hearing = ear(confirmer, EndpointingSettings(minimum_speech_ms=160))
     hear(speech_like(0.2), hearing)
     assert hearing.is_in_speech
     assert hearing.digit(0.2) == ()
