@@ -37,7 +37,7 @@ test-cluster: setup  ## on a local Ray, the demo among them
 
 test-coqui:          ## the coqui engine, in an environment of its own (.venv-coqui: 2 GB)
 	scripts/setup-coqui
-	.venv-coqui/bin/python -m pytest -m coqui tests/actors/test_coqui.py
+	.venv-coqui/bin/python -m pytest -m coqui tests/actors/engines/test_coqui.py
 
 lint: setup     ## style, import order, types
 	$(BIN)/ruff check .

@@ -19,16 +19,16 @@ import psutil
 
 from actors.engines.registry import check_machine
 from actors.errors import WorkerLostError
-from actors.fleet import WorkerSpec
-from actors.leased_pool import LeasedPool
+from actors.fleet.fleet import WorkerSpec
+from actors.fleet.sizing import NodeResources
+from actors.manager.resource_manager import ResourceManager
 from actors.messages import Lease, Synthesize, Transcribe, Transcript, WorkKind
+from actors.pool.leased_pool import LeasedPool
 from actors.registration import IngressStarted
-from actors.resource_manager import ResourceManager
 from actors.settings import AdmissionSettings, FleetSettings, SpeechSettings, ThrottleSettings
-from actors.sizing import NodeResources
-from actors.stt_worker import SttWorker
-from actors.tts_worker import TtsWorker
-from actors.worker_thread import SYNTHESIS_NICENESS, WorkerThread
+from actors.workers.stt_worker import SttWorker
+from actors.workers.tts_worker import TtsWorker
+from actors.workers.worker_thread import SYNTHESIS_NICENESS, WorkerThread
 
 NODE_ID = "this-machine"
 

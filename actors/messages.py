@@ -217,7 +217,7 @@ class IngressReport:
 
 
 class Level(IntEnum):
-    """Steps of the ladder by which a loaded system does less (`actors.throttle`)."""
+    """Steps of the ladder by which a loaded system does less (`actors.manager.throttle`)."""
 
     NORMAL = 0
     BUSY = 1

@@ -95,7 +95,7 @@ class Step(Record):
     late_shares: tuple[tuple[float, float], ...] = ()
     """Milliseconds, and the share of frames that were later than that."""
     level: int = 0
-    """The highest step of the ladder that was taken (`actors.throttle`)."""
+    """The highest step of the ladder that was taken (`actors.manager.throttle`)."""
     utilisation_percent: dict[str, float] = Field(default_factory=dict)
     """How much of each resource was in use: what `headroom_percent` leaves of 100."""
     broken: tuple[str, ...]

@@ -24,7 +24,7 @@ from typing import Any
 from actors.errors import LinkError, RaymalError
 from actors.local import LocalPool
 from actors.messages import Decision, FleetStatus
-from actors.pool import SpeechPool
+from actors.pool.speech_pool import SpeechPool
 from ingress.call_ledger import CallLedger
 from ingress.decision_history import DecisionHistory
 from ingress.dialogs.registry import dialog
@@ -97,7 +97,7 @@ def _pool(settings: Settings, name: str) -> SpeechPool | None:
     options = (settings.speech, settings.fleet, name, settings.admission, settings.throttle)
     if settings.fleet.backend == "local":
         return LocalPool(*options)
-    from actors.cluster import ClusterPool  # imports Ray: a second and 80 MB, only if wanted
+    from actors.cluster.pool import ClusterPool  # imports Ray: a second and 80 MB, only if wanted
 
     return ClusterPool(*options)
 

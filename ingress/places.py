@@ -19,7 +19,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from actors.messages import Admission, SessionFigures, SessionStarted, SessionSummary
-from actors.pool import SpeechPool
+from actors.pool.speech_pool import SpeechPool
 
 ADMISSION_DEADLINE_S = 1.0
 """A pool answers within a third of a second; one that does not has no place to give."""

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 from actors.errors import CapacityError, RaymalError, WorkerLostError
 from actors.messages import Priority
-from actors.pool import SpeechChunk
+from actors.pool.speech_pool import SpeechChunk
 
 GRACE_S = 0.25
 """The work has a deadline of its own; a follower lets it have the first word."""

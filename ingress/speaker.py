@@ -22,7 +22,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ, Decision, Priority, Synthesize
-from actors.pool import SpeechPool
+from actors.pool.speech_pool import SpeechPool
 from actors.settings import SpeechSettings
 from ingress.engine_version import engine_version
 from ingress.extensions import Extension

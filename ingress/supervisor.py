@@ -14,9 +14,9 @@ import signal
 import sys
 from pathlib import Path
 
+from actors.cluster.ray_head import RayHead
 from actors.engines.registry import check_machine, check_names
 from actors.errors import ConfigurationError
-from actors.ray_head import RayHead
 from ingress.child import Child
 from ingress.dialogs.registry import dialog
 from ingress.exit_codes import ExitCode

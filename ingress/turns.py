@@ -28,7 +28,7 @@ from typing import TypeVar
 
 from actors.errors import CapacityError, EngineError, LinkError, RaymalError, WorkerLostError
 from actors.messages import SessionActivity, Transcribe, audio_duration_ms
-from actors.pool import SpeechPool, Transcription
+from actors.pool.speech_pool import SpeechPool, Transcription
 from actors.sentences import split_sentences
 from actors.settings import SpeechSettings
 from ingress.dialogs.base import (

@@ -16,8 +16,8 @@ import pytest
 from running_server import RunningServer, free_port, running_server, wait_until
 from strict_peer import Ending, StrictCall, place_calls, voice
 
-from actors.admission import Reason
 from actors.engines.scripted import sentence_tone_hz
+from actors.manager.admission import Reason
 from actors.sentences import split_sentences
 from ingress import observer
 from ingress.extensions import Phrase

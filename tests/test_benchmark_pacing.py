@@ -43,7 +43,7 @@ from ingress.listening_quality import (
     phone_holes_ms,
 )
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 CORES = sorted(os.sched_getaffinity(0))
 CALLS = 5
 SHORT = Load(calls=CALLS, warm_up_s=0.3, measured_s=1.0, core=CORES[-1])

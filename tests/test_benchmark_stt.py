@@ -23,7 +23,7 @@ from benchmarks.telephone_speech import (
     spread,
 )
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 
 
 def test_transcripts_are_read_line_by_line() -> None:

@@ -54,7 +54,7 @@ from benchmarks.suite.records import read_records
 from benchmarks.suite.results import Result, ResultError
 from ingress.capacity import study
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 PYTHON = Machine("a CPU", 2, 8.0, "3.11.7", {"numpy": "2.0"}, "abc1234")
 MACHINE = asdict(PYTHON)
 OTHER = MACHINE | {"cores": 64}

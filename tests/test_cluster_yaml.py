@@ -13,11 +13,11 @@ import yaml
 from ray._raylet import Config  # type: ignore[attr-defined]  # compiled
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from actors.gpu_places import MEMORY_LABEL
+from actors.fleet.gpu_memory import MEMORY_LABEL
+from actors.fleet.sizing import WORK_LABEL
 from actors.settings import SpeechSettings
-from actors.sizing import WORK_LABEL
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "deploy" / "ray-start"
 
 

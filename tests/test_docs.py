@@ -11,7 +11,7 @@ import pytest
 from ingress.configuration import load_settings
 from ingress.extensions import extensions
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
 
 

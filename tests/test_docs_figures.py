@@ -26,7 +26,7 @@ import pytest
 from page_blocks import Block, blocks, cells, readable
 from quoted_figures import ENGLISH, PORTUGUESE, UNITS, Figure, Leaf, leaves, records
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = {
     str(page.relative_to(ROOT)): page

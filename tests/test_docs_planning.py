@@ -11,7 +11,7 @@ import pytest
 from ingress.commands import plan
 from ingress.planning.erlang import erlangs_for
 
-PAGE = (Path(__file__).parent.parent / "docs" / "planning.md").read_text()
+PAGE = (Path(__file__).parents[1] / "docs" / "planning.md").read_text()
 ROWS = re.findall(r"^\| (\d+) \| ([\d.]+) \| ([\d.]+) \|$", PAGE, re.MULTILINE)
 
 

@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from actors import gpu_places
-from actors.admission import AdmissionBook, Reason, SlotUse
-from actors.hardware import parse_nodes
-from actors.leased_pool import HOLD_MARGIN_S
+from actors.fleet import gpu_memory as gpu_places
+from actors.fleet.node_notation import parse_nodes
+from actors.fleet.sizing import GIGABYTE, NodeResources, plan
+from actors.manager.admission import AdmissionBook, Reason, SlotUse
+from actors.manager.resource_manager import INGRESS_TIMEOUT_S
+from actors.manager.throttle import LINES, Ladder, Signals
 from actors.messages import Decision, Level, Priority, SessionStarted, WorkKind
+from actors.pool.leased_pool import HOLD_MARGIN_S
 from actors.registration import NOT_SHARED
-from actors.resource_manager import INGRESS_TIMEOUT_S
 from actors.settings import (
     GPU_BATCH_SIZE,
     AdmissionSettings,
@@ -26,8 +28,6 @@ from actors.settings import (
     SpeechSettings,
     ThrottleSettings,
 )
-from actors.sizing import GIGABYTE, NodeResources, plan
-from actors.throttle import LINES, Ladder, Signals
 from ingress.call import MAXIMUM_TURN_RECORDS
 from ingress.call_ledger import CallLedger
 from ingress.call_records import MODE, QUEUE_LINES
@@ -37,7 +37,7 @@ from ingress.metrics import CallRecord, LatenessSummary
 from ingress.phrases import TEXTS
 from ingress.settings import CacheSettings, RecordSettings
 
-PAGE = (Path(__file__).parent.parent / "docs" / "resources.md").read_text()
+PAGE = (Path(__file__).parents[1] / "docs" / "resources.md").read_text()
 SECTIONS: dict[str, type[BaseModel]] = {
     "fleet": FleetSettings,
     "throttle": ThrottleSettings,

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 
 FLOORS: dict[str, list[str]] = {
     "words": [
-        "actors.errors", "actors.messages", "actors.pool", "actors.registration", "actors.settings",
+        "actors.errors", "actors.messages", "actors.pool.speech_pool", "actors.registration", "actors.settings",
         "ingress.capacity_result", "ingress.endings", "ingress.exit_codes", "ingress.extensions",
         "ingress.link_messages", "ingress.metrics", "ingress.settings", "ingress.utterance",
     ],
     "rules": [
-        "actors.admission", "actors.agenda", "actors.gpu_places", "actors.hardware", "actors.lease_accounts",
-        "actors.lease_queue",
-        "actors.leases", "actors.overload", "actors.percentiles", "actors.sentences", "actors.session_book",
-        "actors.sizing", "actors.throttle",
+        "actors.manager.admission", "actors.leases.deadlines", "actors.fleet.gpu_memory", "actors.fleet.node_notation", "actors.manager.lease_accounts",
+        "actors.leases.queue",
+        "actors.leases.book", "actors.manager.overload", "actors.manager.percentiles", "actors.sentences", "actors.manager.session_book",
+        "actors.fleet.sizing", "actors.manager.throttle",
         "ingress.capacity.agenda", "ingress.capacity.content", "ingress.capacity.judgement",
         "ingress.capacity.limits", "ingress.capacity.peer_quality", "ingress.capacity.plots",
         "ingress.capacity.scenario", "ingress.capacity.search", "ingress.capacity.svg",
@@ -37,14 +37,14 @@ FLOORS: dict[str, list[str]] = {
         "ingress.silero", "ingress.vad",
     ],
     "workers": [
-        "actors.decision_board", "actors.fleet", "actors.lease_desk", "actors.resource_manager",
-        "actors.stt_worker", "actors.tts_worker", "actors.work_meter",
+        "actors.manager.decision_board", "actors.fleet.fleet", "actors.leases.desk", "actors.manager.resource_manager",
+        "actors.workers.stt_worker", "actors.workers.tts_worker", "actors.workers.work_meter",
         "ingress.dialogs", "ingress.engine_version", "ingress.hearing", "ingress.phrase_store",
         "ingress.phrases",
     ],
     "wires": [
-        "actors.cluster", "actors.leased_pool", "actors.liaison", "actors.local", "actors.ray_head",
-        "actors.worker_thread",
+        "actors.cluster", "actors.pool.leased_pool", "actors.pool.manager_client", "actors.local", "actors.cluster.ray_head",
+        "actors.workers.worker_thread",
         "ingress.call_ledger", "ingress.call_records", "ingress.call_work",
         "ingress.capacity", "ingress.caller", "ingress.child", "ingress.configuration",
         "ingress.departures", "ingress.frame_clock",

@@ -1,7 +1,4 @@
-"""The pools on a Ray cluster. The only package of the speech side that imports ray."""
+"""The pools on a Ray cluster. The only package of the speech side, beside `actors.api`, that imports ray.
 
-from actors.cluster.connection import connect
-from actors.cluster.inspection import fleet_status
-from actors.cluster.pool import ClusterPool, stop_fleet
-
-__all__ = ["ClusterPool", "connect", "fleet_status", "stop_fleet"]
+Importing the package alone loads no Ray; `ray_head`, which the supervisor uses, loads none either.
+"""

@@ -26,9 +26,9 @@ from actors.cluster.connection import (
     live_nodes,
 )
 from actors.cluster.workers import SttActor, TtsActor
-from actors.fleet import PREFIXES, WorkerSpec
+from actors.fleet.fleet import PREFIXES, WorkerSpec
+from actors.fleet.sizing import NodeResources
 from actors.messages import WorkKind
-from actors.sizing import NodeResources
 
 CONTROL_CALLS = 8
 """Questions that a worker answers beside its work."""

@@ -17,6 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from actors.cluster.connection import CONTROL_DEADLINE_S, MANAGER_NAME, border, call, live_nodes
 from actors.cluster.launcher import RayLauncher
 from actors.errors import UnknownIngressError, WorkerLostError
+from actors.manager.resource_manager import ResourceManager
 from actors.messages import (
     Admission,
     Decision,
@@ -30,7 +31,6 @@ from actors.messages import (
     WorkReport,
 )
 from actors.registration import IngressStarted
-from actors.resource_manager import ResourceManager
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from actors.cluster.manager import RemoteManager
 from actors.cluster.workers import RemoteWorkers
 from actors.engines.registry import check_names
 from actors.errors import ConfigurationError, WorkerLostError
-from actors.fleet import PREFIXES
-from actors.leased_pool import LeasedPool
+from actors.fleet.fleet import PREFIXES
+from actors.pool.leased_pool import LeasedPool
 from actors.registration import IngressStarted
 from actors.settings import AdmissionSettings, FleetSettings, SpeechSettings, ThrottleSettings
 

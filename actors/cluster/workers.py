@@ -22,9 +22,9 @@ from actors.cluster.finish_line import FinishLine
 from actors.errors import WorkerLostError
 from actors.messages import Lease, Synthesize, Transcribe, Transcript
 from actors.settings import SpeechSettings
-from actors.stt_worker import SttWorker
-from actors.tts_worker import TtsWorker
-from actors.worker_thread import SYNTHESIS_NICENESS, WorkerThread
+from actors.workers.stt_worker import SttWorker
+from actors.workers.tts_worker import TtsWorker
+from actors.workers.worker_thread import SYNTHESIS_NICENESS, WorkerThread
 
 UNCONSUMED_PIECES = 16
 """A synthesis pauses when its asker is this many pieces behind."""

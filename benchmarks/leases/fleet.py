@@ -15,8 +15,8 @@ from typing import Any
 
 import psutil
 
-from actors.cluster import stop_fleet
 from actors.cluster.connection import MANAGER_NAME
+from actors.cluster.pool import stop_fleet
 from actors.errors import RaymalError
 from actors.settings import FleetSettings, ScriptedSettings, SpeechSettings
 

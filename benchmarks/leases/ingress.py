@@ -16,8 +16,8 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from actors.cluster import ClusterPool
 from actors.cluster.manager import RemoteManager
+from actors.cluster.pool import ClusterPool
 from actors.errors import CapacityError, RaymalError
 from actors.messages import (
     FleetStatus,

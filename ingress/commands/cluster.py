@@ -9,12 +9,12 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from actors.admission import AdmissionBook, SlotUse
 from actors.errors import ConfigurationError, WorkerLostError
-from actors.hardware import parse_nodes
+from actors.fleet.node_notation import parse_nodes
+from actors.fleet.sizing import plan
+from actors.manager.admission import AdmissionBook, SlotUse
 from actors.messages import WorkKind
 from actors.settings import FleetSettings
-from actors.sizing import plan
 from ingress.commands import serve
 from ingress.commands.fleet_lines import plan_lines, status_lines
 from ingress.exit_codes import ExitCode
@@ -123,7 +123,7 @@ def run_plan(arguments: argparse.Namespace) -> int:
 
 def run_stop(arguments: argparse.Namespace) -> int:
     """Remove the actors and say how many there were."""
-    from actors.cluster import stop_fleet  # imports Ray: a second, only if wanted
+    from actors.cluster.pool import stop_fleet  # imports Ray: a second, only if wanted
 
     removed = asyncio.run(stop_fleet(_fleet(arguments)))
     print(f"{removed} actors removed")

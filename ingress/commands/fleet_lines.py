@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from actors.gpu_places import MEMORY_LABEL, TYPE_LABEL
+from actors.fleet.gpu_memory import MEMORY_LABEL, TYPE_LABEL
+from actors.fleet.sizing import GIGABYTE, WORK_LABEL, FleetPlan, NodeResources, WorkerGroup
 from actors.messages import FleetStatus, GroupStatus, NodeStatus, WorkKind
-from actors.sizing import GIGABYTE, WORK_LABEL, FleetPlan, NodeResources, WorkerGroup
 
 SHOWN_LABELS = (WORK_LABEL, TYPE_LABEL, MEMORY_LABEL)
 

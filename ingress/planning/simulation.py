@@ -6,9 +6,9 @@ other, and competes for them with the other calls' turns. So the number of calls
 calls that are there, work is not independent of what was done before, and queues have an end: none of that is
 in Erlang's formulas. What they share with the simulation is the traffic itself.
 
-Classes of calls share one group of lines as in `actors.admission`: each is taken while all calls together are
-fewer than its ceiling. The same seed gives the same hour. Figures come with the half width of their 95 %
-confidence interval, from the means of batches.
+Classes of calls share one group of lines as in `actors.manager.admission`: each is taken while all calls
+together are fewer than its ceiling. The same seed gives the same hour. Figures come with the half width of
+their 95 % confidence interval, from the means of batches.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Slots of one kind of work, simulated: who waits for how long, and who is lost.
 
-The rules are those of raymal's leases (`actors.leases`, `actors.lease_queue`): nobody waits while a slot is
-free, the slot that has been free longest is lent first; the higher class is served first, raised by one for
-each `aging_s` of waiting; within a class first come, first served (their deadlines stand in the order in
-which they came). Work that has waited for `wait_limit_s` is given up, a full queue refuses the newcomer. Left
-out: work ahead of time, the turn that emergencies leave to others, and newcomers who displace somebody.
+The rules are those of raymal's leases (`actors.leases.book`, `actors.leases.queue`): nobody waits while a
+slot is free, the slot that has been free longest is lent first; the higher class is served first, raised by
+one for each `aging_s` of waiting; within a class first come, first served (their deadlines stand in the order
+in which they came). Work that has waited for `wait_limit_s` is given up, a full queue refuses the newcomer.
+Left out: work ahead of time, the turn that emergencies leave to others, and newcomers who displace somebody.
 
 Service times are gamma distributed with the given mean and variability: constant at 0, exponential at 1.
 """

@@ -9,7 +9,7 @@ from statistics import fmean
 
 import pytest
 
-from actors.admission import AdmissionBook, SlotUse
+from actors.manager.admission import AdmissionBook, SlotUse
 from actors.messages import Priority, WorkKind
 from actors.settings import AdmissionSettings
 from ingress.planning.erlang import erlang_b, erlang_c

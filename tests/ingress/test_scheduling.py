@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import logging, os, resource, sys
 from ingress.scheduling import allow_descriptors, prefer

@@ -25,7 +25,7 @@ from actors.messages import (
     Transcript,
     audio_duration_ms,
 )
-from actors.pool import SpeechPool, Transcription
+from actors.pool.speech_pool import SpeechPool, Transcription
 from actors.settings import FleetSettings, ScriptedSettings, SpeechSettings
 from ingress.dialogs.base import CallerPressed, CallerSaid, Dialog, DialogAction, DialogEvent, EndCall, Say
 from ingress.dialogs.echo import EchoDialog

@@ -1,7 +1,7 @@
 """What happens to calls when nodes join, are drained and die: played once on a real Ray of several nodes.
 
 A process of its own, since a process can be a driver of one Ray only and the tests' process has its own.
-Prints what it saw as one line of JSON; what that has to be is said in tests/actors/test_many_nodes.py.
+Prints what it saw as one line of JSON; for what it must be see tests/actors/cluster/test_many_nodes.py.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {
     "RAY_AUTH_MODE": "disabled",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -80,7 +80,7 @@ async def play() -> Seen:
     from ray._raylet import GcsClient
     from ray.cluster_utils import Cluster
 
-    from actors.cluster import ClusterPool
+    from actors.cluster.pool import ClusterPool
     from actors.messages import FleetStatus, NodeStatus, SessionStarted, Transcribe
     from actors.settings import FleetSettings, SpeechSettings
     from ingress.cli import main

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from typing import cast
 
 from actors.messages import Decision, Priority, Synthesize
-from actors.pool import SpeechChunk, SpeechPool
+from actors.pool.speech_pool import SpeechChunk, SpeechPool
 from ingress.extensions import Extension
 from ingress.settings import BargeInSettings, DialogSettings
 

@@ -23,7 +23,7 @@ from actors.messages import (
     Transcript,
     WorkTally,
 )
-from actors.pool import SpeechChunk, Transcription
+from actors.pool.speech_pool import SpeechChunk, Transcription
 
 HANGING_S = 3_600.0
 REFUSAL = "all 1 calls are taken"

@@ -1,0 +1,351 @@
+"""How many workers of each kind run on each node, and what Ray is told each of them takes.
+
+A call either transcribes or speaks, hardly ever both, so one core serves one transcription worker and
+one synthesis worker: both pools are sized by cores and share them. A node without an ingress gives all
+its cores. A node that hosts one also runs Asterisk and the audio clock, so it follows three tiers by
+cores and memory, which keep a core free from four cores on and stop at six workers of a kind; or, if
+`fleet.reserved_cpus` says how much to keep, it gives the rest. On GPUs memory decides
+(`actors.fleet.gpu_memory`), and an engine that decodes batches has a slot for each place in its batch.
+
+What Ray is told (`num_cpus`) is bookkeeping, not a cage: it starts an actor only where the figure is
+still free. So a worker's figure is its fair share of the node's budget, fractional where there are more
+workers than cores, and the shares of a node never add up to more than the node has: a plan that
+could not be placed is never made. Threads, not `num_cpus`, bound what an engine really uses.
+
+Nodes that are being drained get nothing; the label `raymal-work` gives a node to one kind of work, or to
+none. What cannot be had is told in the plan, never raised: the rest of the fleet goes on.
+
+An engine takes part through optional settings of its section: `threads`, `device`, `batch_size` and
+`gpu_memory_gb`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from actors.fleet import gpu_memory as gpu_places
+from actors.messages import WorkKind
+from actors.settings import GPU_BATCH_SIZE, FleetSettings, SpeechSettings
+
+GIGABYTE = 1_000_000_000
+"""Decimal: a machine sold with 8 GiB shows the kernel about 8.2e9 bytes, which has to count as 8."""
+
+PAIRS_PER_GIGABYTE = 6 / 8
+"""The top tier's six workers of each kind in 8 GB, carried over to nodes of any size."""
+
+WORK_LABEL = "raymal-work"
+"""An operator's word on what a node is for: one kind of work, or none."""
+
+GPU_MEMORY_GB = 4.0
+"""What a worker is taken to need where its engine's settings have no `gpu_memory_gb`: torch with a
+neural voice."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResources:
+    """One machine of the fleet, as its Ray (or the operating system) describes it."""
+
+    node_id: str
+    cpus: float
+    memory_bytes: int
+    gpus: float = 0.0
+    hosts_ingress: bool = False
+    """Whether Asterisk and a media worker run here as well."""
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    is_draining: bool = False
+    """It is about to leave: work that is out may finish, none is added."""
+    address: str = ""
+    gpu_memory_bytes: int | None = None
+    """Of each GPU. None: by the labels."""
+
+    @property
+    def name(self) -> str:
+        """What people know it by."""
+        return self.address or self.node_id[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerGroup:
+    """Equal workers of one kind on one node."""
+
+    node_id: str
+    kind: WorkKind
+    count: int
+    cpus: float
+    """Ray CPUs of each worker; 0.0 on a node that offers none."""
+    gpus: float
+    """Ray GPUs of each worker; 0.0 runs the engine on the CPU."""
+    threads: int
+    """CPU threads that the engine of each worker uses."""
+    reason: str
+    """Why this many: one line for people."""
+    slots: int = 1
+    """Requests that each worker serves at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPlan:
+    """The workers that should run. Groups without workers are left out."""
+
+    groups: tuple[WorkerGroup, ...] = ()
+    problems: tuple[str, ...] = ()
+    """What could not be done as it was asked for: one line each, for people."""
+    impossible: tuple[str, ...] = ()
+    """Those of the problems that leave a kind of work without any worker."""
+
+    def count(self, kind: WorkKind) -> int:
+        """Return how many workers of `kind` the whole fleet should have."""
+        return sum(group.count for group in self.groups if group.kind is kind)
+
+    def slots(self, kind: WorkKind) -> int:
+        """Return how many slots of `kind` the whole fleet should have."""
+        return sum(group.count * group.slots for group in self.groups if group.kind is kind)
+
+
+@dataclass(frozen=True, slots=True)
+class _Demand:
+    """What one worker of the configured engine needs."""
+
+    setting: str
+    """Name of the engine's section."""
+    threads: int
+    device: str
+    batch_size: int | None
+    """None: as suits the device."""
+    gpu_memory_gb: float
+
+    def slots(self, on_gpu: bool) -> int:
+        return self.batch_size or (GPU_BATCH_SIZE if on_gpu else 1)
+
+
+@dataclass(slots=True)
+class _Site:
+    """A node with what is planned for it."""
+
+    node: NodeResources
+    kinds: tuple[WorkKind, ...]
+    """What it may do."""
+    gpu_gigabytes: float
+    """Memory of each GPU."""
+    groups: dict[WorkKind, WorkerGroup] = field(default_factory=dict)
+
+
+Demands = Mapping[WorkKind, _Demand]
+
+
+def plan(nodes: Sequence[NodeResources], fleet: FleetSettings, speech: SpeechSettings) -> FleetPlan:
+    """Return the workers for `nodes`: at least one of each kind if there is any node that may do it.
+
+    `fleet.max_concurrent_transcriptions` and `max_concurrent_synthesis` replace the slots of the whole
+    fleet; they are spread in proportion to what the hardware alone would get. A worker of several slots
+    is not divided between nodes, and a GPU takes no more workers than fit: then the slots are fewer.
+    """
+    problems: list[str] = []
+    impossible: list[str] = []
+    demands = {kind: _demand(kind, speech) for kind in WorkKind}
+    staying = sorted((node for node in nodes if not node.is_draining), key=lambda node: node.node_id)
+    sites = [_site(node, problems) for node in staying]
+    for site in sites:
+        _settle(site, fleet, demands)
+    overrides = {
+        WorkKind.TRANSCRIPTION: ("MAX_CONCURRENT_TRANSCRIPTIONS", fleet.max_concurrent_transcriptions),
+        WorkKind.SYNTHESIS: ("MAX_CONCURRENT_SYNTHESIS", fleet.max_concurrent_synthesis),
+    }
+    for kind, (name, total) in overrides.items():
+        if nodes and not any(kind in site.groups for site in sites):
+            _settle_one(kind, sites, demands[kind], impossible)
+        if total is not None:
+            _spread(kind, sites, total, f"{name}={total}")
+    for site in sites:
+        _fit_gpus(site, demands, problems)
+        _share(site, fleet, demands)
+    groups = tuple(group for site in sites for group in site.groups.values())
+    return FleetPlan(groups, (*impossible, *problems), tuple(impossible))
+
+
+def ingress_tier(cpus: float, memory_bytes: int) -> int:
+    """Return how many workers of each kind run beside Asterisk on one machine.
+
+    At least 4 cores and 8 GB: max(3, min(cores - 1, 6)); at least 2 and 4 GB: 2; else 1.
+    """
+    if cpus >= 4 and memory_bytes >= 8 * GIGABYTE:
+        return max(3, min(math.floor(cpus) - 1, 6))
+    if cpus >= 2 and memory_bytes >= 4 * GIGABYTE:
+        return 2
+    return 1
+
+
+def ingress_reserve(cpus: float) -> float:
+    """Return the CPUs of an ingress node that Ray may not promise to workers: one, at most half."""
+    return min(1.0, cpus / 2)
+
+
+def _demand(kind: WorkKind, speech: SpeechSettings) -> _Demand:
+    engine = speech.stt if kind is WorkKind.TRANSCRIPTION else speech.tts
+    section = getattr(speech, engine, None)
+    return _Demand(
+        setting=f"speech.{engine}",
+        threads=getattr(section, "threads", 1),
+        device=getattr(section, "device", "cpu"),
+        # Only transcription is done in batches.
+        batch_size=getattr(section, "batch_size", 1) if kind is WorkKind.TRANSCRIPTION else 1,
+        gpu_memory_gb=getattr(section, "gpu_memory_gb", GPU_MEMORY_GB),
+    )
+
+
+def _site(node: NodeResources, problems: list[str]) -> _Site:
+    """Read a node's labels; a wrong one is told and then ignored."""
+    kinds: tuple[WorkKind, ...] = tuple(WorkKind)
+    work = node.labels.get(WORK_LABEL)
+    if work == "none":
+        kinds = ()
+    elif work in tuple(WorkKind):
+        kinds = (WorkKind(work),)
+    elif work is not None:
+        choices = ", ".join(WorkKind)
+        problems.append(f"node {node.name}: label {WORK_LABEL}={work!r} is ignored: use {choices} or none")
+    if node.gpu_memory_bytes is not None:
+        return _Site(node, kinds, node.gpu_memory_bytes / GIGABYTE)
+    try:
+        return _Site(node, kinds, gpu_places.memory_gb(node.labels))
+    except ValueError:
+        label = gpu_places.MEMORY_LABEL
+        problems.append(
+            f"node {node.name}: label {label}={node.labels[label]!r} is ignored: use a number of GB"
+        )
+        return _Site(node, kinds, gpu_places.UNKNOWN_MEMORY_GB)
+
+
+def _budget(node: NodeResources, fleet: FleetSettings) -> float:
+    """CPUs that Ray may promise to workers."""
+    if not node.hosts_ingress:
+        return node.cpus
+    reserve = ingress_reserve(node.cpus) if fleet.reserved_cpus is None else fleet.reserved_cpus
+    return max(0.0, node.cpus - reserve)
+
+
+def _settle(site: _Site, fleet: FleetSettings, demands: Demands) -> None:
+    """Put on a site what the hardware alone asks for; shares come later."""
+    node = site.node
+    on_gpu = [kind for kind in site.kinds if demands[kind].device != "cpu" and node.gpus > 0]
+    most = {kind: _gpu_workers(node, demands[kind], len(on_gpu)) for kind in on_gpu}
+    needs = {kind: demands[kind].gpu_memory_gb for kind in on_gpu}
+    dealt = gpu_places.deal(node.gpus, site.gpu_gigabytes, needs, most) if on_gpu else {}
+    for kind in site.kinds:
+        demand = demands[kind]
+        if dealt.get(kind):
+            slots = demand.slots(on_gpu=True)
+            reason = f"{node.gpus:g} GPU of {site.gpu_gigabytes:g} GB, {demand.gpu_memory_gb:g} GB a worker"
+            if slots > 1:
+                reason += f", {slots} at a time"
+            site.groups[kind] = _group(node, kind, dealt[kind], demand, f"{reason}: {dealt[kind]}", True)
+        elif demand.device != "cuda" and _budget(node, fleet) > 0:
+            workers, reason = _cpu_workers(node, fleet)
+            if demand.threads > 1:
+                reason += f", over {demand.threads} threads each"
+            if kind in on_gpu:
+                reason = f"no room in {site.gpu_gigabytes:g} GB of GPU memory; {reason}"
+            site.groups[kind] = _group(node, kind, max(1, workers // demand.threads), demand, reason)
+
+
+def _group(
+    node: NodeResources, kind: WorkKind, count: int, demand: _Demand, reason: str, on_gpu: bool = False
+) -> WorkerGroup:
+    # 1.0 stands for "on a GPU" until the fractions are known.
+    gpus = 1.0 if on_gpu else 0.0
+    return WorkerGroup(node.node_id, kind, count, 0.0, gpus, demand.threads, reason, demand.slots(on_gpu))
+
+
+def _gpu_workers(node: NodeResources, demand: _Demand, rivals: int) -> int:
+    per_gpu = 1 if demand.slots(on_gpu=True) > 1 else max(1, gpu_places.WORKERS_PER_GPU // rivals)
+    return per_gpu * max(1, math.floor(node.gpus))
+
+
+def _cpu_workers(node: NodeResources, fleet: FleetSettings) -> tuple[int, str]:
+    """Return how many workers of one thread a node has cores and memory for, and why."""
+    gigabytes = node.memory_bytes / GIGABYTE
+    hardware = f"{node.cpus:g} cores and {gigabytes:.0f} GB"
+    if node.hosts_ingress and fleet.reserved_cpus is None:
+        workers = ingress_tier(node.cpus, node.memory_bytes)
+        return workers, f"beside an ingress on {hardware}: {workers}"
+    if node.hosts_ingress:
+        hardware += f" less {fleet.reserved_cpus:g} cores reserved"
+    by_memory = math.floor(gigabytes * PAIRS_PER_GIGABYTE)
+    workers = max(1, min(math.floor(_budget(node, fleet)), by_memory))
+    return workers, f"{hardware}: {workers}"
+
+
+def _settle_one(kind: WorkKind, sites: Sequence[_Site], demand: _Demand, impossible: list[str]) -> None:
+    """Give a kind that has no worker yet its one on the largest site that may do it."""
+    willing = [site for site in sites if kind in site.kinds]
+    if not willing:
+        why = f"the label {WORK_LABEL} keeps every node from it" if sites else "every node is being drained"
+        impossible.append(f"no node for {kind}: {why}")
+    elif demand.device == "cuda":
+        on_gpu = [site for site in willing if site.node.gpus > 0]
+        impossible.append(
+            f"{demand.setting}.device is 'cuda' but "
+            + (
+                f"no GPU has room for a worker's {demand.gpu_memory_gb:g} GB: lower "
+                f"{demand.setting}.gpu_memory_gb if it takes less, or label the GPU's memory "
+                f"({gpu_places.MEMORY_LABEL}), which is taken to be {on_gpu[0].gpu_gigabytes:g} GB"
+                if on_gpu
+                else "no node offers a GPU: add a GPU node, or set it to 'auto' or 'cpu'"
+            )
+        )
+    else:
+        largest = max(willing, key=lambda site: site.node.memory_bytes)
+        reason = "no node offers a CPU: one all the same"
+        largest.groups[kind] = _group(largest.node, kind, 1, demand, reason)
+
+
+def _spread(kind: WorkKind, sites: Sequence[_Site], total: int, reason: str) -> None:
+    """Distribute `total` slots in proportion to the groups' own, the emptiest first."""
+    groups = {index: site.groups[kind] for index, site in enumerate(sites) if kind in site.groups}
+    given = dict.fromkeys(groups, 0)
+    left = total
+    while groups and left:
+        emptiest = min(
+            given, key=lambda index: (given[index] + 1) / (groups[index].count * groups[index].slots)
+        )
+        given[emptiest] += 1
+        left -= 1
+    for index, slots in given.items():
+        group = groups[index]
+        count = math.ceil(slots / group.slots)
+        if not count:
+            del sites[index].groups[kind]
+            continue
+        sites[index].groups[kind] = replace(group, count=count, slots=slots // count, reason=reason)
+
+
+def _fit_gpus(site: _Site, demands: Demands, problems: list[str]) -> None:
+    """Take off what an override put on the GPUs beyond their memory, and set the fractions."""
+    wanted = {kind: group.count for kind, group in site.groups.items() if group.gpus}
+    if not wanted:
+        return
+    needs = {kind: demands[kind].gpu_memory_gb for kind in wanted}
+    dealt = gpu_places.deal(site.node.gpus, site.gpu_gigabytes, needs, wanted)
+    parts = gpu_places.fractions(site.node.gpus, needs, dealt)
+    for kind, count in wanted.items():
+        group = site.groups[kind]
+        if dealt[kind] < count:
+            problems.append(
+                f"node {site.node.name}: {group.reason} asks for {count} {kind} workers, of "
+                f"{needs[kind]:g} GB each; {dealt[kind]} fit on {site.node.gpus:g} GPU "
+                f"of {site.gpu_gigabytes:g} GB"
+            )
+        site.groups[kind] = replace(group, count=dealt[kind], gpus=parts[kind])
+
+
+def _share(site: _Site, fleet: FleetSettings, demands: Demands) -> None:
+    """Set the CPUs that each worker of a site is told to take."""
+    workers = sum(group.count for group in site.groups.values())
+    if not workers:
+        return
+    # Ray counts in ten-thousandths.
+    share = math.floor(_budget(site.node, fleet) / workers * 10_000) / 10_000
+    for kind, group in site.groups.items():
+        site.groups[kind] = replace(group, cpus=min(share, float(demands[kind].threads)))

@@ -1,0 +1,1 @@
+"""The ResourceManager and its rules: sessions, admission, load, throttling. Run by `local` and `cluster`."""

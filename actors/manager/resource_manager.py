@@ -1,0 +1,485 @@
+"""The one who knows the whole fleet: its ingresses, their calls, the workers and who may use them.
+
+Never on the audio path. An asker takes a lease here, does its work with the worker itself, and gives the
+lease back with a report. Everything an ingress has here (its calls, requests and leases) lives by its
+heartbeat; an ingress that this manager does not know, because the manager is new, is told so and
+introduces itself with all its calls and leases, so nothing has to be stored.
+
+What it decides, it decides by rules that stand elsewhere and know no clock: how many workers (`sizing`), who
+gets a slot (`leases`), how much is too much (`overload`, `throttle`), whose call is taken (`admission`). The
+conclusions for each ingress hang on the `DecisionBoard`, where ingresses wait for them.
+
+A fleet runs one set of settings. The first live ingress brings them; another that wants different ones is
+refused while the first lives. When the last has been gone for a while the workers are stopped, so that a
+cluster is not held by nobody.
+
+A plain class for one event loop, with the clock and the launcher given to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+import psutil
+
+from actors.errors import ConfigurationError, RaymalError, UnknownIngressError, WorkerLostError
+from actors.fleet.fleet import Fleet, Launcher
+from actors.fleet.sizing import plan
+from actors.leases.book import SlotState
+from actors.leases.desk import LeaseDesk
+from actors.manager.admission import AdmissionBook, SlotUse
+from actors.manager.decision_board import DecisionBoard
+from actors.manager.lease_accounts import LeaseAccounts
+from actors.manager.overload import Overload
+from actors.manager.percentiles import Distribution
+from actors.manager.session_book import SessionBook
+from actors.messages import (
+    Admission,
+    Decision,
+    FleetStatus,
+    IngressReport,
+    IngressStatus,
+    Lease,
+    LeaseRequest,
+    Level,
+    PoolStatus,
+    SessionFigures,
+    SessionStarted,
+    SessionSummary,
+    WorkKind,
+    WorkOutcome,
+    WorkReport,
+)
+from actors.registration import IngressStarted, differences
+from actors.settings import AdmissionSettings, ThrottleSettings
+
+logger = logging.getLogger(__name__)
+
+INGRESS_TIMEOUT_S = 4.0
+"""An ingress is gone after this long without a heartbeat: three of them missed."""
+
+PATIENCE_BEATS = 3
+"""An ingress whose number of calls differs from ours in so many heartbeats running introduces itself anew."""
+
+LINGER_S = 30.0
+"""Workers outlive the last ingress this long: a restarted gateway finds its models loaded."""
+
+PLAN_PERIOD_S = 2.0
+"""Between two looks at the nodes. Ray offers no subscription; its own Serve polls as well."""
+
+LOAD_PERIOD_S = 1.0
+"""Between two looks at CPU and memory."""
+
+LONGEST_NAP_S = 0.5
+"""Between two ticks, when no deadline comes sooner."""
+
+
+@dataclass(slots=True)
+class _Ingress:
+    facts: IngressStarted
+    heard: float
+    differing_beats: int = 0
+
+
+class ResourceManager:
+    """Registers ingresses and calls, lends workers, keeps the books."""
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        clock: Callable[[], float] = time.monotonic,
+        linger_s: float = LINGER_S,
+    ) -> None:
+        self._clock = clock
+        self._linger_s = linger_s
+        self._launcher = launcher
+        self._desk = LeaseDesk(clock)
+        self._desk.on_revoked = self._post_to
+        self._fleet = Fleet(launcher, self._desk)
+        self._ingresses: dict[str, _Ingress] = {}
+        self._sessions = SessionBook()
+        self._admission = AdmissionBook(AdmissionSettings())
+        self._overload = Overload(ThrottleSettings())
+        self._board = DecisionBoard()
+        self._accounts = LeaseAccounts()
+        self._answers = Distribution()
+        self._deserted_since: float | None = clock()
+        self._settings: IngressStarted | None = None
+        """Whose settings the fleet runs."""
+        self._planning_problem: str | None = None
+        self._swept = False
+        """Whether workers of an earlier manager have been looked for."""
+        self._hurry = asyncio.Event()
+        self._stepped = clock()
+        self._load_seen = clock()
+        self._cpu_percent = psutil.cpu_percent(interval=None)
+        self._memory_percent = psutil.virtual_memory().percent
+
+    # Ingresses
+
+    async def register_ingress(self, ingress: IngressStarted) -> None:
+        """Take an ingress in, with all its calls and leases, and plan the fleet for it.
+
+        Repeating it changes nothing. Raises ConfigurationError if another live ingress uses the fleet
+        with other settings, or if the settings cannot work on these nodes.
+        """
+        others = [other for key, other in self._ingresses.items() if key != ingress.ingress_id]
+        if others and (lines := differences(others[0].facts, ingress)):
+            raise ConfigurationError(
+                f"the fleet already serves ingress {others[0].facts.ingress_id!r} with other settings: "
+                f"{'; '.join(lines)}. Make them equal, or give this one a ray_namespace of its own"
+            )
+        now = self._clock()
+        self._follow_settings(ingress)
+        self._ingresses[ingress.ingress_id] = _Ingress(replace(ingress, sessions=(), held=()), now)
+        self._deserted_since = None
+        self._reconcile(ingress, now)
+        self._post(ingress.ingress_id)
+        try:
+            await self.plan_once()
+        except ConfigurationError:
+            self._forget(ingress.ingress_id)
+            raise
+        except Exception:  # the nodes could not be read now: planning goes on trying
+            logger.exception("planning for ingress %s failed", ingress.ingress_id)
+
+    async def unregister_ingress(self, ingress_id: str) -> None:
+        """Forget an ingress, with its calls, requests and leases."""
+        self._forget(ingress_id)
+
+    async def heartbeat(self, report: IngressReport) -> Decision | None:
+        """Keep an ingress alive and hear how it does; returns its orders.
+
+        None: it is not known here, or its calls are not those known here, and it has to introduce itself.
+        """
+        ingress_id = report.ingress_id
+        ingress = self._ingresses.get(ingress_id)
+        if ingress is None:
+            return None
+        ingress.heard = self._clock()
+        self._overload.ingress_is(ingress_id, report.signals, ingress.heard)
+        for session_id, figures in report.sessions.items():
+            self._sessions.update(session_id, figures)
+            if figures.has_spoken:
+                self._admission.has_spoken(session_id)
+        for answer_ms in report.answer_times_ms:
+            self._answers.add(answer_ms)
+        differs = report.calls != len(self._sessions.of_ingress(ingress_id))
+        ingress.differing_beats = ingress.differing_beats + 1 if differs else 0
+        if ingress.differing_beats >= PATIENCE_BEATS:
+            return None
+        self._post(ingress_id)
+        return self._board.read(ingress_id)
+
+    async def watch(self, ingress_id: str, known: tuple[str, int], wait_s: float) -> Decision:
+        """Return the ingress's orders as soon as they are not `known`, or after `wait_s`.
+
+        Raises UnknownIngressError, also when the ingress goes meanwhile.
+        """
+        if ingress_id in self._ingresses:
+            decision = await self._board.wait(ingress_id, known, wait_s)
+            if ingress_id in self._ingresses:
+                return decision
+        _unknown(ingress_id)
+
+    def _follow_settings(self, ingress: IngressStarted) -> None:
+        """Let the rules be those of `ingress`; all others that live agree with it."""
+        old, self._settings = self._settings, ingress
+        self._fleet.start_deadline_s = ingress.fleet.worker_start_deadline_s
+        self._fleet.scale_down_hold_s = ingress.fleet.scale_down_hold_s
+        self._desk.book.queue_limit = ingress.fleet.lease_queue_limit
+        self._desk.book.aging_s = ingress.fleet.aging_s
+        if old is None or old.throttle != ingress.throttle:
+            self._overload = Overload(ingress.throttle)
+            self._note_slots()
+        if old is None or old.admission != ingress.admission:
+            self._admission = AdmissionBook(ingress.admission)
+            for session in self._sessions:
+                self._admission.register(session, self._clock())
+
+    def _reconcile(self, ingress: IngressStarted, now: float) -> None:
+        """Make our knowledge of an ingress's calls and leases equal to its own."""
+        living = {session.session_id for session in ingress.sessions}
+        for session_id in self._sessions.of_ingress(ingress.ingress_id):
+            if session_id not in living:
+                self._end_session(session_id)
+        for session in ingress.sessions:
+            self._begin_session(session, now)
+        for held in ingress.held:
+            self._desk.adopt(held.request, held.lease)
+        self._note_slots()
+
+    def _forget(self, ingress_id: str) -> None:
+        if self._ingresses.pop(ingress_id, None) is None:
+            return
+        for session_id in self._sessions.of_ingress(ingress_id):
+            self._end_session(session_id)
+        self._desk.drop_ingress(ingress_id)
+        self._accounts.drop_ingress(ingress_id)
+        self._overload.forget(ingress_id)
+        self._board.forget(ingress_id)
+        self._note_slots()
+        self._fleet.check_suspended()
+        if not self._ingresses:
+            self._deserted_since = self._clock()
+
+    # Calls
+
+    async def admit(self, session: SessionStarted) -> Admission:
+        """Decide whether a new call is taken, and register it if so. Raises UnknownIngressError."""
+        if session.ingress_id not in self._ingresses:
+            _unknown(session.ingress_id)
+        now = self._clock()
+        level, _ = self._overload.level(session.ingress_id)
+        admission = self._admission.admit(session, level, self._use(), now)
+        if admission.is_admitted:
+            self._sessions.begin(session, now)
+        return admission
+
+    async def register_session(self, session: SessionStarted) -> None:
+        """Take in a call that was admitted before. Repeating it changes nothing. UnknownIngressError."""
+        if session.ingress_id not in self._ingresses:
+            _unknown(session.ingress_id)
+        self._begin_session(session, self._clock())
+
+    async def unregister_session(
+        self, session_id: str, figures: SessionFigures | None = None
+    ) -> SessionSummary | None:
+        """Forget a call and return what it used, None if it was unknown."""
+        if figures is not None:
+            self._sessions.update(session_id, figures)
+        return self._end_session(session_id)
+
+    def _begin_session(self, session: SessionStarted, now: float) -> None:
+        self._sessions.begin(session, now)
+        self._admission.register(session, now)
+
+    def _end_session(self, session_id: str) -> SessionSummary | None:
+        self._admission.end(session_id)
+        return self._sessions.end(session_id, self._clock())
+
+    # Leases
+
+    async def acquire(self, request: LeaseRequest) -> Lease:
+        """Return a lease when it is this request's turn. Raises CapacityError or UnknownIngressError."""
+        if request.ingress_id not in self._ingresses:
+            _unknown(request.ingress_id)
+        self._hurry.set()  # its deadline may be the next one
+        self._accounts.begin_waiting(request, self._clock())
+        try:
+            return await self._desk.acquire(request)
+        finally:
+            now = self._clock()
+            wait_ms = self._accounts.end_waiting(request.lease_id, now)
+            if wait_ms is not None:
+                self._overload.lease_waited(wait_ms, now)
+            self._note_slots()
+
+    async def promote(self, lease_id: str) -> None:
+        """Work ahead of time has become final. Unknown ids do no harm."""
+        self._desk.promote(lease_id)
+
+    async def finish(self, lease_id: str) -> None:
+        """Free a lease's slot: its worker says that the work is done. The holder's report comes later."""
+        held = self._desk.book.held(lease_id)
+        if held is not None:
+            self._accounts.finish(*held)
+            self._desk.give_back(lease_id, WorkOutcome.DONE)
+            self._note_slots()
+
+    async def release(self, report: WorkReport) -> None:
+        """End a request, waiting or granted, and enter what its work took. Unknown ids do no harm."""
+        lease_id = report.lease_id
+        held = self._accounts.take_unreported(lease_id) or self._desk.book.held(lease_id)
+        self._desk.give_back(lease_id, report.outcome)
+        self._note_slots()
+        if held is None:
+            return
+        request, lease = held
+        self._accounts.enter(request, lease, report)
+        self._sessions.count(request.session_id, request.kind, report, lease.wait_ms)
+        self._fleet.check_suspended()
+
+    def _use(self) -> Mapping[WorkKind, SlotUse]:
+        """Return how full the slots are; workers may have become ready since the last lease."""
+        self._note_slots()
+        return self._overload.use(self._clock())
+
+    def _note_slots(self) -> None:
+        now = self._clock()
+        for kind in WorkKind:
+            counts = self._desk.book.slots(kind)
+            # What no call asked for (phrases made ahead of need) is no load: it would keep callers out.
+            idle_work = sum(it.session_id not in self._sessions for it in self._desk.book.requests_held(kind))
+            self._overload.slots_are(kind, counts.total, max(0, counts.busy - idle_work), now)
+
+    # Orders
+
+    def _post(self, ingress_id: str) -> None:
+        """Write down what the ingress has to observe; who waits for it is told if it is something else."""
+        now = self._clock()
+        level, reasons = self._overload.level(ingress_id)
+        old = self._board.read(ingress_id)
+        if level != old.level:
+            what = "up" if level > old.level else "down"
+            logger.warning(
+                "ingress %s: %s to %s: %s", ingress_id, what, level.name.lower(), "; ".join(reasons) or "calm"
+            )
+        self._board.post(
+            ingress_id,
+            level,
+            reasons,
+            self._desk.book.revoked(ingress_id),
+            self._admission.calls_alone(ingress_id, self._use(), now, len(self._ingresses)),
+        )
+
+    def _post_to(self, ingress_ids: set[str]) -> None:
+        for ingress_id in ingress_ids & self._ingresses.keys():
+            self._post(ingress_id)
+
+    # Knowledge
+
+    async def status(self) -> FleetStatus:
+        """Return what is known now."""
+        problems = self._fleet.problems()
+        if self._planning_problem:
+            problems = (self._planning_problem, *problems)
+        return FleetStatus(
+            transcription=self._pool_status(WorkKind.TRANSCRIPTION),
+            synthesis=self._pool_status(WorkKind.SYNTHESIS),
+            sessions=len(self._sessions),
+            ingresses=len(self._ingresses),
+            cpu_percent=self._cpu_percent,
+            memory_percent=self._memory_percent,
+            problems=problems,
+            level=self._overload.cluster.level,
+            reasons=self._overload.cluster.reasons,
+            nodes=self._fleet.node_statuses(),
+            ingress=tuple(self._ingress_status(ingress) for ingress in self._ingresses.values()),
+            admission=self._admission.status(self._use()),
+            activities=self._sessions.activities(),
+            answer=self._answers.summary(),
+        )
+
+    def _ingress_status(self, ingress: _Ingress) -> IngressStatus:
+        ingress_id = ingress.facts.ingress_id
+        level, reasons = self._overload.level(ingress_id)
+        return IngressStatus(
+            ingress_id=ingress_id,
+            node_id=ingress.facts.node_id,
+            sessions=len(self._sessions.of_ingress(ingress_id)),
+            level=level,
+            reasons=reasons,
+            signals=self._overload.signals(ingress_id),
+        )
+
+    def _pool_status(self, kind: WorkKind) -> PoolStatus:
+        states = [state for _, state in self._desk.book.workers(kind)]
+        counts = self._desk.book.slots(kind)
+        return PoolStatus(
+            # One at least is wanted as soon as there is somebody to serve, planned yet or not.
+            planned=max(self._fleet.plan.count(kind), 1 if self._ingresses else 0),
+            ready=sum(state is not SlotState.QUARANTINED for state in states),
+            busy=counts.busy,
+            waiting=self._desk.book.waiting(kind),
+            tally=self._accounts.tally(kind),
+            slots=counts.total,
+            lease_wait=self._accounts.waits(kind),
+        )
+
+    # Life
+
+    async def run(self) -> None:
+        """Plan and tick until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_planning())
+            group.create_task(self._keep_ticking())
+
+    async def close(self) -> None:
+        """Stop every worker."""
+        await self._fleet.dismiss_all()
+
+    async def plan_once(self) -> None:
+        """Look at the nodes and make the fleet follow the plan for them; stop a deserted fleet.
+
+        Raises ConfigurationError if the settings cannot work on these nodes.
+        """
+        if self._deserted_since is not None:
+            if self._clock() - self._deserted_since >= self._linger_s:
+                self._deserted_since = None
+                await self._fleet.dismiss_all()
+            return
+        if self._settings is None:
+            return
+        hosts = {ingress.facts.node_id for ingress in self._ingresses.values()}
+        found = await self._launcher.nodes()
+        if not found:  # there is at least the one that this runs on
+            raise WorkerLostError("no node answers")
+        nodes = [replace(node, hosts_ingress=node.node_id in hosts) for node in found]
+        settings = self._settings
+        wanted = plan(nodes, settings.fleet, settings.speech)
+        self._fleet.follow(wanted, nodes, settings.speech, self._clock())
+        self._note_slots()
+        if not self._swept:
+            self._swept = True
+            await self._fleet.dismiss_strangers()
+        if wanted.impossible:  # the rest of the fleet goes on
+            raise ConfigurationError(wanted.impossible[0])
+
+    def tick(self) -> None:
+        """Do what the clock demands: end what is overdue, drop silent ingresses, look at the load."""
+        now = self._clock()
+        for ingress_id, ingress in list(self._ingresses.items()):
+            if now - ingress.heard > INGRESS_TIMEOUT_S:
+                logger.warning("ingress %s is gone: no heartbeat for %g s", ingress_id, INGRESS_TIMEOUT_S)
+                self._forget(ingress_id)
+        self._desk.expire()
+        self._fleet.check_suspended()
+        self._note_slots()
+        if now - self._stepped >= LONGEST_NAP_S:
+            self._stepped = now
+            self._judge(now)
+        if now - self._load_seen >= LOAD_PERIOD_S:
+            self._load_seen = now
+            # Without an interval psutil compares with the last call and does not block.
+            self._cpu_percent = psutil.cpu_percent(interval=None)
+            self._memory_percent = psutil.virtual_memory().percent
+
+    def _judge(self, now: float) -> None:
+        """Move the ladders and tell the ingresses."""
+        self._overload.step(self._accounts.longest_wait_ms(now), now)
+        self._desk.hold_background(self._overload.cluster.level >= Level.LOADED)
+        for ingress_id in self._ingresses:
+            self._post(ingress_id)
+
+    async def _keep_planning(self) -> None:
+        while True:
+            try:
+                await self.plan_once()
+                self._planning_problem = None
+            except RaymalError as error:
+                self._planning_problem = f"planning: {error}"
+            except Exception as error:  # the fleet goes on as it is
+                logger.exception("planning failed")
+                self._planning_problem = f"planning: {type(error).__name__}: see the manager's log"
+            await asyncio.sleep(PLAN_PERIOD_S)
+
+    async def _keep_ticking(self) -> None:
+        while True:
+            self.tick()
+            deadline = self._desk.book.next_deadline()
+            nap_s = LONGEST_NAP_S if deadline is None else min(LONGEST_NAP_S, deadline - self._clock())
+            self._hurry.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(nap_s, 0.0)):
+                    await self._hurry.wait()
+
+
+def _unknown(ingress_id: str) -> NoReturn:
+    raise UnknownIngressError(f"ingress {ingress_id!r} is not registered with the resource manager")

@@ -1,0 +1,221 @@
+"""A worker on a thread of its own, driven from an event loop.
+
+The one thread does everything in order: first the loading, then each request. So whatever is queued
+behind a piece of work answers exactly when the worker is done with it, and `idle` is both the health
+check and the proof that a slot is really free: native code that no one can interrupt has come back.
+
+Utterances that have come while the thread was busy are transcribed together, as many as the engine likes
+at once. Nobody waits for a batch to fill: whoever is there when the thread becomes free goes along, and
+an utterance that comes alone goes alone. Each that joins the line also queues one turn at serving the
+line; a turn that finds the line empty, because an earlier one took everybody, does nothing.
+
+Work that nobody waits for any more leaves the line at once. If the engine has it already, a flag is set
+that the engine looks at between its steps.
+
+The thread is nicer than the rest, and so is every thread that the engine starts from it: on a machine
+shared with Asterisk and the audio clock, speech models take what those leave.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from actors.engines.abandonment import AbandonedError, Abandonment
+from actors.errors import WorkerLostError
+from actors.messages import Synthesize, Transcribe, Transcript
+from actors.workers.stt_worker import SttWorker
+from actors.workers.tts_worker import TtsWorker
+
+Result = TypeVar("Result")
+
+TRANSCRIPTION_NICENESS = 10
+"""More than the process has. Against a thread that was not made nicer this is one part CPU to ten."""
+SYNTHESIS_NICENESS = 4
+"""Less: the shorter work goes first, and a caller already waits for it in silence."""
+
+
+@dataclass(eq=False, slots=True)
+class _Utterance:
+    """One transcription: in the line, then with the engine, then answered."""
+
+    request: Transcribe
+    abandonment: Abandonment = field(default_factory=Abandonment)
+    transcript: Future[Transcript] = field(default_factory=Future)
+
+    def answer(self, outcome: Transcript | BaseException) -> None:
+        """Tell whoever waits, if anybody does."""
+        if isinstance(outcome, AbandonedError):  # who gave it up waits for nothing, unless we are stopped
+            outcome = _stopped()
+        if isinstance(outcome, BaseException):
+            self.transcript.set_exception(outcome)
+        else:
+            self.transcript.set_result(outcome)
+
+
+class WorkerThread:
+    """Loads a worker at once, in the background, and runs its requests."""
+
+    def __init__(
+        self,
+        make: Callable[[], SttWorker | TtsWorker],
+        name: str,
+        slots: int = 1,
+        niceness: int = TRANSCRIPTION_NICENESS,
+    ) -> None:
+        """`make` builds the worker; what it or loading raises, `idle` and every request raise.
+
+        `slots`: how many requests may be under way; so many may also wait, and no more. `niceness` comes
+        on top of the process's.
+        """
+        self._name = name
+        self._slots = slots
+        self._lock = threading.Lock()
+        """Over the line, the batch and the stop: the event loop and the worker's thread share them."""
+        self._line: deque[_Utterance] = deque()
+        self._batch: Sequence[_Utterance] = ()
+        self._is_stopped = False
+        self._executor = ThreadPoolExecutor(
+            max_workers=1, thread_name_prefix=name, initializer=_step_back, initargs=(niceness,)
+        )
+        self._worker: Future[SttWorker | TtsWorker] = self._executor.submit(_loaded, make)
+
+    async def idle(self) -> None:
+        """Return once the model is loaded and what was asked before is done. Raises what loading raised."""
+        await self._run(self._worker.result)
+
+    async def transcribe(self, request: Transcribe) -> Transcript:
+        """Transcribe, together with whoever waits as well. Cancelled, the work stops at its next step.
+
+        Raises EngineError, or WorkerLostError if the worker was stopped or is given too much.
+        """
+        utterance = _Utterance(request)
+        self._join(utterance)
+        try:
+            return await asyncio.wrap_future(utterance.transcript)
+        except asyncio.CancelledError:
+            self._abandon(utterance)
+            raise
+
+    async def synthesize(self, request: Synthesize) -> AsyncGenerator[bytes, None]:
+        """Yield a sentence's pieces. Closed or cancelled, the engine stops after its current piece."""
+
+        def begin() -> Generator[bytes, None, None]:
+            worker = self._worker.result()
+            assert isinstance(worker, TtsWorker)
+            return worker.synthesize(request)
+
+        pieces = await self._run(begin)
+        try:
+            while True:
+                piece = await self._run(lambda: next(pieces, None))
+                if piece is None:
+                    return
+                yield piece
+        finally:
+            with suppress(RuntimeError):  # stopped meanwhile
+                self._executor.submit(pieces.close)
+
+    def stop(self) -> None:
+        """Take no more work, lose what waits, let the thread end after its current step. Idempotent."""
+        with self._lock:
+            self._is_stopped = True
+            waiting = [utterance for utterance in self._line if _may_begin(utterance)]
+            self._line.clear()
+            for utterance in self._batch:
+                utterance.abandonment.set()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        for utterance in waiting:
+            utterance.answer(_stopped())
+
+    async def _run(self, work: Callable[[], Result]) -> Result:
+        try:
+            future = self._executor.submit(work)
+        except RuntimeError:
+            raise _stopped() from None
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise _stopped() from None  # not the asker was cancelled, but what he waited for
+
+    def _join(self, utterance: _Utterance) -> None:
+        """Put an utterance in the line, and see to it that the line is served."""
+        with self._lock:
+            if self._is_stopped:
+                raise _stopped()
+            # A worker's leases are its slots, so more than that is somebody's mistake.
+            if len(self._line) >= self._slots:
+                raise WorkerLostError(f"{self._name} has {self._slots} slots and as many requests waiting")
+            try:
+                self._executor.submit(self._serve)
+            except RuntimeError:  # the process ends
+                raise _stopped() from None
+            self._line.append(utterance)
+
+    def _abandon(self, utterance: _Utterance) -> None:
+        with self._lock, suppress(ValueError):  # it is with the engine, or done
+            self._line.remove(utterance)
+        utterance.abandonment.set()
+
+    def _serve(self) -> None:
+        """Transcribe those who wait, as many as go together. On the worker's thread."""
+        try:
+            worker = self._worker.result()
+            assert isinstance(worker, SttWorker)
+            size = worker.batch_size
+        except BaseException as error:  # it could not be loaded: so say all
+            for utterance in self._take(self._slots):
+                utterance.answer(error)
+            return
+        batch = self._take(size)
+        if not batch:
+            return
+        outcomes: Sequence[Transcript | BaseException]
+        try:
+            outcomes = worker.transcribe_batch(
+                [utterance.request for utterance in batch], [utterance.abandonment for utterance in batch]
+            )
+        except BaseException as error:  # whatever it is, nobody may wait for ever
+            outcomes = [error] * len(batch)
+        for utterance, outcome in zip(batch, outcomes, strict=True):
+            utterance.answer(outcome)
+        with self._lock:
+            self._batch = ()
+
+    def _take(self, size: int) -> Sequence[_Utterance]:
+        """Move those who wait from the line to the engine, at most `size`."""
+        with self._lock:
+            taken = [self._line.popleft() for _ in range(min(size, len(self._line)))]
+            self._batch = [utterance for utterance in taken if _may_begin(utterance)]
+            return self._batch
+
+
+def _may_begin(utterance: _Utterance) -> bool:
+    """Whether somebody waits; from now on he cannot take the question back, only abandon the work."""
+    return utterance.transcript.set_running_or_notify_cancel()
+
+
+def _step_back(niceness: int) -> None:
+    """Linux keeps niceness per thread, and new threads inherit it (setpriority(2), NOTES)."""
+    thread_id = threading.get_native_id()
+    os.setpriority(os.PRIO_PROCESS, thread_id, os.getpriority(os.PRIO_PROCESS, thread_id) + niceness)
+
+
+def _loaded(make: Callable[[], SttWorker | TtsWorker]) -> SttWorker | TtsWorker:
+    worker = make()
+    worker.load()
+    return worker
+
+
+def _stopped() -> WorkerLostError:
+    return WorkerLostError("the worker was stopped")

@@ -1,0 +1,405 @@
+"""Admission: never more calls than can be held, room kept for the urgent, every place given back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from actors.manager.admission import AdmissionBook, Reason, SlotUse
+from actors.messages import AdmissionStatus, Level, Priority, SessionStarted, WorkKind
+from actors.settings import AdmissionSettings
+
+NORMAL = Level.NORMAL
+CLASSES = list(Priority)
+"""The highest first."""
+
+
+def slots(
+    transcription: int, synthesis: int | None = None, busy_percent: float = 0.0
+) -> dict[WorkKind, SlotUse]:
+    return {
+        WorkKind.TRANSCRIPTION: SlotUse(transcription, busy_percent),
+        WorkKind.SYNTHESIS: SlotUse(transcription if synthesis is None else synthesis, 0.0),
+    }
+
+
+TEN = slots(10)
+"""Ten slots of each kind: with ten calls per slot, a hundred calls."""
+
+
+def book_with(**changes: Any) -> AdmissionBook:
+    """Return a book of ten calls per slot."""
+    return AdmissionBook(AdmissionSettings(**{"calls_per_slot": 10.0, "slot_percent": 90.0, **changes}))
+
+
+def call(
+    session_id: str,
+    priority: Priority = Priority.NORMAL,
+    extension: str = "e",
+    limit: int | None = None,
+    ingress_id: str = "i",
+) -> SessionStarted:
+    return SessionStarted(session_id, ingress_id, extension, priority, extension_limit=limit)
+
+
+def reason(
+    book: AdmissionBook,
+    session: SessionStarted,
+    use: Mapping[WorkKind, SlotUse] = TEN,
+    level: Level = NORMAL,
+    now: float = 0.0,
+) -> str:
+    """Ask for a call; return why it was refused, empty when it was taken."""
+    admission = book.admit(session, level, use, now)
+    assert admission.is_admitted == (not admission.reason)
+    return admission.reason
+
+
+def fill(book: AdmissionBook, calls: int, **how: Any) -> None:
+    """Enter calls whose callers have spoken."""
+    for number in range(calls):
+        book.register(call(f"filled-{number}", **how), 0.0)
+        book.has_spoken(f"filled-{number}")
+
+
+def test_a_free_cluster_takes_a_call() -> None:
+    """Registered and counted; asked again, it is the same call."""
+    book = book_with()
+    assert reason(book, call("a")) == ""
+    assert reason(book, call("a")) == ""
+    assert book.status(TEN) == AdmissionStatus(capacity=100, calls=1, unspoken=1, admitted=1)
+
+
+@pytest.mark.parametrize(
+    ("use", "maximum_calls", "capacity"),
+    [
+        (slots(10), None, 100),
+        (slots(10, 3), None, 30),
+        (slots(3, 10), None, 30),
+        (slots(10), 42, 42),
+        (slots(2), 42, 20),
+        (slots(10, 0), None, 0),
+        ({WorkKind.SYNTHESIS: SlotUse(2, 0.0)}, None, 20),
+        ({}, None, 0),
+    ],
+)
+def test_capacity_is_that_of_the_scarcer_kind(
+    use: Mapping[WorkKind, SlotUse], maximum_calls: int | None, capacity: int
+) -> None:
+    """So many calls per slot, of the kind that has fewer; the operator's maximum is above it."""
+    assert book_with(maximum_calls=maximum_calls).status(use).capacity == capacity
+
+
+@pytest.mark.parametrize(
+    ("priority", "ceiling"),
+    [(Priority.EMERGENCY, 100), (Priority.HIGH, 97), (Priority.NORMAL, 90), (Priority.BACKGROUND, 60)],
+)
+def test_a_class_fills_its_share_and_no_more(priority: Priority, ceiling: int) -> None:
+    """Taken up to its ceiling, whoever fills the cluster; the reason tells full from kept."""
+    book = book_with()
+    fill(book, ceiling - 1, priority=Priority.HIGH)
+    assert reason(book, call("last", priority)) == ""
+    book.has_spoken("last")
+    expected = Reason.LINES if priority is Priority.EMERGENCY else Reason.KEPT
+    assert reason(book, call("too many", priority)) == expected
+    assert book.status(TEN).refused == {expected: 1}
+
+
+def test_a_single_line_is_a_line_for_everybody() -> None:
+    """A share of one call would be none: a ceiling is one call at least, if there is capacity."""
+    book = book_with(maximum_calls=1)
+    assert reason(book, call("a", Priority.BACKGROUND)) == ""
+    assert reason(book, call("b", Priority.EMERGENCY)) == Reason.LINES
+
+
+def test_shares_that_fall_upwards_do_not_turn_the_classes_round() -> None:
+    """What a class may fill, those above it may as well, whatever the percentages say."""
+    book = book_with(high_percent=10.0, normal_percent=20.0, background_percent=50.0)
+    assert [book.ceiling(priority, TEN) for priority in CLASSES] == [100, 50, 50, 50]
+
+
+def test_an_extension_has_its_own_limit() -> None:
+    """Over all ingresses; other extensions do not count, and a call that ends makes room."""
+    book = book_with()
+    assert reason(book, call("a", limit=2, ingress_id="i")) == ""
+    assert reason(book, call("b", limit=2, ingress_id="j")) == ""
+    assert reason(book, call("c", limit=2)) == Reason.EXTENSION
+    assert reason(book, call("d", Priority.EMERGENCY, limit=2)) == Reason.EXTENSION
+    assert reason(book, call("e", extension="other", limit=2)) == ""
+    book.end("a")
+    assert reason(book, call("c", limit=2)) == ""
+
+
+def test_without_a_ready_worker_nobody_is_taken() -> None:
+    """Not even an emergency: nobody would hear it."""
+    assert reason(book_with(), call("a", Priority.EMERGENCY), slots(2, 0)) == Reason.NOT_READY
+    assert reason(book_with(), call("a"), {}) == Reason.NOT_READY
+
+
+@pytest.mark.parametrize(
+    ("level", "taken"),
+    [
+        (Level.NORMAL, set(Priority)),
+        (Level.BUSY, set(Priority)),
+        (Level.LOADED, {Priority.EMERGENCY, Priority.HIGH, Priority.NORMAL}),
+        (Level.FULL, {Priority.EMERGENCY}),
+    ],
+)
+def test_levels_refuse_from_below(level: Level, taken: set[Priority]) -> None:
+    """Loaded: no background calls, their work would wait. Full: emergencies only."""
+    answers = {priority: reason(book_with(), call("a", priority), level=level) for priority in Priority}
+    assert {priority for priority, answer in answers.items() if not answer} == taken
+    assert set(answers.values()) <= {"", Reason.LOADED, Reason.FULL}
+
+
+@pytest.mark.parametrize(
+    ("priority", "limit_percent"),
+    [(Priority.HIGH, 87.3), (Priority.NORMAL, 81.0), (Priority.BACKGROUND, 54.0)],
+)
+@pytest.mark.parametrize("kind", WorkKind)
+def test_slots_in_use_must_stay_under_the_class_share_of_the_limit(
+    priority: Priority, limit_percent: float, kind: WorkKind
+) -> None:
+    """90 % of the slots, times the share of the class; either kind can be the one that is full."""
+    for busy_percent, expected in ((limit_percent - 0.01, ""), (limit_percent + 0.01, Reason.SLOTS)):
+        use = TEN | {kind: SlotUse(10, busy_percent)}
+        assert reason(book_with(), call("a", priority), use) == expected
+
+
+def test_an_emergency_is_taken_whatever_the_load() -> None:
+    """Its work goes first anyway: only the lines hold it back."""
+    assert reason(book_with(), call("a", Priority.EMERGENCY), slots(10, busy_percent=100.0)) == ""
+
+
+def test_slots_are_kept_for_callers_who_have_not_spoken() -> None:
+    """A rush of calls uses nothing yet: each keeps its tenth of a slot until it speaks."""
+    book = book_with()
+    use = slots(10, busy_percent=61.0)
+    taken = 0
+    while reason(book, call(str(taken)), use) == "":
+        taken += 1
+    # 61 % in use and 1 % for each caller: the twenty-first would find 81 %.
+    assert taken == 20
+    book.has_spoken("0")
+    assert reason(book, call("more"), use) == ""
+
+
+def test_a_place_is_not_kept_for_ever() -> None:
+    """Who says nothing for `reserve_s` is measured like everybody else; he still counts as a call."""
+    book = book_with(reserve_s=20.0)
+    use = slots(10, busy_percent=80.5)
+    assert reason(book, call("a"), use, now=0.0) == ""
+    assert reason(book, call("b"), use, now=19.9) == Reason.SLOTS
+    assert reason(book, call("b"), use, now=20.0) == ""
+    assert book.status(use).unspoken == 2
+
+
+def test_calls_taken_before_are_never_refused() -> None:
+    """Calls of a former manager are entered beyond the capacity; new ones wait for room."""
+    book = book_with()
+    fill(book, 150)
+    assert book.status(TEN).calls == 150
+    assert reason(book, call("new", Priority.EMERGENCY)) == Reason.LINES
+
+
+def test_telling_a_call_twice_changes_nothing() -> None:
+    """Neither to register, nor to speak, nor to end it; unknown calls are nobody."""
+    book = book_with()
+    reason(book, call("a", limit=2))
+    book.register(call("a"), 5.0)
+    book.has_spoken("a")
+    book.has_spoken("nobody")
+    book.end("nobody")
+    assert book.status(TEN) == AdmissionStatus(capacity=100, calls=1, unspoken=0, admitted=1)
+    book.end("a")
+    book.end("a")
+    assert book.status(TEN).calls == 0
+    assert reason(book, call("b", limit=1)) == ""
+
+
+def test_switched_off_it_takes_all_but_what_an_extension_limits() -> None:
+    """The extension's own limit is somebody's explicit wish; nothing else counts."""
+    book = book_with(enabled=False, maximum_calls=1)
+    for number in range(10):
+        assert reason(book, call(str(number)), {}, Level.FULL) == ""
+    assert reason(book, call("limited", limit=10)) == Reason.EXTENSION
+    assert book.calls_alone("i", {}, 0.0) >= 1_000_000
+
+
+def test_alone_an_ingress_may_fill_half_of_its_part_of_the_room() -> None:
+    """Own calls, and half of an even part of what ordinary calls have left."""
+    book = book_with()
+    fill(book, 10, ingress_id="i")
+    assert book.calls_alone("i", TEN, 0.0) == 10 + 40
+    assert book.calls_alone("i", TEN, 0.0, ingresses=4) == 10 + 10
+    assert book.calls_alone("j", TEN, 0.0) == 20
+
+
+def test_alone_with_full_slots_an_ingress_keeps_what_it_has() -> None:
+    """No room in calls, or none in slots, or no worker: no call beyond those that are there."""
+    book = book_with()
+    fill(book, 10)
+    for use in (slots(10, busy_percent=81.0), slots(1), slots(10, 0), {}):
+        assert book.calls_alone("i", use, 0.0) == 10
+
+
+_percents = st.floats(1.0, 100.0)
+_settings = st.builds(
+    AdmissionSettings,
+    calls_per_slot=st.floats(0.5, 8.0),
+    maximum_calls=st.none() | st.integers(1, 20),
+    high_percent=_percents,
+    normal_percent=_percents,
+    background_percent=_percents,
+    slot_percent=_percents,
+)
+_use = st.builds(
+    lambda *counts: {kind: SlotUse(*count) for kind, count in zip(WorkKind, counts, strict=True)},
+    *[st.tuples(st.integers(0, 6), st.floats(0.0, 100.0))] * 2,
+)
+
+
+@given(
+    _settings,
+    _use,
+    st.sampled_from(Level),
+    st.integers(0, 30),
+    st.integers(0, 30),
+    st.none() | st.integers(1, 30),
+)
+def test_who_stands_higher_is_taken_wherever_a_lower_one_is(
+    settings: AdmissionSettings,
+    use: dict[WorkKind, SlotUse],
+    level: Level,
+    spoken: int,
+    silent: int,
+    limit: int | None,
+) -> None:
+    """At one moment, on one extension, the classes that are taken are the highest ones."""
+    book = AdmissionBook(settings)
+    fill(book, spoken)
+    for number in range(silent):
+        book.register(call(f"silent-{number}"), 0.0)
+    taken = []
+    for priority in CLASSES:
+        taken.append(reason(book, call("asked", priority, limit=limit), use, level) == "")
+        book.end("asked")
+    assert taken == sorted(taken, reverse=True)
+
+
+@given(_settings, _use, st.lists(st.integers(0, 5), min_size=1, max_size=5), st.integers(0, 5))
+def test_all_ingresses_alone_stay_within_the_capacity(
+    settings: AdmissionSettings, use: dict[WorkKind, SlotUse], calls: list[int], idle: int
+) -> None:
+    """Each fills what it was allowed: together no more than the cluster holds, or than were there."""
+    book = AdmissionBook(settings)
+    for ingress, count in enumerate(calls):
+        for number in range(count):
+            book.register(call(f"{ingress}-{number}", ingress_id=str(ingress)), 0.0)
+    ingresses = len(calls) + idle
+    allowed = [book.calls_alone(str(it), use, 0.0, ingresses) for it in range(ingresses)]
+    assert all(allowed[ingress] >= count for ingress, count in enumerate(calls))
+    assert sum(allowed) <= max(sum(calls), book.ceiling(Priority.NORMAL, use))
+
+
+class AdmissionMachine(RuleBasedStateMachine):
+    """Calls come, speak, end and are told again; slots come and go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.settings = AdmissionSettings(calls_per_slot=2.5, reserve_s=10.0, maximum_calls=12)
+        self.book = AdmissionBook(self.settings)
+        self.calls: dict[str, SessionStarted] = {}
+        self.spoken: set[str] = set()
+        self.use = slots(4)
+        self.now = 0.0
+        self.number = 0
+        self.refused = 0
+        self.admitted = 0
+
+    @rule(transcription=st.integers(0, 6), synthesis=st.integers(0, 6), busy_percent=st.floats(0.0, 100.0))
+    def slots_change(self, transcription: int, synthesis: int, busy_percent: float) -> None:
+        self.use = slots(transcription, synthesis, busy_percent)
+
+    @rule(seconds=st.floats(0.0, 15.0))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule(
+        priority=st.sampled_from(Priority),
+        level=st.sampled_from([NORMAL, NORMAL, Level.LOADED, Level.FULL]),
+        extension=st.sampled_from("ab"),
+        ingress=st.sampled_from("ij"),
+        limit=st.none() | st.integers(1, 8),
+    )
+    def a_call_comes(
+        self, priority: Priority, level: Level, extension: str, ingress: str, limit: int | None
+    ) -> None:
+        session = call(f"call-{self.number}", priority, extension, limit, ingress)
+        self.number += 1
+        answer = self.book.admit(session, level, self.use, self.now)
+        if not answer.is_admitted:
+            assert answer.reason in set(Reason)
+            self.refused += 1
+            return
+        self.admitted += 1
+        self.calls[session.session_id] = session
+        assert len(self.calls) <= self.book.ceiling(priority, self.use) <= self.book.capacity(self.use)
+        if limit is not None:
+            assert sum(it.extension == extension for it in self.calls.values()) <= limit
+
+    @rule(ingress=st.sampled_from("ij"))
+    def a_call_of_before_is_registered(self, ingress: str) -> None:
+        session = call(f"call-{self.number}", ingress_id=ingress)
+        self.number += 1
+        self.book.register(session, self.now)
+        self.calls[session.session_id] = session
+
+    @precondition(lambda self: self.calls)
+    @rule(data=st.data(), level=st.sampled_from(Level))
+    def a_call_is_told_again(self, data: st.DataObject, level: Level) -> None:
+        session = self.calls[data.draw(st.sampled_from(sorted(self.calls)))]
+        assert self.book.admit(session, level, self.use, self.now).is_admitted
+        self.book.register(session, self.now)
+
+    @precondition(lambda self: self.calls)
+    @rule(data=st.data())
+    def a_caller_speaks(self, data: st.DataObject) -> None:
+        session_id = data.draw(st.sampled_from(sorted(self.calls)))
+        self.book.has_spoken(session_id)
+        self.spoken.add(session_id)
+
+    @precondition(lambda self: self.number)
+    @rule(data=st.data())
+    def a_call_ends(self, data: st.DataObject) -> None:
+        """Maybe one that has ended before, or was refused."""
+        session_id = f"call-{data.draw(st.integers(0, self.number - 1))}"
+        self.book.end(session_id)
+        self.calls.pop(session_id, None)
+
+    @invariant()
+    def the_counts_are_those_of_the_calls(self) -> None:
+        status = self.book.status(self.use)
+        assert status.calls == len(self.calls)
+        assert status.unspoken == len(self.calls.keys() - self.spoken)
+        assert (status.admitted, sum(status.refused.values())) == (self.admitted, self.refused)
+        for ingress in "ij":
+            own = sum(session.ingress_id == ingress for session in self.calls.values())
+            assert self.book.calls_alone(ingress, slots(0), self.now) == own
+
+    def teardown(self) -> None:
+        """When all calls have ended, nothing of them is left."""
+        for session_id in self.calls:
+            self.book.end(session_id)
+        assert not self.book._sessions
+        assert not self.book._kept_until
+        assert not self.book._calls_of_extension
+        assert not self.book._calls_of_ingress
+
+
+TestAdmissionMachine = AdmissionMachine.TestCase

@@ -1,0 +1,140 @@
+"""Percentiles in little memory, against sorted lists."""
+
+from __future__ import annotations
+
+import math
+
+import numpy
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.manager.percentiles import (
+    BOUNDS_MS,
+    HIGHEST_MS,
+    LOWEST_MS,
+    RELATIVE_ERROR,
+    WINDOW_LIMIT,
+    Distribution,
+    Window,
+    rank,
+)
+from actors.messages import Percentiles
+
+_percents = st.floats(0.0, 100.0)
+_durations = st.one_of(st.floats(0.0, 300.0), st.floats(0.0, 2 * HIGHEST_MS))
+
+
+def filled(values: list[float]) -> Distribution:
+    """Return a distribution of these values."""
+    distribution = Distribution()
+    for value in values:
+        distribution.add(value)
+    return distribution
+
+
+def exact(values: list[float], percent: float) -> float:
+    """Return numpy's nearest-rank percentile."""
+    return float(numpy.percentile(values, percent, method="inverted_cdf"))
+
+
+def test_nothing_counted_is_all_zeros() -> None:
+    """An empty distribution and an empty window answer 0.0."""
+    assert Distribution().summary() == Percentiles()
+    assert (Window(5.0).percentile(95, 0.0), Window(5.0).mean(0.0)) == (0.0, 0.0)
+
+
+def test_the_error_is_within_five_percent_and_the_memory_small() -> None:
+    """The figures the module promises."""
+    assert RELATIVE_ERROR < 0.05
+    assert len(BOUNDS_MS) < 150
+    assert BOUNDS_MS[-1] >= HIGHEST_MS
+
+
+@given(st.lists(_durations, min_size=1, max_size=200), _percents)
+def test_a_percentile_is_that_of_a_sorted_list(values: list[float], percent: float) -> None:
+    """Within the relative error between the ends; below within 0.1 ms, above not beyond the maximum."""
+    found, wanted = filled(values).percentile(percent), sorted(values)[rank(len(values), percent)]
+    if wanted > HIGHEST_MS:
+        assert HIGHEST_MS * (1 - RELATIVE_ERROR) <= found <= max(values)
+    elif wanted < LOWEST_MS:
+        assert 0.0 <= found <= LOWEST_MS
+    else:
+        assert abs(found - wanted) <= wanted * RELATIVE_ERROR * 1.000_001
+
+
+def test_percentiles_are_numpys() -> None:
+    """On ten thousand log-normal durations the summary is numpy's, within the stated error."""
+    values = numpy.random.default_rng(4).lognormal(mean=5.0, sigma=1.0, size=10_000).tolist()
+    summary = filled(values).summary()
+    for percent, found in ((50, summary.p50_ms), (95, summary.p95_ms), (99, summary.p99_ms)):
+        assert found == pytest.approx(exact(values, percent), rel=RELATIVE_ERROR)
+    assert (summary.count, summary.maximum_ms) == (10_000, max(values))
+
+
+@given(st.lists(_durations, max_size=50), st.lists(_durations, max_size=50))
+def test_merged_is_as_if_counted_in_one_place(some: list[float], others: list[float]) -> None:
+    """Merging loses nothing, and leaves the other distribution as it was."""
+    merged, other = filled(some), filled(others)
+    before = other.summary()
+    merged.merge(other)
+    assert merged.summary() == filled(some + others).summary()
+    assert other.summary() == before
+
+
+@given(st.lists(_durations, max_size=100))
+def test_percentiles_rise_and_stop_at_the_maximum(values: list[float]) -> None:
+    """p50 <= p95 <= p99 <= maximum."""
+    summary = filled(values).summary()
+    assert summary.p50_ms <= summary.p95_ms <= summary.p99_ms <= summary.maximum_ms
+
+
+@pytest.mark.parametrize("odd", [-5.0, math.nan, -math.inf])
+def test_what_is_no_duration_counts_as_zero(odd: float) -> None:
+    """A clock's mistake must not stop the count, nor show."""
+    distribution = filled([odd])
+    assert distribution.summary() == Percentiles(count=1)
+
+
+def test_an_endless_duration_is_the_maximum() -> None:
+    """Infinity lands in the last bucket."""
+    assert filled([math.inf]).percentile(50) == math.inf
+
+
+@given(st.lists(st.integers(), min_size=1, max_size=100), st.integers(0, 100))
+def test_the_nearest_rank_is_numpys(values: list[int], percent: int) -> None:
+    """The smallest value that so many percent do not pass."""
+    assert (
+        sorted(values)[rank(len(values), percent)]
+        == sorted(values)[int(numpy.percentile(range(len(values)), percent, method="inverted_cdf"))]
+    )
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.0, 3.0), st.floats(-1e6, 1e6)), min_size=1, max_size=100),
+    st.floats(0.5, 10.0),
+    st.integers(0, 100),
+    st.floats(0.0, 12.0),
+)
+def test_a_window_is_the_list_of_the_last_seconds(
+    arrivals: list[tuple[float, float]], window_s: float, percent: int, later_s: float
+) -> None:
+    """Percentile and mean are exact, of the values younger than the window."""
+    window, now, kept = Window(window_s), 0.0, []
+    for pause_s, value in arrivals:
+        now += pause_s
+        window.add(value, now)
+        kept.append((now, value))
+    now += later_s
+    young = sorted(value for at, value in kept if now - at < window_s)
+    assert window.mean(now) == (pytest.approx(math.fsum(young) / len(young)) if young else 0.0)
+    assert window.percentile(percent, now) == (young[rank(len(young), percent)] if young else 0.0)
+
+
+def test_a_full_window_forgets_the_oldest_early() -> None:
+    """Memory is bounded: of ten thousand values within the window the last ones count."""
+    window = Window(5.0)
+    for value in range(10_000):
+        window.add(float(value), now=1.0)
+    assert window.percentile(0, now=1.0) == 10_000 - WINDOW_LIMIT
+    assert window.percentile(100, now=1.0) == 9_999

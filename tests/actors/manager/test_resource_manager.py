@@ -1,0 +1,602 @@
+"""The manager with real worker threads, scripted engines and a clock that the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import pytest
+
+from actors.errors import CapacityError, ConfigurationError, UnknownIngressError, WorkerLostError
+from actors.fleet.fleet import Fleet, WorkerSpec
+from actors.fleet.sizing import NodeResources, plan
+from actors.leases.desk import LeaseDesk
+from actors.local import LocalWorkers
+from actors.manager.resource_manager import INGRESS_TIMEOUT_S, LONGEST_NAP_S, PATIENCE_BEATS, ResourceManager
+from actors.messages import (
+    FleetStatus,
+    IngressReport,
+    IngressSignals,
+    LeaseRequest,
+    Level,
+    Priority,
+    SessionActivity,
+    SessionFigures,
+    SessionStarted,
+    WorkKind,
+    WorkOutcome,
+    WorkReport,
+    WorkTally,
+)
+from actors.registration import HeldLease, IngressStarted
+from actors.settings import (
+    AdmissionSettings,
+    FleetSettings,
+    ScriptedSettings,
+    SpeechSettings,
+    ThrottleSettings,
+)
+
+STT = WorkKind.TRANSCRIPTION
+SCRIPTED = SpeechSettings(stt="scripted", tts="scripted", scripted=ScriptedSettings(stt_delay_s=0.05))
+ONE_OF_EACH = FleetSettings(max_concurrent_transcriptions=1, max_concurrent_synthesis=1, lease_queue_limit=2)
+
+
+@dataclass
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Machines(LocalWorkers):
+    """Worker threads that are said to run on these machines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.machines = [NodeResources("node-a", 4, 16 * 10**9)]
+        self.refused: set[str] = set()
+        """Nodes on which nothing can be started."""
+
+    async def nodes(self) -> Sequence[NodeResources]:
+        return self.machines
+
+    async def ensure(self, spec: WorkerSpec) -> None:
+        if spec.node_id in self.refused:
+            raise WorkerLostError("the node\nis broken")
+        await super().ensure(spec)
+
+
+@dataclass
+class House:
+    """A manager and everything it stands on."""
+
+    manager: ResourceManager
+    machines: Machines
+    clock: Clock
+
+    async def until(self, met: Callable[[FleetStatus], bool]) -> FleetStatus:
+        """Return the first status that meets the condition."""
+        async with asyncio.timeout(5.0):
+            while not met(status := await self.manager.status()):
+                await asyncio.sleep(0.005)
+        return status
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    clock, machines = Clock(), Machines()
+    made = House(ResourceManager(machines, clock), machines, clock)
+    yield made
+    await made.manager.close()
+
+
+def ingress(name: str = "i", **changes: object) -> IngressStarted:
+    speech = SCRIPTED.model_copy(update=changes)
+    return IngressStarted(name, "node-a", speech, ONE_OF_EACH)
+
+
+def request(lease_id: str, ingress_id: str = "i", wait_s: float = 5.0) -> LeaseRequest:
+    return LeaseRequest(lease_id, STT, ingress_id, "call", wait_s, hold_s=10.0)
+
+
+def report(lease_id: str, outcome: WorkOutcome = WorkOutcome.DONE) -> WorkReport:
+    return WorkReport(lease_id, outcome, processing_ms=100.0, audio_ms=2000.0)
+
+
+async def test_an_ingress_brings_the_workers_up(house: House) -> None:
+    """Registering plans the fleet; it is ready once each kind has a worker that answers."""
+    assert not (await house.manager.status()).transcription.planned
+    await house.manager.register_ingress(ingress())
+    assert not (await house.manager.status()).is_ready
+    status = await house.until(lambda status: status.is_ready)
+    assert (status.transcription.planned, status.synthesis.planned) == (1, 1)
+    assert (status.ingresses, status.problems) == (1, ())
+
+
+async def test_a_lease_is_granted_used_and_counted(house: House) -> None:
+    """The report of a lease enters the totals and those of its call."""
+    await house.manager.register_ingress(ingress())
+    await house.manager.register_session(SessionStarted("call", "i", "100"))
+    await house.until(lambda status: status.is_ready)
+    lease = await house.manager.acquire(request("a"))
+    assert lease.kind is STT
+    assert (await house.manager.status()).transcription.busy == 1
+    house.clock.now += 7.0
+    await house.manager.release(report("a"))
+    tally = WorkTally(count=1, processing_ms=100.0, audio_ms=2000.0)
+    assert (await house.manager.status()).transcription.tally == tally
+    summary = await house.manager.unregister_session("call")
+    assert summary is not None
+    assert (summary.extension, summary.duration_s, summary.transcription) == ("100", 7.0, tally)
+    assert await house.manager.unregister_session("call") is None
+
+
+async def test_askers_wait_in_line(house: House) -> None:
+    """The second asker gets the slot when the first gives it back, and its wait is counted."""
+    await house.manager.register_ingress(ingress())
+    await house.until(lambda status: status.is_ready)
+    await house.manager.acquire(request("a"))
+    waiting = asyncio.create_task(house.manager.acquire(request("b")))
+    await house.until(lambda status: status.transcription.waiting == 1)
+    house.clock.now += 2.0
+    await house.manager.release(report("a"))
+    assert (await waiting).wait_ms == 2000.0
+
+
+async def test_an_asker_that_waits_too_long_is_told(house: House) -> None:
+    """At its deadline a tick refuses the request."""
+    house.machines.refused.add("node-a")
+    await house.manager.register_ingress(ingress())
+    waiting = asyncio.create_task(house.manager.acquire(request("a", wait_s=1.0)))
+    await house.until(lambda status: status.transcription.waiting == 1)
+    house.clock.now += 1.0
+    house.manager.tick()
+    with pytest.raises(CapacityError, match="no slot came free"):
+        await waiting
+
+
+async def test_a_full_queue_is_refused_at_once(house: House) -> None:
+    """Beyond the queue's bound nobody waits in vain."""
+    house.machines.refused.add("node-a")
+    await house.manager.register_ingress(ingress())
+    waiting = [asyncio.create_task(house.manager.acquire(request(name))) for name in ("a", "b")]
+    await house.until(lambda status: status.transcription.waiting == 2)
+    with pytest.raises(CapacityError, match="too many"):
+        await house.manager.acquire(request("c"))
+    await house.manager.unregister_ingress("i")
+    for asker in waiting:
+        with pytest.raises(CapacityError, match="ingress is gone"):
+            await asker
+
+
+async def test_an_unknown_ingress_is_told_to_register(house: House) -> None:
+    """After a restart the manager knows nobody: it says so instead of guessing."""
+    assert await house.manager.heartbeat(IngressReport("i")) is None
+    with pytest.raises(UnknownIngressError):
+        await house.manager.acquire(request("a"))
+    with pytest.raises(UnknownIngressError):
+        await house.manager.register_session(SessionStarted("call", "i", "100"))
+
+
+async def test_a_silent_ingress_loses_everything(house: House) -> None:
+    """Without a heartbeat its calls, requests and leases go, and its slot serves others again."""
+    await house.manager.register_ingress(ingress("i"))
+    await house.manager.register_ingress(ingress("j"))
+    await house.manager.register_session(SessionStarted("call", "i", "100"))
+    await house.until(lambda status: status.is_ready)
+    await house.manager.acquire(request("a", "i"))
+    other = asyncio.create_task(house.manager.acquire(request("b", "j", wait_s=60.0)))
+    await house.until(lambda status: status.transcription.waiting == 1)
+    house.clock.now += INGRESS_TIMEOUT_S
+    assert await house.manager.heartbeat(IngressReport("j"))
+    house.clock.now += 1.0
+    house.manager.tick()
+    status = await house.manager.status()
+    assert (status.ingresses, status.sessions) == (1, 0)
+    assert (await asyncio.wait_for(other, 5.0)).lease_id == "b"
+
+
+async def test_other_settings_are_refused_while_the_fleet_is_in_use(house: House) -> None:
+    """The refusal names each setting that differs, with both values."""
+    await house.manager.register_ingress(ingress("i"))
+    with pytest.raises(ConfigurationError) as caught:
+        await house.manager.register_ingress(ingress("j", language="pt"))
+    assert "speech.language is 'en' there and 'pt' here" in str(caught.value)
+    assert "'i'" in str(caught.value)
+    assert await house.manager.heartbeat(IngressReport("j")) is None
+
+
+async def test_other_settings_rebuild_a_fleet_that_nobody_uses(house: House) -> None:
+    """When the last user is gone the next one's settings count: old workers go, new ones come."""
+    await house.manager.register_ingress(ingress("i"))
+    await house.until(lambda status: status.is_ready)
+    before = set(await house.machines.running())
+    await house.manager.unregister_ingress("i")
+    await house.manager.register_ingress(ingress("j", language="pt"))
+    await house.until(lambda status: status.is_ready)
+    after = set(await house.machines.running())
+    assert len(after) == 2
+    assert not before & after
+
+
+async def test_a_deserted_fleet_is_stopped_after_a_while(house: House) -> None:
+    """A restarted gateway finds its workers; if none comes they do not hold the machines forever."""
+    await house.manager.register_ingress(ingress())
+    await house.until(lambda status: status.is_ready)
+    await house.manager.unregister_ingress("i")
+    house.clock.now += 29.0
+    await house.manager.plan_once()
+    assert len(await house.machines.running()) == 2
+    house.clock.now += 1.0
+    await house.manager.plan_once()
+    assert not await house.machines.running()
+    assert (await house.manager.status()).transcription.planned == 0
+
+
+async def test_a_new_manager_adopts_and_tidies_up(house: House) -> None:
+    """Workers that an earlier manager left are taken over if they are wanted, stopped if not."""
+    await house.manager.register_ingress(ingress())
+    await house.until(lambda status: status.is_ready)
+    kept = set(await house.machines.running())
+    stray = WorkerSpec("raymal-stt-stray", STT, "node-a", 0.0, 0.0, 1, SCRIPTED)
+    await house.machines.ensure(stray)
+    threads = dict(house.machines._threads)
+    successor = House(ResourceManager(house.machines, house.clock), house.machines, house.clock)
+    await successor.manager.register_ingress(ingress())
+    await successor.until(lambda status: status.is_ready)
+    assert set(await house.machines.running()) == kept
+    assert all(house.machines._threads[worker_id] is threads[worker_id] for worker_id in kept)
+
+
+async def test_a_lost_worker_is_replaced(house: House) -> None:
+    """A worker reported lost serves again as soon as it answers, here as a new thread."""
+    await house.manager.register_ingress(ingress())
+    await house.until(lambda status: status.is_ready)
+    lease = await house.manager.acquire(request("a"))
+    await house.machines.stop(lease.worker_id)
+    await house.manager.release(report("a", WorkOutcome.LOST))
+    assert not (await house.manager.status()).is_ready
+    again = await asyncio.wait_for(house.manager.acquire(request("b")), 5.0)
+    assert again.worker_id == lease.worker_id
+    assert lease.worker_id in await house.machines.running()
+
+
+async def test_an_abandoned_worker_stays_ready_but_is_not_lent(house: House) -> None:
+    """A dropped utterance is no fault of the worker: the fleet stays ready, the slot busy until idle."""
+    await house.manager.register_ingress(ingress())
+    await house.until(lambda status: status.is_ready)
+    await house.manager.acquire(request("a"))
+    await house.manager.release(report("a", WorkOutcome.ABANDONED))
+    status = await house.manager.status()
+    assert status.is_ready
+    assert status.transcription.busy == 1
+    await asyncio.wait_for(house.manager.acquire(request("b")), 5.0)
+
+
+async def test_a_node_that_comes_brings_workers_and_one_that_goes_takes_them(house: House) -> None:
+    """The plan follows the nodes."""
+    alone = IngressStarted("i", "node-a", SCRIPTED, FleetSettings())
+    await house.manager.register_ingress(alone)
+    await house.until(lambda status: status.transcription.ready == 3)
+    house.machines.machines.append(NodeResources("node-b", 2, 8 * 10**9))
+    await house.manager.plan_once()
+    await house.until(lambda status: status.transcription.ready == 5)
+    del house.machines.machines[1]
+    await house.manager.plan_once()
+    status = await house.manager.status()
+    assert (status.transcription.planned, status.transcription.ready) == (3, 3)
+
+
+async def test_a_worker_that_cannot_start_is_a_line_in_the_status(house: House) -> None:
+    """The problem is one line and goes away when the worker starts after all."""
+    house.machines.refused.add("node-a")
+    await house.manager.register_ingress(ingress())
+    status = await house.until(lambda status: len(status.problems) == 2)
+    assert all(line.endswith(": the node") for line in status.problems)
+    house.machines.refused.clear()
+    status = await house.until(lambda status: status.is_ready)
+    assert status.problems == ()
+
+
+async def test_nodes_that_cannot_be_read_are_a_line_in_the_status(house: House) -> None:
+    """A planning that fails is told, and the fleet goes on as it is."""
+
+    async def unreadable() -> Sequence[NodeResources]:
+        raise WorkerLostError("no word from the cluster")
+
+    await house.manager.register_ingress(ingress())
+    house.machines.nodes = unreadable  # type: ignore[method-assign]
+    running = asyncio.create_task(house.manager.run())
+    status = await house.until(lambda status: bool(status.problems) and status.is_ready)
+    assert status.problems == ("planning: no word from the cluster",)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+async def test_newcomers_take_the_share_that_older_workers_left(house: House) -> None:
+    """More workers on a node than before must still fit what Ray has left there."""
+    machines, desk = house.machines, LeaseDesk(house.clock)
+    fleet = Fleet(machines, desk)
+    node = NodeResources("node-a", 4, 16 * 10**9)
+    for total in (2, 6):
+        settings = FleetSettings(max_concurrent_transcriptions=total, max_concurrent_synthesis=total)
+        fleet.follow(plan([node], settings, SCRIPTED), [node], SCRIPTED)
+    assert len(fleet._members) == 12
+    assert sum(member.spec.cpus for member in fleet._members.values()) <= node.cpus
+    await fleet.dismiss_all()
+
+
+async def test_the_load_is_measured_without_blocking(house: House) -> None:
+    """CPU and memory are percentages of this machine, looked at once a second."""
+    house.clock.now += 1.0
+    house.manager.tick()
+    status = await house.manager.status()
+    assert 0.0 <= status.cpu_percent <= 100.0
+    assert 0.0 < status.memory_percent < 100.0
+
+
+# Calls
+
+
+def call(name: str, priority: Priority = Priority.NORMAL) -> SessionStarted:
+    return SessionStarted(name, "i", "100", priority)
+
+
+async def test_calls_are_taken_up_to_what_the_slots_hold(house: House) -> None:
+    """The last line is kept for an emergency, and one call more than capacity is refused with a reason."""
+    limited = replace(ingress(), admission=AdmissionSettings(calls_per_slot=4, normal_percent=75))
+    await house.manager.register_ingress(limited)
+    await house.until(lambda status: status.is_ready)
+    for name in ("a", "b", "c"):
+        assert (await house.manager.admit(call(name))).is_admitted
+    refused = await house.manager.admit(call("d"))
+    assert not refused.is_admitted
+    assert refused.reason
+    assert (await house.manager.admit(call("e", Priority.EMERGENCY))).is_admitted
+    assert not (await house.manager.admit(call("f", Priority.EMERGENCY))).is_admitted
+    await house.manager.unregister_session("a")
+    await house.manager.unregister_session("b")
+    assert (await house.manager.admit(call("d"))).is_admitted
+    status = await house.manager.status()
+    assert (status.sessions, status.admission.calls, status.admission.capacity) == (3, 3, 4)
+    assert sum(status.admission.refused.values()) == 2
+
+
+async def test_what_an_ingress_counts_is_in_the_summary(house: House) -> None:
+    """Figures travel with the heartbeat, the last of them with the end of the call."""
+    await house.manager.register_ingress(ingress())
+    await house.until(lambda status: status.is_ready)
+    assert (await house.manager.admit(call("a"))).is_admitted
+    assert (await house.manager.status()).admission.unspoken == 1
+    speaking = SessionFigures(activity=SessionActivity.SPEAKING, has_spoken=True, turns=2)
+    told = IngressReport("i", calls=1, sessions={"a": speaking, "gone": speaking}, answer_times_ms=(800.0,))
+    assert await house.manager.heartbeat(told)
+    status = await house.manager.status()
+    assert (status.activities, status.admission.unspoken) == ({"speaking": 1}, 0)
+    assert (status.answer.count, status.answer.maximum_ms) == (1, 800.0)
+    summary = await house.manager.unregister_session("a", replace(speaking, turns=3, underruns=1))
+    assert summary is not None
+    assert (summary.figures.turns, summary.figures.underruns, summary.priority) == (3, 1, Priority.NORMAL)
+    status = await house.manager.status()
+    assert (status.sessions, status.admission.calls, status.activities) == (0, 0, {})
+
+
+async def test_an_ingress_whose_calls_are_not_ours_introduces_itself(house: House) -> None:
+    """A report of an ended call that was lost is made up for: the ingress's own list counts."""
+    await house.manager.register_ingress(ingress())
+    for name in ("a", "b"):
+        await house.manager.register_session(call(name))
+    for _ in range(PATIENCE_BEATS - 1):
+        assert await house.manager.heartbeat(IngressReport("i", calls=1))
+    assert await house.manager.heartbeat(IngressReport("i", calls=1)) is None
+    await house.manager.register_ingress(replace(ingress(), sessions=(call("b"),)))
+    assert (await house.manager.status()).sessions == 1
+    assert await house.manager.heartbeat(IngressReport("i", calls=1))
+    assert await house.manager.unregister_session("a") is None
+
+
+# A manager's successor
+
+
+async def test_a_gateways_successor_keeps_the_calls_when_the_dead_one_is_missed(house: House) -> None:
+    """It introduces itself with the same calls before the old one's silence is noticed."""
+    await house.manager.register_ingress(replace(ingress("old"), sessions=(call("a"), call("b"))))
+    moved = tuple(replace(call(name), ingress_id="new") for name in ("a", "b"))
+    house.clock.now += 2.0
+    await house.manager.register_ingress(replace(ingress("new"), sessions=moved))
+    house.clock.now += INGRESS_TIMEOUT_S - 1.0
+    await house.manager.heartbeat(IngressReport("new", calls=2))
+    house.manager.tick()
+    status = await house.manager.status()
+    assert (status.ingresses, status.sessions, status.admission.calls) == (1, 2, 2)
+    assert status.ingress[0].sessions == 2
+
+
+def test_a_silent_ingress_is_missed_within_five_seconds() -> None:
+    """Everything of a dead ingress is gone by then."""
+    assert INGRESS_TIMEOUT_S + LONGEST_NAP_S <= 5.0
+
+
+async def test_a_new_manager_takes_over_calls_and_leases(house: House) -> None:
+    """What is in use stays in use: its slot is lent to nobody until the work's own report frees it."""
+    await house.manager.register_ingress(ingress())
+    await house.until(lambda status: status.is_ready)
+    lease = await house.manager.acquire(request("a"))
+    successor = House(ResourceManager(house.machines, house.clock), house.machines, house.clock)
+    held = (HeldLease(request("a"), lease),)
+    await successor.manager.register_ingress(replace(ingress(), sessions=(call("call"),), held=held))
+    status = await successor.until(lambda status: status.is_ready)
+    assert (status.sessions, status.transcription.busy) == (1, 1)
+    other = asyncio.create_task(successor.manager.acquire(request("b")))
+    await successor.until(lambda status: status.transcription.waiting == 1)
+    await asyncio.sleep(0.05)
+    assert not other.done()
+    await successor.manager.release(report("a"))
+    assert (await asyncio.wait_for(other, 5.0)).worker_id == lease.worker_id
+    summary = await successor.manager.unregister_session("call")
+    assert summary is not None
+    assert summary.transcription.count == 1
+
+
+# Orders
+
+QUICK = ThrottleSettings(up_hold_s=1.0, down_hold_s=2.0)
+
+
+async def test_late_frames_slow_their_own_ingress_down_and_no_other(house: House) -> None:
+    """The ladder goes up while frames are late, is pushed to who watches, and comes down again."""
+    for name in ("i", "j"):
+        await house.manager.register_ingress(replace(ingress(name), throttle=QUICK))
+    decision = await house.manager.heartbeat(IngressReport("i"))
+    assert decision is not None
+    assert decision.level is Level.NORMAL
+    watching = asyncio.create_task(house.manager.watch("i", decision.version, 60.0))
+    late = IngressReport("i", IngressSignals(lateness_p99_ms=25.0))
+    for _ in range(3):
+        await house.manager.heartbeat(late)
+        await house.manager.heartbeat(IngressReport("j"))
+        house.clock.now += 0.5
+        house.manager.tick()
+    busy = await asyncio.wait_for(watching, 1.0)
+    assert (busy.level, busy.frame_ms, busy.allows_ahead) == (Level.BUSY, 30, False)
+    assert "frames 25 ms late" in busy.reasons[0]
+    other = await house.manager.heartbeat(IngressReport("j"))
+    assert other is not None
+    assert other.level is Level.NORMAL
+    for _ in range(6):
+        await house.manager.heartbeat(IngressReport("i"))
+        await house.manager.heartbeat(IngressReport("j"))
+        house.clock.now += 0.5
+        house.manager.tick()
+    calm = await house.manager.watch("i", busy.version, 60.0)
+    assert (calm.level, calm.reasons, calm.frame_ms) == (Level.NORMAL, (), 20)
+
+
+async def test_a_queue_that_does_not_move_is_seen(house: House) -> None:
+    """Requests that wait and get nothing raise everybody's level; at the top new calls are refused."""
+    steep = ThrottleSettings(up_hold_s=0.5, lease_wait_p95_ms=(500.0, 1_000.0, 2_000.0))
+    await house.manager.register_ingress(replace(ingress(), throttle=steep))
+    await house.until(lambda status: status.is_ready)
+    await house.manager.acquire(request("a", wait_s=60.0))
+    stuck = asyncio.create_task(house.manager.acquire(request("b", wait_s=60.0)))
+    await house.until(lambda status: status.transcription.waiting == 1)
+    levels = []
+    for _ in range(8):
+        house.clock.now += 0.5
+        await house.manager.heartbeat(IngressReport("i"))
+        house.manager.tick()
+        levels.append((await house.manager.status()).level)
+    assert levels[-1] is Level.FULL
+    assert levels == sorted(levels)
+    assert not (await house.manager.admit(call("c"))).is_admitted
+    assert (await house.manager.admit(call("d", Priority.EMERGENCY))).is_admitted
+    stuck.cancel()
+
+
+async def test_background_work_that_waits_holds_no_level_up(house: House) -> None:
+    """At a high level it is made to wait: if its waiting counted, the level would never come down."""
+    steep = ThrottleSettings(up_hold_s=0.5, slot_percent=(101, 101, 101))
+    await house.manager.register_ingress(replace(ingress(), throttle=steep))
+    await house.until(lambda status: status.is_ready)
+    await house.manager.acquire(request("a", wait_s=60.0))
+    bulk = replace(request("b", wait_s=60.0), priority=Priority.BACKGROUND)
+    waiting = asyncio.create_task(house.manager.acquire(bulk))
+    await house.until(lambda status: status.transcription.waiting == 1)
+    for _ in range(20):
+        house.clock.now += 0.5
+        await house.manager.heartbeat(IngressReport("i"))
+        house.manager.tick()
+    assert (await house.manager.status()).level is Level.NORMAL
+    waiting.cancel()
+
+
+@pytest.mark.parametrize("is_for_a_call", [False, True])
+async def test_what_no_call_asked_for_keeps_no_caller_out(house: House, is_for_a_call: bool) -> None:
+    """All slots have been busy since the start: with phrases made ahead, or with a call's work."""
+    limited = replace(ingress(), throttle=ThrottleSettings(enabled=False))
+    await house.manager.register_ingress(limited)
+    await house.until(lambda status: status.is_ready)
+    if is_for_a_call:
+        await house.manager.register_session(call("call"))
+    await house.manager.acquire(request("a", wait_s=60.0))
+    for _ in range(3):
+        house.clock.now += 0.5
+        house.manager.tick()
+    assert (await house.manager.admit(call("b"))).is_admitted is not is_for_a_call
+
+
+async def test_work_ahead_is_told_to_stop_for_final_work(house: House) -> None:
+    """The order names the lease; once its work is given up the waiting request is served."""
+    await house.manager.register_ingress(ingress())
+    await house.until(lambda status: status.is_ready)
+    lease = await house.manager.acquire(replace(request("ahead"), is_ahead=True))
+    known = (await house.manager.watch("i", ("", 0), 0.0)).version
+    final = asyncio.create_task(house.manager.acquire(request("final")))
+    decision = await asyncio.wait_for(house.manager.watch("i", known, 60.0), 1.0)
+    assert decision.revoked == ("ahead",)
+    await house.manager.release(report("ahead", WorkOutcome.ABANDONED))
+    assert (await asyncio.wait_for(final, 5.0)).worker_id == lease.worker_id
+    assert (await house.manager.watch("i", decision.version, 0.0)).revoked == ()
+
+
+async def test_promoted_work_is_not_told_to_stop(house: House) -> None:
+    """Its turn has come: it is final work like the other."""
+    await house.manager.register_ingress(ingress())
+    await house.until(lambda status: status.is_ready)
+    await house.manager.acquire(replace(request("ahead"), is_ahead=True))
+    await house.manager.promote("ahead")
+    final = asyncio.create_task(house.manager.acquire(request("final")))
+    await house.until(lambda status: status.transcription.waiting == 1)
+    assert (await house.manager.watch("i", ("", 0), 0.0)).revoked == ()
+    final.cancel()
+
+
+async def test_who_watches_an_ingress_that_goes_is_told(house: House) -> None:
+    """A long poll does not outlive its ingress."""
+    await house.manager.register_ingress(ingress())
+    known = (await house.manager.watch("i", ("", 0), 0.0)).version
+    watching = asyncio.create_task(house.manager.watch("i", known, 60.0))
+    await asyncio.sleep(0)
+    await house.manager.unregister_ingress("i")
+    with pytest.raises(UnknownIngressError):
+        await asyncio.wait_for(watching, 1.0)
+
+
+async def test_a_worker_that_says_it_is_done_frees_its_slot_before_the_report(house: House) -> None:
+    """The next request is served at once; the report still counts, once, and whichever comes first."""
+    await house.manager.register_ingress(ingress())
+    await house.manager.register_session(call("call"))
+    await house.until(lambda status: status.is_ready)
+    lease = await house.manager.acquire(request("a"))
+    waiting = asyncio.create_task(house.manager.acquire(request("b")))
+    await house.until(lambda status: status.transcription.waiting == 1)
+    await house.manager.finish("a")
+    assert (await asyncio.wait_for(waiting, 1.0)).worker_id == lease.worker_id
+    await house.manager.finish("a")
+    await house.manager.release(report("a"))
+    await house.manager.release(report("a"))
+    assert (await house.manager.status()).transcription.busy == 1
+    await house.manager.release(report("b"))
+    await house.manager.finish("b")
+    summary = await house.manager.unregister_session("call")
+    assert summary is not None
+    assert summary.transcription.count == 2
+    assert not house.manager._accounts._unreported
+
+
+async def test_what_is_done_and_never_reported_goes_with_its_ingress(house: House) -> None:
+    """An ingress that died between the two leaves nothing."""
+    await house.manager.register_ingress(ingress())
+    await house.until(lambda status: status.is_ready)
+    await house.manager.acquire(request("a"))
+    await house.manager.finish("a")
+    assert house.manager._accounts._unreported
+    await house.manager.unregister_ingress("i")
+    assert not house.manager._accounts._unreported

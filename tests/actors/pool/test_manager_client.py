@@ -1,0 +1,260 @@
+"""An ingress and a manager that comes and goes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from actors.errors import UnknownIngressError, WorkerLostError
+from actors.manager.decision_board import DecisionBoard
+from actors.messages import (
+    Admission,
+    Decision,
+    FleetStatus,
+    IngressReport,
+    IngressSignals,
+    Lease,
+    LeaseRequest,
+    Level,
+    Priority,
+    SessionFigures,
+    SessionStarted,
+    SessionSummary,
+    WorkKind,
+    WorkReport,
+)
+from actors.pool import manager_client as module
+from actors.pool.manager_client import ADMISSION_DEADLINE_S, NO_MANAGER, REMEMBERED_ANSWERS, Liaison
+from actors.registration import HeldLease, IngressStarted
+from actors.settings import FleetSettings, SpeechSettings, ThrottleSettings
+
+ONE_CALL = SessionStarted("call", "i", "100", Priority.HIGH)
+HELD = HeldLease(
+    LeaseRequest("lease", WorkKind.TRANSCRIPTION, "i", "call", 1.0, 1.0),
+    Lease("lease", WorkKind.TRANSCRIPTION, "worker", 0.0),
+)
+INGRESS = IngressStarted(
+    "i", "node", SpeechSettings(), FleetSettings(), throttle=ThrottleSettings(keep_s=0.2)
+)
+
+
+@dataclass
+class Office:
+    """A manager at the far end of a line that can be cut."""
+
+    is_reached: bool = True
+    is_slow: bool = False
+    known: dict[str, IngressStarted] = field(default_factory=dict)
+    board: DecisionBoard = field(default_factory=DecisionBoard)
+    reports: list[IngressReport] = field(default_factory=list)
+    sessions: dict[str, SessionStarted] = field(default_factory=dict)
+
+    async def _ring(self, ingress_id: str | None = None) -> None:
+        await asyncio.sleep(0.5 if self.is_slow else 0.0)
+        if self.is_slow or not self.is_reached:
+            raise WorkerLostError("the line is dead")
+        if ingress_id is not None and ingress_id not in self.known:
+            raise UnknownIngressError(ingress_id)
+
+    async def register_ingress(self, ingress: IngressStarted) -> None:
+        await self._ring()
+        self.known[ingress.ingress_id] = ingress
+        self.sessions = {session.session_id: session for session in ingress.sessions}
+
+    async def unregister_ingress(self, ingress_id: str) -> None:
+        await self._ring()
+        self.known.pop(ingress_id, None)
+
+    async def heartbeat(self, report: IngressReport) -> Decision | None:
+        await self._ring()
+        if report.ingress_id not in self.known:
+            return None
+        self.reports.append(report)
+        return self.board.read(report.ingress_id)
+
+    async def watch(self, ingress_id: str, known: tuple[str, int], wait_s: float) -> Decision:
+        await self._ring(ingress_id)
+        return await self.board.wait(ingress_id, known, wait_s)
+
+    async def admit(self, session: SessionStarted) -> Admission:
+        await self._ring(session.ingress_id)
+        self.sessions[session.session_id] = session
+        return Admission(is_admitted=True)
+
+    async def register_session(self, session: SessionStarted) -> None:
+        await self._ring(session.ingress_id)
+        self.sessions[session.session_id] = session
+
+    async def unregister_session(
+        self, session_id: str, figures: SessionFigures | None
+    ) -> SessionSummary | None:
+        await self._ring()
+        self.sessions.pop(session_id, None)
+        return None
+
+    async def acquire(self, request: LeaseRequest) -> Lease:
+        raise NotImplementedError
+
+    async def promote(self, lease_id: str) -> None:
+        raise NotImplementedError
+
+    async def release(self, report: WorkReport) -> None:
+        raise NotImplementedError
+
+    async def status(self) -> FleetStatus:
+        raise NotImplementedError
+
+    def forget_everything(self) -> None:
+        """Be a new manager."""
+        self.known, self.sessions, self.board = {}, {}, DecisionBoard()
+
+
+@pytest.fixture
+def office(monkeypatch: pytest.MonkeyPatch) -> Office:
+    monkeypatch.setattr(module, "HEARTBEAT_PERIOD_S", 0.02)
+    monkeypatch.setattr(module, "MANAGER_RETRY_S", 0.01)
+    return Office()
+
+
+@pytest.fixture
+async def liaison(office: Office) -> AsyncIterator[Liaison]:
+    made = Liaison(office, INGRESS, lambda: (HELD,))
+    await made.start()
+    yield made
+    await made.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5.0):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_orders_arrive_by_themselves(office: Office, liaison: Liaison) -> None:
+    """A change is pushed; who wants to know is called once for it."""
+    seen: list[Decision] = []
+    liaison.on_decision = seen.append
+    await until(lambda: bool(office.reports))
+    office.board.post("i", Level.BUSY, ("late",), (), 5)
+    await until(lambda: liaison.decision.level is Level.BUSY)
+    reports = len(office.reports)
+    await until(lambda: len(office.reports) > reports + 2)
+    assert [decision.level for decision in seen] == [Level.BUSY]
+
+
+async def test_a_new_manager_is_told_everything_at_once(office: Office, liaison: Liaison) -> None:
+    """Calls and leases come with the introduction, and figures with the heartbeat after it."""
+    assert (await liaison.admit(ONE_CALL)).is_admitted
+    liaison.note("call", SessionFigures(turns=3))
+    await until(lambda: any(report.sessions for report in office.reports))
+    epoch = liaison.decision.epoch
+    office.forget_everything()
+    office.reports.clear()
+    await until(lambda: "i" in office.known)
+    assert (office.known["i"].sessions, office.known["i"].held) == ((ONE_CALL,), (HELD,))
+    await until(lambda: any(report.sessions for report in office.reports))
+    assert office.reports[0].calls == 1
+    await until(lambda: liaison.decision.epoch != epoch)
+
+
+async def test_figures_are_told_once_and_again_after_a_loss(office: Office, liaison: Liaison) -> None:
+    """What a heartbeat could not deliver comes with the next one that arrives, answers too."""
+    await liaison.admit(ONE_CALL)
+    await until(lambda: bool(office.reports))
+    office.is_reached = False
+    liaison.note("call", SessionFigures(turns=1))
+    liaison.note_answer(700.0)
+    await asyncio.sleep(0.06)
+    office.reports.clear()
+    office.is_reached = True
+    await until(lambda: len(office.reports) > 3)
+    told = [report for report in office.reports if report.sessions]
+    assert [report.sessions["call"].turns for report in told] == [1]
+    assert [answer for report in office.reports for answer in report.answer_times_ms] == [700.0]
+
+
+async def test_answers_that_nobody_hears_are_bounded(office: Office, liaison: Liaison) -> None:
+    """A manager that is gone for a day costs no memory."""
+    office.is_reached = False
+    for _ in range(REMEMBERED_ANSWERS + 10):
+        liaison.note_answer(1.0)
+    await asyncio.sleep(0.05)
+    assert len(liaison._answer_times_ms) == REMEMBERED_ANSWERS
+
+
+async def test_signals_are_asked_for_each_heartbeat(office: Office, liaison: Liaison) -> None:
+    """They are what the ingress measures at that moment."""
+    liaison.signals = lambda: IngressSignals(lateness_p99_ms=4.0)
+    await until(lambda: bool(office.reports) and office.reports[-1].signals.lateness_p99_ms == 4.0)
+
+
+async def test_without_a_manager_the_last_decision_stands_and_then_a_careful_one(
+    office: Office, liaison: Liaison
+) -> None:
+    """Never less careful than the last order; when the manager is back, its word counts at once."""
+    office.board.post("i", Level.NORMAL, (), (), 2)
+    await until(lambda: liaison.decision.calls_alone == 2)
+    office.is_reached = False
+    await asyncio.sleep(0.1)
+    assert liaison.decision.level is Level.NORMAL
+    await until(lambda: liaison.decision.level is Level.BUSY)
+    assert NO_MANAGER in liaison.decision.reasons[0]
+    office.is_reached = True
+    await until(lambda: liaison.decision.level is Level.NORMAL)
+    office.board.post("i", Level.FULL, ("much",), ("lease",), 2)
+    await until(lambda: liaison.decision.level is Level.FULL)
+    office.is_reached = False
+    await until(lambda: NO_MANAGER in liaison.decision.reasons[0])
+    assert (liaison.decision.level, liaison.decision.revoked) == (Level.FULL, ())
+
+
+@pytest.mark.parametrize("failure", ["is_slow", "is_reached"])
+async def test_calls_are_taken_alone_up_to_the_room_that_was_left(
+    office: Office, liaison: Liaison, failure: str
+) -> None:
+    """A manager that is gone or slow costs a third of a second, and calls beyond a careful number."""
+    office.board.post("i", Level.NORMAL, (), (), 1)
+    await until(lambda: liaison.decision.calls_alone == 1)
+    setattr(office, failure, failure == "is_slow")
+    started_s = asyncio.get_running_loop().time()
+    assert (await liaison.admit(ONE_CALL)).is_admitted
+    second = await liaison.admit(replace(ONE_CALL, session_id="second"))
+    assert second == Admission(is_admitted=False, reason=NO_MANAGER)
+    assert asyncio.get_running_loop().time() - started_s < 2 * ADMISSION_DEADLINE_S + 0.2
+    emergency = replace(ONE_CALL, session_id="third", priority=Priority.EMERGENCY)
+    assert (await liaison.admit(emergency)).is_admitted
+    office.forget_everything()
+    setattr(office, failure, failure != "is_slow")
+    await until(lambda: set(office.sessions) == {"call", "third"})
+
+
+async def test_a_call_that_ends_unheard_is_no_longer_counted(office: Office, liaison: Liaison) -> None:
+    """The manager sees another number than its own, and asks for an introduction."""
+    await liaison.admit(ONE_CALL)
+    office.is_reached = False
+    assert await liaison.unregister("call") is None
+    office.is_reached = True
+    office.reports.clear()
+    await until(lambda: bool(office.reports))
+    assert office.reports[-1].calls == 0
+
+
+async def test_work_is_as_urgent_as_its_call(office: Office, liaison: Liaison) -> None:
+    """Work for no call is background work."""
+    await liaison.admit(ONE_CALL)
+    assert liaison.priority("call") is Priority.HIGH
+    assert liaison.priority("nobody") is Priority.BACKGROUND
+    await liaison.unregister("call")
+    assert liaison.priority("call") is Priority.BACKGROUND
+
+
+async def test_closing_takes_leave_and_leaves_no_task(office: Office, liaison: Liaison) -> None:
+    """Also when it is done twice, and when there is nobody to take leave of."""
+    before = len(asyncio.all_tasks()) - 2
+    await liaison.close()
+    await liaison.close()
+    assert not office.known
+    assert len(asyncio.all_tasks()) == before
