@@ -1,8 +1,8 @@
 """Settings of the speech side: which engines, their options, how many workers.
 
 The whole of it travels to every worker, so it is plain data (frozen pydantic models) and holds no
-secret. The server's own settings are in `ingress.settings`, which contains this one as `[speech]`
-and `[fleet]`. Every default has its reason beside it.
+secret. The server's own settings are in `ingress.configuration.settings`, which contains this one as
+`[speech]` and `[fleet]`. Every default has its reason beside it.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ from benchmarks.faults.verdicts import Outcome, exit_code, judged, shown
 from benchmarks.faults.workplace import Workplace, check_machine, workplace
 from benchmarks.machine import Machine
 from benchmarks.pacing.judgement import Judgement, judge
-from ingress.call_ledger import KEPT_RECORDS
-from ingress.listening_quality import PHONE_BUFFER_MS, ReceivedFrame
+from ingress.caller.listening_quality import PHONE_BUFFER_MS, ReceivedFrame
+from ingress.gateway.call_log import KEPT_RECORDS
 
 SHORT_CALL_S = 2.0
 SHORT_CALLS_AT_A_TIME = 8

@@ -37,7 +37,7 @@ from actors.messages import TELEPHONE_RATE_HZ, Transcribe
 from actors.settings import SpeechSettings, WhisperSettings
 from benchmarks.machine import Machine, available_cores
 from benchmarks.telephone_speech import Utterance, obtain_corpus, read_corpus, spread
-from ingress.word_errors import WordErrors, word_errors
+from ingress.caller.word_errors import WordErrors, word_errors
 
 TARGET_SPEED_RATIO = 6.0
 TARGET_ADDED_ERROR_RATE = 0.005

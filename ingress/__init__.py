@@ -1,10 +1,13 @@
-"""The process of one PBX: sockets, the audio clock, hearing, dialogs and the gateway to the workers.
+"""The processes of one PBX: sockets, the audio clock, hearing, dialogs and the gateway to the workers.
 
-A call's path: `server` accepts, `session` feeds `audiosocket`, `hearing` cuts utterances out of the
-caller's audio, `link` carries them to the `gateway` process, which leases workers, runs the dialog and
-sends sentences back as audio; `pacing` says when each 20 ms frame leaves.
+| room | what lives there |
+|---|---|
+| `commands`, `server` | the command line; the supervisor of the processes |
+| `media` | the media worker: AudioSocket, audio clock, hearing, the call |
+| `link` | the wire between media worker and gateway |
+| `gateway` | the Ray driver: leases, turns, admission, records |
+| `phrases`, `dialogs` | text to audio; what answers the caller |
+| `configuration`, `caller` | settings and extensions; a caller for people without Asterisk |
 
-Floors, bottom up, imports only go down: words (`settings`, `metrics`, `link_messages`), rules
-(`audiosocket`, `pacing`, `endpointing`, `playout`, `call`), engines (`vad`), workers (`hearing`,
-`dialogs.*`), wires (`link`, `session`, `server`, `gateway`, `supervisor`, `caller`), doors (`cli`).
+Importing the package loads no model, no numpy and no Ray.
 """

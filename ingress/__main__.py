@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from actors.errors import ConfigurationError
-from ingress.exit_codes import ExitCode
-from ingress.settings import Settings
+from ingress.configuration.settings import Settings
+from ingress.server.exit_codes import ExitCode
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def main() -> int:
 
 def _media_worker(settings_file: Path, gateway_socket: Path, index: str, inherited: list[str]) -> int:
     """`inherited`: EXTENSION=DESCRIPTOR of each listening socket."""
-    from ingress import media_worker
+    from ingress.media import worker as media_worker
 
     settings = _settings(settings_file, f"media-{index}")
     pairs = (item.split("=") for item in inherited)
@@ -40,7 +40,7 @@ def _media_worker(settings_file: Path, gateway_socket: Path, index: str, inherit
 
 
 def _gateway(settings_file: Path, gateway_socket: Path) -> int:
-    from ingress import gateway
+    from ingress.gateway import gateway
 
     settings = _settings(settings_file, "gateway")
     try:
@@ -53,7 +53,7 @@ def _gateway(settings_file: Path, gateway_socket: Path) -> int:
 
 
 def _settings(settings_file: Path, process: str) -> Settings:
-    from ingress import logs
+    from ingress.server import logs
 
     settings = Settings.model_validate_json(settings_file.read_text())
     logs.configure(process, settings.log_level)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ingress.metrics import LatenessSummary, Record
+from ingress.link.records import LatenessSummary, Record
 
 RESULT_VERSION = 1
 """Raised with every change of a model below."""

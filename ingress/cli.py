@@ -14,8 +14,8 @@ from types import FrameType
 
 from actors.errors import CallError, ConfigurationError, LinkError, RaymalError
 from ingress.commands import cache, call, capacity, cluster, demo, plan, serve, status
-from ingress.exit_codes import ExitCode
-from ingress.listeners import PortError
+from ingress.server.exit_codes import ExitCode
+from ingress.server.ports import PortError
 
 EXIT_CODES = """exit codes:
   0    done

@@ -7,8 +7,8 @@ import json
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ingress.configuration import ENVIRONMENT, named_section, section_of
-from ingress.settings import Settings
+from ingress.configuration.loading import ENVIRONMENT, named_section, section_of
+from ingress.configuration.settings import Settings
 
 HEAD = """# Settings
 

@@ -45,9 +45,9 @@ from benchmarks.seed_design.resource_manager import ResourceManager, concurrency
 from benchmarks.seed_design.server import SeedServer
 from benchmarks.seed_design.speech_service import SpeechService
 from benchmarks.telephone_speech import Utterance
-from ingress.listening_quality import has_sound
-from ingress.settings import EndpointingSettings
-from ingress.vad import is_faint
+from ingress.caller.listening_quality import has_sound
+from ingress.configuration.settings import EndpointingSettings
+from ingress.media.hearing.vad import is_faint
 
 WORDS = Path(actors.engines.__file__).with_name("hello.sln").read_bytes()
 SAID = [Recording(WORDS, 1.4), Recording(WORDS, 1.3)]

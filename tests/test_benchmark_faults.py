@@ -32,7 +32,7 @@ from benchmarks.faults.workplace import MachineError, Workplace, check_machine
 from benchmarks.pacing.generator import GeneratorReport
 from benchmarks.pacing.judgement import ARRIVAL, judge
 from benchmarks.server_process import ServerError
-from ingress.listening_quality import ReceivedFrame
+from ingress.caller.listening_quality import ReceivedFrame
 
 FRAME_S = 0.02
 SECONDS = 4.0

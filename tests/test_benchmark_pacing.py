@@ -35,7 +35,7 @@ from benchmarks.pacing.servers import (
 )
 from benchmarks.pacing.speech_quality import opinion_score, played
 from benchmarks.pacing.targets import targets
-from ingress.listening_quality import (
+from ingress.caller.listening_quality import (
     ReceivedFrame,
     lateness_ms,
     listening_quality,

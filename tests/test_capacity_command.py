@@ -20,9 +20,9 @@ from ingress.capacity.report import write_report
 from ingress.capacity.study import Progress, Study
 from ingress.capacity_result import CapacityResult, Objectives, Step
 from ingress.commands import capacity
-from ingress.configuration import load_settings
-from ingress.exit_codes import ExitCode
+from ingress.configuration.loading import load_settings
 from ingress.planning.overload_check import overload_checks
+from ingress.server.exit_codes import ExitCode
 
 
 def parsed(*arguments: str) -> argparse.Namespace:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ingress.configuration import load_settings
-from ingress.extensions import extensions
+from ingress.configuration.extensions import extensions
+from ingress.configuration.loading import load_settings
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")])

@@ -67,7 +67,7 @@ EVERYWHERE = (
 )
 STATED: dict[str, tuple[Stated, ...]] = {
     "README.md": (
-        Stated("asserted by tests/test_on_ray.py", ("15 s",)),
+        Stated("asserted by tests/end_to_end/test_on_ray.py", ("15 s",)),
         Stated("the script of benchmarks.compare's callers", ("12 s",)),
     ),
     "benchmarks/README.md": tuple(

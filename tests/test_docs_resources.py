@@ -28,14 +28,14 @@ from actors.settings import (
     SpeechSettings,
     ThrottleSettings,
 )
-from ingress.call import MAXIMUM_TURN_RECORDS
-from ingress.call_ledger import CallLedger
-from ingress.call_records import MODE, QUEUE_LINES
 from ingress.cli import main
-from ingress.gateway import FIRST_WARMING_S
-from ingress.metrics import CallRecord, LatenessSummary
-from ingress.phrases import TEXTS
-from ingress.settings import CacheSettings, RecordSettings
+from ingress.configuration.settings import CacheSettings, RecordSettings
+from ingress.gateway.call_log import CallLedger
+from ingress.gateway.call_log_file import MODE, QUEUE_LINES
+from ingress.gateway.gateway import FIRST_WARMING_S
+from ingress.link.records import CallRecord, LatenessSummary
+from ingress.media.call import MAXIMUM_TURN_RECORDS
+from ingress.phrases.fixed import TEXTS
 
 PAGE = (Path(__file__).parents[1] / "docs" / "resources.md").read_text()
 SECTIONS: dict[str, type[BaseModel]] = {

@@ -33,8 +33,8 @@ from actors.errors import RaymalError
 from benchmarks.compare.script import FRAME_S, Recording, Spoken, recordings, script
 from benchmarks.pacing.callers import callers as pacing_callers
 from ingress.audiosocket import KIND_HANGUP, KIND_SLIN8, KIND_UUID
-from ingress.listening_quality import percentile
-from ingress.playout import FRAME_BYTES
+from ingress.caller.listening_quality import percentile
+from ingress.media.playout import FRAME_BYTES
 
 PRIORITY = 5
 SPACING_S = 0.013

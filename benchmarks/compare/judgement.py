@@ -23,7 +23,7 @@ from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 from benchmarks.compare.callers import Heard
 from benchmarks.compare.script import Spoken
 from benchmarks.pacing.judgement import Floats, phone_holes_ms
-from ingress.listening_quality import PHONE_BUFFER_MS, SOUND_DBFS, percentile
+from ingress.caller.listening_quality import PHONE_BUFFER_MS, SOUND_DBFS, percentile
 
 TURN_P95_MS = 1_500.0
 PATIENCE_P95_MS = 3_000.0

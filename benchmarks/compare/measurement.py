@@ -17,7 +17,7 @@ from benchmarks.compare.script import Recording, script
 from benchmarks.compare.servers import Contestant, Server, running
 from benchmarks.pacing.processes import CpuTime, cpu_time
 from benchmarks.pacing.speech_quality import opinion_score
-from ingress.listening_quality import percentile
+from ingress.caller.listening_quality import percentile
 
 LAST_ANSWER_S = 3.0
 """After the measured time, for its last answers to begin."""

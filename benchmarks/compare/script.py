@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from benchmarks.telephone_speech import Utterance, obtain_corpus, read_corpus, spread
-from ingress.listening_quality import speech_spans
+from ingress.caller.listening_quality import speech_spans
 
 UTTERANCES = 24
 SHORTEST_S = 2.5

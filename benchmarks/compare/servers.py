@@ -25,7 +25,7 @@ import psutil
 from actors.errors import LinkError
 from benchmarks.pacing.processes import CpuTime, cpu_time
 from benchmarks.server_process import environment, free_port, serving
-from ingress import observer
+from ingress.server import observer
 
 
 class Contestant(Enum):

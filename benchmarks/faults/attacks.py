@@ -17,8 +17,8 @@ from benchmarks.faults.reference import CALLS, calm_quality, pacing_holds, refer
 from benchmarks.faults.server import Server, serving, wait_for
 from benchmarks.faults.verdicts import Outcome, judged
 from benchmarks.faults.workplace import Workplace
-from ingress.endings import Ending
-from ingress.settings import ServerSettings
+from ingress.configuration.settings import ServerSettings
+from ingress.media.endings import Ending
 
 SLOW_PER_KIND = 125
 RANDOM_CONNECTIONS = 1_000

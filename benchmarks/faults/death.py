@@ -16,7 +16,7 @@ from benchmarks.faults.server import Server, serving, wait_for
 from benchmarks.faults.verdicts import Outcome, judged
 from benchmarks.faults.workplace import Workplace
 from benchmarks.pacing.judgement import frames_of_calls, phone_holes_ms
-from ingress.listening_quality import LONG_GAP_MS, PHONE_BUFFER_MS
+from ingress.caller.listening_quality import LONG_GAP_MS, PHONE_BUFFER_MS
 
 CALLS = 20
 MEASURED_S = 10.0

@@ -10,8 +10,8 @@ from benchmarks.faults.network import Host, cable, host
 from benchmarks.faults.server import serving, wait_for
 from benchmarks.faults.verdicts import Outcome, judged, shown
 from benchmarks.faults.workplace import Workplace
-from ingress.playout import BYTES_PER_MS
-from ingress.tones import busy_tone
+from ingress.media.playout import BYTES_PER_MS
+from ingress.media.tones import busy_tone
 
 ANY_ADDRESS = ("--host", "0.0.0.0")
 LOSSES_PER_MILLE = (2.0, 10.0, 20.0)

@@ -20,7 +20,7 @@ from benchmarks.faults.verdicts import Outcome, judged
 from benchmarks.faults.workplace import Workplace
 from benchmarks.pacing.generator import GeneratorError, GeneratorReport, Heard, Load, generate
 from benchmarks.pacing.judgement import Arrivals, Judgement, judge
-from ingress.listening_quality import PHONE_BUFFER_MS
+from ingress.caller.listening_quality import PHONE_BUFFER_MS
 
 CALLS = 10
 WARM_UP_S = 2.0

@@ -20,9 +20,9 @@ from actors.errors import LinkError
 from benchmarks import server_process
 from benchmarks.faults.workplace import Workplace
 from benchmarks.server_process import free_port
-from ingress import observer
-from ingress.endings import Ending
-from ingress.metrics import CallRecord
+from ingress.link.records import CallRecord
+from ingress.media.endings import Ending
+from ingress.server import observer
 
 TONE = ("--no-ray", "--dialog", "tone")
 """A server that plays a tone to every caller: no speech workers."""

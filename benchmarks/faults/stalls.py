@@ -15,7 +15,7 @@ from benchmarks.faults.server import serving
 from benchmarks.faults.verdicts import Outcome, judged
 from benchmarks.faults.workplace import Workplace
 from benchmarks.pacing.judgement import frames_of_calls
-from ingress.endings import Ending
+from ingress.media.endings import Ending
 
 MUTE_PEERS = 20
 MUTE_S = 10.0

@@ -22,8 +22,8 @@ from pathlib import Path
 
 from actors.errors import LinkError
 from benchmarks.leases.fleet import BenchmarkError
-from ingress import observer
 from ingress.audiosocket import KIND_SLIN8, KIND_UUID
+from ingress.server import observer
 
 GREETING = "Hello."
 SYNTHESIS_S = 0.2

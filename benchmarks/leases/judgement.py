@@ -8,7 +8,7 @@ from statistics import fmean
 
 from actors.messages import Priority
 from benchmarks.leases.ideal_queue import waits_s
-from ingress.listening_quality import percentile
+from ingress.caller.listening_quality import percentile
 
 OVERHEAD_MS = 10.0
 WAIT_RATIO = 1.2

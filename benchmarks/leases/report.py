@@ -11,7 +11,7 @@ from rich.table import Table
 
 from actors.messages import Priority
 from benchmarks.leases.judgement import Criterion, Figures, Run, summary_ms
-from ingress.listening_quality import percentile
+from ingress.caller.listening_quality import percentile
 
 PERCENTILES = (50.0, 95.0, 99.0, 100.0)
 

@@ -6,7 +6,7 @@
  * only no speech detection, no session, no metrics and no interpreter. A server's CPU time divided by this
  * one's is what its design costs.
  *
- * All calls share one wheel of 10 slots, phases spread over the interval, as in ingress/pacing.py, and the
+ * All calls share one wheel of 10 slots, phases spread over the interval, as in ingress/media/pacing.py, and the
  * same rule after a stall: two messages at most go back to back, the rest of the timeline is moved.
  *
  * --read-on-tick reads each call just before its send instead of when epoll says so: fewer wake-ups, and

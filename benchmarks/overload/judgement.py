@@ -21,7 +21,7 @@ from benchmarks.faults.verdicts import Outcome, Verdict, judged, shown
 from benchmarks.overload.newcomers import Newcomer, Stream
 from benchmarks.overload.speech import BUSY_S
 from benchmarks.overload.standing import StandingCall
-from ingress.listening_quality import (
+from ingress.caller.listening_quality import (
     LONG_GAP_MS,
     PHONE_BUFFER_MS,
     ReceivedFrame,

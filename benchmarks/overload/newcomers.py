@@ -34,7 +34,7 @@ from benchmarks.overload.speech import (
     pitch_hz,
 )
 from ingress.audiosocket import KIND_HANGUP, KIND_UUID
-from ingress.listening_quality import percentile
+from ingress.caller.listening_quality import percentile
 
 PRIORITY = 5
 MAXIMUM_LATENESS_MS = 20.0

@@ -16,9 +16,9 @@ from actors.engines.scripted import sentence_tone_hz
 from actors.messages import TELEPHONE_RATE_HZ
 from actors.sentences import split_sentences
 from ingress.audiosocket import KIND_SLIN8
-from ingress.extensions import Phrase
-from ingress.listening_quality import speech_spans
-from ingress.phrases import TEXTS
+from ingress.caller.listening_quality import speech_spans
+from ingress.configuration.extensions import Phrase
+from ingress.phrases.fixed import TEXTS
 
 FRAME_S = 0.02
 FRAME_BYTES = 320

@@ -1,4 +1,4 @@
-"""Judges many calls at once, by the definitions of `ingress/listening_quality.py`, in numpy.
+"""Judges many calls at once, by the definitions of `ingress/caller/listening_quality.py`, in numpy.
 
 What counts is what arrived during the measured time. Each call is judged on its own timeline and through
 its own phone; then all frames of all calls are one population, so that no percentile is ever a mean of
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 from ingress.audiosocket import KIND_SLIN8
-from ingress.listening_quality import LONG_GAP_MS
+from ingress.caller.listening_quality import LONG_GAP_MS
 
 PHONE_BUFFERS_MS: Final = (40.0, 60.0, 100.0)
 ARRIVAL: Final = np.dtype(

@@ -20,7 +20,7 @@ from benchmarks.pacing.processes import CoreTime, CpuTime, core_time, cpu_time, 
 from benchmarks.pacing.servers import Contestant, Server, running
 from benchmarks.pacing.speech_quality import opinion_scores
 from benchmarks.server_process import ServerError
-from ingress.listening_quality import has_sound
+from ingress.caller.listening_quality import has_sound
 
 MAXIMUM_STRANGERS_PERCENT = 10.0
 """Of the server's core: more and it did not have the core to itself."""

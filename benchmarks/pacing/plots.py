@@ -20,7 +20,7 @@ from benchmarks.pacing.servers import (
     SLEEPS_THROTTLED,
     Contestant,
 )
-from ingress.listening_quality import PHONE_BUFFER_MS
+from ingress.caller.listening_quality import PHONE_BUFFER_MS
 
 # Okabe and Ito's colours, which the colour-blind tell apart; the markers tell it once more.
 _LOOKS: dict[Contestant, tuple[str, str, str]] = {

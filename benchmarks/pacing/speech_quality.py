@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from actors.messages import TELEPHONE_RATE_HZ
 from benchmarks.pacing.judgement import Arrivals, Floats, frames_of_calls, phone_holes_ms
-from ingress.listening_quality import PHONE_BUFFER_MS
+from ingress.caller.listening_quality import PHONE_BUFFER_MS
 
 CALLS_HEARD = 5
 """Spread over the calls; a call takes PESQ a fifth of a second."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.pacing.measurement import Result
 from benchmarks.pacing.servers import C_LOOP, RAYMAL, RAYMAL_THROTTLED, Contestant
-from ingress.listening_quality import PHONE_BUFFER_MS
+from ingress.caller.listening_quality import PHONE_BUFFER_MS
 
 CPU_RATIO = 2.0
 ADDED_LATENESS_MS = 10.0

@@ -12,7 +12,7 @@ from benchmarks.seed_design.models import DEFAULT_BEAM, ScriptedModels, StockMod
 from benchmarks.seed_design.resource_manager import ResourceManager, concurrency_here
 from benchmarks.seed_design.server import SeedServer
 from benchmarks.seed_design.speech_service import Models, SpeechService
-from ingress.settings import EndpointingSettings
+from ingress.configuration.settings import EndpointingSettings
 
 
 async def serve(port: int, models: Models, at_a_time: int, is_throttling: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.suite.figures import Better, Figure, in_units_of, number
 from benchmarks.suite.places import Place, at
-from ingress.listening_quality import PHONE_BUFFER_MS, percentile
+from ingress.caller.listening_quality import PHONE_BUFFER_MS, percentile
 
 IN_ONE_RUN = 1.15
 """Both sides in turns in one run: the machine's mood cancels."""

@@ -31,9 +31,9 @@ from uuid import uuid4
 import numpy as np
 
 from ingress.audiosocket import KIND_HANGUP, KIND_SLIN8, KIND_UUID, SLIN8_FRAME_BYTES
+from ingress.caller.listening_quality import has_sound, percentile
 from ingress.capacity.peer_quality import PeerQuality
 from ingress.capacity.scenario import PlannedCall, PlannedUtterance
-from ingress.listening_quality import has_sound, percentile
 
 FRAME_S: Final = 0.020
 PATIENCE_S: Final = 10.0

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ingress.metrics import TurnRecord
-from ingress.word_errors import word_errors
+from ingress.caller.word_errors import word_errors
+from ingress.link.records import TurnRecord
 
 WORD_ERROR_LIMIT = 0.5
 """More is another sentence. Whisper's base model errs on some 5 % of telephone words."""

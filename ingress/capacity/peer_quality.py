@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.messages import TELEPHONE_RATE_HZ
-from ingress.listening_quality import ReceivedFrame, phone_holes_ms
-from ingress.metrics import LatenessSummary
+from ingress.caller.listening_quality import ReceivedFrame, phone_holes_ms
+from ingress.link.records import LatenessSummary
 
 BUCKETS_PER_MS = 10
 CURVE_MS = (0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 100.0, 150.0, 250.0, 500.0)
@@ -42,7 +42,7 @@ class PeerQuality:
     ) -> PeerQuality:
         """Judge one call's frames, in the order of their arrival, those in the window counted.
 
-        Lateness is against the timeline of the frame that came best (`ingress.listening_quality`).
+        Lateness is against the timeline of the frame that came best (`ingress.caller.listening_quality`).
         """
         if not arrived_s.size:
             return cls.nothing()

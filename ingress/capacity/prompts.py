@@ -17,8 +17,8 @@ from actors.engines.registry import tts_engine
 from actors.errors import ConfigurationError
 from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ, Synthesize, audio_duration_ms
 from actors.settings import SpeechSettings
-from ingress.listening_quality import speech_spans
-from ingress.wave_files import read_wave
+from ingress.caller.listening_quality import speech_spans
+from ingress.caller.wave_files import read_wave
 
 PROMPTS = 40
 LEAST_PROMPTS = 4

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from ingress.runtime_directory import RuntimeDirectory
+from ingress.server.runtime_directory import RuntimeDirectory
 
 MEDIA, GATEWAY, WORKERS, MANAGER, RAY = "media", "gateway", "workers", "manager", "ray"
 CALLERS, MACHINE = "callers", "machine"

@@ -16,11 +16,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from actors.errors import ConfigurationError, LinkError, RaymalError
-from ingress import observer
+from ingress.configuration.settings import Settings
 from ingress.dialogs.registry import DIALOGS
-from ingress.exit_codes import ExitCode
-from ingress.runtime_directory import RuntimeDirectory
-from ingress.settings import Settings
+from ingress.server import observer
+from ingress.server.exit_codes import ExitCode
+from ingress.server.runtime_directory import RuntimeDirectory
 
 START_DEADLINE_S = 180.0
 STOP_DEADLINE_S = 45.0

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import psutil
 
 from actors.errors import LinkError
-from ingress import observer
+from ingress.caller.listening_quality import percentile
 from ingress.capacity.agenda import Timing
 from ingress.capacity.callers import Call, CallersReport, Said
 from ingress.capacity.content import understood
@@ -36,8 +36,8 @@ from ingress.capacity.standstill import stood_still, watching
 from ingress.capacity.subject import Subject
 from ingress.capacity.workload_meter import StatusLook, mean_calls, services, slot_percent
 from ingress.capacity_result import Objectives, Service, Step
-from ingress.listening_quality import percentile
-from ingress.metrics import CallRecord, TurnRecord
+from ingress.link.records import CallRecord, TurnRecord
+from ingress.server import observer
 
 LOOK_EVERY_S = 1.0
 RECORD_WAIT_S = 3.0

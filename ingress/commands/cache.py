@@ -18,12 +18,12 @@ from actors.errors import ConfigurationError, EngineError, RaymalError
 from actors.local import LocalPool
 from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 from ingress.commands.serve import FLAGS, settings_of
-from ingress.exit_codes import ExitCode
-from ingress.extensions import extensions
-from ingress.phrase_store import PhraseStore, StoredPhrase, phrase_directory
-from ingress.settings import Settings
-from ingress.speaker import Speaker
-from ingress.warming import fixed_sentences
+from ingress.configuration.extensions import extensions
+from ingress.configuration.settings import Settings
+from ingress.phrases.disk import PhraseStore, StoredPhrase, phrase_directory
+from ingress.phrases.speaker import Speaker
+from ingress.phrases.warming import fixed_sentences
+from ingress.server.exit_codes import ExitCode
 
 READY_POLL_S = 0.1
 

@@ -17,11 +17,11 @@ from actors.engines.registry import tts_engine
 from actors.errors import ConfigurationError, LinkError
 from actors.messages import Synthesize, audio_duration_ms
 from actors.settings import SpeechSettings
-from ingress import observer
-from ingress.caller import CallResult, CallScript, CallTurn, place_call
-from ingress.exit_codes import ExitCode
-from ingress.metrics import CallRecord
-from ingress.wave_files import read_wave, write_wave
+from ingress.caller.caller import CallResult, CallScript, CallTurn, place_call
+from ingress.caller.wave_files import read_wave, write_wave
+from ingress.link.records import CallRecord
+from ingress.server import observer
+from ingress.server.exit_codes import ExitCode
 
 RECORD_WAIT_S = 2.0
 """The server writes a call's record when it notices the end; on one machine that is at once."""

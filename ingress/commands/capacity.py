@@ -20,7 +20,7 @@ from ingress.capacity.limits import limits_toml
 from ingress.capacity.report import steps_csv, write_report
 from ingress.capacity_result import CapacityResult, Objectives, Step
 from ingress.commands import serve
-from ingress.exit_codes import ExitCode
+from ingress.server.exit_codes import ExitCode
 
 MINUTES = 9.5
 LEAST_WIDTH = 110

@@ -17,8 +17,8 @@ from actors.messages import WorkKind
 from actors.settings import FleetSettings
 from ingress.commands import serve
 from ingress.commands.fleet_lines import plan_lines, status_lines
-from ingress.exit_codes import ExitCode
-from ingress.settings import Settings
+from ingress.configuration.settings import Settings
+from ingress.server.exit_codes import ExitCode
 
 PLAN_FLAGS = ("--stt", "--tts", "--model", "--max-transcriptions", "--max-syntheses")
 """Flags of `raymal serve` that change the number of workers."""

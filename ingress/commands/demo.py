@@ -22,12 +22,12 @@ from pathlib import Path
 from rich.console import Console
 
 from actors.errors import LinkError, RaymalError
-from ingress import observer
-from ingress.caller import CallScript
+from ingress.caller.caller import CallScript
+from ingress.caller.wave_files import read_wave, write_wave
+from ingress.caller.word_errors import word_errors
 from ingress.commands import call
-from ingress.exit_codes import ExitCode
-from ingress.wave_files import read_wave, write_wave
-from ingress.word_errors import word_errors
+from ingress.server import observer
+from ingress.server.exit_codes import ExitCode
 
 QUESTION = "Could you please tell me what time it is?"
 WORD_ERROR_LIMIT = 0.2

@@ -15,7 +15,6 @@ from actors.errors import ConfigurationError
 from actors.settings import AdmissionSettings
 from ingress.capacity_result import CapacityResult
 from ingress.commands.plan_tables import print_cross_check, print_overload_checks, print_plan
-from ingress.exit_codes import ExitCode
 from ingress.planning.chart import chart
 from ingress.planning.crosscheck import cross_check
 from ingress.planning.forecast import Forecast
@@ -23,6 +22,7 @@ from ingress.planning.node_type import NodeType
 from ingress.planning.overload_check import overload_checks
 from ingress.planning.plan import Planner
 from ingress.planning.prediction import Nodes, Rules
+from ingress.server.exit_codes import ExitCode
 
 CALL_S = 180.0
 REFUSED_PERCENT = 1.0

@@ -11,11 +11,11 @@ from typing import Any
 
 from actors.engines.registry import STT_ENGINES, TTS_ENGINES
 from actors.errors import ConfigurationError
-from ingress import logs, supervisor
-from ingress.configuration import load_settings
+from ingress.configuration.loading import load_settings
+from ingress.configuration.settings import Settings
 from ingress.dialogs.registry import DIALOGS
-from ingress.exit_codes import ExitCode
-from ingress.settings import Settings
+from ingress.server import logs, supervisor
+from ingress.server.exit_codes import ExitCode
 
 FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
     "--host": ("server.host", {"help": "address to listen on (127.0.0.1)"}),

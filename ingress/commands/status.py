@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from actors.messages import Level
-from ingress import observer
-from ingress.exit_codes import ExitCode
+from ingress.server import observer
+from ingress.server.exit_codes import ExitCode
 
 SHOWN_CHANGES = 5
 """Of the level, the newest; `--json` has all that are kept."""

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from ingress.link_messages import HistoryEntry
+from ingress.link.messages import HistoryEntry
 
 
 @dataclass(frozen=True, slots=True)

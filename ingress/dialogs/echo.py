@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
+from ingress.configuration.settings import DialogSettings
 from ingress.dialogs.base import (
     CallBegan,
     CallerNotUnderstood,
@@ -14,8 +15,7 @@ from ingress.dialogs.base import (
     DialogEvent,
     Say,
 )
-from ingress.link_messages import HistoryEntry
-from ingress.settings import DialogSettings
+from ingress.link.messages import HistoryEntry
 
 NOT_UNDERSTOOD = "Sorry, I did not understand that."
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from actors.errors import ConfigurationError
+from ingress.configuration.settings import DialogSettings
 from ingress.dialogs.base import Dialog
 from ingress.dialogs.echo import EchoDialog
 from ingress.dialogs.tone import ToneDialog
-from ingress.settings import DialogSettings
 
 DIALOGS: dict[str, Callable[[DialogSettings], Dialog]] = {
     "echo": EchoDialog,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
+from ingress.configuration.settings import DialogSettings
 from ingress.dialogs.base import CallBegan, Dialog, DialogAction, DialogEvent, PlayContinuousTone
-from ingress.link_messages import HistoryEntry
-from ingress.settings import DialogSettings
+from ingress.link.messages import HistoryEntry
 
 
 class ToneDialog(Dialog):

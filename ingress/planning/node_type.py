@@ -19,7 +19,7 @@ from ingress.capacity_result import RESULT_VERSION, CapacityResult, Service, Ste
 from ingress.planning.waiting import NO_WAIT, Wait, percentile_together_s, wait_for_slot
 
 WAIT_STAGE = "lease wait"
-"""Of a turn's stages (`ingress.metrics`): waiting for a transcription slot."""
+"""Of a turn's stages (`ingress.link.records`): waiting for a transcription slot."""
 
 LEAST_TURNS = 20
 """With fewer, a p95 is one turn's chance."""

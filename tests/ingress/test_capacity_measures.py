@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingress.caller.listening_quality import ReceivedFrame, lateness_ms, percentile, phone_holes_ms
 from ingress.capacity.callers import Call
 from ingress.capacity.content import understood
 from ingress.capacity.judgement import (
@@ -23,8 +24,7 @@ from ingress.capacity.peer_quality import PeerQuality
 from ingress.capacity.trial import mean_stages_ms, unread
 from ingress.capacity.workload_meter import StatusLook, WorkCount, mean_calls, services, slot_percent
 from ingress.capacity_result import Objectives, Step
-from ingress.listening_quality import ReceivedFrame, lateness_ms, percentile, phone_holes_ms
-from ingress.metrics import CallRecord, LatenessSummary, StageTimes, TurnRecord
+from ingress.link.records import CallRecord, LatenessSummary, StageTimes, TurnRecord
 
 FOREVER = (0.0, 1e9)
 
@@ -51,7 +51,7 @@ def a_step(**changes: object) -> Step:
     )
 )
 def test_lateness_is_that_of_the_listening_quality(calls: list[list[tuple[float, int]]]) -> None:
-    """Counted in buckets and added up over calls, it is what `ingress.listening_quality` says of each."""
+    """Counted in buckets and added up, it is what `ingress.caller.listening_quality` says of each call."""
     total, late_ms, holes = PeerQuality.nothing(), [], 0
     for call in calls:
         arrived, samples = np.cumsum([gap_s for gap_s, _ in call]), np.array([count for _, count in call])

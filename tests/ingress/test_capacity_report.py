@@ -16,8 +16,8 @@ from ingress.capacity.plots import plots
 from ingress.capacity.report import html, markdown, steps_csv, write_report
 from ingress.capacity.svg import Axis, Limit, Series, bars, lines
 from ingress.capacity_result import CapacityResult, Machine, Objectives, Service, Step, Workload
-from ingress.configuration import load_settings
-from ingress.metrics import LatenessSummary
+from ingress.configuration.loading import load_settings
+from ingress.link.records import LatenessSummary
 
 SVG = "{http://www.w3.org/2000/svg}"
 VOID = {"meta", "br", "hr", "img", "input", "link"}

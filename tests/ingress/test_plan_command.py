@@ -14,8 +14,8 @@ from capacity_fixture import capacity_result, step
 from actors.errors import ConfigurationError
 from ingress.capacity_result import Machine
 from ingress.commands import plan as plan_command
-from ingress.exit_codes import ExitCode
 from ingress.planning.erlang import erlang_b
+from ingress.server.exit_codes import ExitCode
 
 
 def run(*arguments: str | Path) -> int:

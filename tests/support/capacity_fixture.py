@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ingress.capacity_result import CapacityResult, Machine, Objectives, Service, Step, Workload
-from ingress.metrics import LatenessSummary
+from ingress.link.records import LatenessSummary
 
 SERVICES = {
     "transcription": Service(slots=2, mean_ms=400.0, variability=0.25, per_call_minute=6.0),

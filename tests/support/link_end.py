@@ -7,9 +7,9 @@ import socket
 from typing import Literal, TypeVar
 
 from actors.errors import LinkError
-from ingress.gateway import Gateway
-from ingress.link import Link
-from ingress.link_messages import LINK_VERSION, Hello, Message
+from ingress.gateway.gateway import Gateway
+from ingress.link.link import Link
+from ingress.link.messages import LINK_VERSION, Hello, Message
 
 M = TypeVar("M", bound=Message)
 

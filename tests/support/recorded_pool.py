@@ -8,8 +8,8 @@ from typing import cast
 
 from actors.messages import Decision, Priority, Synthesize
 from actors.pool.speech_pool import SpeechChunk, SpeechPool
-from ingress.extensions import Extension
-from ingress.settings import BargeInSettings, DialogSettings
+from ingress.configuration.extensions import Extension
+from ingress.configuration.settings import BargeInSettings, DialogSettings
 
 
 class RecordedPool:

@@ -41,7 +41,7 @@ from enum import Enum, auto
 from typing import Final, NamedTuple
 
 from ingress.audiosocket import SLIN_RATES_HZ
-from ingress.listening_quality import (
+from ingress.caller.listening_quality import (
     ListeningQuality,
     ReceivedFrame,
     lateness_ms,
@@ -576,7 +576,7 @@ class StrictCall:
 
     @property
     def arrivals(self) -> list[ReceivedFrame]:
-        """The audio messages, for `ingress.listening_quality`."""
+        """The audio messages, for `ingress.caller.listening_quality`."""
         return [
             ReceivedFrame(message.arrived_s, message.length / 2 / SLIN_RATES_HZ[message.kind])
             for message in self.received

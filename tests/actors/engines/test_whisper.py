@@ -25,7 +25,7 @@ from actors.engines.whisper import (
 from actors.errors import EngineError
 from actors.messages import TELEPHONE_RATE_HZ, Synthesize, Transcribe, Transcript, audio_duration_ms
 from actors.settings import SpeechSettings, WhisperSettings
-from ingress.word_errors import word_errors
+from ingress.caller.word_errors import word_errors
 
 SENTENCES = (
     "What time is it, please?",

@@ -1,0 +1,1 @@
+"""A caller for people without Asterisk, and what is measured at its end. Used by commands and benchmarks."""

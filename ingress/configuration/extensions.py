@@ -1,0 +1,88 @@
+"""Extensions: the listeners of a server, each with what its callers get, defaults filled in.
+
+The server's own port is the extension `default`. Others are named in the configuration and differ from it
+in whatever they set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from actors.messages import Priority
+from actors.settings import Section
+from ingress.configuration.settings import BargeInSettings, DialogSettings, Settings
+
+DEFAULT_EXTENSION = "default"
+"""Name of the server's own port."""
+
+
+class Phrase(StrEnum):
+    """What a media worker may have to say by itself, without any gateway."""
+
+    BUSY = "busy"
+    """To a caller who is refused."""
+    APOLOGY = "apology"
+    """When an answer has failed."""
+    WAITING = "waiting"
+    """To a caller who waits for the speech workers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """One listener and what its callers get."""
+
+    name: str
+    port: int
+    priority: Priority
+    max_calls: int | None
+    """Over all servers of the cluster."""
+    language: str
+    voice: str | None
+    """A voice of the engine; None: the engine's own setting."""
+    dialog: DialogSettings
+    barge_in: BargeInSettings
+    phrases: dict[Phrase, str]
+    """Texts that the operator chose; the others are the language's own (`ingress.phrases.fixed`)."""
+
+
+Part = TypeVar("Part", bound=Section)
+
+
+def extensions(settings: Settings) -> dict[str, Extension]:
+    """Return all extensions by name, the server's own port first."""
+    found = {
+        DEFAULT_EXTENSION: Extension(
+            name=DEFAULT_EXTENSION,
+            port=settings.server.port,
+            priority=Priority.NORMAL,
+            max_calls=None,
+            language=settings.speech.language,
+            voice=None,
+            dialog=settings.dialog,
+            barge_in=settings.barge_in,
+            phrases={},
+        )
+    }
+    for name, chosen in settings.extensions.items():
+        texts = {Phrase.BUSY: chosen.busy, Phrase.APOLOGY: chosen.apology, Phrase.WAITING: chosen.waiting}
+        found[name] = Extension(
+            name=name,
+            port=chosen.port,
+            priority=chosen.priority,
+            max_calls=chosen.max_calls,
+            language=chosen.language or settings.speech.language,
+            voice=chosen.voice,
+            dialog=_merged(settings.dialog, chosen.dialog),
+            barge_in=_merged(settings.barge_in, chosen.barge_in),
+            phrases={phrase: text for phrase, text in texts.items() if text is not None},
+        )
+    return found
+
+
+def _merged(common: Part, own: Part | None) -> Part:
+    """Return the server's section with what the extension has set itself in its place."""
+    if own is None:
+        return common
+    return common.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})

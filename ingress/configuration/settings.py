@@ -1,0 +1,165 @@
+"""Settings of the server: sockets, hearing, dialog, privacy; and, inside, those of the speech side.
+
+Plain data, checked whole before a port opens. Every default has its reason beside it; `docs/settings.md`
+lists them all and a test compares the two. Where a file, the environment and a flag disagree, the flag
+wins, then the environment (`ingress.configuration.loading`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from actors.messages import Priority
+from actors.settings import (
+    AdmissionSettings,
+    FleetSettings,
+    PositiveSeconds,
+    Section,
+    SpeechSettings,
+    ThrottleSettings,
+)
+
+
+def _number(value: object) -> object:
+    """Flags and variables are text; pydantic turns text into numbers everywhere but in a Literal."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+class ServerSettings(Section):
+    """The listening side."""
+
+    host: str = "127.0.0.1"
+    """AudioSocket has no authentication: never listen on a public address."""
+    port: int = Field(default=9092, ge=0, le=65535)
+    """9092 is what Asterisk's examples use; 0 lets the system choose."""
+    media_workers: int = Field(default=1, ge=1, le=64)
+    """Processes that share the port, each with its own audio clock."""
+    max_calls: int = Field(default=400, ge=1, le=10_000)
+    """Per media worker; one more call is refused, with a hangup that lets the dialplan go on."""
+    handshake_deadline_s: PositiveSeconds = 5.0
+    """From connect to UUID. Asterisk's channel driver may connect first and identify later."""
+    message_deadline_s: PositiveSeconds = 2.0
+    """From the first byte of a message to its last: ends a dripping peer."""
+    send_backlog_ms: int = Field(default=1_500, ge=200, le=60_000)
+    """A peer that reads nothing for this long loses its call: older audio is wrong audio."""
+    drain_deadline_s: float = Field(default=30.0, ge=0.0, le=86_400.0)
+    """After SIGTERM running calls may finish for this long."""
+    frame_ms: Annotated[Literal[20, 30], BeforeValidator(_number)] = 20
+    """Audio per message, and the clock's interval with it. 30 ms take a third fewer wake-ups."""
+    nice: int = Field(default=0, ge=-20, le=19)
+    """Niceness of the media workers. Below 0 needs CAP_SYS_NICE; helps beside busy programs."""
+    realtime_priority: int = Field(default=0, ge=0, le=99)
+    """Above 0: SCHED_RR at this priority, 2 or more (needs CAP_SYS_NICE). 0: ordinary scheduling."""
+
+
+class EndpointingSettings(Section):
+    """When an utterance begins and when it is over."""
+
+    aggressiveness: int = Field(default=2, ge=0, le=3)
+    """WebRTC VAD mode: 0 takes most sounds for speech, 3 the fewest."""
+    onset_ms: int = Field(default=100, ge=20, le=1_000)
+    """Speech this long within the last 1.5 times as long starts an utterance."""
+    look_back_ms: int = Field(default=300, ge=0, le=2_000)
+    """Audio kept from before the onset: soft first consonants."""
+    end_silence_ms: int = Field(default=500, ge=100, le=5_000)
+    """Silence, or no frames at all, this long ends an utterance."""
+    pause_ms: int = Field(default=240, ge=0, le=5_000)
+    """Silence this long may be the end: transcription begins ahead of time. 0: never ahead."""
+    confirmation: Literal["silero", "none"] = "silero"
+    """Second stage of detection: a small neural model looks at what WebRTC's took for speech."""
+    confirmation_threshold: float = Field(default=0.5, gt=0.0, lt=1.0)
+    """Probability above which a window of 32 ms is speech."""
+    minimum_speech_ms: int = Field(default=120, ge=20, le=2_000)
+    """Shorter bursts are noise and are dropped."""
+    maximum_utterance_s: float = Field(default=28.0, ge=2.0, le=30.0)
+    """Cut here: whisper sees 30 s at most."""
+
+
+class BargeInSettings(Section):
+    """Whether the caller may interrupt an answer by speaking."""
+
+    enabled: bool = True
+    in_greeting: bool = True
+    """Whether the first greeting may be interrupted as well."""
+    speech_ms: int = Field(default=240, ge=60, le=2_000)
+    """Shorter sounds, a cough or a "yes", do not interrupt."""
+
+
+class DialogSettings(Section):
+    """What answers the caller."""
+
+    name: str = "echo"
+    greeting: str = "Hello. Say something, and I will repeat it."
+    """Said when a call begins; empty for none."""
+    tone_hz: float = Field(default=440.0, ge=100.0, le=3_400.0)
+    """Of the `tone` dialog."""
+
+
+class ExtensionSettings(Section):
+    """A listener of its own (`[extensions.NAME]`). What is unset is as for the server's own port."""
+
+    port: int = Field(ge=0, le=65535)
+    """0 lets the system choose."""
+    priority: Priority = Priority.NORMAL
+    """emergency, high, normal or background: who gets a slot, and a place at all, when there are few."""
+    max_calls: int | None = Field(default=None, ge=1, le=100_000)
+    """Calls at a time, over all servers of the cluster."""
+    language: str | None = None
+    """Of the callers: what the models listen for and speak."""
+    voice: str | None = None
+    """A voice of the text-to-speech engine."""
+    dialog: DialogSettings | None = None
+    barge_in: BargeInSettings | None = None
+    busy: str | None = None
+    """Said to a caller who is refused; instead of the language's own phrase."""
+    apology: str | None = None
+    """Said when an answer has failed."""
+    waiting: str | None = None
+    """Said to a caller who waits for the speech workers."""
+
+
+class CacheSettings(Section):
+    """Phrases kept ready, so that what was said once need not be made again."""
+
+    directory: str | None = None
+    """Unset: `raymal/phrases` in the user's cache folder (environment: RAYMAL_CACHE)."""
+    memory_bytes: int = Field(default=64 * 1024 * 1024, ge=0)
+    """Of each gateway. A second of audio is 16 KB."""
+    disk_bytes: int = Field(default=512 * 1024 * 1024, ge=0)
+    """Of the directory; the longest unused phrases go first. 0: nothing is written."""
+
+
+class RecordSettings(Section):
+    """What is kept of finished calls."""
+
+    file: str | None = None
+    """One JSON line per finished call is appended here. Unset: none."""
+
+
+class PrivacySettings(Section):
+    """What may be kept of what was said."""
+
+    keep_transcripts: bool = False
+    """Keep the words of recent calls in memory, for `raymal call` and `raymal demo` to show."""
+
+
+class Settings(Section):
+    """Everything that `raymal serve` can be told."""
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """DEBUG names every process and skipped message; nothing is ever logged per frame."""
+    server: ServerSettings = ServerSettings()
+    endpointing: EndpointingSettings = EndpointingSettings()
+    barge_in: BargeInSettings = BargeInSettings()
+    dialog: DialogSettings = DialogSettings()
+    extensions: dict[str, ExtensionSettings] = Field(default_factory=dict)
+    """Listeners beside the server's own port, by name."""
+    cache: CacheSettings = CacheSettings()
+    records: RecordSettings = RecordSettings()
+    privacy: PrivacySettings = PrivacySettings()
+    speech: SpeechSettings = SpeechSettings()
+    fleet: FleetSettings = FleetSettings()
+    admission: AdmissionSettings = AdmissionSettings()
+    throttle: ThrottleSettings = ThrottleSettings()

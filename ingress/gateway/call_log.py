@@ -1,0 +1,77 @@
+"""What a gateway keeps of finished calls: the newest in memory, all of them in a file if the operator wants.
+
+The file's line holds the media worker's record, without a word of what was said, beside what the manager
+says the call used; a refused call has used nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from actors.messages import SessionSummary
+from ingress.configuration.settings import RecordSettings
+from ingress.gateway.call_log_file import CallRecordFile
+from ingress.link.records import CallRecord, TurnRecord
+
+KEPT_RECORDS = 256
+"""Finished calls whose records can still be asked for."""
+WORDS = {"heard", "answered"}
+"""Fields of a turn that hold what was said: for whoever asks on this machine, never for a file."""
+
+log = logging.getLogger(__name__)
+
+
+class CallLedger:
+    """Records of finished calls and totals of their turns."""
+
+    def __init__(self, settings: RecordSettings) -> None:
+        self.cache_hits = 0
+        """Sentences of answers that came from the cache."""
+        self.cache_misses = 0
+        self._records: OrderedDict[str, CallRecord] = OrderedDict()
+        self._file: CallRecordFile | None = None
+        if settings.file is not None:
+            self._file = CallRecordFile(Path(settings.file).expanduser())
+
+    @property
+    def dropped_records(self) -> int:
+        """Lines that the file could not take."""
+        return self._file.dropped if self._file is not None else 0
+
+    def record(self, call_id: str) -> CallRecord | None:
+        """Return a recent call's record; None if it is unknown, not over, or too long ago."""
+        return self._records.get(call_id)
+
+    def take_turn(self, record: TurnRecord) -> None:
+        """Count a finished turn."""
+        self.cache_hits += record.stages.cache_hits
+        self.cache_misses += record.stages.cache_misses
+
+    def take_call(self, record: CallRecord) -> None:
+        """Keep a call's record in memory."""
+        self._records.pop(record.call_id, None)
+        self._records[record.call_id] = record
+        while len(self._records) > KEPT_RECORDS:
+            self._records.popitem(last=False)
+
+    def write(self, record: CallRecord, summary: SessionSummary | None) -> None:
+        """Have a call's line written, if there is a file."""
+        if self._file is not None:
+            self._file.append(
+                {
+                    "ended_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                    "call": record.model_dump(exclude={"turns": {"__all__": WORDS}}),
+                    "session": summary and asdict(summary),
+                }
+            )
+
+    async def close(self) -> None:
+        """Write what is still to be written. Idempotent."""
+        file, self._file = self._file, None
+        if file is not None:
+            await asyncio.to_thread(file.close)

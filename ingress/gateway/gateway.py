@@ -1,0 +1,348 @@
+"""The gateway process: between the media workers and the speech workers, and the one Ray driver.
+
+It may die at any moment (Ray kills its driver when the head is gone) and is replaced within seconds. So
+it keeps nothing that a call needs: media workers make their calls known again and ask again for turns
+that were not answered. What it does keep, for whoever asks, are the records of recent calls.
+
+It obeys the manager's decisions and tells it how this ingress does; both happen beside the calls, never
+in their way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from actors.errors import LinkError, RaymalError
+from actors.local import LocalPool
+from actors.messages import Decision, FleetStatus
+from actors.pool.speech_pool import SpeechPool
+from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension, extensions
+from ingress.configuration.settings import Settings
+from ingress.dialogs.registry import dialog
+from ingress.gateway.admission import Places
+from ingress.gateway.call_log import CallLedger
+from ingress.gateway.decision_history import DecisionHistory
+from ingress.gateway.media_peer import MediaLink
+from ingress.gateway.signals import SignalMeter
+from ingress.gateway.turn_runner import TurnRunner
+from ingress.link.link import Link, serve
+from ingress.link.messages import (
+    CallReply,
+    CallRequest,
+    Message,
+    Pace,
+    PhrasesReady,
+    Readiness,
+    StatusReply,
+    StatusRequest,
+)
+from ingress.link.records import TurnRecord
+from ingress.phrases.speaker import Speaker
+from ingress.phrases.warming import warm
+
+POLL_STARTING_S = 0.25
+POLL_RUNNING_S = 2.0
+STATUS_DEADLINE_S = 2.0
+POOL_CLOSE_DEADLINE_S = 5.0
+FIRST_WARMING_S = 5.0
+"""Callers who wait for the first readiness do not wait longer for phrases."""
+WARMING_S = 60.0
+"""For each later round of rendering what is missing, and between two rounds."""
+WARMING_MARGIN_S = 1.0
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings, gateway_socket: Path, name: str) -> None:
+    """Serve media workers until SIGTERM. Raises ConfigurationError when the speech side cannot start."""
+    asyncio.run(_serve(settings, gateway_socket, name))
+
+
+async def _serve(settings: Settings, gateway_socket: Path, name: str) -> None:
+    gateway = Gateway(settings, _pool(settings, name), name)
+    terminated = asyncio.Event()
+
+    def listen_for_signals() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, terminated.set)
+
+    listen_for_signals()
+    server = await serve(gateway_socket, gateway.handle, name)
+    # Again once Ray runs in this process: it puts a handler of its own in place of ours.
+    running = asyncio.create_task(gateway.run(on_started=listen_for_signals))
+    stop = asyncio.create_task(terminated.wait())
+    try:
+        await asyncio.wait((running, stop), return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            await running  # raises what ended it
+    finally:
+        server.close()
+        running.cancel()
+        stop.cancel()
+        await gateway.close()
+
+
+def _pool(settings: Settings, name: str) -> SpeechPool | None:
+    if not any(dialog(extension.dialog).needs_speech for extension in extensions(settings).values()):
+        return None
+    options = (settings.speech, settings.fleet, name, settings.admission, settings.throttle)
+    if settings.fleet.backend == "local":
+        return LocalPool(*options)
+    from actors.cluster.pool import ClusterPool  # imports Ray: a second and 80 MB, only if wanted
+
+    return ClusterPool(*options)
+
+
+class Gateway:
+    """All links of one gateway process."""
+
+    def __init__(self, settings: Settings, pool: SpeechPool | None, name: str) -> None:
+        self._settings = settings
+        self._name = name
+        self._pool = pool
+        self._extensions = extensions(settings)
+        self._unknown_extensions: set[str] = set()
+        """Those that were complained about."""
+        self._speaker = Speaker(pool, settings.speech, settings.cache) if pool is not None else None
+        dialogs = {name: dialog(extension.dialog) for name, extension in self._extensions.items()}
+        self._runner = TurnRunner(pool, self._speaker, settings.speech, dialogs)
+        self._media: set[MediaLink] = set()
+        self._places = Places(pool)
+        self._ledger = CallLedger(settings.records)
+        self._readiness = Readiness(is_ready=pool is None, detail="no dialog needs speech workers")
+        if pool is not None:
+            self._readiness = Readiness(is_ready=False, detail="the speech workers are starting")
+        self._start_detail = "speech workers in this process"
+        if settings.fleet.backend == "ray":
+            deadline_s = settings.fleet.worker_start_deadline_s
+            self._start_detail = f"joining Ray at {settings.fleet.ray_address} within {deadline_s:g} s"
+        self._status: FleetStatus | None = None
+        self._problems: tuple[str, ...] = ()
+        """Those of the status that were logged."""
+        self._decisions = DecisionHistory()
+        self._pace = Pace(frame_ms=settings.server.frame_ms)
+        self._meter = SignalMeter(self._media)
+        if pool is not None:
+            pool.on_decision = self._decided
+            pool.signals = self._meter.signals
+
+    async def run(self, on_started: Callable[[], None] = lambda: None) -> None:
+        """Start the speech workers and keep the media workers informed. Raises ConfigurationError.
+
+        `on_started` is called once the pool has been started.
+        """
+        if self._pool is None:
+            log.info("ready: %s", self._readiness.detail)
+            await asyncio.Event().wait()
+            return
+        log.info("starting: %s", self._start_detail)
+        beside = [asyncio.create_task(self._meter.lag.run(), name="loop lag")]
+        try:
+            await self._pool.start()
+            on_started()
+            warming: asyncio.Task[None] | None = None
+            while True:
+                readiness = await self._look(self._pool)
+                if warming is None and readiness.is_ready:
+                    await self._warm(FIRST_WARMING_S)
+                    warming = asyncio.create_task(self._keep_warm(), name="warming")
+                    beside.append(warming)
+                self._announce(readiness)
+                await asyncio.sleep(POLL_RUNNING_S if readiness.is_ready else POLL_STARTING_S)
+        finally:
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+
+    async def handle(self, link: Link) -> None:
+        """Serve one link until it breaks."""
+        assert link.peer is not None
+        if link.peer.role == "media":
+            await self._handle_media(link)
+        elif link.peer.role == "observer":
+            await self._handle_observer(link)
+
+    async def close(self) -> None:
+        """End what runs, give back what is held, write what is to be written."""
+        await asyncio.gather(*(media.close() for media in tuple(self._media)))
+        await self._places.close()
+        if self._speaker is not None:
+            await self._speaker.close()
+        await asyncio.gather(self._ledger.close(), self._leave_pool())
+
+    async def _leave_pool(self) -> None:
+        if self._pool is not None:
+            with contextlib.suppress(RaymalError, TimeoutError):
+                async with asyncio.timeout(POOL_CLOSE_DEADLINE_S):
+                    await self._pool.close()
+
+    # The speech workers
+
+    async def _look(self, pool: SpeechPool) -> Readiness:
+        """Ask how the workers do; with no answer, what is known stands."""
+        try:
+            async with asyncio.timeout(STATUS_DEADLINE_S):
+                status = await pool.status()
+        except (RaymalError, TimeoutError):  # the manager is being replaced
+            return self._readiness
+        self._status = status
+        if status.problems != self._problems:
+            self._problems = status.problems
+            for problem in status.problems:
+                log.warning("speech worker: %s", problem)
+        return _readiness(status)
+
+    def _announce(self, readiness: Readiness) -> None:
+        if readiness == self._readiness:
+            return
+        log.info("%s: %s", "ready" if readiness.is_ready else "not ready", readiness.detail)
+        self._readiness = readiness
+        self._tell_all(readiness)
+
+    def _decided(self, decision: Decision) -> None:
+        """Obey what concerns the media workers; the rest is read where it is needed."""
+        change = self._decisions.take(decision, time.monotonic())
+        if change is not None:
+            log.info("%s", change.describe())
+        pace = Pace(frame_ms=30 if 30 in (decision.frame_ms, self._settings.server.frame_ms) else 20)
+        if pace != self._pace:
+            self._pace = pace
+            self._tell_all(pace)
+
+    async def _keep_warm(self) -> None:
+        """Go on rendering what is missing: the first time was short, and a cache can be cleared."""
+        while True:
+            await self._warm(WARMING_S)
+            await asyncio.sleep(WARMING_S)
+
+    async def _warm(self, deadline_s: float) -> int:
+        """Render fixed phrases that are missing; return how many were."""
+        if self._speaker is None:
+            return 0
+        rendered = 0
+        with contextlib.suppress(RaymalError, TimeoutError):
+            async with asyncio.timeout(deadline_s + WARMING_MARGIN_S):
+                rendered = await warm(self._speaker, self._extensions.values(), deadline_s)
+        if rendered:
+            log.info("%d phrases rendered", rendered)
+            self._tell_all(PhrasesReady())
+        return rendered
+
+    # Media workers
+
+    async def _handle_media(self, link: Link) -> None:
+        media = MediaLink(
+            link,
+            self._name,
+            self._runner,
+            self._places,
+            self._extension,
+            self._turn_finished,
+            self._ledger.take_call,
+            self._ledger.write,
+        )
+        self._media.add(media)
+        log.info("media worker %s connected", media.name)
+        try:
+            for message in (self._pace, PhrasesReady(), self._readiness):
+                media.tell(message)
+            await media.serve()
+        finally:
+            self._media.discard(media)
+            log.info("media worker %s is gone", media.name)
+
+    def _tell_all(self, message: Message) -> None:
+        for media in self._media:
+            media.tell(message)
+
+    def _extension(self, name: str) -> Extension:
+        """Return an extension by its name; one that the configuration no longer has is like the default."""
+        if name in self._extensions:
+            return self._extensions[name]
+        if name not in self._unknown_extensions:
+            self._unknown_extensions.add(name)
+            log.warning("extension %s is not configured: its calls are served as %s", name, DEFAULT_EXTENSION)
+        return self._extensions[DEFAULT_EXTENSION]
+
+    def _turn_finished(self, record: TurnRecord) -> None:
+        self._ledger.take_turn(record)
+        if self._pool is not None and record.kind == "utterance" and record.first_answer_ms is not None:
+            self._pool.note_answer(record.first_answer_ms)
+
+    # Observers
+
+    async def _handle_observer(self, link: Link) -> None:
+        while True:
+            match await link.receive():
+                case StatusRequest():
+                    if self._pool is not None:
+                        await self._look(self._pool)
+                    link.send(self._status_reply())
+                case CallRequest(call_id=call_id):
+                    link.send(CallReply(record=self._ledger.record(call_id)))
+                case message:
+                    raise LinkError(f"an observer does not send {message.type}")
+            await link.drain()
+
+    def _status_reply(self) -> StatusReply:
+        status: dict[str, Any] = {
+            "media_workers": [
+                {"name": media.name, "health": media.health and media.health.model_dump()}
+                for media in sorted(self._media, key=lambda media: media.name)
+            ],
+            "calls": sum(media.calls for media in self._media),
+            "places": len(self._places),
+            "extensions": self._extension_rows(),
+            "ahead_begun": self._runner.ahead_begun,
+            "ahead_used": self._runner.ahead_used,
+            "cache_hits": self._ledger.cache_hits,
+            "cache_misses": self._ledger.cache_misses,
+            "dropped_records": self._ledger.dropped_records,
+        }
+        if self._pool is not None:
+            status["decision"] = _decision_row(self._pool.decision, self._pace)
+            status["level_changes"] = self._decisions.rows(time.monotonic())
+        if self._status is not None:
+            status["fleet"] = asdict(self._status)
+        return StatusReply(is_ready=self._readiness.is_ready, detail=self._readiness.detail, status=status)
+
+    def _extension_rows(self) -> list[dict[str, Any]]:
+        calls = sum((media.calls_by_extension() for media in self._media), Counter[str]())
+        return [
+            {
+                "name": extension.name,
+                "priority": extension.priority,
+                "language": extension.language,
+                "dialog": extension.dialog.name,
+                "maximum_calls": extension.max_calls,
+                "calls": calls[extension.name],
+                "refused": self._places.refused[extension.name],
+            }
+            for extension in self._extensions.values()
+        ]
+
+
+def _decision_row(decision: Decision, pace: Pace) -> dict[str, Any]:
+    return {
+        "epoch": decision.epoch,
+        "number": decision.number,
+        "level": decision.level,
+        "reasons": list(decision.reasons),
+        "frame_ms": pace.frame_ms,
+        "calls_alone": decision.calls_alone,
+    }
+
+
+def _readiness(status: FleetStatus) -> Readiness:
+    pools = {"transcription": status.transcription, "synthesis": status.synthesis}
+    detail = ", ".join(f"{pool.ready} of {pool.planned} {name} workers" for name, pool in pools.items())
+    return Readiness(is_ready=status.is_ready, detail=detail)

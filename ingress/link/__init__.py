@@ -1,0 +1,1 @@
+"""The wire between media workers, gateway and observers: its framing, its messages and its records."""

@@ -1,0 +1,1 @@
+"""What the caller does: frames of audio in; speaking, paused, finished out. Used by `media`."""

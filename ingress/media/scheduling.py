@@ -1,0 +1,39 @@
+"""What a media worker asks of the operating system: to be woken in time, and room for its sockets.
+
+The audio clock sleeps nearly always and must not wait once it is due. Ordinary scheduling does well on a
+machine with an idle core; beside busy programs a lower niceness helps, and SCHED_RR helps most. Both need
+the capability CAP_SYS_NICE; without it we say so and go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+
+from ingress.configuration.settings import ServerSettings
+
+log = logging.getLogger(__name__)
+
+
+def prefer(settings: ServerSettings) -> None:
+    """Apply `server.nice` and `server.realtime_priority` to this process, or log what forbids it."""
+    if settings.nice:
+        try:
+            os.setpriority(os.PRIO_PROCESS, 0, settings.nice)
+        except PermissionError:
+            log.warning("server.nice = %d needs CAP_SYS_NICE (systemd: Nice= in the unit)", settings.nice)
+    if settings.realtime_priority:
+        try:
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(settings.realtime_priority))
+        except PermissionError:
+            log.warning(
+                "server.realtime_priority = %d needs CAP_SYS_NICE (systemd: AmbientCapabilities=)",
+                settings.realtime_priority,
+            )
+
+
+def allow_descriptors() -> None:
+    """Raise the soft limit of open files to the hard one: each call is a socket."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

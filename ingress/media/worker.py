@@ -1,0 +1,66 @@
+"""The media worker process: sockets, audio clock, hearing. No Ray, no big model, nothing that blocks.
+
+It is given listening sockets, one for each extension, that the supervisor holds open as well, so that the
+ports answer while a worker is restarted, and the gateway's socket to talk to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from pathlib import Path
+
+import uvloop
+
+from ingress.configuration.extensions import DEFAULT_EXTENSION
+from ingress.configuration.settings import Settings
+from ingress.link.link import LinkClient
+from ingress.link.messages import LINK_VERSION, Hello
+from ingress.media.calls import MediaServer
+from ingress.media.scheduling import allow_descriptors, prefer
+from ingress.phrases.fixed import PhraseShelf
+from ingress.server.ports import Listeners, describe
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings, listeners: Listeners, gateway_socket: Path, name: str) -> None:
+    """Serve calls until SIGTERM, then drain. A second SIGTERM ends running calls at once."""
+    prefer(settings.server)
+    allow_descriptors()
+    uvloop.run(_serve(settings, listeners, gateway_socket, name))
+
+
+async def _serve(settings: Settings, listeners: Listeners, gateway_socket: Path, name: str) -> None:
+    server = MediaServer(settings, PhraseShelf(settings))
+    server.pauses.start()
+    hello = Hello(version=LINK_VERSION, role="media", name=name)
+    link = LinkClient(gateway_socket, hello, server.receive, server.gateway_gone)
+    async with asyncio.TaskGroup() as tasks:
+        link_task = tasks.create_task(link.run())
+        await server.start(listeners[DEFAULT_EXTENSION], link.send)
+        for extension, listener in listeners.items():
+            if extension != DEFAULT_EXTENSION:
+                server.listen(extension, listener)
+            log.info("taking calls on %s for extension %s", describe(listener), extension)
+        await _until_terminated()
+        stopping = tasks.create_task(server.stop(settings.server.drain_deadline_s))
+        hurry = tasks.create_task(_until_terminated())
+        await asyncio.wait((stopping, hurry), return_when=asyncio.FIRST_COMPLETED)
+        if not stopping.done():
+            stopping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await stopping
+            await server.stop(drain_deadline_s=0.0)
+        hurry.cancel()
+        link_task.cancel()
+
+
+async def _until_terminated() -> None:
+    terminated = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, terminated.set)
+    await terminated.wait()

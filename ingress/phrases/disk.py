@@ -1,0 +1,285 @@
+"""Fixed phrases on disk: one file per phrase in a private folder that several processes may share.
+
+A file appears whole or not at all: it is written under another name and renamed. Nothing is forced to
+the platter, so after a power cut a file may still be torn; its header says how long it is and holds a
+digest of the rest, and what does not agree is removed, never played. There are no locks. Every operation
+of one process is harmless to the others': the same key is the same audio, so whoever renames last is
+right, and a file that another process has evicted is one that is not there.
+
+The folder is bounded. Room is made before a new file takes its name, by removing the files that were
+unused for longest: their modification time says when they were used last, and is kept up by us because
+access times are not on most systems. What a writer that died left behind goes with the next write.
+
+Only text that the operator or a dialog declared fixed comes here, and is then readable in the header.
+Everything blocks: never call it on an event loop. Nothing raises: a disk that is full, read-only or gone
+is said once in the log, and phrases are made again instead.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import struct
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from ingress.configuration.settings import CacheSettings
+
+MAGIC = b"raymalP1"
+"""The last digit is the format's version; files of another one are removed when they are met."""
+HEADER = struct.Struct(">8sII32s")
+"""Magic, bytes of the label (JSON), bytes of audio, SHA-256 of key, lengths, label and audio.
+
+Label and audio follow. The digest alone decides whether a file is whole."""
+MAXIMUM_PHRASE_BYTES = 4 * 1024 * 1024
+"""Four minutes. A sentence is 200 characters at most, some 13 s."""
+ABANDONED_AFTER_S = 60.0
+"""A file that is still being written after this long has lost its writer: a write takes milliseconds."""
+USE_PERIOD_S = 3_600.0
+"""How often a use of a phrase is noted in its file, at most."""
+MAXIMUM_NOTED_USES = 4_096
+
+_PHRASE_FILE = re.compile(r"[0-9a-f]{64}\.phrase")
+_WRITING = ".writing-"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a stored phrase says, and in which voice: for people to read."""
+
+    text: str
+    language: str
+    voice: str | None
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPhrase:
+    """A phrase as it lies on disk."""
+
+    key: str
+    label: Label
+    audio_bytes: int
+    file_bytes: int
+    used_at_s: float
+    """Last use, or making, by the file system's clock: seconds since 1970."""
+
+
+def phrase_directory(settings: CacheSettings, environment: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the folder of the phrases: the setting, else $RAYMAL_CACHE, else in the user's cache folder.
+
+    The latter is $XDG_CACHE_HOME, if that is an absolute path, else `~/.cache` (XDG Base Directory
+    Specification). None: there is no home.
+    """
+    chosen = settings.directory or environment.get("RAYMAL_CACHE")
+    try:
+        if chosen:
+            return Path(chosen).expanduser()
+        base = Path(environment.get("XDG_CACHE_HOME", ""))
+        return (base if base.is_absolute() else Path.home() / ".cache") / "raymal" / "phrases"
+    except RuntimeError:  # a service may have no home
+        return None
+
+
+def phrase_store(settings: CacheSettings) -> PhraseStore | None:
+    """Return the store of the settings; None: nothing is to be written, or there is no place for it."""
+    if settings.disk_bytes == 0:
+        return None
+    directory = phrase_directory(settings)
+    if directory is None:
+        log.warning("no place for the phrase cache: this user has no home; set cache.directory")
+        return None
+    return PhraseStore(directory, settings.disk_bytes)
+
+
+class PhraseStore:
+    """The folder of stored phrases. For one thread at a time, and any number of processes."""
+
+    def __init__(self, directory: Path, capacity_bytes: int) -> None:
+        """`capacity_bytes` bounds the sum of all files' lengths."""
+        self.directory = directory
+        self._capacity_bytes = capacity_bytes
+        self._uses: dict[str, float] = {}
+        """Monotonic time at which a use was last noted in a phrase's file."""
+        self._has_complained = False
+
+    def read(self, key: str) -> bytes | None:
+        """Return the phrase's audio, and note the use; None if it is not there whole."""
+        if not self._is_usable():
+            return None
+        path = self._path(key)
+        try:
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                data = file.read() if size <= MAXIMUM_PHRASE_BYTES else b""
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._complain(error)
+            return None
+        audio = _audio_of(key, data)
+        if audio is None:
+            log.warning("%s is damaged and was removed", path)
+            with suppress(OSError):
+                path.unlink()
+            return None
+        self._note_use(key)
+        return audio
+
+    def keep(self, key: str) -> bool:
+        """Whether the phrase is there; if so, that is a use of it."""
+        if not self._is_usable() or not os.access(self._path(key), os.R_OK):
+            return False
+        self._note_use(key)
+        return True
+
+    def write(self, key: str, label: Label, audio: bytes) -> bool:
+        """Store the phrase; False if that did not work. Only ever called with text that is fixed."""
+        body = json.dumps(asdict(label)).encode("ascii")
+        label_bytes = len(body)
+        body += audio
+        data = HEADER.pack(MAGIC, label_bytes, len(audio), _digest(key, label_bytes, len(audio), body)) + body
+        if len(data) > min(self._capacity_bytes, MAXIMUM_PHRASE_BYTES) or not self._is_usable(create=True):
+            return False
+        try:
+            # Created with mode 0600.
+            descriptor, name = tempfile.mkstemp(prefix=_WRITING, dir=self.directory)
+            writing = Path(name)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(data)
+                has_room = self._make_room(writing, self._path(key))
+                if has_room:
+                    writing.replace(self._path(key))
+            finally:
+                writing.unlink(missing_ok=True)
+        except OSError as error:
+            self._complain(error)
+            return False
+        self._has_complained = False
+        return has_room
+
+    def phrases(self) -> list[StoredPhrase]:
+        """Return the phrases that are there, the last used first; damaged files are left out."""
+        found: list[StoredPhrase] = []
+        for path, status in self._files():
+            if _PHRASE_FILE.fullmatch(path.name):
+                with suppress(OSError, ValueError, TypeError, struct.error):
+                    found.append(_stored_phrase(path, status))
+        return sorted(found, key=lambda phrase: phrase.used_at_s, reverse=True)
+
+    def clear(self) -> tuple[int, int]:
+        """Remove all phrases; return how many files and bytes went."""
+        files = removed_bytes = 0
+        for path, status in self._files():
+            with suppress(OSError):
+                path.unlink()
+                files += 1
+                removed_bytes += status.st_size
+        return files, removed_bytes
+
+    def _path(self, key: str) -> Path:
+        return self.directory / f"{key}.phrase"
+
+    def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
+        """Yield our files, finished or not; what others evict meanwhile is left out."""
+        try:
+            with os.scandir(self.directory) as entries:
+                for entry in entries:
+                    if _PHRASE_FILE.fullmatch(entry.name) or entry.name.startswith(_WRITING):
+                        with suppress(FileNotFoundError):
+                            yield Path(entry.path), entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self._complain(error)
+
+    def _make_room(self, writing: Path, replaced: Path) -> bool:
+        """Remove the longest unused phrases until all is within the capacity, `writing` included."""
+        now_s = writing.stat().st_mtime  # the file system's own clock
+        total_bytes = 0
+        phrases: list[tuple[float, int, Path]] = []
+        for path, status in self._files():
+            if path == replaced:
+                continue
+            if path.name.startswith(_WRITING) and status.st_mtime < now_s - ABANDONED_AFTER_S:
+                path.unlink(missing_ok=True)
+                continue
+            total_bytes += status.st_size
+            if not path.name.startswith(_WRITING):
+                phrases.append((status.st_mtime, status.st_size, path))
+        for _, size, path in sorted(phrases):
+            if total_bytes <= self._capacity_bytes:
+                break
+            path.unlink(missing_ok=True)  # if another process was faster, its bytes are gone all the same
+            total_bytes -= size
+        return total_bytes <= self._capacity_bytes
+
+    def _note_use(self, key: str) -> None:
+        now = time.monotonic()
+        if now - self._uses.get(key, -USE_PERIOD_S) < USE_PERIOD_S:
+            return
+        if len(self._uses) >= MAXIMUM_NOTED_USES:
+            self._uses.clear()
+        self._uses[key] = now
+        with suppress(OSError):  # evicted meanwhile, or somebody else's
+            os.utime(self._path(key))
+
+    def _is_usable(self, create: bool = False) -> bool:
+        """Whether the folder is there and nobody else can put audio into it."""
+        try:
+            if create:
+                self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            found = self.directory.stat()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            self._complain(error)
+            return False
+        if found.st_uid != os.getuid() or found.st_mode & 0o022:
+            self._complain("it is not this user's alone: others could put audio into it")
+            return False
+        return True
+
+    def _complain(self, problem: OSError | str) -> None:
+        """Say once, until a write succeeds, why phrases are not stored."""
+        if not self._has_complained:
+            self._has_complained = True
+            reason = problem if isinstance(problem, str) else problem.strerror or type(problem).__name__
+            log.warning("the phrase cache in %s cannot be used, going on without: %s", self.directory, reason)
+
+
+def _digest(key: str, label_bytes: int, audio_bytes: int, body: bytes | memoryview) -> bytes:
+    digest = sha256(f"{key} {label_bytes} {audio_bytes} ".encode("ascii"))
+    digest.update(body)
+    return digest.digest()
+
+
+def _audio_of(key: str, data: bytes) -> bytes | None:
+    """Return the audio of a whole file; None if anything in it disagrees."""
+    if len(data) < HEADER.size:
+        return None
+    magic, label_bytes, audio_bytes, digest = HEADER.unpack_from(data)
+    body = memoryview(data)[HEADER.size :]
+    if magic != MAGIC or _digest(key, label_bytes, audio_bytes, body) != digest:
+        return None
+    return bytes(body[label_bytes:])
+
+
+def _stored_phrase(path: Path, status: os.stat_result) -> StoredPhrase:
+    """Read a file's label. Raises ValueError, TypeError, OSError or struct.error."""
+    with path.open("rb") as file:
+        magic, label_bytes, audio_bytes, _ = HEADER.unpack(file.read(HEADER.size))
+        if magic != MAGIC or HEADER.size + label_bytes + audio_bytes != status.st_size:
+            raise ValueError
+        label = Label(**json.loads(file.read(label_bytes)))
+    return StoredPhrase(path.stem, label, audio_bytes, status.st_size, status.st_mtime)

@@ -1,0 +1,77 @@
+"""Phrases made before anybody needs them: greetings, busy, apology, waiting, and what dialogs say verbatim.
+
+One sentence after the other and never two at a time, as background work, and none at all while the
+system is busy: a caller who speaks is worth more than one who may come. What cannot be made now, because
+there is no worker yet or an engine refuses, is said once in the log and tried again the next time. A
+second call to `warm` finds what the first one made and costs next to nothing, so it is simply repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+
+from actors.errors import RaymalError
+from actors.messages import Level
+from actors.sentences import split_sentences
+from ingress.configuration.extensions import Extension, Phrase
+from ingress.dialogs.registry import dialog
+from ingress.phrases.fixed import phrase_text
+from ingress.phrases.speaker import Speaker
+
+log = logging.getLogger(__name__)
+
+
+async def warm(speaker: Speaker, extensions: Iterable[Extension], deadline_s: float) -> int:
+    """Make what is missing of all extensions' fixed sentences; return how many were made.
+
+    Ends after `deadline_s` at the latest; the sentence under way is then left undone. While the system
+    is busy nothing is made, only what the disk has is brought into memory.
+    """
+    made = 0
+    if not speaker.keeps_anything:
+        return made
+    with suppress(TimeoutError):
+        async with asyncio.timeout(deadline_s):
+            for extension, sentence in fixed_sentences(extensions):
+                is_there = await speaker.recall(sentence, extension)
+                if not is_there and speaker.decision.level == Level.NORMAL:
+                    made += await _render(speaker, sentence, extension)
+    return made
+
+
+def fixed_sentences(extensions: Iterable[Extension]) -> Iterator[tuple[Extension, str]]:
+    """Yield each fixed sentence with an extension that says it; extensions that sound alike share them."""
+    seen: set[tuple[str, str | None, str]] = set()
+    for extension in extensions:
+        for text in fixed_texts(extension):
+            for sentence in split_sentences(text):
+                identity = (extension.language, extension.voice, sentence)
+                if identity not in seen:
+                    seen.add(identity)
+                    yield extension, sentence
+
+
+def fixed_texts(extension: Extension) -> list[str]:
+    """Return what an extension says word for word the same to every caller; none if it never speaks."""
+    answers = dialog(extension.dialog)
+    if not answers.needs_speech:
+        return []
+    phrases = [phrase_text(extension, phrase) for phrase in Phrase]
+    return [*answers.fixed_texts, *(text for text in phrases if text is not None)]
+
+
+async def _render(speaker: Speaker, sentence: str, extension: Extension) -> bool:
+    """Make one sentence; False if that failed, which is a warning the first time."""
+    phrase = extension.name, sentence
+    try:
+        await speaker.render(sentence, extension)
+    except RaymalError as error:
+        level = logging.DEBUG if phrase in speaker.unmade else logging.WARNING
+        log.log(level, "extension %s: the phrase %r is not ready: %s", extension.name, sentence, error)
+        speaker.unmade.add(phrase)
+        return False
+    speaker.unmade.discard(phrase)
+    return True

@@ -1,0 +1,121 @@
+"""One child process of the supervisor, started again whenever it dies.
+
+A child gets a session of its own, so that Ctrl-C in a terminal reaches the supervisor alone and stopping
+stays in order; and the kernel kills it if the supervisor itself dies (PR_SET_PDEATHSIG, prctl(2)), so that
+nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+
+from ingress.server.exit_codes import ExitCode
+
+FIRST_PAUSE_S = 0.1
+LAST_PAUSE_S = 5.0
+HEALTHY_AFTER_S = 10.0
+"""A child that lived this long is started again at once; one that keeps dying waits longer each time."""
+PR_SET_PDEATHSIG = 1
+
+log = logging.getLogger(__name__)
+
+
+class Child:
+    """A process that should be running."""
+
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        inherited: Sequence[int] = (),
+        on_restart: Callable[[], None] = lambda: None,
+        output: int | None = None,
+    ) -> None:
+        self.name = name
+        self._arguments = arguments
+        self._environment = environment
+        self._inherited = inherited
+        self._on_restart = on_restart
+        self._output = output
+        self._process: asyncio.subprocess.Process | None = None
+        self._is_stopping = False
+
+    async def keep_running(self) -> int:
+        """Run the child, and again when it dies; return its exit code once it must not run any more.
+
+        That is after `stop`, or when the first run of all says that its configuration cannot work. One that
+        worked before may not be able to join a cluster that is gone for now: calls do not end for that.
+        """
+        is_first = True
+        pause_s = FIRST_PAUSE_S
+        loop = asyncio.get_running_loop()
+        while True:
+            started_s = loop.time()
+            code = await self._run_once()
+            if self._is_stopping or (code == ExitCode.CONFIGURATION and is_first):
+                return code
+            is_first = False
+            if loop.time() - started_s >= HEALTHY_AFTER_S:
+                pause_s = FIRST_PAUSE_S
+            log.warning("%s %s; starting it again in %.1f s", self.name, _describe(code), pause_s)
+            await asyncio.sleep(pause_s)
+            if self._is_stopping:
+                return code
+            pause_s = min(LAST_PAUSE_S, pause_s * 2)
+            self._on_restart()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the running process, if there is one."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    async def stop(self, deadline_s: float) -> None:
+        """Ask the process to end, and make it end after the deadline."""
+        self._is_stopping = True
+        self.signal(signal.SIGTERM)
+        if self._process is None:
+            return
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._process.wait()
+        except TimeoutError:
+            log.warning("%s did not end within %g s; killing it", self.name, deadline_s)
+            self.signal(signal.SIGKILL)
+            await self._process.wait()
+
+    async def _run_once(self) -> int:
+        self._process = await asyncio.create_subprocess_exec(
+            *self._arguments,
+            env=dict(self._environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._output,
+            pass_fds=tuple(self._inherited),
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
+        log.debug("%s runs as process %d", self.name, self._process.pid)
+        return await self._process.wait()
+
+
+def _describe(code: int) -> str:
+    if code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _die_with_parent() -> None:
+    """Run in the child before exec: be terminated when the supervisor dies."""
+    if _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM) != 0:
+        os._exit(ExitCode.FAILED)

@@ -1,0 +1,91 @@
+"""Ask a running server on this machine how it is doing, over the gateway's private socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from actors.errors import LinkError
+from ingress.link.link import Link, connect
+from ingress.link.messages import (
+    LINK_VERSION,
+    CallReply,
+    CallRequest,
+    Hello,
+    Message,
+    StatusReply,
+    StatusRequest,
+)
+from ingress.link.records import CallRecord
+from ingress.server.runtime_directory import RuntimeDirectory
+
+ANSWER_DEADLINE_S = 5.0
+POLL_S = 0.1
+
+Answer = TypeVar("Answer", StatusReply, CallReply)
+
+
+async def status(port: int) -> StatusReply:
+    """Return the server's status. Raises LinkError when no gateway answers."""
+    async with _gateway(port) as link:
+        return await _ask(link, StatusRequest(), StatusReply)
+
+
+async def wait_until_ready(
+    port: int, deadline_s: float, on_detail: Callable[[str], None] = lambda detail: None
+) -> None:
+    """Return once the server can serve a turn. Raises TimeoutError with the last word it said."""
+    detail = "the gateway does not answer yet"
+    try:
+        async with asyncio.timeout(deadline_s):
+            while True:
+                try:
+                    reply = await status(port)
+                    if reply.is_ready:
+                        return
+                    detail = reply.detail
+                except LinkError:
+                    pass
+                on_detail(detail)
+                await asyncio.sleep(POLL_S)
+    except TimeoutError:
+        raise TimeoutError(f"not ready within {deadline_s:g} s: {detail}") from None
+
+
+async def call_record(port: int, call_id: str, wait_s: float) -> CallRecord | None:
+    """Return a call's record once the call is over; None if none appears in time.
+
+    Raises LinkError when no gateway answers.
+    """
+    deadline_s = asyncio.get_running_loop().time() + wait_s
+    async with _gateway(port) as link:
+        while True:
+            reply = await _ask(link, CallRequest(call_id=call_id), CallReply)
+            if reply.record is not None or asyncio.get_running_loop().time() >= deadline_s:
+                return reply.record
+            await asyncio.sleep(POLL_S)
+
+
+@asynccontextmanager
+async def _gateway(port: int) -> AsyncIterator[Link]:
+    path = RuntimeDirectory.of_port(port).gateway_socket
+    link = await connect(path, Hello(version=LINK_VERSION, role="observer", name=f"observer-{os.getpid()}"))
+    try:
+        yield link
+    finally:
+        await link.close()
+
+
+async def _ask(link: Link, question: Message, expected: type[Answer]) -> Answer:
+    link.send(question)
+    try:
+        async with asyncio.timeout(ANSWER_DEADLINE_S):
+            answer = await link.receive()
+    except TimeoutError:
+        raise LinkError(f"the gateway did not answer within {ANSWER_DEADLINE_S:g} s") from None
+    if not isinstance(answer, expected):
+        raise LinkError(f"the gateway answered with {answer.type}")
+    return answer

@@ -1,0 +1,102 @@
+"""The listening sockets: bound once by the supervisor, shared with the media workers by inheritance.
+
+Every media worker has one for each extension, so that a call of any extension finds any worker.
+
+The supervisor keeps them open, so that while a worker is being replaced new connections wait in the
+kernel's queue instead of being refused. With several workers each has a socket of its own on the same
+port (SO_REUSEPORT) and the kernel spreads the calls.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from actors.errors import RaymalError
+from ingress.configuration.extensions import DEFAULT_EXTENSION, extensions
+from ingress.configuration.settings import Settings
+from ingress.media.calls import BACKLOG
+
+Listeners = dict[str, socket.socket]
+"""A media worker's listening sockets, by extension; the server's own port first."""
+
+
+class PortError(RaymalError):
+    """A port cannot be listened on."""
+
+
+def bind(settings: Settings) -> list[Listeners]:
+    """Return the bound, listening sockets of each media worker. Raises PortError."""
+    server = settings.server
+    workers: list[Listeners] = [{} for _ in range(server.media_workers)]
+    try:
+        for extension in extensions(settings).values():
+            sockets = _bind_all(server.host, extension.port, server.media_workers, extension.name)
+            for listeners, bound in zip(workers, sockets, strict=True):
+                listeners[extension.name] = bound
+    except PortError:
+        close(workers)
+        raise
+    return workers
+
+
+def close(workers: list[Listeners]) -> None:
+    """Close the sockets of all media workers."""
+    for listeners in workers:
+        for listener in listeners.values():
+            listener.close()
+
+
+def describe(listener: socket.socket) -> str:
+    """Return where it listens, for the log."""
+    host, port = listener.getsockname()[:2]
+    return f"{host}:{port}"
+
+
+def _bind_all(host: str, port: int, count: int, extension: str) -> list[socket.socket]:
+    """Return so many sockets on one port; port 0 is chosen by the first of them."""
+    sockets: list[socket.socket] = []
+    try:
+        if count > 1 and port:
+            _bind(host, port, shared=False).close()  # SO_REUSEPORT would hide a busy port
+        for _ in range(count):
+            sockets.append(_bind(host, port, shared=count > 1))
+            port = sockets[0].getsockname()[1]
+    except OSError as error:
+        for bound in sockets:
+            bound.close()
+        setting = "--port" if extension == DEFAULT_EXTENSION else f"extensions.{extension}.port"
+        raise PortError(_explain(host, port, setting, error)) from None
+    return sockets
+
+
+def _bind(host: str, port: int, shared: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _explain(host: str, port: int, setting: str, error: OSError) -> str:
+    where = f"{host}:{port}"
+    match error.errno:
+        case errno.EADDRINUSE:
+            return (
+                f"{where} is in use by another program; stop it (`ss -ltnp 'sport = :{port}'` names it) "
+                f"or choose another with {setting}"
+            )
+        case errno.EACCES:
+            return f"{where}: not allowed for this user; choose a port above 1023 with {setting}"
+        case errno.EADDRNOTAVAIL:
+            return f"{host} is not an address of this machine; choose one of its own with --host"
+        case _:
+            return f"{where}: {error.strerror or error}"

@@ -1,0 +1,197 @@
+"""A full server, over real sockets: who is refused and hears why, who still gets in, who notices nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from running_server import RunningServer, free_port, running_server, wait_until
+from strict_peer import Ending, StrictCall, place_calls, voice
+
+from actors.engines.scripted import sentence_tone_hz
+from actors.manager.admission import Reason
+from actors.sentences import split_sentences
+from ingress.configuration.extensions import Phrase
+from ingress.phrases.fixed import TEXTS
+from ingress.server import observer
+
+GREETING = "Good day."
+BUSY_SENTENCES = split_sentences(TEXTS["en"][Phrase.BUSY])
+CHARACTERS_PER_S = 25.0
+BUSY_S = sum(map(len, BUSY_SENTENCES)) / CHARACTERS_PER_S
+CAPACITY = 4
+ORDINARY = 3
+"""Nine tenths of it."""
+CROWD = 40
+LONGEST_GAP_MS = 250.0
+"""A server that gave its calls up for the crowd would pause for longer; a busy machine does not."""
+
+
+@pytest.fixture(scope="module")
+def emergency_port() -> int:
+    """The port of those who are always taken."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def server(emergency_port: int) -> Iterator[RunningServer]:
+    """One slot of each kind and four calls on it; the last is kept for emergencies."""
+    folder = Path(tempfile.mkdtemp(prefix="raymal-test-"))  # short: it holds Unix sockets
+    settings = {
+        "admission.calls_per_slot": CAPACITY,
+        "speech.scripted.stt_delay_s": 0.05,
+        "speech.scripted.tts_delay_s": 0.02,
+        "speech.scripted.speech_rate_characters_per_s": CHARACTERS_PER_S,
+        "extensions.alarm.port": emergency_port,
+        "extensions.alarm.priority": "emergency",
+        "throttle.enabled": "false",  # a slow machine is no reason to refuse anybody here
+    }
+    flags = (
+        *("--no-ray", "--stt", "scripted", "--tts", "scripted", "--greeting", GREETING),
+        *("--max-transcriptions", "1", "--max-syntheses", "1"),
+        *(part for name, value in settings.items() for part in ("--set", f"{name}={value}")),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAYMAL_RUNTIME", str(folder))
+        with running_server(folder, *flags) as running:
+            yield running
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def full(server: RunningServer) -> Iterator[list[StrictCall]]:
+    """As many ordinary calls as are taken, all of them greeted."""
+    until_calls(server, 0)
+    with ExitStack() as stack:
+        calls = [stack.enter_context(StrictCall(server.port, outgoing=voice(60.0))) for _ in range(ORDINARY)]
+        for call in calls:
+            until_heard(call, GREETING)
+        until_calls(server, ORDINARY)
+        yield calls
+
+
+def admission(server: RunningServer) -> dict[str, Any]:
+    """Return the manager's own figures."""
+    found: dict[str, Any] = asyncio.run(observer.status(server.port)).status["fleet"]["admission"]
+    return found
+
+
+def until_calls(server: RunningServer, count: int) -> None:
+    """Wait until the manager has so many calls."""
+    wait_until(lambda: admission(server)["calls"] == count, 8.0, f"{count} calls")
+
+
+def pitches_hz(audio: bytes) -> set[int]:
+    """Return the pitches, to 10 Hz, of the tones in what was heard: scripted speech is tones."""
+    window = 800
+    samples = np.frombuffer(audio, "<i2").astype(float)
+    pieces = samples[: len(samples) // window * window].reshape(-1, window)
+    loud = pieces[np.abs(pieces).mean(axis=1) > 500.0]
+    found = Counter((np.abs(np.fft.rfft(loud)).argmax(axis=1) * 10).tolist())
+    return {pitch for pitch, count in found.items() if count > 1}
+
+
+def sound_s(audio: bytes) -> float:
+    """Return how long there was sound."""
+    samples = np.frombuffer(audio, "<i2")
+    return float(np.count_nonzero(samples)) / 8_000
+
+
+def until_heard(call: StrictCall, sentence: str) -> None:
+    """Wait until a caller has heard a sentence; fail with what was heard instead."""
+    try:
+        wait_until(lambda: sentence_tone_hz(sentence) in pitches_hz(call.audio), 8.0, repr(sentence))
+    except AssertionError as error:
+        heard = f"{sound_s(call.audio):.2f} s of sound at {pitches_hz(call.audio)} Hz"
+        raise AssertionError(f"{error}; heard {heard}, is over: {call.is_over}") from None
+
+
+def assert_refused_politely(call: StrictCall) -> None:
+    """Fail unless the caller heard the whole phrase and nothing else, then a hangup; no rule was broken."""
+    report = call.wait()
+    assert report.ending is Ending.HANGUP
+    assert report.result == 0  # the dialplan goes on
+    assert report.violations == ()
+    assert pitches_hz(call.audio) == {sentence_tone_hz(sentence) for sentence in BUSY_SENTENCES}
+    assert sound_s(call.audio) == pytest.approx(BUSY_S, rel=0.02)
+
+
+@pytest.fixture
+def refusals(server: RunningServer) -> Callable[[], dict[str, int]]:
+    """Return how to ask whom the manager has refused since, by reason."""
+
+    def count() -> Counter[str]:
+        return Counter(admission(server)["refused"])
+
+    before = count()
+    return lambda: dict(count() - before)
+
+
+def test_one_caller_too_many_is_told_and_hung_up_on(
+    server: RunningServer, full: list[StrictCall], refusals: Callable[[], dict[str, int]]
+) -> None:
+    """The phrase to its end, 0x00, no broken rule, counted with its reason; the others hear nothing of it."""
+    assert_refused_politely(StrictCall(server.port, outgoing=voice(10.0)).start())
+    assert refusals() == {Reason.KEPT.value: 1}
+    assert not any(call.is_over for call in full)
+    assert all(pitches_hz(call.audio) == {sentence_tone_hz(GREETING)} for call in full)
+
+
+def test_an_emergency_gets_the_last_line(
+    server: RunningServer,
+    full: list[StrictCall],
+    emergency_port: int,
+    refusals: Callable[[], dict[str, int]],
+) -> None:
+    """One is taken where nobody else is; with all lines busy the next one is refused like anybody."""
+    with StrictCall(emergency_port, outgoing=voice(20.0)) as emergency:
+        until_heard(emergency, GREETING)
+        until_calls(server, CAPACITY)
+        others = [StrictCall(port, outgoing=voice(10.0)).start() for port in (emergency_port, server.port)]
+        for other in others:
+            assert_refused_politely(other)
+        assert not emergency.is_over
+    assert refusals() == {Reason.LINES.value: 2}
+    assert emergency.wait().violations == ()
+    status = server.status()  # `raymal status --json`
+    assert status is not None
+    assert status["fleet"]["admission"]["refused"][Reason.LINES.value] == 2
+    refused = {row["name"]: row["refused"] for row in status["extensions"]}
+    assert refused["alarm"] == 1
+
+
+def test_a_call_that_ends_makes_room(server: RunningServer, full: list[StrictCall]) -> None:
+    """The next caller is greeted, and the one after him refused."""
+    full[0].hang_up()
+    until_calls(server, ORDINARY - 1)
+    with StrictCall(server.port, outgoing=voice(20.0)) as next_one:
+        until_heard(next_one, GREETING)
+        assert_refused_politely(StrictCall(server.port, outgoing=voice(10.0)).start())
+        assert not next_one.is_over
+
+
+def test_a_crowd_is_refused_and_the_calls_go_on(
+    server: RunningServer, full: list[StrictCall], refusals: Callable[[], dict[str, int]]
+) -> None:
+    """Forty callers at once: all are told; the calls that are there lose neither a frame nor their line."""
+    crowd = [StrictCall(server.port, outgoing=voice(15.0)) for _ in range(CROWD)]
+    place_calls(crowd)
+    for call in crowd:
+        assert_refused_politely(call)
+    assert refusals() == {Reason.KEPT.value: CROWD}
+    assert admission(server)["calls"] == ORDINARY
+    for call in full:
+        call.hang_up()
+        report = call.wait()
+        assert report.ending is Ending.CALLER
+        assert report.violations == ()
+        assert report.quality.longest_gap_ms < LONGEST_GAP_MS
+        assert report.quality.audio_s >= report.connected_s - LONGEST_GAP_MS / 1_000

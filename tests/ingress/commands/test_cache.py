@@ -1,0 +1,141 @@
+"""`raymal cache`: what is listed, made and removed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recorded_pool import extension
+
+from actors.settings import SpeechSettings
+from ingress import cli
+from ingress.configuration.extensions import Phrase
+from ingress.configuration.settings import CacheSettings, ExtensionSettings, Settings
+from ingress.phrases.disk import PhraseStore
+from ingress.phrases.fixed import PhraseShelf, phrase_text
+from ingress.server.exit_codes import ExitCode
+
+CONFIGURATION = """
+[speech]
+stt = "whisper"
+tts = "scripted"
+scripted.tts_delay_s = 0.0
+
+[dialog]
+greeting = "Good day."
+
+[extensions.porto]
+port = 0
+language = "pt"
+"""
+
+
+@pytest.fixture
+def configuration(tmp_path: Path) -> list[str]:
+    """Arguments that name a configuration of two extensions, and an empty folder for its phrases."""
+    file = tmp_path / "raymal.toml"
+    file.write_text(CONFIGURATION)
+    return ["--config", str(file), "--set", f"cache.directory={tmp_path / 'phrases'}"]
+
+
+def run(*arguments: str) -> int:
+    """Run `raymal cache`."""
+    return cli.main(["cache", *arguments])
+
+
+def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    """Run `raymal cache ... --json` and return what it printed."""
+    capsys.readouterr()
+    assert run(*arguments, "--json") == ExitCode.OK
+    return json.loads(capsys.readouterr().out)
+
+
+def test_warm_makes_everything_list_shows_it_and_clear_removes_it(
+    configuration: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Twice warm is once; a server's media workers find it all; then it is gone."""
+    directory = tmp_path / "phrases"
+    assert run("warm", *configuration) == ExitCode.OK
+    progress = capsys.readouterr()
+    assert "Good day." in progress.err
+    again = run_json(capsys, "warm", *configuration)
+    assert (again["made"], again["problems"]) == (0, [])
+    listed = run_json(capsys, "list", *configuration)
+    assert listed["directory"] == str(directory)
+    assert len(listed["phrases"]) == again["kept"] > 10
+    found = {(phrase["text"], phrase["language"]) for phrase in listed["phrases"]}
+    assert {("Good day.", "en"), ("Good day.", "pt"), ("Um momento, por favor.", "pt")} <= found
+    assert all(phrase["seconds"] > 0 and phrase["engine"] == "scripted" for phrase in listed["phrases"])
+
+    speech = SpeechSettings(tts="scripted")
+    settings = Settings(
+        speech=speech,
+        cache=CacheSettings(directory=str(directory)),
+        extensions={"porto": ExtensionSettings(port=0, language="pt")},
+    )
+    shelf = PhraseShelf(settings)
+    shelf.load()
+    assert all(shelf.audio(name, phrase) for name in ("default", "porto") for phrase in Phrase)
+
+    size = sum(path.stat().st_size for path in directory.iterdir())
+    cleared = run_json(capsys, "clear", *configuration)
+    assert (cleared["files"], cleared["bytes"]) == (again["kept"], size)
+    assert run_json(capsys, "list", *configuration)["phrases"] == []
+    assert list(directory.iterdir()) == []
+
+
+def test_the_table_names_texts_and_sizes(
+    configuration: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For people; text in brackets is text."""
+    monkeypatch.setenv("COLUMNS", "200")
+    dialog = ["--set", "dialog.greeting=Press [one] now."]
+    assert run("warm", *configuration, *dialog) == ExitCode.OK
+    capsys.readouterr()
+    assert run("list", *configuration) == ExitCode.OK
+    printed = capsys.readouterr().out
+    assert "Press [one] now." in printed
+    assert "Um momento, por favor." in printed
+    assert "phrases, " in printed
+
+
+def test_clear_and_list_also_see_a_cache_that_is_switched_off(
+    configuration: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Old phrases can be removed."""
+    run("warm", *configuration)
+    off = [*configuration, "--set", "cache.disk_bytes=0"]
+    assert len(run_json(capsys, "list", *off)["phrases"]) > 0
+    assert run_json(capsys, "clear", *off)["files"] > 0
+
+
+def test_what_cannot_be_made_is_named_and_fails(
+    configuration: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Here there is no room on disk for a single phrase."""
+    assert run("warm", *configuration, "--set", "cache.disk_bytes=10") == ExitCode.FAILED
+    printed = capsys.readouterr()
+    assert "could not be written" in printed.err
+    assert "'Good day.'" in printed.err
+
+
+def test_an_unknown_engine_is_a_configuration_error(
+    configuration: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Said before anything starts."""
+    assert run("warm", *configuration, "--set", "speech.tts=parrot") == ExitCode.CONFIGURATION
+    assert "parrot" in capsys.readouterr().err
+
+
+def test_phrases_of_other_settings_are_listed_too(
+    configuration: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The folder may serve several servers; the list is of the folder."""
+    run("warm", *configuration)
+    text = phrase_text(extension(), Phrase.WAITING)
+    run("warm", *configuration, "--set", "speech.scripted.speech_rate_characters_per_s=20")
+    texts = [phrase["text"] for phrase in run_json(capsys, "list", *configuration)["phrases"]]
+    assert texts.count(text) == 2
+    assert len(PhraseStore(tmp_path / "phrases", 1).phrases()) == len(texts)

@@ -1,0 +1,186 @@
+"""Settings from file, environment and flags: each mistake is one line that helps."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.errors import ConfigurationError
+from actors.messages import Priority
+from ingress.commands import serve
+from ingress.configuration.extensions import extensions
+from ingress.configuration.loading import load_settings
+from ingress.configuration.settings import DialogSettings, Settings
+from ingress.dialogs.registry import dialog
+from ingress.server import supervisor
+
+
+def test_without_anything_the_defaults_hold() -> None:
+    """The default server listens on loopback only."""
+    settings = load_settings(None, {}, {})
+    assert settings == Settings()
+    assert (settings.server.host, settings.server.port) == ("127.0.0.1", 9092)
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
+    """The order that operators expect."""
+    file = tmp_path / "raymal.toml"
+    file.write_text(
+        "[fleet]\nmax_concurrent_transcriptions = 1\nmax_concurrent_synthesis = 1\n[server]\nport = 1\n"
+    )
+    environment = {"MAX_CONCURRENT_TRANSCRIPTIONS": "2", "MAX_CONCURRENT_SYNTHESIS": "2"}
+    flags = {"fleet.max_concurrent_synthesis": ("--max-syntheses", 3)}
+    settings = load_settings(file, environment, flags)
+    assert settings.server.port == 1
+    assert settings.fleet.max_concurrent_transcriptions == 2
+    assert settings.fleet.max_concurrent_synthesis == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[server]\nprot = 1\n", r"raymal\.toml: unknown setting 'server\.prot'; did you mean 'port'\?"),
+        ("[sever]\nport = 1\n", r"unknown setting 'sever'; did you mean 'server'\?"),
+        ("[speech.whisper]\nzzz = 1\n", r"unknown setting 'speech\.whisper\.zzz'; known here: .*beam_size"),
+        ("[server]\nport = 99999\n", r"server\.port = 99999: .*less than or equal to 65535"),
+        ("server = 3\n", r"server = 3"),
+        ("[extensions.a]\nprot = 1\n", r"raymal\.toml: extensions\.a\.port is missing"),
+        ("[extensions.a]\nport = 1\npririty = 1\n", r"'extensions\.a\.pririty'; did you mean 'priority'"),
+        (
+            "[extensions.a]\nport = 1\n[extensions.a.dialog]\nnam = 1\n",
+            r"unknown setting 'extensions\.a\.dialog\.nam'; did you mean 'name'\?",
+        ),
+        ("extensions = 3\n", r"extensions = 3"),
+        ("[extensions]\na = 3\n", r"extensions\.a = 3"),
+        ("[extensions.a]\nport = 9092\n", r"extensions\.a\.port = 9092: the same as server\.port"),
+        (
+            "[extensions.a]\nport = 7\n[extensions.b]\nport = 7\n",
+            r"extensions\.b\.port = 7: the same as extensions\.a\.port",
+        ),
+        ("[extensions.default]\nport = 7\n", r"'default': this is the name of the server's own port"),
+        ("[extensions.'']\nport = 7\n", r"extensions\.'': an extension's name is made of letters, digits"),
+        ("[extensions.'a=b']\nport = 7\n", r"extensions\.'a=b': an extension's name is made of letters"),
+        (
+            "[extensions.a]\nport = 7\ndialog.name = 'eco'\n",
+            r"extensions\.a\.dialog\.name: unknown dialog 'eco'; choose one of echo",
+        ),
+        ("[extensions.a]\nport = 7\npriority = 'urgent'\n", r"extensions\.a\.priority = 'urgent': .*'high'"),
+        ("[server\n", r"cannot be read as TOML"),
+    ],
+)
+def test_a_mistake_in_the_file_names_the_file_the_key_and_the_remedy(
+    tmp_path: Path, text: str, expected: str
+) -> None:
+    """What, where, what to do."""
+    file = tmp_path / "raymal.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError, match=expected):
+        load_settings(file, {}, {})
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """No traceback."""
+    with pytest.raises(ConfigurationError, match="no such configuration file"):
+        load_settings(tmp_path / "nowhere.toml", {}, {})
+
+
+def test_mistakes_in_variables_and_flags_name_them() -> None:
+    """The operator is told where to look."""
+    with pytest.raises(ConfigurationError, match="environment variable MAX_CONCURRENT_SYNTHESIS"):
+        load_settings(None, {"MAX_CONCURRENT_SYNTHESIS": "many"}, {})
+    with pytest.raises(ConfigurationError, match="--port"):
+        load_settings(None, {}, {"server.port": ("--port", -1)})
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    """One run, every line."""
+    file = tmp_path / "raymal.toml"
+    file.write_text("[server]\nport = -1\nmax_calls = 0\n")
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(file, {}, {})
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_host_that_is_none_is_refused() -> None:
+    """Before any port opens."""
+    with pytest.raises(ConfigurationError, match=r"server\.host"):
+        load_settings(None, {}, {"server.host": ("--host", "no such host")})
+
+
+def test_an_unknown_dialog_lists_the_known_ones() -> None:
+    """Names are checked by name."""
+    with pytest.raises(ConfigurationError, match="choose one of echo, tone"):
+        dialog(DialogSettings(name="eco"))
+
+
+def test_the_frame_length_may_come_as_text() -> None:
+    """`--set server.frame_ms=30` is a number, and 25 is refused with what would be right."""
+    settings = load_settings(None, {}, {"server.frame_ms": ("--set server.frame_ms", "30")})
+    assert settings.server.frame_ms == 30
+    with pytest.raises(ConfigurationError, match="20 or 30"):
+        load_settings(None, {}, {"server.frame_ms": ("--set server.frame_ms", "25")})
+
+
+def test_extensions_come_from_the_file_and_from_flags(tmp_path: Path) -> None:
+    """What one does not set is as for the server's own port; several may leave their port to the system."""
+    file = tmp_path / "raymal.toml"
+    file.write_text(
+        "[extensions.sales]\nport = 9101\npriority = 'high'\ndialog.greeting = 'Sales.'\n"
+        "[extensions.a-1_x]\nport = 0\n[extensions.b]\nport = 0\n"
+    )
+    flags = {
+        "extensions.sales.port": ("--set extensions.sales.port", "9100"),
+        "extensions.night.port": ("--set extensions.night.port", "9102"),
+    }
+    found = extensions(load_settings(file, {}, flags))
+    assert {name: extension.port for name, extension in found.items()} == {
+        "default": 9092,
+        "sales": 9100,
+        "a-1_x": 0,
+        "b": 0,
+        "night": 9102,
+    }
+    assert found["sales"].priority is Priority.HIGH
+    assert found["sales"].dialog.greeting == "Sales."
+    assert found["night"].dialog == Settings().dialog
+
+
+def test_a_flag_may_be_a_list() -> None:
+    """`--set throttle.cpu_percent=[50, 60, 70]`; an address in brackets stays what it is."""
+    arguments = argparse.ArgumentParser()
+    serve.add_parser(arguments.add_subparsers())
+    steps = serve.settings_of(arguments.parse_args(["serve", "--set", "throttle.cpu_percent=[50, 60, 70]"]))
+    assert steps.throttle.cpu_percent == (50.0, 60.0, 70.0)
+    with pytest.raises(ConfigurationError, match=r"server\.host"):
+        serve.settings_of(arguments.parse_args(["serve", "--set", "server.host=[::1]"]))
+
+
+def test_the_language_of_each_extension_is_checked_where_the_engines_run() -> None:
+    """With the extension's name, before any port opens; elsewhere nobody here knows."""
+    flags = {
+        "fleet.backend": ("--no-ray", "local"),
+        "speech.stt": ("--stt", "scripted"),
+        "extensions.sales.port": ("--set", 9100),
+        "extensions.sales.language": ("--set", "pt"),
+    }
+    settings = load_settings(None, {}, flags)
+    with pytest.raises(ConfigurationError, match=r"^extensions\.sales\.language: the hibari engine"):
+        supervisor.check(settings)
+    silent = {**flags, "extensions.sales.dialog.name": ("--set", "tone")}
+    supervisor.check(load_settings(None, {}, silent))
+
+
+def test_an_extension_that_speaks_needs_engines_though_the_server_itself_does_not() -> None:
+    """The server's own dialog is one of several."""
+    flags: dict[str, tuple[str, Any]] = {
+        "dialog.name": ("--dialog", "tone"),
+        "speech.stt": ("--stt", "wisper"),
+        "extensions.sales.port": ("--set", 9100),
+    }
+    supervisor.check(load_settings(None, {}, flags))
+    flags["extensions.sales.dialog.name"] = ("--set", "echo")
+    with pytest.raises(ConfigurationError, match="unknown engine 'wisper'"):
+        supervisor.check(load_settings(None, {}, flags))

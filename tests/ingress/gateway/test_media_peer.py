@@ -1,0 +1,526 @@
+"""Calls, verdicts, turns and ends in any order, between a media worker's link and a pool that may fail."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import re
+import weakref
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import virtual_time
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from link_end import LinkEnd
+from scripted_pool import REFUSAL, Answer, Manner, ScriptedPool
+
+from actors.messages import Priority, SessionActivity, SessionFigures
+from ingress.configuration.settings import Settings
+from ingress.gateway.admission import ADMISSION_DEADLINE_S, NO_ANSWER
+from ingress.gateway.gateway import Gateway
+from ingress.link.messages import (
+    Admitted,
+    CallEnded,
+    CallStarted,
+    CancelTurn,
+    DropAhead,
+    Greet,
+    Message,
+    Readiness,
+    Refused,
+    StatusReply,
+    StatusRequest,
+    TranscribeAhead,
+    TurnDone,
+    TurnFinished,
+    Utterance,
+)
+from ingress.link.records import CallRecord, LatenessSummary, StageTimes, TurnRecord
+
+AUDIO = bytes(8_000)
+LATENESS = LatenessSummary(frames=9, p50_ms=0.1, p99_ms=1.2, p999_ms=2.3, maximum_ms=3.4)
+GONE_WITHIN_S = 5.0
+BOUNDED = ("_ledger._records", "_places.refused", "_speaker._memory._audio")
+"""Tables of a gateway that are meant to keep something."""
+
+
+def server_settings(**more: Any) -> Settings:
+    """Return settings of a server that greets nobody."""
+    return Settings.model_validate({"dialog": {"greeting": ""}, "speech": {"tts": "scripted"}, **more})
+
+
+def utterance(call_id: str, turn: int) -> Utterance:
+    """Return what asks for an utterance's turn."""
+    return Utterance(call_id=call_id, turn=turn, history=(), audio=AUDIO)
+
+
+def turn_record(turn: int, **more: Any) -> TurnRecord:
+    """Return a record of an utterance's turn, answered after 500 ms."""
+    record = TurnRecord(
+        turn=turn,
+        kind="utterance",
+        speech_ms=500.0,
+        endpoint_wait_ms=500.0,
+        stages=StageTimes(cache_hits=2, cache_misses=1),
+        link_ms=1.0,
+        playout_wait_ms=1.0,
+        first_answer_ms=500.0,
+        answer_ms=100.0,
+        underruns=1,
+        failure=None,
+    )
+    return record.model_copy(update=more)
+
+
+def call_record(call_id: str, **more: Any) -> CallRecord:
+    """Return a record of a call of two turns."""
+    record = CallRecord(
+        call_id=call_id,
+        extension="default",
+        duration_s=3.0,
+        end_reason="hung up",
+        frames_sent=150,
+        frames_received=150,
+        unknown_messages=0,
+        dropped_noises=0,
+        unconfirmed=0,
+        dropped_turns=0,
+        interruptions=1,
+        underruns=4,
+        longest_gap_ms=30.0,
+        long_gaps=0,
+        discarded_ms=0.0,
+        lateness=LATENESS,
+        turns_taken=2,
+        turns=(),
+    )
+    return record.model_copy(update=more)
+
+
+async def status_of(gateway: Gateway) -> dict[str, Any]:
+    """Ask as `raymal status` does."""
+    observer = await LinkEnd.connect(gateway, "observer", "observer")
+    observer.say(StatusRequest())
+    reply = await observer.next(StatusReply)
+    await observer.hang_up()
+    return reply.status
+
+
+def tables(holder: object, path: str = "") -> dict[str, int]:
+    """Return the sizes of all containers that an object of ours holds, and those that it holds hold."""
+    sizes: dict[str, int] = {}
+    for name, value in getattr(holder, "__dict__", {}).items():
+        if isinstance(value, dict | set | list | deque):
+            sizes[f"{path}.{name}"] = len(value)
+        elif type(value).__module__.startswith("ingress."):
+            sizes |= tables(value, f"{path}.{name}")
+    return sizes
+
+
+# Any order
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that happens on a link."""
+
+    what: str
+    link: int = 0
+    call: str = "c0"
+    seconds: float = 0.0
+
+
+MOMENTS_S = st.sampled_from([0.0, 0.01, 0.2, 1.1])
+ANSWERS = st.builds(Answer, st.sampled_from(Manner), MOMENTS_S)
+WORK = st.builds(Answer, st.sampled_from([Manner.YES, Manner.YES, Manner.NO, Manner.SILENCE]), MOMENTS_S)
+STEPS = st.builds(
+    Step,
+    st.sampled_from(
+        ["start", "say"] * 2 + ["again", "greet", "pause", "resume", "cancel", "end", "break", "wait"]
+    ),
+    st.sampled_from([0, 0, 1]),
+    st.sampled_from(["c0", "c0", "c1"]),
+    MOMENTS_S,
+)
+
+
+class Workers:
+    """Two media workers that do not know what they do."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.ends: dict[int, LinkEnd] = {}
+        self._gateway = gateway
+        self._turn = 0
+
+    async def do(self, step: Step) -> None:
+        """Let a step happen, on a new link if that one is broken."""
+        if step.link not in self.ends:
+            self.ends[step.link] = await LinkEnd.connect(self._gateway, f"media-{step.link}")
+        if step.what == "break":
+            await self.ends.pop(step.link).hang_up()
+        elif step.what == "wait":
+            await asyncio.sleep(step.seconds)
+        else:
+            self.ends[step.link].say(self._message(step.what, step.call))
+
+    def _message(self, what: str, call: str) -> Message:
+        self._turn += what in ("greet", "say")
+        match what:
+            case "start":
+                return CallStarted(call_id=call, extension="default")
+            case "again":
+                return CallStarted(call_id=call, extension="default", is_admitted=True)
+            case "greet":
+                return Greet(call_id=call, turn=self._turn, history=())
+            case "say":
+                return utterance(call, self._turn)
+            case "pause":
+                return TranscribeAhead(call_id=call, turn=self._turn + 1, audio=AUDIO)
+            case "resume":
+                return DropAhead(call_id=call, turn=self._turn + 1)
+            case "cancel":
+                return CancelTurn(call_id=call, turn=self._turn)
+            case _:
+                return CallEnded(record=call_record(call))
+
+
+async def play(steps: list[Step], pool: ScriptedPool, ends_calls: bool) -> None:
+    """Let everything happen, end everything, and look what is left."""
+    gateway = Gateway(server_settings(), pool, "gateway")
+    before = tables(gateway)
+    workers = Workers(gateway)
+    own = asyncio.all_tasks()
+    for step in steps:
+        await workers.do(step)
+    if ends_calls:
+        for link, end in workers.ends.items():
+            end.say(*(CallEnded(record=call_record(call)) for call in ("c0", "c1")))
+            assert link in workers.ends
+    else:
+        for link in tuple(workers.ends):
+            await workers.do(Step("break", link))
+    await asyncio.sleep(GONE_WITHIN_S)
+    assert not pool.sessions
+    assert not pool.at_work
+    assert not pool.strangers
+    for story in pool.story.values():
+        assert re.fullmatch("(n|tu|ru)*", story), story
+    status = await status_of(gateway)
+    assert (status["calls"], status["places"]) == (0, 0)
+    for end in workers.ends.values():
+        await end.hang_up()
+    assert asyncio.all_tasks() == own
+    grown = [name for name, size in tables(gateway).items() if size != before[name]]
+    assert [name for name in grown if not name.endswith(BOUNDED)] == []
+    await gateway.close()
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    steps=st.lists(STEPS, max_size=24),
+    answers=st.lists(ANSWERS, max_size=12),
+    work=st.lists(WORK, max_size=8),
+    ends_calls=st.booleans(),
+)
+def test_nothing_of_a_call_is_left_whatever_happens(
+    steps: list[Step], answers: list[Answer], work: list[Answer], ends_calls: bool
+) -> None:
+    """Every call is given back exactly once, nothing runs on, no table grows, and no refused call works."""
+    virtual_time.run(play(steps, ScriptedPool(iter(answers), iter(work)), ends_calls))
+
+
+def test_ten_thousand_short_calls_leave_nothing() -> None:
+    """Every table is as empty as before, and the process holds no more objects than after the first ones."""
+
+    async def scenario() -> None:
+        pool = ScriptedPool()
+        async with linked(pool) as (gateway, end):
+            await end.next(Readiness)
+            before = tables(gateway)
+            objects = 0
+            for number in range(10_000):
+                call_id = f"call {number}"
+                end.say(CallStarted(call_id=call_id, extension="default"), utterance(call_id, 1))
+                if number % 3:
+                    await asyncio.sleep(0.001)
+                end.say(CallEnded(record=call_record(call_id)))
+                if number % 100 == 99:
+                    await asyncio.sleep(0.01)
+                    end.told.clear()
+                    pool.story.clear()
+                if number == 1_000:
+                    objects = len(gc.get_objects())
+            await asyncio.sleep(0.01)
+            assert not pool.sessions
+            grown = {name for name, size in tables(gateway).items() if size != before[name]}
+            assert [name for name in grown if not name.endswith(BOUNDED)] == []
+            end.told.clear()
+            gc.collect()
+            assert len(gc.get_objects()) < objects + 2_000
+
+    virtual_time.run(scenario())
+
+
+# One thing at a time
+
+
+@asynccontextmanager
+async def linked(pool: ScriptedPool | None, **settings: Any) -> AsyncIterator[tuple[Gateway, LinkEnd]]:
+    """Run a gateway with one media worker."""
+    gateway = Gateway(server_settings(**settings), pool, "gateway")
+    end = await LinkEnd.connect(gateway)
+    try:
+        yield gateway, end
+    finally:
+        await end.hang_up()
+        await gateway.close()
+
+
+async def test_what_was_said_while_the_manager_was_asked_is_answered() -> None:
+    """The turn waits, nothing is begun for it, and it runs as soon as the call is admitted."""
+    pool = ScriptedPool(iter([Answer(Manner.YES, 0.1)]), iter([Answer(Manner.YES, 0.1)]))
+    async with linked(pool) as (_, end):
+        end.say(CallStarted(call_id="c0", extension="default"), utterance("c0", 1))
+        end.say(TranscribeAhead(call_id="c0", turn=2, audio=AUDIO))
+        await asyncio.sleep(0.05)
+        assert not pool.at_work
+        done = await end.next(TurnDone)
+        assert (done.turn, done.failure) == (1, None)
+        assert pool.figures["c0"].has_spoken
+    assert not pool.strangers
+
+
+async def test_a_call_that_ends_within_its_turn_does_not_wait_for_the_collector() -> None:
+    """Twenty such calls a second would hold tens of MB until it comes round."""
+    pool = ScriptedPool(iter([Answer(Manner.YES, 0.0)]), iter([Answer(Manner.YES, 0.2)]))
+    async with linked(pool) as (gateway, end):
+        await end.next(Readiness)
+        (link,) = gateway._media
+        end.say(CallStarted(call_id="c0", extension="default"), utterance("c0", 1))
+        await end.next(Admitted)
+        async with asyncio.timeout(5.0):
+            while not pool.at_work:
+                await asyncio.sleep(0.001)
+        work = weakref.ref(link._calls["c0"])
+        gc.collect()
+        gc.disable()
+        try:
+            end.say(CallEnded(record=call_record("c0")))
+            async with asyncio.timeout(5.0):
+                while work() is not None:
+                    await asyncio.sleep(0.001)
+        finally:
+            gc.enable()
+
+
+async def test_the_verdict_comes_before_anything_of_a_turn() -> None:
+    """A media worker knows that a call is taken before it gets audio for it."""
+    async with linked(ScriptedPool(iter([Answer(Manner.YES, 0.02)]))) as (_, end):
+        end.say(CallStarted(call_id="c0", extension="default"), utterance("c0", 1))
+        await asyncio.sleep(0.1)
+        kinds = [message.type for message in end.told if getattr(message, "call_id", None)]
+        assert kinds == ["admitted", "heard", "sentence_audio", "sentence_audio", "turn_done"]
+
+
+async def test_a_refused_call_holds_nothing() -> None:
+    """It is told why; its turns are dropped, and it was never registered."""
+    pool = ScriptedPool(iter([Answer(Manner.NO, 0.02)]))
+    async with linked(pool) as (gateway, end):
+        end.say(CallStarted(call_id="c0", extension="default"), utterance("c0", 1))
+        assert (await end.next(Refused)).reason == REFUSAL
+        status = await status_of(gateway)
+        assert (status["calls"], status["places"]) == (0, 0)
+        assert [row["refused"] for row in status["extensions"]] == [1]
+        end.say(utterance("c0", 2), CallEnded(record=call_record("c0", was_refused=True)))
+        await asyncio.sleep(0.05)
+        assert not any(isinstance(message, TurnDone) for message in end.told)
+    assert pool.story == {"c0": "n"}
+    assert not pool.strangers
+
+
+@pytest.mark.parametrize("manner", [Manner.SILENCE, Manner.FAILURE])
+def test_a_pool_that_does_not_answer_has_no_place(manner: Manner) -> None:
+    """The call is refused within the deadline, and what the manager may have taken is given back."""
+
+    async def scenario() -> None:
+        pool = ScriptedPool(iter([Answer(manner)]))
+        async with linked(pool) as (_, end):
+            end.say(CallStarted(call_id="c0", extension="default"))
+            async with asyncio.timeout(ADMISSION_DEADLINE_S + 0.1):
+                assert (await end.next(Refused)).reason == NO_ANSWER
+            await asyncio.sleep(0.1)
+            assert pool.story == {"c0": "tu"}
+
+    virtual_time.run(scenario())
+
+
+async def test_a_call_that_ends_while_the_manager_is_asked_drops_everything() -> None:
+    """No verdict is sent, and the place it may have got is given back at once."""
+    pool = ScriptedPool(iter([Answer(Manner.SILENCE)]))
+    async with linked(pool) as (_, end):
+        end.say(CallStarted(call_id="c0", extension="default"), utterance("c0", 1))
+        await asyncio.sleep(0.02)
+        end.say(CallEnded(record=call_record("c0")))
+        await asyncio.sleep(0.02)
+        assert pool.story == {"c0": "tu"}
+        assert not any(isinstance(message, Admitted | Refused) for message in end.told)
+
+
+async def test_a_call_that_was_admitted_before_is_not_asked_again() -> None:
+    """A replaced gateway registers it; its turn does not wait for that."""
+    pool = ScriptedPool(iter([Answer(Manner.SILENCE)]))
+    async with linked(pool) as (_, end):
+        end.say(CallStarted(call_id="c0", extension="default", is_admitted=True), utterance("c0", 7))
+        assert (await end.next(TurnDone)).turn == 7
+        assert pool.story == {"c0": "r"}
+
+
+async def test_a_call_may_be_made_known_twice() -> None:
+    """The speech workers were away for a moment: the call keeps its place."""
+    pool = ScriptedPool()
+    async with linked(pool) as (_, end):
+        for _ in range(2):
+            end.say(CallStarted(call_id="c0", extension="default"))
+            await end.next(Admitted)
+        assert pool.story == {"c0": "t"}
+
+
+def test_a_late_farewell_does_not_take_away_the_call_that_came_back() -> None:
+    """The media worker reconnects while its call is still being given back."""
+
+    async def scenario() -> None:
+        pool = ScriptedPool(iter([Answer(), Answer(Manner.YES, 0.5)]))
+        async with linked(pool) as (gateway, end):
+            end.say(CallStarted(call_id="c0", extension="default"))
+            await end.next(Admitted)
+            await end.hang_up()
+            again = await LinkEnd.connect(gateway)
+            again.say(CallStarted(call_id="c0", extension="default", is_admitted=True))
+            await asyncio.sleep(1.0)
+            assert pool.story == {"c0": "tur"}
+            assert "c0" in pool.sessions
+            await again.hang_up()
+
+    virtual_time.run(scenario())
+
+
+def test_a_uuid_that_is_used_twice_belongs_to_the_newer_call() -> None:
+    """On two media workers at once: the older call's place is given back, then the newer is asked for."""
+
+    async def scenario() -> None:
+        pool = ScriptedPool()
+        async with linked(pool) as (gateway, end):
+            end.say(CallStarted(call_id="c0", extension="default"))
+            await end.next(Admitted)
+            other = await LinkEnd.connect(gateway, "media-1")
+            other.say(CallStarted(call_id="c0", extension="default"))
+            async with asyncio.timeout(1.0):
+                await other.next(Admitted)
+            end.say(CallEnded(record=call_record("c0")))
+            await asyncio.sleep(0.1)
+            assert pool.story == {"c0": "tut"}
+            await other.hang_up()
+
+    virtual_time.run(scenario())
+
+
+def test_giving_back_is_not_cut_short_by_the_next_call() -> None:
+    """The manager was silent, so the place is given back; a new call with that UUID waits for it."""
+
+    async def scenario() -> None:
+        pool = ScriptedPool(iter([Answer(Manner.SILENCE), Answer(Manner.YES, 0.5), Answer()]))
+        async with linked(pool) as (_, end):
+            end.say(CallStarted(call_id="c0", extension="default"))
+            await end.next(Refused)
+            end.say(CallStarted(call_id="c0", extension="default"))
+            await end.next(Admitted)
+            assert asyncio.get_running_loop().time() >= ADMISSION_DEADLINE_S + 0.5
+            assert pool.story == {"c0": "tut"}
+
+    virtual_time.run(scenario())
+
+
+async def test_without_a_pool_every_call_is_admitted() -> None:
+    """The tone dialog needs nobody."""
+    async with linked(None, dialog={"name": "tone"}) as (_, end):
+        end.say(CallStarted(call_id="c0", extension="default"))
+        assert await end.next(Admitted) == Admitted(call_id="c0")
+
+
+async def test_a_call_has_what_its_extension_has(caplog: pytest.LogCaptureFixture) -> None:
+    """Priority and limit; a name that the configuration no longer has is the default's, said once."""
+    pool = ScriptedPool()
+    alarm = {"port": 0, "priority": "emergency", "max_calls": 3}
+    async with linked(pool, extensions={"alarm": alarm}) as (gateway, end):
+        for number, extension in enumerate(["alarm", "gone", "gone"]):
+            end.say(CallStarted(call_id=f"c{number}", extension=extension))
+            await end.next(Admitted)
+        rows = (await status_of(gateway))["extensions"]
+        assert {row["name"]: row["calls"] for row in rows} == {"default": 2, "alarm": 1}
+        session = pool.sessions["c0"]
+        assert (session.extension, session.priority, session.extension_limit) == (
+            "alarm",
+            Priority.EMERGENCY,
+            3,
+        )
+        assert (session.ingress_id, session.leg) == ("gateway", "caller")
+        other = pool.sessions["c1"]
+        assert (other.extension, other.priority, other.extension_limit) == ("default", Priority.NORMAL, None)
+    assert len([record for record in caplog.records if "extension gone" in record.message]) == 1
+
+
+async def test_the_manager_hears_what_a_call_does() -> None:
+    """Activity as it changes, totals at each turn's end, lateness at the call's."""
+    pool = ScriptedPool(work=iter([Answer(Manner.YES, 0.05), Answer(Manner.YES, 0.05)]))
+    async with linked(pool) as (_, end):
+        end.say(CallStarted(call_id="c0", extension="default"))
+        await end.next(Admitted)
+        end.say(utterance("c0", 1))
+        seen: list[SessionActivity] = []
+        while not any(isinstance(message, TurnDone) for message in end.told):
+            await asyncio.sleep(0.005)
+            if "c0" in pool.figures and (not seen or seen[-1] is not pool.figures["c0"].activity):
+                seen.append(pool.figures["c0"].activity)
+        assert seen[0] is not seen[-1] is SessionActivity.SPEAKING
+        end.say(TurnFinished(call_id="c0", record=turn_record(1)))
+        end.say(TurnFinished(call_id="c0", record=turn_record(2, failure="no slot", first_answer_ms=None)))
+        end.say(TurnFinished(call_id="c0", record=turn_record(3, kind="digit")))
+        await asyncio.sleep(0.05)
+        assert pool.figures["c0"] == SessionFigures(
+            has_spoken=True, turns=3, failed_turns=1, underruns=3, cache_hits=6, cache_misses=3
+        )
+        assert pool.answer_times_ms == [500.0]
+
+
+async def test_a_finished_call_leaves_one_line_without_words(tmp_path: Path) -> None:
+    """The media worker's record beside what the call used; a refused call has a line as well."""
+    file = tmp_path / "calls.jsonl"
+    pool = ScriptedPool(iter([Answer(Manner.YES), Answer(Manner.YES), Answer(Manner.NO)]))
+    async with linked(pool, records={"file": str(file)}) as (_, end):
+        end.say(CallStarted(call_id="c0", extension="default"))
+        await end.next(Admitted)
+        turn = turn_record(1, heard="my secret", answered="You said: my secret")
+        end.say(CallEnded(record=call_record("c0", turns=(turn,))))
+        await asyncio.sleep(0.05)
+        end.say(CallStarted(call_id="c1", extension="default"))
+        await end.next(Refused)
+        end.say(CallEnded(record=call_record("c1", was_refused=True)))
+        await asyncio.sleep(0.05)
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line["call"]["call_id"] for line in lines] == ["c0", "c1"]
+    assert [line["call"]["was_refused"] for line in lines] == [False, True]
+    assert "secret" not in file.read_text()
+    taken, refused = (line["session"] for line in lines)
+    assert refused is None
+    assert taken["figures"]["underruns"] == 4
+    assert taken["figures"]["lateness_p99_ms"] == LATENESS.p99_ms
+    assert lines[0]["call"]["turns"][0]["first_answer_ms"] == 500.0
+    assert datetime.fromisoformat(lines[0]["ended_at"]).tzinfo is not None

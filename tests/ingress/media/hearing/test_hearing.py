@@ -1,0 +1,578 @@
+"""The ear: frames in, what the caller does out; and the inbound side's rates and sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.resources import files
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from speech_like import speech_like
+
+from actors.engines.hibari import HibariTts
+from actors.messages import Synthesize
+from actors.settings import SpeechSettings
+from ingress.configuration.settings import EndpointingSettings
+from ingress.media.hearing.events import (
+    CallerPaused,
+    CallerResumed,
+    CallerSpeaking,
+    EndReason,
+    HeardUtterance,
+    HearingEvent,
+)
+from ingress.media.hearing.hearing import GAP_S, VERDICT_DEADLINE_S, Hearing
+from ingress.media.hearing.silero import SileroVad, SpeechConfirmer
+from ingress.media.hearing.vad import is_faint
+from ingress.media.pacing import FRAME_S
+from ingress.media.playout import FRAME_BYTES, SILENCE_FRAME
+from ingress.media.resampling import InboundAudio
+from ingress.media.tones import tone
+
+SETTINGS = EndpointingSettings()
+SPEECH_MS = 240
+SECOND = bytes(16_000)
+VOICE = (files("actors.engines") / "hello.sln").read_bytes() * 2
+"""1.3 s of a recorded voice."""
+COMPLETE = [CallerSpeaking, CallerPaused, HeardUtterance]
+
+
+def ear(confirmer: SpeechConfirmer | None = None, settings: EndpointingSettings = SETTINGS) -> Hearing:
+    """Return an ear, by default one without the second stage."""
+    return Hearing(settings, SPEECH_MS, confirmer)
+
+
+def frames_of(audio: bytes) -> Iterator[bytes]:
+    """Yield the audio's whole frames."""
+    for start in range(0, len(audio) - FRAME_BYTES + 1, FRAME_BYTES):
+        yield audio[start : start + FRAME_BYTES]
+
+
+def hear(
+    audio: bytes, hearing: Hearing, start_s: float = 0.0, confirmer: SpeechConfirmer | None = None
+) -> list[HearingEvent]:
+    """Feed audio as frames, one every 20 ms, with verdicts every 40 ms if there is a confirmer."""
+    events: list[HearingEvent] = []
+    for index, frame in enumerate(frames_of(audio)):
+        events += hearing.frame(frame, start_s + index * FRAME_S)
+        if confirmer is not None and index % 2:
+            confirmer.confirm_waiting()
+    return events
+
+
+def utterances(events: Sequence[HearingEvent]) -> list[HeardUtterance]:
+    """Return the utterances among the events."""
+    return [event for event in events if isinstance(event, HeardUtterance)]
+
+
+def kinds(events: Sequence[HearingEvent]) -> list[type]:
+    """Return the events' types."""
+    return [type(event) for event in events]
+
+
+def test_an_utterance_keeps_what_came_before_its_onset() -> None:
+    """Look-back: the audio begins before the speech was noticed, and ends soon after the last word."""
+    speech = speech_like(1.0)
+    events = hear(SECOND + speech + SECOND, ear())
+    assert kinds(events) == COMPLETE
+    (utterance,) = utterances(events)
+    assert speech in utterance.audio
+    lead = utterance.audio.index(speech)
+    assert 0.2 <= lead / 16_000 <= 0.5
+    assert len(utterance.audio) - lead - len(speech) <= 16_000 * 0.4
+    assert utterance.reason is EndReason.SILENCE
+    assert utterance.duration_ms == pytest.approx(len(utterance.audio) / 16)
+
+
+def test_two_utterances_do_not_run_together() -> None:
+    """Each has its own audio."""
+    one, two = speech_like(0.8), speech_like(1.2)
+    heard = utterances(hear(one + SECOND + two + SECOND, ear()))
+    assert len(heard) == 2
+    assert one in heard[0].audio
+    assert two in heard[1].audio
+
+
+def test_a_pause_tells_what_was_said_so_far() -> None:
+    """The same audio as the utterance's, if nothing follows; taken back if something does."""
+    speech = speech_like(1.0)
+    speaking, paused, utterance = hear(SECOND + speech + SECOND, ear())
+    assert isinstance(speaking, CallerSpeaking)
+    assert 1.0 < speaking.since_s < 1.2
+    assert isinstance(paused, CallerPaused)
+    assert isinstance(utterance, HeardUtterance)
+    assert paused.utterance.audio == utterance.audio
+    assert paused.utterance.last_speech_s == utterance.last_speech_s == pytest.approx(2.0, abs=0.05)
+    assert paused.utterance.decided_s == pytest.approx(2.24, abs=0.05)
+    assert utterance.decided_s == pytest.approx(2.5, abs=0.05)
+    breath = bytes(320 * 17)
+    assert kinds(hear(speech + breath + speech + SECOND, ear())) == [
+        CallerSpeaking,
+        CallerPaused,
+        CallerResumed,
+        CallerPaused,
+        HeardUtterance,
+    ]
+
+
+def test_a_stream_that_stops_ends_the_utterance() -> None:
+    """With silence suppression no frame comes at all: the clock ends the utterance."""
+    hearing = ear()
+    assert kinds(hear(speech_like(1.0), hearing)) == [CallerSpeaking]
+    now, events = 1.0, ()
+    while not utterances(events) and now < 3.0:
+        now += FRAME_S
+        events = hearing.pause(now)
+    assert 1.4 < now < 1.6
+    assert not hearing.is_in_speech
+
+
+@pytest.mark.parametrize("interval_s", [0.02, 0.03])
+def test_a_short_gap_inside_an_utterance_becomes_silence(interval_s: float) -> None:
+    """Missing frames keep their length, whatever the clock's interval, so that words do not run together."""
+    hearing = ear()
+    hear(speech_like(1.0), hearing)
+    events: list[HearingEvent] = []
+    for tick in range(1, int(0.3 / interval_s)):
+        events += hearing.pause(0.98 + tick * interval_s)
+    assert kinds(events) == [CallerPaused]
+    (utterance,) = utterances(hear(speech_like(1.0) + SECOND, hearing, start_s=1.28))
+    assert utterance.duration_ms == pytest.approx(2_000 + 280 + 200, abs=GAP_S * 1000)
+
+
+def test_noise_is_counted_and_dropped() -> None:
+    """A burst shorter than the minimum of speech is no utterance."""
+    hearing = ear(settings=EndpointingSettings(minimum_speech_ms=600))
+    assert utterances(hear(speech_like(0.2) + SECOND, hearing)) == []
+    assert hearing.dropped_noises == 1
+
+
+def test_a_digit_ends_the_utterance() -> None:
+    """What was said before the key is an utterance of its own."""
+    hearing = ear()
+    hear(speech_like(1.0), hearing)
+    (utterance,) = utterances(hearing.digit(1.0))
+    assert utterance.reason is EndReason.DIGIT
+    assert hearing.digit(1.1) == ()
+
+
+@given(st.lists(st.integers(min_value=1, max_value=400), min_size=1, max_size=40))
+def test_messages_of_any_size_become_the_same_frames(samples: list[int]) -> None:
+    """10, 30 or 60 ms a message: the stream is the same."""
+    inbound = InboundAudio()
+    audio = bytes(index % 256 for index in range(2 * sum(samples)))
+    frames, start = [], 0
+    for count in samples:
+        frames += inbound.frames(audio[start : start + 2 * count], 8_000)
+        start += 2 * count
+    whole = len(audio) - len(audio) % FRAME_BYTES
+    assert b"".join(frames) == audio[:whole]
+    assert all(len(frame) == FRAME_BYTES for frame in frames)
+
+
+@pytest.mark.parametrize("rate_hz", [12_000, 16_000, 24_000, 32_000, 44_100, 48_000, 96_000, 192_000])
+def test_every_rate_becomes_8_khz(rate_hz: int) -> None:
+    """A tone keeps its pitch and its length."""
+    inbound = InboundAudio()
+    wave = np.sin(2 * np.pi * 1_000 * np.arange(rate_hz) / rate_hz) * 8_000
+    audio = wave.astype("<i2").tobytes()
+    step = rate_hz // 50 * 2
+    frames = [
+        frame
+        for start in range(0, len(audio), step)
+        for frame in inbound.frames(audio[start : start + step], rate_hz)
+    ]
+    samples = np.frombuffer(b"".join(frames), dtype="<i2").astype(float)
+    assert 0.9 < len(samples) / 8_000 <= 1.0
+    spectrum = np.abs(np.fft.rfft(samples[1_000:5_000]))
+    assert abs(int(np.argmax(spectrum)) * 2 - 1_000) <= 4
+
+
+def test_the_rate_may_change_within_a_call() -> None:
+    """A transfer to another phone: the new rate is followed."""
+    inbound = InboundAudio()
+    assert inbound.frames(SILENCE_FRAME, 8_000) == [SILENCE_FRAME]
+    for _ in range(20):
+        inbound.frames(bytes(640), 16_000)
+    assert inbound.frames(SILENCE_FRAME, 8_000) == [SILENCE_FRAME]
+
+
+def test_a_tone_is_not_an_error() -> None:
+    """Any audio at all may be fed."""
+    hear(tone(440.0, 2.0), ear())
+
+
+def test_the_end_of_speech_is_where_the_sound_ends() -> None:
+    """The detector's own hangover is not waited for: silence counts from the last sound."""
+    speech = speech_like(1.0)
+    (utterance,) = utterances(hear(speech + SECOND, ear()))
+    assert utterance.last_speech_s == pytest.approx(1.0, abs=0.05)
+    assert utterance.decided_s == pytest.approx(1.5, abs=0.05)
+
+
+def test_a_soft_ending_is_not_cut() -> None:
+    """Words that end 12 dB softer than they began still count."""
+    loud, soft = speech_like(0.6), np.frombuffer(speech_like(0.6), dtype="<i2") // 4
+    (utterance,) = utterances(hear(loud + soft.astype("<i2").tobytes() + SECOND, ear()))
+    assert utterance.last_speech_s == pytest.approx(1.2, abs=0.05)
+
+
+@given(
+    st.lists(st.integers(-32_768, 32_767), min_size=160, max_size=160), st.sampled_from([1, 60, 130, 2_000])
+)
+def test_faint_is_what_no_sample_of_256_or_more_is_in(samples: list[int], shrink: int) -> None:
+    """Against the plain comparison of every sample."""
+    values = np.array(samples) // shrink
+    assert is_faint(values.astype("<i2").tobytes()) == bool(np.all((values >= -256) & (values <= 255)))
+
+
+@given(st.lists(st.tuples(st.sampled_from(["zeros", "line", "voice"]), st.integers(1, 40)), max_size=12))
+def test_the_short_way_of_a_silent_line_changes_no_event(runs: list[tuple[str, int]]) -> None:
+    """Three frames at a time, ignored where they may be, as well as each by itself."""
+    random = np.random.default_rng(len(runs))
+    line = (random.standard_normal(40 * 160) * 20).astype("<i2").tobytes()
+    sounds = {"zeros": bytes(len(line)), "line": line, "voice": speech_like(0.8)}
+    audio = b"".join(sounds[name][: count * FRAME_BYTES] for name, count in runs) + SECOND
+    frames = list(frames_of(audio))
+    short, plain = ear(), ear()
+    events: list[HearingEvent] = []
+    for start in range(0, len(frames), 3):
+        together = frames[start : start + 3]
+        if not short.has_ignored(together, (start + len(together) - 1) * FRAME_S):
+            for index, frame in enumerate(together, start):
+                events += short.frame(frame, index * FRAME_S)
+    assert events == hear(audio, plain)
+
+
+def test_the_short_way_is_taken_on_a_silent_line_alone() -> None:
+    """Not when there is a sound, not within an utterance, not after a gap of the stream."""
+    silent, voiced = [SILENCE_FRAME] * 3, list(frames_of(speech_like(0.06)))
+    hearing = ear()
+    hearing.frame(SILENCE_FRAME, 0.0)
+    assert hearing.has_ignored(silent, 0.06)
+    assert not hearing.has_ignored(voiced, 0.12)
+    assert not hearing.has_ignored(silent, 5.0)
+    hear(speech_like(0.5), hearing, start_s=6.0)
+    assert hearing.is_in_speech
+    assert not hearing.has_ignored(silent, 6.56)
+
+
+def test_silence_taken_the_short_way_separates_two_short_sounds() -> None:
+    """Neither is an onset; together, without what lay between them, they would be."""
+    voiced = list(frames_of(speech_like(0.5)))[-4:]
+    hearing = ear()
+    for index, frame in enumerate(voiced):
+        hearing.frame(frame, index * FRAME_S)
+    assert not hearing.is_in_speech
+    for index in range(3, 10, 3):
+        assert hearing.has_ignored([SILENCE_FRAME] * 3, (index + 3) * FRAME_S)
+    for index, frame in enumerate(voiced, start=13):
+        hearing.frame(frame, index * FRAME_S)
+    assert not hearing.is_in_speech
+
+
+# The second stage
+
+
+@pytest.fixture(scope="module")
+def model() -> SileroVad:
+    """Return the real model, loaded."""
+    model = SileroVad()
+    model.load()
+    return model
+
+
+def test_a_voice_is_heard_as_without_the_second_stage(model: SileroVad) -> None:
+    """The same events, the same audio, and the end not one frame later."""
+    audio = SECOND + VOICE + SECOND
+    confirmer = SpeechConfirmer(0.5, model)
+    with_it = hear(audio, ear(confirmer), confirmer=confirmer)
+    without = hear(audio, ear())
+    assert kinds(with_it) == kinds(without) == COMPLETE
+    (confirmed,), (gated,) = utterances(with_it), utterances(without)
+    assert VOICE[: len(VOICE) // 320 * 320 - 3_200] in confirmed.audio
+    assert confirmed.decided_s <= gated.decided_s
+    assert abs(len(confirmed.audio) - len(gated.audio)) <= 2 * FRAME_BYTES
+
+
+@pytest.fixture(scope="module")
+def voice() -> HibariTts:
+    """Return a synthetic voice that speaks short words really short, and far softer than a telephone's."""
+    engine = HibariTts(SpeechSettings())
+    engine.load()
+    return engine
+
+
+def clips(samples: NDArray[np.float64], gain_db: float = 0.0) -> Iterator[bytes]:
+    """Yield the sound at eight offsets against the frames, with silence and with a soft noise around it."""
+    random = np.random.default_rng(0)
+    for line in (0.0, 15.0):
+        for offset in range(0, 160, 20):
+            audio = np.concatenate(
+                [np.zeros(8_000 + offset), samples * 10 ** (gain_db / 20), np.zeros(8_000)]
+            )
+            audio += random.standard_normal(len(audio)) * line
+            yield audio.clip(-32_768, 32_767).astype("<i2").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("word", "gains_db"),
+    [("hi", (3, 0, -3, -6)), ("at", (3, 0)), ("up", (3, 0)), ("eight", (3, 0)), ("no", (3, 0, -6, -12))],
+)
+def test_a_short_word_is_an_utterance(
+    word: str, gains_db: tuple[int, ...], voice: HibariTts, model: SileroVad
+) -> None:
+    """Sounds of 0.2 to 0.3 s, wherever the frames begin; with all of their sound in it."""
+    spoken = b"".join(voice.synthesize(Synthesize("caller", word, "en")))
+    samples = np.frombuffer(spoken, dtype="<i2").astype(float)
+    (loud,) = np.nonzero(np.abs(samples) > 0.1 * np.abs(samples).max())
+    for gain_db in gains_db:
+        heard = 0
+        for audio in clips(samples, gain_db):
+            confirmer = SpeechConfirmer(0.5, model)
+            hearing = ear(confirmer)
+            found = utterances(hear(audio, hearing, confirmer=confirmer))
+            heard += len(found) == 1 and len(found[0].audio) > 2 * (loud[-1] - loud[0])
+            assert found or hearing.dropped_noises
+        assert heard >= 15, f"{word} at {gain_db} dB: {heard} of 16"
+
+
+def brief_noises() -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """Yield sounds of up to 0.5 s that are no speech."""
+    random = np.random.default_rng(0)
+    for duration_s in (0.1, 0.2, 0.3, 0.5):
+        time_s = np.arange(round(duration_s * 8_000)) / 8_000
+        white = random.standard_normal(len(time_s))
+        yield "white noise", white * 2_500
+        spectrum = np.fft.rfft(white)
+        pink = np.fft.irfft(spectrum / np.sqrt(np.arange(len(spectrum)).clip(1)), len(time_s))
+        yield "pink noise", pink / pink.std() * 2_500
+        hiss = np.fft.irfft(spectrum * (np.fft.rfftfreq(len(time_s), 1 / 8_000) > 2_000), len(time_s))
+        yield "hiss", hiss * 4_000
+        yield "hum", sum(np.sin(2 * np.pi * 50 * n * time_s) / n for n in range(1, 12)) * 3_000
+        yield "a tone", np.sin(2 * np.pi * 440 * time_s) * 8_000
+        yield "keypad", (np.sin(2 * np.pi * 697 * time_s) + np.sin(2 * np.pi * 1_209 * time_s)) * 7_000
+        yield "a knock", np.sin(2 * np.pi * 300 * time_s) * np.exp(-time_s / 0.04) * 16_000
+        yield "a cough", white * np.minimum(1, time_s / 0.01) * np.exp(-time_s / 0.08) * 9_000
+    yield "a click", random.standard_normal(40) * 12_000
+
+
+def test_a_brief_noise_is_no_utterance(model: SileroVad) -> None:
+    """Whatever its level: at most counted."""
+    for name, noise in brief_noises():
+        for gain_db in (0, -12):
+            for audio in clips(noise, gain_db):
+                confirmer = SpeechConfirmer(0.5, model)
+                events = hear(audio, ear(confirmer), confirmer=confirmer)
+                assert events == [], f"{name} of {len(noise) / 8_000} s at {gain_db} dB"
+
+
+@pytest.mark.parametrize("rest", ["silence", "nothing", "a key"])
+def test_a_word_that_silero_recognises_late_is_kept_whole(rest: str) -> None:
+    """Its verdicts begin when the sound is over; however the stream goes on, the whole word is heard."""
+    confirmer = SpeechConfirmer(0.5, ScriptedVad([False] * 8 + [True] * 9 + [False] * 1_000))
+    hearing = ear(confirmer)
+    word = speech_like(0.24)
+    events = hear(SECOND + word, hearing, confirmer=confirmer)
+    now = 1.24
+    while not events and now < 3.0:
+        if rest == "silence":
+            events += hearing.frame(SILENCE_FRAME, now)
+        else:
+            events += hearing.pause(now)
+        confirmer.confirm_waiting()
+        if rest == "a key" and now > 1.6:
+            events += hearing.digit(now)
+        now += FRAME_S
+    (utterance,) = utterances(events)
+    assert word in utterance.audio
+    assert utterance.last_speech_s == pytest.approx(1.24, abs=0.05)
+
+
+def test_a_buzz_that_the_gate_takes_for_speech_is_never_told(model: SileroVad) -> None:
+    """Neither as an interruption nor as an utterance; and the line is free for the voice that follows."""
+    buzz = speech_like(3.0)
+    assert kinds(hear(buzz + SECOND, ear())) == COMPLETE
+    confirmer = SpeechConfirmer(0.5, model)
+    hearing = ear(confirmer)
+    assert hear(buzz, hearing, confirmer=confirmer) == []
+    assert hearing.dropped_noises >= 4
+    assert hearing.unconfirmed == 0
+    events = hear(SECOND + VOICE + SECOND, hearing, start_s=3.0, confirmer=confirmer)
+    assert kinds(events) == COMPLETE
+
+
+def test_noise_on_the_line_does_not_hold_an_utterance_open(model: SileroVad) -> None:
+    """The utterance ends with the voice though the gate goes on saying speech."""
+    random = np.random.default_rng(0)
+    audio = np.frombuffer(SECOND + VOICE + 4 * SECOND, dtype="<i2")
+    loud = (audio + random.standard_normal(len(audio)) * 1_500).clip(-32_768, 32_767).astype("<i2").tobytes()
+    end_s = (len(SECOND) + len(VOICE)) / 16_000
+    assert utterances(hear(loud, ear())) == []
+    confirmer = SpeechConfirmer(0.5, model)
+    (utterance,) = utterances(hear(loud, ear(confirmer), confirmer=confirmer))
+    assert utterance.last_speech_s == pytest.approx(end_s, abs=0.2)
+    assert utterance.decided_s < end_s + 0.8
+
+
+def test_noise_that_sets_in_later_does_not_hold_an_utterance_open(model: SileroVad) -> None:
+    """A drill after the first words: its first two seconds pass for speech, no more."""
+    random = np.random.default_rng(0)
+    drill = (random.standard_normal(5 * 8_000) * 1_500).astype("<i2").tobytes()
+    audio = SECOND + VOICE + drill
+    assert utterances(hear(audio, ear())) == []
+    confirmer = SpeechConfirmer(0.5, model)
+    (utterance,) = utterances(hear(audio, ear(confirmer), confirmer=confirmer))
+    assert utterance.decided_s < (len(SECOND) + len(VOICE)) / 16_000 + 3.0
+
+
+def test_on_a_quiet_line_a_sure_caller_is_confirmed_no_more() -> None:
+    """Verdicts after that are not asked for: the gate is exact, and the model is dear."""
+    verdicts = iter([True] * 30 + [False] * 1_000)
+    confirmer = SpeechConfirmer(0.5, ScriptedVad(verdicts))
+    audio = SECOND + 4 * VOICE + SECOND
+    (utterance,) = utterances(hear(audio, ear(confirmer), confirmer=confirmer))
+    (gated,) = utterances(hear(audio, ear()))
+    assert utterance == gated
+    assert len(list(verdicts)) > 970
+
+
+def test_without_verdicts_the_gate_decides() -> None:
+    """A confirmer that never answers costs 300 ms at the beginning, is counted, and nothing is lost."""
+    hearing = ear(SpeechConfirmer(0.5))
+    speech = speech_like(1.0)
+    events: list[tuple[float, HearingEvent]] = []
+    for index, frame in enumerate(frames_of(SECOND + speech + SECOND)):
+        events += [(index * FRAME_S, event) for event in hearing.frame(frame, index * FRAME_S)]
+    assert [type(event) for _, event in events] == COMPLETE
+    assert events[0][0] == pytest.approx(1.1 + VERDICT_DEADLINE_S, abs=0.05)
+    assert isinstance(events[-1][1], HeardUtterance)
+    assert speech in events[-1][1].audio
+    assert events[-1][1].decided_s == pytest.approx(2.5, abs=0.05)
+    assert hearing.unconfirmed == 1
+
+
+def test_a_confirmer_that_has_failed_is_not_waited_for() -> None:
+    """The gate decides from the first frame on."""
+    confirmer = SpeechConfirmer(0.5)
+    confirmer.failure = "the model failed"
+    hearing = ear(confirmer)
+    assert kinds(hear(speech_like(0.3), hearing)) == [CallerSpeaking]
+    assert hearing.unconfirmed == 1
+
+
+def test_a_full_confirmer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows that do not fit leave their utterance to the gate at once."""
+    monkeypatch.setattr("ingress.media.hearing.silero.MAXIMUM_WAITING", 4)
+    hearing = ear(SpeechConfirmer(0.5))
+    assert kinds(hear(speech_like(0.3), hearing)) == [CallerSpeaking]
+    assert hearing.unconfirmed == 1
+
+
+def test_a_closed_ear_leaves_no_work_behind(model: SileroVad) -> None:
+    """What still waits of a call that has ended is not judged."""
+    confirmer = SpeechConfirmer(0.5, model)
+    hearing = ear(confirmer)
+    hear(VOICE, hearing)
+    hearing.close()
+    confirmer.confirm_waiting()
+    assert not hearing.is_in_speech
+    assert hear(SECOND + VOICE, hearing, start_s=2.0, confirmer=confirmer) != []
+
+
+class ScriptedVad(SileroVad):
+    """Says what it is told, window by window, then speech for ever."""
+
+    def __init__(self, verdicts: Iterable[bool]) -> None:
+        super().__init__()
+        self._verdicts = iter(verdicts)
+
+    def probabilities(
+        self, windows: Sequence[bytes | bytearray], states: NDArray[np.float32]
+    ) -> tuple[list[float], NDArray[np.float32]]:
+        """Return 1.0 or 0.0 for each window."""
+        return [float(next(self._verdicts, True)) for _ in windows], states
+
+
+ORDER: dict[type, tuple[type, ...]] = {
+    CallerSpeaking: (CallerPaused, HeardUtterance),
+    CallerPaused: (CallerResumed, HeardUtterance),
+    CallerResumed: (CallerPaused, HeardUtterance),
+    HeardUtterance: (CallerSpeaking, HeardUtterance),
+}
+LINE = np.random.default_rng(0).standard_normal(60 * 8_000) * 12
+SPEECH_ON_THE_LINE = (np.frombuffer(speech_like(60.0), dtype="<i2") + LINE).astype("<i2").tobytes()
+SILENCE_ON_THE_LINE = LINE.astype("<i2").tobytes()
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["speech", "silence", "nothing", "digit"]),
+            st.integers(1, 70),
+            st.sampled_from([1, 2, 3, 20, 1_000]),
+        ),
+        max_size=30,
+    ),
+    st.lists(st.booleans(), max_size=400),
+)
+def test_whatever_happens_events_are_in_order_and_audio_is_whole(
+    runs: list[tuple[str, int, int]], verdicts: list[bool]
+) -> None:
+    """Any speech, gaps, keys, verdicts and delays: events in order, each utterance a piece of the stream."""
+    confirmer = SpeechConfirmer(0.5, ScriptedVad(verdicts))
+    hearing = ear(confirmer)
+    stream, now, tick = bytearray(), 0.0, 0
+    before: type = HeardUtterance
+    used = 0
+    for kind, count, verdict_every in runs:
+        for _ in range(count if kind != "digit" else 1):
+            now += FRAME_S
+            tick += 1
+            if kind == "nothing":
+                events = hearing.pause(now)
+            elif kind == "digit":
+                events = hearing.digit(now)
+            else:
+                source = SPEECH_ON_THE_LINE if kind == "speech" else SILENCE_ON_THE_LINE
+                frame = source[len(stream) : len(stream) + FRAME_BYTES]
+                stream += frame
+                events = hearing.frame(frame, now)
+            if tick % verdict_every == 0:
+                confirmer.confirm_waiting()
+            for event in events:
+                assert type(event) in ORDER[before]
+                before = type(event)
+                if isinstance(event, HeardUtterance):
+                    # The line is never quite silent, so frames of zeros are those that stand for gaps.
+                    real = b"".join(frame for frame in frames_of(event.audio) if frame != SILENCE_FRAME)
+                    position = stream.find(real, used)
+                    assert position >= 0
+                    assert len(event.audio) % FRAME_BYTES == 0
+                    assert event.last_speech_s <= event.decided_s == now
+                    used = position + len(real)
+
+
+def test_an_onset_across_a_gap_in_the_stream_does_not_count() -> None:
+    """Two clicks, a second of suppressed silence between them, are no speech."""
+    click = speech_like(0.08)
+    hearing = ear()
+    hear(click, hearing)
+    hear(click, hearing, start_s=1.0)
+    assert not hearing.is_in_speech
+    hear(click, hearing, start_s=1.08)
+    assert hearing.is_in_speech
+
+
+def test_what_was_never_judged_is_not_speech_of_the_next_utterance() -> None:
+    """A key ends an utterance whose verdicts are outstanding; they do not count for a later noise."""
+    confirmer = SpeechConfirmer(0.5, ScriptedVad([]))
+    hearing = ear(confirmer, EndpointingSettings(minimum_speech_ms=160))
+    hear(speech_like(0.2), hearing)
+    assert hearing.is_in_speech
+    assert hearing.digit(0.2) == ()
+    assert hear(speech_like(0.12) + SECOND, hearing, start_s=1.2, confirmer=confirmer) == []
+    assert hearing.dropped_noises == 2

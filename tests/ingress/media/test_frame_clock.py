@@ -1,0 +1,149 @@
+"""The clock on a real event loop: rounds, lengths of frames, and calls that fail."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from ingress.media.frame_clock import FrameClock
+from ingress.media.gc_schedule import CollectionPauses
+
+
+class Recorder:
+    """A call that notes its ticks."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.times_s: list[float] = []
+        self.listened = 0
+        self.faults: list[Exception] = []
+
+    def send(self, frames: int, frame_bytes: int, due_s: float) -> None:
+        self.sizes += [frame_bytes] * frames
+        self.times_s += [due_s] * frames
+
+    def listen(self) -> None:
+        self.listened += 1
+
+    def fault(self, error: Exception) -> None:
+        self.faults.append(error)
+
+
+class Faulty(Recorder):
+    """A call that makes a mistake when it sends, and another when it ends."""
+
+    def send(self, frames: int, frame_bytes: int, due_s: float) -> None:
+        raise ZeroDivisionError
+
+    def fault(self, error: Exception) -> None:
+        super().fault(error)
+        raise ValueError("so has its end")
+
+
+class Deaf(Recorder):
+    """A call that makes a mistake when it listens."""
+
+    def listen(self) -> None:
+        raise ZeroDivisionError
+
+
+async def until(condition: object, deadline_s: float = 5.0) -> None:
+    assert callable(condition)
+    async with asyncio.timeout(deadline_s):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_audio_sent_equals_time_passed_at_both_lengths() -> None:
+    """20 ms every 20 ms, then 30 every 30, then 20 again: deadlines follow what was sent."""
+    clock, call = FrameClock(20), Recorder()
+    clock.add(call)
+    await until(lambda: len(call.sizes) >= 10)
+    clock.set_frame(30)
+    await until(lambda: len(call.sizes) >= 20)
+    clock.set_frame(20)
+    await until(lambda: len(call.sizes) >= 30)
+    clock.stop()
+    assert set(call.sizes) == {320, 480}
+    if clock.timeline_shifts == 0:
+        audio_s = sum(call.sizes[:-1]) / 16_000
+        # Two frames of one round share its deadline.
+        assert call.times_s[-1] - call.times_s[0] == pytest.approx(audio_s, abs=0.031)
+
+
+async def test_a_call_that_fails_is_taken_off_and_told_and_the_others_go_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Even if its end fails as well."""
+    loop = asyncio.get_running_loop()
+    errors: list[object] = []
+    loop.set_exception_handler(lambda _, context: errors.append(context.get("exception")))
+    clock, good, bad = FrameClock(20), Recorder(), Faulty()
+    clock.add(bad)
+    clock.add(good)
+    await until(lambda: len(good.sizes) >= 10)
+    clock.stop()
+    assert [type(error) for error in bad.faults] == [ZeroDivisionError]
+    assert [type(error) for error in errors] == [ValueError]
+
+
+async def test_a_call_that_fails_to_listen_is_taken_off_and_the_others_listen_on() -> None:
+    """It has sent its frame before."""
+    clock, good, bad = FrameClock(20), Recorder(), Deaf()
+    clock.add(bad)
+    clock.add(good)
+    await until(lambda: good.listened >= 10)
+    clock.stop()
+    assert [type(error) for error in bad.faults] == [ZeroDivisionError]
+    assert len(bad.sizes) <= 2
+
+
+async def test_lateness_counts_every_frame_of_every_call() -> None:
+    """The loop's lag as callers hear it."""
+    clock, calls = FrameClock(20), [Recorder() for _ in range(15)]
+    for call in calls:
+        clock.add(call)
+    await until(lambda: all(len(call.sizes) >= 5 for call in calls))
+    clock.stop()
+    assert clock.lateness.summary().frames == sum(len(call.sizes) for call in calls)
+
+
+async def test_a_stall_of_the_loop_is_seen() -> None:
+    """A blocking call of 150 ms: late by that much, and the timeline moved."""
+    import time
+
+    clock, call = FrameClock(20), Recorder()
+    clock.add(call)
+    await until(lambda: len(call.sizes) >= 3)
+    time.sleep(0.15)  # noqa: ASYNC251  the fault that is injected
+    await until(lambda: len(call.sizes) >= 10)
+    clock.stop()
+    assert clock.lateness.summary().maximum_ms > 100.0
+    assert clock.timeline_shifts >= 1
+
+
+async def test_garbage_is_collected_between_rounds_and_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's own rhythm is off while it runs, and back afterwards."""
+    import gc
+
+    monkeypatch.setattr("ingress.media.gc_schedule.YOUNG_INTERVAL_S", 0.02)
+    pauses = CollectionPauses()
+    pauses.collect_if_due()
+    assert pauses.take() == (0, 0.0)
+    pauses.start()
+    try:
+        assert not gc.isenabled()
+        clock = FrameClock(20, pauses.collect_if_due)
+        call = Recorder()
+        clock.add(call)
+        await until(lambda: len(call.sizes) >= 10)
+        clock.stop()
+        count, longest_s = pauses.take()
+        assert count >= 3
+        assert longest_s > 0.0
+        assert pauses.take() == (0, 0.0)
+    finally:
+        pauses.stop()
+    assert gc.isenabled()
+    assert pauses._measure not in gc.callbacks

@@ -1,0 +1,153 @@
+"""Sentences in, frames out, without a seam."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain, repeat
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingress.media.playout import FRAME_BYTES, LONG_FRAME_BYTES, MAXIMUM_QUEUED_BYTES, Playout
+from ingress.media.tones import Loop, endless_tone, faded_out
+
+FRAME_SIZES = st.lists(st.sampled_from([FRAME_BYTES, LONG_FRAME_BYTES]), max_size=200)
+
+
+def drain(playout: Playout, sizes: Iterable[int] = ()) -> list[bytes]:
+    """Take frames, of `sizes` and then of 20 ms, until there is nothing to say."""
+    frames = []
+    for size in chain(sizes, repeat(FRAME_BYTES)):
+        if (frame := playout.next_frame(size)) is None:
+            break
+        assert len(frame) == size
+        frames.append(frame)
+    return frames
+
+
+@given(st.lists(st.integers(min_value=1, max_value=2_000), min_size=1, max_size=20), FRAME_SIZES)
+def test_pieces_and_frames_of_any_size_are_played_without_a_seam(
+    pieces: list[int], frames: list[int]
+) -> None:
+    """What comes out is what went in, padded with silence at the very end only, however it is cut."""
+    playout = Playout()
+    audio = bytes(index % 251 + 1 for index in range(sum(pieces)))
+    start = 0
+    for index, size in enumerate(pieces):
+        assert playout.push(audio[start : start + size], str(index), ends_sentence=index % 3 == 0)
+        start += size
+    playout.end_sentence("end")
+    played = b"".join(drain(playout, frames))
+    assert played.rstrip(b"\0") == audio
+    assert len(played) - len(audio) < LONG_FRAME_BYTES
+    assert playout.played_bytes == len(audio)
+    assert playout.queued_bytes == 0
+    assert (playout.underruns, playout.underrun_bytes) == (0, 0)
+    sentences = [str(index) for index in range(0, len(pieces), 3)]
+    assert playout.take_heard()[: len(sentences)] == sentences
+
+
+@given(st.integers(min_value=1, max_value=2_000), FRAME_SIZES)
+def test_a_loop_repeats_without_a_seam_in_frames_of_any_size(length: int, frames: list[int]) -> None:
+    """Also one that is no multiple of a frame, or shorter than one."""
+    audio = bytes(index % 251 + 1 for index in range(length))
+    loop = Loop(audio)
+    played = b"".join(loop.next_frame(size) for size in frames)
+    assert played == (audio * (len(played) // length + 1))[: len(played)]
+
+
+def test_an_endless_tone_in_long_frames_has_no_step() -> None:
+    """At the second's end as well, which no frame of 30 ms meets."""
+    loop = Loop(endless_tone(440.0))
+    samples = np.frombuffer(b"".join(loop.next_frame(LONG_FRAME_BYTES) for _ in range(100)), dtype="<i2")
+    assert np.max(np.abs(np.diff(samples.astype(int)))) <= 2 * np.pi * 440 / 8_000 * 0.25 * 32_767 + 2
+
+
+def test_a_fade_ends_in_silence() -> None:
+    """It begins as the audio does."""
+    samples = np.frombuffer(faded_out(b"\0\x40" * 40), dtype="<i2")
+    assert (samples[0], samples[-1]) == (0x4000, 0)
+    assert np.all(np.diff(samples) < 0)
+    assert faded_out(b"") == b""
+
+
+def test_a_sentence_is_heard_when_its_last_frame_has_been_taken() -> None:
+    """Half a sentence does not count."""
+    playout = Playout()
+    playout.push(bytes(FRAME_BYTES * 2), "one", ends_sentence=True)
+    playout.push(bytes(FRAME_BYTES), "two", ends_sentence=True)
+    playout.next_frame()
+    assert playout.take_heard() == []
+    playout.next_frame()
+    assert playout.take_heard() == ["one"]
+    playout.next_frame()
+    assert playout.take_heard() == ["two"]
+
+
+def test_missing_audio_inside_a_sentence_is_an_underrun() -> None:
+    """Frames due while a sentence is open and empty are counted; between sentences they are not."""
+    playout = Playout()
+    assert playout.next_frame() is None
+    assert playout.underruns == 0
+    playout.push(bytes(FRAME_BYTES), "one", ends_sentence=False)
+    playout.next_frame()
+    assert playout.next_frame() is None
+    assert playout.next_frame(LONG_FRAME_BYTES) is None
+    assert playout.underruns == 2
+    assert playout.underrun_bytes == FRAME_BYTES + LONG_FRAME_BYTES
+    playout.end_sentence("one")
+    assert playout.next_frame() is None
+    assert playout.underruns == 2
+    assert playout.take_heard() == ["one"]
+
+
+def test_a_frame_padded_inside_a_sentence_is_an_underrun_too() -> None:
+    """Half a frame of speech, then nothing: the caller hears a hole."""
+    playout = Playout()
+    playout.push(bytes(FRAME_BYTES + 100), "one", ends_sentence=False)
+    playout.next_frame()
+    playout.next_frame(LONG_FRAME_BYTES)
+    assert (playout.underruns, playout.underrun_bytes) == (1, LONG_FRAME_BYTES - 100)
+
+
+def test_an_abandoned_sentence_plays_out_and_leaves_no_underrun() -> None:
+    """The gateway died in mid-sentence: what is there is played, then silence is right."""
+    playout = Playout()
+    playout.push(bytes(FRAME_BYTES * 3), "one", ends_sentence=False)
+    playout.next_frame()
+    playout.abandon_sentence()
+    assert len(drain(playout)) == 2
+    assert playout.underruns == 0
+    assert "one" not in playout.take_heard()
+
+
+def test_abandoning_after_a_whole_sentence_takes_nothing_from_it() -> None:
+    """The turn is done as usual: its last sentence is heard."""
+    playout = Playout()
+    playout.push(bytes(FRAME_BYTES), "one", ends_sentence=True)
+    playout.abandon_sentence()
+    drain(playout)
+    assert playout.take_heard() == ["one"]
+
+
+def test_a_cut_leaves_nothing_but_a_rest_for_the_fade() -> None:
+    """The next audio that would have been played is returned, the heard sentences are kept."""
+    playout = Playout()
+    playout.push(b"\1" * FRAME_BYTES, "one", ends_sentence=True)
+    playout.push(b"\2" * FRAME_BYTES + b"\3" * FRAME_BYTES, "two", ends_sentence=False)
+    playout.next_frame()
+    playout.next_frame()
+    assert playout.cut(80) == b"\3" * 80
+    assert playout.next_frame() is None
+    assert (playout.queued_bytes, playout.underruns) == (0, 0)
+    assert playout.take_heard() == ["one"]
+    assert playout.cut(80) == b""
+
+
+def test_the_queue_is_bounded() -> None:
+    """A piece that does not fit is refused, and what was there stays."""
+    playout = Playout()
+    assert playout.push(bytes(MAXIMUM_QUEUED_BYTES), "", ends_sentence=True)
+    assert not playout.push(b"\0\0", "", ends_sentence=True)
+    assert playout.queued_bytes == MAXIMUM_QUEUED_BYTES

@@ -1,0 +1,125 @@
+"""What a media worker says by itself: which words, and whether they are on the shelf."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from recorded_pool import extension
+
+from actors.sentences import split_sentences
+from actors.settings import SpeechSettings
+from ingress.configuration.extensions import Extension, Phrase, extensions
+from ingress.configuration.settings import CacheSettings, ExtensionSettings, Settings
+from ingress.phrases.disk import Label, PhraseStore
+from ingress.phrases.engine_version import engine_version
+from ingress.phrases.fixed import TEXTS, PhraseShelf, phrase_text
+from ingress.phrases.key import phrase_key
+
+SPEECH = SpeechSettings(stt="scripted", tts="scripted")
+
+
+def settings(directory: Path, disk_bytes: int = 1_000_000) -> Settings:
+    """Return settings with two Portuguese extensions, one of which has words of its own."""
+    return Settings(
+        speech=SPEECH,
+        cache=CacheSettings(directory=str(directory), disk_bytes=disk_bytes),
+        extensions={
+            "lisbon": ExtensionSettings(port=0, language="pt-PT"),
+            "porto": ExtensionSettings(port=0, language="pt-PT", busy="Agora não."),
+        },
+    )
+
+
+def render(directory: Path, extension: Extension, text: str) -> bytes:
+    """Put a sentence's audio, which is its text, into the folder; return the audio."""
+    audio = text.encode()
+    key = phrase_key(SPEECH, engine_version("scripted"), extension.language, extension.voice, text)
+    assert PhraseStore(directory, 1_000_000).write(
+        key, Label(text, extension.language, None, "scripted"), audio
+    )
+    return audio
+
+
+@pytest.mark.parametrize("language", ["en", "pt", "es", "fr", "de", "it"])
+def test_each_language_has_all_phrases_of_its_own(language: str) -> None:
+    """No language borrows a text from another."""
+    texts = set(TEXTS[language].values())
+    assert set(TEXTS[language]) == set(Phrase)
+    assert len(texts) == len(Phrase)
+    others = [text for other, phrases in TEXTS.items() if other != language for text in phrases.values()]
+    assert not texts & set(others)
+
+
+@pytest.mark.parametrize("language", ["pt", "pt-BR", "PT_br", "pt-Latn-BR"])
+def test_the_language_is_the_part_before_the_hyphen(language: str) -> None:
+    """Written in whatever way."""
+    assert phrase_text(extension(language=language), Phrase.WAITING) == "Um momento, por favor."
+
+
+def test_a_language_without_words_gets_none() -> None:
+    """English words in a Polish voice are worse than a tone."""
+    assert [phrase_text(extension(language="pl"), phrase) for phrase in Phrase] == [None, None, None]
+
+
+def test_the_operator_s_words_come_first() -> None:
+    """Also in a language that we have no words for; an empty text is a wish for a tone."""
+    chosen = replace(extension(language="pl"), phrases={Phrase.BUSY: "Zajęte.", Phrase.APOLOGY: " "})
+    assert phrase_text(chosen, Phrase.BUSY) == "Zajęte."
+    assert phrase_text(chosen, Phrase.APOLOGY) is None
+    assert phrase_text(replace(chosen, language="en"), Phrase.APOLOGY) is None
+
+
+def test_the_shelf_has_what_was_rendered_and_finds_the_rest_later(tmp_path: Path) -> None:
+    """Whole phrases only: with one sentence of two there is none."""
+    chosen = settings(tmp_path)
+    lisbon = extensions(chosen)["lisbon"]
+    shelf = PhraseShelf(chosen)
+    shelf.load()
+    assert shelf.audio("lisbon", Phrase.BUSY) is None
+
+    first, second = split_sentences(TEXTS["pt"][Phrase.BUSY])
+    rendered = render(tmp_path, lisbon, first)
+    shelf.load()
+    assert shelf.audio("lisbon", Phrase.BUSY) is None
+    rendered += render(tmp_path, lisbon, second)
+    shelf.load()
+    assert shelf.audio("lisbon", Phrase.BUSY) == rendered
+    assert shelf.audio("porto", Phrase.BUSY) is None
+    own = render(tmp_path, lisbon, "Agora não.")
+    shelf.load()
+    assert shelf.audio("porto", Phrase.BUSY) == own
+    assert shelf.audio("nobody", Phrase.BUSY) is None
+
+
+def test_what_is_on_the_shelf_stays_there(tmp_path: Path) -> None:
+    """The folder may be cleared meanwhile."""
+    chosen = settings(tmp_path)
+    audio = render(tmp_path, extensions(chosen)["lisbon"], "Um momento, por favor.")
+    shelf = PhraseShelf(chosen)
+    shelf.load()
+    assert PhraseStore(tmp_path, 1_000_000).clear()[0] == 1
+    shelf.load()
+    assert shelf.audio("lisbon", Phrase.WAITING) == audio
+    assert shelf.audio("porto", Phrase.WAITING) is shelf.audio("lisbon", Phrase.WAITING)
+
+
+def test_another_voice_has_another_shelf(tmp_path: Path) -> None:
+    """What one voice said is not played for another."""
+    chosen = settings(tmp_path)
+    render(tmp_path, extensions(chosen)["lisbon"], "Um momento, por favor.")
+    slower = SPEECH.model_copy(
+        update={"scripted": SPEECH.scripted.model_copy(update={"speech_rate_characters_per_s": 10.0})}
+    )
+    shelf = PhraseShelf(chosen.model_copy(update={"speech": slower}))
+    shelf.load()
+    assert shelf.audio("lisbon", Phrase.WAITING) is None
+
+
+def test_without_a_disk_the_shelf_is_empty(tmp_path: Path) -> None:
+    """The caller then hears tones."""
+    render(tmp_path, extensions(settings(tmp_path))["lisbon"], "Um momento, por favor.")
+    shelf = PhraseShelf(settings(tmp_path, disk_bytes=0))
+    shelf.load()
+    assert shelf.audio("lisbon", Phrase.WAITING) is None

@@ -1,0 +1,143 @@
+"""Phrases made in advance: which, when, and when not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from recorded_pool import RecordedPool, extension
+
+from actors.errors import EngineError
+from actors.messages import Decision, Level
+from actors.sentences import split_sentences
+from actors.settings import SpeechSettings
+from ingress.configuration.extensions import Extension, Phrase, extensions
+from ingress.configuration.settings import CacheSettings, DialogSettings, ExtensionSettings, Settings
+from ingress.phrases.fixed import PhraseShelf, phrase_text
+from ingress.phrases.speaker import BACKGROUND_CALL_ID, Speaker
+from ingress.phrases.warming import fixed_sentences, fixed_texts, warm
+
+SPEECH = SpeechSettings(stt="scripted", tts="scripted")
+
+
+def speaker_of(pool: RecordedPool, directory: Path, **cache: int) -> Speaker:
+    """Return a speaker that keeps its phrases in that folder."""
+    return Speaker(pool.as_pool, SPEECH, CacheSettings(directory=str(directory), **cache))
+
+
+def test_the_fixed_texts_are_the_dialog_s_and_the_phrases() -> None:
+    """Greeting and apology of the dialog; busy, apology and waiting of the language."""
+    assert fixed_texts(extension()) == [
+        "Welcome. How can I help?",
+        "Sorry, I did not understand that.",
+        *(phrase_text(extension(), phrase) for phrase in Phrase),
+    ]
+    assert fixed_texts(extension(dialog=DialogSettings(greeting=""), language="pl")) == [
+        "Sorry, I did not understand that."
+    ]
+
+
+def test_an_extension_that_never_speaks_needs_no_phrases() -> None:
+    """The tone dialog has no engine."""
+    assert fixed_texts(extension(dialog=DialogSettings(name="tone"))) == []
+
+
+def test_sentences_that_sound_alike_are_named_once() -> None:
+    """Two extensions in one voice share them; another voice has its own."""
+    alike = [extension(name="a"), extension(name="b")]
+    sentences = list(fixed_sentences(alike))
+    assert len(sentences) == len({sentence for _, sentence in sentences})
+    assert [sentence for _, sentence in sentences][:2] == ["Welcome.", "How can I help?"]
+    assert len(list(fixed_sentences([*alike, extension(voice="anna")]))) == 2 * len(sentences)
+
+
+async def test_everything_missing_is_made_once_in_the_background_one_by_one(tmp_path: Path) -> None:
+    """The second time there is nothing to do, and the media workers find it all on their shelf."""
+    settings = Settings(
+        speech=SPEECH,
+        cache=CacheSettings(directory=str(tmp_path)),
+        extensions={"porto": ExtensionSettings(port=0, language="pt", busy="Agora não.")},
+    )
+    pool = RecordedPool()
+    every = list(extensions(settings).values())
+    speaker = Speaker(pool.as_pool, SPEECH, settings.cache)
+    expected = [(found.language, sentence) for found, sentence in fixed_sentences(every)]
+    assert await warm(speaker, every, 10.0) == len(expected)
+    assert await warm(speaker, every, 10.0) == 0
+    assert [(request.language, request.text) for request in pool.requests] == expected
+    assert {request.call_id for request in pool.requests} == {BACKGROUND_CALL_ID}
+    assert pool.most_running == 1
+    shelf = PhraseShelf(settings)
+    shelf.load()
+    for found in every:
+        for phrase in Phrase:
+            text = phrase_text(found, phrase)
+            assert text is not None
+            assert shelf.audio(found.name, phrase) == pool.pieces[0] * len(split_sentences(text))
+    await speaker.close()
+
+
+@pytest.mark.parametrize("level", [Level.BUSY, Level.LOADED, Level.FULL])
+async def test_a_busy_system_makes_nothing_but_reads_what_there_is(tmp_path: Path, level: Level) -> None:
+    """After a restart under load greetings are there without a single synthesis."""
+    pool = RecordedPool()
+    greeting = [extension(dialog=DialogSettings(greeting="Welcome."))]
+    speaker = speaker_of(pool, tmp_path)
+    await speaker.render("Welcome.", greeting[0])
+    await speaker.close()
+    pool.decision = Decision(level=level)
+    pool.requests.clear()
+    speaker = speaker_of(pool, tmp_path)
+    assert await warm(speaker, greeting, 10.0) == 0
+    assert pool.requests == []
+    assert speaker.is_ready("Welcome.", greeting[0])
+    pool.decision = Decision()
+    assert await warm(speaker, greeting, 10.0) == len(list(fixed_sentences(greeting))) - 1
+    await speaker.close()
+
+
+async def test_a_failure_is_said_once_and_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The other phrases are made; when the engine is well again so is this one, and then it is news again."""
+    pool = RecordedPool()
+    chosen: list[Extension] = [replace(extension(language="pl"), phrases={Phrase.BUSY: "Zajęte."})]
+    speaker = speaker_of(pool, tmp_path)
+    pool.error = EngineError("no such language")
+    for _ in range(3):
+        assert await warm(speaker, chosen, 10.0) == 0
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == len(set(warnings)) == len(list(fixed_sentences(chosen))) > 1
+    assert "no such language" in warnings[-1]
+    assert len(speaker.unmade) == len(warnings)
+    pool.error = None
+    assert await warm(speaker, chosen, 10.0) == len(warnings)
+    assert speaker.unmade == set()
+    await speaker.close()
+
+
+async def test_the_deadline_ends_it_and_the_next_time_goes_on(tmp_path: Path) -> None:
+    """What was made stays; what was under way is given up and frees its slot."""
+    pool = RecordedPool()
+    everything = [extension()]
+    speaker = speaker_of(pool, tmp_path)
+    gate = asyncio.Event()
+    pool.gates = [gate]
+    assert await warm(speaker, everything, 0.05) == 0
+    await asyncio.sleep(0)
+    assert (pool.running, pool.stopped) == (0, 1)
+    gate.set()
+    assert await warm(speaker, everything, 10.0) == len(list(fixed_sentences(everything)))
+    await speaker.close()
+
+
+async def test_without_room_nothing_is_made_for_nothing(tmp_path: Path) -> None:
+    """It would be thrown away and made again, for ever."""
+    pool = RecordedPool()
+    speaker = speaker_of(pool, tmp_path, memory_bytes=0, disk_bytes=0)
+    assert await warm(speaker, [extension()], 10.0) == 0
+    assert pool.requests == []
+    await speaker.close()
