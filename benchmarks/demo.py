@@ -21,7 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.machine import Machine
+from benchmarks.harness.machine import Machine
 
 DEADLINE_S = 300.0
 PACKAGES = ("ray", "faster-whisper", "hibari-tts")

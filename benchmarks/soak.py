@@ -36,14 +36,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from actors.errors import RaymalError
-from benchmarks.faults.asterisk import CallReport, Ending, StrictCall, voice
 from benchmarks.faults.crowd import Crowd, Guest
 from benchmarks.faults.reference import Quality, calm_quality, reference_calls
 from benchmarks.faults.report import outcome_table, write_figures
 from benchmarks.faults.server import Server, serving, wait_for
 from benchmarks.faults.verdicts import Outcome, exit_code, judged, shown
 from benchmarks.faults.workplace import Workplace, check_machine, workplace
-from benchmarks.machine import Machine
+from benchmarks.harness.machine import Machine
+from benchmarks.harness.strict_peer import CallReport, Ending, StrictCall, voice
 from benchmarks.pacing.judgement import Judgement, judge
 from ingress.caller.listening_quality import PHONE_BUFFER_MS, ReceivedFrame
 from ingress.gateway.call_log import KEPT_RECORDS

@@ -35,8 +35,8 @@ from actors.engines.whisper_weights import obtain
 from actors.errors import RaymalError
 from actors.messages import TELEPHONE_RATE_HZ, Transcribe
 from actors.settings import SpeechSettings, WhisperSettings
-from benchmarks.machine import Machine, available_cores
-from benchmarks.telephone_speech import Utterance, obtain_corpus, read_corpus, spread
+from benchmarks.harness.machine import Machine, available_cores
+from benchmarks.harness.telephone_speech import Utterance, obtain_corpus, read_corpus, spread
 from ingress.caller.word_errors import WordErrors, word_errors
 
 TARGET_SPEED_RATIO = 6.0

@@ -1,5 +1,8 @@
-"""The command line: `raymal serve`, `call`, `demo`, `status`, `cache`, `cluster`, `capacity`
-and `plan`."""
+"""The command line: `raymal COMMAND`.
+
+A command is loaded when it is the one to be run, so that `raymal --help` loads no numpy and no hearing; and
+by name, because two of them are programs of `benchmarks`, which nothing here imports.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,12 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.metadata import version
 from types import FrameType
 
-from actors.errors import CallError, ConfigurationError, LinkError, RaymalError
-from ingress.commands import cache, call, capacity, cluster, demo, plan, serve, status
+from actors.errors import CallError, ConfigurationError, LinkError, PortError, RaymalError
 from ingress.server.exit_codes import ExitCode
-from ingress.server.ports import PortError
 
 EXIT_CODES = """exit codes:
   0    done
@@ -24,6 +26,18 @@ EXIT_CODES = """exit codes:
   3    the port is busy, or nobody answers
   130  interrupted
 """
+
+COMMANDS = {
+    "serve": ("ingress.commands.serve", "take AudioSocket calls"),
+    "call": ("ingress.commands.call", "call a server without Asterisk"),
+    "demo": ("ingress.commands.demo", "start a server, call it, show what was heard and answered"),
+    "status": ("ingress.commands.status", "show how a server on this machine is doing"),
+    "cache": ("ingress.commands.cache", "the phrases kept on disk"),
+    "cluster": ("ingress.commands.cluster", "the speech workers of a Ray cluster"),
+    "capacity": ("benchmarks.capacity.command", "measure how many calls a server holds"),
+    "plan": ("benchmarks.planning.command", "say how many nodes a busy hour needs"),
+}
+"""Module and summary of each; the module adds its parser to the command line."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,9 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"raymal {version('raymal')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (serve, call, demo, status, cache, cluster, capacity, plan):
-        command.add_parser(commands)
-    parsed = parser.parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    for name, (module, summary) in COMMANDS.items():
+        if given[:1] == [name]:
+            import_module(module).add_parser(commands)
+        else:
+            commands.add_parser(name, help=summary)
+    parsed = parser.parse_args(given)
     try:
         with _told_to_end_as_interrupted():
             return int(parsed.run(parsed))

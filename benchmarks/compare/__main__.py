@@ -36,7 +36,7 @@ from benchmarks.compare.script import recordings
 from benchmarks.compare.servers import Contestant
 from benchmarks.faults.report import outcome_table, write_figures
 from benchmarks.faults.verdicts import exit_code
-from benchmarks.machine import Machine, available_cores
+from benchmarks.harness.machine import Machine, available_cores
 from benchmarks.pacing.callers import callers as pacing_callers
 from benchmarks.seed_design.models import DEFAULT_BEAM
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from benchmarks.telephone_speech import Utterance, obtain_corpus, read_corpus, spread
+from benchmarks.harness.telephone_speech import Utterance, obtain_corpus, read_corpus, spread
 from ingress.caller.listening_quality import speech_spans
 
 UTTERANCES = 24

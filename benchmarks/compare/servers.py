@@ -23,8 +23,8 @@ from pathlib import Path
 import psutil
 
 from actors.errors import LinkError
+from benchmarks.harness.server_process import environment, free_port, serving
 from benchmarks.pacing.processes import CpuTime, cpu_time
-from benchmarks.server_process import environment, free_port, serving
 from ingress.server import observer
 
 

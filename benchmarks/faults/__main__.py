@@ -29,7 +29,7 @@ from benchmarks.faults.catalogue import Fault, chosen
 from benchmarks.faults.report import outcome_table, write_figures
 from benchmarks.faults.verdicts import Outcome, Verdict, exit_code, judged
 from benchmarks.faults.workplace import Workplace, check_machine, workplace
-from benchmarks.machine import Machine
+from benchmarks.harness.machine import Machine
 
 SECOND_TRIES_S = 480.0
 """Later than this nothing is run again: a run takes 12 minutes at most."""

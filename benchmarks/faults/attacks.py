@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from math import inf, isnan
 
-from benchmarks.faults.asterisk import Ending as SeenEnding
-from benchmarks.faults.asterisk import Outgoing, StrictCall, audio_bytes, voice
 from benchmarks.faults.crowd import Crowd, Guest
 from benchmarks.faults.reference import CALLS, calm_quality, pacing_holds, reference_calls
 from benchmarks.faults.server import Server, serving, wait_for
 from benchmarks.faults.verdicts import Outcome, judged
 from benchmarks.faults.workplace import Workplace
+from benchmarks.harness.strict_peer import Ending as SeenEnding
+from benchmarks.harness.strict_peer import Outgoing, StrictCall, audio_bytes, voice
 from ingress.configuration.settings import ServerSettings
 from ingress.media.endings import Ending
 

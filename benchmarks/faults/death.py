@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 import psutil
 
-from benchmarks.faults.asterisk import Ending as SeenEnding
-from benchmarks.faults.asterisk import StrictCall, voice
 from benchmarks.faults.reference import Quality, calm_quality, reference_calls
 from benchmarks.faults.server import Server, serving, wait_for
 from benchmarks.faults.verdicts import Outcome, judged
 from benchmarks.faults.workplace import Workplace
+from benchmarks.harness.strict_peer import Ending as SeenEnding
+from benchmarks.harness.strict_peer import StrictCall, voice
 from benchmarks.pacing.judgement import frames_of_calls, phone_holes_ms
 from ingress.caller.listening_quality import LONG_GAP_MS, PHONE_BUFFER_MS
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from actors.errors import RaymalError
-from benchmarks.faults.asterisk import PROGRAM
 from benchmarks.faults.network import Host
 
 Report = Mapping[str, Any]
@@ -47,7 +46,7 @@ def distant_calls(where: Host, address: str, port: int, calls: int, seconds: flo
     The peers are the instrument: they run ahead of whatever else their core has to do.
     """
     command = [
-        *where.inside, "chrt", "--rr", "5", sys.executable, str(PROGRAM),
+        *where.inside, "chrt", "--rr", "5", sys.executable, "-m", "benchmarks.harness.strict_peer",
         "--host", address, "--port", str(port), "--calls", str(calls), "--seconds", f"{seconds:g}", "--json",
     ]  # fmt: skip
     process = subprocess.Popen(

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.faults.verdicts import Outcome, Verdict, exit_code
-from benchmarks.machine import Machine
+from benchmarks.harness.machine import Machine
 
 _COLOURS = {Verdict.PASS: "green", Verdict.MISS: "red", Verdict.DISTURBED: "yellow"}
 

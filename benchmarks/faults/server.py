@@ -17,9 +17,9 @@ from typing import Any
 import psutil
 
 from actors.errors import LinkError
-from benchmarks import server_process
 from benchmarks.faults.workplace import Workplace
-from benchmarks.server_process import free_port
+from benchmarks.harness import server_process
+from benchmarks.harness.server_process import free_port
 from ingress.link.records import CallRecord
 from ingress.media.endings import Ending
 from ingress.server import observer

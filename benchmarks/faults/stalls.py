@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmarks.faults.asterisk import StrictCall, voice
 from benchmarks.faults.reference import CALLS, Quality, calm_quality, pacing_holds, reference_calls
 from benchmarks.faults.server import serving
 from benchmarks.faults.verdicts import Outcome, judged
 from benchmarks.faults.workplace import Workplace
+from benchmarks.harness.strict_peer import StrictCall, voice
 from benchmarks.pacing.judgement import frames_of_calls
 from ingress.media.endings import Ending
 

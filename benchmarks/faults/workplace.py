@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actors.errors import RaymalError
-from benchmarks.native.compiler import program
+from benchmarks.harness.native.compiler import program
 from benchmarks.pacing.callers import Callers, callers
 
 TOOLS = {"ip": "iproute2", "tc": "iproute2", "nft": "nftables", "taskset": "util-linux", "chrt": "util-linux"}

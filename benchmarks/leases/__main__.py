@@ -28,6 +28,7 @@ from rich.console import Console
 from actors.errors import RaymalError
 from actors.messages import Priority
 from actors.settings import FleetSettings
+from benchmarks.harness.machine import Machine
 from benchmarks.leases.arrivals import dealt, poisson, rate_hz
 from benchmarks.leases.cached_phrase import greeting_times_ms
 from benchmarks.leases.fleet import (
@@ -41,7 +42,6 @@ from benchmarks.leases.fleet import (
 )
 from benchmarks.leases.judgement import Figures, Run, Served, Throughput, criteria
 from benchmarks.leases.report import as_json, cost_table, criteria_table, waiting_table
-from benchmarks.machine import Machine
 
 SERVICE_S = 0.3
 STEADY_LOAD = 0.7

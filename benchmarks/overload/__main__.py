@@ -35,12 +35,12 @@ from benchmarks.faults.report import outcome_table, write_figures
 from benchmarks.faults.server import Server, serving, wait_for
 from benchmarks.faults.verdicts import exit_code
 from benchmarks.faults.workplace import Workplace, check_machine, workplace
-from benchmarks.machine import Machine
+from benchmarks.harness.machine import Machine
+from benchmarks.harness.server_process import ServerError
 from benchmarks.overload.judgement import Measured, Phase, Seen, verdicts
 from benchmarks.overload.newcomers import coming_callers
 from benchmarks.overload.speech import CHARACTERS_PER_S, GREETING, PERIOD_S
 from benchmarks.overload.standing import standing_calls
-from benchmarks.server_process import ServerError
 
 SLOTS = 4
 CALLS_PER_SLOT = 12

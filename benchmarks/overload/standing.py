@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.faults.asterisk import Ending, Outgoing, StrictCall
+from benchmarks.harness.strict_peer import Ending, Outgoing, StrictCall
 from benchmarks.overload.process import Instrument, instrument
 from benchmarks.overload.speech import FRAME_S, PERIOD, PERIOD_S, SPEECH_ENDS_S
 from ingress.audiosocket import SLIN_RATES_HZ

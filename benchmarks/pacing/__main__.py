@@ -26,8 +26,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from actors.errors import RaymalError
-from benchmarks.machine import Machine
-from benchmarks.native.compiler import program
+from benchmarks.harness.machine import Machine
+from benchmarks.harness.native.compiler import program
 from benchmarks.pacing.callers import Callers, callers
 from benchmarks.pacing.generator import Load
 from benchmarks.pacing.measurement import Measurement, Result, measure

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import actors.engines
 from actors.messages import TELEPHONE_RATE_HZ
-from benchmarks.telephone_speech import find_corpus, read_corpus, spread
+from benchmarks.harness.telephone_speech import find_corpus, read_corpus, spread
 
 PROMPTS = 24
 PAUSE_S = 0.7

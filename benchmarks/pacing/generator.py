@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from actors.errors import RaymalError
-from benchmarks.native.compiler import program
+from benchmarks.harness.native.compiler import program
 from benchmarks.pacing.callers import Callers
 from benchmarks.pacing.judgement import ARRIVAL, Arrivals
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from time import monotonic
 
+from benchmarks.harness.server_process import ServerError
 from benchmarks.pacing.callers import Callers
 from benchmarks.pacing.generator import (
     MAXIMUM_CPU_PERCENT,
@@ -19,7 +20,6 @@ from benchmarks.pacing.judgement import Judgement, judge
 from benchmarks.pacing.processes import CoreTime, CpuTime, core_time, cpu_time, private_bytes
 from benchmarks.pacing.servers import Contestant, Server, running
 from benchmarks.pacing.speech_quality import opinion_scores
-from benchmarks.server_process import ServerError
 from ingress.caller.listening_quality import has_sound
 
 MAXIMUM_STRANGERS_PERCENT = 10.0

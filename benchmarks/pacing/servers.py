@@ -24,8 +24,8 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.native.compiler import program
-from benchmarks.server_process import ServerError, environment, free_port, serving
+from benchmarks.harness.native.compiler import program
+from benchmarks.harness.server_process import ServerError, environment, free_port, serving
 
 _MAX_CALLS = 1_000
 

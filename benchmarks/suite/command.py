@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.machine import Machine
+from benchmarks.harness.machine import Machine
 from benchmarks.suite.catalogue import Benchmark, chosen, total_minutes
 from benchmarks.suite.interruption import Interruption
 from benchmarks.suite.keeping import keep, write_page

@@ -8,7 +8,7 @@ from math import fsum
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import Machine
+from benchmarks.harness.machine import Machine
 from benchmarks.suite.catalogue import Benchmark
 from benchmarks.suite.comparison import Change, Comparison, compare
 from benchmarks.suite.results import Result, ResultError

@@ -32,7 +32,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the command and its own commands to the command line."""
     parser = commands.add_parser(
         "cache",
-        help="the phrases kept on disk",
         description="Greetings and other fixed phrases are spoken once and kept on disk, in "
         "cache.directory. Nothing that a caller said is among them.",
     )

@@ -46,7 +46,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the command to the command line."""
     parser = commands.add_parser(
         "call",
-        help="call a server without Asterisk",
         description="Place one call as Asterisk would: identify, wait for the greeting to end, speak, "
         "record the answer. Exit code 0 if every utterance was answered, 3 if nobody takes the call.",
     )

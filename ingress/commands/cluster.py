@@ -33,7 +33,7 @@ unknown memory counts as 8 GB. Example: 4x8cpu+16gb,1x8cpu+1gpu+24gbgpu"""
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command and its own commands to the command line."""
-    parser = commands.add_parser("cluster", help="the speech workers of a Ray cluster")
+    parser = commands.add_parser("cluster")
     actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     status = actions.add_parser(
         "status",

@@ -45,7 +45,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the command to the command line."""
     parser = commands.add_parser(
         "demo",
-        help="start a server, call it, show what was heard and answered",
         description="Start Ray and raymal on this machine, dial in, speak a question and show what was "
         "heard, what was answered, where the time went and where the answer's WAV lies. Exit code 0 only "
         f"if at most {WORD_ERROR_LIMIT:.0%} of the words were misheard and speech was heard back.",

@@ -68,7 +68,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the command to the command line."""
     parser = commands.add_parser(
         "serve",
-        help="take AudioSocket calls",
         description="Take AudioSocket calls from Asterisk, hear, understand and answer them. Settings "
         "come from --config (TOML), then the environment, then flags; docs/settings.md lists them all.",
     )

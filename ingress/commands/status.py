@@ -25,7 +25,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the command to the command line."""
     parser = commands.add_parser(
         "status",
-        help="show how a server on this machine is doing",
         description="Show calls, workers and load of the server on this machine. Exit code 1 while it "
         "is not ready to serve a turn.",
     )

@@ -44,6 +44,8 @@ from ingress.media.gc_schedule import CollectionPauses
 from ingress.media.hearing.silero import SpeechConfirmer
 from ingress.media.leg import Phrases, Refusal, Session
 
+Listeners = dict[str, socket.socket]
+"""A media worker's listening sockets, by extension; the server's own port first."""
 BACKLOG = 256
 """Connections the kernel holds for us: a burst of calls while we are busy for a moment."""
 MAXIMUM_HANDSHAKES = 512
@@ -58,6 +60,12 @@ OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 SendToGateway = Callable[[Message], bool]
 
 log = logging.getLogger(__name__)
+
+
+def describe(listener: socket.socket) -> str:
+    """Return where it listens, for the log."""
+    host, port = listener.getsockname()[:2]
+    return f"{host}:{port}"
 
 
 class MediaServer:

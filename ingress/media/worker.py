@@ -18,10 +18,9 @@ from ingress.configuration.extensions import DEFAULT_EXTENSION
 from ingress.configuration.settings import Settings
 from ingress.link.link import LinkClient
 from ingress.link.messages import LINK_VERSION, Hello
-from ingress.media.calls import MediaServer
+from ingress.media.calls import Listeners, MediaServer, describe
 from ingress.media.scheduling import allow_descriptors, prefer
 from ingress.phrases.fixed import PhraseShelf
-from ingress.server.ports import Listeners, describe
 
 log = logging.getLogger(__name__)
 

@@ -12,17 +12,10 @@ from __future__ import annotations
 import errno
 import socket
 
-from actors.errors import RaymalError
+from actors.errors import PortError
 from ingress.configuration.extensions import DEFAULT_EXTENSION, extensions
 from ingress.configuration.settings import Settings
-from ingress.media.calls import BACKLOG
-
-Listeners = dict[str, socket.socket]
-"""A media worker's listening sockets, by extension; the server's own port first."""
-
-
-class PortError(RaymalError):
-    """A port cannot be listened on."""
+from ingress.media.calls import BACKLOG, Listeners
 
 
 def bind(settings: Settings) -> list[Listeners]:
@@ -45,12 +38,6 @@ def close(workers: list[Listeners]) -> None:
     for listeners in workers:
         for listener in listeners.values():
             listener.close()
-
-
-def describe(listener: socket.socket) -> str:
-    """Return where it listens, for the log."""
-    host, port = listener.getsockname()[:2]
-    return f"{host}:{port}"
 
 
 def _bind_all(host: str, port: int, count: int, extension: str) -> list[socket.socket]:

@@ -20,9 +20,10 @@ from actors.errors import ConfigurationError
 from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension, extensions
 from ingress.configuration.settings import Settings
 from ingress.dialogs.registry import dialog
+from ingress.media.calls import Listeners, describe
 from ingress.server.child import Child
 from ingress.server.exit_codes import ExitCode
-from ingress.server.ports import Listeners, bind, close, describe
+from ingress.server.ports import bind, close
 from ingress.server.runtime_directory import RuntimeDirectory
 
 GATEWAY_STOP_S = 10.0

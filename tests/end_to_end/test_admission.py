@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 from running_server import RunningServer, free_port, running_server, wait_until
-from strict_peer import Ending, StrictCall, place_calls, voice
 
 from actors.engines.scripted import sentence_tone_hz
 from actors.manager.admission import Reason
 from actors.sentences import split_sentences
+from benchmarks.harness.strict_peer import Ending, StrictCall, place_calls, voice
 from ingress.configuration.extensions import Phrase
 from ingress.phrases.fixed import TEXTS
 from ingress.server import observer

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from running_server import running_server, wait_until
-from strict_peer import CallReport, Ending, StrictCall, voice
+
+from benchmarks.harness.strict_peer import CallReport, Ending, StrictCall, voice
 
 LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 JUMPS = ("-1h", "+0.2s", "-0.2s", "+1h")

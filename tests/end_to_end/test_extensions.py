@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from asterisk_peer import AsteriskPeer
 from running_server import QUICK, SCRIPTED, RunningServer, free_port, raymal, running_server, wait_until
-from speech_like import recorded_words
 
 from actors.engines.scripted import sentence_tone_hz
+from benchmarks.harness.speech_like import recorded_words
 from ingress.link.records import CallRecord
 from ingress.server import observer
 

@@ -30,8 +30,9 @@ import psutil
 import pytest
 from chaos_proxy import ChaosProxy, Faults
 from running_server import RunningServer, running_server, wait_until
-from speech_like import speech_like
-from strict_peer import (
+
+from benchmarks.harness.speech_like import speech_like
+from benchmarks.harness.strict_peer import (
     KINDS,
     VERSIONS,
     CallReport,
@@ -43,7 +44,6 @@ from strict_peer import (
     place_calls,
     voice,
 )
-
 from ingress.configuration.settings import Settings
 from ingress.link.messages import CallEnded, Greet, HangUp, Message, Readiness, SentenceAudio, TurnDone
 from ingress.link.records import CallRecord, StageTimes
@@ -52,7 +52,7 @@ from ingress.media.tones import tone
 from ingress.server import observer
 
 TONE = ("--no-ray", "--dialog", "tone")
-PEER = Path(sys.modules["strict_peer"].__file__ or "")
+PEER = [sys.executable, "-m", "benchmarks.harness.strict_peer"]
 HANGUP = b"\x00\x00\x00"
 HANDSHAKE_S = 1.0
 MESSAGE_S = 0.6
@@ -98,9 +98,7 @@ def hurried(folder: Path) -> Iterator[RunningServer]:
 def peers(server: RunningServer, calls: int, seconds: float, *flags: str) -> Iterator[list[dict[str, Any]]]:
     """Run strict peers in a process of their own beside the body; their reports are there after it."""
     arguments = ["--port", str(server.port), "--calls", str(calls), "--seconds", str(seconds), "--json"]
-    process = subprocess.Popen(
-        [sys.executable, str(PEER), *arguments, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    process = subprocess.Popen([*PEER, *arguments, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     reports: list[dict[str, Any]] = []
     try:
         time.sleep(0.5)  # its start; the calls are long enough for the body to happen within them

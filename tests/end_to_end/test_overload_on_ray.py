@@ -14,11 +14,11 @@ from typing import Any
 import psutil
 import pytest
 from running_server import RunningServer, free_port, running_server
-from speech_like import recorded_words
-from strict_peer import KIND_SLIN8, StrictCall, voice
 
 from actors.errors import LinkError
 from actors.messages import Level
+from benchmarks.harness.speech_like import recorded_words
+from benchmarks.harness.strict_peer import KIND_SLIN8, StrictCall, voice
 from ingress.link.records import CallRecord
 from ingress.server import observer
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ingress.capacity_result import CapacityResult, Machine, Objectives, Service, Step, Workload
+from benchmarks.capacity.result import CapacityResult, Machine, Objectives, Service, Step, Workload
 from ingress.link.records import LatenessSummary
 
 SERVICES = {

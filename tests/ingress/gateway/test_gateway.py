@@ -16,11 +16,11 @@ import pytest
 from asterisk_peer import AsteriskPeer
 from link_end import LinkEnd
 from scripted_pool import Answer, Manner, ScriptedPool
-from speech_like import speech_like
 
 from actors.engines.scripted import sentence_tone_hz
 from actors.local import LocalPool
 from actors.messages import Decision, Level
+from benchmarks.harness.speech_like import speech_like
 from ingress.commands import status as status_command
 from ingress.configuration.extensions import Phrase
 from ingress.configuration.settings import Settings

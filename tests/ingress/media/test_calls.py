@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 from asterisk_peer import AsteriskPeer
-from speech_like import recorded_words
 
+from benchmarks.harness.speech_like import recorded_words
 from ingress.audiosocket import AudioReceived
 from ingress.configuration.extensions import Phrase
 from ingress.configuration.settings import Settings

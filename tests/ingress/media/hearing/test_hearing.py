@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from speech_like import speech_like
 
 from actors.engines.hibari import HibariTts
 from actors.messages import Synthesize
 from actors.settings import SpeechSettings
+from benchmarks.harness.speech_like import speech_like
 from ingress.configuration.settings import EndpointingSettings
 from ingress.media.hearing.events import (
     CallerPaused,

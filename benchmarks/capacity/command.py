@@ -1,0 +1,251 @@
+"""`raymal capacity`: how many calls does this machine, or a running server, hold?"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from actors.errors import ConfigurationError
+from benchmarks.capacity import study
+from benchmarks.capacity.limits import limits_toml
+from benchmarks.capacity.report import steps_csv, write_report
+from benchmarks.capacity.result import CapacityResult, Objectives, Step
+from ingress.commands import serve
+from ingress.server.exit_codes import ExitCode
+
+MINUTES = 9.5
+LEAST_WIDTH = 110
+"""Of the table of steps, also where nobody says how wide the screen is."""
+LEFT_OUT = {"--host", "--port", "--drain", "--log-level"}
+"""Of the flags of `raymal serve`: what a server that lives for a measurement has no use for."""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "capacity",
+        description="Let scripted callers speak to a server, more and more of them, until an objective "
+        "breaks; confirm what was held, offer up to three times as much, and say what limits. "
+        "Without --port a server is started for it, with the flags of `raymal serve`. Exit code 1 if not "
+        "even one call was held. docs/capacity.md has the method.",
+    )
+    parser.add_argument("--port", type=int, help="measure the server that runs on this port of this machine")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help=f"for everything ({MINUTES:g})")
+    parser.add_argument(
+        "--objective",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"what has to hold: {', '.join(f'{name}={value:g}' for name, value in Objectives())}; "
+        "may be repeated",
+    )
+    parser.add_argument("--utterance-s", type=float, default=3.0, metavar="S", help="length of speech (3)")
+    parser.add_argument(
+        "--period-s", type=float, default=12.0, metavar="S", help="between two utterances' beginnings (12)"
+    )
+    parser.add_argument("--call-s", type=float, default=60.0, metavar="S", help="mean length of a call (60)")
+    parser.add_argument(
+        "--recordings",
+        type=Path,
+        metavar="DIR",
+        help="callers say these: NAME.wav with its words in NAME.txt",
+    )
+    parser.add_argument(
+        "--first-calls", type=int, default=study.FIRST_CALLS, metavar="N", help="where to begin (4)"
+    )
+    parser.add_argument("--most-calls", type=int, metavar="N", help="never try more (what the server takes)")
+    parser.add_argument("--no-overload", action="store_true", help="do not offer more than is held")
+    parser.add_argument("--seed", type=int, default=1, help="of who calls when (1)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write a line for each step there")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="write index.html and report.md there")
+    parser.add_argument(
+        "--write-limits", type=Path, metavar="FILE", help="write what was held as a configuration (TOML)"
+    )
+    own = parser.add_argument_group("the server to start, as for `raymal serve`")
+    own.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML")
+    for flag, (_, options) in serve.FLAGS.items():
+        if flag not in LEFT_OUT:
+            own.add_argument(flag, **options)
+    own.add_argument("--no-ray", action="store_true", help="run the speech workers without Ray")
+    own.add_argument("--set", action="append", default=[], metavar="SETTING=VALUE", help="any setting")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, show and write."""
+    console = Console(width=max(LEAST_WIDTH, Console().width))
+    request = request_of(arguments)
+    bars = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*bars, console=console) as progress:
+        shown = _Shown(progress, console)
+        told = study.Progress(shown.detail, shown.step, shown.seconds, shown.done, shown.problem)
+        try:
+            measurement = study.Study(request, told)
+        except ValueError as error:
+            raise ConfigurationError(f"--minutes: {error}") from None
+        result = asyncio.run(measurement.run())
+    show(result, console)
+    _write(result, arguments, console)
+    return ExitCode.OK if result.calls_held else ExitCode.FAILED
+
+
+def objectives(assignments: list[str]) -> Objectives:
+    """Return the objectives that NAME=VALUE texts change. Raises ConfigurationError."""
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        name, _, value = assignment.partition("=")
+        if name not in Objectives.model_fields:
+            known = ", ".join(Objectives.model_fields)
+            raise ConfigurationError(f"--objective {assignment!r}: write NAME=VALUE; the names are {known}")
+        try:
+            values[name] = float(value)
+        except ValueError:
+            raise ConfigurationError(f"--objective {assignment!r}: {value!r} is no number") from None
+    try:
+        return Objectives.model_validate(values)
+    except ValidationError as error:
+        raise ConfigurationError(
+            f"--objective: {error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}"
+        ) from None
+
+
+def show(result: CapacityResult, console: Console) -> None:
+    """Print the steps and what follows from them."""
+    table = Table(title="what was tried")
+    for heading in (
+        "calls",
+        "s",
+        "turns",
+        "p50 ms",
+        "p95 ms",
+        "late p99.9",
+        "underruns",
+        "refused",
+        "errors",
+    ):
+        table.add_column(heading, justify="right")
+    table.add_column("verdict")
+    for step in result.steps:
+        _add(table, step)
+    if result.overload:
+        table.add_section()
+        for step in result.overload:
+            _add(table, step)
+    console.print(table)
+    console.print(f"held: {result.calls_held} calls; limited by {result.limited_by}", highlight=False)
+    if result.confirmed is not None:
+        left = ", ".join(f"{name} {percent:.0f} %" for name, percent in result.headroom_percent.items())
+        console.print(f"left over: {left}", highlight=False)
+        console.print(f"next limit: {result.next_limit}", highlight=False)
+    if result.core_s_per_call_minute is not None:
+        console.print(
+            f"a call's minute costs {result.core_s_per_call_minute:.2f} core-seconds", highlight=False
+        )
+
+
+def _add(table: Table, step: Step) -> None:
+    verdict = "; ".join([*step.broken, *(f"invalid: {reason}" for reason in step.invalid)]) or "held"
+    table.add_row(
+        f"{step.calls:g}",
+        f"{step.seconds:.0f}",
+        str(step.turns),
+        *("-" if ms is None else f"{ms:.0f}" for ms in (step.turn_p50_ms, step.turn_p95_ms)),
+        f"{step.lateness.p999_ms:.1f}",
+        str(step.underruns),
+        f"{step.refused_calls} of {step.offered_calls}",
+        str(step.content_errors),
+        verdict,
+    )
+
+
+class _Shown:
+    """The progress bar, and a line for each step."""
+
+    def __init__(self, progress: Progress, console: Console) -> None:
+        self._progress = progress
+        self._console = console
+        self._task: TaskID = progress.add_task("beginning", total=None)
+
+    def detail(self, text: str) -> None:
+        self._progress.update(self._task, description=text, total=None)
+
+    def step(self, text: str, seconds: float) -> None:
+        self._progress.reset(self._task, description=text, total=seconds)
+
+    def seconds(self, passed_s: float) -> None:
+        self._progress.update(self._task, completed=passed_s)
+
+    def problem(self, text: str) -> None:
+        self._console.print(text, style="red", highlight=False, markup=False)
+
+    def done(self, step: Step) -> None:
+        verdict = "; ".join([*step.broken, *step.invalid]) or "held"
+        self._console.print(f"{step.calls:g} calls: {verdict}", highlight=False, markup=False)
+
+
+def request_of(arguments: argparse.Namespace) -> study.Request:
+    """Return what the arguments ask for. Raises ConfigurationError."""
+    positive = ("minutes", "utterance_s", "period_s", "call_s", "first_calls", "most_calls")
+    for name in positive:
+        value = getattr(arguments, name)
+        if value is not None and not value > 0:
+            raise ConfigurationError(f"--{name.replace('_', '-')} {value}: must be more than 0")
+    if arguments.recordings is not None and not arguments.recordings.is_dir():
+        raise ConfigurationError(f"--recordings {arguments.recordings}: no such folder")
+    flags = _server_flags(arguments)
+    if arguments.port is not None and flags:
+        raise ConfigurationError(f"{flags[0]}: a running server (--port) has its settings already")
+    return study.Request(
+        port=arguments.port,
+        flags=tuple(flags),
+        minutes=arguments.minutes,
+        objectives=objectives(arguments.objective),
+        utterance_s=arguments.utterance_s,
+        period_s=arguments.period_s,
+        call_s=arguments.call_s,
+        seed=arguments.seed,
+        with_overload=not arguments.no_overload,
+        first_calls=arguments.first_calls,
+        maximum_calls=arguments.most_calls,
+        recordings=arguments.recordings,
+        command=shlex.join(
+            ["raymal", *([] if sys.argv[1:2] == ["capacity"] else ["capacity"]), *sys.argv[1:]]
+        ),
+    )
+
+
+def _server_flags(arguments: argparse.Namespace) -> list[str]:
+    """Return what `raymal serve` is to be started with."""
+    flags = ["--config", str(arguments.config)] if arguments.config is not None else []
+    for flag in serve.FLAGS:
+        value = None if flag in LEFT_OUT else getattr(arguments, flag.removeprefix("--").replace("-", "_"))
+        if value is not None:
+            flags += [flag, str(value)]
+    if arguments.no_ray:
+        flags.append("--no-ray")
+    return flags + [part for assignment in arguments.set for part in ("--set", assignment)]
+
+
+def _write(result: CapacityResult, arguments: argparse.Namespace, console: Console) -> None:
+    if arguments.json:
+        arguments.json.write_text(result.model_dump_json(indent=2) + "\n")
+    if arguments.csv:
+        arguments.csv.write_text(steps_csv(result))
+    if arguments.report:
+        console.print(f"report: {write_report(result, arguments.report)}", markup=False)
+    if arguments.write_limits:
+        limits = limits_toml(result)
+        if limits is None:
+            console.print("no limits are written: nothing was held", markup=False)
+        else:
+            arguments.write_limits.write_text(limits)

@@ -1,0 +1,37 @@
+"""What was measured, as the server's own settings: `raymal serve --config` takes the file as it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from benchmarks.capacity.result import CapacityResult, Service, Step
+
+
+def admission_limits(held: Step, slots: int | None = None) -> dict[str, float | int]:
+    """Return the settings of `[admission]`: calls per slot, rounded down, if the slots are known."""
+    calls = round(held.calls)
+    limits: dict[str, float | int] = {"maximum_calls": calls}
+    if slots:
+        limits["calls_per_slot"] = max(0.01, math.floor(100.0 * calls / slots) / 100.0)
+    return limits
+
+
+def scarcer_slots(services: Mapping[str, Service]) -> int | None:
+    """Return the slots of the kind that has fewer, as admission counts; None if they are not known."""
+    return min((service.slots for service in services.values()), default=None)
+
+
+def limits_toml(result: CapacityResult) -> str | None:
+    """Return the limits as a TOML file; None when nothing was held."""
+    if result.confirmed is None:
+        return None
+    limits = admission_limits(result.confirmed, scarcer_slots(result.services))
+    lines = [
+        f"# {result.calls_held} calls were held, {result.taken_at}, raymal {result.raymal}.",
+        f"# {result.machine.processor}, {result.machine.cores} cores; limited by {result.limited_by}.",
+        "# Ordinary calls fill normal_percent of this; the rest is kept for more urgent ones.",
+        "[admission]",
+        *(f"{name} = {value}" for name, value in sorted(limits.items())),
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,120 @@
+"""Whether every core kept going, beside the callers of one step: `python -m benchmarks.capacity.standstill`.
+
+A host that takes one of a machine's cores away for a moment stops whoever runs there and nobody else. The
+kernel does not know, so that the one who stands still is not moved to another core: frames of a media
+worker are late by no fault of its own, while callers on the other core notice nothing. So a thread sits on
+each core, ahead of all others, sleeps 10 ms at a time and notes when it was woken late. Nothing else could
+keep it waiting: what it notes was the host (or the kernel, with interrupts off).
+
+Without the right to real-time priority it could not tell that from load, and notes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import threading
+import time
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import Final
+
+INTERVAL_S: Final = 0.010
+PRIORITY: Final = 20
+"""Real-time, above the callers' and the media workers'."""
+NOTED_MS: Final = 10.0
+MAXIMUM_MS: Final = 20.0
+"""A frame's length: what stood still for longer can have made a hole."""
+END_DEADLINE_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Standstill:
+    """A core that did nothing."""
+
+    core: int
+    until_s: float
+    """Of the monotonic clock."""
+    lasted_ms: float
+
+
+class Watch:
+    """What `watching` yields."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.process_id = process.pid
+
+    async def end(self) -> list[Standstill]:
+        """Stop watching; return what was seen. Empty as well if it could not watch."""
+        try:
+            async with asyncio.timeout(END_DEADLINE_S):
+                seen, _ = await self._process.communicate(b"")  # or its input stays open
+        except TimeoutError:
+            return []
+        return [Standstill(**fields) for fields in json.loads(seen or b"[]")]
+
+
+@asynccontextmanager
+async def watching() -> AsyncIterator[Watch]:
+    """Watch all cores until the body leaves."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.capacity.standstill"), stdin=PIPE, stdout=PIPE, stderr=DEVNULL
+    )
+    try:
+        yield Watch(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+def stood_still(seen: Sequence[Standstill], from_s: float, until_s: float) -> list[str]:
+    """Return that a core stood still long enough to matter within that time, and how long at most."""
+    longest_ms = max(
+        (each.lasted_ms for each in seen if from_s <= each.until_s <= until_s + each.lasted_ms / 1_000.0),
+        default=0.0,
+    )
+    return [f"a core stood still for {longest_ms:.0f} ms"] if longest_ms > MAXIMUM_MS else []
+
+
+def _watch(core: int, seen: list[Standstill], has_ended: threading.Event) -> None:
+    """Note when this core did nothing. Without the right to go ahead of others: nothing."""
+    try:
+        os.sched_setaffinity(0, {core})  # of this thread alone
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(PRIORITY))
+    except OSError:
+        return
+    due_s = time.monotonic()
+    while not has_ended.is_set():
+        due_s += INTERVAL_S
+        time.sleep(max(0.0, due_s - time.monotonic()))
+        now = time.monotonic()
+        lasted_ms = 1_000.0 * (now - due_s)
+        if lasted_ms > NOTED_MS:
+            seen.append(Standstill(core, now, lasted_ms))
+            due_s = now
+
+
+def main() -> None:
+    """Watch until standard input ends, then print what was seen."""
+    seen: list[Standstill] = []
+    has_ended = threading.Event()
+    threads = [
+        threading.Thread(target=_watch, args=(core, seen, has_ended)) for core in os.sched_getaffinity(0)
+    ]
+    for thread in threads:
+        thread.start()
+    sys.stdin.buffer.read()
+    has_ended.set()
+    for thread in threads:
+        thread.join()
+    print(json.dumps([asdict(each) for each in seen]))
+
+
+if __name__ == "__main__":
+    main()

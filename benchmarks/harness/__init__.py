@@ -1,0 +1,1 @@
+"""What benchmarks share: load generator, server process, machine description, strict peer, speech."""

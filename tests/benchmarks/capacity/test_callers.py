@@ -1,0 +1,265 @@
+"""The callers measure what they say they do: against servers whose behaviour is known to the millisecond."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from running_server import QUICK, SCRIPTED, running_server
+
+from benchmarks.capacity.agenda import Timing
+from benchmarks.capacity.callers import Call, CallersReport
+from benchmarks.capacity.crowd import CrowdOrder, crowd, invalid_because
+from benchmarks.capacity.peer_quality import PeerQuality
+from benchmarks.capacity.prompts import Prompt, scripted_prompts
+from benchmarks.capacity.result import Objectives
+from benchmarks.capacity.scenario import PlannedCall, PlannedUtterance, Scenario
+from benchmarks.capacity.subject import running
+from benchmarks.capacity.trial import Trials
+
+FRAME_S = 0.02
+LOUD = bytes((0x10, 1, 64)) + b"\x00\x20\x00\xe0" * 80
+SILENT = bytes((0x10, 1, 64)) + bytes(320)
+ANSWER_S = 0.25
+ERROR_MS = 12.0
+"""What the two processes' own scheduling may add; a frame of the answer's clock comes on top."""
+
+
+class KnownServer:
+    """Silence from the first byte on; sound `delay_s` after the caller's last sound; one pause if told."""
+
+    def __init__(self, delay_s: float | None, pause_s: float = 0.0, hangs_up_after_s: float = 1e9) -> None:
+        self._delay_s = delay_s
+        self._pause_s = pause_s
+        self._hangs_up_after_s = hangs_up_after_s
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._threads: list[threading.Thread] = []
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+
+    @contextmanager
+    def running(self) -> Iterator[KnownServer]:
+        """Serve until the body leaves."""
+        self._accepting.start()
+        try:
+            yield self
+        finally:
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self._accepting.join()
+            for thread in self._threads:
+                thread.join()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self._threads.append(threading.Thread(target=self._serve, args=(connection,), daemon=True))
+                self._threads[-1].start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with connection, suppress(OSError):
+            received = bytearray()
+            began_s = due_s = time.monotonic()
+            loud_s: float | None = None
+            has_paused = False
+            while True:
+                due_s += FRAME_S
+                if self._pause_s and not has_paused and due_s - began_s > 1.5:
+                    has_paused = True
+                    due_s += self._pause_s
+                while (wait_s := due_s - time.monotonic()) > 0:
+                    if select.select([connection], [], [], wait_s)[0]:
+                        if not (data := connection.recv(65_536)):
+                            return
+                        received += data
+                        if _last_is_loud(received):
+                            loud_s = time.monotonic()
+                if due_s - began_s > self._hangs_up_after_s:
+                    connection.send(bytes(3))
+                    return
+                is_answering = (
+                    self._delay_s is not None
+                    and loud_s is not None
+                    and self._delay_s <= due_s - loud_s < self._delay_s + ANSWER_S
+                )
+                connection.send(LOUD if is_answering else SILENT)
+
+
+def _last_is_loud(received: bytearray) -> bool:
+    """Take whole messages off; return whether there was sound in any of them."""
+    is_loud = False
+    while len(received) >= 3 and len(received) >= (end := 3 + int.from_bytes(received[1:3], "big")):
+        is_loud |= received[0] == 0x10 and any(received[3:end])
+        del received[:end]
+    return is_loud
+
+
+def a_prompt(seconds: float = 0.4) -> Prompt:
+    """Return sound of that length, whole frames of it."""
+    return Prompt("sound", b"\x00\x20\x00\xe0" * round(seconds * 4_000))
+
+
+async def called(
+    server: KnownServer,
+    calls: list[PlannedCall],
+    seconds: float,
+    stalled_s: tuple[float, float] | None = None,
+) -> tuple[list[Call], CallersReport]:
+    """Let these callers call; return what each saw and the report.
+
+    `stalled_s`: from when until when their process stands still.
+    """
+    now = time.monotonic() + 1.0
+    ended: list[Call] = []
+    instants_s = (now, now, now + seconds - 0.2, now + seconds)
+    order = CrowdOrder(("127.0.0.1", server.port), [a_prompt()], calls, instants_s, len(calls))
+    async with crowd(order, ended.append) as callers:
+        if stalled_s is not None:
+            for at_s, number in zip(stalled_s, (signal.SIGSTOP, signal.SIGCONT), strict=True):
+                await asyncio.sleep(now + at_s - time.monotonic())
+                os.kill(callers.process_ids[0], number)
+        (report,) = await callers.reports(seconds + 20.0)
+    return ended, report
+
+
+def calls_of(number: int, stays_s: float, *speaks_s: float) -> list[PlannedCall]:
+    """Return that many calls, a little apart, that speak at these times."""
+    return [
+        PlannedCall(0.013 * each, stays_s, tuple(PlannedUtterance(at_s, 0) for at_s in speaks_s))
+        for each in range(number)
+    ]
+
+
+@pytest.mark.parametrize("delay_s", [0.1, 0.7])
+async def test_answers_are_timed_to_the_frame(delay_s: float) -> None:
+    """Turn times are the server's delay, plus at most a frame of its clock and the stated error."""
+    with KnownServer(delay_s).running() as server:
+        ended, report = await called(server, calls_of(8, 5.0, 0.5, 2.5), 4.5)
+    times_ms = [said.answer_ms for call in ended for said in call.said]
+    assert len(times_ms) == 16
+    for time_ms in times_ms:
+        assert time_ms is not None
+        assert delay_s * 1_000 - 1.0 <= time_ms <= (delay_s + FRAME_S) * 1_000 + ERROR_MS
+    assert not any(call.was_hung_up_on or call.failure for call in ended)
+    assert invalid_because(report) == []
+
+
+async def test_callers_that_were_late_count_it_against_the_server_and_say_so() -> None:
+    """They stand still until 100 ms after their speech should have ended: that is in the time."""
+    with KnownServer(0.5).running() as server:
+        ended, report = await called(server, calls_of(1, 6.0, 1.0), 3.0, stalled_s=(1.2, 1.5))
+    (answer_ms,) = [said.answer_ms for call in ended for said in call.said]
+    assert answer_ms is not None
+    assert 580.0 <= answer_ms <= 650.0
+    assert report.lateness_maximum_ms == pytest.approx(300.0, abs=40.0)
+    assert any("late themselves" in reason for reason in invalid_because(report))
+
+
+async def test_a_pause_of_the_server_is_seen_as_it_was() -> None:
+    """One stall of 180 ms in each call is a hole in each, and lateness of that much from then on.
+
+    The phone's buffer is empty from then on, so that a millisecond later is one more hole.
+    """
+    with KnownServer(None, pause_s=0.18).running() as server:
+        _, report = await called(server, calls_of(4, 5.0), 3.5)
+    with KnownServer(None).running() as server:
+        _, calm = await called(server, calls_of(4, 5.0), 2.5)
+    assert calm.quality.underruns == 0
+    assert calm.quality.percentile_ms(99) < 60.0
+    assert report.quality.underruns >= 4
+    assert report.quality.percentile_ms(99) == pytest.approx(180.0, abs=ERROR_MS)
+    assert report.quality.percentile_ms(30) < ERROR_MS
+
+
+async def test_a_turn_without_an_answer_is_none_and_the_next_is_asked_all_the_same() -> None:
+    """A silent server does not slow its callers down: the time waited for it is what counts."""
+    with KnownServer(None).running() as server:
+        ended, _ = await called(server, calls_of(2, 6.0, 0.5, 2.0), 4.5)
+    for call in ended:
+        assert [said.answer_ms for said in call.said] == [None, None]
+        assert call.said[0].waited_ms == pytest.approx(1_100.0, abs=40.0)
+        assert call.said[1].ended_s - call.said[0].ended_s == pytest.approx(1.5, abs=0.021)
+
+
+async def test_a_hangup_of_the_server_ends_the_call() -> None:
+    """Who is hung up on says so, and sends nothing more."""
+    with KnownServer(None, hangs_up_after_s=0.6).running() as server:
+        ended, _ = await called(server, calls_of(3, 6.0, 3.0), 2.0)
+    assert [call.was_hung_up_on for call in ended] == [True] * 3
+    assert all(call.left_s - call.began_s == pytest.approx(0.62, abs=0.1) for call in ended)
+
+
+async def test_nobody_there_is_a_failure_and_no_exception() -> None:
+    """Refused connections are calls that failed."""
+    with KnownServer(None).running() as server:
+        pass
+    ended, _ = await called(server, calls_of(2, 3.0), 1.0)
+    assert [bool(call.failure) for call in ended] == [True, True]
+
+
+def test_callers_that_were_late_themselves_are_no_measurement() -> None:
+    """Their own deadlines and their own core are looked at."""
+    report = CallersReport(10.0, 10.0, True, 0.1, 5.0, 30.0, PeerQuality.nothing())
+    assert invalid_because(report) == []
+    late = CallersReport(10.0, 90.0, True, 0.1, 21.0, 30.0, PeerQuality.nothing())
+    assert len(invalid_because(late)) == 2
+
+
+STT_S, TTS_S, END_SILENCE_S = 0.6, 0.2, 0.5
+
+
+async def test_a_real_server_with_scripted_engines_is_measured_right() -> None:
+    """End of silence, transcription, synthesis: the sum of the configured delays, to 60 ms.
+
+    Transcription does not begin ahead, so that nothing overlaps. Every turn is found in the server's own
+    record, with the words that the engine was told to hear, and the work is what the engines slept.
+    """
+    flags = (
+        *SCRIPTED,
+        *QUICK,
+        "--keep-transcripts",
+        *("--max-transcriptions", "4", "--max-syntheses", "4"),
+        *("--set", f"speech.scripted.stt_delay_s={STT_S}", "--set", f"speech.scripted.tts_delay_s={TTS_S}"),
+        *(
+            "--set",
+            "endpointing.pause_ms=0",
+            "--set",
+            f"endpointing.end_silence_ms={END_SILENCE_S * 1000:.0f}",
+        ),
+        *("--set", "throttle.enabled=false", "--set", "cache.memory_bytes=0"),
+    )
+    with (
+        tempfile.TemporaryDirectory(prefix="raymal-") as folder,
+        running_server(Path(folder), *flags) as server,
+    ):
+        subject = await running(server.port)
+        prompts = scripted_prompts("hello")
+        scenario = Scenario([prompts[0].duration_s], period_s=4.0, call_s=60.0)
+        trials = Trials(subject, prompts, scenario, Objectives())
+        told: list[float] = []
+        trial = await trials.run(4, Timing(6.0, 8.0, 2.0), 1, told.append)
+    step = trial.step
+    expected_ms = (END_SILENCE_S + STT_S + TTS_S) * 1_000.0
+    assert step.turns >= 4
+    assert step.content_errors == step.refused_calls == step.dropped_calls == 0
+    assert step.turn_p50_ms is not None
+    assert expected_ms - 20.0 <= step.turn_p50_ms <= expected_ms + 60.0
+    assert step.stages_ms["transcription"] == pytest.approx(STT_S * 1_000, abs=30.0)
+    assert trial.services["transcription"].mean_ms == pytest.approx(STT_S * 1_000, abs=30.0)
+    assert trial.services["synthesis"].mean_ms == pytest.approx(TTS_S * 1_000, abs=30.0)
+    assert trial.services["transcription"].slots == 4
+    assert step.cores["media"] > 0
+    assert step.memory_bytes > 2**20
+    assert told[-1] > 10.0

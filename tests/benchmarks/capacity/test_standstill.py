@@ -1,0 +1,66 @@
+"""A core that did nothing is seen, and held against a step only if that was long enough and in its time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+
+import pytest
+
+from benchmarks.capacity.standstill import MAXIMUM_MS, PRIORITY, Standstill, stood_still, watching
+
+
+def may_go_ahead() -> bool:
+    """Whether this process has the right to real-time priority."""
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(PRIORITY))
+    except PermissionError:
+        return False
+    os.sched_setscheduler(0, *before)
+    return True
+
+
+async def test_a_standstill_is_seen_on_every_core_that_it_was_on() -> None:
+    """Stopped for 150 ms, all its threads are that late; without the right to watch nothing is said."""
+    async with watching() as watch:
+        await asyncio.sleep(0.7)
+        stopped_s = time.monotonic()
+        os.kill(watch.process_id, signal.SIGSTOP)
+        await asyncio.sleep(0.15)
+        os.kill(watch.process_id, signal.SIGCONT)
+        await asyncio.sleep(0.3)
+        seen = await watch.end()
+    late = [each for each in seen if each.until_s > stopped_s and each.lasted_ms >= 100.0]
+    assert {each.core for each in late} == (os.sched_getaffinity(0) if may_go_ahead() else set())
+    for each in late:
+        assert each.lasted_ms / 1_000.0 <= each.until_s - stopped_s + 0.02
+
+
+async def test_a_watch_that_is_left_ends() -> None:
+    """Also when nobody asked it what it saw."""
+    async with watching() as watch:
+        await asyncio.sleep(0.1)
+    with pytest.raises(ProcessLookupError):
+        os.kill(watch.process_id, 0)
+
+
+@pytest.mark.parametrize(
+    ("until_s", "lasted_ms", "is_told"),
+    [
+        (15.0, 81.0, True),
+        (15.0, MAXIMUM_MS, False),
+        (9.99, 81.0, False),
+        (20.05, 81.0, True),
+        (20.09, 81.0, False),
+    ],
+)
+def test_what_was_short_or_outside_the_counted_time_does_not_matter(
+    until_s: float, lasted_ms: float, is_told: bool
+) -> None:
+    """One that ends after the counted time counts if it began within."""
+    seen = [Standstill(0, 15.0, 12.0), Standstill(1, until_s, lasted_ms)]
+    expected = [f"a core stood still for {lasted_ms:.0f} ms"] if is_told else []
+    assert stood_still(seen, 10.0, 20.0) == expected

@@ -1,0 +1,482 @@
+"""`python -m benchmarks.compare`: its script, its search, its judgement, and the seed's design."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from itertools import pairwise
+from math import inf
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import actors.engines
+from actors.settings import ScriptedSettings, SpeechSettings
+from benchmarks.compare import report
+from benchmarks.compare.__main__ import climb
+from benchmarks.compare.callers import HEARD, Callers, CallersReport, Heard, lines, messages
+from benchmarks.compare.judgement import Answer, Figures, answers, figures, is_loud
+from benchmarks.compare.ladder import LADDER, calls_held, next_rung
+from benchmarks.compare.measurement import Measurement, Usage
+from benchmarks.compare.script import (
+    FRAME_S,
+    JITTER_S,
+    PERIOD_S,
+    Recording,
+    Spoken,
+    fit_for_turns,
+    script,
+)
+from benchmarks.compare.servers import Contestant
+from benchmarks.faults.verdicts import Verdict, exit_code
+from benchmarks.harness.strict_peer import Ending, StrictCall, voice
+from benchmarks.harness.telephone_speech import Utterance
+from benchmarks.seed_design.endpointing import Endpointer
+from benchmarks.seed_design.models import DEFAULT_BEAM, ScriptedModels
+from benchmarks.seed_design.resource_manager import ResourceManager, concurrency
+from benchmarks.seed_design.server import SeedServer
+from benchmarks.seed_design.speech_service import SpeechService
+from ingress.caller.listening_quality import has_sound
+from ingress.configuration.settings import EndpointingSettings
+from ingress.media.hearing.vad import is_faint
+
+WORDS = Path(actors.engines.__file__).with_name("hello.sln").read_bytes()
+SAID = [Recording(WORDS, 1.4), Recording(WORDS, 1.3)]
+PASS, MISS, DISTURBED, SHOWN = Verdict.PASS, Verdict.MISS, Verdict.DISTURBED, Verdict.SHOWN
+QUIET = CallersReport((0.0,), 0, 5.0, 1.0, 2.0)
+
+
+# ---- the seed's design ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cores", "memory_gb", "at_a_time"),
+    [
+        (1, 64, 1),
+        (2, 3.9, 1),
+        (2, 4, 2),
+        (3, 64, 2),
+        (4, 7.9, 2),
+        (4, 8, 3),
+        (6, 16, 5),
+        (7, 16, 6),
+        (64, 512, 6),
+    ],
+)
+def test_the_semaphores_have_three_tiers(cores: int, memory_gb: float, at_a_time: int) -> None:
+    """As the seed's document has them: 4 cores and 8 GB, 2 cores and 4 GB, less."""
+    assert concurrency(cores, memory_gb) == at_a_time
+
+
+@pytest.mark.parametrize(
+    ("is_throttling", "sessions", "cpu_percent", "is_slow"),
+    [(True, 4, 86.0, True), (True, 3, 86.0, False), (True, 4, 85.0, False), (False, 9, 100.0, False)],
+)
+def test_the_throttle_needs_sessions_and_load(
+    is_throttling: bool, sessions: int, cpu_percent: float, is_slow: bool
+) -> None:
+    """More than three sessions and more than 85 %, and only where the throttle is part of it."""
+    resources = ResourceManager(1, is_throttling, lambda: cpu_percent)
+    resources.sessions.update(map(str, range(sessions)))
+    assert resources.should_throttle_audio() is is_slow
+
+
+def test_an_utterance_ends_after_the_end_silence() -> None:
+    """It is whole, with what came just before, and only silence of that length ends it."""
+    endpointer = Endpointer(end_silence_ms=500, minimum_speech_ms=160)
+    frames = [message[3:] for message in messages(bytes(16_000) + WORDS + bytes(16_000))]
+    ended = [(at, found) for at, frame in enumerate(frames) if (found := endpointer.hear(frame))]
+    assert len(ended) == 1
+    at, utterance = ended[0]
+    assert (16_000 + len(WORDS)) / 16_000 <= (at + 1) * FRAME_S <= (16_000 + len(WORDS)) / 16_000 + 0.52
+    loudest = WORDS[8_000:16_000]
+    assert loudest in utterance
+    assert all(is_faint(utterance[at : at + 320]) for at in range(0, 3_200, 320))
+    assert len(utterance) <= len(WORDS) + 2 * 8_000 + 640
+
+
+def test_a_short_sound_is_no_utterance() -> None:
+    """Less speech than the least is dropped, and the next utterance is heard."""
+    endpointer = Endpointer(end_silence_ms=200, minimum_speech_ms=3_000)
+    assert not any(map(endpointer.hear, [message[3:] for message in messages(WORDS + bytes(8_000))]))
+    endpointer = Endpointer(end_silence_ms=200, minimum_speech_ms=160)
+    click = [message[3:] for message in messages(bytes(640) + WORDS[6_400:7_040] + bytes(8_000))]
+    assert not any(map(endpointer.hear, click))
+
+
+def scripted(stt_delay_s: float = 0.0) -> ScriptedModels:
+    """Return models that hear "Hi." and answer for half a second."""
+    settings = ScriptedSettings(
+        stt_delay_s=stt_delay_s, tts_delay_s=0.0, transcript="Hi.", speech_rate_characters_per_s=25.0
+    )
+    return ScriptedModels(SpeechSettings(scripted=settings))
+
+
+async def test_no_more_than_the_semaphore_lets_through_are_transcribed_at_a_time() -> None:
+    """Four pieces of work of 50 ms, two at a time, take two rounds."""
+    resources = ResourceManager(2, is_throttling=False)
+    speech = SpeechService(scripted(stt_delay_s=0.05), resources)
+    clock = asyncio.get_running_loop().time
+    began_s = clock()
+    assert await asyncio.gather(*(speech.transcribe(b"") for _ in range(4))) == ["Hi."] * 4
+    assert clock() - began_s >= 0.099
+
+
+@pytest.mark.parametrize("is_slow", [False, True])
+async def test_the_seed_server_answers(is_slow: bool) -> None:
+    """A caller hears the answer in frames of 20 ms, every 20 ms or, throttled, every 30; nothing else."""
+    resources = ResourceManager(2, is_throttling=is_slow, cpu_percent=lambda: 100.0)
+    resources.sessions.update("abc")
+    server = SeedServer(
+        SpeechService(scripted(), resources), resources, EndpointingSettings(end_silence_ms=200)
+    )
+    async with server.listening(0) as port:
+        call = StrictCall(port, outgoing=voice(8.0, audio=WORDS)).start()
+        await asyncio.to_thread(call.until_frames, 26, 6.0)  # "You said: Hi." is 13 characters
+        await asyncio.sleep(0.2)
+        call.hang_up()
+        heard = await asyncio.to_thread(call.wait)
+        async with asyncio.timeout(2.0):
+            while resources.sessions != set("abc"):  # until the server has seen the hangup
+                await asyncio.sleep(0.01)
+    assert heard.ending is Ending.CALLER
+    assert not heard.violations
+    assert [received.length for received in call.received] == [320] * 26
+    assert has_sound(call.audio)
+    lasted_s = call.received[-1].arrived_s - call.received[0].arrived_s
+    assert lasted_s >= 25 * (0.03 if is_slow else 0.02)
+    assert call.received[0].arrived_s - call.identified_s >= len(WORDS) / 16_000 - 0.3
+
+
+def test_the_seed_server_starts_as_a_program() -> None:
+    """It says where it listens, answers a call there, and ends when it is told to."""
+    command = [sys.executable, "-m", "benchmarks.seed_design", "--throttle", "--scripted-s", "0.01"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONASYNCIODEBUG"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            assert process.stdout is not None
+            listening, port = process.stdout.readline().split()
+            with StrictCall(int(port), outgoing=voice(8.0, audio=WORDS)) as call:
+                call.until_frames(5, 6.0)
+        finally:
+            process.terminate()
+    assert listening == "listening"
+
+
+def test_raymal_takes_the_flags_it_is_compared_with(tmp_path: Path) -> None:
+    """Its own check of the configuration finds nothing to say."""
+    command = [*Contestant.RAYMAL.command(0, "bundled", DEFAULT_BEAM), "--check"]
+    environment = os.environ | {"RAYMAL_RUNTIME": str(tmp_path)}
+    found = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert found.returncode == 0, found.stderr
+
+
+# ---- the callers ----------------------------------------------------------------------------------------
+
+
+@given(calls=st.integers(1, 40), seed=st.integers(0, 1_000))
+def test_the_script_is_the_same_for_everybody_and_leaves_room_for_answers(calls: int, seed: int) -> None:
+    """Whole frames, one utterance each 12 s give or take the jitter, none before the call begins."""
+    scripts = script(calls, 30.0, SAID, seed)
+    assert scripts == script(calls, 30.0, SAID, seed)
+    assert len(scripts) == calls
+    for its_script in scripts:
+        assert its_script
+        for spoken in its_script:
+            assert 0.0 <= spoken.begins_s <= 30.0
+            assert spoken.begins_s / FRAME_S == pytest.approx(round(spoken.begins_s / FRAME_S))
+            assert spoken.ends_s == spoken.begins_s + SAID[spoken.recording].sound_ends_s
+        for one, following in pairwise(its_script):
+            apart_s = following.begins_s - one.begins_s
+            assert PERIOD_S - 2 * JITTER_S - FRAME_S <= apart_s <= PERIOD_S + 2 * JITTER_S + FRAME_S
+
+
+def test_only_prompts_that_are_one_utterance_are_said() -> None:
+    """About 3 s, and no pause that could be taken for the end."""
+    silent = bytes(8_000)
+    whole = np.resize(np.frombuffer(WORDS[8_000:12_000], "<i2"), 20_000).astype("<i2").tobytes()
+    fit = fit_for_turns(
+        [
+            Utterance("short", WORDS[:16_000], ""),
+            Utterance("paused", whole[:20_000] + silent + whole[:20_000], ""),
+            Utterance("whole", whole + silent, ""),
+            Utterance("long", whole * 2, ""),
+        ]
+    )
+    assert [recording.audio for recording in fit] == [whole + silent]
+    assert fit[0].sound_ends_s == pytest.approx(2.5, abs=0.02)
+
+
+def test_a_line_holds_the_utterances_where_the_script_has_them() -> None:
+    """Between them there is the noise of a quiet line, and no frame is missing or of another length."""
+    scripts = [[Spoken(0.1, 1.5, 0)], []]
+    sent = lines(scripts, SAID, 3.0)
+    assert [len(line) for line in sent] == [150, 150]
+    assert {len(frame) for line in sent for frame in line} == {323}
+    assert b"".join(frame[3:] for frame in sent[0][5:]).startswith(WORDS)
+    assert not has_sound(b"".join(frame[3:] for frame in (*sent[0][:5], *sent[1])))
+
+
+class Peer:
+    """A server of known behaviour: it sends back every message, and hangs up on every second call."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listener.getsockname()[1]
+        self.received = [bytearray(), bytearray()]
+        self.threads = [threading.Thread(target=self._serve, args=(number,)) for number in (0, 1)]
+
+    def __enter__(self) -> Peer:
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for thread in self.threads:
+            thread.join()
+        self.listener.close()
+
+    def _serve(self, number: int) -> None:
+        connection, _ = self.listener.accept()
+        with connection:
+            while data := connection.recv(4_096):
+                skipped = 19 - len(self.received[number])
+                self.received[number] += data
+                connection.sendall(data[max(0, skipped) :])
+                if len(self.received[number]) > 3_000 and number == 1:
+                    connection.sendall(b"\0\0\0")
+                    while connection.recv(4_096):  # it is the caller who closes
+                        pass
+                    return
+
+
+def test_the_callers_say_their_lines_on_time_and_note_what_comes() -> None:
+    """What one caller sent comes back whole, with its times; the call that was hung up on is counted lost."""
+    sent = lines([[], []], SAID, 0.6)
+    with Peer() as peer:
+        callers = Callers(peer.port, sent)
+        found = callers.run()
+    first = [(at_s, count) for at_s, number, count in callers.frames if number == 0]
+    assert found.lost_calls == 1
+    assert [count for _, count in first] == [320] * 30
+    said_s = [at_s - found.identified_s[0] for at_s, _ in first]
+    assert all(late_s >= (number + 1) * FRAME_S - 1e-6 for number, late_s in enumerate(said_s))
+    assert bytes(peer.received[0][19:]) == b"".join(sent[0])
+    assert sum(count for _, _, count in callers.frames) == len(b"".join(callers.audio))
+    assert found.identified_s[1] > found.identified_s[0] > 0.0
+    assert found.lateness_max_ms >= found.lateness_p99_ms >= 0.0
+
+
+def test_callers_without_a_server_are_lost() -> None:
+    """Nobody listens: the call counts, and nothing hangs."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    callers = Callers(port, lines([[]], SAID, 0.1))
+    assert callers.run().lost_calls == 1
+    assert not callers.frames
+
+
+# ---- the judgement --------------------------------------------------------------------------------------
+
+
+def heard(*runs: tuple[float, int, float], call: int = 0) -> tuple[Heard, np.ndarray]:
+    """Return frames of one call: each run begins at a time, has so many frames, so far apart."""
+    rows = [
+        (begin_s + number * apart_s, call, 320) for begin_s, count, apart_s in runs for number in range(count)
+    ]
+    return np.array(rows, HEARD), np.ones(len(rows), bool)
+
+
+def judge(*runs: tuple[float, int, float]) -> list[Answer]:
+    """Return the answers to two utterances, that end at 3 and at 15 s."""
+    frames, loud = heard(*runs)
+    scripts = [[Spoken(0.0, 3.0, 0), Spoken(12.0, 15.0, 0)]]
+    return list(answers(frames, loud, scripts, [100.0], 0.0, 20.0))
+
+
+def test_a_turn_lasts_from_the_intended_end_to_the_first_sound() -> None:
+    """And the answer holds the frames up to the last that sounds before the next utterance."""
+    first, second = judge((103.75, 50, 0.02), (104.9, 10, 0.02), (116.0, 5, 0.02), (121.0, 1, 0.02))
+    assert first.turn_ms == pytest.approx(750.0)
+    assert len(first.at_s) == 60
+    assert second.turn_ms == pytest.approx(1_000.0)
+    assert len(second.at_s) == 6
+
+
+def test_silence_is_no_answer() -> None:
+    """Frames that do not sound neither begin nor end an answer, but lie inside it."""
+    frames, loud = heard((103.0, 100, 0.02))
+    loud[:50] = False
+    loud[60:65] = False
+    loud[90:] = False
+    (answer,) = answers(frames, loud, [[Spoken(0.0, 3.0, 0)]], [100.0], 0.0, 20.0)
+    assert answer.turn_ms == pytest.approx(1_000.0)
+    assert len(answer.at_s) == 40
+
+
+def test_a_late_answer_is_not_the_answer_to_what_is_said_meanwhile() -> None:
+    """It begins after the next utterance has begun, and goes on after its end: both had no answer."""
+    first, second = judge((114.0, 100, 0.02))
+    assert first.turn_ms == second.turn_ms == inf
+    assert not len(first.at_s)
+
+
+def test_only_turns_of_the_measured_time_count() -> None:
+    """By the end of the utterance, the first instant included."""
+    frames, loud = heard((103.5, 10, 0.02))
+    scripts = [[Spoken(0.0, 3.0, 0), Spoken(12.0, 15.0, 0)]]
+    found = [
+        len(list(answers(frames, loud, scripts, [100.0], *span)))
+        for span in ((3.0, 15.0), (3.1, 15.0), (0.0, 3.0))
+    ]
+    assert found == [1, 0, 0]
+
+
+def test_sleeping_senders_leave_holes_and_punctual_ones_do_not() -> None:
+    """200 frames of 21 ms: after 60 of them the phone's 60 ms are used up."""
+    punctual, _ = judge((103.5, 200, 0.02))
+    sleeping, _ = judge((103.5, 200, 0.021))
+    whole = figures(1, [punctual], 0)
+    assert (whole.holes, whole.concealed_percent, whole.is_held) == (0, 0.0, True)
+    cut = figures(1, [punctual, sleeping], 0)
+    assert 138 <= cut.holes <= 140
+    assert cut.concealed_percent == pytest.approx(100 * 0.139 / 8.139, rel=0.01)
+    assert cut.answers_with_holes_percent == 50.0
+    assert (cut.is_held, cut.is_in_time, cut.is_answered) == (False, True, True)
+
+
+@pytest.mark.parametrize(
+    ("turns_ms", "lost", "expected"),
+    [
+        ([1_500.0], 0, (True, True, True)),
+        ([1_501.0], 0, (False, False, True)),
+        ([3_001.0], 0, (False, False, False)),
+        ([900.0] * 19 + [inf], 0, (True, True, True)),
+        ([900.0] * 18 + [inf], 0, (False, False, False)),
+        ([900.0], 1, (False, False, False)),
+        ([], 0, (False, False, False)),
+    ],
+)
+def test_what_is_held(turns_ms: list[float], lost: int, expected: tuple[bool, bool, bool]) -> None:
+    """The 95th percentile decides, unanswered turns in it; a lost call or nothing at all is not held."""
+    given_ = [Answer(ms, np.array([100.0]), np.array([0.02])) for ms in turns_ms]
+    found = figures(1, given_, lost)
+    assert (found.is_held, found.is_in_time, found.is_answered) == expected
+
+
+@given(st.lists(st.tuples(st.sampled_from((320, 480)), st.integers(0, 400)), min_size=1, max_size=8))
+def test_frames_sound_as_everywhere_else(shapes: Sequence[tuple[int, int]]) -> None:
+    """All frames at once give what `has_sound` gives for each."""
+    dice = np.random.default_rng(1)
+    audio = [dice.normal(50, amplitude, count // 2).astype("<i2") for count, amplitude in shapes]
+    frames = np.array([(0.0, 0, len(each) * 2) for each in audio], HEARD)
+    assert is_loud(frames, np.concatenate(audio)).tolist() == [has_sound(each.tobytes()) for each in audio]
+    assert not is_loud(frames[:0], np.empty(0, np.int16)).size
+
+
+# ---- the search and the verdicts ------------------------------------------------------------------------
+
+
+@given(st.integers(0, 60))
+def test_the_search_finds_the_limit(limit: int) -> None:
+    """Whatever the true limit: the greatest rung below it is found, in four measurements at most."""
+    tried: dict[int, bool] = {}
+    while (rung := next_rung(LADDER, tried)) is not None:
+        assert rung not in tried
+        tried[rung] = rung <= limit
+    assert calls_held(tried) == max((rung for rung in LADDER if rung <= limit), default=0)
+    assert len(tried) <= 4
+
+
+def test_what_holds_above_a_failure_does_not_count() -> None:
+    """The limit is a floor: everything below it held."""
+    assert calls_held({8: True, 16: False, 24: True}) == 8
+    assert calls_held({8: False, 16: True}) == 0
+
+
+def measured(
+    contestant: Contestant, calls: int, turn_ms: float, holes: int = 0, strangers_percent: float = 0.0
+) -> Measurement:
+    """Return a measurement with such figures."""
+    found = Figures(calls, 20, 0, turn_ms, turn_ms, 80.0, holes, 0.1 * holes, 0.0, 0)
+    return Measurement(contestant, found, Usage(50.0, strangers_percent), (4.5,), QUIET)
+
+
+def world(contestant: Contestant, calls: int) -> Measurement:
+    """Return what is measured where raymal holds 32 calls, and the seed answers 3 late and full of holes."""
+    if contestant is Contestant.RAYMAL:
+        return measured(contestant, calls, 1_000.0 if calls <= 32 else 5_000.0)
+    return measured(contestant, calls, 2_000.0 if calls <= 3 else inf, holes=99)
+
+
+def test_everybody_is_measured_in_turns() -> None:
+    """All on the same rung first, then each where its own limits are; only rungs that can tell something."""
+    found = climb(LADDER, world, second_tries=0)
+    tried = {each: [one.calls for one in found if one.contestant is each] for each in Contestant}
+    assert [one.contestant for one in found[:6]] == list(Contestant) * 2
+    assert tried[Contestant.RAYMAL] == [8, 32, 40]
+    assert tried[Contestant.SEED] == tried[Contestant.SEED_THROTTLED] == [8, 3, 1, 4]
+
+
+def test_a_disturbed_measurement_is_made_again() -> None:
+    """As often as a run has second tries."""
+    made: list[int] = []
+
+    def disturbed(contestant: Contestant, calls: int) -> Measurement:
+        made.append(calls)
+        return measured(contestant, calls, 900.0, strangers_percent=50.0)
+
+    climb((4,), disturbed, second_tries=2)
+    assert made == [4] * 5
+
+
+@pytest.mark.parametrize(
+    ("found", "cores", "expected", "code"),
+    [
+        ([], 2, [PASS, PASS, SHOWN], 0),
+        ([], 4, [SHOWN, PASS, SHOWN], 0),
+        ([measured(Contestant.RAYMAL, 32, 1_600.0)], 2, [MISS, MISS, SHOWN], 1),
+        ([measured(Contestant.RAYMAL, 32, 1_000.0, holes=1)], 2, [MISS, MISS, SHOWN], 1),
+        ([measured(Contestant.RAYMAL, 32, 1_600.0, 0, 40.0)], 2, [DISTURBED, DISTURBED, SHOWN], 2),
+        ([measured(Contestant.SEED, calls, 2_900.0) for calls in (4, 8)], 2, [PASS, MISS, SHOWN], 1),
+        ([measured(Contestant.SEED, 8, inf, 0, 40.0)], 2, [PASS, DISTURBED, SHOWN], 2),
+    ],
+)  # fmt: skip
+def test_the_verdicts(found: list[Measurement], cores: int, expected: list[Verdict], code: int) -> None:
+    """32 calls on two cores; six times what the seed's patient callers bear; no pass by a disturbed rival."""
+    measurements = {(each.contestant, each.calls): each for each in [*climb(LADDER, world, 0), *found]}
+    rows = report.verdicts(list(measurements.values()), cores)
+    assert [row.verdict for row in rows["raymal"]] == expected
+    assert exit_code(row for own in rows.values() for row in own) == code
+
+
+def test_a_rival_that_holds_nothing_is_no_division_by_zero() -> None:
+    """The ratio is then taken against one call."""
+    found = [
+        measured(contestant, 8, 900.0 if contestant is Contestant.RAYMAL else inf)
+        for contestant in Contestant
+    ]
+    row = report.verdicts(found, 2)["raymal"][1]
+    assert (row.verdict, row.measured) == (PASS, "8 to 0: not even one call")
+    found = [measured(contestant, 1, inf) for contestant in Contestant]
+    assert report.verdicts(found, 2)["raymal"][1].verdict is MISS
+
+
+def test_the_report_is_whole() -> None:
+    """Every measurement is in the JSON, which JSON can hold, and every one is a row of the table."""
+    found = climb(LADDER, world, 0)
+    rows = json.loads(json.dumps(report.as_json(found), allow_nan=False))
+    assert len(rows) == len(found) == report.measurement_table(found).row_count
+    assert {row["turn_p95_ms"] for row in rows} >= {None, 1_000.0}
+    assert report.limits_as_json(found)["seed"] == {
+        "calls_held": 0, "calls_in_time": 0, "calls_answered": 3, "most_tried": 8, "is_disturbed": False,
+    }  # fmt: skip

@@ -1,0 +1,73 @@
+"""The documents keep up with the code."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from ingress.configuration.extensions import extensions
+from ingress.configuration.loading import load_settings
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
+
+
+def test_the_settings_page_is_current() -> None:
+    """Run `python scripts/render_settings.py > docs/settings.md` when this fails."""
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        from render_settings import render
+    finally:
+        sys.path.pop(0)
+    assert (ROOT / "docs" / "settings.md").read_text() == render() + "\n"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    """Relative links name files that exist."""
+    for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.toml")), ids=lambda path: path.name)
+def test_examples_are_configurations(example: Path, tmp_path: Path) -> None:
+    """Each is accepted as it stands, and again with the settings that it has commented out."""
+    as_it_stands = load_settings(example, {}, {})
+    spelt_out = tmp_path / example.name
+    commented = re.compile(r"^# (?=\[[a-z.]+\]|[a-z_]+ = )", re.MULTILINE)
+    spelt_out.write_text(commented.sub("", example.read_text()))
+    assert load_settings(spelt_out, {}, {}) != as_it_stands
+
+
+TOML = [
+    (page, block)
+    for page in PAGES
+    for block in re.findall(r"^```toml\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+]
+
+
+@pytest.mark.parametrize(("page", "block"), TOML, ids=[page.name for page, _ in TOML])
+def test_settings_that_pages_show_are_accepted(page: Path, block: str, tmp_path: Path) -> None:
+    """Each block of TOML is a configuration."""
+    file = tmp_path / f"{page.stem}.toml"
+    file.write_text(block)
+    load_settings(file, {}, {})
+
+
+def test_the_dialplan_names_the_ports_of_the_example() -> None:
+    """docs/asterisk.md and examples/extensions.toml speak of the same extensions."""
+    settings = load_settings(ROOT / "examples" / "extensions.toml", {}, {})
+    ports = {extension.port for extension in extensions(settings).values()}
+    dialplan = (ROOT / "docs" / "asterisk.md").read_text()
+    assert {int(port) for port in re.findall(r"Gosub\(raymal,s,1\((\d+)\)\)", dialplan)} == ports
+
+
+def test_no_committed_file_names_a_registry() -> None:
+    """Pins are plain `name==version` lines: no URLs, no local version suffixes."""
+    for name in ("constraints.txt", "constraints-coqui.txt"):
+        for line in (ROOT / name).read_text().splitlines():
+            if line and not line.startswith("#"):
+                assert re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line), f"{name}: {line}"
