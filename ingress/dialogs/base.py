@@ -1,9 +1,8 @@
 """The interface of a dialog.
 
-One object serves all calls. `respond` is asked once per turn, with the event and with what was said so
-far and was heard, and yields what to do, in order; it may take its time (a language model, a database):
-each `Say` is spoken as soon as it is yielded. The turn ends when the iterator ends; if the caller hangs
-up first the iterator is closed.
+One object serves all calls. `respond` is asked once per turn, with the event and the call, and yields what to
+do, in order; it may take its time (a language model, a database): each `Say` is spoken as soon as it is
+yielded. The turn ends when the iterator ends; if the caller hangs up first the iterator is closed.
 """
 
 from __future__ import annotations
@@ -11,8 +10,29 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from ingress.link.messages import HistoryEntry
+from ingress.link.messages import DialogState, HistoryEntry
+
+
+@dataclass(frozen=True, slots=True)
+class DialogCall:
+    """The call that an event belongs to: what it is, what was said, and what the dialog remembers of it."""
+
+    call_id: str
+    """Its AudioSocket UUID."""
+    extension: str
+    language: str
+    caller_number: str | None
+    """None: the dialplan did not say."""
+    caller_name: str | None
+    started_at: datetime
+    """UTC."""
+    history: Sequence[HistoryEntry]
+    """What was said so far and was heard, oldest first."""
+    state: DialogState
+    """The dialog's own notes: a small JSON object, empty at first, changed in place. It comes back with the
+    next event, also from another gateway. What an answer changes of which nothing was heard is undone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,5 +100,5 @@ class Dialog(ABC):
     """What it says word for word the same to every caller: made before the first of them needs it."""
 
     @abstractmethod
-    def respond(self, event: DialogEvent, history: Sequence[HistoryEntry]) -> AsyncIterator[DialogAction]:
+    def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
         """Yield what to do about `event`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 from ingress.configuration.settings import DialogSettings
 from ingress.dialogs.base import (
@@ -12,10 +12,10 @@ from ingress.dialogs.base import (
     CallerSaid,
     Dialog,
     DialogAction,
+    DialogCall,
     DialogEvent,
     Say,
 )
-from ingress.link.messages import HistoryEntry
 
 NOT_UNDERSTOOD = "Sorry, I did not understand that."
 
@@ -27,9 +27,7 @@ class EchoDialog(Dialog):
         self._greeting = settings.greeting
         self.fixed_texts = [text for text in (settings.greeting, NOT_UNDERSTOOD) if text]
 
-    async def respond(
-        self, event: DialogEvent, history: Sequence[HistoryEntry]
-    ) -> AsyncIterator[DialogAction]:
+    async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
         """Say the greeting, the words, the digit, or that nothing was understood."""
         match event:
             case CallBegan():

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 from ingress.configuration.settings import DialogSettings
-from ingress.dialogs.base import CallBegan, Dialog, DialogAction, DialogEvent, PlayContinuousTone
-from ingress.link.messages import HistoryEntry
+from ingress.dialogs.base import CallBegan, Dialog, DialogAction, DialogCall, DialogEvent, PlayContinuousTone
 
 
 class ToneDialog(Dialog):
@@ -17,9 +16,7 @@ class ToneDialog(Dialog):
     def __init__(self, settings: DialogSettings) -> None:
         self._frequency_hz = settings.tone_hz
 
-    async def respond(
-        self, event: DialogEvent, history: Sequence[HistoryEntry]
-    ) -> AsyncIterator[DialogAction]:
+    async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
         """Start the tone when the call begins."""
         if isinstance(event, CallBegan):
             yield PlayContinuousTone(self._frequency_hz)

@@ -17,13 +17,16 @@ from ingress.configuration.extensions import Extension
 from ingress.gateway.admission import Place
 from ingress.gateway.call_figures import CallFigures
 from ingress.gateway.turn_runner import Ahead, Send, TurnRunner
-from ingress.link.messages import Digit, Greet, TranscribeAhead, Utterance
+from ingress.link.messages import CallStarted, Digit, Greet, TranscribeAhead, Utterance
 
 
 class CallWork:
     """One call of a media worker, as long as it has a place or waits for one."""
 
-    def __init__(self, extension: Extension, place: Place, runner: TurnRunner, send: Send) -> None:
+    def __init__(
+        self, started: CallStarted, extension: Extension, place: Place, runner: TurnRunner, send: Send
+    ) -> None:
+        self._started = started
         self.extension = extension
         self.place = place
         self.figures = CallFigures()
@@ -93,7 +96,7 @@ class CallWork:
 
         with contextlib.suppress(LinkError):  # the receiving side notices and closes
             if await self.place.decided():
-                await self._runner.run(request, self.extension, self._send, ahead, turned_to)
+                await self._runner.run(request, self._started, self.extension, self._send, ahead, turned_to)
 
     def _heard_caller(self) -> None:
         if not self.figures.current.has_spoken:

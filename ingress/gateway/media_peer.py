@@ -169,7 +169,7 @@ class MediaLink:
             self._calls.pop(started.call_id).stop()
 
         place = self._places.take(session, started.is_admitted, decided, replaced)
-        self._calls[started.call_id] = CallWork(extension, place, self._runner, self._send)
+        self._calls[started.call_id] = CallWork(started, extension, place, self._runner, self._send)
 
     def _admit(self, call_id: str) -> None:
         self.tell(Admitted(call_id=call_id))

@@ -24,6 +24,7 @@ import traceback
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from actors.errors import CapacityError, EngineError, LinkError, RaymalError, WorkerLostError
@@ -38,12 +39,14 @@ from ingress.dialogs.base import (
     CallerPressed,
     CallerSaid,
     Dialog,
+    DialogCall,
     DialogEvent,
     EndCall,
     PlayContinuousTone,
     Say,
 )
 from ingress.link.messages import (
+    CallStarted,
     Digit,
     Greet,
     HangUp,
@@ -119,6 +122,7 @@ class TurnRunner:
     async def run(
         self,
         request: Greet | Utterance | Digit,
+        started: CallStarted,
         extension: Extension,
         send: Send,
         ahead: Ahead | None = None,
@@ -135,6 +139,7 @@ class TurnRunner:
             self._speaker if dialog.needs_speech else None,
             self._speech,
             request,
+            started,
             extension,
             send,
             ahead,
@@ -177,6 +182,7 @@ class _Turn:
         speaker: Speaker | None,
         speech: SpeechSettings,
         request: Greet | Utterance | Digit,
+        started: CallStarted,
         extension: Extension,
         send: Send,
         ahead: Ahead | None,
@@ -189,6 +195,7 @@ class _Turn:
         self._speaker = speaker
         self._speech = speech
         self._request = request
+        self._started = started
         self._extension = extension
         self._send = send
         self._on_activity = on_activity
@@ -210,7 +217,7 @@ class _Turn:
         """Have the dialog respond, and do what it says as it says it."""
         self._on_activity(SessionActivity.THINKING)
         asked_s = time.monotonic()
-        async with _closing(dialog.respond(event, self._request.history)) as actions:
+        async with _closing(dialog.respond(event, self._call())) as actions:
             async for action in actions:
                 if self.stages.dialog_ms is None:
                     self._note(dialog_ms=_since_ms(asked_s))
@@ -321,6 +328,19 @@ class _Turn:
             audio=audio,
             is_last=is_last,
             stages=self.stages,
+        )
+
+    def _call(self) -> DialogCall:
+        """Return the call as its dialog sees it."""
+        return DialogCall(
+            call_id=self._request.call_id,
+            extension=self._extension.name,
+            language=self._extension.language,
+            caller_number=self._started.caller_number,
+            caller_name=self._started.caller_name,
+            started_at=datetime.fromtimestamp(self._started.started_at_s, UTC),
+            history=self._request.history,
+            state=self._request.state,
         )
 
     def _note(self, **stages: float) -> None:

@@ -10,13 +10,17 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgpack
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 from actors.errors import LinkError
 from ingress.link.records import CallRecord, MediaHealth, Record, StageTimes, TurnRecord
 
-LINK_VERSION = 3
+LINK_VERSION = 4
 """Raised with every change of a message below."""
+
+
+DialogState = dict[str, JsonValue]
+"""What a dialog remembers of a call: a small JSON object."""
 
 
 class HistoryEntry(Record):
@@ -39,11 +43,16 @@ class Hello(Record):
 
 
 class CallStarted(Record):
-    """A call exists. Repeated after every reconnect."""
+    """A call exists, and what it is. Repeated after every reconnect, always the same."""
 
     type: Literal["call_started"] = "call_started"
     call_id: str
     extension: str
+    started_at_s: float = 0.0
+    """Seconds since 1970-01-01 UTC, for people and records; never for a deadline."""
+    caller_number: str | None = None
+    """None: the dialplan did not say."""
+    caller_name: str | None = None
     is_admitted: bool = False
     """Whether it has been admitted before: then it is not asked again."""
 
@@ -54,6 +63,8 @@ class TurnRequest(Record):
     call_id: str
     turn: int
     history: tuple[HistoryEntry, ...]
+    state: DialogState = Field(default_factory=dict)
+    """What the dialog remembers of the call."""
 
 
 class Greet(TurnRequest):
@@ -204,6 +215,16 @@ class HangUp(Record):
     turn: int
 
 
+class StateChanged(Record):
+    """The dialog remembers something else now: it counts once something of this turn's answer was heard, or
+    the turn is over without having been given up."""
+
+    type: Literal["state_changed"] = "state_changed"
+    call_id: str
+    turn: int
+    state: DialogState
+
+
 class TurnDone(Record):
     """Nothing more will come for this turn."""
 
@@ -267,6 +288,7 @@ Message = Annotated[
     | SentenceAudio
     | PlayTone
     | HangUp
+    | StateChanged
     | TurnDone
     | StatusRequest
     | StatusReply

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -28,16 +28,25 @@ from actors.messages import (
 from actors.pool.speech_pool import SpeechPool, Transcription
 from actors.settings import FleetSettings, ScriptedSettings, SpeechSettings
 from ingress.configuration.settings import CacheSettings, DialogSettings
-from ingress.dialogs.base import CallerPressed, CallerSaid, Dialog, DialogAction, DialogEvent, EndCall, Say
+from ingress.dialogs.base import (
+    CallerPressed,
+    CallerSaid,
+    Dialog,
+    DialogAction,
+    DialogCall,
+    DialogEvent,
+    EndCall,
+    Say,
+)
 from ingress.dialogs.echo import EchoDialog
 from ingress.dialogs.tone import ToneDialog
 from ingress.gateway.turn_runner import Ahead, TurnRunner
 from ingress.link.messages import (
+    CallStarted,
     Digit,
     Greet,
     HangUp,
     Heard,
-    HistoryEntry,
     Message,
     PlayTone,
     SentenceAudio,
@@ -50,6 +59,7 @@ from ingress.phrases.disk import PhraseStore
 from ingress.phrases.speaker import Speaker
 
 UTTERANCE = Utterance(call_id="c1", turn=2, history=(), audio=bytes(16_000))
+STARTED = CallStarted(call_id="c1", extension="default")
 GREET = Greet(call_id="c1", turn=1, history=())
 AHEAD = TranscribeAhead(call_id="c1", turn=2, audio=bytes(16_000))
 ECHO = EchoDialog(DialogSettings(greeting="Hello."))
@@ -91,7 +101,7 @@ async def run(
         sent.append(message)
 
     settings = speech_settings().model_copy(update=speech)
-    await turns(pool, dialog, settings).run(request, extension(), send)
+    await turns(pool, dialog, settings).run(request, STARTED, extension(), send)
     return sent
 
 
@@ -186,9 +196,7 @@ async def test_a_dialog_that_breaks_does_not_take_the_gateway_along(pool: LocalP
     """The failure names the place, and quotes nothing."""
 
     class Broken(Dialog):
-        async def respond(
-            self, event: DialogEvent, history: Sequence[HistoryEntry]
-        ) -> AsyncIterator[DialogAction]:
+        async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
             yield Say("Before.")
             raise RuntimeError("the caller said secret things")
 
@@ -203,9 +211,7 @@ async def test_long_answers_go_out_sentence_by_sentence(pool: LocalPool) -> None
     """Numbered in order; the caller hears the first while the second is made."""
 
     class Talker(Dialog):
-        async def respond(
-            self, event: DialogEvent, history: Sequence[HistoryEntry]
-        ) -> AsyncIterator[DialogAction]:
+        async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
             assert event == CallerSaid("good morning")
             yield Say("One sentence here. Another one there! And a third?")
             yield EndCall()
@@ -227,9 +233,7 @@ async def test_the_gateway_does_not_run_far_ahead_of_the_ear(
     monkeypatch.setattr("ingress.gateway.turn_runner.LEAD_S", 0.5)
 
     class Lecturer(Dialog):
-        async def respond(
-            self, event: DialogEvent, history: Sequence[HistoryEntry]
-        ) -> AsyncIterator[DialogAction]:
+        async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
             yield Say(text)
 
     loop = asyncio.get_running_loop()
@@ -244,7 +248,7 @@ async def test_the_gateway_does_not_run_far_ahead_of_the_ear(
             ahead_s.append(sent_s - (loop.time() - start_s[0]))
             sent_s += audio_duration_ms(message.audio) / 1000
 
-    await turns(pool, Lecturer(), speech_settings()).run(UTTERANCE, extension(), send)
+    await turns(pool, Lecturer(), speech_settings()).run(UTTERANCE, STARTED, extension(), send)
     assert sent_s > 4.0
     assert max(ahead_s) < 0.5 + 0.1
     assert min(ahead_s[1:]) > 0.0
@@ -276,7 +280,7 @@ async def test_a_broken_link_ends_the_turn_without_a_word(pool: LocalPool) -> No
         raise LinkError("gone")
 
     with pytest.raises(LinkError):
-        await turns(pool, ECHO, speech_settings()).run(UTTERANCE, extension(), send)
+        await turns(pool, ECHO, speech_settings()).run(UTTERANCE, STARTED, extension(), send)
 
 
 # Transcription ahead of time
@@ -313,7 +317,7 @@ async def run_ahead(runner: TurnRunner, ahead: Ahead | None) -> tuple[Heard, Tur
             heard_s.append(time.monotonic())
 
     began_s = time.monotonic()
-    await runner.run(UTTERANCE, extension(), send, ahead)
+    await runner.run(UTTERANCE, STARTED, extension(), send, ahead)
     heard, *_, end = sent
     assert isinstance(heard, Heard)
     assert isinstance(end, TurnDone)
@@ -446,9 +450,7 @@ class _ListeningPool(RecordedPool):
 class Announcer(Dialog):
     """Has a long and a short way to say it."""
 
-    async def respond(
-        self, event: DialogEvent, history: Sequence[HistoryEntry]
-    ) -> AsyncIterator[DialogAction]:
+    async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
         """Announce."""
         yield Say("We are open from nine to five. Except on Sundays.", is_fixed=True, short="Nine to five.")
 
@@ -482,7 +484,7 @@ async def test_a_loaded_system_prefers_short_answers_unless_the_long_one_is_ther
         async def send(message: Message) -> None:
             sent.append(message)
 
-        await runner.run(GREET, extension(), send)
+        await runner.run(GREET, STARTED, extension(), send)
         return [message.text for message in sent if isinstance(message, SentenceAudio) and message.is_last]
 
     long = ["We are open from nine to five.", "Except on Sundays."]
@@ -513,12 +515,12 @@ async def test_each_extension_has_its_language_its_voice_and_its_dialog() -> Non
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await runner.run(UTTERANCE, extension("porto", "pt", "maria"), send)
-    await runner.run(UTTERANCE, extension("echo", "en"), send)
+    await runner.run(UTTERANCE, STARTED, extension("porto", "pt", "maria"), send)
+    await runner.run(UTTERANCE, STARTED, extension("echo", "en"), send)
     assert [request.language for request in pool.asked] == ["pt", "en"]
     assert [(request.language, request.voice) for request in pool.requests] == [("pt", "maria"), ("en", None)]
     sent.clear()
-    await runner.run(UTTERANCE, extension("tone"), send)
+    await runner.run(UTTERANCE, STARTED, extension("tone"), send)
     assert [type(message) for message in sent] == [TurnDone]
     assert len(pool.asked) == 2
     assert runner.begin_ahead(AHEAD, extension("tone")) is None
@@ -537,12 +539,12 @@ async def test_activities_are_told_as_they_begin(pool: LocalPool) -> None:
         order.append(activity)
 
     runner = turns(pool, ECHO, speech_settings())
-    await runner.run(UTTERANCE, extension(), send, on_activity=on_activity)
+    await runner.run(UTTERANCE, STARTED, extension(), send, on_activity=on_activity)
     assert told == [SessionActivity.TRANSCRIBING, SessionActivity.THINKING, SessionActivity.SPEAKING]
     assert order.index(SessionActivity.SPEAKING) == order.index(SentenceAudio) - 1
     assert order.index(SessionActivity.THINKING) == order.index(Heard) + 1
     told.clear()
-    await runner.run(GREET, extension(), send, on_activity=on_activity)
+    await runner.run(GREET, STARTED, extension(), send, on_activity=on_activity)
     assert told == [SessionActivity.THINKING, SessionActivity.SPEAKING]
 
 
@@ -553,9 +555,7 @@ async def test_sentences_that_were_said_before_are_counted_as_hits_and_not_made(
     """Fixed parts of an answer hit, the rest misses; hits take no time."""
 
     class Clerk(Dialog):
-        async def respond(
-            self, event: DialogEvent, history: Sequence[HistoryEntry]
-        ) -> AsyncIterator[DialogAction]:
+        async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
             assert isinstance(event, CallerPressed)
             yield Say(
                 f"Thank you for waiting. You have number {event.digit}, I believe. Please hold the line."
@@ -569,7 +569,7 @@ async def test_sentences_that_were_said_before_are_counted_as_hits_and_not_made(
         async def send(message: Message, sent: list[Message] = sent) -> None:
             sent.append(message)
 
-        await runner.run(Digit(call_id="c1", turn=1, history=(), digit=digit), extension(), send)
+        await runner.run(Digit(call_id="c1", turn=1, history=(), digit=digit), STARTED, extension(), send)
         done = sent[-1]
         assert isinstance(done, TurnDone)
         assert done.failure is None
@@ -596,7 +596,7 @@ async def test_what_a_caller_said_never_reaches_the_disk(pool: LocalPool, tmp_pa
         UTTERANCE,
     ]
     for request in requests:
-        await runner.run(request, extension(), send)
+        await runner.run(request, STARTED, extension(), send)
     await speaker.close()
     phrases = PhraseStore(tmp_path, 1_000_000).phrases()
     assert [phrase.label.text for phrase in phrases] == ["Hello."]
