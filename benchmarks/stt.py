@@ -33,8 +33,9 @@ from rich.table import Table
 
 from actors.engines.whisper_weights import obtain
 from actors.errors import RaymalError
-from actors.messages import TELEPHONE_RATE_HZ, Transcribe
+from actors.messages import Transcribe
 from actors.settings import SpeechSettings, WhisperSettings
+from actors.telephone import TELEPHONE_RATE_HZ
 from benchmarks.harness.machine import Machine, available_cores
 from benchmarks.harness.telephone_speech import Utterance, obtain_corpus, read_corpus, spread
 from ingress.caller.word_errors import WordErrors, word_errors

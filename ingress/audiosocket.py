@@ -23,7 +23,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from actors.errors import LocalProtocolError, RemoteProtocolError
-from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
+from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 
 HEADER_BYTES: Final = 3
 UUID_BYTES: Final = 16

@@ -8,8 +8,8 @@ import ray
 
 from actors.cluster.connection import CONTROL_DEADLINE_S, MANAGER_NAME, border, call, connect
 from actors.errors import WorkerLostError
-from actors.messages import FleetStatus
 from actors.settings import FleetSettings
+from actors.status import FleetStatus
 
 
 async def fleet_status(fleet: FleetSettings) -> FleetStatus:

@@ -21,7 +21,6 @@ from actors.manager.resource_manager import ResourceManager
 from actors.messages import (
     Admission,
     Decision,
-    FleetStatus,
     IngressReport,
     Lease,
     LeaseRequest,
@@ -31,6 +30,7 @@ from actors.messages import (
     WorkReport,
 )
 from actors.registration import IngressStarted
+from actors.status import FleetStatus
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,8 @@ from actors.engines.abandonment import AbandonedError, Abandonment
 from actors.engines.base import SttEngine, TtsEngine
 from actors.engines.speech_audio import MAX_PIECE_BYTES
 from actors.errors import EngineError
-from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ, Synthesize, Transcribe, Transcript
+from actors.messages import Synthesize, Transcribe, Transcript
+from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 
 TONE_AMPLITUDE = 0.25
 """Of full scale: -12 dBFS, as loud as speech, far from clipping."""

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import soxr
 
 from actors.errors import EngineError
-from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
+from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 
 Samples = npt.NDArray[np.float32]
 """Mono speech, -1..1."""

@@ -35,8 +35,9 @@ from actors.engines.abandonment import AbandonedError, Abandonment
 from actors.engines.base import SttEngine
 from actors.engines.whisper_weights import locate, obtain
 from actors.errors import EngineError
-from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ, Transcribe, Transcript
+from actors.messages import Transcribe, Transcript
 from actors.settings import GPU_BATCH_SIZE, SpeechSettings, WhisperSettings
+from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 
 MODEL_RATE_HZ = 16_000
 FULL_WINDOW_S = 30.0

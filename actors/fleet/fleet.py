@@ -29,8 +29,9 @@ from actors.errors import RaymalError
 from actors.fleet.sizing import FleetPlan, NodeResources, WorkerGroup
 from actors.leases.book import SlotState
 from actors.leases.desk import LeaseDesk
-from actors.messages import GroupStatus, NodeStatus, WorkKind
+from actors.messages import WorkKind
 from actors.settings import SpeechSettings
+from actors.status import GroupStatus, NodeStatus
 
 logger = logging.getLogger(__name__)
 

@@ -20,8 +20,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from actors.messages import Admission, AdmissionStatus, Level, Priority, SessionStarted, WorkKind
+from actors.messages import Admission, Level, Priority, SessionStarted, WorkKind
 from actors.settings import AdmissionSettings
+from actors.status import AdmissionStatus
 
 ALONE_SHARE = 0.5
 """Of its even part of the free room, what an ingress may fill while it cannot ask."""

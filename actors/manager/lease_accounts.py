@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from actors.manager.percentiles import Distribution
-from actors.messages import Lease, LeaseRequest, Percentiles, Priority, WorkKind, WorkReport, WorkTally
+from actors.messages import Lease, LeaseRequest, Priority, WorkKind, WorkReport, WorkTally
+from actors.status import Percentiles
 
 REMEMBERED_UNREPORTED = 1_024
 """Finished leases that are kept for their holders' reports."""

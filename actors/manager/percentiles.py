@@ -16,7 +16,7 @@ import math
 from bisect import bisect_left
 from collections import deque
 
-from actors.messages import Percentiles
+from actors.status import Percentiles
 
 LOWEST_MS = 0.1
 """Smaller values are counted as this one."""

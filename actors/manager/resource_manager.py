@@ -42,13 +42,10 @@ from actors.manager.session_book import SessionBook
 from actors.messages import (
     Admission,
     Decision,
-    FleetStatus,
     IngressReport,
-    IngressStatus,
     Lease,
     LeaseRequest,
     Level,
-    PoolStatus,
     SessionFigures,
     SessionStarted,
     SessionSummary,
@@ -58,6 +55,7 @@ from actors.messages import (
 )
 from actors.registration import IngressStarted, differences
 from actors.settings import AdmissionSettings, ThrottleSettings
+from actors.status import FleetStatus, IngressStatus, PoolStatus
 
 logger = logging.getLogger(__name__)
 

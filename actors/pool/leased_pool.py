@@ -27,7 +27,6 @@ from actors.errors import CapacityError, EngineError, UnknownIngressError, Worke
 from actors.messages import (
     Admission,
     Decision,
-    FleetStatus,
     IngressSignals,
     Lease,
     LeaseRequest,
@@ -40,11 +39,12 @@ from actors.messages import (
     WorkKind,
     WorkOutcome,
     WorkReport,
-    audio_duration_ms,
 )
 from actors.pool.manager_client import MANAGER_RETRY_S, Liaison, Manager
 from actors.pool.speech_pool import SpeechChunk, Transcription
 from actors.registration import HeldLease, IngressStarted
+from actors.status import FleetStatus
+from actors.telephone import audio_duration_ms
 
 logger = logging.getLogger(__name__)
 

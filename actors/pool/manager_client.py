@@ -23,7 +23,6 @@ from actors.errors import ConfigurationError, UnknownIngressError, WorkerLostErr
 from actors.messages import (
     Admission,
     Decision,
-    FleetStatus,
     IngressReport,
     IngressSignals,
     Lease,
@@ -36,6 +35,7 @@ from actors.messages import (
     WorkReport,
 )
 from actors.registration import HeldLease, IngressStarted
+from actors.status import FleetStatus
 
 logger = logging.getLogger(__name__)
 

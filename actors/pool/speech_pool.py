@@ -14,7 +14,6 @@ from typing import Protocol
 from actors.messages import (
     Admission,
     Decision,
-    FleetStatus,
     IngressSignals,
     SessionFigures,
     SessionStarted,
@@ -23,6 +22,7 @@ from actors.messages import (
     Transcribe,
     Transcript,
 )
+from actors.status import FleetStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from actors.engines.abandonment import Abandonment
 from actors.engines.registry import stt_engine
 from actors.errors import EngineError
-from actors.messages import Transcribe, Transcript, audio_duration_ms
+from actors.messages import Transcribe, Transcript
 from actors.settings import SpeechSettings
+from actors.telephone import audio_duration_ms
 from actors.workers.work_meter import WorkMeter
 
 

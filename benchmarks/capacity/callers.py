@@ -30,12 +30,12 @@ from uuid import uuid4
 
 import numpy as np
 
+from actors.telephone import FRAME_S
 from benchmarks.capacity.peer_quality import PeerQuality
 from benchmarks.capacity.scenario import PlannedCall, PlannedUtterance
 from ingress.audiosocket import KIND_HANGUP, KIND_SLIN8, KIND_UUID, SLIN8_FRAME_BYTES
 from ingress.caller.listening_quality import has_sound, percentile
 
-FRAME_S: Final = 0.020
 PATIENCE_S: Final = 10.0
 """A caller waits for an answer for so long."""
 LINGERS_S: Final = 1.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.messages import TELEPHONE_RATE_HZ
+from actors.telephone import TELEPHONE_RATE_HZ
 from ingress.caller.listening_quality import ReceivedFrame, phone_holes_ms
 from ingress.link.records import LatenessSummary
 

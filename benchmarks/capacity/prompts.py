@@ -15,8 +15,9 @@ from pathlib import Path
 import actors.engines
 from actors.engines.registry import tts_engine
 from actors.errors import ConfigurationError
-from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ, Synthesize, audio_duration_ms
+from actors.messages import Synthesize
 from actors.settings import SpeechSettings
+from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ, audio_duration_ms
 from ingress.caller.listening_quality import speech_spans
 from ingress.caller.wave_files import read_wave
 

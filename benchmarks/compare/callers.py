@@ -30,11 +30,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.errors import RaymalError
+from actors.telephone import FRAME_BYTES
 from benchmarks.compare.script import FRAME_S, Recording, Spoken, recordings, script
 from benchmarks.pacing.callers import callers as pacing_callers
 from ingress.audiosocket import KIND_HANGUP, KIND_SLIN8, KIND_UUID
 from ingress.caller.listening_quality import percentile
-from ingress.media.playout import FRAME_BYTES
 
 PRIORITY = 5
 SPACING_S = 0.013

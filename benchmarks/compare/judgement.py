@@ -19,7 +19,7 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
+from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 from benchmarks.compare.callers import Heard
 from benchmarks.compare.script import Spoken
 from benchmarks.pacing.judgement import Floats, phone_holes_ms

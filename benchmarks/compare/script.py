@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from actors.telephone import FRAME_S
 from benchmarks.harness.telephone_speech import Utterance, obtain_corpus, read_corpus, spread
 from ingress.caller.listening_quality import speech_spans
 
@@ -21,7 +22,6 @@ SHORTEST_S = 2.5
 LONGEST_S = 3.5
 PERIOD_S = 12.0
 JITTER_S = 0.5
-FRAME_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from actors.telephone import BYTES_PER_MS
 from benchmarks.faults.core_use import watched_core
 from benchmarks.faults.distant import Report, distant_calls, dropped, endings, reasons
 from benchmarks.faults.network import Host, cable, host
 from benchmarks.faults.server import serving, wait_for
 from benchmarks.faults.verdicts import Outcome, judged, shown
 from benchmarks.faults.workplace import Workplace
-from ingress.media.playout import BYTES_PER_MS
 from ingress.media.tones import busy_tone
 
 ANY_ADDRESS = ("--host", "0.0.0.0")

@@ -24,7 +24,7 @@ from typing import TypeVar
 
 from actors.engines.whisper_weights import cache_folder
 from actors.errors import RaymalError
-from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ, audio_duration_ms
+from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ, audio_duration_ms
 
 PACKAGES = ("asterisk-core-sounds-en-wav", "asterisk-core-sounds-en")
 INSTALL = f"apt-get install {' '.join(PACKAGES)}"

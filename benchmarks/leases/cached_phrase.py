@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from actors.errors import LinkError
+from actors.telephone import FRAME_BYTES, FRAME_S
 from benchmarks.leases.fleet import BenchmarkError
 from ingress.audiosocket import KIND_SLIN8, KIND_UUID
 from ingress.server import observer
@@ -28,8 +29,6 @@ from ingress.server import observer
 GREETING = "Hello."
 SYNTHESIS_S = 0.2
 """What a sentence costs that is not in the cache."""
-FRAME_S = 0.02
-FRAME_BYTES = 320
 ANSWER_DEADLINE_S = 5.0
 START_DEADLINE_S = 60.0
 PAUSE_S = 0.1

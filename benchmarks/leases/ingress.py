@@ -20,7 +20,6 @@ from actors.cluster.manager import RemoteManager
 from actors.cluster.pool import ClusterPool
 from actors.errors import CapacityError, RaymalError
 from actors.messages import (
-    FleetStatus,
     LeaseRequest,
     Priority,
     SessionStarted,
@@ -30,6 +29,7 @@ from actors.messages import (
     WorkReport,
 )
 from actors.settings import FleetSettings, SpeechSettings
+from actors.status import FleetStatus
 from benchmarks.leases.judgement import Served
 
 AUDIO = bytes(48_000)

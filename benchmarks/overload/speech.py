@@ -13,15 +13,13 @@ import numpy as np
 
 import actors.engines
 from actors.engines.scripted import sentence_tone_hz
-from actors.messages import TELEPHONE_RATE_HZ
 from actors.sentences import split_sentences
+from actors.telephone import FRAME_BYTES, FRAME_S, TELEPHONE_RATE_HZ
 from ingress.audiosocket import KIND_SLIN8
 from ingress.caller.listening_quality import speech_spans
 from ingress.configuration.extensions import Phrase
 from ingress.phrases.fixed import TEXTS
 
-FRAME_S = 0.02
-FRAME_BYTES = 320
 PERIOD_S = 4.0
 SPEAKS_AFTER_S = 0.8
 """Into each period."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import actors.engines
-from actors.messages import TELEPHONE_RATE_HZ
+from actors.telephone import TELEPHONE_RATE_HZ
 from benchmarks.harness.telephone_speech import find_corpus, read_corpus, spread
 
 PROMPTS = 24

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.messages import TELEPHONE_RATE_HZ
+from actors.telephone import TELEPHONE_RATE_HZ
 from benchmarks.pacing.judgement import Arrivals, Floats, frames_of_calls, phone_holes_ms
 from ingress.caller.listening_quality import PHONE_BUFFER_MS
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from actors.telephone import FRAME_BYTES
 from ingress.media.hearing.vad import WebRtcVad, is_faint
-from ingress.media.playout import FRAME_BYTES
 
 FRAME_MS = 20
 AGGRESSIVENESS = 2

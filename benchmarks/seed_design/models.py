@@ -8,8 +8,9 @@ import numpy as np
 
 from actors.engines.hibari import HibariTts
 from actors.engines.scripted import ScriptedStt, ScriptedTts
-from actors.messages import TELEPHONE_RATE_HZ, Synthesize, Transcribe
+from actors.messages import Synthesize, Transcribe
 from actors.settings import SpeechSettings
+from actors.telephone import TELEPHONE_RATE_HZ
 
 WHISPER_RATE_HZ = 16_000
 DEFAULT_BEAM = 5

@@ -11,12 +11,12 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from actors.telephone import FRAME_BYTES
 from benchmarks.seed_design.endpointing import Endpointer
 from benchmarks.seed_design.resource_manager import ResourceManager
 from benchmarks.seed_design.speech_service import SpeechService
 from ingress.audiosocket import KIND_SLIN8, KIND_UUID
 from ingress.configuration.settings import EndpointingSettings
-from ingress.media.playout import FRAME_BYTES
 
 TRANSMISSION_DELAY_S = 0.02
 THROTTLED_BY = 1.5

@@ -26,7 +26,7 @@ from typing import Literal
 from uuid import UUID
 
 from actors.errors import CallError, ConfigurationError, RaymalError, RemoteProtocolError
-from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ, audio_duration_ms
+from actors.telephone import BYTES_PER_SAMPLE, FRAME_S, TELEPHONE_RATE_HZ, audio_duration_ms
 from ingress.audiosocket import SLIN8_FRAME_BYTES, AudioReceived, AudioSocket, PeerHungUp, Role
 from ingress.caller.listening_quality import (
     SPEECH_JOIN_MS,
@@ -39,7 +39,6 @@ from ingress.caller.listening_quality import (
     speech_spans,
 )
 
-FRAME_S = 0.020
 SILENCE = bytes(SLIN8_FRAME_BYTES)
 CLOSE_DEADLINE_S = 1.0
 """For the server to close its side once we have closed ours; after it the connection is cut."""

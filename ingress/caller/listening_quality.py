@@ -23,7 +23,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
+from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 
 PHONE_BUFFER_MS: Final = 60.0
 """A usual phone's jitter buffer: three 20 ms frames."""

@@ -10,7 +10,7 @@ import soxr
 from numpy.typing import NDArray
 
 from actors.errors import ConfigurationError
-from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
+from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 
 MAX_FILE_S = 600.0
 """Longest recording that is read: the whole of it is held in memory, and nobody says more in one turn."""

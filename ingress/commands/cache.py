@@ -16,7 +16,7 @@ from rich.table import Table
 from actors.engines.registry import check_names
 from actors.errors import ConfigurationError, EngineError, RaymalError
 from actors.local import LocalPool
-from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
+from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 from ingress.commands.serve import FLAGS, settings_of
 from ingress.configuration.extensions import extensions
 from ingress.configuration.settings import Settings

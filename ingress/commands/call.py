@@ -15,8 +15,9 @@ from rich.table import Table
 
 from actors.engines.registry import tts_engine
 from actors.errors import ConfigurationError, LinkError
-from actors.messages import Synthesize, audio_duration_ms
+from actors.messages import Synthesize
 from actors.settings import SpeechSettings
+from actors.telephone import audio_duration_ms
 from ingress.caller.caller import CallResult, CallScript, CallTurn, place_call
 from ingress.caller.wave_files import read_wave, write_wave
 from ingress.link.records import CallRecord

@@ -8,7 +8,8 @@ from itertools import groupby
 
 from actors.fleet.gpu_memory import MEMORY_LABEL, TYPE_LABEL
 from actors.fleet.sizing import GIGABYTE, WORK_LABEL, FleetPlan, NodeResources, WorkerGroup
-from actors.messages import FleetStatus, GroupStatus, NodeStatus, WorkKind
+from actors.messages import WorkKind
+from actors.status import FleetStatus, GroupStatus, NodeStatus
 
 SHOWN_LABELS = (WORK_LABEL, TYPE_LABEL, MEMORY_LABEL)
 

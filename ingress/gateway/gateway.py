@@ -23,8 +23,9 @@ from typing import Any
 
 from actors.errors import LinkError, RaymalError
 from actors.local import LocalPool
-from actors.messages import Decision, FleetStatus
+from actors.messages import Decision
 from actors.pool.speech_pool import SpeechPool
+from actors.status import FleetStatus
 from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension, extensions
 from ingress.configuration.settings import Settings
 from ingress.dialogs.registry import dialog

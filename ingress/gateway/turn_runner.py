@@ -28,10 +28,11 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from actors.errors import CapacityError, EngineError, LinkError, RaymalError, WorkerLostError
-from actors.messages import SessionActivity, Transcribe, audio_duration_ms
+from actors.messages import SessionActivity, Transcribe
 from actors.pool.speech_pool import SpeechPool, Transcription
 from actors.sentences import split_sentences
 from actors.settings import SpeechSettings
+from actors.telephone import audio_duration_ms
 from ingress.configuration.extensions import Extension
 from ingress.dialogs.base import (
     CallBegan,

@@ -27,6 +27,7 @@ from collections import deque
 from collections.abc import Callable
 from math import inf
 
+from actors.telephone import BYTES_PER_MS, FRAME_BYTES
 from ingress.configuration.extensions import Phrase
 from ingress.configuration.settings import BargeInSettings
 from ingress.link.messages import (
@@ -49,7 +50,7 @@ from ingress.link.messages import (
 )
 from ingress.link.records import TurnRecord
 from ingress.media.hearing.events import HeardUtterance
-from ingress.media.playout import BYTES_PER_MS, FRAME_BYTES, SILENCE, Playout
+from ingress.media.playout import SILENCE, Playout
 from ingress.media.tones import Loop, busy_tone, endless_tone, faded_out, failure_tone, waiting_beep
 from ingress.media.turn import Turn
 

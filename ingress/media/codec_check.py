@@ -9,7 +9,7 @@ because what is read together says nothing about single intervals.
 
 from __future__ import annotations
 
-from actors.messages import TELEPHONE_RATE_HZ
+from actors.telephone import TELEPHONE_RATE_HZ
 
 DISGUISED_BYTES = 160
 WINDOW_S = 0.2

@@ -21,6 +21,7 @@ from functools import partial
 from time import monotonic
 from typing import Protocol
 
+from actors.telephone import FRAME_S
 from ingress.audiosocket import (
     CallIdentified,
     DigitReceived,
@@ -46,7 +47,7 @@ from ingress.media.hearing.events import (
 )
 from ingress.media.hearing.hearing import Hearing
 from ingress.media.hearing.silero import SpeechConfirmer
-from ingress.media.pacing import FRAME_S, LONG_GAP_S
+from ingress.media.pacing import LONG_GAP_S
 from ingress.media.receiver import BadPeerError, Uplink
 
 UNUSUAL_GAP_S = 0.03

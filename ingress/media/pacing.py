@@ -21,8 +21,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FRAME_MS = 20
-FRAME_S = FRAME_MS / 1000.0
+from actors.telephone import FRAME_S
+
 MAXIMUM_BURST_FRAMES = 2
 """More in a row would be discarded or resynchronised by the phone."""
 LONG_GAP_S = 0.1

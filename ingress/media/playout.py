@@ -14,15 +14,12 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
+from actors.telephone import BYTES_PER_MS, FRAME_BYTES
 
-BYTES_PER_MS = TELEPHONE_RATE_HZ * BYTES_PER_SAMPLE // 1000
-FRAME_BYTES = 20 * BYTES_PER_MS
 LONG_FRAME_BYTES = 30 * BYTES_PER_MS
 """A frame's length when throttled."""
 SILENCE = {size: bytes(size) for size in (FRAME_BYTES, LONG_FRAME_BYTES)}
 """A frame of silence, by its length."""
-SILENCE_FRAME = SILENCE[FRAME_BYTES]
 MAXIMUM_QUEUED_BYTES = 60_000 * BYTES_PER_MS
 """60 s. The gateway stays 20 s ahead at most; anything beyond this is refused by `push`."""
 

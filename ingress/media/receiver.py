@@ -12,12 +12,10 @@ as linear audio is no caller we can serve: `BadPeerError` says why, and costs th
 from __future__ import annotations
 
 from actors.errors import RaymalError, RemoteProtocolError
-from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
+from actors.telephone import BYTES_PER_SAMPLE, FRAME_BYTES, FRAME_S, TELEPHONE_RATE_HZ
 from ingress.audiosocket import AudioReceived, AudioSocket, CallIdentified, Event, Role
 from ingress.media.codec_check import ADVICE, CodecCheck
 from ingress.media.endings import Ending
-from ingress.media.pacing import FRAME_S
-from ingress.media.playout import FRAME_BYTES
 from ingress.media.resampling import InboundAudio
 
 BACKLOG_BYTES = 2_048

@@ -10,8 +10,7 @@ from __future__ import annotations
 import numpy as np
 import soxr
 
-from actors.messages import TELEPHONE_RATE_HZ
-from ingress.media.playout import FRAME_BYTES
+from actors.telephone import FRAME_BYTES, TELEPHONE_RATE_HZ
 
 
 class InboundAudio:

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from actors.messages import TELEPHONE_RATE_HZ
+from actors.telephone import TELEPHONE_RATE_HZ
 
 LEVEL = 0.25
 """Of full scale: about −15 dBov, a usual level for call progress tones (ITU-T E.180)."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from actors.messages import audio_duration_ms
+from actors.telephone import BYTES_PER_MS, audio_duration_ms
 from ingress.link.records import StageTimes, TurnRecord
-from ingress.media.playout import BYTES_PER_MS, Playout
+from ingress.media.playout import Playout
 
 
 @dataclass(slots=True)

@@ -15,8 +15,8 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 
-from actors.messages import TELEPHONE_RATE_HZ
 from actors.settings import SpeechSettings
+from actors.telephone import TELEPHONE_RATE_HZ
 
 INAUDIBLE = {
     "hibari": frozenset({"threads"}),

@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ, Decision, Priority, Synthesize
+from actors.messages import Decision, Priority, Synthesize
 from actors.pool.speech_pool import SpeechPool
 from actors.settings import SpeechSettings
+from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 from ingress.configuration.extensions import Extension
 from ingress.configuration.settings import CacheSettings
 from ingress.phrases.disk import Label, phrase_store

@@ -12,15 +12,10 @@ import pytest
 
 from actors.errors import CapacityError, ConfigurationError, WorkerLostError
 from actors.local import LocalPool, LocalWorkers, this_machine
-from actors.messages import (
-    FleetStatus,
-    Priority,
-    SessionStarted,
-    Synthesize,
-    Transcribe,
-    audio_duration_ms,
-)
+from actors.messages import Priority, SessionStarted, Synthesize, Transcribe
 from actors.settings import AdmissionSettings, FleetSettings, ScriptedSettings, SpeechSettings
+from actors.status import FleetStatus
+from actors.telephone import audio_duration_ms
 
 UTTERANCE = Transcribe("call", b"\0" * 16_000, "en")
 SENTENCE = Synthesize("call", "one sentence that is long enough for two or more pieces of audio", "en")

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from actors.telephone import FRAME_S
 from benchmarks import soak
 from benchmarks.faults import __main__ as command
 from benchmarks.faults import links, reference
@@ -34,7 +35,6 @@ from benchmarks.pacing.generator import GeneratorReport
 from benchmarks.pacing.judgement import ARRIVAL, judge
 from ingress.caller.listening_quality import ReceivedFrame
 
-FRAME_S = 0.02
 SECONDS = 4.0
 
 

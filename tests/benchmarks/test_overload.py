@@ -17,6 +17,7 @@ from actors.engines.scripted import ScriptedTts, sentence_tone_hz
 from actors.messages import Synthesize
 from actors.sentences import split_sentences
 from actors.settings import ScriptedSettings, SpeechSettings
+from actors.telephone import FRAME_S
 from benchmarks.faults.core_use import CoreUse
 from benchmarks.faults.verdicts import Verdict
 from benchmarks.harness.strict_peer import Ending
@@ -27,7 +28,6 @@ from benchmarks.overload.newcomers import Arrival, Newcomer, OpenLoop, Stream, a
 from benchmarks.overload.process import InstrumentError, instrument
 from benchmarks.overload.standing import StandingCall
 
-FRAME_S = 0.02
 SCRIPTED = ScriptedSettings(tts_delay_s=0.0, speech_rate_characters_per_s=speech.CHARACTERS_PER_S)
 PASS, MISS, DISTURBED, SHOWN = Verdict.PASS, Verdict.MISS, Verdict.DISTURBED, Verdict.SHOWN
 

@@ -21,7 +21,6 @@ from ingress.server import observer
 MAIN_GREETING = "Main line."
 SALES_GREETING = "Sales, good morning."
 BUSY = "Everybody talks."
-FRAME_BYTES = 320
 
 
 def setting(name: str, value: object) -> tuple[str, str]:

@@ -81,8 +81,9 @@ async def play() -> Seen:
     from ray.cluster_utils import Cluster
 
     from actors.cluster.pool import ClusterPool
-    from actors.messages import FleetStatus, NodeStatus, SessionStarted, Transcribe
+    from actors.messages import SessionStarted, Transcribe
     from actors.settings import FleetSettings, SpeechSettings
+    from actors.status import FleetStatus, NodeStatus
     from ingress.cli import main
 
     small = {"object_store_memory": 80 * 1024 * 1024, "memory": 2 * GB}

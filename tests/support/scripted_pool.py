@@ -12,9 +12,7 @@ from actors.errors import CapacityError, WorkerLostError
 from actors.messages import (
     Admission,
     Decision,
-    FleetStatus,
     IngressSignals,
-    PoolStatus,
     SessionFigures,
     SessionStarted,
     SessionSummary,
@@ -24,6 +22,7 @@ from actors.messages import (
     WorkTally,
 )
 from actors.pool.speech_pool import SpeechChunk, Transcription
+from actors.status import FleetStatus, PoolStatus
 
 HANGING_S = 3_600.0
 REFUSAL = "all 1 calls are taken"

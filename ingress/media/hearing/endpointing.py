@@ -18,9 +18,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from actors.telephone import FRAME_MS, FRAME_S
 from ingress.configuration.settings import EndpointingSettings
 from ingress.media.hearing.events import EndReason
-from ingress.media.pacing import FRAME_MS, FRAME_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from actors.messages import audio_duration_ms
+from actors.telephone import audio_duration_ms
 
 
 class EndReason(Enum):

@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
+from actors.telephone import FRAME_BYTES, FRAME_MS, FRAME_S, SILENCE_FRAME
 from ingress.configuration.settings import EndpointingSettings
 from ingress.media.hearing.endpointing import (
     Endpointer,
@@ -45,8 +46,6 @@ from ingress.media.hearing.events import (
 )
 from ingress.media.hearing.silero import WINDOW_BYTES, Confirmation, SpeechConfirmer
 from ingress.media.hearing.vad import WebRtcVad, frame_power, is_faint
-from ingress.media.pacing import FRAME_MS, FRAME_S
-from ingress.media.playout import FRAME_BYTES, SILENCE_FRAME
 
 TRAILING_SILENCE_BYTES = 200 // FRAME_MS * FRAME_BYTES
 """Kept after the last word; the transcriber pads with silence by itself."""

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actors.errors import ConfigurationError, EngineError
-from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
+from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,8 +13,7 @@ from __future__ import annotations
 import numpy as np
 import webrtcvad
 
-from actors.messages import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
-from ingress.media.playout import FRAME_BYTES
+from actors.telephone import BYTES_PER_SAMPLE, FRAME_BYTES, TELEPHONE_RATE_HZ
 
 _judge = webrtcvad._webrtcvad.process
 _INT16 = np.dtype("<i2")

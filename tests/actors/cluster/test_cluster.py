@@ -16,8 +16,9 @@ from ray_fixture import RayCluster
 
 from actors.cluster.pool import ClusterPool, stop_fleet
 from actors.errors import CapacityError, ConfigurationError, WorkerLostError
-from actors.messages import FleetStatus, SessionStarted, Synthesize, Transcribe
+from actors.messages import SessionStarted, Synthesize, Transcribe
 from actors.settings import FleetSettings, ScriptedSettings, SpeechSettings, WhisperSettings
+from actors.status import FleetStatus
 
 pytestmark = pytest.mark.cluster
 

@@ -16,8 +16,9 @@ import pytest
 from actors.engines.coqui import CoquiTts
 from actors.engines.registry import tts_engine
 from actors.errors import ConfigurationError, EngineError
-from actors.messages import Synthesize, audio_duration_ms
+from actors.messages import Synthesize
 from actors.settings import CoquiSettings, SpeechSettings
+from actors.telephone import audio_duration_ms
 
 pytestmark = [
     pytest.mark.coqui,

@@ -10,8 +10,9 @@ import pytest
 from actors.engines.hibari import HibariTts
 from actors.engines.registry import tts_engine
 from actors.errors import ConfigurationError, EngineError
-from actors.messages import Synthesize, audio_duration_ms
+from actors.messages import Synthesize
 from actors.settings import HibariSettings, SpeechSettings
+from actors.telephone import audio_duration_ms
 
 pytestmark = pytest.mark.models
 

@@ -10,8 +10,9 @@ from actors.engines.abandonment import AbandonedError, Abandonment
 from actors.engines.registry import stt_engine, tts_engine
 from actors.engines.scripted import ScriptedStt, ScriptedTts, sentence_tone_hz
 from actors.errors import EngineError
-from actors.messages import Synthesize, Transcribe, Transcript, audio_duration_ms
+from actors.messages import Synthesize, Transcribe, Transcript
 from actors.settings import ScriptedSettings, SpeechSettings
+from actors.telephone import audio_duration_ms
 
 
 def speech(**scripted: float | str) -> SpeechSettings:

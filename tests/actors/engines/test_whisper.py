@@ -23,8 +23,9 @@ from actors.engines.whisper import (
     window_s,
 )
 from actors.errors import EngineError
-from actors.messages import TELEPHONE_RATE_HZ, Synthesize, Transcribe, Transcript, audio_duration_ms
+from actors.messages import Synthesize, Transcribe, Transcript
 from actors.settings import SpeechSettings, WhisperSettings
+from actors.telephone import TELEPHONE_RATE_HZ, audio_duration_ms
 from ingress.caller.word_errors import word_errors
 
 SENTENCES = (

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from actors.manager.admission import AdmissionBook, Reason, SlotUse
-from actors.messages import AdmissionStatus, Level, Priority, SessionStarted, WorkKind
+from actors.messages import Level, Priority, SessionStarted, WorkKind
 from actors.settings import AdmissionSettings
+from actors.status import AdmissionStatus
 
 NORMAL = Level.NORMAL
 CLASSES = list(Priority)

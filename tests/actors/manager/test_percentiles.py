@@ -19,7 +19,7 @@ from actors.manager.percentiles import (
     Window,
     rank,
 )
-from actors.messages import Percentiles
+from actors.status import Percentiles
 
 _percents = st.floats(0.0, 100.0)
 _durations = st.one_of(st.floats(0.0, 300.0), st.floats(0.0, 2 * HIGHEST_MS))

@@ -16,7 +16,6 @@ from actors.leases.desk import LeaseDesk
 from actors.local import LocalWorkers
 from actors.manager.resource_manager import INGRESS_TIMEOUT_S, LONGEST_NAP_S, PATIENCE_BEATS, ResourceManager
 from actors.messages import (
-    FleetStatus,
     IngressReport,
     IngressSignals,
     LeaseRequest,
@@ -38,6 +37,7 @@ from actors.settings import (
     SpeechSettings,
     ThrottleSettings,
 )
+from actors.status import FleetStatus
 
 STT = WorkKind.TRANSCRIPTION
 SCRIPTED = SpeechSettings(stt="scripted", tts="scripted", scripted=ScriptedSettings(stt_delay_s=0.05))

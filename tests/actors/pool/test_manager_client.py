@@ -13,7 +13,6 @@ from actors.manager.decision_board import DecisionBoard
 from actors.messages import (
     Admission,
     Decision,
-    FleetStatus,
     IngressReport,
     IngressSignals,
     Lease,
@@ -30,6 +29,7 @@ from actors.pool import manager_client as module
 from actors.pool.manager_client import ADMISSION_DEADLINE_S, NO_MANAGER, REMEMBERED_ANSWERS, Liaison
 from actors.registration import HeldLease, IngressStarted
 from actors.settings import FleetSettings, SpeechSettings, ThrottleSettings
+from actors.status import FleetStatus
 
 ONE_CALL = SessionStarted("call", "i", "100", Priority.HIGH)
 HELD = HeldLease(

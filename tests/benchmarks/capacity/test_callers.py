@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from running_server import QUICK, SCRIPTED, running_server
 
+from actors.telephone import FRAME_S
 from benchmarks.capacity.agenda import Timing
 from benchmarks.capacity.callers import Call, CallersReport
 from benchmarks.capacity.crowd import CrowdOrder, crowd, invalid_because
@@ -27,7 +28,6 @@ from benchmarks.capacity.scenario import PlannedCall, PlannedUtterance, Scenario
 from benchmarks.capacity.subject import running
 from benchmarks.capacity.trial import Trials
 
-FRAME_S = 0.02
 LOUD = bytes((0x10, 1, 64)) + b"\x00\x20\x00\xe0" * 80
 SILENT = bytes((0x10, 1, 64)) + bytes(320)
 ANSWER_S = 0.25

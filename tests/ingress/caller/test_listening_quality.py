@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.telephone import FRAME_S
 from ingress.caller.listening_quality import (
     SILENCE_DBFS,
     ListeningQuality,
@@ -26,7 +27,6 @@ from ingress.caller.listening_quality import (
 )
 from ingress.media.tones import silence, tone
 
-FRAME_S = 0.020
 NOTHING = ListeningQuality(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, 0.0, 0.0)
 
 

@@ -9,18 +9,15 @@ import sys
 import pytest
 from ray_fixture import RayCluster
 
-from actors.messages import (
+from actors.messages import IngressSignals, Level, WorkKind, WorkTally
+from actors.status import (
     AdmissionStatus,
     FleetStatus,
     GroupStatus,
-    IngressSignals,
     IngressStatus,
-    Level,
     NodeStatus,
     Percentiles,
     PoolStatus,
-    WorkKind,
-    WorkTally,
 )
 from ingress.cli import main
 from ingress.commands.fleet_lines import status_lines

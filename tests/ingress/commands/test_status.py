@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 from scripted_pool import Answer, Manner, ScriptedPool
 
-from actors.messages import AdmissionStatus, Decision, Level, Percentiles
+from actors.messages import Decision, Level
+from actors.status import AdmissionStatus, Percentiles
 from ingress.commands import status as status_command
 from ingress.configuration.settings import Settings
 from ingress.gateway.gateway import Gateway

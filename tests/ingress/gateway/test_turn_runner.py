@@ -23,10 +23,10 @@ from actors.messages import (
     Synthesize,
     Transcribe,
     Transcript,
-    audio_duration_ms,
 )
 from actors.pool.speech_pool import SpeechPool, Transcription
 from actors.settings import FleetSettings, ScriptedSettings, SpeechSettings
+from actors.telephone import audio_duration_ms
 from ingress.configuration.settings import CacheSettings, DialogSettings
 from ingress.dialogs.base import (
     CallerPressed,

@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from actors.telephone import FRAME_BYTES, SILENCE_FRAME
 from ingress.configuration.extensions import Phrase
 from ingress.configuration.settings import BargeInSettings
 from ingress.link.messages import (
@@ -30,7 +31,7 @@ from ingress.link.messages import (
 from ingress.link.records import StageTimes, TurnRecord
 from ingress.media.call import FADE_BYTES, MAXIMUM_WAITING_TURNS, TURN_DEADLINE_S, WAITING_TONE_AFTER_S, Call
 from ingress.media.hearing.events import EndReason, HeardUtterance
-from ingress.media.playout import FRAME_BYTES, LONG_FRAME_BYTES, SILENCE_FRAME
+from ingress.media.playout import LONG_FRAME_BYTES
 from ingress.media.tones import endless_tone, failure_tone, tone, waiting_beep
 
 STAGES = StageTimes(lease_wait_ms=1.0, transcription_ms=200.0, dialog_ms=2.0, synthesis_ms=50.0)

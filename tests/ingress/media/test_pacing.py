@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingress.media.pacing import EARLY_S, FRAME_S, MAXIMUM_BURST_FRAMES, SlotClock, Wheel
+from actors.telephone import FRAME_S
+from ingress.media.pacing import EARLY_S, MAXIMUM_BURST_FRAMES, SlotClock, Wheel
 
 
 def test_frames_leave_on_absolute_deadlines() -> None:

@@ -9,7 +9,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingress.media.playout import FRAME_BYTES, LONG_FRAME_BYTES, MAXIMUM_QUEUED_BYTES, Playout
+from actors.telephone import FRAME_BYTES
+from ingress.media.playout import LONG_FRAME_BYTES, MAXIMUM_QUEUED_BYTES, Playout
 from ingress.media.tones import Loop, endless_tone, faded_out
 
 FRAME_SIZES = st.lists(st.sampled_from([FRAME_BYTES, LONG_FRAME_BYTES]), max_size=200)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.telephone import FRAME_MS, FRAME_S
 from ingress.configuration.settings import EndpointingSettings
 from ingress.media.hearing.endpointing import (
     Endpointer,
@@ -17,7 +18,6 @@ from ingress.media.hearing.endpointing import (
     SpeechStarted,
 )
 from ingress.media.hearing.events import EndReason
-from ingress.media.pacing import FRAME_MS, FRAME_S
 
 SETTINGS = EndpointingSettings()
 SURE_MS = 240

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from actors.engines.hibari import HibariTts
 from actors.messages import Synthesize
 from actors.settings import SpeechSettings
+from actors.telephone import FRAME_BYTES, FRAME_S, SILENCE_FRAME
 from benchmarks.harness.speech_like import speech_like
 from ingress.configuration.settings import EndpointingSettings
 from ingress.media.hearing.events import (
@@ -27,8 +28,6 @@ from ingress.media.hearing.events import (
 from ingress.media.hearing.hearing import GAP_S, VERDICT_DEADLINE_S, Hearing
 from ingress.media.hearing.silero import SileroVad, SpeechConfirmer
 from ingress.media.hearing.vad import is_faint
-from ingress.media.pacing import FRAME_S
-from ingress.media.playout import FRAME_BYTES, SILENCE_FRAME
 from ingress.media.resampling import InboundAudio
 from ingress.media.tones import tone
 
