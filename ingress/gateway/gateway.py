@@ -146,7 +146,7 @@ class Gateway:
             await asyncio.Event().wait()
             return
         log.info("starting: %s", self._start_detail)
-        beside = [asyncio.create_task(self._meter.lag.run(), name="loop lag")]
+        beside = [asyncio.create_task(self._meter.run(), name="loop delay")]
         try:
             await self._pool.start()
             on_started()

@@ -1,9 +1,13 @@
-"""What the manager is told of how an ingress does, from what its media workers report."""
+"""The load signals of an ingress: from its media workers' reports, its own loop and the kernel's counters."""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import namedtuple
 
+import psutil
+import pytest
 import virtual_time
 from link_end import LinkEnd
 from scripted_pool import ScriptedPool
@@ -11,8 +15,11 @@ from scripted_pool import ScriptedPool
 from ingress.configuration.settings import Settings
 from ingress.gateway.gateway import Gateway
 from ingress.gateway.media_peer import HEALTH_KEPT_S
+from ingress.gateway.signals import PERIOD_S, SignalMeter
 from ingress.link.messages import WorkerHealth
 from ingress.link.records import LatenessSummary, MediaHealth
+
+Times = namedtuple("Times", "user nice system idle iowait irq softirq steal guest guest_nice")
 
 
 def health(p99_ms: float, timeline_shifts: int) -> WorkerHealth:
@@ -32,13 +39,8 @@ def health(p99_ms: float, timeline_shifts: int) -> WorkerHealth:
     )
 
 
-async def taken() -> None:
-    """Let the gateway take what was said."""
-    await asyncio.sleep(0.01)
-
-
 def test_the_worst_media_worker_counts() -> None:
-    """Lateness of the worst, stalls of all, once; what is old or from before the link counts for nothing."""
+    """Lateness of the worst, stalls of all, once; old reports, and stalls before the link, do not count."""
 
     async def scenario() -> None:
         pool = ScriptedPool()
@@ -47,19 +49,20 @@ def test_the_worst_media_worker_counts() -> None:
         one, two = [await LinkEnd.connect(gateway, name) for name in ("media-0", "media-1")]
         one.say(health(3.0, timeline_shifts=7))
         two.say(health(12.0, timeline_shifts=0))
-        await taken()
+        await asyncio.sleep(0.01)
         signals = pool.signals()
         assert (signals.lateness_p99_ms, signals.timeline_shifts) == (12.0, 0)
         one.say(health(4.0, timeline_shifts=8), health(4.0, timeline_shifts=9))
         two.say(health(11.0, timeline_shifts=1))
-        await taken()
+        await asyncio.sleep(0.01)
         signals = pool.signals()
         assert (signals.lateness_p99_ms, signals.timeline_shifts) == (11.0, 3)
         assert pool.signals().timeline_shifts == 0
         assert 0.0 < signals.memory_percent <= 100.0
+        assert 0.0 <= signals.cpu_percent <= 100.0
         await asyncio.sleep(HEALTH_KEPT_S)
         one.say(health(5.0, timeline_shifts=9))
-        await taken()
+        await asyncio.sleep(0.01)
         assert pool.signals().lateness_p99_ms == 5.0
         await one.hang_up()
         assert pool.signals().lateness_p99_ms == 0.0
@@ -67,3 +70,35 @@ def test_the_worst_media_worker_counts() -> None:
         await gateway.close()
 
     virtual_time.run(scenario())
+
+
+@pytest.mark.parametrize("runs_on_s", [0.0, 2 * PERIOD_S])
+async def test_a_blocked_loop_is_reported_once(runs_on_s: float) -> None:
+    """Asked at once, or after the measuring task went on: nearly all of the block is delay."""
+    meter = SignalMeter([])
+    task = asyncio.create_task(meter.run())
+    await asyncio.sleep(0)
+    time.sleep(0.3)  # noqa: ASYNC251
+    await asyncio.sleep(runs_on_s)
+    assert 0.3 - PERIOD_S - 0.01 <= meter.take_loop_lag_ms() / 1000.0 < 2.0
+    await asyncio.sleep(0.01)
+    assert meter.take_loop_lag_ms() < 200.0
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    meter.take_loop_lag_ms()
+    assert meter.take_loop_lag_ms() == 0.0, "the loop is not measured any more"
+
+
+def test_cpu_is_what_was_used_since_the_last_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting for a disk is not use, a guest's time is not counted twice; too short a time repeats."""
+    readings = iter(
+        [
+            Times(10, 0, 0, 10, 0, 0, 0, 0, 5, 0),
+            Times(11, 0, 0, 12, 1, 0, 0, 0, 6, 0),  # 4 s passed, 1 s of them used
+            Times(11.01, 0, 0, 12.01, 1, 0, 0, 0, 6, 0),
+            Times(13, 0, 1, 12, 1, 0, 0, 0, 6, 0),
+        ]
+    )
+    monkeypatch.setattr(psutil, "cpu_times", lambda: next(readings))
+    meter = SignalMeter([])
+    assert [meter.cpu_percent() for _ in range(3)] == [25.0, 25.0, 100.0]
