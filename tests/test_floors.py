@@ -43,7 +43,7 @@ PURE = {
     "ingress": {"audiosocket"},
     "ingress.caller": {"listening_quality", "word_errors"},
     "ingress.configuration": {"extensions", "settings"},
-    "ingress.gateway": {"call_figures", "decision_history"},
+    "ingress.gateway": {"decision_history"},
     "ingress.link": {"messages", "records"},
     "ingress.media": {
         "call", "codec_check", "endings", "pacing", "playout", "receiver", "resampling", "tones", "turn",

@@ -1,104 +1,289 @@
-"""What runs in the gateway for one call: at most one turn, and at most one transcription ahead of the next.
+"""One call in the gateway: ask the manager for a place, hold it, give it back.
 
-A turn waits for the verdict on its call before it does anything, so nothing that a caller says while the
-manager is asked gets lost, and nothing of a refused call ever takes a slot. What is begun ahead can be lost:
-the turn then transcribes by itself.
+| stage | ends with | turns |
+|---|---|---|
+| ask | the manager's answer, `ADMISSION_DEADLINE_S`, or the call's end | wait: nothing that is said is lost |
+| hold | the call's end | run: one, beside at most one transcription ahead of the next |
+| give back | the manager's answer, or `BOOKKEEPING_DEADLINE_S` | are cancelled |
+
+A refused call skips the second stage, so nothing of it takes a slot. Each place that the manager may have
+given is given back exactly once, within seconds. The deadlines here hold for a pool that has none.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any
+import logging
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from actors.errors import LinkError
-from actors.messages import SessionActivity
+from actors.messages import SessionActivity, SessionFigures, SessionStarted, SessionSummary
+from actors.pool.speech_pool import SpeechPool
 from ingress.configuration.extensions import Extension
-from ingress.gateway.admission import Place
-from ingress.gateway.call_figures import CallFigures
-from ingress.gateway.turn_runner import Ahead, Send, TurnRunner
-from ingress.link.messages import CallStarted, Digit, Greet, TranscribeAhead, Utterance
+from ingress.gateway.call_log import CallLedger
+from ingress.gateway.turn_runner import Ahead, TurnRunner
+from ingress.link.link import Link
+from ingress.link.messages import (
+    Admitted,
+    CallStarted,
+    CancelTurn,
+    Digit,
+    DropAhead,
+    Greet,
+    Message,
+    Refused,
+    TranscribeAhead,
+    Utterance,
+)
+from ingress.link.records import CallRecord, TurnRecord
+
+ADMISSION_DEADLINE_S = 1.0
+"""A pool answers within a third of a second; one that does not has no place to give."""
+BOOKKEEPING_DEADLINE_S = 2.0
+"""Of registering, and of giving back: less than 5 s from a call's end to its last trace."""
+STOP_DEADLINE_S = 1.0
+"""For a cancelled turn to end: a dialog may be anyone's code."""
+NO_ANSWER = "the speech workers cannot be asked"
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
-class CallWork:
-    """One call of a media worker, as long as it has a place or waits for one."""
+@dataclass(frozen=True)
+class CallServices:
+    """What all calls of a gateway use."""
 
-    def __init__(
-        self, started: CallStarted, extension: Extension, place: Place, runner: TurnRunner, send: Send
-    ) -> None:
-        self._started = started
-        self.extension = extension
-        self.place = place
-        self.figures = CallFigures()
-        self._runner = runner
-        self._send = send
+    ingress_id: str
+    pool: SpeechPool | None
+    """None: no dialog needs speech, and there is room for every call."""
+    runner: TurnRunner
+    extension: Callable[[str], Extension]
+    """Finds an extension by its name."""
+    ledger: CallLedger
+    refused: Counter[str] = field(default_factory=Counter)
+    """Calls that were not taken, by extension."""
+
+
+class Call:
+    """One call of a media worker."""
+
+    def __init__(self, started: CallStarted, link: Link, services: CallServices) -> None:
+        """`link`: the media worker's."""
+        self.started = started
+        self.link = link
+        self.extension = services.extension(started.extension)
+        self._services = services
+        self._figures = SessionFigures()
+        """Totals, never differences: a report that is lost or repeated changes nothing."""
+        self._record: CallRecord | None = None
+        """The media worker's, of the whole call; None if its link broke first."""
+        self._admitted = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._asking: asyncio.Timeout | None = None
         self._turn = 0
-        self._running: asyncio.Task[None] | None = None
+        self._turn_task: asyncio.Task[None] | None = None
         self._ahead: Ahead | None = None
 
-    def run_turn(self, request: Greet | Utterance | Digit) -> None:
-        """Start a turn; a call has one at a time, so an older one has been given up by its call."""
-        if self._running is not None:
-            self._running.cancel()
+    @property
+    def is_held(self) -> bool:
+        """Whether the call has a place and goes on."""
+        return self._admitted.is_set() and not self.is_ended
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the call was refused or is over; its place may not have been given back yet."""
+        return self._ended.is_set()
+
+    async def run(self, before: asyncio.Task[None] | None) -> None:
+        """Ask, hold, give back; then write the call's line to the log.
+
+        `before`: the `run` of an older call with the same UUID. Its place is given back first: later, this
+        would take away the place of the new call.
+        """
+        summary: SessionSummary | None = None
+        try:
+            if before is not None:
+                await asyncio.wait({before})
+                before = None  # else a UUID that is used again and again would keep all its past
+            if not self.is_ended:
+                summary = await self._have_place()
+        finally:
+            if self._record is not None:
+                self._services.ledger.write(self._record, summary)
+        # The tasks are forgotten: a call and a turn that hold each other wait for the garbage collector.
+        stopped, self._turn_task, self._ahead = self._tasks(), None, None
+        if stopped:
+            await asyncio.wait(stopped, timeout=STOP_DEADLINE_S)
+
+    async def _have_place(self) -> SessionSummary | None:
+        """Ask, hold, give back; return what the call used, None if nothing is known of it."""
+        pool, call_id = self._services.pool, self.started.call_id
+        if pool is None:
+            self._admit()
+            await self._ended.wait()
+            return None
+        session = SessionStarted(
+            session_id=call_id,
+            ingress_id=self._services.ingress_id,
+            extension=self.extension.name,
+            priority=self.extension.priority,
+            extension_limit=self.extension.max_calls,
+        )
+        if self.started.is_admitted:
+            self._admit()
+            await self._ask(pool.register_session(session), BOOKKEEPING_DEADLINE_S)
+        else:
+            admission = await self._ask(pool.admit(session), ADMISSION_DEADLINE_S)
+            if admission is None:
+                self._refuse(NO_ANSWER)  # the manager may have given a place all the same
+            elif admission.is_admitted:
+                self._admit()
+            else:
+                self._refuse(admission.reason)
+                return None
+        self._count()  # the caller may have spoken meanwhile
+        await self._ended.wait()
+        return await self._ask(pool.unregister_session(call_id), BOOKKEEPING_DEADLINE_S)
+
+    async def _ask(self, question: Coroutine[Any, Any, T], deadline_s: float) -> T | None:
+        """Return the pool's answer; None if it fails, comes too late, or the call ends meanwhile."""
+        try:
+            async with asyncio.timeout(deadline_s) as self._asking:
+                return await question
+        except Exception as error:  # whatever fails behind the pool, the place has to be given back
+            log.debug("call %s: %s", self.started.call_id, error or type(error).__name__)
+            return None
+        finally:
+            self._asking = None
+
+    def _admit(self) -> None:
+        if not self.is_ended:
+            self._admitted.set()
+            self._tell(Admitted(call_id=self.started.call_id))
+
+    def _refuse(self, reason: str) -> None:
+        if not self.is_ended:
+            log.info("call %s refused: %s", self.started.call_id, reason)
+            self._services.refused[self.extension.name] += 1
+            self._tell(Refused(call_id=self.started.call_id, reason=reason))
+            self.end()
+
+    def end(self, record: CallRecord | None = None) -> None:
+        """Stop all work and have the place given back. Idempotent.
+
+        `record`: the media worker's, if it has ended the call. Its totals replace those counted here, because
+        this gateway may not have seen the beginning.
+        """
+        if self.is_ended:
+            return
+        self._record = record
+        if record is not None:
+            self._count(
+                activity=SessionActivity.LISTENING,
+                turns=record.turns_taken,
+                interruptions=record.interruptions,
+                underruns=record.underruns,
+                lateness_p99_ms=record.lateness.p99_ms,
+                lateness_maximum_ms=record.lateness.maximum_ms,
+            )
+        self._ended.set()
+        for task in self._tasks():
+            task.cancel()
+        if self._asking is not None and not self._asking.expired():
+            self._asking.reschedule(asyncio.get_running_loop().time())
+
+    # Turns
+
+    def take(self, request: Greet | Utterance | Digit | CancelTurn | TranscribeAhead | DropAhead) -> None:
+        """Do what the media worker asks for."""
+        match request:
+            case Greet() | Utterance() | Digit():
+                self._begin_turn(request)
+            case CancelTurn(turn=turn):
+                self._cancel_turn(turn)
+            case TranscribeAhead():
+                self._drop_ahead()
+                self._heard_caller()
+                if self.is_held:
+                    self._ahead = self._services.runner.begin_ahead(request, self.extension)
+            case DropAhead():
+                self._drop_ahead()
+
+    def finish_turn(self, record: TurnRecord) -> None:
+        """A turn has been played, was interrupted or failed: the server listens again."""
+        self._cancel_turn(record.turn)  # its task may be a moment late
+        so_far = self._figures
+        self._count(
+            activity=SessionActivity.LISTENING,
+            has_spoken=so_far.has_spoken or record.kind == "utterance",
+            turns=so_far.turns + 1,
+            failed_turns=so_far.failed_turns + (record.failure is not None),
+            interruptions=so_far.interruptions + record.was_interrupted,
+            underruns=so_far.underruns + record.underruns,
+            cache_hits=so_far.cache_hits + record.stages.cache_hits,
+            cache_misses=so_far.cache_misses + record.stages.cache_misses,
+        )
+
+    def _begin_turn(self, request: Greet | Utterance | Digit) -> None:
+        """Start a turn; a call has one at a time, so its media worker has given up an older one."""
+        self._cancel_turn(self._turn)
         ahead: Ahead | None = None
         if isinstance(request, Utterance):
             self._heard_caller()
-            if self._ahead is not None and self._ahead.turn != request.turn:
-                self.drop_ahead()
-            ahead, self._ahead = self._ahead, None
+            if self._ahead is not None and self._ahead.turn == request.turn:
+                ahead, self._ahead = self._ahead, None
+            self._drop_ahead()
         self._turn = request.turn
-        self._running = asyncio.create_task(self._run(request, ahead), name=f"turn of call {request.call_id}")
+        self._turn_task = asyncio.create_task(
+            self._run_turn(request, ahead), name=f"turn of call {request.call_id}"
+        )
         if ahead is not None:  # it ends with its turn, also with one that is cancelled before its first step
-            self._running.add_done_callback(lambda _: ahead.task.cancel())
+            self._turn_task.add_done_callback(lambda _: ahead.task.cancel())
 
-    def cancel_turn(self, turn: int) -> None:
-        """Stop a turn with all that runs for it; one that is over is left alone."""
-        if self._turn == turn and self._running is not None:
-            self._running.cancel()
+    async def _run_turn(self, request: Greet | Utterance | Digit, ahead: Ahead | None) -> None:
+        await self._admitted.wait()
+        with contextlib.suppress(LinkError):  # the receiving side notices and closes
+            await self._services.runner.run(
+                request, self.started, self.extension, self._send, ahead, self._turn_to
+            )
 
-    def begin_ahead(self, request: TranscribeAhead) -> None:
-        """Begin to transcribe for a turn that may come; an older one is worthless."""
-        self.drop_ahead()
-        self._heard_caller()
-        if self.place.is_held:
-            self._ahead = self._runner.begin_ahead(request, self.extension)
+    def _turn_to(self, activity: SessionActivity) -> None:
+        self._count(activity=activity)
 
-    def drop_ahead(self) -> None:
-        """Stop what was begun ahead, if anything."""
+    def _cancel_turn(self, turn: int) -> None:
+        if self._turn == turn and self._turn_task is not None:
+            self._turn_task.cancel()
+
+    def _drop_ahead(self) -> None:
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
             ahead.task.cancel()
 
-    def note(self) -> None:
-        """Tell the manager the call's figures."""
-        self.place.note(self.figures.current)
+    def _tasks(self) -> list[asyncio.Task[Any]]:
+        ahead_task = self._ahead.task if self._ahead is not None else None
+        return [task for task in (self._turn_task, ahead_task) if task is not None]
 
-    def stop(self) -> list[asyncio.Task[Any]]:
-        """Cancel everything; return what was cancelled and may take a moment to end.
-
-        It is let go of as well: a call and its turn that hold each other wait for the garbage collector.
-        """
-        running, self._running = self._running, None
-        ahead, self._ahead = self._ahead, None
-        tasks: list[asyncio.Task[Any]] = []
-        if running is not None:
-            tasks.append(running)
-        if ahead is not None:
-            tasks.append(ahead.task)
-        for task in tasks:
-            task.cancel()
-        return tasks
-
-    async def _run(self, request: Greet | Utterance | Digit, ahead: Ahead | None) -> None:
-        def turned_to(activity: SessionActivity) -> None:
-            self.figures.turned_to(request.turn, activity)
-            self.note()
-
-        with contextlib.suppress(LinkError):  # the receiving side notices and closes
-            if await self.place.decided():
-                await self._runner.run(request, self._started, self.extension, self._send, ahead, turned_to)
+    # What is said of the call
 
     def _heard_caller(self) -> None:
-        if not self.figures.current.has_spoken:
-            self.figures.heard_caller()
-            self.note()
+        if not self._figures.has_spoken:
+            self._count(has_spoken=True)
+
+    def _count(self, **changes: Any) -> None:
+        """Change the call's figures; the pool gets them if the call has a place."""
+        self._figures = replace(self._figures, **changes)
+        if self._services.pool is not None and self.is_held:
+            self._services.pool.note(self.started.call_id, self._figures)
+
+    def _tell(self, message: Message) -> None:
+        with contextlib.suppress(LinkError):
+            self.link.send(message)
+
+    async def _send(self, message: Message) -> None:
+        self.link.send(message)
+        await self.link.drain()

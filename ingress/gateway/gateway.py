@@ -29,10 +29,11 @@ from actors.status import FleetStatus
 from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension, extensions
 from ingress.configuration.settings import Settings
 from ingress.dialogs.registry import dialog
-from ingress.gateway.admission import Places
+from ingress.gateway.call import CallServices
 from ingress.gateway.call_log import CallLedger
 from ingress.gateway.decision_history import DecisionHistory
-from ingress.gateway.media_peer import MediaLink
+from ingress.gateway.media_peer import MediaPeer
+from ingress.gateway.places import Places
 from ingress.gateway.signals import SignalMeter
 from ingress.gateway.turn_runner import TurnRunner
 from ingress.link.link import Link, serve
@@ -46,7 +47,6 @@ from ingress.link.messages import (
     StatusReply,
     StatusRequest,
 )
-from ingress.link.records import TurnRecord
 from ingress.phrases.speaker import Speaker
 from ingress.phrases.warming import warm
 
@@ -108,7 +108,6 @@ class Gateway:
 
     def __init__(self, settings: Settings, pool: SpeechPool | None, name: str) -> None:
         self._settings = settings
-        self._name = name
         self._pool = pool
         self._extensions = extensions(settings)
         self._unknown_extensions: set[str] = set()
@@ -116,9 +115,10 @@ class Gateway:
         self._speaker = Speaker(pool, settings.speech, settings.cache) if pool is not None else None
         dialogs = {name: dialog(extension.dialog) for name, extension in self._extensions.items()}
         self._runner = TurnRunner(pool, self._speaker, settings.speech, dialogs)
-        self._media: set[MediaLink] = set()
-        self._places = Places(pool)
         self._ledger = CallLedger(settings.records)
+        self._services = CallServices(name, pool, self._runner, self._extension, self._ledger)
+        self._places = Places(self._services)
+        self._media: set[MediaPeer] = set()
         self._readiness = Readiness(is_ready=pool is None, detail="no dialog needs speech workers")
         if pool is not None:
             self._readiness = Readiness(is_ready=False, detail="the speech workers are starting")
@@ -174,7 +174,8 @@ class Gateway:
 
     async def close(self) -> None:
         """End what runs, give back what is held, write what is to be written."""
-        await asyncio.gather(*(media.close() for media in tuple(self._media)))
+        for media in self._media:
+            media.close()
         await self._places.close()
         if self._speaker is not None:
             await self._speaker.close()
@@ -241,16 +242,7 @@ class Gateway:
     # Media workers
 
     async def _handle_media(self, link: Link) -> None:
-        media = MediaLink(
-            link,
-            self._name,
-            self._runner,
-            self._places,
-            self._extension,
-            self._turn_finished,
-            self._ledger.take_call,
-            self._ledger.write,
-        )
+        media = MediaPeer(link, self._places, self._services)
         self._media.add(media)
         log.info("media worker %s connected", media.name)
         try:
@@ -273,11 +265,6 @@ class Gateway:
             self._unknown_extensions.add(name)
             log.warning("extension %s is not configured: its calls are served as %s", name, DEFAULT_EXTENSION)
         return self._extensions[DEFAULT_EXTENSION]
-
-    def _turn_finished(self, record: TurnRecord) -> None:
-        self._ledger.take_turn(record)
-        if self._pool is not None and record.kind == "utterance" and record.first_answer_ms is not None:
-            self._pool.note_answer(record.first_answer_ms)
 
     # Observers
 

@@ -1,8 +1,7 @@
-"""One media worker as the gateway sees it: its link, its health, and what runs for its calls.
+"""One media worker as the gateway sees it: its link and its health.
 
-Calls are the worker's; here is only what serves them, and it goes with the link: when that breaks, all work
-for the worker's calls stops and their places are given back. A worker that comes back makes its calls known
-again and asks again.
+Its calls go with the link: when that breaks, all work for them stops and their places are given back. A media
+worker that connects again starts its calls anew and repeats the requests that were not answered.
 """
 
 from __future__ import annotations
@@ -11,15 +10,10 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
 
 from actors.errors import LinkError
-from actors.messages import Admission, SessionStarted, SessionSummary
-from ingress.configuration.extensions import Extension
-from ingress.gateway.admission import Places
-from ingress.gateway.call import CallWork
-from ingress.gateway.turn_runner import TurnRunner
+from ingress.gateway.call import CallServices
+from ingress.gateway.places import Places
 from ingress.link.link import Link
 from ingress.link.messages import (
     Admitted,
@@ -30,7 +24,6 @@ from ingress.link.messages import (
     DropAhead,
     Greet,
     Message,
-    Refused,
     TranscribeAhead,
     TurnFinished,
     Utterance,
@@ -38,188 +31,112 @@ from ingress.link.messages import (
 )
 from ingress.link.records import CallRecord, MediaHealth, TurnRecord
 
-STOP_DEADLINE_S = 1.0
-"""For cancelled turns to end: a dialog is somebody else's code."""
 HEALTH_KEPT_S = 3.0
-"""A worker tells every second; an older report says nothing about now."""
+"""A media worker reports every second; an older report says nothing about now."""
 
 log = logging.getLogger(__name__)
 
 
-class MediaLink:
-    """One media worker's end of the link."""
+class MediaPeer:
+    """The gateway's end of one media worker's link."""
 
-    def __init__(
-        self,
-        link: Link,
-        ingress_id: str,
-        runner: TurnRunner,
-        places: Places,
-        extension: Callable[[str], Extension],
-        on_turn: Callable[[TurnRecord], None],
-        on_ended: Callable[[CallRecord], None],
-        on_summary: Callable[[CallRecord, SessionSummary | None], None],
-    ) -> None:
-        """`extension` finds one by name; `on_turn` and `on_ended` are told what is over; `on_summary` follows
-        for each finished call, once what it used is known, or that nobody knows."""
+    def __init__(self, link: Link, places: Places, services: CallServices) -> None:
         assert link.peer is not None
         self.name = link.peer.name
         self.health: MediaHealth | None = None
-        """The worker's last report; None before the first."""
+        """The media worker's last report; None before the first."""
         self._link = link
-        self._ingress_id = ingress_id
-        self._runner = runner
         self._places = places
-        self._extension = extension
-        self._on_turn = on_turn
-        self._on_ended = on_ended
-        self._on_summary = on_summary
-        self._calls: dict[str, CallWork] = {}
+        self._services = services
         self._health_s = 0.0
         self._new_shifts = 0
         self._is_closed = False
 
     @property
     def calls(self) -> int:
-        """How many calls the worker has that were not refused."""
-        return len(self._calls)
+        """How many calls the media worker has that were not refused."""
+        return len(self._places.of(self._link))
 
     def calls_by_extension(self) -> Counter[str]:
         """Return how many calls each extension has here."""
-        return Counter(work.extension.name for work in self._calls.values())
+        return Counter(call.extension.name for call in self._places.of(self._link))
 
     def lateness_p99_ms(self, now: float) -> float:
-        """Return how late the worker's frames are now; 0.0 when it has not told for a while."""
+        """Return how late the media worker's frames are; 0.0 without a report of the last seconds."""
         if self.health is None or now - self._health_s > HEALTH_KEPT_S:
             return 0.0
         return self.health.lateness.p99_ms
 
     def take_timeline_shifts(self) -> int:
-        """Return how many stalls moved the worker's timeline since this was last asked."""
+        """Return how many stalls moved the media worker's timeline since the last call."""
         shifts, self._new_shifts = self._new_shifts, 0
         return shifts
 
     def tell(self, message: Message) -> None:
-        """Send a message if the worker is still there; if it is not, the receiving side notices."""
+        """Send a message, unless the link is gone: the receiving side notices that."""
         with contextlib.suppress(LinkError):
             self._link.send(message)
 
     async def serve(self) -> None:
-        """Take what the worker says until the link breaks. Raises LinkError."""
+        """Receive messages until the link breaks. Raises LinkError."""
         try:
             while not self._is_closed:
                 self._take(await self._link.receive())
         finally:
-            await self.close()
+            self.close()
 
-    async def close(self) -> None:
-        """Stop all work and give all places back; nothing is taken from now on. Idempotent."""
+    def close(self) -> None:
+        """End all calls, and take no more messages. Idempotent."""
         self._is_closed = True
-        calls, self._calls = self._calls, {}
-        stopped = set[asyncio.Task[Any]]()
-        for work in calls.values():
-            stopped.update(work.stop())
-            work.place.end()
-        if stopped:
-            await asyncio.wait(stopped, timeout=STOP_DEADLINE_S)
+        for call in self._places.of(self._link):
+            call.end()
 
     def _take(self, message: Message) -> None:
         match message:
             case CallStarted():
                 self._begin(message)
-            case TurnFinished(call_id=call_id, record=record):
-                log.info("call %s %s", call_id, record.describe())
-                self._finished(call_id, record)
             case CallEnded(record=record):
                 self._end(record)
+            case TurnFinished(call_id=call_id, record=record):
+                self._finish_turn(call_id, record)
             case WorkerHealth(health=health):
                 self._take_health(health)
             case Greet() | Utterance() | Digit() | CancelTurn() | TranscribeAhead() | DropAhead():
-                # Of a call that was refused, turns may still be on their way: nobody waits for them.
-                work = self._calls.get(message.call_id)
-                if work is not None:
-                    _do(work, message)
+                # Without a call, it was refused: turns of it may still be on their way.
+                call = self._places.find(message.call_id, self._link)
+                if call is not None:
+                    call.take(message)
             case _:
                 raise LinkError(f"a media worker does not send {message.type}")
 
     def _begin(self, started: CallStarted) -> None:
-        """A call exists. It may be known already: it is made known again whenever we become ready."""
-        known = self._calls.get(started.call_id)
-        if known is not None:
-            if known.place.is_held:
-                self.tell(Admitted(call_id=started.call_id))
-            return
-        extension = self._extension(started.extension)
-        session = SessionStarted(
-            session_id=started.call_id,
-            ingress_id=self._ingress_id,
-            extension=extension.name,
-            priority=extension.priority,
-            extension_limit=extension.max_calls,
-        )
-
-        def decided(admission: Admission) -> None:
-            if admission.is_admitted:
-                self._admit(started.call_id)
-            else:
-                self._refuse(started.call_id, admission.reason)
-
-        def replaced() -> None:
-            log.warning("call %s is served no longer: another call has its UUID", started.call_id)
-            self._calls.pop(started.call_id).stop()
-
-        place = self._places.take(session, started.is_admitted, decided, replaced)
-        self._calls[started.call_id] = CallWork(started, extension, place, self._runner, self._send)
-
-    def _admit(self, call_id: str) -> None:
-        self.tell(Admitted(call_id=call_id))
-        work = self._calls.get(call_id)
-        if work is not None:  # the verdict took its time, and the caller may have spoken meanwhile
-            work.note()
-
-    def _refuse(self, call_id: str, reason: str) -> None:
-        log.info("call %s refused: %s", call_id, reason)
-        del self._calls[call_id]  # turns that wait for the verdict end with it
-        self.tell(Refused(call_id=call_id, reason=reason))
-
-    def _finished(self, call_id: str, record: TurnRecord) -> None:
-        work = self._calls.get(call_id)
-        if work is not None:
-            work.figures.finished(record)
-            work.note()
-        self._on_turn(record)
+        """Begin a call. It may be here already: it is repeated whenever the gateway becomes ready."""
+        call = self._places.find(started.call_id, self._link)
+        if call is None:
+            self._places.begin(started, self._link)
+        elif call.is_held:
+            self.tell(Admitted(call_id=started.call_id))
 
     def _end(self, record: CallRecord) -> None:
-        self._on_ended(record)
-        work = self._calls.pop(record.call_id, None)
-        if work is None:  # it was refused, or ended before we could know it
-            self._on_summary(record, None)
-            return
-        work.stop()
-        work.figures.ended(record)
-        work.note()
-        work.place.end(lambda summary: self._on_summary(record, summary))
+        self._services.ledger.take_call(record)
+        call = self._places.find(record.call_id, self._link)
+        if call is not None:
+            call.end(record)
+        else:  # it was refused, or ended before the gateway could know it
+            self._services.ledger.write(record, None)
+
+    def _finish_turn(self, call_id: str, record: TurnRecord) -> None:
+        log.info("call %s %s", call_id, record.describe())
+        call = self._places.find(call_id, self._link)
+        if call is not None:
+            call.finish_turn(record)
+        self._services.ledger.take_turn(record)
+        pool = self._services.pool
+        if pool is not None and record.kind == "utterance" and record.first_answer_ms is not None:
+            pool.note_answer(record.first_answer_ms)
 
     def _take_health(self, health: MediaHealth) -> None:
         if self.health is not None:  # the first report's count is from before this link
             self._new_shifts += max(0, health.timeline_shifts - self.health.timeline_shifts)
         self.health = health
         self._health_s = asyncio.get_running_loop().time()
-
-    async def _send(self, message: Message) -> None:
-        self._link.send(message)
-        await self._link.drain()
-
-
-def _do(
-    work: CallWork, request: Greet | Utterance | Digit | CancelTurn | TranscribeAhead | DropAhead
-) -> None:
-    match request:
-        case Greet() | Utterance() | Digit():
-            work.run_turn(request)
-        case CancelTurn(turn=turn):
-            work.cancel_turn(turn)
-        case TranscribeAhead():
-            work.begin_ahead(request)
-        case DropAhead():
-            work.drop_ahead()

@@ -16,7 +16,7 @@ from collections.abc import Collection
 import psutil
 
 from actors.messages import IngressSignals
-from ingress.gateway.media_peer import MediaLink
+from ingress.gateway.media_peer import MediaPeer
 
 PERIOD_S = 0.05
 """Of measuring the loop: a block that is shorter may be missed, one that callers hear is not."""
@@ -27,7 +27,7 @@ LEAST_CPU_S = 0.05
 class SignalMeter:
     """Measures the signals; read once per heartbeat, never waits."""
 
-    def __init__(self, media: Collection[MediaLink]) -> None:
+    def __init__(self, media: Collection[MediaPeer]) -> None:
         """`media`: the media workers connected now, by reference."""
         self._media = media
         self._longest_delay_s = 0.0

@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from link_end import LinkEnd
 from scripted_pool import REFUSAL, Answer, Manner, ScriptedPool
 
-from actors.messages import Priority, SessionActivity, SessionFigures
+from actors.messages import Priority, SessionActivity, SessionFigures, SessionSummary
 from ingress.configuration.settings import Settings
-from ingress.gateway.admission import ADMISSION_DEADLINE_S, NO_ANSWER
+from ingress.gateway.call import ADMISSION_DEADLINE_S, NO_ANSWER
 from ingress.gateway.gateway import Gateway
 from ingress.link.messages import (
     Admitted,
@@ -48,7 +48,7 @@ from ingress.link.records import CallRecord, LatenessSummary, StageTimes, TurnRe
 AUDIO = bytes(8_000)
 LATENESS = LatenessSummary(frames=9, p50_ms=0.1, p99_ms=1.2, p999_ms=2.3, maximum_ms=3.4)
 GONE_WITHIN_S = 5.0
-BOUNDED = ("_ledger._records", "_places.refused", "_speaker._memory._audio")
+BOUNDED = ("ledger._records", ".refused", "_speaker._memory._audio")
 """Tables of a gateway that are meant to keep something."""
 
 
@@ -292,6 +292,7 @@ async def test_what_was_said_while_the_manager_was_asked_is_answered() -> None:
         end.say(TranscribeAhead(call_id="c0", turn=2, audio=AUDIO))
         await asyncio.sleep(0.05)
         assert not pool.at_work
+        assert not pool.figures
         done = await end.next(TurnDone)
         assert (done.turn, done.failure) == (1, None)
         assert pool.figures["c0"].has_spoken
@@ -303,19 +304,18 @@ async def test_a_call_that_ends_within_its_turn_does_not_wait_for_the_collector(
     pool = ScriptedPool(iter([Answer(Manner.YES, 0.0)]), iter([Answer(Manner.YES, 0.2)]))
     async with linked(pool) as (gateway, end):
         await end.next(Readiness)
-        (link,) = gateway._media
         end.say(CallStarted(call_id="c0", extension="default"), utterance("c0", 1))
         await end.next(Admitted)
         async with asyncio.timeout(5.0):
             while not pool.at_work:
                 await asyncio.sleep(0.001)
-        work = weakref.ref(link._calls["c0"])
+        call = weakref.ref(gateway._places._newest["c0"])
         gc.collect()
         gc.disable()
         try:
             end.say(CallEnded(record=call_record("c0")))
             async with asyncio.timeout(5.0):
-                while work() is not None:
+                while call() is not None:
                     await asyncio.sleep(0.001)
         finally:
             gc.enable()
@@ -412,14 +412,15 @@ def test_a_late_farewell_does_not_take_away_the_call_that_came_back() -> None:
     virtual_time.run(scenario())
 
 
-def test_a_uuid_that_is_used_twice_belongs_to_the_newer_call() -> None:
-    """On two media workers at once: the older call's place is given back, then the newer is asked for."""
+@pytest.mark.parametrize("first", [Manner.YES, Manner.SILENCE])
+def test_a_uuid_that_is_used_twice_belongs_to_the_newer_call(first: Manner) -> None:
+    """On two media workers at once: the older call's place is given back, then the newer asks for one."""
 
     async def scenario() -> None:
-        pool = ScriptedPool()
+        pool = ScriptedPool(iter([Answer(first)]))
         async with linked(pool) as (gateway, end):
             end.say(CallStarted(call_id="c0", extension="default"))
-            await end.next(Admitted)
+            await asyncio.sleep(0.1)
             other = await LinkEnd.connect(gateway, "media-1")
             other.say(CallStarted(call_id="c0", extension="default"))
             async with asyncio.timeout(1.0):
@@ -444,6 +445,24 @@ def test_giving_back_is_not_cut_short_by_the_next_call() -> None:
             await end.next(Admitted)
             assert asyncio.get_running_loop().time() >= ADMISSION_DEADLINE_S + 0.5
             assert pool.story == {"c0": "tut"}
+
+    virtual_time.run(scenario())
+
+
+@pytest.mark.parametrize("manner", [Manner.SILENCE, Manner.FAILURE])
+def test_giving_back_has_a_deadline(manner: Manner) -> None:
+    """Without the manager's answer nobody knows what the call used; nothing of it is left."""
+
+    async def scenario() -> None:
+        written: list[tuple[str, SessionSummary | None]] = []
+        async with linked(ScriptedPool(iter([Answer(), Answer(manner)]))) as (gateway, end):
+            gateway._ledger.write = lambda record, summary: written.append((record.call_id, summary))  # type: ignore[method-assign]
+            end.say(CallStarted(call_id="c0", extension="default"))
+            await end.next(Admitted)
+            end.say(CallEnded(record=call_record("c0")))
+            await asyncio.sleep(GONE_WITHIN_S)
+            assert written == [("c0", None)]
+            assert len(gateway._places) == 0
 
     virtual_time.run(scenario())
 
@@ -498,6 +517,35 @@ async def test_the_manager_hears_what_a_call_does() -> None:
             has_spoken=True, turns=3, failed_turns=1, underruns=3, cache_hits=6, cache_misses=3
         )
         assert pool.answer_times_ms == [500.0]
+
+
+async def test_nothing_is_counted_of_a_finished_turn() -> None:
+    """What still runs of it is stopped."""
+    pool = ScriptedPool(work=iter([Answer(Manner.SILENCE)]))
+    async with linked(pool) as (_, end):
+        end.say(CallStarted(call_id="c0", extension="default"), utterance("c0", 1))
+        await end.next(Admitted)
+        async with asyncio.timeout(5.0):
+            while not pool.at_work:
+                await asyncio.sleep(0.001)
+        assert pool.figures["c0"].activity is SessionActivity.TRANSCRIBING
+        end.say(TurnFinished(call_id="c0", record=turn_record(1)))
+        await asyncio.sleep(0.02)
+        assert not pool.at_work
+        assert pool.figures["c0"].activity is SessionActivity.LISTENING
+
+
+async def test_a_caller_has_spoken_once_an_utterance_was_a_turn() -> None:
+    """Also if the gateway that took the utterance is gone; an interrupted greeting is no utterance."""
+    pool = ScriptedPool()
+    async with linked(pool) as (_, end):
+        end.say(CallStarted(call_id="c0", extension="default", is_admitted=True))
+        for turn, kind in enumerate(["greeting", "utterance"], start=1):
+            record = turn_record(turn, kind=kind, was_interrupted=True)
+            end.say(TurnFinished(call_id="c0", record=record))
+            await asyncio.sleep(0.02)
+            assert pool.figures["c0"].has_spoken == (kind == "utterance")
+        assert (pool.figures["c0"].turns, pool.figures["c0"].interruptions) == (2, 2)
 
 
 async def test_a_finished_call_leaves_one_line_without_words(tmp_path: Path) -> None:
