@@ -9,6 +9,7 @@
     ├── WorkerLostError         the worker died or was unreachable while it held a request
     │   └── UnknownIngressError     the manager does not know the ingress: register (again)
     ├── EngineError             an engine could not load, transcribe or synthesize
+    ├── DialogError             a dialog did what no dialog may do
     ├── PortError               a port cannot be listened on
     ├── LinkError               media worker and gateway could not talk
     └── CallError               our own caller could not place a call, or it broke off
@@ -53,6 +54,10 @@ class UnknownIngressError(WorkerLostError):
 
 class EngineError(RaymalError):
     """A speech engine could not load or could not do its work."""
+
+
+class DialogError(RaymalError):
+    """A dialog did what no dialog may do. Only its turn fails."""
 
 
 class PortError(RaymalError):

@@ -248,12 +248,16 @@ class Call:
     async def _run_turn(self, request: Greet | Utterance | Digit, ahead: Ahead | None) -> None:
         await self._admitted.wait()
         with contextlib.suppress(LinkError):  # the receiving side notices and closes
-            await self._services.runner.run(
-                request, self.started, self.extension, self._send, ahead, self._turn_to
-            )
+            await self._services.runner.run(request, self, ahead)
 
-    def _turn_to(self, activity: SessionActivity) -> None:
+    def turn_to(self, activity: SessionActivity) -> None:
+        """The turn has come to another stage."""
         self._count(activity=activity)
+
+    async def send(self, message: Message) -> None:
+        """Send a message of the turn, as fast as the media worker reads. Raises LinkError."""
+        self.link.send(message)
+        await self.link.drain()
 
     def _cancel_turn(self, turn: int) -> None:
         if self._turn == turn and self._turn_task is not None:
@@ -283,7 +287,3 @@ class Call:
     def _tell(self, message: Message) -> None:
         with contextlib.suppress(LinkError):
             self.link.send(message)
-
-    async def _send(self, message: Message) -> None:
-        self.link.send(message)
-        await self.link.drain()

@@ -8,7 +8,6 @@ from collections import namedtuple
 
 import psutil
 import pytest
-import virtual_time
 from link_end import LinkEnd
 from scripted_pool import ScriptedPool
 
@@ -39,37 +38,33 @@ def health(p99_ms: float, timeline_shifts: int) -> WorkerHealth:
     )
 
 
-def test_the_worst_media_worker_counts() -> None:
+async def test_the_worst_media_worker_counts() -> None:
     """Lateness of the worst, stalls of all, once; old reports, and stalls before the link, do not count."""
-
-    async def scenario() -> None:
-        pool = ScriptedPool()
-        gateway = Gateway(Settings(), pool, "gateway")
-        assert pool.signals().lateness_p99_ms == 0.0
-        one, two = [await LinkEnd.connect(gateway, name) for name in ("media-0", "media-1")]
-        one.say(health(3.0, timeline_shifts=7))
-        two.say(health(12.0, timeline_shifts=0))
-        await asyncio.sleep(0.01)
-        signals = pool.signals()
-        assert (signals.lateness_p99_ms, signals.timeline_shifts) == (12.0, 0)
-        one.say(health(4.0, timeline_shifts=8), health(4.0, timeline_shifts=9))
-        two.say(health(11.0, timeline_shifts=1))
-        await asyncio.sleep(0.01)
-        signals = pool.signals()
-        assert (signals.lateness_p99_ms, signals.timeline_shifts) == (11.0, 3)
-        assert pool.signals().timeline_shifts == 0
-        assert 0.0 < signals.memory_percent <= 100.0
-        assert 0.0 <= signals.cpu_percent <= 100.0
-        await asyncio.sleep(HEALTH_KEPT_S)
-        one.say(health(5.0, timeline_shifts=9))
-        await asyncio.sleep(0.01)
-        assert pool.signals().lateness_p99_ms == 5.0
-        await one.hang_up()
-        assert pool.signals().lateness_p99_ms == 0.0
-        await two.hang_up()
-        await gateway.close()
-
-    virtual_time.run(scenario())
+    pool = ScriptedPool()
+    gateway = Gateway(Settings(), pool, "gateway")
+    assert pool.signals().lateness_p99_ms == 0.0
+    one, two = [await LinkEnd.connect(gateway, name) for name in ("media-0", "media-1")]
+    one.say(health(3.0, timeline_shifts=7))
+    two.say(health(12.0, timeline_shifts=0))
+    await asyncio.sleep(0.01)
+    signals = pool.signals()
+    assert (signals.lateness_p99_ms, signals.timeline_shifts) == (12.0, 0)
+    one.say(health(4.0, timeline_shifts=8), health(4.0, timeline_shifts=9))
+    two.say(health(11.0, timeline_shifts=1))
+    await asyncio.sleep(0.01)
+    signals = pool.signals()
+    assert (signals.lateness_p99_ms, signals.timeline_shifts) == (11.0, 3)
+    assert pool.signals().timeline_shifts == 0
+    assert 0.0 < signals.memory_percent <= 100.0
+    assert 0.0 <= signals.cpu_percent <= 100.0
+    await asyncio.sleep(HEALTH_KEPT_S)
+    one.say(health(5.0, timeline_shifts=9))
+    await asyncio.sleep(0.01)
+    assert pool.signals().lateness_p99_ms == 5.0
+    await one.hang_up()
+    assert pool.signals().lateness_p99_ms == 0.0
+    await two.hang_up()
+    await gateway.close()
 
 
 @pytest.mark.parametrize("runs_on_s", [0.0, 2 * PERIOD_S])
