@@ -21,6 +21,7 @@ request on: what the caller waits for, so little or nothing in that case.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import traceback
 from collections.abc import AsyncGenerator, Mapping
@@ -49,6 +50,7 @@ from ingress.dialogs.base import (
     PlayContinuousTone,
     Say,
 )
+from ingress.gateway.dialog_state import encoded_state
 from ingress.link.messages import (
     CallStarted,
     Digit,
@@ -58,6 +60,7 @@ from ingress.link.messages import (
     Message,
     PlayTone,
     SentenceAudio,
+    StateChanged,
     TranscribeAhead,
     TurnDone,
     Utterance,
@@ -188,6 +191,8 @@ class _Turn:
         self._dialog = runner.dialogs[call.extension.name]
         self._pool = runner.pool if self._dialog.needs_speech else None
         self._speaker = runner.speaker if self._dialog.needs_speech else None
+        self._sent_state = b""
+        """As the media worker has it."""
         self._sentences = 0
         self._sent_audio_s = 0.0
         self._first_audio_s: float | None = None
@@ -241,6 +246,7 @@ class _Turn:
     async def _answer(self, event: DialogEvent) -> None:
         """Have the dialog respond, and do each action as it is yielded."""
         self._call.turn_to(SessionActivity.THINKING)
+        self._sent_state = encoded_state(self._request.state)
         call = self._dialog_call()
         asked_s = _now_s()
         actions = self._dialog.respond(event, call)
@@ -248,7 +254,9 @@ class _Turn:
             async for action in actions:
                 if self.stages.dialog_ms is None:
                     self._note(dialog_ms=_since_ms(asked_s))
+                await self._send_state(call)
                 await self._do(action)
+            await self._send_state(call)
         finally:
             if isinstance(actions, AsyncGenerator):
                 await actions.aclose()
@@ -263,8 +271,17 @@ class _Turn:
             caller_name=started.caller_name,
             started_at=datetime.fromtimestamp(started.started_at_s, UTC),
             history=self._request.history,
-            state=self._request.state,
+            state=json.loads(self._sent_state),  # a copy: the dialog changes it in place
         )
+
+    async def _send_state(self, call: DialogCall) -> None:
+        """Send the dialog's state if it has changed: before the messages of the action that goes with it."""
+        state = encoded_state(call.state)
+        if state != self._sent_state:
+            self._sent_state = state
+            await self._call.send(
+                StateChanged(call_id=call.call_id, turn=self._request.turn, state=json.loads(state))
+            )
 
     async def _do(self, action: DialogAction) -> None:
         call_id, turn = self._request.call_id, self._request.turn

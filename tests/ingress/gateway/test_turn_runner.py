@@ -21,6 +21,7 @@ from ingress.dialogs.base import (
     CallBegan,
     CallerNotUnderstood,
     CallerPressed,
+    CallerSaid,
     Dialog,
     DialogAction,
     DialogCall,
@@ -42,6 +43,7 @@ from ingress.link.messages import (
     Message,
     PlayTone,
     SentenceAudio,
+    StateChanged,
     TranscribeAhead,
     TurnDone,
     Utterance,
@@ -444,3 +446,77 @@ async def test_what_a_caller_said_is_not_fixed(monkeypatch: pytest.MonkeyPatch) 
     }
     assert [text for text, is_fixed in fixed.items() if is_fixed] == list(ECHO.fixed_texts)
     assert list(EchoDialog(DialogSettings(greeting="")).fixed_texts) == [NOT_UNDERSTOOD]
+
+
+# The dialog's state
+
+
+class Counting(Dialog):
+    """Counts in its state before each thing that it does."""
+
+    needs_speech = False
+
+    async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
+        for action in (PlayContinuousTone(425.0), EndCall()):
+            steps = call.state.setdefault("steps", [])
+            assert isinstance(steps, list)
+            steps.append(len(steps))
+            yield action
+        call.state["last"] = "ü"
+
+
+async def test_a_changed_state_is_sent_before_what_goes_with_it() -> None:
+    """After each action, and at the end; each message has a copy of its own, and so has the request."""
+    request = GREET.model_copy(update={"state": {"steps": [7]}})
+    call = await run(turns(None, default=Counting()), request)
+    assert [type(message) for message in call.sent] == [
+        *(StateChanged, PlayTone, StateChanged, HangUp, StateChanged, TurnDone)
+    ]
+    states = [message.state for message in call.sent if isinstance(message, StateChanged)]
+    assert states == [{"steps": [7, 1]}, {"steps": [7, 1, 2]}, {"steps": [7, 1, 2], "last": "ü"}]
+    assert request.state == {"steps": [7]}
+
+
+async def test_the_state_comes_back_and_is_sent_only_if_it_differs() -> None:
+    """The next turn's dialog has what the last one left."""
+    dialog = Scripted(EndCall())
+    call = await run(turns(None, default=dialog), DIGIT.model_copy(update={"state": {"turns": 3}}))
+    assert dialog.calls[0].state == {"turns": 3}
+    assert [type(message) for message in call.sent] == [HangUp, TurnDone]
+
+
+def nested(levels: int) -> dict[str, Any]:
+    """Return an object in an object, and so on."""
+    return {"a": nested(levels - 1)} if levels else {}
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        {1: "secret"},
+        {"secret": (1,)},
+        {"secret": float("nan")},
+        {"secret": 1 << 64},
+        {"secret": b"1"},
+        {"secret": "\ud800"},
+        nested(400),
+        {"secret": "x" * 16_384},
+    ],
+    ids=["key", "tuple", "NaN", "large number", "bytes", "surrogate", "deep", "large"],
+)
+async def test_a_wrong_state_fails_that_turn_only(secret: dict[Any, Any]) -> None:
+    """It is not sent, nor is what goes with it; the failure quotes nothing."""
+
+    class Wrong(Dialog):
+        async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
+            if isinstance(event, CallerSaid):
+                call.state.update(secret)
+            yield EndCall()
+
+    runner = turns(Pool(), default=Wrong())
+    call = await run(runner, UTTERANCE)
+    assert [type(message) for message in call.sent] == [Heard, TurnDone]
+    assert call.done.failure is not None
+    assert call.done.failure.startswith("the dialog's state ")
+    assert "secret" not in call.done.failure
+    assert (await run(runner, DIGIT)).done.failure is None

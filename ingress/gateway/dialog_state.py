@@ -1,0 +1,31 @@
+"""A dialog's state on its way to the media worker, which keeps it: JSON, and small."""
+
+from __future__ import annotations
+
+import json
+
+from actors.errors import DialogError, LinkError
+from ingress.link.messages import DialogState, StateChanged, decode, encode
+
+MAXIMUM_STATE_BYTES = 16 * 1024
+"""As JSON in UTF-8. It goes to the gateway and back with every turn."""
+
+
+def encoded_state(state: DialogState) -> bytes:
+    """Return the state as JSON in UTF-8.
+
+    Raises DialogError if it is too large, if it would come back as something else (a tuple, a key that is no
+    text, NaN), or if the link cannot carry it (an integer of more than 64 bits, hundreds of levels).
+    The message quotes nothing of it.
+    """
+    try:
+        data = json.dumps(state, ensure_ascii=False, allow_nan=False).encode()
+        if len(data) > MAXIMUM_STATE_BYTES:
+            raise DialogError(f"the dialog's state has {len(data)} bytes; {MAXIMUM_STATE_BYTES} are allowed")
+        copy = json.loads(data)
+        changed = StateChanged(call_id="", turn=0, state=copy)
+        if copy == state and decode(encode(changed)) == changed:
+            return data
+    except (TypeError, ValueError, OverflowError, RecursionError, LinkError):
+        pass
+    raise DialogError("the dialog's state is not a JSON object that the link can carry")
