@@ -1,14 +1,12 @@
-"""What a gateway keeps of finished calls: the newest in memory, all of them in a file if the operator wants.
+"""What a gateway keeps of finished calls: the newest in memory, all of them in a file if one is configured.
 
-The file's line holds the media worker's record, without a word of what was said, beside what the manager
-says the call used; a refused call has used nothing.
+A line of the file holds the media worker's record, without a word of what was said, and what the call used
+according to the manager; a refused call has used nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections import OrderedDict
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,9 +19,7 @@ from ingress.link.records import CallRecord, TurnRecord
 KEPT_RECORDS = 256
 """Finished calls whose records can still be asked for."""
 WORDS = {"heard", "answered"}
-"""Fields of a turn that hold what was said: for whoever asks on this machine, never for a file."""
-
-log = logging.getLogger(__name__)
+"""Fields of a turn that hold what was said: they may be asked for on this machine, and go to no file."""
 
 
 class CallLedger:
@@ -33,7 +29,8 @@ class CallLedger:
         self.cache_hits = 0
         """Sentences of answers that came from the cache."""
         self.cache_misses = 0
-        self._records: OrderedDict[str, CallRecord] = OrderedDict()
+        self._records: dict[str, CallRecord] = {}
+        """Oldest first."""
         self._file: CallRecordFile | None = None
         if settings.file is not None:
             self._file = CallRecordFile(Path(settings.file).expanduser())
@@ -56,8 +53,8 @@ class CallLedger:
         """Keep a call's record in memory."""
         self._records.pop(record.call_id, None)
         self._records[record.call_id] = record
-        while len(self._records) > KEPT_RECORDS:
-            self._records.popitem(last=False)
+        if len(self._records) > KEPT_RECORDS:
+            del self._records[next(iter(self._records))]
 
     def write(self, record: CallRecord, summary: SessionSummary | None) -> None:
         """Have a call's line written, if there is a file."""

@@ -1,8 +1,8 @@
-"""The file of finished calls: one JSON line each, for billing, statistics and the question "what happened?".
+"""The file of finished calls, one JSON line each: for billing, statistics and questions about a call.
 
-Written by a thread, because a disk may take seconds, behind a bounded queue, because it may take for ever:
-what does not fit is dropped and counted, and callers never notice. A file that was moved away (logrotate) or
-deleted is made anew before the next line. A disk error costs the lines that it hit, not those after it.
+A thread writes, behind a bounded queue, because a disk may take seconds or never answer: lines that do not
+fit are dropped and counted, and calls do not wait. Each line goes to the file that has the name at that time,
+so logrotate may move or delete it. A disk error costs the lines that it hit, not those after it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ QUEUE_LINES = 4_096
 CLOSE_DEADLINE_S = 1.5
 """When the server stops: for room in the queue, and again for what is in it."""
 MODE = 0o640
-"""Who called when is nobody else's business."""
+"""Who called when is private."""
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,6 @@ class CallRecordFile:
         self._failed = 0
         """Lines that the disk did not take; counted by the thread."""
         self._lines: queue.Queue[bytes | None] = queue.Queue(queue_lines)
-        self._descriptor = -1
         self._is_torn = False
         """The last write ended in the middle of a line."""
         self._has_failed = False
@@ -75,7 +74,6 @@ class CallRecordFile:
     def _run(self) -> None:
         while (line := self._lines.get()) is not None:
             try:
-                self._open()
                 self._write(line)
             except OSError as error:
                 self._failed += 1
@@ -86,33 +84,14 @@ class CallRecordFile:
                 if self._has_failed:
                     log.info("%s is written again", self._path)
                 self._has_failed = False
-        self._close_file()
-
-    def _open(self) -> None:
-        """Open the file, again if its name stands for another one by now."""
-        if self._descriptor >= 0 and not self._was_moved():
-            return
-        self._close_file()
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODE)
-
-    def _was_moved(self) -> bool:
-        try:
-            named = os.stat(self._path)
-        except FileNotFoundError:
-            return True
-        opened = os.fstat(self._descriptor)
-        return (named.st_dev, named.st_ino) != (opened.st_dev, opened.st_ino)
 
     def _write(self, line: bytes) -> None:
         """Append in one piece, so that lines of several servers do not mix (O_APPEND, write(2))."""
-        rest = b"\n" + line if self._is_torn else line
-        while rest:
-            written = os.write(self._descriptor, rest)
-            rest = rest[written:]
-            self._is_torn = bool(rest)
-
-    def _close_file(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-            self._is_torn = False
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODE)
+        try:
+            rest = b"\n" + line if self._is_torn and os.fstat(descriptor).st_size else line
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+                self._is_torn = bool(rest)
+        finally:
+            os.close(descriptor)

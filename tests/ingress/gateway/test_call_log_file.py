@@ -29,7 +29,7 @@ def until(met: Callable[[], bool]) -> None:
 
 
 def test_lines_are_appended_in_order(tmp_path: Path) -> None:
-    """What was in the file stays; strangers may not read it."""
+    """What was in the file stays; other users may not read a new one."""
     path = tmp_path / "calls.jsonl"
     path.write_text('{"n":-1}\n')
     file = CallRecordFile(path)
@@ -44,7 +44,7 @@ def test_lines_are_appended_in_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["moved", "deleted"])
-def test_a_file_that_was_moved_is_made_anew(tmp_path: Path, how: str) -> None:
+def test_a_file_that_was_moved_is_made_again(tmp_path: Path, how: str) -> None:
     """logrotate moves it away; nothing is written into the old one any more."""
     path, moved = tmp_path / "calls.jsonl", tmp_path / "calls.jsonl.1"
     file = CallRecordFile(path)
@@ -59,7 +59,7 @@ def test_a_file_that_was_moved_is_made_anew(tmp_path: Path, how: str) -> None:
     assert how == "deleted" or lines(moved) == [1]
 
 
-def test_a_disk_error_is_said_once_and_costs_only_its_lines(
+def test_a_disk_error_is_logged_once_and_costs_only_its_lines(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The folder is missing for a while."""
@@ -99,10 +99,10 @@ def test_half_a_line_does_not_spoil_the_next(tmp_path: Path, monkeypatch: pytest
     assert file.dropped == 1
 
 
-def test_a_disk_that_does_not_answer_costs_nobody_any_time(
+def test_a_disk_that_does_not_answer_costs_no_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Lines beyond the queue are dropped and counted, said once; closing waits no longer than it may."""
+    """Lines beyond the queue are dropped and counted, logged once; closing has a deadline."""
     answers = threading.Event()
     write = os.write
 
@@ -115,7 +115,7 @@ def test_a_disk_that_does_not_answer_costs_nobody_any_time(
     path = tmp_path / "calls.jsonl"
     file = CallRecordFile(path, queue_lines=2)
     file.append({"n": 0})
-    until(path.exists)  # the thread has the first line in its hands
+    until(path.exists)  # the thread writes the first line
     for number in range(1, 6):
         file.append({"n": number})
     assert file.dropped == 3
