@@ -31,12 +31,11 @@ from ingress.link.messages import (
     Admitted,
     CallStarted,
     CancelTurn,
-    Digit,
     DropAhead,
-    Greet,
     Message,
     Refused,
     TranscribeAhead,
+    TurnRequest,
     Utterance,
 )
 from ingress.link.records import CallRecord, TurnRecord
@@ -199,16 +198,16 @@ class Call:
 
     # Turns
 
-    def take(self, request: Greet | Utterance | Digit | CancelTurn | TranscribeAhead | DropAhead) -> None:
+    def take(self, request: TurnRequest | CancelTurn | TranscribeAhead | DropAhead) -> None:
         """Do what the media worker asks for."""
         match request:
-            case Greet() | Utterance() | Digit():
+            case TurnRequest():
                 self._begin_turn(request)
             case CancelTurn(turn=turn):
                 self._cancel_turn(turn)
             case TranscribeAhead():
                 self._drop_ahead()
-                self._heard_caller()
+                self._count(has_spoken=True)
                 if self.is_held:
                     self._ahead = self._services.runner.begin_ahead(request, self.extension)
             case DropAhead():
@@ -229,12 +228,12 @@ class Call:
             cache_misses=so_far.cache_misses + record.stages.cache_misses,
         )
 
-    def _begin_turn(self, request: Greet | Utterance | Digit) -> None:
+    def _begin_turn(self, request: TurnRequest) -> None:
         """Start a turn; a call has one at a time, so its media worker has given up an older one."""
         self._cancel_turn(self._turn)
         ahead: Ahead | None = None
         if isinstance(request, Utterance):
-            self._heard_caller()
+            self._count(has_spoken=True)
             if self._ahead is not None and self._ahead.turn == request.turn:
                 ahead, self._ahead = self._ahead, None
             self._drop_ahead()
@@ -245,7 +244,7 @@ class Call:
         if ahead is not None:  # it ends with its turn, also with one that is cancelled before its first step
             self._turn_task.add_done_callback(lambda _: ahead.task.cancel())
 
-    async def _run_turn(self, request: Greet | Utterance | Digit, ahead: Ahead | None) -> None:
+    async def _run_turn(self, request: TurnRequest, ahead: Ahead | None) -> None:
         await self._admitted.wait()
         with contextlib.suppress(LinkError):  # the receiving side notices and closes
             await self._services.runner.run(request, self, ahead)
@@ -273,10 +272,6 @@ class Call:
         return [task for task in (self._turn_task, ahead_task) if task is not None]
 
     # What is said of the call
-
-    def _heard_caller(self) -> None:
-        if not self._figures.has_spoken:
-            self._count(has_spoken=True)
 
     def _count(self, **changes: Any) -> None:
         """Change the call's figures; the pool gets them if the call has a place."""

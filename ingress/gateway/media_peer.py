@@ -20,13 +20,11 @@ from ingress.link.messages import (
     CallEnded,
     CallStarted,
     CancelTurn,
-    Digit,
     DropAhead,
-    Greet,
     Message,
     TranscribeAhead,
     TurnFinished,
-    Utterance,
+    TurnRequest,
     WorkerHealth,
 )
 from ingress.link.records import CallRecord, MediaHealth, TurnRecord
@@ -101,7 +99,7 @@ class MediaPeer:
                 self._finish_turn(call_id, record)
             case WorkerHealth(health=health):
                 self._take_health(health)
-            case Greet() | Utterance() | Digit() | CancelTurn() | TranscribeAhead() | DropAhead():
+            case TurnRequest() | CancelTurn() | TranscribeAhead() | DropAhead():
                 # Without a call, it was refused: turns of it may still be on their way.
                 call = self._places.find(message.call_id, self._link)
                 if call is not None:

@@ -63,6 +63,7 @@ from ingress.link.messages import (
     StateChanged,
     TranscribeAhead,
     TurnDone,
+    TurnRequest,
     Utterance,
 )
 from ingress.link.records import StageTimes
@@ -131,9 +132,7 @@ class TurnRunner:
         task = asyncio.create_task(self._transcribe_ahead(pool, request, extension))
         return Ahead(request.turn, _now_s(), task)
 
-    async def run(
-        self, request: Greet | Utterance | Digit, call: TurnCall, ahead: Ahead | None = None
-    ) -> None:
+    async def run(self, request: TurnRequest, call: TurnCall, ahead: Ahead | None = None) -> None:
         """Run one turn to its `TurnDone`. Raises only when the link is gone or the task is cancelled.
 
         `ahead` is what was begun for this turn's utterance; it is cancelled with the turn.
@@ -179,9 +178,7 @@ class TurnRunner:
 class _Turn:
     """One turn while it runs."""
 
-    def __init__(
-        self, runner: TurnRunner, request: Greet | Utterance | Digit, call: TurnCall, ahead: Ahead | None
-    ) -> None:
+    def __init__(self, runner: TurnRunner, request: TurnRequest, call: TurnCall, ahead: Ahead | None) -> None:
         self.stages = StageTimes()
         self.was_ahead = False
         self._runner = runner
