@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
-from actors.errors import DialogError, LinkError
-from ingress.link.messages import DialogState, StateChanged, decode, encode
+import msgpack
+
+from actors.errors import DialogError
+from ingress.link.messages import DialogState, StateChanged
 
 MAXIMUM_STATE_BYTES = 16 * 1024
 """As JSON in UTF-8. It goes to the gateway and back with every turn."""
@@ -23,9 +25,9 @@ def encoded_state(state: DialogState) -> bytes:
         if len(data) > MAXIMUM_STATE_BYTES:
             raise DialogError(f"the dialog's state has {len(data)} bytes; {MAXIMUM_STATE_BYTES} are allowed")
         copy = json.loads(data)
-        changed = StateChanged(call_id="", turn=0, state=copy)
-        if copy == state and decode(encode(changed)) == changed:
+        msgpack.packb(StateChanged(call_id="", turn=0, state=copy).state)
+        if copy == state:
             return data
-    except (TypeError, ValueError, OverflowError, RecursionError, LinkError):
+    except (TypeError, ValueError, OverflowError, RecursionError):
         pass
     raise DialogError("the dialog's state is not a JSON object that the link can carry")
