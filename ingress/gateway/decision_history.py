@@ -1,4 +1,4 @@
-"""The newest changes of the ladder's level at this ingress, for whoever asks why it does less."""
+"""The newest changes of the load level at this ingress: why it does less."""
 
 from __future__ import annotations
 

@@ -1,11 +1,10 @@
 """The gateway process: between the media workers and the speech workers, and the one Ray driver.
 
-It may die at any moment (Ray kills its driver when the head is gone) and is replaced within seconds. So
-it keeps nothing that a call needs: media workers make their calls known again and ask again for turns
-that were not answered. What it does keep, for whoever asks, are the records of recent calls.
+It may be killed at any moment (Ray kills its driver when the head is gone) and is replaced within seconds. So
+it keeps nothing that a call needs: media workers start their calls again and repeat the requests that were not
+answered. It keeps the records of recent calls, for observers.
 
-It obeys the manager's decisions and tells it how this ingress does; both happen beside the calls, never
-in their way.
+It follows the manager's decisions and reports the load signals of this ingress; no call waits for either.
 """
 
 from __future__ import annotations
@@ -111,7 +110,7 @@ class Gateway:
         self._pool = pool
         self._extensions = extensions(settings)
         self._unknown_extensions: set[str] = set()
-        """Those that were complained about."""
+        """Those that were logged."""
         self._speaker = Speaker(pool, settings.speech, settings.cache) if pool is not None else None
         dialogs = {name: dialog(extension.dialog) for name, extension in self._extensions.items()}
         self._runner = TurnRunner(pool, self._speaker, settings.speech, dialogs)
@@ -119,13 +118,8 @@ class Gateway:
         self._services = CallServices(name, pool, self._runner, self._extension, self._ledger)
         self._places = Places(self._services)
         self._media: set[MediaPeer] = set()
-        self._readiness = Readiness(is_ready=pool is None, detail="no dialog needs speech workers")
-        if pool is not None:
-            self._readiness = Readiness(is_ready=False, detail="the speech workers are starting")
-        self._start_detail = "speech workers in this process"
-        if settings.fleet.backend == "ray":
-            deadline_s = settings.fleet.worker_start_deadline_s
-            self._start_detail = f"joining Ray at {settings.fleet.ray_address} within {deadline_s:g} s"
+        detail = "no dialog needs speech workers" if pool is None else "the speech workers are starting"
+        self._readiness = Readiness(is_ready=pool is None, detail=detail)
         self._status: FleetStatus | None = None
         self._problems: tuple[str, ...] = ()
         """Those of the status that were logged."""
@@ -145,7 +139,12 @@ class Gateway:
             log.info("ready: %s", self._readiness.detail)
             await asyncio.Event().wait()
             return
-        log.info("starting: %s", self._start_detail)
+        fleet = self._settings.fleet
+        if fleet.backend == "ray":
+            deadline_s = fleet.worker_start_deadline_s
+            log.info("starting: joining Ray at %s within %g s", fleet.ray_address, deadline_s)
+        else:
+            log.info("starting: speech workers in this process")
         beside = [asyncio.create_task(self._meter.run(), name="loop delay")]
         try:
             await self._pool.start()
@@ -173,7 +172,7 @@ class Gateway:
             await self._handle_observer(link)
 
     async def close(self) -> None:
-        """End what runs, give back what is held, write what is to be written."""
+        """End all calls, give back their places, write what is still to be written."""
         for media in self._media:
             media.close()
         await self._places.close()
@@ -190,7 +189,7 @@ class Gateway:
     # The speech workers
 
     async def _look(self, pool: SpeechPool) -> Readiness:
-        """Ask how the workers do; with no answer, what is known stands."""
+        """Ask for the workers' status; without an answer, what is known stands."""
         try:
             async with asyncio.timeout(STATUS_DEADLINE_S):
                 status = await pool.status()
@@ -211,7 +210,7 @@ class Gateway:
         self._tell_all(readiness)
 
     def _decided(self, decision: Decision) -> None:
-        """Obey what concerns the media workers; the rest is read where it is needed."""
+        """Pass on what concerns the media workers; the rest is read where it is needed."""
         change = self._decisions.take(decision, time.monotonic())
         if change is not None:
             log.info("%s", change.describe())
@@ -226,10 +225,10 @@ class Gateway:
             await self._warm(WARMING_S)
             await asyncio.sleep(WARMING_S)
 
-    async def _warm(self, deadline_s: float) -> int:
-        """Render fixed phrases that are missing; return how many were."""
+    async def _warm(self, deadline_s: float) -> None:
+        """Render fixed phrases that are missing."""
         if self._speaker is None:
-            return 0
+            return
         rendered = 0
         with contextlib.suppress(RaymalError, TimeoutError):
             async with asyncio.timeout(deadline_s + WARMING_MARGIN_S):
@@ -237,7 +236,6 @@ class Gateway:
         if rendered:
             log.info("%d phrases rendered", rendered)
             self._tell_all(PhrasesReady())
-        return rendered
 
     # Media workers
 
