@@ -1,8 +1,8 @@
 """The gateway process: between the media workers and the speech workers, and the one Ray driver.
 
-It may be killed at any moment (Ray kills its driver when the head is gone) and is replaced within seconds. So
-it keeps nothing that a call needs: media workers start their calls again and repeat the requests that were not
-answered. It keeps the records of recent calls, for observers.
+It may be killed at any moment (Ray kills its driver when the head is gone) and is replaced within seconds.
+So it keeps nothing that a call needs: media workers start their calls again and repeat the requests that were
+not answered. It keeps the records of recent calls, for observers.
 
 It follows the manager's decisions and reports the load signals of this ingress; no call waits for either.
 """

@@ -15,11 +15,11 @@ M = TypeVar("M", bound=Message)
 
 
 class LinkEnd:
-    """Says what a media worker, or an observer, would say and keeps what it is told."""
+    """Sends what a media worker or an observer would send, and keeps what it receives."""
 
     def __init__(self, link: Link, serving: asyncio.Task[None]) -> None:
         self.link = link
-        self.told: list[Message] = []
+        self.received: list[Message] = []
         self._serving = serving
         self._listening = asyncio.create_task(self._listen())
 
@@ -27,7 +27,7 @@ class LinkEnd:
     async def connect(
         cls, gateway: Gateway, name: str = "media-0", role: Literal["media", "observer"] = "media"
     ) -> LinkEnd:
-        """Link somebody of that name to the gateway."""
+        """Link a peer of that name to the gateway."""
         near, far = socket.socketpair()
         theirs = Link(*await asyncio.open_connection(sock=far))
         theirs.peer = Hello(version=LINK_VERSION, role=role, name=name)
@@ -42,9 +42,9 @@ class LinkEnd:
     async def next(self, kind: type[M]) -> M:
         """Return the next message of a type; those before it are forgotten."""
         while True:
-            for message in self.told:
+            for message in self.received:
                 if isinstance(message, kind):
-                    del self.told[: self.told.index(message) + 1]
+                    del self.received[: self.received.index(message) + 1]
                     return message
             await asyncio.sleep(0.001)
 
@@ -56,7 +56,7 @@ class LinkEnd:
     async def _listen(self) -> None:
         try:
             while True:
-                self.told.append(await self.link.receive())
+                self.received.append(await self.link.receive())
         except LinkError:
             return
 

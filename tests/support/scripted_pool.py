@@ -1,4 +1,4 @@
-"""A `SpeechPool` that does as it is told: admits, refuses, fails, or never answers, after given times."""
+"""A `SpeechPool` by a script: it admits, refuses, fails or never answers, after given times."""
 
 from __future__ import annotations
 
@@ -68,10 +68,14 @@ class ScriptedPool:
         """Per call: `n` a plain no, `t` taken (or perhaps), `r` registered, `u` unregistered."""
         self.figures: dict[str, SessionFigures] = {}
         self.answer_times_ms: list[float] = []
-        self.at_work: set[str] = set()
-        """Calls that have a slot."""
-        self.strangers: list[str] = []
-        """Calls that wanted a slot without a place."""
+        self.at_work: list[str] = []
+        """The call of each slot in use."""
+        self.cancelled = 0
+        """Work that was stopped."""
+        self.transcriptions: list[bool] = []
+        """Whether each was ahead of time."""
+        self.without_place: list[str] = []
+        """Calls that asked for a slot and had no place."""
         self._answers = answers or always_yes()
         self._work = work or always_yes()
 
@@ -82,7 +86,7 @@ class ScriptedPool:
         """Nothing to stop."""
 
     async def status(self) -> FleetStatus:
-        """Return what the test wants it to be."""
+        """Return what the test has set."""
         return self.status_now
 
     def decide(self, decision: Decision) -> None:
@@ -93,14 +97,14 @@ class ScriptedPool:
     async def admit(self, session: SessionStarted) -> Admission:
         """Admit or refuse; a manager that does not answer has taken the call all the same."""
         answer = next(self._answers, Answer())
-        told = False
+        has_answered = False
         if answer.manner is not Manner.NO:
             self.sessions[session.session_id] = session
         try:
             await _answer(answer)
-            told = True
+            has_answered = True
         finally:
-            is_plain_no = told and answer.manner is Manner.NO
+            is_plain_no = has_answered and answer.manner is Manner.NO
             self.story[session.session_id] += "n" if is_plain_no else "t"
         is_admitted = answer.manner is Manner.YES
         return Admission(is_admitted, "" if is_admitted else REFUSAL)
@@ -143,7 +147,8 @@ class ScriptedPool:
     async def transcribe(
         self, request: Transcribe, deadline_s: float, is_ahead: bool = False
     ) -> Transcription:
-        """Hear "hello"."""
+        """Understand "hello"."""
+        self.transcriptions.append(is_ahead)
         await self._do(request.call_id)
         return Transcription(Transcript("hello", "en", -0.1, 0.0, 1), 0.0, 1.0)
 
@@ -157,13 +162,16 @@ class ScriptedPool:
 
     async def _do(self, call_id: str) -> None:
         if call_id not in self.sessions:
-            self.strangers.append(call_id)
+            self.without_place.append(call_id)
         answer = next(self._work, Answer())
-        self.at_work.add(call_id)
+        self.at_work.append(call_id)
         try:
             await asyncio.sleep(HANGING_S if answer.manner is Manner.SILENCE else answer.delay_s)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
         finally:
-            self.at_work.discard(call_id)
+            self.at_work.remove(call_id)
         if answer.manner is Manner.NO:
             raise CapacityError("no slot")
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,11 @@ from ingress.link.messages import (
     CancelTurn,
     DropAhead,
     Greet,
+    Heard,
     Message,
     Readiness,
     Refused,
+    SentenceAudio,
     StatusReply,
     StatusRequest,
     TranscribeAhead,
@@ -53,7 +56,7 @@ BOUNDED = ("ledger._records", ".refused", "speaker._memory._audio")
 
 
 def server_settings(**more: Any) -> Settings:
-    """Return settings of a server that greets nobody."""
+    """Return settings of a server without a greeting."""
     return Settings.model_validate({"dialog": {"greeting": ""}, "speech": {"tts": "scripted"}, **more})
 
 
@@ -153,7 +156,7 @@ STEPS = st.builds(
 
 
 class Workers:
-    """Two media workers that do not know what they do."""
+    """Two media workers that send messages in any order."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.ends: dict[int, LinkEnd] = {}
@@ -201,16 +204,15 @@ async def play(steps: list[Step], pool: ScriptedPool, ends_calls: bool) -> None:
     for step in steps:
         await workers.do(step)
     if ends_calls:
-        for link, end in workers.ends.items():
+        for end in workers.ends.values():
             end.say(*(CallEnded(record=call_record(call)) for call in ("c0", "c1")))
-            assert link in workers.ends
     else:
         for link in tuple(workers.ends):
             await workers.do(Step("break", link))
     await asyncio.sleep(GONE_WITHIN_S)
     assert not pool.sessions
     assert not pool.at_work
-    assert not pool.strangers
+    assert not pool.without_place
     for story in pool.story.values():
         assert re.fullmatch("(n|tu|ru)*", story), story
     status = await status_of(gateway)
@@ -230,10 +232,10 @@ async def play(steps: list[Step], pool: ScriptedPool, ends_calls: bool) -> None:
     work=st.lists(WORK, max_size=8),
     ends_calls=st.booleans(),
 )
-def test_nothing_of_a_call_is_left_whatever_happens(
+def test_nothing_of_a_call_is_left(
     steps: list[Step], answers: list[Answer], work: list[Answer], ends_calls: bool
 ) -> None:
-    """Every call is given back exactly once, nothing runs on, no table grows, and no refused call works."""
+    """Each place is given back exactly once, no work goes on, no table grows, and no refused call works."""
     virtual_time.run(play(steps, ScriptedPool(iter(answers), iter(work)), ends_calls))
 
 
@@ -252,7 +254,7 @@ async def many_short_calls(count: int, settled: int) -> None:
             end.say(CallEnded(record=call_record(call_id)))
             if number % 100 == 99:
                 await asyncio.sleep(0.01)
-                end.told.clear()
+                end.received.clear()
                 pool.story.clear()
             if number == settled:
                 objects = len(gc.get_objects())
@@ -260,7 +262,7 @@ async def many_short_calls(count: int, settled: int) -> None:
         assert not pool.sessions
         grown = {name for name, size in tables(gateway).items() if size != before[name]}
         assert [name for name in grown if not name.endswith(BOUNDED)] == []
-        end.told.clear()
+        end.received.clear()
         gc.collect()
         assert len(gc.get_objects()) < objects + (count - settled) // 2
 
@@ -297,7 +299,7 @@ async def test_what_was_said_while_the_manager_was_asked_is_answered() -> None:
         done = await end.next(TurnDone)
         assert (done.turn, done.failure) == (1, None)
         assert pool.figures["c0"].has_spoken
-    assert not pool.strangers
+    assert not pool.without_place
 
 
 async def test_a_call_that_ends_within_its_turn_does_not_wait_for_the_collector() -> None:
@@ -323,16 +325,16 @@ async def test_a_call_that_ends_within_its_turn_does_not_wait_for_the_collector(
 
 
 async def test_the_verdict_comes_before_anything_of_a_turn() -> None:
-    """A media worker knows that a call is taken before it gets audio for it."""
+    """A media worker learns that a call is taken before it gets audio for it."""
     async with linked(ScriptedPool(iter([Answer(Manner.YES, 0.02)]))) as (_, end):
         end.say(CallStarted(call_id="c0", extension="default"), utterance("c0", 1))
         await asyncio.sleep(0.1)
-        kinds = [message.type for message in end.told if getattr(message, "call_id", None)]
+        kinds = [message.type for message in end.received if getattr(message, "call_id", None)]
         assert kinds == ["admitted", "heard", "sentence_audio", "sentence_audio", "turn_done"]
 
 
 async def test_a_refused_call_holds_nothing() -> None:
-    """It is told why; its turns are dropped, and it was never registered."""
+    """The media worker gets the reason; its turns are dropped, and it was never registered."""
     pool = ScriptedPool(iter([Answer(Manner.NO, 0.02)]))
     async with linked(pool) as (gateway, end):
         end.say(CallStarted(call_id="c0", extension="default"), utterance("c0", 1))
@@ -342,9 +344,9 @@ async def test_a_refused_call_holds_nothing() -> None:
         assert [row["refused"] for row in status["extensions"]] == [1]
         end.say(utterance("c0", 2), CallEnded(record=call_record("c0", was_refused=True)))
         await asyncio.sleep(0.05)
-        assert not any(isinstance(message, TurnDone) for message in end.told)
+        assert not any(isinstance(message, TurnDone) for message in end.received)
     assert pool.story == {"c0": "n"}
-    assert not pool.strangers
+    assert not pool.without_place
 
 
 @pytest.mark.parametrize("manner", [Manner.SILENCE, Manner.FAILURE])
@@ -368,7 +370,7 @@ async def test_a_call_that_ends_while_the_manager_is_asked_drops_everything() ->
         end.say(CallEnded(record=call_record("c0")))
         await asyncio.sleep(0.02)
         assert pool.story == {"c0": "tu"}
-        assert not any(isinstance(message, Admitted | Refused) for message in end.told)
+        assert not any(isinstance(message, Admitted | Refused) for message in end.received)
 
 
 async def test_a_call_that_was_admitted_before_is_not_asked_again() -> None:
@@ -390,7 +392,7 @@ async def test_a_call_may_be_made_known_twice() -> None:
         assert pool.story == {"c0": "t"}
 
 
-async def test_a_late_farewell_does_not_take_away_the_call_that_came_back() -> None:
+async def test_giving_back_late_does_not_take_away_the_call_that_came_back() -> None:
     """The media worker reconnects while its call is still being given back."""
     pool = ScriptedPool(iter([Answer(), Answer(Manner.YES, 0.5)]))
     async with linked(pool) as (gateway, end):
@@ -436,7 +438,7 @@ async def test_giving_back_is_not_cut_short_by_the_next_call() -> None:
 
 @pytest.mark.parametrize("manner", [Manner.SILENCE, Manner.FAILURE])
 async def test_giving_back_has_a_deadline(manner: Manner) -> None:
-    """Without the manager's answer nobody knows what the call used; nothing of it is left."""
+    """Without the manager's answer it is not known what the call used; nothing of it is left."""
     written: list[tuple[str, SessionSummary | None]] = []
     async with linked(ScriptedPool(iter([Answer(), Answer(manner)]))) as (gateway, end):
         gateway._ledger.write = lambda record, summary: written.append((record.call_id, summary))  # type: ignore[method-assign]
@@ -449,14 +451,14 @@ async def test_giving_back_has_a_deadline(manner: Manner) -> None:
 
 
 async def test_without_a_pool_every_call_is_admitted() -> None:
-    """The tone dialog needs nobody."""
+    """The tone dialog needs no workers."""
     async with linked(None, dialog={"name": "tone"}) as (_, end):
         end.say(CallStarted(call_id="c0", extension="default"))
         assert await end.next(Admitted) == Admitted(call_id="c0")
 
 
 async def test_a_call_has_what_its_extension_has(caplog: pytest.LogCaptureFixture) -> None:
-    """Priority and limit; a name that the configuration no longer has is the default's, said once."""
+    """Priority and limit; a name that the configuration no longer has is the default's, logged once."""
     pool = ScriptedPool()
     alarm = {"port": 0, "priority": "emergency", "max_calls": 3}
     async with linked(pool, extensions={"alarm": alarm}) as (gateway, end):
@@ -477,7 +479,116 @@ async def test_a_call_has_what_its_extension_has(caplog: pytest.LogCaptureFixtur
     assert len([record for record in caplog.records if "extension gone" in record.message]) == 1
 
 
-async def test_the_manager_hears_what_a_call_does() -> None:
+# Turns, and transcription ahead of them
+
+
+def pause(turn: int) -> TranscribeAhead:
+    """Return what asks for a transcription ahead of that turn."""
+    return TranscribeAhead(call_id="c0", turn=turn, audio=AUDIO)
+
+
+@asynccontextmanager
+async def talking() -> AsyncIterator[tuple[ScriptedPool, LinkEnd, Gateway]]:
+    """Run a gateway with a call; each piece of work takes 0.2 s."""
+    pool = ScriptedPool(work=repeat(Answer(Manner.YES, 0.2)))
+    async with linked(pool) as (gateway, end):
+        end.say(CallStarted(call_id="c0", extension="default"))
+        await end.next(Admitted)
+        yield pool, end, gateway
+        assert not pool.at_work
+
+
+async def heard(end: LinkEnd, turn: int) -> Heard:
+    """Return the words of a turn, once it has been answered."""
+    words = await end.next(Heard)
+    done = await end.next(TurnDone)
+    assert (words.turn, done.turn, done.failure) == (turn, turn, None)
+    return words
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.1, 0.3], ids=["at once", "transcription", "synthesis"])
+async def test_a_cancelled_turn_stops(after_s: float) -> None:
+    """Nothing more comes of it, not even its end; messages about other turns do not stop it."""
+    async with talking() as (pool, end, _):
+        end.say(utterance("c0", 2))
+        await asyncio.sleep(after_s)
+        end.say(CancelTurn(call_id="c0", turn=1), CancelTurn(call_id="unknown", turn=2))
+        await asyncio.sleep(0.01 * (after_s > 0.0))
+        assert len(pool.at_work) == (after_s > 0.0)
+        end.say(CancelTurn(call_id="c0", turn=2))
+        await asyncio.sleep(0.01)
+        assert not pool.at_work
+        assert not any(isinstance(message, SentenceAudio | TurnDone) for message in end.received)
+        end.say(utterance("c0", 3))
+        assert (await end.next(TurnDone)).turn == 3
+
+
+async def test_words_of_a_pause_are_used_when_it_was_the_end() -> None:
+    """One transcription, and the words are there at once."""
+    async with talking() as (pool, end, gateway):
+        end.say(pause(2))
+        await asyncio.sleep(0.25)
+        end.say(utterance("c0", 2))
+        await asyncio.sleep(0.01)
+        assert any(isinstance(message, Heard) for message in end.received)
+        assert (await heard(end, 2)).was_ahead
+        assert pool.transcriptions == [True]
+        status = await status_of(gateway)
+        assert (status["ahead_begun"], status["ahead_used"]) == (1, 1)
+
+
+@pytest.mark.parametrize("why", ["resumed", "another turn", "another pause"])
+async def test_words_of_a_pause_are_dropped_when_it_was_not_the_end(why: str) -> None:
+    """The slot is given back and the utterance is transcribed as a whole."""
+    async with talking() as (pool, end, _):
+        end.say(pause(2))
+        await asyncio.sleep(0.1)
+        if why == "resumed":
+            end.say(DropAhead(call_id="c0", turn=2))
+            await asyncio.sleep(0.01)
+            assert not pool.at_work
+        elif why == "another pause":
+            end.say(pause(2))
+        turn = 3 if why == "another turn" else 2
+        end.say(utterance("c0", turn))
+        assert (await heard(end, turn)).was_ahead is (why == "another pause")
+        assert pool.transcriptions == [True, why == "another pause"]
+        assert pool.cancelled == 1
+
+
+async def test_a_new_pause_does_not_take_the_words_from_the_turn_under_way() -> None:
+    """The caller went on before the answer: both utterances are transcribed, each ahead of time."""
+    async with talking() as (pool, end, _):
+        end.say(pause(2), utterance("c0", 2), pause(3))
+        words = await end.next(Heard)
+        assert (words.turn, words.was_ahead) == (2, True)
+        end.say(CancelTurn(call_id="c0", turn=2), utterance("c0", 3))
+        assert (await heard(end, 3)).was_ahead
+        assert pool.transcriptions == [True, True]
+
+
+async def test_a_turn_cancelled_before_its_first_step_cancels_what_was_begun_for_it() -> None:
+    """All three messages are there at once."""
+    async with talking() as (pool, end, _):
+        end.say(pause(2), utterance("c0", 2), CancelTurn(call_id="c0", turn=2))
+        await asyncio.sleep(0.01)
+        assert not pool.at_work
+
+
+async def test_a_link_that_breaks_ends_all_work() -> None:
+    """A turn and a transcription ahead of the next."""
+    async with talking() as (pool, end, _):
+        end.say(utterance("c0", 2), pause(3))
+        await asyncio.sleep(0.1)
+        assert pool.at_work == ["c0", "c0"]
+        await end.hang_up()
+        assert pool.cancelled == 2
+
+
+# What is counted and written
+
+
+async def test_the_manager_gets_a_call_s_figures() -> None:
     """Activity as it changes, totals at each turn's end, lateness at the call's."""
     pool = ScriptedPool(work=iter([Answer(Manner.YES, 0.05), Answer(Manner.YES, 0.05)]))
     async with linked(pool) as (_, end):
@@ -485,7 +596,7 @@ async def test_the_manager_hears_what_a_call_does() -> None:
         await end.next(Admitted)
         end.say(utterance("c0", 1))
         seen: list[SessionActivity] = []
-        while not any(isinstance(message, TurnDone) for message in end.told):
+        while not any(isinstance(message, TurnDone) for message in end.received):
             await asyncio.sleep(0.005)
             if "c0" in pool.figures and (not seen or seen[-1] is not pool.figures["c0"].activity):
                 seen.append(pool.figures["c0"].activity)
