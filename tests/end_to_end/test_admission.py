@@ -1,4 +1,4 @@
-"""A full server, over real sockets: who is refused and hears why, who still gets in, who notices nothing."""
+"""A full server, over real sockets: which calls are refused and hear why, and which go on."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ ORDINARY = 3
 """Nine tenths of it."""
 CROWD = 40
 LONGEST_GAP_MS = 250.0
-"""A server that gave its calls up for the crowd would pause for longer; a busy machine does not."""
+"""A server that neglected its calls for the crowd would pause for longer; a busy machine does not."""
 
 
 @pytest.fixture(scope="module")
 def emergency_port() -> int:
-    """The port of those who are always taken."""
+    """The port of the emergency extension."""
     return free_port()
 
 
@@ -52,7 +52,7 @@ def server(emergency_port: int) -> Iterator[RunningServer]:
         "speech.scripted.speech_rate_characters_per_s": CHARACTERS_PER_S,
         "extensions.alarm.port": emergency_port,
         "extensions.alarm.priority": "emergency",
-        "throttle.enabled": "false",  # a slow machine is no reason to refuse anybody here
+        "throttle.enabled": "false",  # a slow machine is no reason to refuse calls here
     }
     flags = (
         *("--no-ray", "--stt", "scripted", "--tts", "scripted", "--greeting", GREETING),
@@ -126,7 +126,7 @@ def assert_refused_politely(call: StrictCall) -> None:
 
 @pytest.fixture
 def refusals(server: RunningServer) -> Callable[[], dict[str, int]]:
-    """Return how to ask whom the manager has refused since, by reason."""
+    """Return a function: how many calls the manager has refused since then, by reason."""
 
     def count() -> Counter[str]:
         return Counter(admission(server)["refused"])
@@ -135,7 +135,7 @@ def refusals(server: RunningServer) -> Callable[[], dict[str, int]]:
     return lambda: dict(count() - before)
 
 
-def test_one_caller_too_many_is_told_and_hung_up_on(
+def test_one_call_too_many_hears_why_and_is_hung_up_on(
     server: RunningServer, full: list[StrictCall], refusals: Callable[[], dict[str, int]]
 ) -> None:
     """The phrase to its end, 0x00, no broken rule, counted with its reason; the others hear nothing of it."""
@@ -151,7 +151,7 @@ def test_an_emergency_gets_the_last_line(
     emergency_port: int,
     refusals: Callable[[], dict[str, int]],
 ) -> None:
-    """One is taken where nobody else is; with all lines busy the next one is refused like anybody."""
+    """It is taken where other calls are not; with all lines busy the next one is refused like them."""
     with StrictCall(emergency_port, outgoing=voice(20.0)) as emergency:
         until_heard(emergency, GREETING)
         until_calls(server, CAPACITY)
@@ -169,7 +169,7 @@ def test_an_emergency_gets_the_last_line(
 
 
 def test_a_call_that_ends_makes_room(server: RunningServer, full: list[StrictCall]) -> None:
-    """The next caller is greeted, and the one after him refused."""
+    """The next caller is greeted, and the one after that is refused."""
     full[0].hang_up()
     until_calls(server, ORDINARY - 1)
     with StrictCall(server.port, outgoing=voice(20.0)) as next_one:
@@ -181,7 +181,7 @@ def test_a_call_that_ends_makes_room(server: RunningServer, full: list[StrictCal
 def test_a_crowd_is_refused_and_the_calls_go_on(
     server: RunningServer, full: list[StrictCall], refusals: Callable[[], dict[str, int]]
 ) -> None:
-    """Forty callers at once: all are told; the calls that are there lose neither a frame nor their line."""
+    """Forty callers at once: all hear why; the calls that are there lose neither a frame nor their line."""
     crowd = [StrictCall(server.port, outgoing=voice(15.0)) for _ in range(CROWD)]
     place_calls(crowd)
     for call in crowd:

@@ -1,4 +1,4 @@
-"""Changes of the level, as they are kept and told."""
+"""Changes of the load level, as they are kept and shown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_only_a_new_level_is_a_change() -> None:
 
 
 def test_the_newest_changes_are_kept() -> None:
-    """No more than so many, the newest first, with their age."""
+    """Up to a limit, the newest first, with their age."""
     history = DecisionHistory()
     for number in range(KEPT_CHANGES + 5):
         history.take(decision(Level((number + 1) % 2), f"reason {number}"), float(number))
