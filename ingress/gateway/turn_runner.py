@@ -203,11 +203,11 @@ class _Turn:
                 await self._answer(CallerPressed(digit))
             case Utterance(audio=audio):
                 if self._pool is not None:  # else the dialog does not listen
-                    await self._answer(await self._hear(audio, self._pool))
+                    await self._answer(await self._transcribe(audio, self._pool))
 
     # What was said
 
-    async def _hear(self, audio: bytes, pool: SpeechPool) -> DialogEvent:
+    async def _transcribe(self, audio: bytes, pool: SpeechPool) -> DialogEvent:
         self._call.turn_to(SessionActivity.TRANSCRIBING)
         asked_s = _now_s()
         try:
