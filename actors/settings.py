@@ -9,13 +9,49 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic_core import PydanticCustomError
 
 
 class Section(BaseModel):
     """Base of all sections: unknown keys are errors, values never change."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+Table = dict[str, JsonValue]
+
+
+def _table(value: object) -> object:
+    """Only tables may have names that are not known here; any other value is a misspelt setting."""
+    if not isinstance(value, dict):
+        raise PydanticCustomError("extra_forbidden", "unknown setting")
+    return value
+
+
+class OpenSection(Section):
+    """A section that also holds the tables of dialogs or engines from other packages.
+
+    They travel as plain dicts: only the class that a table belongs to can check it.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Annotated[Table, BeforeValidator(_table)]] = Field(init=False)
+
+    @property
+    def own_tables(self) -> dict[str, Table]:
+        """Return all such tables by name."""
+        return self.__pydantic_extra__
+
+    def own_table(self, name: str) -> Table:
+        """Return the table of the dialog or engine called `name`; empty if there is none."""
+        return self.own_tables.get(table_name(name), {})
+
+
+def table_name(name: str) -> str:
+    """Return the table of a dialog or engine: its name; for `package.module:Class`, `class`."""
+    _, colon, class_name = name.rpartition(":")
+    return class_name.lower() if colon else name
 
 
 PositiveSeconds = Annotated[float, Field(gt=0, le=3600)]
@@ -93,11 +129,13 @@ class ScriptedSettings(Section):
     """Utterances heard together in one `stt_delay_s`, as a GPU does, and so the slots of a worker."""
 
 
-class SpeechSettings(Section):
-    """Which engines run, in which language."""
+class SpeechSettings(OpenSection):
+    """Which engines run, in which language. An engine of your own reads `[speech.NAME]` (docs/dialogs.md)."""
 
     stt: str = "whisper"
+    """whisper, an installed package's engine, or `package.module:Class`."""
     tts: str = "hibari"
+    """hibari, coqui, an installed package's engine, or `package.module:Class`."""
     language: str = "en"
     transcription_deadline_s: PositiveSeconds = 10.0
     """After this a transcript is of no use to a caller who waits."""

@@ -7,7 +7,8 @@ import json
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ingress.configuration.loading import ENVIRONMENT, named_section, section_of
+from actors.plugins.mistakes import named_section, section_of
+from ingress.configuration.loading import ENVIRONMENT
 from ingress.configuration.settings import Settings
 
 HEAD = """# Settings

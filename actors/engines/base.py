@@ -1,12 +1,11 @@
-"""The two shapes of engine.
+"""The two kinds of engine.
 
-An engine is the model: heavy, loaded once per worker, used by one thread at a time. Loading happens
-in `load`, which also warms the model, so that the first caller does not pay for it. Engines are
-synchronous: the wire that runs them keeps them off its event loop. Each raises EngineError with what,
-where and what to do; no message contains a transcript.
+An engine is a model: heavy, loaded once per worker in `load`, which also runs it once, so that the first
+caller does not wait for it; used by one thread at a time, which is not the event loop's. Errors are
+EngineErrors that say what, where and what to do; no message contains a transcript.
 
-A transcriber may take several utterances at once where its model gains from that, and looks between its
-steps whether anybody still waits for them. A voice is stopped by closing its iterator.
+An STT engine may take several utterances at once, and looks between its steps whether their results are still
+needed. A TTS engine is stopped by closing its iterator.
 """
 
 from __future__ import annotations
@@ -14,22 +13,42 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from pydantic import BaseModel
 
 from actors.engines.abandonment import Abandonment
 from actors.errors import ConfigurationError, EngineError
 from actors.messages import Synthesize, Transcribe, Transcript
-from actors.settings import SpeechSettings
+from actors.plugins.mistakes import own_settings
+from actors.settings import Section, SpeechSettings, table_name
 
 
 class Engine(ABC):
-    """What both shapes share: settings, a cheap check, a slow load."""
+    """What both kinds share: settings, a cheap check, a slow load."""
+
+    setting: ClassVar[str]
+    """The key in `[speech]` that names the engine."""
 
     requires: ClassVar[Mapping[str, str]] = {}
     """Import name of each heavy package to the command that installs it."""
 
+    Settings: ClassVar[type[BaseModel]] = Section
+    """The model of the engine's own settings, `[speech.NAME]`. Those of built-in engines are in `settings`."""
+
+    options: Any
+    """An instance of `Settings`."""
+
     def __init__(self, settings: SpeechSettings) -> None:
+        """Read the settings; load nothing. Raises ConfigurationError."""
         self.settings = settings
+        self.options = self.own_settings(settings)
+
+    @classmethod
+    def own_settings(cls, settings: SpeechSettings) -> BaseModel:
+        """Return the engine's own settings, checked. Raises ConfigurationError."""
+        name = getattr(settings, cls.setting)
+        return own_settings(cls.Settings, settings.own_table(name), f"speech.{table_name(name)}")
 
     @classmethod
     def check(cls, settings: SpeechSettings) -> None:
@@ -51,6 +70,8 @@ class Engine(ABC):
 class SttEngine(Engine):
     """Speech to text: 8 kHz int16 in, words out."""
 
+    setting = "stt"
+
     @property
     def batch_size(self) -> int:
         """Utterances that the loaded engine is best given together: the most it will be given."""
@@ -63,9 +84,9 @@ class SttEngine(Engine):
     def transcribe_batch(
         self, requests: Sequence[Transcribe], abandonments: Sequence[Abandonment]
     ) -> list[Transcript | EngineError]:
-        """Return for each utterance its words, or what `transcribe` would raise.
+        """Return for each utterance its words, or what `transcribe` would raise. This one works one by one.
 
-        An engine that has failed as a whole raises EngineError instead. This one works one by one.
+        Raises EngineError if the engine has failed as a whole.
         """
         outcomes: list[Transcript | EngineError] = []
         for request, abandonment in zip(requests, abandonments, strict=True):
@@ -78,6 +99,8 @@ class SttEngine(Engine):
 
 class TtsEngine(Engine):
     """Text to speech: one sentence in, 8 kHz int16 pieces out."""
+
+    setting = "tts"
 
     @abstractmethod
     def synthesize(self, request: Synthesize) -> Iterator[bytes]:

@@ -1,11 +1,13 @@
-"""Engine names and where each one lives. Adding an engine is one file, one line here, one test."""
+"""Find, check and make the engines that the settings name.
+
+An engine is a built-in one, the name of an entry point in the group `raymal.engines`, or
+`package.module:Class`. Adding a built-in one is one file, one line here, one test.
+"""
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from actors.engines.base import SttEngine, TtsEngine
-from actors.errors import ConfigurationError
+from actors.plugins.lookup import Catalogue
 from actors.settings import SpeechSettings
 
 STT_ENGINES = {
@@ -17,6 +19,9 @@ TTS_ENGINES = {
     "coqui": "actors.engines.coqui:CoquiTts",
     "scripted": "actors.engines.scripted:ScriptedTts",
 }
+GROUP = "raymal.engines"
+STT = Catalogue("engine", STT_ENGINES, GROUP)
+TTS = Catalogue("engine", TTS_ENGINES, GROUP)
 
 
 def stt_engine(settings: SpeechSettings) -> SttEngine:
@@ -30,39 +35,26 @@ def tts_engine(settings: SpeechSettings) -> TtsEngine:
 
 
 def check_names(settings: SpeechSettings) -> None:
-    """Raise ConfigurationError if an engine's name is not one of ours."""
-    _target("speech.stt", settings.stt, STT_ENGINES)
-    _target("speech.tts", settings.tts, TTS_ENGINES)
+    """Raise ConfigurationError for an unknown engine. Imports nothing: the workers may run elsewhere."""
+    STT.class_path(settings.stt, "speech.stt")
+    TTS.class_path(settings.tts, "speech.tts")
 
 
 def check_machine(settings: SpeechSettings) -> None:
     """Raise ConfigurationError if this machine clearly cannot run the configured engines."""
-    _stt_class(settings).check(settings)
-    _tts_class(settings).check(settings)
+    for engine in (_stt_class(settings), _tts_class(settings)):
+        engine.own_settings(settings)
+        engine.check(settings)
+
+
+def names() -> set[str]:
+    """Return the names of all engines, of installed packages too."""
+    return {*STT.names(), *TTS.names()}
 
 
 def _stt_class(settings: SpeechSettings) -> type[SttEngine]:
-    loaded = _load(_target("speech.stt", settings.stt, STT_ENGINES))
-    assert issubclass(loaded, SttEngine)
-    return loaded
+    return STT.load(settings.stt, SttEngine, "speech.stt")  # type: ignore[type-abstract]
 
 
 def _tts_class(settings: SpeechSettings) -> type[TtsEngine]:
-    loaded = _load(_target("speech.tts", settings.tts, TTS_ENGINES))
-    assert issubclass(loaded, TtsEngine)
-    return loaded
-
-
-def _target(where: str, name: str, engines: dict[str, str]) -> str:
-    if name not in engines:
-        raise ConfigurationError(
-            f"{where}: unknown engine {name!r}; choose one of {', '.join(sorted(engines))}"
-        )
-    return engines[name]
-
-
-def _load(target: str) -> type:
-    """Import "module:Class". Engine modules import their heavy library in `load`, not at the top."""
-    module_name, _, class_name = target.partition(":")
-    loaded: type = getattr(import_module(module_name), class_name)
-    return loaded
+    return TTS.load(settings.tts, TtsEngine, "speech.tts")  # type: ignore[type-abstract]

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from actors.errors import ConfigurationError, LinkError, RaymalError
 from ingress.configuration.settings import Settings
-from ingress.dialogs.registry import DIALOGS
+from ingress.dialogs.registry import dialog_class
 from ingress.server import observer
 from ingress.server.exit_codes import ExitCode
 from ingress.server.runtime_directory import RuntimeDirectory
@@ -147,7 +147,7 @@ def _subject(port: int, is_own: bool) -> Subject:
             f"{file}: the running server's settings cannot be read ({type(error).__name__}); "
             "measure with the version of raymal that serves"
         ) from None
-    if settings.dialog.name not in DIALOGS or not DIALOGS[settings.dialog.name](settings.dialog).needs_speech:
+    if not dialog_class(settings.dialog.name).needs_speech:
         raise ConfigurationError(
             f"dialog.name: {settings.dialog.name} does not listen to its callers; measure with echo"
         )

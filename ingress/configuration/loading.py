@@ -10,18 +10,19 @@ import ipaddress
 import re
 import socket
 import tomllib
-from collections.abc import Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from types import UnionType
-from typing import Any, get_args, get_origin
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from actors.engines import registry as engines
 from actors.errors import ConfigurationError
+from actors.plugins.mistakes import mistakes, unknown
+from actors.settings import OpenSection, table_name
 from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension, extensions
 from ingress.configuration.settings import Settings
-from ingress.dialogs.registry import dialog
+from ingress.dialogs import registry as dialogs
 
 ENVIRONMENT = {
     "MAX_CONCURRENT_TRANSCRIPTIONS": "fleet.max_concurrent_transcriptions",
@@ -59,7 +60,9 @@ def load_settings(
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        raise ConfigurationError(_explain(error, source, file)) from None
+        raise ConfigurationError(_lines(mistakes(error, Settings), source, file)) from None
+    if found := list(_unknown_tables(settings)):
+        raise ConfigurationError(_lines(found, source, file))
     _check_host(settings.server.host)
     _check_extensions(settings)
     return settings
@@ -85,51 +88,33 @@ def _put(values: dict[str, Any], setting: str, value: Any) -> None:
     values[key] = value
 
 
-def _explain(error: ValidationError, source: Mapping[str, str], file: Path | None) -> str:
-    lines = []
-    for detail in error.errors():
-        setting = ".".join(str(part) for part in detail["loc"])
-        where = source.get(setting) or (str(file) if file else "configuration")
-        if detail["type"] == "extra_forbidden":
-            lines.append(f"{where}: unknown setting {setting!r}{_suggestion(detail['loc'])}")
-        elif detail["type"] == "missing":
-            lines.append(f"{where}: {setting} is missing")
-        else:
-            lines.append(f"{where}: {setting} = {detail['input']!r}: {detail['msg']}")
-    return "\n".join(lines)
+def _lines(found: Iterable[tuple[str, str]], source: Mapping[str, str], file: Path | None) -> str:
+    """Return a line for each mistake, after the flag, variable or file that it is in."""
+    elsewhere = str(file) if file else "configuration"
+    return "\n".join(f"{source.get(setting, elsewhere)}: {line}" for setting, line in found)
 
 
-def _suggestion(location: tuple[int | str, ...]) -> str:
-    *path, key = map(str, location)
-    names = sorted(_section(path).model_fields)
-    close = get_close_matches(key, names, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(names)}"
+def _unknown_tables(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield the tables that belong to no dialog or engine: not installed ones, and not one that is named."""
+    found = {name: chosen.dialog for name, chosen in settings.extensions.items() if chosen.dialog}
+    sections = {"dialog": settings.dialog} | {f"extensions.{name}.dialog": own for name, own in found.items()}
+    names = {section.name for section in sections.values()}
+    for where, section in sections.items():
+        yield from _unknown_here(where, section, names, dialogs.CATALOGUE.names)
+    speech = settings.speech
+    yield from _unknown_here("speech", speech, {speech.stt, speech.tts}, engines.names)
 
 
-def _section(path: list[str]) -> type[BaseModel]:
-    """Return the section at `path`. Extensions' names are the user's choice: any leads on."""
-    model: type[BaseModel] = Settings
-    parts = iter(path)
-    for part in parts:
-        annotation = model.model_fields[part].annotation
-        if (section := named_section(annotation)) is not None:
-            next(parts)
-        else:
-            section = section_of(annotation)
-        assert section is not None
-        model = section
-    return model
-
-
-def section_of(annotation: Any) -> type[BaseModel] | None:
-    """Return the section that a setting of this annotation is, or may be; None for plain values."""
-    kinds = get_args(annotation) if get_origin(annotation) is UnionType else (annotation,)
-    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
-
-
-def named_section(annotation: Any) -> type[BaseModel] | None:
-    """Return the section of which a setting of this annotation holds several, by name; None for others."""
-    return section_of(get_args(annotation)[1]) if get_origin(annotation) is dict else None
+def _unknown_here(
+    where: str, section: OpenSection, chosen: Iterable[str], installed: Callable[[], Iterable[str]]
+) -> Iterator[tuple[str, str]]:
+    known = {table_name(name) for name in chosen}
+    if section.own_tables.keys() <= known:
+        return  # installed packages are looked through only if need be
+    known.update(installed())
+    for name in section.own_tables.keys() - known:
+        setting = f"{where}.{name}"
+        yield setting, unknown(setting, {*known, *type(section).model_fields})
 
 
 def _check_host(host: str) -> None:
@@ -147,7 +132,7 @@ def _check_host(host: str) -> None:
 
 def _check_extensions(settings: Settings) -> None:
     """Raise ConfigurationError for names, ports and dialogs of extensions that cannot be."""
-    mistakes = [
+    problems = [
         f"extensions.{name!r}: {problem}"
         for name in settings.extensions
         if (problem := _name_problem(name)) is not None
@@ -156,19 +141,19 @@ def _check_extensions(settings: Settings) -> None:
     for extension in extensions(settings).values():
         setting = _port_setting(extension)
         if extension.port and extension.port in ports:
-            mistakes.append(
+            problems.append(
                 f"{setting} = {extension.port}: the same as {ports[extension.port]}; "
                 "every extension has a port of its own"
             )
         ports.setdefault(extension.port, setting)
-    for name, chosen in settings.extensions.items():
-        if chosen.dialog is not None:
-            try:
-                dialog(chosen.dialog)
-            except ConfigurationError as error:
-                mistakes.append(f"extensions.{name}.{error}")
-    if mistakes:
-        raise ConfigurationError("\n".join(mistakes))
+    for name, extension in extensions(settings).items():
+        where = "dialog" if name == DEFAULT_EXTENSION else f"extensions.{name}.dialog"
+        try:
+            dialogs.check(extension.dialog, where)
+        except ConfigurationError as error:
+            problems.append(str(error))
+    if problems:
+        raise ConfigurationError("\n".join(problems))
 
 
 def _name_problem(name: str) -> str | None:

@@ -15,6 +15,7 @@ from actors.messages import Priority
 from actors.settings import (
     AdmissionSettings,
     FleetSettings,
+    OpenSection,
     PositiveSeconds,
     Section,
     SpeechSettings,
@@ -87,10 +88,11 @@ class BargeInSettings(Section):
     """Shorter sounds, a cough or a "yes", do not interrupt."""
 
 
-class DialogSettings(Section):
-    """What answers the caller."""
+class DialogSettings(OpenSection):
+    """What answers the caller. A dialog of your own reads `[dialog.NAME]` (docs/dialogs.md)."""
 
     name: str = "echo"
+    """echo, tone, an installed package's dialog, or `package.module:Class`."""
     greeting: str = "Hello. Say something, and I will repeat it."
     """Said when a call begins; empty for none."""
     tone_hz: float = Field(default=440.0, ge=100.0, le=3_400.0)

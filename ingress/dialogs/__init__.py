@@ -1,5 +1,35 @@
 """What answers the caller: events in, sentences and commands out.
 
-A dialog is a plain object behind the small interface of `ingress.dialogs.base`, chosen by name through
-`ingress.dialogs.registry`. It holds no state of a call: the history comes with each event.
+Everything that the author of a dialog needs is here (docs/dialogs.md). A dialog object holds no state of a
+call: history and state come with each event.
 """
+
+from ingress.configuration.settings import DialogSettings
+from ingress.dialogs.base import (
+    CallBegan,
+    CallerNotUnderstood,
+    CallerPressed,
+    CallerSaid,
+    Dialog,
+    DialogAction,
+    DialogCall,
+    DialogEvent,
+    EndCall,
+    PlayContinuousTone,
+    Say,
+)
+
+__all__ = [
+    "CallBegan",
+    "CallerNotUnderstood",
+    "CallerPressed",
+    "CallerSaid",
+    "Dialog",
+    "DialogAction",
+    "DialogCall",
+    "DialogEvent",
+    "DialogSettings",
+    "EndCall",
+    "PlayContinuousTone",
+    "Say",
+]

@@ -1,8 +1,8 @@
-"""The interface of a dialog.
+"""The interface of a dialog: events and the call in, actions out.
 
-One object serves all calls. `respond` is asked once per turn, with the event and the call, and yields what to
-do, in order; it may take its time (a language model, a database): each `Say` is spoken as soon as it is
-yielded. The turn ends when the iterator ends; if the caller hangs up first the iterator is closed.
+One object serves all calls. `respond` is called once per turn and yields what to do, in order; it may wait
+(for a language model, a database): each `Say` is spoken as soon as it is yielded. The turn ends when the
+iterator ends; if the caller interrupts or hangs up first, the iterator is closed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,13 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, ClassVar
 
+from pydantic import BaseModel
+
+from actors.plugins.mistakes import own_settings
+from actors.settings import Section, table_name
+from ingress.configuration.settings import DialogSettings
 from ingress.link.messages import DialogState, HistoryEntry
 
 
@@ -91,13 +97,25 @@ DialogAction = Say | PlayContinuousTone | EndCall
 
 
 class Dialog(ABC):
-    """What a dialog must be able to do."""
+    """Base class: a dialog needs nothing but `respond`."""
 
-    needs_speech: bool = True
+    needs_speech: ClassVar[bool] = True
     """Whether turns need transcription and synthesis; without it no engine is loaded."""
 
     fixed_texts: Sequence[str] = ()
-    """What it says word for word the same to every caller: made before the first of them needs it."""
+    """What it says in the same words to every caller: synthesized before the first of them needs it."""
+
+    Settings: ClassVar[type[BaseModel]] = Section
+    """The model of the dialog's own settings, `[dialog.NAME]`; this default has none."""
+
+    settings: Any
+    """An instance of `Settings`."""
+
+    def __init__(self, settings: DialogSettings | None = None) -> None:
+        """Read the own settings from the extension's `[dialog]`. Raises ConfigurationError."""
+        chosen = settings or DialogSettings()
+        where = f"dialog.{table_name(chosen.name)}"
+        self.settings = own_settings(self.Settings, chosen.own_table(chosen.name), where)
 
     @abstractmethod
     def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:

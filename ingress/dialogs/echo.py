@@ -24,6 +24,7 @@ class EchoDialog(Dialog):
     """Greets, then repeats."""
 
     def __init__(self, settings: DialogSettings) -> None:
+        super().__init__(settings)
         self._greeting = settings.greeting
         self.fixed_texts = [text for text in (settings.greeting, NOT_UNDERSTOOD) if text]
 

@@ -1,25 +1,35 @@
-"""Dialog names. Adding a dialog is one file, one line here, one test."""
+"""Find, check and make the dialog that the settings name.
+
+A dialog is `echo`, `tone`, the name of an entry point in the group `raymal.dialogs`, or
+`package.module:Class`. Adding a built-in one is one file, one line here, one test.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from actors.errors import ConfigurationError
+from actors.plugins.lookup import Catalogue
+from actors.plugins.mistakes import own_settings
+from actors.settings import table_name
 from ingress.configuration.settings import DialogSettings
 from ingress.dialogs.base import Dialog
-from ingress.dialogs.echo import EchoDialog
-from ingress.dialogs.tone import ToneDialog
 
-DIALOGS: dict[str, Callable[[DialogSettings], Dialog]] = {
-    "echo": EchoDialog,
-    "tone": ToneDialog,
+DIALOGS = {
+    "echo": "ingress.dialogs.echo:EchoDialog",
+    "tone": "ingress.dialogs.tone:ToneDialog",
 }
+CATALOGUE = Catalogue("dialog", DIALOGS, group="raymal.dialogs")
+
+
+def dialog_class(name: str, where: str = "dialog") -> type[Dialog]:
+    """Return the class of the dialog called `name`. Raises ConfigurationError, which names `where`."""
+    return CATALOGUE.load(name, Dialog, f"{where}.name")  # type: ignore[type-abstract]
+
+
+def check(settings: DialogSettings, where: str = "dialog") -> None:
+    """Raise ConfigurationError if there is no such dialog, or its own settings are wrong; a line for each."""
+    chosen = dialog_class(settings.name, where)
+    own_settings(chosen.Settings, settings.own_table(settings.name), f"{where}.{table_name(settings.name)}")
 
 
 def dialog(settings: DialogSettings) -> Dialog:
     """Return the configured dialog. Raises ConfigurationError."""
-    if settings.name not in DIALOGS:
-        raise ConfigurationError(
-            f"dialog.name: unknown dialog {settings.name!r}; choose one of {', '.join(sorted(DIALOGS))}"
-        )
-    return DIALOGS[settings.name](settings)
+    return dialog_class(settings.name)(settings)

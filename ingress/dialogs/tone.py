@@ -14,6 +14,7 @@ class ToneDialog(Dialog):
     needs_speech = False
 
     def __init__(self, settings: DialogSettings) -> None:
+        super().__init__(settings)
         self._frequency_hz = settings.tone_hz
 
     async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:

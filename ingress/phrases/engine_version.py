@@ -11,16 +11,17 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
+from actors.engines.registry import TTS
+
 PACKAGES = {"hibari": "hibari-tts", "coqui": "coqui-tts"}
-"""Engine to the distribution that brings it; the others are raymal's own."""
+"""Built-in engine to the distribution that brings it; the others are raymal's own."""
 
 
 @cache
 def engine_version(engine: str) -> str:
     """Return the versions behind an engine's audio, such as `raymal 0.1.0, hibari-tts 0.2.1`."""
-    packages = ["raymal"]
-    if engine in PACKAGES:
-        packages.append(PACKAGES[engine])
+    package = PACKAGES.get(engine) or TTS.package(engine)
+    packages = ["raymal", package] if package else ["raymal"]
     return ", ".join(f"{package} {_version(package)}" for package in packages)
 
 

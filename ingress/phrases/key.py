@@ -34,9 +34,10 @@ def phrase_key(
     `engine_version` names the programs that make the audio (`ingress.phrases.engine_version`); `voice` is the
     caller's extension's, None for the engine's own setting.
     """
-    section = getattr(speech, speech.tts, None)
-    inaudible = INAUDIBLE.get(speech.tts, frozenset())
-    settings = {} if section is None else section.model_dump(mode="json", exclude=set(inaudible))
+    settings = speech.own_table(speech.tts)
+    if speech.tts in type(speech).model_fields:
+        inaudible = INAUDIBLE.get(speech.tts, frozenset())
+        settings = getattr(speech, speech.tts).model_dump(mode="json", exclude=set(inaudible))
     identity = {
         "engine": speech.tts,
         "settings": settings,

@@ -1,0 +1,108 @@
+"""Find a class by the name that the settings give it. A module is imported only when its class is used.
+
+| name | found |
+|---|---|
+| a built-in name (`echo`, `whisper`) | in raymal |
+| `package.module:Class` | on Python's path, to which the working folder is added |
+| any other | among the installed packages' entry points |
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import TypeVar
+
+from actors.errors import ConfigurationError
+
+CLASS_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+"""`package.module:Class`."""
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The classes of one kind that can be chosen by name."""
+
+    kind: str
+    """In error messages: "dialog", "engine"."""
+    built_in: Mapping[str, str]
+    """Name to `module:Class`."""
+    group: str
+    """Of the entry points."""
+
+    def names(self) -> list[str]:
+        """Return the built-in names and those of installed packages."""
+        return sorted({*self.built_in, *(point.name for point in entry_points(group=self.group))})
+
+    def class_path(self, name: str, setting: str) -> str:
+        """Return `module:Class` of a name; nothing is imported. Raises ConfigurationError if unknown."""
+        if name in self.built_in:
+            return self.built_in[name]
+        if CLASS_PATH.fullmatch(name):
+            return name
+        if (point := self._entry_point(name)) is not None:
+            return f"{point.module}:{point.attr}"
+        raise ConfigurationError(
+            f"{setting}: unknown {self.kind} {name!r}; choose one of {', '.join(self.names())}, "
+            "or write package.module:Class"
+        )
+
+    def load(self, name: str, base: type[Found], setting: str) -> type[Found]:
+        """Import and return the class of a name, a subclass of `base`. Raises ConfigurationError."""
+        path = self.class_path(name, setting)
+        module_name, _, class_name = path.partition(":")
+        module = _import(module_name, f"{setting}: {name!r}")
+        found = getattr(module, class_name, None)
+        if found is None:
+            raise ConfigurationError(f"{setting}: {name!r}: the module {module_name!r} has no {class_name!r}")
+        if not isinstance(found, type) or not issubclass(found, base):
+            raise ConfigurationError(
+                f"{setting}: {name!r} is not a {base.__name__}: derive the class from {base.__name__}"
+            )
+        if missing := getattr(found, "__abstractmethods__", None):
+            raise ConfigurationError(f"{setting}: {name!r} lacks {', '.join(sorted(missing))}: write it")
+        return found
+
+    def package(self, name: str) -> str | None:
+        """Return the distribution whose entry point has this name; None for others."""
+        point = self._entry_point(name)
+        return point.dist.name if point is not None and point.dist is not None else None
+
+    def _entry_point(self, name: str) -> EntryPoint | None:
+        return next(iter(entry_points(group=self.group, name=name)), None)
+
+
+def _import(module: str, where: str) -> object:
+    """Import a module, also from the working folder, which is not on the path of an installed command."""
+    folder = os.getcwd()
+    if folder not in sys.path and "" not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        return import_module(module)
+    except (Exception, SystemExit) as error:
+        # Only type and place: a message may quote anything.
+        if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+            raise ConfigurationError(
+                f"{where}: there is no module {error.name!r} in {folder} nor among the installed packages: "
+                "check the name and the working folder, or install its package"
+            ) from None
+        raise ConfigurationError(
+            f"{where}: importing {module!r} failed with {type(error).__name__} at {_place(error)}: correct it"
+        ) from None
+
+
+def _place(error: BaseException) -> str:
+    """Return file and line where an error was raised; of a SyntaxError those that it is about."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}"
+    frames: Iterable[traceback.FrameSummary] = reversed(traceback.extract_tb(error.__traceback__))
+    frame = next(frame for frame in frames if not frame.filename.startswith("<frozen"))
+    return f"{frame.filename}:{frame.lineno}"

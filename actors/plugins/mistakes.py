@@ -1,0 +1,73 @@
+"""Say what is wrong with settings: one line for each mistake, with the setting's name and the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from actors.errors import ConfigurationError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def own_settings(model: type[Model], table: Mapping[str, Any], where: str) -> Model:
+    """Return a dialog's or an engine's own settings, `[where]`, checked by its model.
+
+    Unknown keys are mistakes unless the model itself says otherwise. Raises ConfigurationError.
+    """
+    try:
+        return model.model_validate(table, extra=None if "extra" in model.model_config else "forbid")
+    except ValidationError as error:
+        lines = [line for _, line in mistakes(error, model, where)]
+        raise ConfigurationError("\n".join(lines)) from None
+
+
+def mistakes(error: ValidationError, model: type[BaseModel], where: str = "") -> Iterator[tuple[str, str]]:
+    """Yield for each mistake the setting, as a dotted path, and the line. `where` is the path of `model`."""
+    for detail in error.errors():
+        path = [str(part) for part in detail["loc"]]
+        setting = ".".join([where, *path] if where else path)
+        if detail["type"] == "extra_forbidden":
+            yield setting, unknown(setting, _keys(model, path[:-1]))
+        elif detail["type"] == "missing":
+            yield setting, f"{setting} is missing"
+        else:
+            yield setting, f"{setting} = {detail['input']!r}: {detail['msg']}"
+
+
+def unknown(setting: str, known: Iterable[str]) -> str:
+    """Return the line about a setting that does not exist; `known` are the keys that do in its place."""
+    names = sorted(known)
+    close = get_close_matches(setting.rpartition(".")[2], names, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(names) or 'none'}"
+    return f"unknown setting {setting!r}; {hint}"
+
+
+def section_of(annotation: Any) -> type[BaseModel] | None:
+    """Return the section that a setting of this annotation is, or may be; None for plain values."""
+    kinds = get_args(annotation) if get_origin(annotation) in (UnionType, Union) else (annotation,)
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+
+
+def named_section(annotation: Any) -> type[BaseModel] | None:
+    """Return the section of which a setting of this annotation holds several, by name; None for others."""
+    return section_of(get_args(annotation)[1]) if get_origin(annotation) is dict else None
+
+
+def _keys(model: type[BaseModel], path: Sequence[str]) -> Iterable[str]:
+    """Return the keys of the section at `path`; none where the path leads through other kinds of values."""
+    parts = iter(path)
+    for part in parts:
+        field = model.model_fields.get(part)
+        section = section_of(field.annotation) if field else None
+        if field is not None and section is None:
+            section = named_section(field.annotation)
+            next(parts, None)  # the name, which is the user's choice
+        if section is None:
+            return ()
+        model = section
+    return model.model_fields
