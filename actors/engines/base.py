@@ -34,7 +34,7 @@ class Engine(ABC):
     """Import name of each heavy package to the command that installs it."""
 
     Settings: ClassVar[type[BaseModel]] = Section
-    """The model of the engine's own settings, `[speech.NAME]`. Those of built-in engines are in `settings`."""
+    """The model of the engine's own settings, `[speech.NAME]`. Built-in engines use `settings`."""
 
     options: Any
     """An instance of `Settings`."""

@@ -1,4 +1,4 @@
 """Dialogs and engines of other packages: found by name, their settings checked.
 
-Used by the two registries (`ingress.dialogs.registry`, `actors.engines.registry`) and where settings are read.
+Used by the registries (`ingress.dialogs.registry`, `actors.engines.registry`) and where settings are read.
 """

@@ -94,8 +94,11 @@ def _import(module: str, where: str) -> object:
                 f"{where}: there is no module {error.name!r} in {folder} nor among the installed packages: "
                 "check the name and the working folder, or install its package"
             ) from None
+        kind = type(error).__name__
+        if isinstance(error, ModuleNotFoundError):
+            kind += f" ({error.name})"
         raise ConfigurationError(
-            f"{where}: importing {module!r} failed with {type(error).__name__} at {_place(error)}: correct it"
+            f"{where}: importing {module!r} failed with {kind} at {_place(error)}: correct it there"
         ) from None
 
 

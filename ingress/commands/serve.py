@@ -32,7 +32,10 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
         "server.drain_deadline_s",
         {"type": float, "metavar": "SECONDS", "help": "time for running calls to finish at stop (30)"},
     ),
-    "--dialog": ("dialog.name", {"metavar": "NAME", "help": f"{', '.join(DIALOGS)} (echo)"}),
+    "--dialog": (
+        "dialog.name",
+        {"metavar": "NAME", "help": f"{', '.join(DIALOGS)}, or package.module:Class (echo)"},
+    ),
     "--greeting": ("dialog.greeting", {"metavar": "TEXT", "help": "said when a call begins; '' for none"}),
     "--stt": (
         "speech.stt",

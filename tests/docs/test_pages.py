@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from installed_example import EXAMPLES, install
 
 from ingress.configuration.extensions import extensions
 from ingress.configuration.loading import load_settings
@@ -50,11 +51,26 @@ TOML = [
 
 
 @pytest.mark.parametrize(("page", "block"), TOML, ids=[page.name for page, _ in TOML])
-def test_settings_that_pages_show_are_accepted(page: Path, block: str, tmp_path: Path) -> None:
-    """Each block of TOML is a configuration."""
+def test_settings_that_pages_show_are_accepted(
+    page: Path, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each block of TOML is a configuration; docs/dialogs.md speaks of an example package."""
+    install("booking", tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
     file = tmp_path / f"{page.stem}.toml"
     file.write_text(block)
     load_settings(file, {}, {})
+
+
+def test_the_code_about_dialogs_is_that_of_the_examples() -> None:
+    """Which tests run: tests/examples and tests/end_to_end/test_own_dialogs_and_engines.py."""
+    sources = [path.read_text() for path in EXAMPLES.rglob("*.py")]
+    blocks = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / "docs" / "dialogs.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert len(blocks) == 3
+    for block in blocks:
+        assert any(block in source for source in sources), block
 
 
 def test_the_dialplan_names_the_ports_of_the_example() -> None:

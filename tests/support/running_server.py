@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,14 +81,26 @@ class RunningServer:
 
 
 @contextmanager
-def running_server(folder: Path, *flags: str, ready_within_s: float = 60.0) -> Iterator[RunningServer]:
+def running_server(
+    folder: Path,
+    *flags: str,
+    ready_within_s: float = 60.0,
+    command: Sequence[str] = RAYMAL,
+    working_folder: Path | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[RunningServer]:
     """Start a server, wait until it is ready, stop it at the end; nothing of it may be left."""
     port = free_port()
     log = folder / f"server-{port}.log"
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    environment |= variables or {}
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [*RAYMAL, "serve", "--port", str(port), *flags], stdout=stream, stderr=stream, env=environment
+            [*command, "serve", "--port", str(port), *flags],
+            stdout=stream,
+            stderr=stream,
+            env=environment,
+            cwd=working_folder,
         )
     server = RunningServer(port, process, log)
     family: list[psutil.Process] = []

@@ -13,8 +13,7 @@ from actors.messages import Priority
 from ingress.commands import serve
 from ingress.configuration.extensions import extensions
 from ingress.configuration.loading import load_settings
-from ingress.configuration.settings import DialogSettings, Settings
-from ingress.dialogs.registry import dialog
+from ingress.configuration.settings import Settings
 from ingress.server import supervisor
 
 
@@ -108,12 +107,6 @@ def test_a_host_that_is_none_is_refused() -> None:
     """Before any port opens."""
     with pytest.raises(ConfigurationError, match=r"server\.host"):
         load_settings(None, {}, {"server.host": ("--host", "no such host")})
-
-
-def test_an_unknown_dialog_lists_the_known_ones() -> None:
-    """Names are checked by name."""
-    with pytest.raises(ConfigurationError, match="choose one of echo, tone"):
-        dialog(DialogSettings(name="eco"))
 
 
 def test_the_frame_length_may_come_as_text() -> None:

@@ -1,0 +1,113 @@
+"""Own dialogs: their settings from the file, flags and extensions, checked before a port opens."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.errors import ConfigurationError
+from ingress.configuration.extensions import extensions
+from ingress.configuration.loading import load_settings
+from ingress.configuration.settings import Settings
+from ingress.dialogs.registry import check, dialog, dialog_class
+
+OWN = """
+from pydantic import BaseModel
+from ingress.dialogs import Dialog, EndCall
+
+class Shop(BaseModel):
+    city: str = "Recife"
+
+class ShopTalk(Dialog):
+    class Settings(BaseModel):
+        model: str = "small"
+        most_words: int = 20
+        shop: Shop = Shop()
+
+    needs_speech = False
+
+    async def respond(self, event, call):
+        yield EndCall()
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a dialog in a file; it is forgotten afterwards."""
+    (tmp_path / "own_dialog.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    monkeypatch.delitem(sys.modules, "own_dialog", raising=False)
+    return tmp_path
+
+
+def load(text: str, **flags: Any) -> Settings:
+    """Load a file of this text; a flag's dots are written as double underscores."""
+    file = Path("raymal.toml")
+    file.write_text(text)
+    dotted = {name.replace("__", "."): value for name, value in flags.items()}
+    return load_settings(file, {}, {name: (f"--set {name}", value) for name, value in dotted.items()})
+
+
+def test_own_settings_reach_the_dialog_of_each_extension() -> None:
+    """Those of the server, with an extension's in their place, key by key; by file and by flag."""
+    settings = load(
+        "[dialog]\nname = 'own_dialog:ShopTalk'\n[dialog.shoptalk]\nmodel = 'large'\nshop.city = 'Natal'\n"
+        "[extensions.sales]\nport = 9100\ndialog.shoptalk.most_words = 5\n",
+        dialog__shoptalk__most_words="10",
+    )
+    sent = Settings.model_validate_json(settings.model_dump_json(exclude_unset=True))  # to another process
+    found = {name: dialog(extension.dialog).settings for name, extension in extensions(sent).items()}
+    assert (found["default"].model, found["default"].most_words) == ("large", 10)
+    assert (found["sales"].model, found["sales"].most_words) == ("large", 5)
+    assert found["sales"].shop.city == "Natal"
+    assert not dialog_class("own_dialog:ShopTalk").needs_speech
+
+
+def test_a_table_may_be_there_for_a_dialog_that_only_an_extension_names() -> None:
+    """It is checked where its dialog is used."""
+    text = "[dialog.shoptalk]\nmost_words = {}\n[extensions.sales]\nport = 9100\n"
+    text += "dialog.name = 'own_dialog:ShopTalk'\n"
+    assert extensions(load(text.format(3)))["default"].dialog.name == "echo"
+    with pytest.raises(ConfigurationError, match=r"^extensions\.sales\.dialog\.shoptalk\.most_words = 'x': "):
+        load(text.format("'x'"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[dialog]\nname = 'eco'\n", "dialog.name: unknown dialog 'eco'; choose one of echo, tone, or write"),
+        (
+            "[dialog.shoptalk]\nmodel = 'x'\n",
+            "raymal.toml: unknown setting 'dialog.shoptalk'; known here: ",
+        ),
+        ("[dialog.ton]\nx = 1\n", "raymal.toml: unknown setting 'dialog.ton'; did you mean 'tone'?"),
+        ("[dialog.echo]\nx = 1\n", "unknown setting 'dialog.echo.x'; known here: none"),
+        ("[dialog]\nnam = 'x'\n", "raymal.toml: unknown setting 'dialog.nam'; did you mean 'name'?"),
+        ("[speech.wisper]\nx = 1\n", "raymal.toml: unknown setting 'speech.wisper'; did you mean 'whisper'?"),
+        (
+            "[dialog]\nname = 'own_dialog:ShopTalk'\nshoptalk.modl = 'x'\nshoptalk.most_words = 1\n",
+            "unknown setting 'dialog.shoptalk.modl'; did you mean 'model'?",
+        ),
+        (
+            "[dialog]\nname = 'own_dialog:ShopTalk'\nshoptalk.shop.citi = 'x'\n",
+            "unknown setting 'dialog.shoptalk.shop.citi'; did you mean 'city'?",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_key(text: str, expected: str) -> None:
+    """Of names, tables and what is in them."""
+    with pytest.raises(ConfigurationError) as caught:
+        load(text)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(expected)
+
+
+def test_a_check_constructs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dialog's constructor may open what only the gateway needs."""
+    settings = load("[dialog]\nname = 'own_dialog:ShopTalk'\n").dialog
+    monkeypatch.setattr(dialog_class(settings.name), "__init__", None)
+    check(settings)
