@@ -115,10 +115,10 @@ class CoquiSettings(Section):
 
 
 class ScriptedSettings(Section):
-    """Engines that say what they are told after a given delay: tests and load."""
+    """Engines without a model: given words after a given delay, for tests and load."""
 
     transcript: str = "hello"
-    """What the scripted STT hears, whatever was said."""
+    """What the scripted STT returns for every utterance."""
     stt_delay_s: float = Field(default=0.3, ge=0.0, le=60.0)
     tts_delay_s: float = Field(default=0.05, ge=0.0, le=60.0)
     """Before the first audio of a sentence."""
@@ -185,7 +185,7 @@ class AdmissionSettings(Section):
     calls_per_slot: float = Field(default=16.0, gt=0.0, le=10_000.0)
     """Calls that one transcription slot and one synthesis slot hold together."""
     maximum_calls: int | None = Field(default=None, ge=1, le=1_000_000)
-    """Upper limit of all calls, whatever the slots say."""
+    """Upper limit of all calls, however many slots there are."""
     high_percent: float = Field(default=97.0, gt=0.0, le=100.0)
     """Calls of priority high and lower are taken while all calls together fill less than this share."""
     normal_percent: float = Field(default=90.0, gt=0.0, le=100.0)

@@ -79,7 +79,7 @@ class SttEngine(Engine):
 
     @abstractmethod
     def transcribe(self, request: Transcribe, abandonment: Abandonment | None = None) -> Transcript:
-        """Return the words of one utterance. Raises EngineError; AbandonedError soon after it is given up."""
+        """Return the words of one utterance. Raises EngineError; AbandonedError soon after `abandonment`."""
 
     def transcribe_batch(
         self, requests: Sequence[Transcribe], abandonments: Sequence[Abandonment]
@@ -95,6 +95,23 @@ class SttEngine(Engine):
             except EngineError as error:
                 outcomes.append(error)
         return outcomes
+
+
+class BatchSttEngine(SttEngine):
+    """One that transcribes in batches; a single utterance is a batch of one."""
+
+    def transcribe(self, request: Transcribe, abandonment: Abandonment | None = None) -> Transcript:
+        """Return the words of one utterance; the text is empty if there was no speech. Raises EngineError."""
+        (outcome,) = self.transcribe_batch([request], [abandonment or Abandonment()])
+        if isinstance(outcome, EngineError):
+            raise outcome
+        return outcome
+
+    @abstractmethod
+    def transcribe_batch(
+        self, requests: Sequence[Transcribe], abandonments: Sequence[Abandonment]
+    ) -> list[Transcript | EngineError]:
+        """Return for each utterance its words, or what `transcribe` would raise. Raises EngineError."""
 
 
 class TtsEngine(Engine):

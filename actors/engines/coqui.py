@@ -1,14 +1,14 @@
 """Neural voices in many languages from the Coqui library: `from TTS.api import TTS`.
 
-The model is a name of the library (`tts_models/<language>/<dataset>/<model>`, downloaded at first use)
-or a folder of the operator's with `config.json` and a checkpoint, on a CPU or a GPU. A model may have
-one speaker or many, speak one language or many, and imitate a recording; what it is asked for and does
-not have is refused with a list of what it has.
+The model is a name of the library (`tts_models/<language>/<dataset>/<model>`, downloaded at first use) or a
+folder with `config.json` and a checkpoint, on a CPU or a GPU. A model may have one speaker or many, speak one
+language or many, and imitate a recording, which is analysed once, at load. A request for what it does not
+have is refused with a list of what it has.
 
-Things the library does that a phone server must not: it asks on the terminal whether a license is
-accepted, so the question is answered here by an error, never by us; it logs the texts that it speaks,
-so its loggers are shut and its failures are told by type and length alone. A recording is analysed
-once, at load, and kept under a voice name of the library's own.
+| what the library does | here |
+|---|---|
+| asks on the terminal whether a license is accepted | an error that names the variable to set |
+| logs the texts that it speaks | its loggers are silenced; errors have type and length alone |
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ def _folder_checkpoint(model: str) -> Path | None:
 
 
 def _check_name(model: str) -> None:
-    """Raise EngineError for a name that is not the library's, or a license that nobody accepted.
+    """Raise EngineError for a name that is not the library's, or a license that is not accepted.
 
     The library would ask on the terminal (TTS/utils/manage.py, `ModelManager.ask_tos`).
     """

@@ -1,9 +1,8 @@
 """English speech from the `hibari` engine: a small model whose weights are inside the Python package.
 
-One voice, "heart", comes with the package and needs no network; the library downloads the others the
-first time they are used, and a voice is loaded when it is first asked for. Sentences are spoken one by
-one, so that the first is heard while the second is made. The noise part of the voice has a fixed seed:
-the same text is always the same audio, and a phrase may be cached.
+One voice, "heart", comes with the package and needs no network; the library downloads the others when they
+are first used. Sentences are synthesized one by one, so that the first is heard while the second is made. The
+noise part of the voice has a fixed seed: the same text is always the same audio, and a phrase may be cached.
 """
 
 from __future__ import annotations
@@ -35,10 +34,10 @@ class HibariTts(TtsEngine):
 
     @classmethod
     def check(cls, settings: SpeechSettings) -> None:
-        """Raise ConfigurationError for a missing package, an unknown voice or a foreign language."""
+        """Raise ConfigurationError for a missing package, an unknown voice or another language."""
         super().check(settings)
         if not _is_english(settings.language):
-            raise ConfigurationError(f"speech.language: {_foreign(settings.language)}")
+            raise ConfigurationError(f"speech.language: {_not_english(settings.language)}")
         if settings.hibari.voice not in _voice_names():
             raise ConfigurationError(f"speech.hibari.voice: {_unknown(settings.hibari.voice)}")
 
@@ -51,7 +50,7 @@ class HibariTts(TtsEngine):
     def synthesize(self, request: Synthesize) -> Iterator[bytes]:
         """Yield the text as 8 kHz pieces, sentence by sentence. Raises EngineError."""
         if not _is_english(request.language):
-            raise EngineError(_foreign(request.language))
+            raise EngineError(_not_english(request.language))
         voice = self._voice(request.voice or self.settings.hibari.voice)
         yield from telephone_pieces(self._sentences(voice, request.text), voice.sample_rate)
 
@@ -92,7 +91,7 @@ def _is_english(language: str) -> bool:
     return language.lower().replace("_", "-").split("-")[0] == "en"
 
 
-def _foreign(language: str) -> str:
+def _not_english(language: str) -> str:
     return (
         f"the hibari engine speaks English only, not {language!r}: set speech.tts to another engine, "
         "for example coqui with speech.coqui.model set to a model of that language"

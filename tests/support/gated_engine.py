@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 
 from actors.engines.abandonment import Abandonment
-from actors.engines.base import SttEngine
+from actors.engines.base import BatchSttEngine
 from actors.errors import EngineError
 from actors.messages import Transcribe, Transcript
 from actors.settings import SpeechSettings
@@ -21,7 +21,7 @@ GATED = "gated_engine:GatedStt"
 """For the engines' registry."""
 
 
-class GatedStt(SttEngine):
+class GatedStt(BatchSttEngine):
     """Hears each call's own id. It never looks whether its work was abandoned, as native code does not."""
 
     newest: GatedStt
@@ -44,12 +44,6 @@ class GatedStt(SttEngine):
     def batch_size(self) -> int:
         """Return `scripted.batch_size`."""
         return self.settings.scripted.batch_size
-
-    def transcribe(self, request: Transcribe, abandonment: Abandonment | None = None) -> Transcript:
-        (outcome,) = self.transcribe_batch([request], [abandonment or Abandonment()])
-        if isinstance(outcome, EngineError):
-            raise outcome
-        return outcome
 
     def transcribe_batch(
         self, requests: Sequence[Transcribe], abandonments: Sequence[Abandonment]

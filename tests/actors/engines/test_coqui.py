@@ -297,7 +297,7 @@ def test_a_model_that_cannot_be_downloaded_is_an_engine_error(
 ) -> None:
     """Without a network the message says which model, why, and what else would do."""
     monkeypatch.setenv("TTS_HOME", str(tmp_path))
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens on the discard port
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens on the discard port
     with pytest.raises(EngineError, match=r"cannot load.*ljspeech/vits.*ProxyError.*config\.json"):
         configured("tts_models/en/ljspeech/vits").load()
 
@@ -306,7 +306,7 @@ def test_a_model_that_cannot_be_downloaded_is_an_engine_error(
     "name", ["tts_models/en/ljspeech/nonsense", "vits", "vocoder_models/en/ljspeech/hifigan_v2"]
 )
 def test_a_name_that_is_no_voice_is_an_engine_error(models: Path, name: str) -> None:
-    """It is told apart from a failed download."""
+    """Another error than a failed download."""
     with pytest.raises(EngineError, match=r"neither a folder nor a text-to-speech model.*--list_models"):
         configured(name).load()
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from actors.engines.hibari import HibariTts
-from actors.engines.registry import tts_engine
 from actors.errors import ConfigurationError, EngineError
 from actors.messages import Synthesize
 from actors.settings import HibariSettings, SpeechSettings
@@ -52,6 +51,8 @@ def test_sentences_come_one_by_one_in_pieces_of_two_seconds(engine: HibariTts) -
     assert audio_duration_ms(pieces[0]) == pytest.approx(first_alone, abs=100)
     assert all(0 < audio_duration_ms(piece) <= 2000.0 and len(piece) % 2 == 0 for piece in pieces)
     assert sum(map(audio_duration_ms, pieces)) > 8000
+    without_punctuation = "again and " * 20  # the longest sentence that the server may send
+    assert spoken(engine, without_punctuation).size / 8000 > 5
 
 
 def test_the_same_text_is_always_the_same_audio(engine: HibariTts) -> None:
@@ -71,11 +72,6 @@ def test_speed_is_obeyed(engine: HibariTts) -> None:
 def test_text_with_nothing_to_say_yields_nothing(engine: HibariTts, text: str) -> None:
     """Punctuation and symbols without words are not spoken."""
     assert list(engine.synthesize(say(text))) == []
-
-
-def test_a_text_without_any_punctuation_is_spoken_whole(engine: HibariTts) -> None:
-    """The longest sentence that the server may send is not too long for the model."""
-    assert spoken(engine, "again and " * 20).size / 8000 > 5
 
 
 def test_another_language_is_refused_with_what_to_configure(engine: HibariTts) -> None:
@@ -112,7 +108,7 @@ def test_a_voice_that_cannot_be_downloaded_is_an_engine_error(
 ) -> None:
     """Without a network the message says which voice, from where, and where a copy would go."""
     monkeypatch.setenv("HIBARI_HOME", str(tmp_path))
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens on the discard port
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens on the discard port
     engine = HibariTts(SpeechSettings(hibari=HibariSettings(voice="kore")))
     with pytest.raises(EngineError, match=r"cannot load the voice 'kore'.*could not download.*af_kore"):
         engine.load()
@@ -121,7 +117,7 @@ def test_a_voice_that_cannot_be_downloaded_is_an_engine_error(
 def test_a_failure_while_speaking_does_not_quote_the_text(
     engine: HibariTts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the dialog wanted to say is private, also in an error's chain."""
+    """What the dialog says is private, also in an error's chain."""
     voice = engine._voice("heart")
     monkeypatch.setattr(voice, "vocab", None)
     with pytest.raises(EngineError, match="13 characters: TypeError") as caught:
@@ -138,8 +134,3 @@ def test_the_check_accepts_the_default_and_loads_no_model_library() -> None:
         "HibariTts.check(SpeechSettings()); assert 'onnxruntime' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
-
-
-def test_the_registry_finds_the_engine() -> None:
-    """hibari is the default voice."""
-    assert isinstance(tts_engine(SpeechSettings()), HibariTts)

@@ -23,7 +23,7 @@ def joined(chunks: list[Samples], rate_hz: int) -> np.ndarray:
 
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 22_050, 24_000, 44_100, 48_000])
 def test_a_tone_keeps_its_length_pitch_and_level_at_any_rate(rate_hz: int) -> None:
-    """Whatever the model's rate, the telephone hears the same tone."""
+    """The telephone hears the same tone."""
     heard = joined([tone(1.0, rate_hz)], rate_hz) / 32767.0
     assert abs(len(heard) - 8000) <= 2
     spectrum = np.abs(np.fft.rfft(heard[:8000] * np.hanning(len(heard[:8000]))))

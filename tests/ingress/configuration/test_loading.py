@@ -87,14 +87,14 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_mistakes_in_variables_and_flags_name_them() -> None:
-    """The operator is told where to look."""
+    """Where the operator has to look."""
     with pytest.raises(ConfigurationError, match="environment variable MAX_CONCURRENT_SYNTHESIS"):
         load_settings(None, {"MAX_CONCURRENT_SYNTHESIS": "many"}, {})
     with pytest.raises(ConfigurationError, match="--port"):
         load_settings(None, {}, {"server.port": ("--port", -1)})
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     """One run, every line."""
     file = tmp_path / "raymal.toml"
     file.write_text("[server]\nport = -1\nmax_calls = 0\n")
@@ -152,7 +152,7 @@ def test_a_flag_may_be_a_list() -> None:
 
 
 def test_the_language_of_each_extension_is_checked_where_the_engines_run() -> None:
-    """With the extension's name, before any port opens; elsewhere nobody here knows."""
+    """With the extension's name, before any port opens."""
     flags = {
         "fleet.backend": ("--no-ray", "local"),
         "speech.stt": ("--stt", "scripted"),
