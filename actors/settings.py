@@ -129,6 +129,17 @@ class ScriptedSettings(Section):
     """Utterances heard together in one `stt_delay_s`, as a GPU does, and so the slots of a worker."""
 
 
+class EngineResources(BaseModel):
+    """What the plan of workers reads in the table of an engine from another package."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    threads: int = Field(default=1, ge=1, le=64)
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+    batch_size: int = Field(default=1, ge=1, le=64)
+    gpu_memory_gb: float = Field(default=4.0, gt=0.0, le=1_024.0)
+
+
 class SpeechSettings(OpenSection):
     """Which engines run, in which language. An engine of your own reads `[speech.NAME]` (docs/dialogs.md)."""
 
@@ -144,6 +155,13 @@ class SpeechSettings(OpenSection):
     hibari: HibariSettings = HibariSettings()
     coqui: CoquiSettings = CoquiSettings()
     scripted: ScriptedSettings = ScriptedSettings()
+
+    def resources(self, engine: str) -> BaseModel:
+        """Return the section in which an engine's threads, device and memory are, if it has such settings."""
+        if engine in type(self).model_fields:
+            section: BaseModel = getattr(self, engine)
+            return section
+        return EngineResources.model_validate(self.own_table(engine))
 
 
 Steps = Annotated[tuple[float, float, float], AfterValidator(_rising)]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from actors.engines.base import SttEngine, TtsEngine
 from actors.plugins.lookup import Catalogue
-from actors.settings import SpeechSettings
+from actors.plugins.mistakes import own_settings
+from actors.settings import EngineResources, SpeechSettings, table_name
 
 STT_ENGINES = {
     "whisper": "actors.engines.whisper:WhisperStt",
@@ -35,9 +36,14 @@ def tts_engine(settings: SpeechSettings) -> TtsEngine:
 
 
 def check_names(settings: SpeechSettings) -> None:
-    """Raise ConfigurationError for an unknown engine. Imports nothing: the workers may run elsewhere."""
+    """Raise ConfigurationError for an unknown engine, or one that cannot be planned.
+
+    Imports nothing: the workers may run elsewhere.
+    """
     STT.class_path(settings.stt, "speech.stt")
     TTS.class_path(settings.tts, "speech.tts")
+    for name in (settings.stt, settings.tts):
+        own_settings(EngineResources, settings.own_table(name), f"speech.{table_name(name)}")
 
 
 def check_machine(settings: SpeechSettings) -> None:
@@ -45,11 +51,6 @@ def check_machine(settings: SpeechSettings) -> None:
     for engine in (_stt_class(settings), _tts_class(settings)):
         engine.own_settings(settings)
         engine.check(settings)
-
-
-def names() -> set[str]:
-    """Return the names of all engines, of installed packages too."""
-    return {*STT.names(), *TTS.names()}
 
 
 def _stt_class(settings: SpeechSettings) -> type[SttEngine]:

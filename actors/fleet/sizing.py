@@ -27,7 +27,7 @@ from dataclasses import dataclass, field, replace
 
 from actors.fleet import gpu_memory as gpu_places
 from actors.messages import WorkKind
-from actors.settings import GPU_BATCH_SIZE, FleetSettings, SpeechSettings
+from actors.settings import GPU_BATCH_SIZE, FleetSettings, SpeechSettings, table_name
 
 GIGABYTE = 1_000_000_000
 """Decimal: a machine sold with 8 GiB shows the kernel about 8.2e9 bytes, which has to count as 8."""
@@ -184,9 +184,9 @@ def ingress_reserve(cpus: float) -> float:
 
 def _demand(kind: WorkKind, speech: SpeechSettings) -> _Demand:
     engine = speech.stt if kind is WorkKind.TRANSCRIPTION else speech.tts
-    section = getattr(speech, engine, None)
+    section = speech.resources(engine)
     return _Demand(
-        setting=f"speech.{engine}",
+        setting=f"speech.{table_name(engine)}",
         threads=getattr(section, "threads", 1),
         device=getattr(section, "device", "cpu"),
         # Only transcription is done in batches.

@@ -22,15 +22,15 @@ def own_settings(model: type[Model], table: Mapping[str, Any], where: str) -> Mo
     try:
         return model.model_validate(table, extra=None if "extra" in model.model_config else "forbid")
     except ValidationError as error:
-        lines = [line for _, line in mistakes(error, model, where)]
+        lines = [f"{where}: {line}" for _, line in mistakes(error, model)]
         raise ConfigurationError("\n".join(lines)) from None
 
 
-def mistakes(error: ValidationError, model: type[BaseModel], where: str = "") -> Iterator[tuple[str, str]]:
-    """Yield for each mistake the setting, as a dotted path, and the line. `where` is the path of `model`."""
+def mistakes(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[str, str]]:
+    """Yield for each mistake the setting, as a dotted path inside `model`, and the line."""
     for detail in error.errors():
         path = [str(part) for part in detail["loc"]]
-        setting = ".".join([where, *path] if where else path)
+        setting = ".".join(path)
         if detail["type"] == "extra_forbidden":
             yield setting, unknown(setting, _keys(model, path[:-1]))
         elif detail["type"] == "missing":

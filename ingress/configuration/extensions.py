@@ -74,7 +74,7 @@ def extensions(settings: Settings) -> dict[str, Extension]:
             max_calls=chosen.max_calls,
             language=chosen.language or settings.speech.language,
             voice=chosen.voice,
-            dialog=_merged_dialog(settings.dialog, chosen.dialog),
+            dialog=_merged(settings.dialog, chosen.dialog),
             barge_in=_merged(settings.barge_in, chosen.barge_in),
             phrases={phrase: text for phrase, text in texts.items() if text is not None},
         )
@@ -82,14 +82,11 @@ def extensions(settings: Settings) -> dict[str, Extension]:
 
 
 def _merged(common: Part, own: Part | None) -> Part:
-    """Return the server's section with what the extension has set itself in its place."""
+    """Return the server's section with what the extension has set in its place, key by key in tables."""
     if own is None:
         return common
-    return common.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
-
-
-def _merged_dialog(common: DialogSettings, own: DialogSettings | None) -> DialogSettings:
-    """Return the same for dialogs, whose own tables are merged key by key as well."""
-    merged = _merged(common, own)
-    tables = {name: common.own_tables.get(name, {}) | table for name, table in merged.own_tables.items()}
-    return merged.model_copy(update=tables) if tables else merged
+    chosen = {name: getattr(own, name) for name in own.model_fields_set}
+    for name, value in chosen.items():
+        if isinstance(value, dict):
+            chosen[name] = getattr(common, name, {}) | value
+    return common.model_copy(update=chosen)

@@ -10,19 +10,18 @@ import ipaddress
 import re
 import socket
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from actors.engines import registry as engines
 from actors.errors import ConfigurationError
-from actors.plugins.mistakes import mistakes, unknown
-from actors.settings import OpenSection, table_name
+from actors.plugins.mistakes import mistakes
 from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension, extensions
 from ingress.configuration.settings import Settings
-from ingress.dialogs import registry as dialogs
+from ingress.dialogs.own_tables import check_tables
+from ingress.dialogs.registry import check
 
 ENVIRONMENT = {
     "MAX_CONCURRENT_TRANSCRIPTIONS": "fleet.max_concurrent_transcriptions",
@@ -60,9 +59,8 @@ def load_settings(
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        raise ConfigurationError(_lines(mistakes(error, Settings), source, file)) from None
-    if found := list(_unknown_tables(settings)):
-        raise ConfigurationError(_lines(found, source, file))
+        raise ConfigurationError(_explain(error, source, file)) from None
+    check_tables(settings)
     _check_host(settings.server.host)
     _check_extensions(settings)
     return settings
@@ -88,33 +86,11 @@ def _put(values: dict[str, Any], setting: str, value: Any) -> None:
     values[key] = value
 
 
-def _lines(found: Iterable[tuple[str, str]], source: Mapping[str, str], file: Path | None) -> str:
+def _explain(error: ValidationError, source: Mapping[str, str], file: Path | None) -> str:
     """Return a line for each mistake, after the flag, variable or file that it is in."""
     elsewhere = str(file) if file else "configuration"
-    return "\n".join(f"{source.get(setting, elsewhere)}: {line}" for setting, line in found)
-
-
-def _unknown_tables(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield the tables that belong to no dialog or engine: not installed ones, and not one that is named."""
-    found = {name: chosen.dialog for name, chosen in settings.extensions.items() if chosen.dialog}
-    sections = {"dialog": settings.dialog} | {f"extensions.{name}.dialog": own for name, own in found.items()}
-    names = {section.name for section in sections.values()}
-    for where, section in sections.items():
-        yield from _unknown_here(where, section, names, dialogs.CATALOGUE.names)
-    speech = settings.speech
-    yield from _unknown_here("speech", speech, {speech.stt, speech.tts}, engines.names)
-
-
-def _unknown_here(
-    where: str, section: OpenSection, chosen: Iterable[str], installed: Callable[[], Iterable[str]]
-) -> Iterator[tuple[str, str]]:
-    known = {table_name(name) for name in chosen}
-    if section.own_tables.keys() <= known:
-        return  # installed packages are looked through only if need be
-    known.update(installed())
-    for name in section.own_tables.keys() - known:
-        setting = f"{where}.{name}"
-        yield setting, unknown(setting, {*known, *type(section).model_fields})
+    lines = (f"{source.get(setting, elsewhere)}: {line}" for setting, line in mistakes(error, Settings))
+    return "\n".join(lines)
 
 
 def _check_host(host: str) -> None:
@@ -147,13 +123,13 @@ def _check_extensions(settings: Settings) -> None:
             )
         ports.setdefault(extension.port, setting)
     for name, extension in extensions(settings).items():
-        where = "dialog" if name == DEFAULT_EXTENSION else f"extensions.{name}.dialog"
+        is_shared = extension.dialog == settings.dialog
         try:
-            dialogs.check(extension.dialog, where)
+            check(extension.dialog, "dialog" if is_shared else f"extensions.{name}.dialog")
         except ConfigurationError as error:
             problems.append(str(error))
     if problems:
-        raise ConfigurationError("\n".join(problems))
+        raise ConfigurationError("\n".join(dict.fromkeys(problems)))
 
 
 def _name_problem(name: str) -> str | None:

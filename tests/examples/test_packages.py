@@ -79,8 +79,8 @@ def test_the_dialogs_own_settings_are_checked() -> None:
     with pytest.raises(ConfigurationError) as caught:
         check(wrong)
     assert str(caught.value).splitlines() == [
-        "dialog.booking.days = 7: Input should be a valid list",
-        "unknown setting 'dialog.booking.dayz'; did you mean 'days'?",
+        "dialog.booking: days = 7: Input should be a valid list",
+        "dialog.booking: unknown setting 'dayz'; did you mean 'days'?",
     ]
     assert dialog_class("booking").needs_speech
 
@@ -103,11 +103,11 @@ def test_beeps_spell_the_text() -> None:
     [
         (
             {"tts": "beeps", "beeps": {"letter_ms": 1}},
-            r"^speech\.beeps\.letter_ms = 1: .*greater than",
+            r"^speech\.beeps: letter_ms = 1: .*greater than",
         ),
         (
             {"tts": "beeps:Beeps", "beeps": {"x": 1}},
-            r"^unknown setting 'speech\.beeps\.x'; known here: ",
+            r"^speech\.beeps: unknown setting 'x'; known here: ",
         ),
         ({"stt": "beeps"}, r"^speech\.stt: 'beeps' is not a SttEngine"),
         (

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.engines.registry import check_names
+from actors.errors import ConfigurationError
 from actors.fleet.gpu_memory import TYPE_LABEL, USABLE, memory_gb
 from actors.fleet.sizing import FleetPlan, NodeResources, WorkerGroup, ingress_reserve, ingress_tier, plan
 from actors.messages import WorkKind
@@ -159,6 +161,17 @@ def test_an_override_on_gpus_is_met_with_slots_and_bounded_by_memory() -> None:
         "node g: MAX_CONCURRENT_TRANSCRIPTIONS=1000 asks for 125 transcription workers, of 2 GB each; "
         "14 fit on 2 GPU of 16 GB",
     )
+
+
+def test_an_engine_of_another_package_is_planned_by_its_table() -> None:
+    """Without one it is a thread on a CPU; values may come from flags, as text."""
+    speech = SpeechSettings(stt="own:Ears", tts="own:Mouth", mouth={"device": "cuda", "gpu_memory_gb": "8"})
+    made = groups(plan([gpu_node()], FleetSettings(), speech))
+    assert (made[STT].gpus, made[STT].threads) == (0.0, 1)
+    assert (made[TTS].count, made[TTS].gpus > 0.0) == (1, True)
+    check_names(speech)
+    with pytest.raises(ConfigurationError, match=r"^speech\.mouth: device = 'tpu'"):
+        check_names(SpeechSettings(tts="own:Mouth", mouth={"device": "tpu"}))
 
 
 def test_an_engine_that_must_have_a_gpu_says_so() -> None:

@@ -72,7 +72,7 @@ def test_a_table_may_be_there_for_a_dialog_that_only_an_extension_names() -> Non
     text = "[dialog.shoptalk]\nmost_words = {}\n[extensions.sales]\nport = 9100\n"
     text += "dialog.name = 'own_dialog:ShopTalk'\n"
     assert extensions(load(text.format(3)))["default"].dialog.name == "echo"
-    with pytest.raises(ConfigurationError, match=r"^extensions\.sales\.dialog\.shoptalk\.most_words = 'x': "):
+    with pytest.raises(ConfigurationError, match=r"^extensions\.sales\.dialog\.shoptalk: most_words = 'x': "):
         load(text.format("'x'"))
 
 
@@ -82,19 +82,19 @@ def test_a_table_may_be_there_for_a_dialog_that_only_an_extension_names() -> Non
         ("[dialog]\nname = 'eco'\n", "dialog.name: unknown dialog 'eco'; choose one of echo, tone, or write"),
         (
             "[dialog.shoptalk]\nmodel = 'x'\n",
-            "raymal.toml: unknown setting 'dialog.shoptalk'; known here: ",
+            "dialog: unknown setting 'shoptalk'; known here: ",
         ),
-        ("[dialog.ton]\nx = 1\n", "raymal.toml: unknown setting 'dialog.ton'; did you mean 'tone'?"),
-        ("[dialog.echo]\nx = 1\n", "unknown setting 'dialog.echo.x'; known here: none"),
+        ("[dialog.ton]\nx = 1\n", "dialog: unknown setting 'ton'; did you mean 'tone'?"),
+        ("[dialog.echo]\nx = 1\n", "dialog.echo: unknown setting 'x'; known here: none"),
         ("[dialog]\nnam = 'x'\n", "raymal.toml: unknown setting 'dialog.nam'; did you mean 'name'?"),
-        ("[speech.wisper]\nx = 1\n", "raymal.toml: unknown setting 'speech.wisper'; did you mean 'whisper'?"),
+        ("[speech.wisper]\nx = 1\n", "speech: unknown setting 'wisper'; did you mean 'whisper'?"),
         (
             "[dialog]\nname = 'own_dialog:ShopTalk'\nshoptalk.modl = 'x'\nshoptalk.most_words = 1\n",
-            "unknown setting 'dialog.shoptalk.modl'; did you mean 'model'?",
+            "dialog.shoptalk: unknown setting 'modl'; did you mean 'model'?",
         ),
         (
             "[dialog]\nname = 'own_dialog:ShopTalk'\nshoptalk.shop.citi = 'x'\n",
-            "unknown setting 'dialog.shoptalk.shop.citi'; did you mean 'city'?",
+            "dialog.shoptalk: unknown setting 'shop.citi'; did you mean 'city'?",
         ),
     ],
 )
