@@ -15,13 +15,11 @@ from actors.errors import ConfigurationError
 from actors.settings import AdmissionSettings
 from benchmarks.capacity.result import CapacityResult
 from benchmarks.planning.chart import chart
-from benchmarks.planning.crosscheck import cross_check
 from benchmarks.planning.forecast import Forecast
 from benchmarks.planning.node_type import NodeType
-from benchmarks.planning.overload_check import overload_checks
 from benchmarks.planning.plan import Planner
 from benchmarks.planning.prediction import Nodes, Rules
-from benchmarks.planning.tables import print_cross_check, print_overload_checks, print_plan
+from benchmarks.planning.tables import print_plan
 from ingress.server.exit_codes import ExitCode
 
 CALL_S = 180.0
@@ -120,12 +118,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     output = parser.add_argument_group("what to print")
     output.add_argument("--plot", type=Path, metavar="FILE.svg", help="write a picture of it")
-    output.add_argument(
-        "--simulate",
-        action="store_true",
-        help="check the formulas by a simulation, call by call (10 s)",
-    )
-    output.add_argument("--seed", type=int, default=1, metavar="N", help="of the simulation (1)")
     output.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
@@ -143,29 +135,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plot is not None and arguments.plot.suffix.lower() != ".svg":
         raise ConfigurationError(f"--plot: pictures are SVG: name a file FILE.svg, not {arguments.plot}")
     plan = planner.plan(forecast)
-    overloads = {
-        name: overload_checks(result, planner.rules.lines_percent) for name, result in results.items()
-    }
-    check = None
-    if arguments.simulate and plan.proposed is not None:
-        nodes = planner.nodes_of(plan.proposed)
-        with Console(stderr=True).status("simulating the busy hour"):
-            check = cross_check(nodes, forecast, planner.rules, arguments.seed)
     if arguments.plot is not None and plan.proposed is not None:
         _write(arguments.plot, chart(plan, planner))
     if arguments.json:
-        found = asdict(plan) | {
-            "notes": notes(results),
-            "overload": {name: [asdict(each) for each in checks] for name, checks in overloads.items()},
-            "simulation": asdict(check) if check else None,
-        }
-        print(json.dumps(found, indent=2, allow_nan=False))
+        print(json.dumps(asdict(plan) | {"notes": notes(results)}, indent=2, allow_nan=False))
     else:
         console = Console()
         print_plan(console, plan, types, results, notes(results), bool(prices))
-        print_overload_checks(console, overloads)
-        if check is not None:
-            print_cross_check(console, check)
         if arguments.plot is not None and plan.proposed is not None:
             console.print(f"picture: {arguments.plot}", markup=False, highlight=False)
     return ExitCode.OK if plan.proposed is not None else ExitCode.FAILED
@@ -188,7 +164,7 @@ def read_results(arguments: Sequence[str]) -> dict[str, CapacityResult]:
 
 
 def notes(results: Mapping[str, CapacityResult]) -> list[str]:
-    """Return what whoever reads a plan from these results should know."""
+    """Return remarks on the measurements that the reader of a plan needs."""
     found = []
     for name, result in results.items():
         if result.workload.speech == "scripted":

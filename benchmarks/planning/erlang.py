@@ -51,20 +51,6 @@ def erlang_c(erlangs: float, servers: int) -> float:
     return lost / (1.0 - erlangs / servers * (1.0 - lost))
 
 
-def lines_for(erlangs: float, refused_share: float) -> int:
-    """Return the fewest lines on which at most `refused_share` of the calls is refused.
-
-    Raises ValueError unless the share is above 0 and at most 1: no number of lines never refuses anybody.
-    """
-    _check(erlangs, 0)
-    _check_share(refused_share)
-    lines, lost = 0, 1.0
-    while lost > refused_share:
-        lines += 1
-        lost = erlangs * lost / (lines + erlangs * lost)
-    return lines
-
-
 def erlangs_for(lines: int, refused_share: float) -> float:
     """Return the most traffic of which `lines` refuse at most `refused_share`; infinite for a share of 1.
 

@@ -9,9 +9,7 @@ from rich.table import Table
 
 from benchmarks.capacity.result import CapacityResult
 from benchmarks.planning.chart import describe
-from benchmarks.planning.crosscheck import CrossCheck
 from benchmarks.planning.node_type import NodeType
-from benchmarks.planning.overload_check import OverloadCheck
 from benchmarks.planning.plan import Choice, Plan
 from benchmarks.planning.prediction import Prediction
 
@@ -42,50 +40,6 @@ def print_plan(
     _line(console, "all of this assumes:")
     for assumption in plan.assumptions:
         _line(console, f"  - {assumption}")
-
-
-def print_cross_check(console: Console, check: CrossCheck) -> None:
-    """Print what was predicted beside what was simulated."""
-    simulated = check.simulated
-    refused, waited = simulated.refused_percent, simulated.wait_p95_ms
-    table = Table("simulation of the proposed nodes", "predicted", "simulated", "± (95 %)")
-    table.add_row(
-        "refused %", _share(check.predicted_refused_percent), _share(refused.value), _share(refused.error)
-    )
-    predicted = f"{check.predicted_wait_p95_ms:.0f} to {check.predicted_full_wait_p95_ms:.0f}"
-    table.add_row("p95 of a turn's waiting, ms", predicted, f"{waited.value:.0f}", f"{waited.error:.0f}")
-    console.print(table)
-    _line(
-        console,
-        f"{simulated.offered} calls and {simulated.turns} turns simulated, {simulated.lost_turns} turns "
-        f"without a slot in time; seed {check.seed}. Waiting is predicted for the average number of calls "
-        "and for all lines busy; the simulated number of calls moves between them.",
-    )
-
-
-def print_overload_checks(console: Console, overloads: Mapping[str, Sequence[OverloadCheck]]) -> None:
-    """Print what the loss formula says of the overload that was really made, if it was."""
-    if not any(overloads.values()):
-        return
-    table = Table(
-        "measured overload", "erlangs", "lines", "calls", "refused %: predicted", "measured", "± (95 %)"
-    )
-    for name, checks in overloads.items():
-        for check in checks:
-            table.add_row(
-                name,
-                f"{check.erlangs:g}",
-                str(check.lines),
-                str(check.calls),
-                _share(check.predicted_percent),
-                f"{_share(check.measured_percent)}{'' if check.agrees else NOT_MET}",
-                _share(check.chance_percent),
-            )
-    console.print(table)
-    _line(
-        console,
-        f"{NOT_MET} more than chance apart, or the server's limits were not those of its own measurement",
-    )
 
 
 def _print_forecast(console: Console, plan: Plan, node_type: NodeType) -> None:

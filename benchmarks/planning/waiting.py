@@ -1,9 +1,9 @@
 """How long work waits for a slot.
 
 Of the work that waits at all, the wait is taken as exponential: exact for exponential service times (M/M/n),
-and its tail for all others. Its mean is that of M/M/n times (ca² + cs²)/2, where the two are the squared
-coefficients of variation of the times between arrivals (1: Poisson) and of service (0: constant). Exact for
-one server (Pollaczek and Khinchine), an approximation for more, best where it matters, under high load.
+and its tail for all others. Arrivals are Poisson; the mean is that of M/M/n times (1 + cs²)/2, where cs² is
+the squared coefficient of variation of service (0: constant). Exact for one server (Pollaczek and
+Khinchine), an approximation for more, best under high load.
 
 (A. O. Allen, "Probability, Statistics, and Queueing Theory", 2nd ed., 1990, section 5.3.5: the formula of
 Allen and Cunneen.)
@@ -54,22 +54,20 @@ class Wait:
 NO_WAIT = Wait(0.0, 0.0)
 
 
-def wait_for_slot(
-    erlangs: float, slots: int, service_s: float, variability: float, arrival_variability: float = 1.0
-) -> Wait:
+def wait_for_slot(erlangs: float, slots: int, service_s: float, variability: float) -> Wait:
     """Return the wait before `slots` that are offered `erlangs` of work of `service_s` each.
 
     `variability`: squared coefficient of variation of the service times. Raises ValueError for negative
     input.
     """
-    if service_s < 0.0 or variability < 0.0 or arrival_variability < 0.0:
+    if service_s < 0.0 or variability < 0.0:
         raise ValueError("service times and variabilities are 0 or more")
     share = erlang_c(erlangs, slots)
     if erlangs == 0.0:
         return NO_WAIT
     if erlangs >= slots:
         return Wait(1.0, math.inf)
-    return Wait(share, service_s / (slots - erlangs) * (arrival_variability + variability) / 2.0)
+    return Wait(share, service_s / (slots - erlangs) * (1.0 + variability) / 2.0)
 
 
 def percentile_together_s(waits: Sequence[Wait], percent: float) -> float:

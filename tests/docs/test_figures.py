@@ -101,7 +101,6 @@ STATED: dict[str, tuple[Stated, ...]] = {
     ),
     "docs/planning.md": (
         Stated("heads of Erlang's table, which tests/docs/test_planning.py computes", ("1 %", "0.1 %")),
-        Stated("of the simulation's interval", ("95 %",)),
     ),
     "docs/quickstart.pt-BR.md": (Stated("defaults of `[admission]`", ("97 %", "90 %", "60 %")),),
     "docs/resources.md": (Stated("compared with the code by tests/docs/test_resources.py"),),

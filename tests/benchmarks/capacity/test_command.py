@@ -13,14 +13,13 @@ from rich.console import Console
 from running_server import wait_until
 
 from actors.errors import ConfigurationError, LinkError
-from actors.settings import AdmissionSettings
 from benchmarks.capacity import command as capacity
 from benchmarks.capacity.agenda import Agenda, Timing
 from benchmarks.capacity.limits import limits_toml
 from benchmarks.capacity.report import write_report
 from benchmarks.capacity.result import CapacityResult, Objectives, Step
 from benchmarks.capacity.study import Progress, Study
-from benchmarks.planning.overload_check import overload_checks
+from benchmarks.planning.erlang import erlang_b
 from ingress.configuration.loading import load_settings
 from ingress.server.exit_codes import ExitCode
 
@@ -136,10 +135,10 @@ async def test_a_measurement_from_end_to_end(tmp_path: Path) -> None:
     assert result.workload.speech == "scripted"
     assert result.models == {"transcription": "scripted", "synthesis": "scripted"}
     assert result.limited_by == "nothing that was found: no more calls were tried"
-    checks = overload_checks(result, AdmissionSettings().normal_percent)
-    assert [check.lines for check in checks] == [7, 7, 7]
-    for check in checks:  # Erlang's formula, within what chance does to a hundred calls or two, twice over
-        assert abs(check.measured_percent - check.predicted_percent) <= 2.0 * check.chance_percent, check
+    for step in result.overload:  # as Erlang says of 7 lines, within four standard deviations
+        taken = step.offered_calls - step.refused_calls
+        expected = step.offered_calls * (1.0 - erlang_b(step.calls, 7))
+        assert abs(taken - expected) <= 4.0 * taken**0.5, step
     assert steps == [*result.steps, *result.overload]
     assert "preparing what callers say" in details
 

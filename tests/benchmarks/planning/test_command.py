@@ -14,7 +14,6 @@ from capacity_fixture import capacity_result, step
 from actors.errors import ConfigurationError
 from benchmarks.capacity.result import Machine
 from benchmarks.planning import command as plan_command
-from benchmarks.planning.erlang import erlang_b
 from ingress.server.exit_codes import ExitCode
 
 
@@ -96,7 +95,6 @@ def test_json_has_all_of_it(small: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert found["proposed"]["nodes"] == {"small": 3}  # type: ignore[index]
     assert found["forecast"]["turn_p95_ms"] == 1_300.0  # type: ignore[index]
     assert found["erlangs"] == pytest.approx(60.0)
-    assert found["simulation"] is None
     assert len(found["what_if"]) > 10  # type: ignore[arg-type]
     assert len(found["assumptions"]) >= 5  # type: ignore[arg-type]
 
@@ -126,21 +124,6 @@ def test_how_much_callers_say(small: Path, capsys: pytest.CaptureFixture[str]) -
         found = as_json(capsys, small, "--busy-hour-calls", "1200", *flags)
         assert found["forecast"]["turns_per_minute"] == pytest.approx(10.0)  # type: ignore[index]
         assert found["proposed"]["nodes"] == {"small": 6}  # type: ignore[index]
-
-
-def test_a_simulation_beside_the_formulas(
-    small: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Both figures, the interval and the seed."""
-    monkeypatch.setenv("COLUMNS", "140")
-    assert (
-        run(small, "--busy-hour-calls", "100", "--call-s", "60", "--simulate", "--seed", "7") == ExitCode.OK
-    )
-    out = capsys.readouterr().out
-    assert "simulation of the proposed nodes" in out
-    assert "seed 7" in out
-    with pytest.raises(ConfigurationError, match="--separate"):
-        run(small, "--busy-hour-calls", "100", "--simulate", "--separate")
 
 
 def test_a_picture(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,29 +199,6 @@ def test_files_that_are_missing_or_alike(small: Path, tmp_path: Path) -> None:
         run(small, small, "--busy-hour-calls", "100")
     with pytest.raises(ConfigurationError, match="NAME=FILE"):
         run("=x.json", "--busy-hour-calls", "100")
-
-
-def test_a_real_overload_beside_the_prediction(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of 48 erlangs 28 lines refuse 44 %; 30 % of 200 calls is further away than chance explains."""
-    monkeypatch.setenv("COLUMNS", "140")
-    overload = (
-        step(48, 1_400.0, offered_calls=200, refused_calls=92),
-        step(48, 1_400.0, offered_calls=200, refused_calls=60),
-        step(48, 1_400.0, offered_calls=200, refused_calls=60, invalid=("the generator was late",)),
-        step(48, 1_400.0, offered_calls=0),
-    )
-    path = tmp_path / "small.json"
-    path.write_text(capacity_result(overload=overload).model_dump_json())
-    assert run(path, "--busy-hour-calls", "100") == ExitCode.OK
-    lines = [" ".join(line.replace("│", " ").split()) for line in capsys.readouterr().out.splitlines()]
-    assert [line for line in lines if line.startswith("small 48")] == [
-        f"small 48 28 200 {100.0 * erlang_b(48.0, 28):.1f} 46.0 10.2",
-        f"small 48 28 200 {100.0 * erlang_b(48.0, 28):.1f} 30.0* 11.6",
-    ]
-    found = as_json(capsys, path, "--busy-hour-calls", "100")
-    assert len(found["overload"]["small"]) == 2  # type: ignore[index]
 
 
 def test_what_a_reader_should_know_of_the_measurement() -> None:

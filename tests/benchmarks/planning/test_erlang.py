@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.planning.erlang import erlang_b, erlang_c, erlangs_for, lines_for
+from benchmarks.planning.erlang import erlang_b, erlang_c, erlangs_for
 
 # Erlangs by lines, as printed in every table of the loss formula (three decimals or what was printed).
 TABLE = {
@@ -64,8 +64,6 @@ def test_many_lines_and_extreme_traffic() -> None:
     # In the middle B tends to sqrt(2 / (pi N)) (Jagerman 1974), with a correction of order 1/N.
     assert erlang_b(1e6, 1_000_000) == pytest.approx(math.sqrt(2.0 / (math.pi * 1e6)), rel=1e-3)
     assert erlang_b(900_000.0, 1_000_000) < 1e-300
-    assert lines_for(0.0, 0.01) == 1
-    assert lines_for(5.0, 1.0) == 0
     assert erlangs_for(0, 0.5) == 0.0
     assert erlangs_for(3, 1.0) == math.inf
 
@@ -93,20 +91,11 @@ def test_who_would_be_lost_would_wait(erlangs: float, servers: int) -> None:
     assert erlang_b(erlangs, servers) - 1e-12 <= erlang_c(erlangs, servers) <= 1.0 + 1e-12
 
 
-@given(traffic, shares)
-def test_lines_for_traffic_are_the_fewest(erlangs: float, share: float) -> None:
-    """They suffice, and one less does not."""
-    lines = lines_for(erlangs, share)
-    assert erlang_b(erlangs, lines) <= share * (1.0 + 1e-9)
-    assert lines == 0 or erlang_b(erlangs, lines - 1) > share * (1.0 - 1e-9)
-
-
 @given(st.integers(min_value=1, max_value=2_000), shares)
 def test_traffic_for_lines_is_the_most(lines: int, share: float) -> None:
-    """Exactly the target is refused, and the same number of lines comes back."""
+    """Exactly the target is refused."""
     erlangs = erlangs_for(lines, share)
     assert erlang_b(erlangs, lines) == pytest.approx(share, rel=1e-6)
-    assert lines_for(erlangs * (1.0 - 1e-9), share) == lines
 
 
 @pytest.mark.parametrize("erlangs", [-1.0, math.nan, math.inf])
@@ -119,8 +108,6 @@ def test_traffic_that_cannot_be(erlangs: float) -> None:
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.5, math.nan])
 def test_a_target_that_cannot_be(share: float) -> None:
     """Nobody is never refused."""
-    with pytest.raises(ValueError, match="share"):
-        lines_for(3.0, share)
     with pytest.raises(ValueError, match="share"):
         erlangs_for(3, share)
     with pytest.raises(ValueError, match="lines"):

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from actors.errors import ConfigurationError
 from actors.messages import WorkKind
 from benchmarks.capacity.result import Service
-from benchmarks.planning.crosscheck import cross_check
 from benchmarks.planning.erlang import erlang_b
 from benchmarks.planning.forecast import Forecast
 from benchmarks.planning.node_type import NodeType
@@ -205,25 +204,3 @@ def test_forecasts_that_cannot_be(changes: dict[str, float]) -> None:
     """No traffic, no time, a target of nothing."""
     with pytest.raises(ConfigurationError):
         forecast(**changes)
-
-
-def test_the_simulation_agrees_with_the_plan() -> None:
-    """Refused within its confidence interval; waiting between the average's and that with all lines busy."""
-    check = cross_check([Nodes(node_type(), 1)], forecast(600.0), SHARED, seed=5, wanted_calls=5_000)
-    refused = check.simulated.refused_percent
-    assert 1.0 < check.predicted_refused_percent < 20.0
-    assert refused.value == pytest.approx(check.predicted_refused_percent, abs=1.5 * refused.error)
-    wait_ms = check.simulated.wait_p95_ms.value
-    assert 0.85 * check.predicted_wait_p95_ms < wait_ms < check.predicted_full_wait_p95_ms
-
-
-def test_what_cannot_be_simulated() -> None:
-    """Nodes apart, no lines, and more calls than anybody would wait for."""
-    nodes = [Nodes(node_type(), 2)]
-    for asked, how, message in (
-        (forecast(), APART, "separate"),
-        (forecast(turn_p95_ms=100.0), SHARED, "line"),
-        (forecast(1e6), SHARED, "too many"),
-    ):
-        with pytest.raises(ConfigurationError, match=message):
-            cross_check(nodes, asked, how, seed=1)

@@ -40,6 +40,28 @@ def test_the_calls_that_a_wait_of_300_ms_allows(workers: int, calls: int) -> Non
     assert p95_s(calls) <= 0.3 < p95_s(calls + 1)
 
 
+def crommelin_mean_wait_s(erlangs: float, servers: int, service_s: float) -> float:
+    """Return the mean wait of M/D/c (C. D. Crommelin, P.O. Electrical Engineers' Journal 25, 1932).
+
+    s · Σ_i e^(-ia) [ Σ_{j≥ic} (ia)^j/j! - c/a Σ_{j≥ic+1} (ia)^j/j! ], i = 1, 2, ...
+    """
+    total = 0.0
+    for i in range(1, 400):
+        mean, first = i * erlangs, i * servers
+        terms = [math.exp(j * math.log(mean) - mean - math.lgamma(j + 1)) for j in range(first, first + 800)]
+        total += sum(terms) - servers / erlangs * sum(terms[1:])
+    return service_s * total
+
+
+@pytest.mark.parametrize(("servers", "erlangs", "error"), [(1, 0.7, 1e-6), (2, 1.4, 0.2), (8, 6.4, 0.2)])
+def test_constant_service_waits_about_as_long_as_theory_says(
+    servers: int, erlangs: float, error: float
+) -> None:
+    """M/D/c: exact for one server (Pollaczek), within a fifth for more (Allen and Cunneen)."""
+    exact_s = crommelin_mean_wait_s(erlangs, servers, 0.3)
+    assert wait_for_slot(erlangs, servers, 0.3, 0.0).mean_s == pytest.approx(exact_s, rel=error)
+
+
 def test_nothing_to_do_and_too_much() -> None:
     """Without work nobody waits; with as much as the slots can do, the queue has no end."""
     assert wait_for_slot(0.0, 0, 1.0, 1.0) == NO_WAIT
