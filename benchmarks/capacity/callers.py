@@ -36,9 +36,9 @@ from benchmarks.capacity.scenario import PlannedCall, PlannedUtterance
 from ingress.audiosocket import KIND_HANGUP, KIND_SLIN8, KIND_UUID, SLIN8_FRAME_BYTES
 from ingress.caller.listening_quality import has_sound, percentile
 
-PATIENCE_S: Final = 10.0
+ANSWER_DEADLINE_S: Final = 10.0
 """A caller waits for an answer for so long."""
-LINGERS_S: Final = 1.0
+AFTER_ANSWER_S: Final = 1.0
 """After the last sound of an answer; the server has no record of a turn that is cut short."""
 LONGEST_NAP_S: Final = 0.05
 PRIORITY: Final = 5
@@ -56,9 +56,9 @@ class Order:
     counted_from_s: float
     counted_until_s: float
     ends_s: float
-    prompts: list[str]
-    """Files of 8 kHz int16."""
     calls: list[PlannedCall]
+    prompts: list[str] = field(default_factory=list)
+    """Files of 8 kHz int16."""
 
     @classmethod
     def read(cls, file: Path) -> Order:
@@ -180,13 +180,13 @@ class Line:
         self.connection.send(self._speaking.pop() if self._speaking else _SILENCE)
         self._frames += 1
 
-    def wants_to_leave(self, now: float) -> bool:
+    def is_over(self, now: float) -> bool:
         """Whether the call is over: its time has come, and no answer is awaited."""
         if now < self.leaves_s or self._speaking:
             return False
         if self._current is not None:
-            return now >= self._current.ended_s + PATIENCE_S
-        return now >= self._last_sound_s + LINGERS_S
+            return now >= self._current.ended_s + ANSWER_DEADLINE_S
+        return now >= self._last_sound_s + AFTER_ANSWER_S
 
     def hear(self, now: float) -> bool:
         """Take what has come; return whether the server has ended the call. Raises OSError."""
@@ -212,7 +212,7 @@ class Line:
         return False
 
     def leave(self, now: float) -> None:
-        """The call is over, whoever ended it."""
+        """Note that the call is over, whichever side ended it."""
         assert self.call is not None
         self._give_up(now)
         self.call.left_s = now
@@ -230,7 +230,7 @@ class Line:
         self._current = None
 
     def _give_up(self, now: float) -> None:
-        """Whatever is awaited does not come any more."""
+        """Stop waiting for the answer to the last utterance."""
         if self._current is not None:
             self._current.waited_ms = max(0.0, now - self._current.ended_s) * 1_000.0
             self._current = None
@@ -253,9 +253,9 @@ class OpenLoop:
             self._push(order.begins_s + call.at_s, call)
 
     def run(self) -> CallersReport:
-        """Make all calls, tell of each as it ends, and return what is to be said of them together."""
+        """Make all calls, print each as it ends, and return the figures of all of them."""
         order = self._order
-        is_real_time = _go_ahead()
+        is_real_time = _take_real_time_priority()
         cpu_s, began_s = time.process_time(), time.monotonic()
         while (now := time.monotonic()) < order.ends_s:
             self._do_what_is_due(now)
@@ -288,7 +288,7 @@ class OpenLoop:
                 self._connect(what)
             elif what.connection.fileno() < 0:
                 continue  # it has left
-            elif what.wants_to_leave(now):
+            elif what.is_over(now):
                 self._leave(what, now)
             else:
                 self._speak(what, now)
@@ -326,7 +326,7 @@ class OpenLoop:
         except BlockingIOError:
             self._fail(line, "the server reads nothing")
         except OSError as error:
-            # A server that has hung up may have closed: its goodbye is still to be read.
+            # A server that has hung up may have closed: its hangup is still to be read.
             with suppress(OSError):
                 if line.hear(now):
                     self._leave(line, now)
@@ -354,8 +354,8 @@ class OpenLoop:
         return quality
 
 
-def _go_ahead() -> bool:
-    """Go ahead of what else the cores have to do, where that is allowed; return whether it is."""
+def _take_real_time_priority() -> bool:
+    """Run before the other programs of the machine, where that is allowed; return whether it is."""
     try:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(PRIORITY))
     except PermissionError:

@@ -17,14 +17,14 @@ from rich.table import Table
 from actors.errors import ConfigurationError
 from benchmarks.capacity import study
 from benchmarks.capacity.limits import limits_toml
-from benchmarks.capacity.report import steps_csv, write_report
+from benchmarks.capacity.report import HEADINGS, step_cells, write_report
 from benchmarks.capacity.result import CapacityResult, Objectives, Step
 from ingress.commands import serve
 from ingress.server.exit_codes import ExitCode
 
 MINUTES = 9.5
 LEAST_WIDTH = 110
-"""Of the table of steps, also where nobody says how wide the screen is."""
+"""Of the table of steps, also where the width of the screen is not known."""
 LEFT_OUT = {"--host", "--port", "--drain", "--log-level"}
 """Of the flags of `raymal serve`: what a server that lives for a measurement has no use for."""
 
@@ -66,8 +66,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--no-overload", action="store_true", help="do not offer more than is held")
     parser.add_argument("--seed", type=int, default=1, help="of who calls when (1)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write a line for each step there")
-    parser.add_argument("--report", type=Path, metavar="DIR", help="write index.html and report.md there")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="write index.html and its pictures there")
     parser.add_argument(
         "--write-limits", type=Path, metavar="FILE", help="write what was held as a configuration (TOML)"
     )
@@ -87,10 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
     request = request_of(arguments)
     bars = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*bars, console=console) as progress:
-        shown = _Shown(progress, console)
-        told = study.Progress(shown.detail, shown.step, shown.seconds, shown.done, shown.problem)
         try:
-            measurement = study.Study(request, told)
+            measurement = study.Study(request, _Shown(progress, console))
         except ValueError as error:
             raise ConfigurationError(f"--minutes: {error}") from None
         result = asyncio.run(measurement.run())
@@ -122,25 +119,12 @@ def objectives(assignments: list[str]) -> Objectives:
 def show(result: CapacityResult, console: Console) -> None:
     """Print the steps and what follows from them."""
     table = Table(title="what was tried")
-    for heading in (
-        "calls",
-        "s",
-        "turns",
-        "p50 ms",
-        "p95 ms",
-        "late p99.9",
-        "underruns",
-        "refused",
-        "errors",
-    ):
-        table.add_column(heading, justify="right")
-    table.add_column("verdict")
-    for step in result.steps:
-        _add(table, step)
-    if result.overload:
+    for heading in HEADINGS:
+        table.add_column(heading, justify="left" if heading == "verdict" else "right")
+    for steps in (result.steps, result.overload):
+        for step in steps:
+            table.add_row(*step_cells(step))
         table.add_section()
-        for step in result.overload:
-            _add(table, step)
     console.print(table)
     console.print(f"held: {result.calls_held} calls; limited by {result.limited_by}", highlight=False)
     if result.confirmed is not None:
@@ -151,21 +135,6 @@ def show(result: CapacityResult, console: Console) -> None:
         console.print(
             f"a call's minute costs {result.core_s_per_call_minute:.2f} core-seconds", highlight=False
         )
-
-
-def _add(table: Table, step: Step) -> None:
-    verdict = "; ".join([*step.broken, *(f"invalid: {reason}" for reason in step.invalid)]) or "held"
-    table.add_row(
-        f"{step.calls:g}",
-        f"{step.seconds:.0f}",
-        str(step.turns),
-        *("-" if ms is None else f"{ms:.0f}" for ms in (step.turn_p50_ms, step.turn_p95_ms)),
-        f"{step.lateness.p999_ms:.1f}",
-        str(step.underruns),
-        f"{step.refused_calls} of {step.offered_calls}",
-        str(step.content_errors),
-        verdict,
-    )
 
 
 class _Shown:
@@ -239,8 +208,6 @@ def _server_flags(arguments: argparse.Namespace) -> list[str]:
 def _write(result: CapacityResult, arguments: argparse.Namespace, console: Console) -> None:
     if arguments.json:
         arguments.json.write_text(result.model_dump_json(indent=2) + "\n")
-    if arguments.csv:
-        arguments.csv.write_text(steps_csv(result))
     if arguments.report:
         console.print(f"report: {write_report(result, arguments.report)}", markup=False)
     if arguments.write_limits:

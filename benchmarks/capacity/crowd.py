@@ -1,4 +1,4 @@
-"""The callers of one step, from outside: starts their processes, hears of every call that ends.
+"""The processes of the callers of one step: started with their orders, read call by call, always ended.
 
 One process holds some hundred callers; more are shared out in turn.
 """
@@ -10,27 +10,22 @@ import json
 import math
 import sys
 import tempfile
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from actors.errors import RaymalError
 from benchmarks.capacity.callers import Call, CallersReport, Order, Said
 from benchmarks.capacity.peer_quality import PeerQuality
-from benchmarks.capacity.prompts import Prompt
-from benchmarks.capacity.scenario import PlannedCall
 
 CALLERS_PER_PROCESS = 150
 HEAD_START_S = 1.0
 """For the processes to be there when the first call is due."""
 REPORT_DEADLINE_S = 30.0
 LINE_LIMIT_BYTES = 2**24
-MAXIMUM_LATENESS_MS = 20.0
-"""Of a caller's own deadlines at p99: a frame's length."""
-MAXIMUM_CPU_PERCENT = 80.0
 
 
 class CallersError(RaymalError):
@@ -40,9 +35,22 @@ class CallersError(RaymalError):
 class Crowd:
     """The running callers of one step."""
 
-    def __init__(self, processes: Sequence[Process], on_call: Callable[[Call], None]) -> None:
-        self._processes = processes
-        self._readers = [asyncio.create_task(_read(process, on_call)) for process in processes]
+    def __init__(self, on_call: Callable[[Call], None]) -> None:
+        self._on_call = on_call
+        self._processes: list[Process] = []
+        self._readers: list[asyncio.Task[CallersReport]] = []
+
+    async def start(self, order: Path) -> None:
+        """Start a process with its order."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "benchmarks.capacity.callers", str(order)),
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=PIPE,
+            limit=LINE_LIMIT_BYTES,
+        )
+        self._processes.append(process)
+        self._readers.append(asyncio.create_task(_read(process, self._on_call)))
 
     @property
     def process_ids(self) -> list[int]:
@@ -58,7 +66,7 @@ class Crowd:
             raise CallersError(f"the callers were not over after {deadline_s:.0f} s") from None
 
     async def close(self) -> None:
-        """End whatever still runs."""
+        """End what still runs."""
         for process in self._processes:
             if process.returncode is None:
                 process.kill()
@@ -68,70 +76,39 @@ class Crowd:
         await asyncio.gather(*self._readers, return_exceptions=True)
 
 
-class CrowdOrder:
-    """Who calls, what they can say, and when they are counted: an order for each process."""
-
-    def __init__(
-        self,
-        address: tuple[str, int],
-        prompts: Sequence[Prompt],
-        calls: Sequence[PlannedCall],
-        instants_s: tuple[float, float, float, float],
-        callers: float,
-    ) -> None:
-        """`instants_s`: beginning, counted from, counted until, end; of the monotonic clock."""
-        self._address = address
-        self._prompts = prompts
-        self._calls = calls
-        self._instants_s = instants_s
-        self._processes = max(1, math.ceil(callers / CALLERS_PER_PROCESS))
-
-    def write(self, folder: Path) -> list[Path]:
-        """Write everything the processes need; return each one's order."""
-        prompts = []
-        for number, prompt in enumerate(self._prompts):
-            file = folder / f"{number}.sln"
-            file.write_bytes(prompt.audio)
-            prompts.append(str(file))
-        files = []
-        for number in range(self._processes):
-            order = Order(
-                *self._address, *self._instants_s, prompts, list(self._calls[number :: self._processes])
-            )
-            files.append(folder / f"order-{number}.json")
-            files[-1].write_text(json.dumps(asdict(order)))
-        return files
-
-
 @asynccontextmanager
-async def crowd(order: CrowdOrder, on_call: Callable[[Call], None]) -> AsyncIterator[Crowd]:
-    """Let callers come; whoever is left when the body leaves is cut off. `on_call` hears of ended calls."""
+async def crowd(
+    order: Order, audios: Sequence[bytes], callers: int, on_call: Callable[[Call], None]
+) -> AsyncIterator[Crowd]:
+    """Make the calls of an order, so many at once; those left when the body leaves are cut off.
+
+    `audios`: what can be said, 8 kHz int16, by the order's numbers; the order's own `prompts` are filled in
+    here. `on_call` gets each call as it ends.
+    """
     with tempfile.TemporaryDirectory(prefix="raymal-callers-") as name:
-        processes = [
-            await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "benchmarks.capacity.callers", str(file)),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=PIPE,
-                stderr=PIPE,
-                limit=LINE_LIMIT_BYTES,
-            )
-            for file in order.write(Path(name))
-        ]
-        running = Crowd(processes, on_call)
+        files = _write(Path(name), order, audios, max(1, math.ceil(callers / CALLERS_PER_PROCESS)))
+        running = Crowd(on_call)
         try:
+            for file in files:
+                await running.start(file)
             yield running
         finally:
             await running.close()
 
 
-def invalid_because(report: CallersReport) -> list[str]:
-    """Return why a measurement with these callers says nothing; empty if it is valid."""
-    reasons = []
-    if report.lateness_p99_ms > MAXIMUM_LATENESS_MS:
-        reasons.append(f"the callers were {report.lateness_p99_ms:.0f} ms late themselves at p99")
-    if report.cpu_percent > MAXIMUM_CPU_PERCENT:
-        reasons.append(f"a process of callers used {report.cpu_percent:.0f} % of its core")
-    return reasons
+def _write(folder: Path, order: Order, audios: Sequence[bytes], processes: int) -> list[Path]:
+    """Write what the processes need; return the file of each one's order."""
+    prompts = []
+    for number, audio in enumerate(audios):
+        file = folder / f"{number}.sln"
+        file.write_bytes(audio)
+        prompts.append(str(file))
+    files = []
+    for number in range(processes):
+        own = replace(order, prompts=prompts, calls=order.calls[number::processes])
+        files.append(folder / f"order-{number}.json")
+        files[-1].write_text(json.dumps(asdict(own)))
+    return files
 
 
 async def _read(process: Process, on_call: Callable[[Call], None]) -> CallersReport:

@@ -1,10 +1,18 @@
 """Whether a step was held, what stood in the way, and what would stand in it next.
 
 A resource's use is a share of what there is of it: of all cores; of one core for each part that is one
-thread (a media worker, the gateway, the manager); of the slots' time; of the memory. What limits is told in
-this order: cores that are all in use (slots are slow then because the cores are busy); the part whose share
-of the answer's time grew most, if answers came too late; the media workers, if frames did; else whatever
-was nearest its end. The next limit is extrapolated: use grows in proportion to the calls.
+thread (a media worker, the gateway, the manager); of the slots' time; of the memory. What limits is the
+first of these:
+
+| what limits | when |
+|---|---|
+| admission | calls were refused although the server was not loaded |
+| the machine's cores | all are in use: slots are slow then because the cores are busy |
+| what the stage waits for that grew most | answers came too late |
+| the media workers | frames came too late |
+| the resource nearest its end | otherwise |
+
+The next limit is extrapolated: use grows in proportion to the calls.
 """
 
 from __future__ import annotations
@@ -18,16 +26,16 @@ CORES_FULL_PERCENT = 90.0
 MACHINE_CPU, MEDIA_CPU, GATEWAY, MANAGER, MEMORY = "machine CPU", "media CPU", "gateway", "manager", "memory"
 TRANSCRIPTION_SLOTS, SYNTHESIS_SLOTS = "transcription slots", "synthesis slots"
 ADMISSION = "admission"
-BEHIND_STAGE = {
+STAGES = {
+    "endpoint wait": MEDIA_CPU,
     "lease wait": TRANSCRIPTION_SLOTS,
     "transcription": TRANSCRIPTION_SLOTS,
+    "dialog": GATEWAY,
     "synthesis": SYNTHESIS_SLOTS,
     "link": GATEWAY,
-    "dialog": GATEWAY,
     "playout wait": MEDIA_CPU,
-    "endpoint wait": MEDIA_CPU,
 }
-"""What a stage of a turn waits for."""
+"""The stages of a turn, in order, and what each waits for."""
 
 
 def broken_objectives(step: Step, objectives: Objectives) -> tuple[str, ...]:
@@ -85,7 +93,7 @@ def limited_by(broken: Step, held: Step | None) -> str:
     if use.get(MACHINE_CPU, 0.0) >= CORES_FULL_PERCENT:
         return f"{MACHINE_CPU}, most of it {_greatest_part(broken)}"
     if "turn p95" in lines and (grown := _grown_stage(broken, held)) is not None:
-        return BEHIND_STAGE[grown]
+        return STAGES[grown]
     if "lateness" in lines or "underruns" in lines:
         return MEDIA_CPU
     return max(use, key=lambda name: use[name], default=MACHINE_CPU)
@@ -117,5 +125,5 @@ def _greatest_part(step: Step) -> str:
 def _grown_stage(broken: Step, held: Step | None) -> str | None:
     before = held.stages_ms if held is not None else {}
     grown = {name: mean_ms - before.get(name, 0.0) for name, mean_ms in broken.stages_ms.items()}
-    known = {name: more_ms for name, more_ms in grown.items() if name in BEHIND_STAGE}
+    known = {name: more_ms for name, more_ms in grown.items() if name in STAGES}
     return max(known, key=lambda name: known[name], default=None)

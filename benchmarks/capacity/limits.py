@@ -5,15 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from benchmarks.capacity.result import CapacityResult, Service, Step
+from benchmarks.capacity.result import CapacityResult, Service
+
+DECIMALS = 10_000
+"""Of calls per slot, one is this part: exact for as many slots."""
 
 
-def admission_limits(held: Step, slots: int | None = None) -> dict[str, float | int]:
-    """Return the settings of `[admission]`: calls per slot, rounded down, if the slots are known."""
-    calls = round(held.calls)
+def admission_limits(calls: int, slots: int | None = None) -> dict[str, float | int]:
+    """Return the settings of `[admission]` that leave room for so many calls.
+
+    `slots`: of the kind of work that has fewer, as admission counts; None: not known. Calls per slot are the
+    least that give room for all of the calls on those slots: admission rounds their product down.
+    """
     limits: dict[str, float | int] = {"maximum_calls": calls}
     if slots:
-        limits["calls_per_slot"] = max(0.01, math.floor(100.0 * calls / slots) / 100.0)
+        parts = math.ceil(calls * DECIMALS / slots)
+        if math.floor(parts / DECIMALS * slots) < calls:  # a double just below the decimal figure
+            parts += 1
+        limits["calls_per_slot"] = parts / DECIMALS
     return limits
 
 
@@ -26,7 +35,7 @@ def limits_toml(result: CapacityResult) -> str | None:
     """Return the limits as a TOML file; None when nothing was held."""
     if result.confirmed is None:
         return None
-    limits = admission_limits(result.confirmed, scarcer_slots(result.services))
+    limits = admission_limits(result.calls_held, scarcer_slots(result.services))
     lines = [
         f"# {result.calls_held} calls were held, {result.taken_at}, raymal {result.raymal}.",
         f"# {result.machine.processor}, {result.machine.cores} cores; limited by {result.limited_by}.",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from benchmarks.capacity.judgement import STAGES
+from benchmarks.capacity.resources import CALLERS, SERVER_PARTS
 from benchmarks.capacity.result import CapacityResult, Step
-from benchmarks.capacity.svg import Axis, Limit, Series, bars, lines
+from benchmarks.harness.svg import Axis, Chart, Mark, Series, bars, lines
 
-STAGES = ("endpoint wait", "lease wait", "transcription", "dialog", "synthesis", "link", "playout wait")
-PARTS = ("media", "gateway", "workers", "manager", "ray", "callers")
+PARTS = (*SERVER_PARTS, CALLERS)
+LATENESS_CURVES = 8
+CALLS = Axis("calls")
 
 
 def plots(result: CapacityResult) -> dict[str, str]:
@@ -16,103 +19,90 @@ def plots(result: CapacityResult) -> dict[str, str]:
     # A number that was tried twice is shown as it was tried last: the confirmation is the longest.
     steps = sorted({step.calls: step for step in result.steps}.values(), key=lambda step: step.calls)
     drawn = {
-        "turns": _turns(steps, result),
+        "turns": _turns(steps, result.objectives.turn_p95_ms),
         "lateness": _lateness(steps),
-        "stages": _stages(steps),
-        "goodput": _goodput(_offered(steps, result)),
+        "stages": _bars(
+            "Where the time of an answer went", "mean ms", tuple(STAGES), steps, lambda it: it.stages_ms
+        ),
+        "goodput": _goodput(steps, result),
         "resources": _resources(steps),
-        "cores": _cores(steps),
+        "cores": _bars("CPU by part", "cores", PARTS, steps, lambda it: it.cores),
     }
-    return {name: chart for name, chart in drawn.items() if chart is not None}
+    return {name: str(chart) for name, chart in drawn.items() if chart is not None}
 
 
-def _offered(steps: Sequence[Step], result: CapacityResult) -> list[Step]:
-    """Return what was offered as a server in use would be: beyond what is held, with admission on."""
-    if not result.overload:
-        return list(steps)
-    return [*(step for step in steps if step.calls <= result.calls_held), *result.overload]
+def _curve(name: str, steps: Sequence[Step], value: Callable[[Step], float | None]) -> Series:
+    """Return a value of each step over its calls, where there is one."""
+    points = [(step.calls, value(step)) for step in steps]
+    return Series(name, [(calls, height) for calls, height in points if height is not None])
 
 
-def _turns(steps: Sequence[Step], result: CapacityResult) -> str | None:
-    values = {
-        "p50": [(step.calls, step.turn_p50_ms) for step in steps],
-        "p95": [(step.calls, step.turn_p95_ms) for step in steps],
-        "p99": [(step.calls, step.turn_p99_ms) for step in steps],
-    }
+def _turns(steps: Sequence[Step], objective_ms: float) -> Chart | None:
     series = [
-        Series(name, [(calls, ms) for calls, ms in points if ms is not None])
-        for name, points in values.items()
+        _curve("p50", steps, lambda it: it.turn_p50_ms),
+        _curve("p95", steps, lambda it: it.turn_p95_ms),
+        _curve("p99", steps, lambda it: it.turn_p99_ms),
     ]
     if not any(each.points for each in series):
         return None
-    limit = Limit("objective for p95", result.objectives.turn_p95_ms)
-    return lines("What callers waited for an answer", Axis("calls"), Axis("ms"), series, limit)
+    title = "What callers waited for an answer"
+    return lines(title, CALLS, Axis("ms"), series, Mark("objective for p95", objective_ms))
 
 
-def _lateness(steps: Sequence[Step]) -> str | None:
+def _lateness(steps: Sequence[Step]) -> Chart | None:
     series = [
-        Series(_calls(step.calls), [(ms, 100.0 * share) for ms, share in step.late_shares if share > 0])
+        Series(
+            "1 call" if step.calls == 1 else f"{step.calls:g} calls",
+            [(ms, 100.0 * share) for ms, share in step.late_shares if share > 0],
+        )
         for step in steps
     ]
-    shown = [each for each in series if len(each.points) > 1][-8:]
+    shown = [each for each in series if len(each.points) > 1][-LATENESS_CURVES:]
     if not shown:
         return None
-    title = "How late frames were at the caller"
-    return lines(title, Axis("later than, ms", is_log=True), Axis("% of frames", is_log=True), shown)
+    x, y = Axis("later than, ms", is_log=True), Axis("% of frames", is_log=True)
+    return lines("How late frames were at the caller", x, y, shown)
 
 
-def _stages(steps: Sequence[Step]) -> str | None:
-    shown = [step for step in steps if step.stages_ms]
-    if not shown:
-        return None
-    series = [
-        Series(name, [(number, step.stages_ms.get(name, 0.0)) for number, step in enumerate(shown)])
-        for name in STAGES
-    ]
-    labels = [f"{step.calls:g}" for step in shown]
-    return bars("Where the time of an answer went", labels, "calls", "mean ms", series)
-
-
-def _goodput(steps: Sequence[Step]) -> str | None:
+def _goodput(steps: Sequence[Step], result: CapacityResult) -> Chart | None:
+    """Draw what a server in use would show: beyond what is held, with admission on."""
+    if result.overload:
+        steps = [*(step for step in steps if step.calls <= result.calls_held), *result.overload]
     shown = sorted((step for step in steps if step.calls_mean is not None), key=lambda step: step.calls)
     if not shown:
         return None
     series = [
-        Series("calls there", [(step.calls, step.calls_mean or 0.0) for step in shown]),
-        Series("offered", [(step.calls, step.calls) for step in shown]),
-        Series(
-            "refused, %",
-            [(step.calls, 100.0 * step.refused_calls / max(1, step.offered_calls)) for step in shown],
-        ),
+        _curve("calls there", shown, lambda it: it.calls_mean),
+        _curve("offered", shown, lambda it: it.calls),
+        _curve("refused, %", shown, lambda it: 100.0 * it.refused_calls / max(1, it.offered_calls)),
     ]
     return lines("Offered, held, refused", Axis("calls offered"), Axis("calls, and %"), series)
 
 
-def _resources(steps: Sequence[Step]) -> str | None:
-    names = list(dict.fromkeys(name for step in steps for name in step.utilisation_percent))
+def _resources(steps: Sequence[Step]) -> Chart | None:
+    names = dict.fromkeys(name for step in steps for name in step.utilisation_percent)
     series = [
-        Series(
-            name,
-            [(s.calls, s.utilisation_percent[name]) for s in steps if name in s.utilisation_percent],
-        )
+        Series(name, [(it.calls, use[name]) for it in steps if name in (use := it.utilisation_percent)])
         for name in names
     ]
     if not series:
         return None
-    return lines("Resources in use", Axis("calls"), Axis("%"), series, Limit("all of it", 100.0))
+    return lines("Resources in use", CALLS, Axis("%"), series, Mark("all of it", 100.0))
 
 
-def _cores(steps: Sequence[Step]) -> str | None:
-    shown = [step for step in steps if step.cores]
+def _bars(
+    title: str,
+    unit: str,
+    parts: Sequence[str],
+    steps: Sequence[Step],
+    values: Callable[[Step], dict[str, float]],
+) -> Chart | None:
+    shown = [step for step in steps if values(step)]
     series = [
-        Series(name, [(number, step.cores.get(name, 0.0)) for number, step in enumerate(shown)])
-        for name in PARTS
-        if any(step.cores.get(name) for step in shown)
+        Series(name, [(number, values(step).get(name, 0.0)) for number, step in enumerate(shown)])
+        for name in parts
+        if any(values(step).get(name) for step in shown)
     ]
     if not series:
         return None
-    return bars("CPU by part", [f"{step.calls:g}" for step in shown], "calls", "cores", series)
-
-
-def _calls(calls: float) -> str:
-    return "1 call" if calls == 1 else f"{calls:g} calls"
+    return bars(title, [f"{step.calls:g}" for step in shown], "calls", unit, series)

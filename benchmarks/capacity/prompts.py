@@ -1,14 +1,14 @@
 """What scripted callers say: 8 kHz audio, its words, and where its last sound is.
 
 Synthesised, unless recordings are given, with the engine whose weights come in its package; a server whose
-speech to text is scripted hears the same whatever is said, so there one bundled recording does. An
+speech to text is scripted always hears the same, so there one bundled recording does. An
 utterance must be one stretch of sound: a pause inside it might be taken for its end, and what came then
 would be no fault of the server's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,17 +72,13 @@ class Prompt:
         return audio_duration_ms(self.audio) / 1_000.0
 
 
-def _ignore(made: int, of: int) -> None:
-    """Nobody wants to know."""
-
-
 def scripted_prompts(transcript: str) -> list[Prompt]:
-    """Return what callers say to a server that hears `transcript` whatever they say."""
+    """Return what callers say to a server that always hears `transcript`."""
     audio = Path(actors.engines.__file__).with_name("hello.sln").read_bytes()
     return [Prompt(transcript, _trimmed(audio))]
 
 
-def synthesised_prompts(utterance_s: float, on_made: Callable[[int, int], None] = _ignore) -> list[Prompt]:
+def synthesised_prompts(utterance_s: float) -> list[Prompt]:
     """Return English sentences of about that length. Raises ConfigurationError, EngineError."""
     settings = SpeechSettings(tts="hibari")
     engine = tts_engine(settings)
@@ -90,11 +86,10 @@ def synthesised_prompts(utterance_s: float, on_made: Callable[[int, int], None] 
     engine.load()
     texts = sorted(_texts(), key=lambda text: abs(len(text) / CHARACTERS_PER_S - utterance_s))[:CANDIDATES]
     made = []
-    for number, text in enumerate(texts, 1):
+    for text in texts:
         audio = b"".join(engine.synthesize(Synthesize("caller", f"{text}.", settings.language)))
         if len(speech_spans(audio)) == 1:
             made.append(Prompt(text, _trimmed(audio)))
-        on_made(number, len(texts))
     return chosen(made, utterance_s)
 
 

@@ -1,9 +1,7 @@
-"""The result for people: a page that loads nothing from anywhere, the same as Markdown, a table as CSV."""
+"""The result for people: one page that loads nothing from anywhere, its pictures also as files."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -11,13 +9,8 @@ from pathlib import Path
 from benchmarks.capacity.plots import plots
 from benchmarks.capacity.result import CapacityResult, Step
 
-COLUMNS = (
-    "phase", "calls", "calls_mean", "seconds", "turns", "turn_p50_ms", "turn_p95_ms", "turn_p99_ms",
-    "lateness_p999_ms", "underruns", "offered_calls", "refused_calls", "dropped_calls", "content_errors",
-    "level", "memory_bytes", "broken", "invalid",
-)  # fmt: skip
 HEADINGS = (
-    "calls", "s", "turns", "p50 ms", "p95 ms", "p99 ms", "late p99.9 ms", "underruns", "refused", "dropped",
+    "calls", "s", "turns", "p50 ms", "p95 ms", "p99 ms", "late p99.9", "underruns", "refused", "dropped",
     "errors", "verdict",
 )  # fmt: skip
 STYLE = (
@@ -45,31 +38,12 @@ CAPTIONS = {
 }
 
 
-def steps_csv(result: CapacityResult) -> str:
-    """Return a line for each step, in the order in which they were tried."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for phase, steps in (("search", result.steps), ("overload", result.overload)):
-        for step in steps:
-            fields = step.model_dump() | {
-                "phase": phase,
-                "lateness_p999_ms": step.lateness.p999_ms,
-                "broken": "; ".join(step.broken),
-                "invalid": "; ".join(step.invalid),
-            }
-            writer.writerow(["" if fields[name] is None else fields[name] for name in COLUMNS])
-    return text.getvalue()
-
-
 def write_report(result: CapacityResult, folder: Path) -> Path:
-    """Write index.html, report.md with its pictures, steps.csv and result.json; return the page."""
+    """Write index.html, its pictures and result.json; return the page."""
     folder.mkdir(parents=True, exist_ok=True)
     pictures = plots(result)
     for name, picture in pictures.items():
         (folder / f"{name}.svg").write_text(picture, encoding="utf-8")
-    (folder / "report.md").write_text(markdown(result, list(pictures)), encoding="utf-8")
-    (folder / "steps.csv").write_text(steps_csv(result), encoding="utf-8")
     (folder / "result.json").write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
     page = folder / "index.html"
     page.write_text(html(result, pictures), encoding="utf-8")
@@ -91,21 +65,28 @@ def html(result: CapacityResult, pictures: dict[str, str]) -> str:
         f"<title>raymal capacity: {result.calls_held} calls</title><style>{STYLE}</style></head><body>"
         f'<h1>raymal capacity</h1><p class="held">{escape(_headline(result))}</p>'
         f'<table class="facts">{facts}</table><h2>Pictures</h2><div class="pictures">{charts}</div>'
-        f"<h2>Search</h2>{_html_table(result.steps)}"
-        + (f"<h2>Overload, admission on</h2>{_html_table(result.overload)}" if result.overload else "")
+        f"<h2>Search</h2>{_table(result.steps)}"
+        + (f"<h2>Overload, admission on</h2>{_table(result.overload)}" if result.overload else "")
         + "</body></html>\n"
     )
 
 
-def markdown(result: CapacityResult, pictures: Sequence[str]) -> str:
-    """Return the same as Markdown; the pictures are files beside it."""
-    parts = ["# raymal capacity", f"**{_headline(result)}**", "| | |\n|---|---|"]
-    parts[-1] += "".join(f"\n| {name} | {_cell(value)} |" for name, value in _facts(result))
-    parts += [f"![{name}]({name}.svg)\n\n{CAPTIONS[name]}" for name in pictures]
-    parts += ["## Search", _markdown_table(result.steps)]
-    if result.overload:
-        parts += ["## Overload, admission on", _markdown_table(result.overload)]
-    return "\n\n".join(parts) + "\n"
+def step_cells(step: Step) -> list[str]:
+    """Return a step as cells below `HEADINGS`; `-` for what was not measured."""
+    verdict = "; ".join([*step.broken, *(f"invalid: {reason}" for reason in step.invalid)]) or "held"
+    turns_ms = (step.turn_p50_ms, step.turn_p95_ms, step.turn_p99_ms)
+    return [
+        f"{step.calls:g}",
+        f"{step.seconds:.0f}",
+        str(step.turns),
+        *("-" if ms is None else f"{ms:.0f}" for ms in turns_ms),
+        f"{step.lateness.p999_ms:.1f}",
+        str(step.underruns),
+        f"{step.refused_calls} of {step.offered_calls}",
+        str(step.dropped_calls),
+        str(step.content_errors),
+        verdict,
+    ]
 
 
 def _headline(result: CapacityResult) -> str:
@@ -119,12 +100,11 @@ def _headline(result: CapacityResult) -> str:
 
 def _facts(result: CapacityResult) -> list[tuple[str, str]]:
     """Return everything that is no step, for people."""
-    machine, work = result.machine, result.workload
-    held = ", ".join(f"{name} ≤ {value:g}" for name, value in result.objectives)
+    machine, work, cost = result.machine, result.workload, result.core_s_per_call_minute
     left = ", ".join(f"{name} {percent:.0f} %" for name, percent in result.headroom_percent.items())
-    cost = result.core_s_per_call_minute
+    hardware = (machine.processor, f"{machine.cores} cores", f"{machine.memory_bytes / 2**30:.1f} GiB")
     return [
-        ("objectives", held),
+        ("objectives", ", ".join(f"{name} ≤ {value:g}" for name, value in result.objectives)),
         ("next limit", result.next_limit),
         ("left over at what was held", left or "not known"),
         ("a call's minute costs", "not known" if cost is None else f"{cost:.2f} core-seconds"),
@@ -139,50 +119,19 @@ def _facts(result: CapacityResult) -> list[tuple[str, str]]:
         (
             "callers",
             f"{work.speech} speech, language {work.language}, {work.utterance_s:.1f} s every "
-            f"{work.period_s:g} s, calls of {work.call_s:g} s on average, "
-            f"seed {result.seed}",
+            f"{work.period_s:g} s, calls of {work.call_s:g} s on average, seed {result.seed}",
         ),
         ("models", ", ".join(f"{kind}: {model}" for kind, model in result.models.items())),
-        (
-            "machine",
-            f"{machine.processor}, {machine.cores} cores, {machine.memory_bytes / 2**30:.1f} GiB"
-            + (f", {', '.join(machine.gpus)}" if machine.gpus else ""),
-        ),
+        ("machine", ", ".join((*hardware, *machine.gpus))),
         ("software", f"raymal {result.raymal}; {machine.python}"),
         ("taken at", result.taken_at),
         ("command", result.command),
     ]
 
 
-def _row(step: Step) -> list[str]:
-    verdict = "; ".join([*step.broken, *(f"invalid: {reason}" for reason in step.invalid)]) or "held"
-    return [
-        f"{step.calls:g}",
-        f"{step.seconds:.0f}",
-        str(step.turns),
-        *("" if ms is None else f"{ms:.0f}" for ms in (step.turn_p50_ms, step.turn_p95_ms, step.turn_p99_ms)),
-        f"{step.lateness.p999_ms:.1f}",
-        str(step.underruns),
-        f"{step.refused_calls} of {step.offered_calls}",
-        str(step.dropped_calls),
-        str(step.content_errors),
-        verdict,
-    ]
-
-
-def _html_table(steps: Sequence[Step]) -> str:
+def _table(steps: Sequence[Step]) -> str:
     head = "".join(f"<th>{escape(heading)}</th>" for heading in HEADINGS)
     rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _row(step)) + "</tr>" for step in steps
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in step_cells(step)) + "</tr>" for step in steps
     )
     return f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
-
-
-def _markdown_table(steps: Sequence[Step]) -> str:
-    rule = "|".join(["---:"] * (len(HEADINGS) - 1) + ["---"])
-    rows = (" | ".join(map(_cell, _row(step))) for step in steps)
-    return "\n".join([f"| {' | '.join(HEADINGS)} |", f"|{rule}|", *(f"| {row} |" for row in rows)])
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

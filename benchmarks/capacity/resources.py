@@ -31,7 +31,7 @@ class Use:
     cores: dict[str, float]
     """By part; `callers` are the measurement's own, `machine` is everything."""
     stolen_percent: float
-    """Of all cores, taken by the host for somebody else."""
+    """Of all cores, taken by the host for other machines."""
 
     @property
     def server_cores(self) -> float:
@@ -39,7 +39,7 @@ class Use:
         return sum(self.cores.get(part, 0.0) for part in SERVER_PARTS)
 
     @property
-    def strangers_cores(self) -> float:
+    def others_cores(self) -> float:
         """Used by programs that are neither the server's nor the measurement's."""
         return max(0.0, self.cores[MACHINE] - self.server_cores - self.cores.get(CALLERS, 0.0))
 
@@ -73,25 +73,7 @@ class ServerProcesses:
     def __init__(self, port: int, has_joined_ray: bool) -> None:
         self._has_joined_ray = has_joined_ray
         self._settings_file = str(RuntimeDirectory.of_port(port).settings_file)
-        self._parts: dict[psutil.Process, str] = {}
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Look who is there; to be called when something may have been restarted."""
-        family: dict[psutil.Process, str] = {}
-        for process in psutil.process_iter():
-            with suppress(psutil.Error):
-                line = process.cmdline()
-                if self._settings_file in line:
-                    family[process] = MEDIA if "media-worker" in line else GATEWAY
-                    supervisor = process.parent()
-                    for relative in supervisor.children(recursive=True) if supervisor else ():
-                        family.setdefault(relative, RAY)
-                elif self._has_joined_ray and line and line[0].startswith("ray::"):
-                    family.setdefault(process, RAY)
-        self._parts = {
-            process: _ray_part(process) if part == RAY else part for process, part in family.items()
-        }
+        self._parts = self._found()
 
     def look(self, callers: Iterable[int]) -> Look:
         """Read the counters, of the callers' processes and of this one as well."""
@@ -121,6 +103,20 @@ class ServerProcesses:
             with suppress(psutil.Error):
                 taken += process.memory_full_info().pss
         return taken
+
+    def _found(self) -> dict[psutil.Process, str]:
+        family: dict[psutil.Process, str] = {}
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                line = process.cmdline()
+                if self._settings_file in line:
+                    family[process] = MEDIA if "media-worker" in line else GATEWAY
+                    supervisor = process.parent()
+                    for relative in supervisor.children(recursive=True) if supervisor else ():
+                        family.setdefault(relative, RAY)
+                elif self._has_joined_ray and line and line[0].startswith("ray::"):
+                    family.setdefault(process, RAY)
+        return {process: _ray_part(process) if part == RAY else part for process, part in family.items()}
 
 
 def _ray_part(process: psutil.Process) -> str:

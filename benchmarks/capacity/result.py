@@ -6,8 +6,12 @@ many calls were held, with every objective met, for the stated time; the next st
 
 from __future__ import annotations
 
+import platform
+
+import psutil
 from pydantic import Field
 
+from benchmarks.harness import machine
 from ingress.link.records import LatenessSummary, Record
 
 RESULT_VERSION = 1
@@ -32,7 +36,7 @@ class Workload(Record):
     """What the scripted callers do."""
 
     speech: str
-    """`recorded`, `synthesised` or `scripted` (engines that hear and say what they are told)."""
+    """`recorded`, `synthesised` or `scripted` (engines that hear and say fixed texts)."""
     language: str
     utterance_s: float
     """Mean length of what a caller says at a time."""
@@ -52,6 +56,18 @@ class Machine(Record):
     gpus: tuple[str, ...] = ()
     python: str
     """And versions of what matters, in one line."""
+
+    @classmethod
+    def of(cls, found: machine.Machine) -> Machine:
+        """Return what this format keeps of the machine that runs now."""
+        return cls(
+            name=platform.system(),
+            processor=found.processor,
+            cores=found.cores,
+            memory_bytes=psutil.virtual_memory().total,
+            gpus=found.gpus,
+            python=found.software,
+        )
 
 
 class Service(Record):
@@ -91,7 +107,7 @@ class Step(Record):
     calls_mean: float | None = None
     """Calls that the server really had, on average: less than offered where some were refused."""
     dropped_calls: int = 0
-    """Taken, and then ended by anybody but the caller."""
+    """Taken, and then not ended by the caller."""
     late_shares: tuple[tuple[float, float], ...] = ()
     """Milliseconds, and the share of frames that were later than that."""
     level: int = 0

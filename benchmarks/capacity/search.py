@@ -14,7 +14,7 @@ RETREAT = 0.9
 
 
 class CapacitySearch:
-    """Says what to try and is told what came of it."""
+    """Says what to try next; takes what came of it."""
 
     def __init__(self, first: int, maximum: int) -> None:
         """`first` is where doubling begins; more than `maximum` is never tried."""

@@ -1,12 +1,13 @@
 """Whether every core kept going, beside the callers of one step: `python -m benchmarks.capacity.standstill`.
 
-A host that takes one of a machine's cores away for a moment stops whoever runs there and nobody else. The
-kernel does not know, so that the one who stands still is not moved to another core: frames of a media
-worker are late by no fault of its own, while callers on the other core notice nothing. So a thread sits on
-each core, ahead of all others, sleeps 10 ms at a time and notes when it was woken late. Nothing else could
-keep it waiting: what it notes was the host (or the kernel, with interrupts off).
+A host that takes one of a machine's cores away for a moment stops what runs there and nothing else. The
+kernel does not know, so that the stopped program is not moved to another core: frames of a media worker are
+late by no fault of its own, while callers on the other core notice nothing. So a thread sits on each core,
+with a higher priority than all others, sleeps 10 ms at a time and notes when it was woken late. Nothing else
+could keep it waiting: what it notes was the host (or the kernel, with interrupts off).
 
-Without the right to real-time priority it could not tell that from load, and notes nothing.
+Without the right to real-time priority it could not tell that from load, and notes nothing. It is a process
+of its own: in another one its threads would wait for the interpreter's lock.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sys
 import threading
 import time
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -27,8 +28,6 @@ INTERVAL_S: Final = 0.010
 PRIORITY: Final = 20
 """Real-time, above the callers' and the media workers'."""
 NOTED_MS: Final = 10.0
-MAXIMUM_MS: Final = 20.0
-"""A frame's length: what stood still for longer can have made a hole."""
 END_DEADLINE_S: Final = 5.0
 
 
@@ -73,17 +72,8 @@ async def watching() -> AsyncIterator[Watch]:
         await process.wait()
 
 
-def stood_still(seen: Sequence[Standstill], from_s: float, until_s: float) -> list[str]:
-    """Return that a core stood still long enough to matter within that time, and how long at most."""
-    longest_ms = max(
-        (each.lasted_ms for each in seen if from_s <= each.until_s <= until_s + each.lasted_ms / 1_000.0),
-        default=0.0,
-    )
-    return [f"a core stood still for {longest_ms:.0f} ms"] if longest_ms > MAXIMUM_MS else []
-
-
 def _watch(core: int, seen: list[Standstill], has_ended: threading.Event) -> None:
-    """Note when this core did nothing. Without the right to go ahead of others: nothing."""
+    """Note when this core did nothing; without the right to real-time priority return at once."""
     try:
         os.sched_setaffinity(0, {core})  # of this thread alone
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(PRIORITY))
@@ -104,9 +94,8 @@ def main() -> None:
     """Watch until standard input ends, then print what was seen."""
     seen: list[Standstill] = []
     has_ended = threading.Event()
-    threads = [
-        threading.Thread(target=_watch, args=(core, seen, has_ended)) for core in os.sched_getaffinity(0)
-    ]
+    cores = os.sched_getaffinity(0)
+    threads = [threading.Thread(target=_watch, args=(core, seen, has_ended)) for core in cores]
     for thread in threads:
         thread.start()
     sys.stdin.buffer.read()

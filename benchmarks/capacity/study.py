@@ -9,25 +9,28 @@ its own admission, if it is on, may then be what limits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
+from typing import Protocol
 
 from actors.errors import RaymalError
 from actors.settings import SpeechSettings
 from benchmarks.capacity.agenda import OVERLOADS, Agenda, Timing
 from benchmarks.capacity.judgement import headroom_percent, limited_by, next_limit
 from benchmarks.capacity.limits import admission_limits, scarcer_slots
-from benchmarks.capacity.machine import raymal_version, this_machine
 from benchmarks.capacity.prompts import Prompt, recorded_prompts, scripted_prompts, synthesised_prompts
 from benchmarks.capacity.resources import SERVER_PARTS
-from benchmarks.capacity.result import CapacityResult, Objectives, Step, Workload
+from benchmarks.capacity.result import CapacityResult, Machine, Objectives, Step, Workload
 from benchmarks.capacity.scenario import Scenario
 from benchmarks.capacity.search import CapacitySearch, retreat
 from benchmarks.capacity.subject import Subject, running, started
 from benchmarks.capacity.trial import Trial, Trials
+from benchmarks.harness import machine
 
+PACKAGES = ("ray", "faster-whisper", "ctranslate2", "hibari-tts", "onnxruntime", "numpy", "uvloop")
 FIRST_CALLS = 4
 WITHOUT_ADMISSION = ("--set", "admission.enabled=false")
 SEED_STRIDE = 1_000
@@ -57,17 +60,23 @@ class Request:
     command: str
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Whom to tell."""
+class Progress(Protocol):
+    """What a measurement reports while it runs."""
 
-    on_detail: Callable[[str], None]
-    on_step: Callable[[str, float], None]
-    """A step begins: what it is, and how long it takes."""
-    on_seconds: Callable[[float], None]
-    on_done: Callable[[Step], None]
-    on_problem: Callable[[str], None]
-    """Something is missing from the result."""
+    def detail(self, text: str) -> None:
+        """What is done between two steps."""
+
+    def step(self, text: str, seconds: float) -> None:
+        """A step begins: what it is, and how long it takes."""
+
+    def seconds(self, passed_s: float) -> None:
+        """The step has run for so long."""
+
+    def done(self, step: Step) -> None:
+        """A step is over."""
+
+    def problem(self, text: str) -> None:
+        """Something is missing from the result."""
 
 
 class Study:
@@ -90,7 +99,7 @@ class Study:
             held = await self._find(trials)
             overload = await self._overload(trials, held)
         else:
-            async with started((*request.flags, *WITHOUT_ADMISSION), self._progress.on_detail) as subject:
+            async with started((*request.flags, *WITHOUT_ADMISSION), self._progress.detail) as subject:
                 trials = await self._trials(subject)
                 held = await self._find(trials)
             overload = []
@@ -100,7 +109,7 @@ class Study:
 
     async def _trials(self, subject: Subject) -> Trials:
         request = self._request
-        self._progress.on_detail("preparing what callers say")
+        self._progress.detail("preparing what callers say")
         prompts = await asyncio.to_thread(self._prompts, subject)
         scenario = Scenario([prompt.duration_s for prompt in prompts], request.period_s, request.call_s)
         return Trials(subject, prompts, scenario, request.objectives)
@@ -148,9 +157,9 @@ class Study:
         if held is None or not self._request.with_overload:
             return []
         before = len(self._steps)
-        # Somebody has to be refused; those who are taken have to be served as well as ever.
-        anyhow = trials.objectives.model_copy(update={"refused_percent": 100.0})
-        trials = replace(trials, objectives=anyhow)
+        # Calls have to be refused here; those that are taken have to be served as well as before.
+        objectives = trials.objectives.model_copy(update={"refused_percent": 100.0})
+        trials = replace(trials, objectives=objectives)
         for ratio in OVERLOADS:
             await self._try(
                 trials, round(held.step.calls * ratio), self._agenda.step, "overload", at_random=True
@@ -161,45 +170,46 @@ class Study:
 
     async def _overload_limited(self, trials: Trials, held: Trial) -> list[Step]:
         """Offer too much to a server with the limits found. What was held is kept if that fails."""
-        limits = admission_limits(held.step, scarcer_slots(held.services))
+        limits = admission_limits(round(held.step.calls), scarcer_slots(held.services))
         flags = (*self._request.flags, *_flags(limits))
         searched = len(self._steps)
         try:
-            async with started(flags, self._progress.on_detail) as limited:
+            async with started(flags, self._progress.detail) as limited:
                 return await self._overload(replace(trials, subject=limited), held)
         except RaymalError as error:
             del self._steps[searched:]
-            self._progress.on_problem(f"the overload was not measured: {error}")
+            self._progress.problem(f"the overload was not measured: {error}")
             return []
 
     async def _try(
         self, trials: Trials, calls: int, timing: Timing, what: str, *, at_random: bool = False
     ) -> Trial:
         self._trials_made += 1
-        self._progress.on_step(f"{what}: {calls} calls", timing.total_s)
+        self._progress.step(f"{what}: {calls} calls", timing.total_s)
         seed = self._request.seed * SEED_STRIDE + self._trials_made
-        trial = await trials.run(calls, timing, seed, self._progress.on_seconds, at_random=at_random)
+        trial = await trials.run(calls, timing, seed, self._progress.seconds, at_random=at_random)
         self._steps.append(trial.step)
-        self._progress.on_done(trial.step)
+        self._progress.done(trial.step)
         return trial
 
     def _result(self, trials: Trials, held: Trial | None, overload: Sequence[Step]) -> CapacityResult:
         request, subject = self._request, trials.subject
         calls_held = round(held.step.calls) if held is not None else 0
         broken = [step for step in self._steps if step.broken and step.calls > calls_held]
-        # A disturbed step tells what the host did, not what limits: only if there is no other.
+        # A disturbed step shows what the host did, not what limits: only if there is no other.
         least = min(broken, key=lambda step: (bool(step.invalid), step.calls), default=None)
         if least is None:
             limit = "nothing that was found: no more calls were tried"
         else:
             limit = limited_by(least, held.step if held is not None else None)
+        here = machine.Machine.this(PACKAGES)
         lengths_s = [prompt.duration_s for prompt in trials.prompts]
         return CapacityResult(
             taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            raymal=raymal_version(),
+            raymal=f"{version('raymal')} ({here.commit})",
             command=request.command,
             seed=request.seed,
-            machine=this_machine(),
+            machine=Machine.of(here),
             models=models(subject.settings.speech),
             workload=Workload(
                 speech=self._speech(subject),

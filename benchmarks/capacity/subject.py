@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sys
 import tempfile
 from asyncio.subprocess import Process
@@ -16,6 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from actors.errors import ConfigurationError, LinkError, RaymalError
+from benchmarks.harness.server_process import free_port
 from ingress.configuration.settings import Settings
 from ingress.dialogs.registry import dialog_class
 from ingress.server import observer
@@ -40,7 +40,6 @@ class Subject:
 
     port: int
     settings: Settings
-    is_own: bool
 
     @property
     def host(self) -> str:
@@ -49,7 +48,7 @@ class Subject:
 
     @property
     def is_scripted(self) -> bool:
-        """Whether it hears what it was told to, whatever is said."""
+        """Whether it always hears a fixed text."""
         return self.settings.speech.stt == "scripted"
 
     @property
@@ -65,13 +64,10 @@ class Subject:
     @property
     def has_joined_ray(self) -> bool:
         """Whether its speech workers are another Ray's."""
-        return self.settings.fleet.backend == "ray" and self._settings_name_ray
-
-    @property
-    def _settings_name_ray(self) -> bool:
+        fleet = self.settings.fleet
         # The private Ray of a server listens on a loopback address of its own.
-        address = self.settings.fleet.ray_address
-        return address is not None and not address.startswith("127.0.0.2:")
+        is_private = fleet.ray_address is None or fleet.ray_address.startswith("127.0.0.2:")
+        return fleet.backend == "ray" and not is_private
 
 
 async def running(port: int) -> Subject:
@@ -79,7 +75,7 @@ async def running(port: int) -> Subject:
     reply = await observer.status(port)
     if not reply.is_ready:
         raise LinkError(f"the server on port {port} is not ready: {reply.detail}")
-    return _subject(port, is_own=False)
+    return _subject(port)
 
 
 @asynccontextmanager
@@ -88,14 +84,14 @@ async def started(flags: Sequence[str], on_detail: OnDetail) -> AsyncIterator[Su
 
     Raises ConfigurationError when it says that the flags cannot work, SubjectError when it ends otherwise.
     """
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "ingress", "serve", *SAME_FOR_ALL, *flags, "--port", str(port)]
     with tempfile.TemporaryDirectory(prefix="raymal-capacity-") as folder:
         log = Path(folder, "server.log")
         process = await _spawn(command, log)
         try:
             await _until_ready(process, port, log, on_detail)
-            yield _subject(port, is_own=True)
+            yield _subject(port)
         finally:
             on_detail("stopping the server")
             await _stop(process)
@@ -138,7 +134,7 @@ async def _stop(process: Process) -> None:
             await process.wait()
 
 
-def _subject(port: int, is_own: bool) -> Subject:
+def _subject(port: int) -> Subject:
     file = RuntimeDirectory.of_port(port).settings_file
     try:
         settings = Settings.model_validate_json(file.read_text())
@@ -151,11 +147,4 @@ def _subject(port: int, is_own: bool) -> Subject:
         raise ConfigurationError(
             f"dialog.name: {settings.dialog.name} does not listen to its callers; measure with echo"
         )
-    return Subject(port, settings, is_own)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return Subject(port, settings)

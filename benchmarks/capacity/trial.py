@@ -1,8 +1,7 @@
-"""One step: so many calls for a while, and everything that is to be known of it.
+"""One step: so many calls for a while, and what was measured of it.
 
-The callers are counted between two instants that everybody was told beforehand; the server's own figures
-(work done, slots, CPU) are of the same time. What disturbed the machine is only held against a step that
-was not held: nobody else's use of the cores can have helped the server.
+Callers are counted between two instants that all processes know beforehand; the server's own figures (work
+done, slots, CPU) are of the same time.
 """
 
 from __future__ import annotations
@@ -17,23 +16,18 @@ import psutil
 
 from actors.errors import LinkError
 from benchmarks.capacity.agenda import Timing
-from benchmarks.capacity.callers import Call, CallersReport, Said
+from benchmarks.capacity.callers import Call, CallersReport, Order, Said
 from benchmarks.capacity.content import understood
-from benchmarks.capacity.crowd import (
-    HEAD_START_S,
-    REPORT_DEADLINE_S,
-    CrowdOrder,
-    crowd,
-    invalid_because,
-)
-from benchmarks.capacity.judgement import broken_objectives, utilisation_percent
+from benchmarks.capacity.crowd import HEAD_START_S, REPORT_DEADLINE_S, crowd
+from benchmarks.capacity.judgement import STAGES, broken_objectives, utilisation_percent
 from benchmarks.capacity.peer_quality import PeerQuality
 from benchmarks.capacity.prompts import Prompt
-from benchmarks.capacity.resources import Look, ServerProcesses, Use
+from benchmarks.capacity.resources import ServerProcesses, Use
 from benchmarks.capacity.result import Objectives, Service, Step
 from benchmarks.capacity.scenario import Scenario
-from benchmarks.capacity.standstill import stood_still, watching
+from benchmarks.capacity.standstill import Standstill, watching
 from benchmarks.capacity.subject import Subject
+from benchmarks.capacity.validity import disturbances, late_callers, standstills, unread
 from benchmarks.capacity.workload_meter import StatusLook, mean_calls, services, slot_percent
 from ingress.caller.listening_quality import percentile
 from ingress.link.records import CallRecord, TurnRecord
@@ -42,14 +36,11 @@ from ingress.server import observer
 LOOK_EVERY_S = 1.0
 RECORD_WAIT_S = 3.0
 RECORDS_AT_A_TIME = 8
-MAXIMUM_STOLEN_PERCENT = 5.0
-MAXIMUM_STRANGERS_CORES = 0.25
-MAXIMUM_UNREAD_PERCENT = 2.0
-"""Of calls whose words cannot be checked, since the server's record of them was not to be had."""
-
-STAGES = ("endpoint wait", "lease wait", "transcription", "dialog", "synthesis", "link", "playout wait")
+PROGRESS_EVERY_S = 0.5
 
 OnSeconds = Callable[[float], None]
+Ended = tuple[Call, CallRecord | None]
+"""A call that is over as its caller saw it, and the server's record of it, if it was to be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +49,6 @@ class Trial:
 
     step: Step
     services: dict[str, Service]
-    callers: tuple[CallersReport, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,44 +64,44 @@ class Trials:
         self, calls: int, timing: Timing, seed: int, on_seconds: OnSeconds, *, at_random: bool = False
     ) -> Trial:
         """Make one step, with so many calls always or on average. Raises CallersError, LinkError."""
-        begins_s = time.monotonic() + HEAD_START_S
-        counted_from_s = begins_s + timing.warm_up_s
-        counted_until_s = counted_from_s + timing.counted_s
         plan = self.scenario.at_random if at_random else self.scenario.steady
-        planned = plan(calls, timing.total_s, seed)
-        order = CrowdOrder(
-            (self.subject.host, self.subject.port),
-            self.prompts,
-            planned,
-            (begins_s, counted_from_s, counted_until_s, begins_s + timing.total_s),
-            calls,
+        begins_s = time.monotonic() + HEAD_START_S
+        from_s = begins_s + timing.warm_up_s
+        until_s = from_s + timing.counted_s
+        order = Order(
+            self.subject.host,
+            self.subject.port,
+            begins_s,
+            from_s,
+            until_s,
+            begins_s + timing.total_s,
+            plan(calls, timing.total_s, seed),
         )
+        audios = [prompt.audio for prompt in self.prompts]
         records = _Records(self.subject.port)
         processes = ServerProcesses(self.subject.port, self.subject.has_joined_ray)
-        looking = asyncio.create_task(self._look(counted_from_s, counted_until_s))
-        telling = asyncio.create_task(_tell(begins_s, timing.total_s, on_seconds))
+        looking = asyncio.create_task(self._look(from_s, until_s))
+        reporting = asyncio.create_task(_report_seconds(begins_s, timing.total_s, on_seconds))
         try:
-            async with watching() as watch, crowd(order, records.take) as callers:
+            async with watching() as watch, crowd(order, audios, calls, records.take) as callers:
                 measuring = [*callers.process_ids, watch.process_id]
-                await _until(counted_from_s)
+                await _until(from_s)
                 before = processes.look(measuring)
-                await _until(counted_until_s)
-                after = processes.look(measuring)
-                standstills = await watch.end()
+                await _until(until_s)
+                use = processes.look(measuring).since(before)
+                stood_still = await watch.end()
                 memory_bytes = await asyncio.to_thread(processes.memory_bytes)
                 reports = await callers.reports(timing.after_s + REPORT_DEADLINE_S)
             looks = await looking
         finally:
             looking.cancel()
-            telling.cancel()
-            await asyncio.gather(looking, telling, return_exceptions=True)
-        ended = await records.all()
-        window = (counted_from_s, counted_until_s)
-        still = stood_still(standstills, *window)
-        return self._trial(calls, timing, window, ended, reports, looks, (before, after), memory_bytes, still)
+            reporting.cancel()
+            await asyncio.gather(looking, reporting, return_exceptions=True)
+        found = _Found(order, await records.all(), reports, looks, use, memory_bytes, stood_still)
+        return Trial(self._step(calls, found), services(looks))
 
     async def _look(self, from_s: float, until_s: float) -> list[StatusLook]:
-        """Ask the server how it does, again and again."""
+        """Ask the server for its status, again and again."""
         looks = []
         due_s = from_s
         while due_s <= until_s:
@@ -119,115 +109,108 @@ class Trials:
             try:
                 reply = await observer.status(self.subject.port)
             except LinkError:
-                pass  # a gateway that has too much to do; the others will tell
+                pass  # the gateway has too much to do: one look less
             else:
                 looks.append(StatusLook.of(reply.status, time.monotonic()))
             due_s += LOOK_EVERY_S
         return looks
 
-    def _trial(
-        self,
-        calls: int,
-        timing: Timing,
-        window: tuple[float, float],
-        ended: Sequence[tuple[Call, CallRecord | None]],
-        reports: Sequence[CallersReport],
-        looks: Sequence[StatusLook],
-        between: tuple[Look, Look],
-        memory_bytes: int,
-        still: Sequence[str],
-    ) -> Trial:
-        counted = [pair for pair in ended if pair[0].began_s < window[1] and pair[0].left_s >= window[0]]
-        arrived = [pair for pair in counted if pair[0].began_s >= window[0]]
-        taken = [pair for pair in counted if not _is_refused(*pair)]
-        turns = [_Turn(call, said, is_right) for call, said, is_right in self._said(taken)]
-        turns = [turn for turn in turns if window[0] <= turn.said.ended_s < window[1]]
-        times_ms = [turn.said.waited_ms for turn in turns]
-        server_turns = [
+    def _step(self, calls: int, found: _Found) -> Step:
+        order, use = found.order, found.use
+        from_s, until_s = order.counted_from_s, order.counted_until_s
+        counted = [it for it in found.ended if it[0].began_s < until_s and it[0].left_s >= from_s]
+        arrived = [it for it in counted if it[0].began_s >= from_s]
+        taken = [it for it in counted if not _is_refused(*it)]
+        turns = [it for it in self._turns(taken) if from_s <= it[0].ended_s < until_s]
+        was_answered = any(said.answer_ms is not None for said, _ in turns)
+
+        def turn_ms(percent: float) -> float | None:
+            return percentile((said.waited_ms for said, _ in turns), percent) if was_answered else None
+
+        recorded = [
             turn for _, record in taken if record for turn in record.turns if turn.kind == "utterance"
         ]
-        quality = sum((report.quality for report in reports), PeerQuality.nothing())
-        holes = sum(turn.underruns > 0 for turn in server_turns)
-        use = between[1].since(between[0])
-        slots = slot_percent(looks)
-        machine_cores = len(os.sched_getaffinity(0))
-        resources_used = utilisation_percent(
-            use.cores,
-            slots,
-            machine_cores,
-            self.subject.settings.server.media_workers,
-            psutil.virtual_memory().percent / 100.0,
-        )
-        answered = any(turn.said.answer_ms is not None for turn in turns)
+        quality = sum((report.quality for report in found.reports), PeerQuality.nothing())
+        slots = slot_percent(found.looks)
         step = Step(
             calls=calls,
-            seconds=timing.counted_s,
+            seconds=until_s - from_s,
             turns=len(turns),
-            turn_p50_ms=percentile(times_ms, 50) if answered else None,
-            turn_p95_ms=percentile(times_ms, 95) if answered else None,
-            turn_p99_ms=percentile(times_ms, 99) if answered else None,
-            stages_ms=mean_stages_ms(server_turns),
+            turn_p50_ms=turn_ms(50),
+            turn_p95_ms=turn_ms(95),
+            turn_p99_ms=turn_ms(99),
+            stages_ms=mean_stages_ms(recorded),
             lateness=quality.summary(),
-            underruns=quality.underruns + holes,
+            underruns=quality.underruns + sum(turn.underruns > 0 for turn in recorded),
             offered_calls=len(arrived),
-            refused_calls=sum(_is_refused(*pair) for pair in arrived),
-            content_errors=sum(not turn.is_right for turn in turns),
+            refused_calls=sum(_is_refused(*it) for it in arrived),
+            content_errors=sum(not is_right for _, is_right in turns),
             cores=use.cores,
             slot_percent=slots,
-            memory_bytes=memory_bytes,
-            calls_mean=mean_calls(looks),
-            dropped_calls=sum(_is_dropped(call) for call, _ in taken),
+            memory_bytes=found.memory_bytes,
+            calls_mean=mean_calls(found.looks),
+            dropped_calls=sum(call.failure is not None or call.was_hung_up_on for call, _ in taken),
             late_shares=quality.late_shares(),
-            level=max((look.level for look in looks), default=0),
-            utilisation_percent=resources_used,
+            level=max((look.level for look in found.looks), default=0),
+            utilisation_percent=utilisation_percent(
+                use.cores,
+                slots,
+                len(os.sched_getaffinity(0)),
+                self.subject.settings.server.media_workers,
+                psutil.virtual_memory().percent / 100.0,
+            ),
             broken=(),
             invalid=(),
         )
         broken = broken_objectives(step, self.objectives)
-        invalid = [reason for report in reports for reason in invalid_because(report)]
-        invalid += unread(taken)
+        invalid = [reason for report in found.reports for reason in late_callers(report)] + unread(taken)
         if broken:
-            invalid += [*disturbances(use), *still]
-        step = step.model_copy(update={"broken": broken, "invalid": tuple(invalid)})
-        return Trial(step, services(looks), tuple(reports))
+            invalid += [*disturbances(use), *standstills(found.stood_still, from_s, until_s)]
+        return step.model_copy(update={"broken": broken, "invalid": tuple(invalid)})
 
-    def _said(self, ended: Sequence[tuple[Call, CallRecord | None]]) -> list[tuple[Call, Said, bool]]:
+    def _turns(self, ended: Sequence[Ended]) -> list[tuple[Said, bool]]:
         """Return every utterance, and whether it was understood and answered."""
-        found = []
+        found: list[tuple[Said, bool]] = []
         for call, record in ended:
             right = [said.answer_ms is not None for said in call.said]
             if record is not None and self.subject.keeps_words:
                 texts = [self.prompts[said.prompt].text for said in call.said]
                 heard = understood(texts, record.turns)
                 right = [both[0] and both[1] for both in zip(right, heard, strict=True)]
-            found += [(call, said, is_right) for said, is_right in zip(call.said, right, strict=True)]
+            found += zip(call.said, right, strict=True)
         return found
 
 
 @dataclass(frozen=True, slots=True)
-class _Turn:
-    call: Call
-    said: Said
-    is_right: bool
+class _Found:
+    """What came of a step, before anything is made of it."""
+
+    order: Order
+    ended: list[Ended]
+    reports: list[CallersReport]
+    looks: list[StatusLook]
+    use: Use
+    memory_bytes: int
+    stood_still: list[Standstill]
 
 
 class _Records:
-    """The server's records of calls that end, asked for as they do: it keeps the newest only."""
+    """The server's records of calls that end, asked for at once: it keeps the newest only."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._places = asyncio.Semaphore(RECORDS_AT_A_TIME)
-        self._asked: list[asyncio.Task[tuple[Call, CallRecord | None]]] = []
+        self._asked: list[asyncio.Task[Ended]] = []
 
     def take(self, call: Call) -> None:
-        """A call has ended."""
+        """Ask for the record of a call that has ended."""
         self._asked.append(asyncio.create_task(self._ask(call)))
 
-    async def all(self) -> list[tuple[Call, CallRecord | None]]:
+    async def all(self) -> list[Ended]:
         """Return all calls with what the server has of them; None if it could not be asked in time."""
         return list(await asyncio.gather(*self._asked))
 
-    async def _ask(self, call: Call) -> tuple[Call, CallRecord | None]:
+    async def _ask(self, call: Call) -> Ended:
         if not call.call_id:
             return call, None
         async with self._places:
@@ -244,42 +227,19 @@ def mean_stages_ms(turns: Sequence[TurnRecord]) -> dict[str, float]:
     for turn in answered:
         for name, took_ms in turn.stage_times_ms():
             sums[name] = sums.get(name, 0.0) + took_ms
-    order = [name for name in STAGES if name in sums]
-    return {name: sums[name] / len(answered) for name in order}
-
-
-def unread(taken: Sequence[tuple[Call, CallRecord | None]]) -> list[str]:
-    """Return that too few of the calls' records were to be had, if so: what was said in them is not known."""
-    missing = sum(record is None for call, record in taken if call.call_id)
-    if 100.0 * missing <= MAXIMUM_UNREAD_PERCENT * len(taken):
-        return []
-    return [f"the server's records of {missing} of {len(taken)} calls could not be read"]
-
-
-def disturbances(use: Use) -> list[str]:
-    """Return who else used the machine so much that a step that was not held says nothing."""
-    reasons = []
-    if use.stolen_percent > MAXIMUM_STOLEN_PERCENT:
-        reasons.append(f"the host took {use.stolen_percent:.0f} % of the cores")
-    if use.strangers_cores > MAXIMUM_STRANGERS_CORES:
-        reasons.append(f"other programs used {use.strangers_cores:.2f} cores")
-    return reasons
+    return {name: sums[name] / len(answered) for name in STAGES if name in sums}
 
 
 def _is_refused(call: Call, record: CallRecord | None) -> bool:
-    """Whether it was told that all lines are busy, or hung up on at once."""
+    """Whether it heard that all lines are busy, or was hung up on at once."""
     return record.was_refused if record is not None else call.was_hung_up_on
-
-
-def _is_dropped(call: Call) -> bool:
-    return call.failure is not None or call.was_hung_up_on
 
 
 async def _until(at_s: float) -> None:
     await asyncio.sleep(max(0.0, at_s - time.monotonic()))
 
 
-async def _tell(begins_s: float, total_s: float, on_seconds: OnSeconds) -> None:
+async def _report_seconds(begins_s: float, total_s: float, on_seconds: OnSeconds) -> None:
     while (passed_s := time.monotonic() - begins_s) < total_s:
         on_seconds(max(0.0, passed_s))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(PROGRESS_EVERY_S)

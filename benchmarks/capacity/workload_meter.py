@@ -4,7 +4,7 @@ The manager counts finished work and its time in all. Two looks give the mean. T
 looks: if pieces of work are independent, the means of groups of them vary about the common mean by the
 variance over the group's size, so that the sum of size times squared distance, over the number of groups
 less one, is the variance itself (the between-groups mean square of the analysis of variance). Work that
-is slow together, because the machine was busy just then, makes it larger: an error to the careful side.
+is slow together, because the machine was busy just then, makes it larger: an error to the safe side.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ class WorkCount:
 
     count: int
     processing_ms: float
-    busy: int
     slots: int
 
 
@@ -37,7 +36,6 @@ class StatusLook:
     calls: int
     """Admitted, as the media workers have them."""
     level: int
-    reasons: tuple[str, ...]
     work: Mapping[str, WorkCount]
 
     @classmethod
@@ -48,8 +46,8 @@ class StatusLook:
         for kind in KINDS:
             if kind in fleet:
                 pool, tally = fleet[kind], fleet[kind]["tally"]
-                work[kind] = WorkCount(tally["count"], tally["processing_ms"], pool["busy"], pool["slots"])
-        return cls(at_s, status["calls"], decision.get("level", 0), tuple(decision.get("reasons", ())), work)
+                work[kind] = WorkCount(tally["count"], tally["processing_ms"], pool["slots"])
+        return cls(at_s, status["calls"], decision.get("level", 0), work)
 
 
 def mean_calls(looks: Sequence[StatusLook]) -> float | None:

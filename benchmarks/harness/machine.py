@@ -7,10 +7,12 @@ import platform
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
+
+COMMAND_DEADLINE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,30 +27,46 @@ class Machine:
     packages: dict[str, str]
     commit: str
     """Short hash; `+` behind it if files differ from the commit, `unknown` outside a repository."""
+    gpus: tuple[str, ...] = ()
 
     @classmethod
     def this(cls, packages: Sequence[str]) -> Machine:
-        """Describe this machine and the installed versions of `packages`."""
+        """Describe this machine and the versions of those `packages` that are installed."""
+        gpus = _output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
         return cls(
             processor=_processor(),
             cores=available_cores(),
             memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
             python=platform.python_version(),
-            packages={package: version(package) for package in packages},
-            commit=_commit(),
+            packages=_versions(packages),
+            commit=_output("git", "describe", "--always", "--dirty=+", "--exclude=*") or "unknown",
+            gpus=tuple(gpus.splitlines()),
         )
 
+    @property
+    def software(self) -> str:
+        """Python and the packages, in one line."""
+        packages = (f"{name} {number}" for name, number in self.packages.items())
+        return ", ".join((f"Python {self.python}", *packages))
+
     def __str__(self) -> str:
-        packages = ", ".join(f"{name} {number}" for name, number in self.packages.items())
-        return (
-            f"{self.processor}, {self.cores} cores, {self.memory_gib} GiB; "
-            f"Python {self.python}, {packages}; commit {self.commit}"
-        )
+        hardware = (self.processor, f"{self.cores} cores", f"{self.memory_gib} GiB", *self.gpus)
+        return f"{', '.join(hardware)}; {self.software}; commit {self.commit}"
 
 
 def available_cores() -> int:
     """Return the number of cores this process may run on."""
     return len(os.sched_getaffinity(0))
+
+
+def _versions(packages: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def _processor() -> str:
@@ -60,16 +78,17 @@ def _processor() -> str:
     return next(names, platform.machine())
 
 
-def _commit() -> str:
+def _output(*command: str) -> str:
+    """Return what a command prints, run in this repository; nothing if it is not there or fails."""
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
+        done = subprocess.run(
+            command,
             cwd=Path(__file__).parent,
             check=True,
             capture_output=True,
             text=True,
-            timeout=10,
+            timeout=COMMAND_DEADLINE_S,
         )
     except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return described.stdout.strip()
+        return ""
+    return done.stdout.strip()

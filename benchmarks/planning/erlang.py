@@ -1,7 +1,7 @@
 """Erlang's two formulas: who finds all lines busy, and who has to wait for a server.
 
 Traffic is in erlangs: arrivals per second times mean seconds of holding, which is how many would be there on
-average if none were turned away. The loss formula (B) is for calls: whoever finds all lines busy is gone. It
+average if none were turned away. The loss formula (B) is for calls: one that finds all lines busy is lost. It
 holds for any distribution of their length. The delay formula (C) is for work that queues without end. Both
 assume Poisson arrivals of independent callers.
 

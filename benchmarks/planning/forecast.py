@@ -35,7 +35,7 @@ class Forecast:
         if not 0.0 < self.refused_percent < 100.0:
             raise ConfigurationError(
                 f"the refused share must be above 0 and below 100 %, not {self.refused_percent:g}: "
-                "no number of lines never refuses anybody"
+                "no number of lines refuses nothing"
             )
 
     @property

@@ -45,7 +45,7 @@ class NodeType:
     unwaited_p95_ms: float
     """What of the p95 at the confirmed load is not waiting for a slot, by the delay formula."""
     price: float = 1.0
-    """In whatever unit; only compared with other types'."""
+    """In any unit; only compared with other types'."""
 
     @classmethod
     def of(cls, name: str, result: CapacityResult, price: float | None = None) -> NodeType:

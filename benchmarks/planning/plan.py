@@ -48,6 +48,9 @@ class Choice:
     busy_hour_calls: float
     """The most calls of which no more than the target would be refused."""
 
+    def __str__(self) -> str:
+        return " + ".join(f"{count} × {name}" for name, count in self.nodes.items() if count) or "no node"
+
 
 @dataclass(frozen=True, slots=True)
 class Row:

@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.capacity.result import CapacityResult
-from benchmarks.planning.chart import describe
 from benchmarks.planning.node_type import NodeType
 from benchmarks.planning.plan import Choice, Plan
 from benchmarks.planning.prediction import Prediction
@@ -90,7 +89,7 @@ def _print_choices(console: Console, plan: Plan, are_priced: bool) -> None:
     rows += [("", choice) for choice in (*plan.alone, *plan.mixes)]
     for before, choice in rows:
         cost = f"{choice.price:g}" if are_priced else str(choice.cores)
-        name = f"{before}{describe(choice)}"
+        name = f"{before}{choice}"
         table.add_row(name, cost, *_outcome(choice.prediction, plan), style=_style(choice, plan))
     if rows:
         console.print(table)
@@ -101,7 +100,7 @@ def _print_proposed(console: Console, plan: Plan, proposed: Choice) -> None:
     busy = ", ".join(f"{kind} {percent:.0f} %" for kind, percent in prediction.slot_percent.items())
     _line(
         console,
-        f"proposed: {describe(proposed)}: {prediction.carried_erlangs:.1f} calls at once on average, at most "
+        f"proposed: {proposed}: {prediction.carried_erlangs:.1f} calls at once on average, at most "
         f"{prediction.lines} (limited by {prediction.lines_limited_by})"
         + (f"; slots in use: {busy}" if busy else ""),
     )
@@ -114,7 +113,7 @@ def _print_one_more(console: Console, plan: Plan) -> None:
         most = choice.busy_hour_calls
         more = "" if before is None else f"+{most - before:.0f}"
         cells = (*_outcome(choice.prediction, plan), f"{most:.0f}", more)
-        table.add_row(describe(choice), *cells, style=_style(choice, plan))
+        table.add_row(str(choice), *cells, style=_style(choice, plan))
         before = most
     console.print(table)
 
@@ -152,7 +151,7 @@ def _style(choice: Choice, plan: Plan) -> str | None:
 
 
 def _share(percent: float) -> str:
-    """A share, so exact that small ones can be told apart."""
+    """A share, so exact that small ones can be distinguished."""
     if percent < 0.001:
         return "< 0.001"
     return f"{percent:.3f}" if percent < 0.1 else f"{percent:.2f}" if percent < 10.0 else f"{percent:.1f}"

@@ -143,8 +143,7 @@ BENCHMARKS = (
         # The least time that it accepts; it is over sooner when no more than the first calls are tried.
         ("--minutes", "5.5", "--most-calls", "4", "--no-overload"),
         2,
-        ("--csv", f"{INTO}/capacity.csv", "--report", f"{INTO}/capacity",
-         "--write-limits", f"{INTO}/capacity-limits.toml"),
+        ("--report", f"{INTO}/capacity", "--write-limits", f"{INTO}/capacity-limits.toml"),
         ("capacity/turns.svg", "capacity/stages.svg", "capacity/goodput.svg"),
     ),
     Benchmark(

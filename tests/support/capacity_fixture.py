@@ -1,9 +1,11 @@
-"""A capacity result as `raymal capacity` could have written it: figures of nobody's machine."""
+"""Capacity results as `raymal capacity` could have written them, with invented figures."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.capacity.judgement import STAGES
+from benchmarks.capacity.plots import PARTS
 from benchmarks.capacity.result import CapacityResult, Machine, Objectives, Service, Step, Workload
 from ingress.link.records import LatenessSummary
 
@@ -59,3 +61,40 @@ def capacity_result(**changes: Any) -> CapacityResult:
         "next_limit": "media CPU",
     }
     return CapacityResult(**(values | changes))
+
+
+def busy_result() -> CapacityResult:
+    """Return a measurement of many steps, of which everything was measured."""
+    resources = (
+        "memory", "manager", "gateway", "media CPU", "transcription slots", "synthesis slots", "machine CPU"
+    )  # fmt: skip
+    missed = ("turn p95 2000 ms, at most 1500", "5 answers with a hole, at most 0")
+    steps = [
+        step(
+            calls,
+            800.0 + 20 * calls,
+            turn_p99_ms=900.0 + 30 * calls,
+            calls_mean=calls - 0.5,
+            stages_ms={name: 20.0 + calls for name in STAGES},
+            late_shares=tuple((ms, 0.5**ms) for ms in (0.5, 1.0, 2.0, 5.0, 10.0, 15.0)),
+            cores={name: 0.01 * calls for name in PARTS},
+            utilisation_percent={name: calls * share for share, name in enumerate(resources, 1)},
+            broken=missed if calls > 36 else (),
+            invalid=("the callers were late by 30 ms at p99, at most 20",) if calls == 48 else (),
+        )
+        for calls in (1, 2, 4, 8, 16, 32, 64, 48, 40, 36)
+    ]
+    overload = tuple(step(calls, 1_400.0, calls_mean=33.0, refused_calls=20) for calls in (54, 72, 108))
+    command = "raymal capacity --report capacity --json " + "/a/very/long/path" * 6 + "/capacity.json"
+    return capacity_result(
+        steps=tuple(steps), overload=overload, confirmed=steps[-1], calls_held=36, command=command
+    )
+
+
+def nothing_held() -> CapacityResult:
+    """Return a measurement in which not even one call was held: one point, and a limit at the very top."""
+    lone = step(
+        1, None, turn_p50_ms=None, stages_ms={}, broken=("no turn",), calls_mean=0.5,
+        utilisation_percent={"machine CPU": 50.0},
+    )  # fmt: skip
+    return capacity_result(steps=(lone,), confirmed=None, calls_held=0, services={}, headroom_percent={})

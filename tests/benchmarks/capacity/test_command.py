@@ -18,7 +18,7 @@ from benchmarks.capacity.agenda import Agenda, Timing
 from benchmarks.capacity.limits import limits_toml
 from benchmarks.capacity.report import write_report
 from benchmarks.capacity.result import CapacityResult, Objectives, Step
-from benchmarks.capacity.study import Progress, Study
+from benchmarks.capacity.study import Study
 from benchmarks.planning.erlang import erlang_b
 from ingress.configuration.loading import load_settings
 from ingress.server.exit_codes import ExitCode
@@ -99,6 +99,30 @@ FLAGS = (
 )
 
 
+class Shown:
+    """Keeps the steps; a problem fails the test."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+
+    def detail(self, text: str) -> None:
+        """Not looked at."""
+
+    def step(self, text: str, seconds: float) -> None:
+        """Not looked at."""
+
+    def seconds(self, passed_s: float) -> None:
+        """Not looked at."""
+
+    def done(self, step: Step) -> None:
+        """Keep it."""
+        self.steps.append(step)
+
+    def problem(self, text: str) -> None:
+        """Nothing may be missing."""
+        pytest.fail(text)
+
+
 @pytest.mark.timeout(300)
 async def test_a_measurement_from_end_to_end(tmp_path: Path) -> None:
     """A server is started, called, judged and stopped; the result can be written in every form.
@@ -114,18 +138,10 @@ async def test_a_measurement_from_end_to_end(tmp_path: Path) -> None:
             *(part for objective in wide for part in ("--objective", objective)),
         )
     )
-    steps: list[Step] = []
-    details: list[str] = []
-    progress = Progress(
-        on_detail=details.append,
-        on_step=lambda text, seconds: details.append(text),
-        on_seconds=lambda seconds: None,
-        on_done=steps.append,
-        on_problem=pytest.fail,
-    )
-    step = Timing(warm_up_s=5.0, counted_s=25.0, after_s=1.0)
-    confirmation = Timing(warm_up_s=5.0, counted_s=8.0, after_s=1.0)
-    result = await Study(request, progress, Agenda(step, confirmation, search_steps=1)).run()
+    shown = Shown()
+    step = Timing(warm_up_s=3.0, counted_s=10.0, after_s=1.0)
+    confirmation = Timing(warm_up_s=3.0, counted_s=8.0, after_s=1.0)
+    result = await Study(request, shown, Agenda(step, confirmation, search_steps=1)).run()
 
     assert result.calls_held == 8
     assert [step.calls for step in result.steps] == [8, 8]
@@ -139,8 +155,7 @@ async def test_a_measurement_from_end_to_end(tmp_path: Path) -> None:
         taken = step.offered_calls - step.refused_calls
         expected = step.offered_calls * (1.0 - erlang_b(step.calls, 7))
         assert abs(taken - expected) <= 4.0 * taken**0.5, step
-    assert steps == [*result.steps, *result.overload]
-    assert "preparing what callers say" in details
+    assert shown.steps == [*result.steps, *result.overload]
 
     assert CapacityResult.model_validate_json(result.model_dump_json()) == result
     assert write_report(result, tmp_path).is_file()

@@ -21,7 +21,8 @@ from benchmarks.capacity.judgement import (
 )
 from benchmarks.capacity.peer_quality import PeerQuality
 from benchmarks.capacity.result import Objectives, Step
-from benchmarks.capacity.trial import mean_stages_ms, unread
+from benchmarks.capacity.trial import mean_stages_ms
+from benchmarks.capacity.validity import unread
 from benchmarks.capacity.workload_meter import StatusLook, WorkCount, mean_calls, services, slot_percent
 from ingress.caller.listening_quality import ReceivedFrame, lateness_ms, percentile, phone_holes_ms
 from ingress.link.records import CallRecord, LatenessSummary, StageTimes, TurnRecord
@@ -114,8 +115,8 @@ def looks_at(durations_ms: Sequence[float], per_look: int, calls: int = 6) -> li
     for second in range(len(durations_ms) // per_look + 1):
         done = second * per_look
         total_ms = sum(durations_ms[:done])
-        work = {"transcription": WorkCount(done, total_ms, 0, 2)}
-        looks.append(StatusLook(float(second), calls, 0, (), work))
+        work = {"transcription": WorkCount(done, total_ms, 2)}
+        looks.append(StatusLook(float(second), calls, 0, work))
     return looks
 
 
@@ -148,7 +149,7 @@ def test_a_status_is_read_as_the_gateway_writes_it() -> None:
     pool = {"tally": {"count": 3, "processing_ms": 9.0}, "busy": 1, "slots": 2}
     status = {"calls": 4, "decision": {"level": 2, "reasons": ["slots"]}, "fleet": {"transcription": pool}}
     look = StatusLook.of(status, 1.0)
-    assert look == StatusLook(1.0, 4, 2, ("slots",), {"transcription": WorkCount(3, 9.0, 1, 2)})
+    assert look == StatusLook(1.0, 4, 2, {"transcription": WorkCount(3, 9.0, 2)})
     assert StatusLook.of({"calls": 0}, 1.0).work == {}
 
 
@@ -238,11 +239,11 @@ def test_parts_with_one_thread_are_measured_against_one_core() -> None:
 
 
 @pytest.mark.parametrize(
-    ("calls", "missing", "is_told"), [(100, 2, False), (100, 3, True), (1, 1, True), (0, 0, False)]
+    ("calls", "missing", "is_said"), [(100, 2, False), (100, 3, True), (1, 1, True), (0, 0, False)]
 )
-def test_calls_that_the_server_has_no_record_of_are_told_of(calls: int, missing: int, is_told: bool) -> None:
-    """What was heard in them is not known: a few may be missing, not more."""
+def test_a_few_records_may_be_missing(calls: int, missing: int, is_said: bool) -> None:
+    """What was heard in those calls is not known."""
     record = CallRecord.model_construct()
     taken = [(Call(f"{number}", 0.0), None if number < missing else record) for number in range(calls)]
     expected = [f"the server's records of {missing} of {calls} calls could not be read"]
-    assert unread(taken) == (expected if is_told else [])
+    assert unread(taken) == (expected if is_said else [])

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from benchmarks.capacity.resources import CALLERS, MACHINE, Look, ServerProcesses, Use
-from benchmarks.capacity.trial import disturbances
+from benchmarks.capacity.validity import disturbances
 
 
 def test_a_look_less_an_earlier_one_is_cores_in_use() -> None:
@@ -20,7 +20,7 @@ def test_a_look_less_an_earlier_one_is_cores_in_use() -> None:
     use = Look(20.0, seconds, busy_s=110.0, stolen_s=2.0, all_s=220.0).since(before)
     assert use.cores == pytest.approx({"media": 0.1, "workers": 0.3, "callers": 0.05, "machine": 1.0})
     assert use.server_cores == pytest.approx(0.4)
-    assert use.strangers_cores == pytest.approx(0.55)
+    assert use.others_cores == pytest.approx(0.55)
     assert use.stolen_percent == pytest.approx(10.0)
 
 

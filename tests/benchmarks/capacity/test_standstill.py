@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from benchmarks.capacity.standstill import MAXIMUM_MS, PRIORITY, Standstill, stood_still, watching
+from benchmarks.capacity.standstill import PRIORITY, Standstill, watching
+from benchmarks.capacity.validity import MAXIMUM_STANDSTILL_MS, standstills
 
 
 def may_go_ahead() -> bool:
@@ -40,7 +41,7 @@ async def test_a_standstill_is_seen_on_every_core_that_it_was_on() -> None:
 
 
 async def test_a_watch_that_is_left_ends() -> None:
-    """Also when nobody asked it what it saw."""
+    """Also without being asked what it saw."""
     async with watching() as watch:
         await asyncio.sleep(0.1)
     with pytest.raises(ProcessLookupError):
@@ -48,19 +49,19 @@ async def test_a_watch_that_is_left_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    ("until_s", "lasted_ms", "is_told"),
+    ("until_s", "lasted_ms", "is_said"),
     [
         (15.0, 81.0, True),
-        (15.0, MAXIMUM_MS, False),
+        (15.0, MAXIMUM_STANDSTILL_MS, False),
         (9.99, 81.0, False),
         (20.05, 81.0, True),
         (20.09, 81.0, False),
     ],
 )
 def test_what_was_short_or_outside_the_counted_time_does_not_matter(
-    until_s: float, lasted_ms: float, is_told: bool
+    until_s: float, lasted_ms: float, is_said: bool
 ) -> None:
     """One that ends after the counted time counts if it began within."""
     seen = [Standstill(0, 15.0, 12.0), Standstill(1, until_s, lasted_ms)]
-    expected = [f"a core stood still for {lasted_ms:.0f} ms"] if is_told else []
-    assert stood_still(seen, 10.0, 20.0) == expected
+    expected = [f"a core stood still for {lasted_ms:.0f} ms"] if is_said else []
+    assert standstills(seen, 10.0, 20.0) == expected

@@ -170,7 +170,7 @@ def test_files_that_are_no_results(tmp_path: Path, text: str, message: str) -> N
     [
         (("--busy-hour-calls", "0"), "calls of the busy hour"),
         (("--call-s", "-3"), "length of a call"),
-        (("--refused-percent", "0"), "never refuses"),
+        (("--refused-percent", "0"), "refuses nothing"),
         (("--talk-percent", "100"), "--talk-percent"),
         (("--turns-per-minute", "0"), "turns per minute"),
         (("--lines-percent", "0"), "--lines-percent"),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.capacity.result import Machine, Service
-from benchmarks.planning.chart import HEIGHT_OF_PANELS, WIDTH, chart, ticks
+from benchmarks.planning.chart import chart
 from benchmarks.planning.forecast import Forecast
 from benchmarks.planning.node_type import NodeType
 from benchmarks.planning.plan import Planner
@@ -130,25 +130,12 @@ def test_targets_that_cannot_be_met_are_explained() -> None:
 
 
 @pytest.mark.parametrize("apart", [False, True])
-def test_the_picture_is_valid_and_inside_its_frame(apart: bool) -> None:
-    """XML that parses, names escaped, a curve for each number of nodes, no point outside."""
+def test_the_picture_has_a_curve_for_each_number_of_nodes(apart: bool) -> None:
+    """Valid XML, names escaped, both panels, the targets written."""
     planner = Planner([SMALL, BIG], Rules(90.0, apart))
     plan = planner.plan(forecast(3_000.0))
     root = ElementTree.fromstring(chart(plan, planner))
-    curves = [path for path in root.iter() if path.get("class") == "curve"]
-    assert len(curves) > len(plan.one_more) >= 3
-    for curve in curves:
-        for point in (curve.get("d") or "").lstrip("M").split("L"):
-            x, y = map(float, point.split())
-            assert 0 <= x <= WIDTH
-            assert 0 <= y <= HEIGHT_OF_PANELS
+    assert len(list(root.iter("{http://www.w3.org/2000/svg}polyline"))) > len(plan.one_more) >= 3
     words = [text.text or "" for text in root.iter() if text.tag.endswith("text")]
-    assert "target: 1 %" in words
+    assert {"refused calls", "turn p95", "target: 1 %", "target: 1500 ms"} <= set(words)
     assert any("big <1>" in line for line in words)
-
-
-def test_ticks_are_round() -> None:
-    """Four to ten of them, from 0."""
-    assert ticks(2_400.0) == [0.0, 500.0, 1_000.0, 1_500.0, 2_000.0]
-    assert ticks(1.0) == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
-    assert all(4 <= len(ticks(10.0**power * 1.7)) <= 11 for power in range(-3, 7))
