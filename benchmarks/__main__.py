@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.suite.catalogue import BENCHMARKS
-from benchmarks.suite.command import Suite
+from benchmarks.catalogue import BENCHMARKS
+from benchmarks.suite import Suite
 
 HERE = Path(__file__).parent
 SUITE = Suite(BENCHMARKS, HERE / "results", HERE.parent / "docs" / "images")

@@ -1,1 +1,0 @@
-"""All benchmarks one after the other, compared with what is kept: `python -m benchmarks`."""
