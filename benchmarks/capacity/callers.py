@@ -28,9 +28,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-import numpy as np
-
-from actors.telephone import FRAME_S
+from actors.telephone import FRAME_S, audio_duration_ms
 from benchmarks.capacity.peer_quality import PeerQuality
 from benchmarks.capacity.scenario import PlannedCall, PlannedUtterance
 from ingress.audiosocket import KIND_HANGUP, KIND_SLIN8, KIND_UUID, SLIN8_FRAME_BYTES
@@ -43,7 +41,6 @@ AFTER_ANSWER_S: Final = 1.0
 LONGEST_NAP_S: Final = 0.05
 PRIORITY: Final = 5
 """Real-time, where the machine allows it: below the media workers' if they have one."""
-BYTES_PER_S: Final = 16_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +76,9 @@ class Said:
     ended_s: float
     """Intended."""
     answer_ms: float | None = None
-    """To the first frame with sound; None: nothing came before the caller gave up."""
+    """To the first frame with sound; None: nothing came before the caller stopped waiting."""
     waited_ms: float = 0.0
-    """Until then, or until the caller gave up."""
+    """Until then, or until the caller stopped waiting."""
 
 
 @dataclass(slots=True)
@@ -111,27 +108,26 @@ class CallersReport:
     quality: PeerQuality
 
 
+def _message(audio: bytes) -> bytes:
+    padded = audio.ljust(SLIN8_FRAME_BYTES, b"\0")
+    return bytes((KIND_SLIN8,)) + len(padded).to_bytes(2, "big") + padded
+
+
 class Prompt:
     """One thing to say, as messages."""
 
-    def __init__(self, file: Path) -> None:
-        audio = file.read_bytes()
-        self.duration_s = len(audio) / BYTES_PER_S
-        self.messages = [
-            _message(audio[at : at + SLIN8_FRAME_BYTES].ljust(SLIN8_FRAME_BYTES, b"\0"))
-            for at in range(0, len(audio), SLIN8_FRAME_BYTES)
-        ]
+    def __init__(self, file: str) -> None:
+        audio = Path(file).read_bytes()
+        starts = range(0, len(audio), SLIN8_FRAME_BYTES)
+        self.messages = [_message(audio[at : at + SLIN8_FRAME_BYTES]) for at in starts]
+        self.duration_s = audio_duration_ms(audio) / 1_000.0
 
 
-def _message(audio: bytes) -> bytes:
-    return bytes((KIND_SLIN8,)) + len(audio).to_bytes(2, "big") + audio
+_SILENCE = _message(b"")
 
 
-_SILENCE = _message(bytes(SLIN8_FRAME_BYTES))
-
-
-class Line:
-    """One caller's connection."""
+class Caller:
+    """One caller, from its connection on."""
 
     def __init__(self, plan: PlannedCall, prompts: list[Prompt], connection: socket.socket) -> None:
         self.connection = connection
@@ -140,14 +136,13 @@ class Line:
         self.arrived_s = array("d")
         self.samples = array("H")
         """Of each frame that came."""
-        self.leaves_s = 0.0
         self._prompts = prompts
         self._stays_s = plan.stays_s
         self._to_say = list(reversed(plan.utterances))
         self._frames = 0
         self._speaking: list[bytes] = []
         """What is left of the utterance, last frame first."""
-        self._current: Said | None = None
+        self._unanswered: Said | None = None
         """Said, or being said, and not answered yet."""
         self._last_sound_s = 0.0
         """Of the server; what it sends between answers is zeros."""
@@ -158,34 +153,38 @@ class Line:
         call_id = uuid4()
         self.connection.send(bytes((KIND_UUID, 0, 16)) + call_id.bytes)
         self.call = Call(str(call_id), now)
-        self.leaves_s = now + self._stays_s
+
+    @property
+    def began_s(self) -> float:
+        """When the UUID was sent."""
+        assert self.call is not None
+        return self.call.began_s
 
     @property
     def due_s(self) -> float:
         """When the next frame has to leave."""
-        assert self.call is not None
-        return self.call.began_s + (self._frames + 1) * FRAME_S
+        return self.began_s + (self._frames + 1) * FRAME_S
 
     def speak(self) -> None:
         """Send the next frame. Raises OSError."""
         assert self.call is not None
         spoken_s = self._frames * FRAME_S
         if self._to_say and not self._speaking and spoken_s >= self._to_say[-1].at_s:
-            self._give_up(self.call.began_s + spoken_s)
-            prompt = self._to_say.pop().prompt
-            self._speaking = self._prompts[prompt].messages[::-1]
-            ended_s = self.call.began_s + spoken_s + self._prompts[prompt].duration_s
-            self._current = Said(prompt, ended_s)
-            self.call.said.append(self._current)
+            self._stop_waiting(self.began_s + spoken_s)
+            number = self._to_say.pop().prompt
+            prompt = self._prompts[number]
+            self._speaking = prompt.messages[::-1]
+            self._unanswered = Said(number, self.began_s + spoken_s + prompt.duration_s)
+            self.call.said.append(self._unanswered)
         self.connection.send(self._speaking.pop() if self._speaking else _SILENCE)
         self._frames += 1
 
     def is_over(self, now: float) -> bool:
         """Whether the call is over: its time has come, and no answer is awaited."""
-        if now < self.leaves_s or self._speaking:
+        if now < self.began_s + self._stays_s or self._speaking:
             return False
-        if self._current is not None:
-            return now >= self._current.ended_s + ANSWER_DEADLINE_S
+        if self._unanswered is not None:
+            return now >= self._unanswered.ended_s + ANSWER_DEADLINE_S
         return now >= self._last_sound_s + AFTER_ANSWER_S
 
     def hear(self, now: float) -> bool:
@@ -211,11 +210,12 @@ class Line:
         del received[:at]
         return False
 
-    def leave(self, now: float) -> None:
-        """Note that the call is over, whichever side ended it."""
+    def leave(self, now: float) -> Call:
+        """Return the call, which is over, whichever side ended it."""
         assert self.call is not None
-        self._give_up(now)
+        self._stop_waiting(now)
         self.call.left_s = now
+        return self.call
 
     def _take(self, audio: bytes, now: float) -> None:
         self.arrived_s.append(now)
@@ -223,17 +223,16 @@ class Line:
         if audio.count(0) == len(audio):
             return
         self._last_sound_s = now
-        said = self._current
+        said = self._unanswered
         if said is None or now < said.ended_s or not has_sound(audio):
             return
         said.answer_ms = said.waited_ms = (now - said.ended_s) * 1_000.0
-        self._current = None
+        self._unanswered = None
 
-    def _give_up(self, now: float) -> None:
-        """Stop waiting for the answer to the last utterance."""
-        if self._current is not None:
-            self._current.waited_ms = max(0.0, now - self._current.ended_s) * 1_000.0
-            self._current = None
+    def _stop_waiting(self, now: float) -> None:
+        if self._unanswered is not None:
+            self._unanswered.waited_ms = max(0.0, now - self._unanswered.ended_s) * 1_000.0
+            self._unanswered = None
 
 
 class OpenLoop:
@@ -241,14 +240,14 @@ class OpenLoop:
 
     def __init__(self, order: Order) -> None:
         self._order = order
-        self._address = (order.host, order.port)
-        self._prompts = [Prompt(Path(file)) for file in order.prompts]
+        self._prompts = [Prompt(file) for file in order.prompts]
         self._poller = select.epoll()
-        self._lines: dict[int, Line] = {}
+        self._callers: dict[int, Caller] = {}
+        """By descriptor."""
         self._number = count()
-        self._due: list[tuple[float, int, Line | PlannedCall]] = []
+        self._due: list[tuple[float, int, Caller | PlannedCall]] = []
         self._lateness_s = array("d")
-        self._ended: list[Line] = []
+        self._ended: list[Caller] = []
         for call in order.calls:
             self._push(order.begins_s + call.at_s, call)
 
@@ -261,24 +260,26 @@ class OpenLoop:
             self._do_what_is_due(now)
             wait_s = self._due[0][0] - time.monotonic() if self._due else LONGEST_NAP_S
             for descriptor, _ in self._poller.poll(min(max(0.0, wait_s), LONGEST_NAP_S)):
-                if descriptor in self._lines:
-                    self._look(self._lines[descriptor])
+                if descriptor in self._callers:
+                    self._look(self._callers[descriptor])
         cpu_percent = 100.0 * (time.process_time() - cpu_s) / (time.monotonic() - began_s)
-        for line in tuple(self._lines.values()):
-            self._leave(line, now)
+        for caller in tuple(self._callers.values()):
+            self._leave(caller, now)
         self._poller.close()
-        lateness = self._lateness_s or array("d", [0.0])
+        window = (order.counted_from_s, order.counted_until_s)
+        each = (PeerQuality.of(it.arrived_s, it.samples, window) for it in self._ended)
+        lateness_s = self._lateness_s or array("d", [0.0])
         return CallersReport(
-            counted_s=order.counted_until_s - order.counted_from_s,
+            counted_s=window[1] - window[0],
             cpu_percent=cpu_percent,
             is_real_time=is_real_time,
-            lateness_p50_ms=1_000.0 * percentile(lateness, 50),
-            lateness_p99_ms=1_000.0 * percentile(lateness, 99),
-            lateness_maximum_ms=1_000.0 * max(lateness),
-            quality=self._quality(),
+            lateness_p50_ms=1_000.0 * percentile(lateness_s, 50),
+            lateness_p99_ms=1_000.0 * percentile(lateness_s, 99),
+            lateness_maximum_ms=1_000.0 * max(lateness_s),
+            quality=sum(each, PeerQuality.nothing()),
         )
 
-    def _push(self, at_s: float, what: Line | PlannedCall) -> None:
+    def _push(self, at_s: float, what: Caller | PlannedCall) -> None:
         heapq.heappush(self._due, (at_s, next(self._number), what))
 
     def _do_what_is_due(self, now: float) -> None:
@@ -300,58 +301,51 @@ class OpenLoop:
         connection = socket.socket()
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        line = Line(plan, self._prompts, connection)
-        self._lines[connection.fileno()] = line
+        caller = Caller(plan, self._prompts, connection)
+        self._callers[connection.fileno()] = caller
         self._poller.register(connection, select.EPOLLOUT)
-        result = connection.connect_ex(self._address)
+        result = connection.connect_ex((self._order.host, self._order.port))
         if result not in (0, errno.EINPROGRESS):
-            self._fail(line, os.strerror(result))
+            self._fail(caller, os.strerror(result))
 
-    def _look(self, line: Line) -> None:
+    def _look(self, caller: Caller) -> None:
         now = time.monotonic()
         try:
-            if line.call is None:
-                line.identify(now)
-                self._poller.modify(line.connection, select.EPOLLIN)
-                self._push(line.due_s, line)
-            elif line.hear(now):
-                self._leave(line, now)
+            if caller.call is None:
+                caller.identify(now)
+                self._poller.modify(caller.connection, select.EPOLLIN)
+                self._push(caller.due_s, caller)
+            elif caller.hear(now):
+                self._leave(caller, now)
         except OSError as error:
-            self._fail(line, error.strerror or str(error))
+            self._fail(caller, error.strerror or str(error))
 
-    def _speak(self, line: Line, now: float) -> None:
+    def _speak(self, caller: Caller, now: float) -> None:
         try:
-            line.speak()
-            self._push(line.due_s, line)
+            caller.speak()
+            self._push(caller.due_s, caller)
         except BlockingIOError:
-            self._fail(line, "the server reads nothing")
+            self._fail(caller, "the server reads nothing")
         except OSError as error:
             # A server that has hung up may have closed: its hangup is still to be read.
             with suppress(OSError):
-                if line.hear(now):
-                    self._leave(line, now)
+                if caller.hear(now):
+                    self._leave(caller, now)
                     return
-            self._fail(line, error.strerror or str(error))
+            self._fail(caller, error.strerror or str(error))
 
-    def _fail(self, line: Line, failure: str) -> None:
-        line.call = line.call or Call("", time.monotonic())
-        line.call.failure = failure
-        self._leave(line, time.monotonic())
+    def _fail(self, caller: Caller, failure: str) -> None:
+        caller.call = caller.call or Call("", time.monotonic())
+        caller.call.failure = failure
+        self._leave(caller, time.monotonic())
 
-    def _leave(self, line: Line, now: float) -> None:
-        del self._lines[line.connection.fileno()]
-        line.connection.close()
-        if line.call is not None:
-            line.leave(now)
-            self._ended.append(line)
-            print(json.dumps(asdict(line.call)), flush=True)
-
-    def _quality(self) -> PeerQuality:
-        window = (self._order.counted_from_s, self._order.counted_until_s)
-        quality = PeerQuality.nothing()
-        for line in self._ended:
-            quality += PeerQuality.of(np.array(line.arrived_s), np.array(line.samples), window)
-        return quality
+    def _leave(self, caller: Caller, now: float) -> None:
+        del self._callers[caller.connection.fileno()]
+        caller.connection.close()
+        if caller.call is None:
+            return
+        self._ended.append(caller)
+        print(json.dumps(asdict(caller.leave(now))), flush=True)
 
 
 def _take_real_time_priority() -> bool:

@@ -6,13 +6,12 @@ could not.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
 from actors.telephone import TELEPHONE_RATE_HZ
-from ingress.caller.listening_quality import ReceivedFrame, phone_holes_ms
+from ingress.caller.listening_quality import ReceivedFrame, lateness_ms, phone_holes_ms
 from ingress.link.records import LatenessSummary
 
 BUCKETS_PER_MS = 10
@@ -38,43 +37,32 @@ class PeerQuality:
 
     @classmethod
     def of(
-        cls, arrived_s: NDArray[np.float64], samples: NDArray[np.int64], window: tuple[float, float]
+        cls, arrived_s: Sequence[float], samples: Sequence[int], window: tuple[float, float]
     ) -> PeerQuality:
         """Judge one call's frames, in the order of their arrival, those in the window counted.
 
         Lateness is against the timeline of the frame that came best (`ingress.caller.listening_quality`).
         """
-        if not arrived_s.size:
-            return cls.nothing()
-        duration_s = samples / TELEPHONE_RATE_HZ
-        zeros_s = arrived_s - np.concatenate(([0.0], np.cumsum(duration_s)[:-1]))
-        lateness_ms = (zeros_s - zeros_s.min()) * 1_000.0
-        counted = (arrived_s >= window[0]) & (arrived_s < window[1])
-        late_ms = lateness_ms[counted]
-        if not late_ms.size:
-            return cls.nothing()
-        received = [
-            ReceivedFrame(at_s, lasts_s)
-            for at_s, lasts_s in zip(arrived_s.tolist(), duration_s.tolist(), strict=True)
+        frames = [
+            ReceivedFrame(at_s, count / TELEPHONE_RATE_HZ)
+            for at_s, count in zip(arrived_s, samples, strict=True)
         ]
-        holes_ms = np.array(phone_holes_ms(received))[counted]
-        buckets, counts = np.unique(np.rint(late_ms * BUCKETS_PER_MS).astype(int), return_counts=True)
+        judged = zip(frames, lateness_ms(frames), phone_holes_ms(frames), strict=True)
+        counted = [(late, hole) for frame, late, hole in judged if window[0] <= frame.arrived_s < window[1]]
+        late_ms = [late for late, _ in counted]
         return cls(
-            frames=int(late_ms.size),
-            underruns=int((holes_ms > 0).sum()),
-            maximum_ms=float(late_ms.max()),
-            late=dict(zip(buckets.tolist(), counts.tolist(), strict=True)),
+            frames=len(counted),
+            underruns=sum(hole > 0 for _, hole in counted),
+            maximum_ms=max(late_ms, default=0.0),
+            late=dict(Counter(round(late * BUCKETS_PER_MS) for late in late_ms)),
         )
 
     def __add__(self, other: PeerQuality) -> PeerQuality:
-        late = dict(self.late)
-        for bucket, frames in other.late.items():
-            late[bucket] = late.get(bucket, 0) + frames
         return PeerQuality(
             self.frames + other.frames,
             self.underruns + other.underruns,
             max(self.maximum_ms, other.maximum_ms),
-            late,
+            dict(Counter(self.late) + Counter(other.late)),
         )
 
     def percentile_ms(self, percent: float) -> float:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Sequence
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,11 +55,10 @@ def test_lateness_is_that_of_the_listening_quality(calls: list[list[tuple[float,
     """Counted in buckets and added up, it is what `ingress.caller.listening_quality` says of each call."""
     total, late_ms, holes = PeerQuality.nothing(), [], 0
     for call in calls:
-        arrived, samples = np.cumsum([gap_s for gap_s, _ in call]), np.array([count for _, count in call])
+        arrived = list(itertools.accumulate(gap_s for gap_s, _ in call))
+        samples = [count for _, count in call]
         total += PeerQuality.of(arrived, samples, FOREVER)
-        frames = [
-            ReceivedFrame(*each) for each in zip(arrived.tolist(), (samples / 8_000).tolist(), strict=True)
-        ]
+        frames = [ReceivedFrame(at_s, each / 8_000) for at_s, each in zip(arrived, samples, strict=True)]
         late_ms += lateness_ms(frames)
         holes += sum(hole > 0 for hole in phone_holes_ms(frames))
     assert total.frames == len(late_ms)
@@ -73,11 +72,11 @@ def test_lateness_is_that_of_the_listening_quality(calls: list[list[tuple[float,
 
 def test_only_frames_of_the_counted_time_count_against_the_whole_calls_timeline() -> None:
     """A frame before the window sets the timeline, a late one after it is not counted."""
-    arrived = np.array([0.0, 0.030, 0.040, 0.160])
-    quality = PeerQuality.of(arrived, np.full(4, 160), (0.025, 0.1))
+    arrived, samples = [0.0, 0.030, 0.040, 0.160], [160] * 4
+    quality = PeerQuality.of(arrived, samples, (0.025, 0.1))
     assert (quality.frames, quality.underruns) == (2, 0)
     assert quality.maximum_ms == pytest.approx(10.0)
-    assert PeerQuality.of(arrived, np.full(4, 160), FOREVER).underruns == 1
+    assert PeerQuality.of(arrived, samples, FOREVER).underruns == 1
 
 
 def a_turn(
