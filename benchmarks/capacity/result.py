@@ -117,7 +117,12 @@ class Step(Record):
     broken: tuple[str, ...]
     """Objectives that were not met, one line each; empty: held."""
     invalid: tuple[str, ...]
-    """Why the step says nothing: the generator itself was late, or the machine was stolen."""
+    """Why the step says nothing (`benchmarks.capacity.validity`)."""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether every objective was met in a step that says something."""
+        return not self.broken and not self.invalid
 
 
 class CapacityResult(Record):

@@ -9,10 +9,10 @@ its own admission, if it is on, may then be what limits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -89,23 +89,23 @@ class Study:
         self._agenda = agenda or Agenda.of(request.minutes, request.with_overload)
         self._trials_made = 0
         self._steps: list[Step] = []
+        self._overload_steps: list[Step] = []
 
     async def run(self) -> CapacityResult:
         """Measure. Raises RaymalError."""
         request = self._request
         if request.port is not None:
-            subject = await running(request.port)
-            trials = await self._trials(subject)
+            trials = await self._trials(await running(request.port))
             held = await self._find(trials)
-            overload = await self._overload(trials, held)
+            if held is not None and request.with_overload:
+                await self._overload(trials, held)
         else:
             async with started((*request.flags, *WITHOUT_ADMISSION), self._progress.detail) as subject:
                 trials = await self._trials(subject)
                 held = await self._find(trials)
-            overload = []
             if held is not None and request.with_overload:
-                overload = await self._overload_limited(trials, held)
-        return self._result(trials, held, overload)
+                await self._overload_limited(trials, held)
+        return self._result(trials, held)
 
     async def _trials(self, subject: Subject) -> Trials:
         request = self._request
@@ -134,9 +134,8 @@ class Study:
                 if trial.step.invalid:
                     left -= 1
                     trial = await self._try(trials, calls, self._agenda.step, "again, it was disturbed")
-            is_held = not trial.step.broken and not trial.step.invalid
-            search.take(calls, is_held)
-            if is_held:
+            search.take(calls, trial.step.is_held)
+            if trial.step.is_held:
                 found[calls] = trial
         return await self._confirm(trials, found, left)
 
@@ -147,39 +146,32 @@ class Study:
         while calls > 0 and time_left_s >= self._agenda.confirmation.total_s:
             time_left_s -= self._agenda.confirmation.total_s
             trial = await self._try(trials, calls, self._agenda.confirmation, "confirming")
-            if not trial.step.broken and not trial.step.invalid:
+            if trial.step.is_held:
                 return trial
             found = {held: earlier for held, earlier in found.items() if held < calls}
             calls = retreat(calls)
         return found[max(found)] if found else None
 
-    async def _overload(self, trials: Trials, held: Trial | None) -> list[Step]:
-        if held is None or not self._request.with_overload:
-            return []
-        before = len(self._steps)
+    async def _overload(self, trials: Trials, held: Trial) -> None:
         # Calls have to be refused here; those that are taken have to be served as well as before.
         objectives = trials.objectives.model_copy(update={"refused_percent": 100.0})
         trials = replace(trials, objectives=objectives)
         for ratio in OVERLOADS:
-            await self._try(
-                trials, round(held.step.calls * ratio), self._agenda.step, "overload", at_random=True
-            )
-        overload = self._steps[before:]
-        del self._steps[before:]
-        return overload
+            calls = round(held.step.calls * ratio)
+            trial = await self._try(trials, calls, self._agenda.step, "overload", at_random=True)
+            self._overload_steps.append(trial.step)
 
-    async def _overload_limited(self, trials: Trials, held: Trial) -> list[Step]:
+    async def _overload_limited(self, trials: Trials, held: Trial) -> None:
         """Offer too much to a server with the limits found. What was held is kept if that fails."""
         limits = admission_limits(round(held.step.calls), scarcer_slots(held.services))
-        flags = (*self._request.flags, *_flags(limits))
-        searched = len(self._steps)
+        settings = (("--set", f"admission.{name}={value}") for name, value in limits.items())
+        flags = (*self._request.flags, *chain.from_iterable(settings))
         try:
             async with started(flags, self._progress.detail) as limited:
-                return await self._overload(replace(trials, subject=limited), held)
+                await self._overload(replace(trials, subject=limited), held)
         except RaymalError as error:
-            del self._steps[searched:]
+            self._overload_steps.clear()
             self._progress.problem(f"the overload was not measured: {error}")
-            return []
 
     async def _try(
         self, trials: Trials, calls: int, timing: Timing, what: str, *, at_random: bool = False
@@ -188,11 +180,12 @@ class Study:
         self._progress.step(f"{what}: {calls} calls", timing.total_s)
         seed = self._request.seed * SEED_STRIDE + self._trials_made
         trial = await trials.run(calls, timing, seed, self._progress.seconds, at_random=at_random)
-        self._steps.append(trial.step)
+        if not at_random:
+            self._steps.append(trial.step)
         self._progress.done(trial.step)
         return trial
 
-    def _result(self, trials: Trials, held: Trial | None, overload: Sequence[Step]) -> CapacityResult:
+    def _result(self, trials: Trials, held: Trial | None) -> CapacityResult:
         request, subject = self._request, trials.subject
         calls_held = round(held.step.calls) if held is not None else 0
         broken = [step for step in self._steps if step.broken and step.calls > calls_held]
@@ -221,7 +214,7 @@ class Study:
             objectives=request.objectives,
             steps=tuple(self._steps),
             confirmed=held.step if held is not None else None,
-            overload=tuple(overload),
+            overload=tuple(self._overload_steps),
             calls_held=calls_held,
             limited_by=limit,
             headroom_percent=headroom_percent(held.step) if held is not None else {},
@@ -250,7 +243,3 @@ def models(speech: SpeechSettings) -> dict[str, str]:
         kind: f"{engine} {names.get(engine, '')}".strip()
         for kind, engine in (("transcription", speech.stt), ("synthesis", speech.tts))
     }
-
-
-def _flags(limits: dict[str, float | int]) -> list[str]:
-    return [part for name, value in limits.items() for part in ("--set", f"admission.{name}={value}")]
