@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 from rich.console import Console
@@ -57,69 +58,33 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="results of `raymal capacity`, one for each type of node; unnamed, a type is called as its file",
     )
     traffic = parser.add_argument_group("the forecast")
-    traffic.add_argument(
-        "--busy-hour-calls", type=float, required=True, metavar="N", help="calls in the busiest hour"
-    )
-    traffic.add_argument(
-        "--call-s", type=float, default=CALL_S, metavar="S", help=f"mean length of a call ({CALL_S:g})"
-    )
+    _number(traffic, "--busy-hour-calls", "N", "calls in the busiest hour", required=True)
+    _number(traffic, "--call-s", "S", f"mean length of a call ({CALL_S:g})", default=CALL_S)
     rate = traffic.add_mutually_exclusive_group()
-    rate.add_argument(
-        "--turns-per-minute",
-        type=float,
-        metavar="N",
-        help="how often the caller of a call says something (as measured)",
-    )
-    rate.add_argument(
-        "--talk-percent",
-        type=float,
-        metavar="PERCENT",
-        help="the same, as the share of a call in which its caller speaks",
-    )
+    _number(rate, "--turns-per-minute", "N", "how often the caller of a call says something (as measured)")
+    _number(rate, "--talk-percent", "PERCENT", "the same, as the share of a call in which its caller speaks")
     targets = parser.add_argument_group("the targets")
-    targets.add_argument(
-        "--refused-percent",
-        type=float,
-        default=REFUSED_PERCENT,
-        metavar="PERCENT",
-        help=f"at most so many of the calls are refused ({REFUSED_PERCENT:g})",
-    )
-    targets.add_argument(
-        "--turn-p95-ms", type=float, metavar="MS", help="p95 of a turn (the measurement's own objective)"
-    )
+    refused = f"at most so many of the calls are refused ({REFUSED_PERCENT:g})"
+    _number(targets, "--refused-percent", "PERCENT", refused, default=REFUSED_PERCENT)
+    _number(targets, "--turn-p95-ms", "MS", "p95 of a turn (the measurement's own objective)")
     nodes = parser.add_argument_group("the nodes")
-    nodes.add_argument(
-        "--have", action="append", default=[], metavar="NAME=N", help="so many are there already; repeatable"
-    )
-    nodes.add_argument(
-        "--price",
-        action="append",
-        default=[],
-        metavar="NAME=N",
-        help="what a node costs, in any unit: the cheapest is proposed (else: the fewest cores); repeatable",
-    )
-    nodes.add_argument(
-        "--spare", type=int, default=0, metavar="N", help="nodes more than needed, that may fail (0)"
-    )
-    nodes.add_argument(
-        "--at-most", type=int, default=AT_MOST, metavar="N", help=f"nodes of a type to add ({AT_MOST})"
-    )
-    nodes.add_argument(
-        "--separate",
-        action="store_true",
-        help="nodes do not form a cluster: no call and no work goes to another",
-    )
-    nodes.add_argument(
-        "--lines-percent",
-        type=float,
-        default=LINES_PERCENT,
-        metavar="PERCENT",
-        help=f"of the calls held, for ordinary calls (admission.normal_percent: {LINES_PERCENT:g})",
-    )
+    prices = "what a node costs, in any unit: the cheapest is proposed (else: the fewest cores)"
+    for flag, text in (("--have", "so many are there already"), ("--price", prices)):
+        nodes.add_argument(flag, action="append", default=[], metavar="NAME=N", help=f"{text}; repeatable")
+    _number(nodes, "--spare", "N", "nodes more than needed, that may fail (0)", type=int, default=0)
+    _number(nodes, "--at-most", "N", f"nodes of a type to add ({AT_MOST})", type=int, default=AT_MOST)
+    separate = "nodes do not form a cluster: no call and no work goes to another"
+    nodes.add_argument("--separate", action="store_true", help=separate)
+    lines = f"of the calls held, for ordinary calls (admission.normal_percent: {LINES_PERCENT:g})"
+    _number(nodes, "--lines-percent", "PERCENT", lines, default=LINES_PERCENT)
     output = parser.add_argument_group("what to print")
     output.add_argument("--plot", type=Path, metavar="FILE.svg", help="write a picture of it")
     output.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
+
+
+def _number(group: argparse._ActionsContainer, flag: str, metavar: str, text: str, **options: Any) -> None:
+    group.add_argument(flag, metavar=metavar, help=text, **({"type": float} | options))
 
 
 def run(arguments: argparse.Namespace) -> int:
