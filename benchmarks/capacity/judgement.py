@@ -112,7 +112,7 @@ def next_limit(held: Step, limit: str) -> str:
         if percent > 1.0 and not limit.startswith(name)
     }
     if not ends:
-        return "nothing else was in use enough to tell"
+        return "nothing else was in use enough to say"
     name = min(ends, key=lambda each: ends[each])
     return f"{name}, used up at about {ends[name]:.0f} calls"
 

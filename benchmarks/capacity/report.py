@@ -1,4 +1,4 @@
-"""The result for people: one page that loads nothing from anywhere, its pictures also as files."""
+"""The result as one page that loads nothing from anywhere; its pictures are files as well."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _headline(result: CapacityResult) -> str:
 
 
 def _facts(result: CapacityResult) -> list[tuple[str, str]]:
-    """Return everything that is no step, for people."""
+    """Return name and text of everything that is no step."""
     machine, work, cost = result.machine, result.workload, result.core_s_per_call_minute
     left = ", ".join(f"{name} {percent:.0f} %" for name, percent in result.headroom_percent.items())
     hardware = (machine.processor, f"{machine.cores} cores", f"{machine.memory_bytes / 2**30:.1f} GiB")

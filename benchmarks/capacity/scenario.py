@@ -1,4 +1,4 @@
-"""What the callers of one step do, and when: fixed before the first of them calls, whatever the server does.
+"""What the callers of one step do, and when: fixed before the first of them calls.
 
 An open loop: the time of each call and of each utterance in it is set beforehand, so that a server that
 answers late is not asked less, and the time that a slow answer takes is never taken out of the load that
@@ -25,7 +25,7 @@ CHANGEOVER_S = 1.5
 LISTENS_S = 4.0
 """A new caller listens to the greeting for so long before he speaks."""
 LEAST_PAUSE_S = 1.0
-"""Between two utterances, whatever the period."""
+"""Between two utterances, however short the period."""
 UNEVEN = 0.25
 """The pause between two beginnings differs from the mean by up to this share: callers are no clocks."""
 

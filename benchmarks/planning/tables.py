@@ -1,4 +1,4 @@
-"""A plan in tables for people."""
+"""A plan in tables."""
 
 from __future__ import annotations
 

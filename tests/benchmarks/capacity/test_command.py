@@ -67,7 +67,7 @@ def test_too_few_minutes_are_refused() -> None:
 
 
 def test_a_port_without_a_server_is_said_to_be_one() -> None:
-    """Nobody is there to be measured."""
+    """There is nothing to measure."""
     with pytest.raises(LinkError):
         capacity.run(parsed("--port", "1"))
 
@@ -127,7 +127,7 @@ class Shown:
 async def test_a_measurement_from_end_to_end(tmp_path: Path) -> None:
     """A server is started, called, judged and stopped; the result can be written in every form.
 
-    The objectives are wide: what is tried here is the way, on whatever machine, not its capacity.
+    The objectives are wide: this runs every part, on any machine, and does not measure it.
     """
     wide = [f"{name}=100000" for name in ("turn_p95_ms", "lateness_p999_ms", "underruns")]
     wide += ["content_error_percent=50"]

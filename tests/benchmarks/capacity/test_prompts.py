@@ -38,7 +38,7 @@ def test_recordings_are_taken_without_the_silence_at_their_edges(tmp_path: Path)
     record(tmp_path, "with-a-pause", 1.0, 1.0)
     record(tmp_path, "silent")
     record(tmp_path, "wordless", 2.0, text="  \n")
-    (tmp_path / "nobody-speaks.txt").write_text("no audio")
+    (tmp_path / "without-audio.txt").write_text("no audio")
     prompts = recorded_prompts(tmp_path, utterance_s=3.0)
     assert sorted(prompt.text for prompt in prompts) == [f"words of fit-{number}" for number in range(4)]
     for prompt in prompts:

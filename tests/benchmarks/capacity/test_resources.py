@@ -32,7 +32,7 @@ def test_who_else_used_the_machine_is_said() -> None:
 
 
 def test_a_busy_process_of_callers_is_found() -> None:
-    """A process that burns a core is seen as one that does, whatever else the machine does."""
+    """A process that burns a core is seen as one that does, also beside others."""
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
         try:
             server = ServerProcesses(port=1, has_joined_ray=False)

@@ -107,7 +107,7 @@ def test_traffic_that_cannot_be(erlangs: float) -> None:
 
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.5, math.nan])
 def test_a_target_that_cannot_be(share: float) -> None:
-    """Nobody is never refused."""
+    """Some calls are always refused."""
     with pytest.raises(ValueError, match="share"):
         erlangs_for(3, share)
     with pytest.raises(ValueError, match="lines"):

@@ -54,7 +54,7 @@ def meets(counts: dict[NodeType, int], asked: Forecast, rules: Rules = RULES) ->
 def test_the_fewest_nodes_do_and_one_less_does_not(
     calls: float, refused_percent: float, turn_p95_ms: float, apart: bool
 ) -> None:
-    """Whatever is asked, together or apart."""
+    """For any forecast, together or apart."""
     rules = Rules(90.0, apart)
     asked = forecast(calls, refused_percent, turn_p95_ms)
     needed = Planner([SMALL], rules).needed(SMALL, asked)

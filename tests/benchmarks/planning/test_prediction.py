@@ -57,7 +57,7 @@ def test_the_most_calls_within_the_target_are_the_most(how: Rules) -> None:
 
 
 def test_at_the_measured_load_the_prediction_is_the_measurement() -> None:
-    """Whatever share of it the formula takes for waiting; and never less than what was ever measured."""
+    """For any share that the formula takes for waiting; and never less than what was ever measured."""
     for stages_ms in ({}, {"lease wait": 0.0}, {"lease wait": 20.0}, {"lease wait": 5_000.0}):
         pool = Pool([Nodes(node_type(confirmed=step(32, 1_400.0, stages_ms=stages_ms)), 1)], 5.0)
         assert pool.turn_p95_ms(32) == pytest.approx(1_400.0)
@@ -143,7 +143,7 @@ def test_unequal_slots_count_by_what_they_do() -> None:
 
 
 def test_a_kind_of_work_without_slots_is_no_plan() -> None:
-    """Work is asked for and nobody does it: no line, not a division by zero."""
+    """Work is asked for and not done: no line, not a division by zero."""
     idle = Service(slots=0, mean_ms=0.0, variability=0.0, per_call_minute=6.0)
     found = predict([Nodes(node_type(services={"synthesis": idle}), 1)], forecast(), SHARED)
     assert (found.lines, found.refused_percent) == (0, 100.0)

@@ -63,7 +63,7 @@ def test_constant_service_waits_about_as_long_as_theory_says(
 
 
 def test_nothing_to_do_and_too_much() -> None:
-    """Without work nobody waits; with as much as the slots can do, the queue has no end."""
+    """Without work there is no wait; with as much as the slots can do, the queue has no end."""
     assert wait_for_slot(0.0, 0, 1.0, 1.0) == NO_WAIT
     assert wait_for_slot(0.0, 3, 1.0, 1.0).percentile_s(99.9) == 0.0
     for erlangs, slots in ((2.0, 2), (5.0, 2), (0.1, 0)):
