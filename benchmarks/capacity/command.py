@@ -11,14 +11,14 @@ from typing import Any
 
 from pydantic import ValidationError
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from actors.errors import ConfigurationError
 from benchmarks.capacity import study
 from benchmarks.capacity.limits import limits_toml
 from benchmarks.capacity.report import HEADINGS, step_cells, write_report
-from benchmarks.capacity.result import CapacityResult, Objectives, Step
+from benchmarks.capacity.result import CapacityResult, Objectives
 from ingress.commands import serve
 from ingress.server.exit_codes import ExitCode
 
@@ -138,28 +138,21 @@ def show(result: CapacityResult, console: Console) -> None:
 
 
 class _Shown:
-    """The progress bar, and a line for each step."""
+    """A bar for what is under way, and lines."""
 
     def __init__(self, progress: Progress, console: Console) -> None:
         self._progress = progress
         self._console = console
-        self._task: TaskID = progress.add_task("beginning", total=None)
+        self._task = progress.add_task("beginning", total=None)
 
-    def detail(self, text: str) -> None:
-        self._progress.update(self._task, description=text, total=None)
-
-    def step(self, text: str, seconds: float) -> None:
+    def begin(self, text: str, seconds: float | None = None) -> None:
         self._progress.reset(self._task, description=text, total=seconds)
 
     def seconds(self, passed_s: float) -> None:
         self._progress.update(self._task, completed=passed_s)
 
-    def problem(self, text: str) -> None:
-        self._console.print(text, style="red", highlight=False, markup=False)
-
-    def done(self, step: Step) -> None:
-        verdict = "; ".join([*step.broken, *step.invalid]) or "held"
-        self._console.print(f"{step.calls:g} calls: {verdict}", highlight=False, markup=False)
+    def line(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False)
 
 
 def request_of(arguments: argparse.Namespace) -> study.Request:

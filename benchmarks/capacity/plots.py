@@ -1,15 +1,13 @@
-"""The pictures of a measurement: what callers waited, how late frames were, where time and cores went."""
+"""The pictures of a measurement: what callers waited, how late frames were, where the time went."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from benchmarks.capacity.judgement import STAGES
-from benchmarks.capacity.resources import CALLERS, SERVER_PARTS
 from benchmarks.capacity.result import CapacityResult, Step
 from benchmarks.harness.svg import Axis, Chart, Mark, Series, bars, lines
 
-PARTS = (*SERVER_PARTS, CALLERS)
 LATENESS_CURVES = 8
 CALLS = Axis("calls")
 
@@ -21,12 +19,9 @@ def plots(result: CapacityResult) -> dict[str, str]:
     drawn = {
         "turns": _turns(steps, result.objectives.turn_p95_ms),
         "lateness": _lateness(steps),
-        "stages": _bars(
-            "Where the time of an answer went", "mean ms", tuple(STAGES), steps, lambda it: it.stages_ms
-        ),
+        "stages": _stages(steps),
         "goodput": _goodput(steps, result),
         "resources": _resources(steps),
-        "cores": _bars("CPU by part", "cores", PARTS, steps, lambda it: it.cores),
     }
     return {name: str(chart) for name, chart in drawn.items() if chart is not None}
 
@@ -90,19 +85,13 @@ def _resources(steps: Sequence[Step]) -> Chart | None:
     return lines("Resources in use", CALLS, Axis("%"), series, Mark("all of it", 100.0))
 
 
-def _bars(
-    title: str,
-    unit: str,
-    parts: Sequence[str],
-    steps: Sequence[Step],
-    values: Callable[[Step], dict[str, float]],
-) -> Chart | None:
-    shown = [step for step in steps if values(step)]
+def _stages(steps: Sequence[Step]) -> Chart | None:
+    shown = [step for step in steps if step.stages_ms]
     series = [
-        Series(name, [(number, values(step).get(name, 0.0)) for number, step in enumerate(shown)])
-        for name in parts
-        if any(values(step).get(name) for step in shown)
+        Series(name, [(number, step.stages_ms.get(name, 0.0)) for number, step in enumerate(shown)])
+        for name in STAGES
     ]
-    if not series:
+    if not shown:
         return None
-    return bars(title, [f"{step.calls:g}" for step in shown], "calls", unit, series)
+    labels = [f"{step.calls:g}" for step in shown]
+    return bars("Where the time of an answer went", labels, "calls", "mean ms", series)

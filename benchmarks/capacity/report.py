@@ -34,7 +34,6 @@ CAPTIONS = {
     "stages": "Means, as the server measured them.",
     "goodput": "Beyond what is held, admission refuses; calls that are there must not notice.",
     "resources": "Of all cores, of one core for what is one thread, of the slots' time, of the memory.",
-    "cores": "Cores in use; the callers are the measurement's own.",
 }
 
 

@@ -73,11 +73,11 @@ class Machine(Record):
 class Service(Record):
     """What one kind of work takes: the input of queueing formulas."""
 
-    slots: int
-    mean_ms: float
-    variability: float
+    slots: int = Field(ge=0)
+    mean_ms: float = Field(ge=0.0)
+    variability: float = Field(ge=0.0)
     """Squared coefficient of variation: 0 is constant, 1 exponential."""
-    per_call_minute: float
+    per_call_minute: float = Field(ge=0.0)
     """Pieces of work that a call asks for in a minute."""
 
 

@@ -63,20 +63,14 @@ class Request:
 class Progress(Protocol):
     """What a measurement reports while it runs."""
 
-    def detail(self, text: str) -> None:
-        """What is done between two steps."""
-
-    def step(self, text: str, seconds: float) -> None:
-        """A step begins: what it is, and how long it takes."""
+    def begin(self, text: str, seconds: float | None = None) -> None:
+        """Something begins, and takes so long if that is known."""
 
     def seconds(self, passed_s: float) -> None:
-        """The step has run for so long."""
+        """It has run for so long."""
 
-    def done(self, step: Step) -> None:
-        """A step is over."""
-
-    def problem(self, text: str) -> None:
-        """Something is missing from the result."""
+    def line(self, text: str) -> None:
+        """Something is over, or has failed."""
 
 
 class Study:
@@ -100,7 +94,7 @@ class Study:
             if held is not None and request.with_overload:
                 await self._overload(trials, held)
         else:
-            async with started((*request.flags, *WITHOUT_ADMISSION), self._progress.detail) as subject:
+            async with started((*request.flags, *WITHOUT_ADMISSION), self._progress.begin) as subject:
                 trials = await self._trials(subject)
                 held = await self._find(trials)
             if held is not None and request.with_overload:
@@ -109,7 +103,7 @@ class Study:
 
     async def _trials(self, subject: Subject) -> Trials:
         request = self._request
-        self._progress.detail("preparing what callers say")
+        self._progress.begin("preparing what callers say")
         prompts = await asyncio.to_thread(self._prompts, subject)
         scenario = Scenario([prompt.duration_s for prompt in prompts], request.period_s, request.call_s)
         return Trials(subject, prompts, scenario, request.objectives)
@@ -167,22 +161,23 @@ class Study:
         settings = (("--set", f"admission.{name}={value}") for name, value in limits.items())
         flags = (*self._request.flags, *chain.from_iterable(settings))
         try:
-            async with started(flags, self._progress.detail) as limited:
+            async with started(flags, self._progress.begin) as limited:
                 await self._overload(replace(trials, subject=limited), held)
         except RaymalError as error:
             self._overload_steps.clear()
-            self._progress.problem(f"the overload was not measured: {error}")
+            self._progress.line(f"the overload was not measured: {error}")
 
     async def _try(
         self, trials: Trials, calls: int, timing: Timing, what: str, *, at_random: bool = False
     ) -> Trial:
         self._trials_made += 1
-        self._progress.step(f"{what}: {calls} calls", timing.total_s)
+        self._progress.begin(f"{what}: {calls} calls", timing.total_s)
         seed = self._request.seed * SEED_STRIDE + self._trials_made
         trial = await trials.run(calls, timing, seed, self._progress.seconds, at_random=at_random)
         if not at_random:
             self._steps.append(trial.step)
-        self._progress.done(trial.step)
+        verdict = "; ".join((*trial.step.broken, *trial.step.invalid)) or "held"
+        self._progress.line(f"{calls} calls: {verdict}")
         return trial
 
     def _result(self, trials: Trials, held: Trial | None) -> CapacityResult:

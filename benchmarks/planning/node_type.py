@@ -101,10 +101,6 @@ def _services(name: str, services: Mapping[str, Service]) -> dict[WorkKind, Serv
     for kind, service in services.items():
         if kind not in set(WorkKind):
             raise ConfigurationError(f"{name}: {kind!r} is no kind of work; known: {', '.join(WorkKind)}")
-        if service.slots < 0 or service.per_call_minute < 0.0 or service.mean_ms < 0.0:
-            raise ConfigurationError(f"{name}: negative figures for {kind} cannot have been measured")
-        if service.variability < 0.0:
-            raise ConfigurationError(f"{name}: the variability of {kind} is below 0")
         known[WorkKind(kind)] = service
     return known
 

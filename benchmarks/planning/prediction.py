@@ -97,6 +97,17 @@ def busy_hour_calls(nodes: Sequence[Nodes], forecast: Forecast, rules: Rules) ->
     return erlangs * 3600.0 / forecast.call_s
 
 
+@dataclass(frozen=True, slots=True)
+class _Slots:
+    """All slots of one kind of work: unequal ones count as so many of their mean speed."""
+
+    count: int
+    done_per_s: float
+    """Pieces of work that all of them together finish in a second."""
+    variability: float
+    """Of their service times, within a type of node and between types."""
+
+
 class Pool:
     """Nodes that share calls and work."""
 
@@ -125,26 +136,20 @@ class Pool:
         return percentile_together_s([self.wait(kind, calls) for kind in self.kinds], 95.0)
 
     def wait(self, kind: WorkKind, calls: float) -> Wait:
-        """Return the wait for a slot. Unequal slots count as so many of their mean speed."""
-        per_s = calls * self.per_call_s(kind)
-        if per_s == 0.0:
+        """Return the wait for a slot."""
+        asked_per_s, slots = calls * self.per_call_s(kind), self._slots(kind)
+        if asked_per_s == 0.0:
             return NO_WAIT
-        done_per_s = self._done_per_s(kind)
-        slots = self.slots(kind)
-        if done_per_s == 0.0:
-            return Wait(1.0, math.inf) if slots == 0 else NO_WAIT
-        service_s = slots / done_per_s
-        return wait_for_slot(per_s * service_s, slots, service_s, self._variability(kind))
-
-    def slots(self, kind: WorkKind) -> int:
-        """Return the slots of one kind of work."""
-        return sum(some.count * some.type.services[kind].slots for some in self._having(kind))
+        if slots.done_per_s == 0.0:
+            return NO_WAIT if slots.count else Wait(1.0, math.inf)
+        service_s = slots.count / slots.done_per_s
+        return wait_for_slot(asked_per_s * service_s, slots.count, service_s, slots.variability)
 
     def slot_percent(self, calls: float) -> dict[str, float]:
         """Return how busy the slots are on average, by kind of work: 100 at most."""
         busy = {}
         for kind in self.kinds:
-            done_per_s = self._done_per_s(kind)
+            done_per_s = self._slots(kind).done_per_s
             asked_per_s = calls * self.per_call_s(kind)
             busy[kind.value] = 100.0 * min(1.0, asked_per_s / done_per_s) if done_per_s else 0.0
         return busy
@@ -162,28 +167,21 @@ class Pool:
     def _having(self, kind: WorkKind) -> list[Nodes]:
         return [some for some in self._nodes if kind in some.type.services]
 
-    def _done_per_s(self, kind: WorkKind) -> float:
-        """The pieces of work that all slots together finish in a second."""
-        return sum(slots * 1000.0 / mean_ms for slots, mean_ms, _ in self._speeds(kind))
-
-    def _variability(self, kind: WorkKind) -> float:
-        """Of the service times of all slots, as often as each serves: within a type and between types."""
-        done_per_s = self._done_per_s(kind)
-        shares = [
-            (slots * 1000.0 / mean_ms / done_per_s, mean_ms / 1000.0, variability)
-            for slots, mean_ms, variability in self._speeds(kind)
-        ]
-        mean_s = sum(share * service_s for share, service_s, _ in shares)
-        square = sum(share * (1.0 + variability) * service_s**2 for share, service_s, variability in shares)
-        return max(0.0, square / mean_s**2 - 1.0)
-
-    def _speeds(self, kind: WorkKind) -> list[tuple[int, float, float]]:
+    def _slots(self, kind: WorkKind) -> _Slots:
         services = [(some.count, some.type.services[kind]) for some in self._having(kind)]
-        return [
-            (count * service.slots, service.mean_ms, service.variability)
-            for count, service in services
-            if service.slots and service.mean_ms
+        # How often each type's slots serve, for how long, and how unevenly.
+        speeds = [
+            (number * each.slots * 1000.0 / each.mean_ms, each.mean_ms / 1000.0, each.variability)
+            for number, each in services
+            if each.mean_ms
         ]
+        done_per_s = sum(per_s for per_s, _, _ in speeds)
+        variability = 0.0
+        if done_per_s:
+            mean_s = sum(per_s * service_s for per_s, service_s, _ in speeds) / done_per_s
+            squares = sum(per_s * (1.0 + uneven) * service_s**2 for per_s, service_s, uneven in speeds)
+            variability = max(0.0, squares / done_per_s / mean_s**2 - 1.0)
+        return _Slots(sum(number * each.slots for number, each in services), done_per_s, variability)
 
 
 def _together(pool: Pool, forecast: Forecast, rules: Rules, erlangs: float) -> Prediction:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.capacity.judgement import STAGES
-from benchmarks.capacity.plots import PARTS
 from benchmarks.capacity.result import CapacityResult, Machine, Objectives, Service, Step, Workload
 from ingress.link.records import LatenessSummary
 
@@ -77,7 +76,6 @@ def busy_result() -> CapacityResult:
             calls_mean=calls - 0.5,
             stages_ms={name: 20.0 + calls for name in STAGES},
             late_shares=tuple((ms, 0.5**ms) for ms in (0.5, 1.0, 2.0, 5.0, 10.0, 15.0)),
-            cores={name: 0.01 * calls for name in PARTS},
             utilisation_percent={name: calls * share for share, name in enumerate(resources, 1)},
             broken=missed if calls > 36 else (),
             invalid=("the callers were late by 30 ms at p99, at most 20",) if calls == 48 else (),

@@ -64,7 +64,7 @@ def test_the_report_is_a_folder_with_everything_in_it(tmp_path: Path) -> None:
     """The page, a picture for every question, and the data, which can be read back."""
     result = busy_result()
     folder = write_report(result, tmp_path / "report").parent
-    names = {"turns", "lateness", "stages", "goodput", "resources", "cores"}
+    names = {"turns", "lateness", "stages", "goodput", "resources"}
     assert {file.name for file in folder.iterdir()} == {f"{name}.svg" for name in names} | {
         "index.html", "result.json",
     }  # fmt: skip

@@ -90,7 +90,7 @@ def test_the_report_can_be_read_at_any_width(tmp_path: Path) -> None:
     for width, page in zip(WIDTHS, measured(browser, tmp_path, report), strict=True):
         assert page["content_width"] == width
         assert page["cut"] == page["fetched"] == []
-        assert len(page["pictures"]) == 6
+        assert len(page["pictures"]) == 5
         for picture in page["pictures"]:
             where = (width, picture["name"])
             left, top, right, bottom = picture["box"]
