@@ -1,4 +1,4 @@
-"""cluster.yaml passes Ray's own checks, and says what it must not forget."""
+"""cluster.yaml passes the checks of Ray itself and has what the launcher needs."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_the_start_script_is_a_script() -> None:
     assert {f"--{name}" for name in start_options()} <= known
 
 
-def test_the_start_script_refuses_strangers() -> None:
+def test_the_start_script_asks_for_the_token() -> None:
     """The token is asked for on every machine."""
     assert "export RAY_AUTH_MODE=token" in SCRIPT.read_text()
 
@@ -119,7 +119,7 @@ def test_a_dead_machine_is_missed_before_its_callers_work_is_late(machine: Path)
     assert int(lines["RAY_gcs_rpc_server_reconnect_timeout_s"]) == 600
 
 
-def test_a_machines_labels_are_told_to_ray(machine: Path) -> None:
+def test_ray_gets_the_labels_of_a_machine(machine: Path) -> None:
     """Those in its file, if it has one; the command line still has the last word."""
     labels = machine / "raymal" / "labels.yaml"
     assert not any(line.startswith("--labels") for line in started(machine, "--head"))

@@ -161,7 +161,7 @@ async def test_a_measurement_from_end_to_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("runtime_folder")
-def test_a_measurement_that_is_told_to_end_leaves_no_server(tmp_path: Path) -> None:
+def test_an_interrupted_measurement_leaves_no_server(tmp_path: Path) -> None:
     """SIGTERM, as Ctrl-C: what it started is stopped in order; the exit code says that it was interrupted."""
     flags = ["--no-ray", "--stt", "scripted", "--tts", "scripted", "--minutes", "8"]
     with (tmp_path / "output").open("wb") as output:
