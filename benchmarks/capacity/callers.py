@@ -97,11 +97,8 @@ class Call:
 class CallersReport:
     """How this process itself did, and when the frames came."""
 
-    counted_s: float
     cpu_percent: float
     """Of a core, over the whole time."""
-    is_real_time: bool
-    lateness_p50_ms: float
     lateness_p99_ms: float
     lateness_maximum_ms: float
     """Of its own deadlines."""
@@ -254,7 +251,8 @@ class OpenLoop:
     def run(self) -> CallersReport:
         """Make all calls, print each as it ends, and return the figures of all of them."""
         order = self._order
-        is_real_time = _take_real_time_priority()
+        with suppress(PermissionError):
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(PRIORITY))
         cpu_s, began_s = time.process_time(), time.monotonic()
         while (now := time.monotonic()) < order.ends_s:
             self._do_what_is_due(now)
@@ -270,10 +268,7 @@ class OpenLoop:
         each = (PeerQuality.of(it.arrived_s, it.samples, window) for it in self._ended)
         lateness_s = self._lateness_s or array("d", [0.0])
         return CallersReport(
-            counted_s=window[1] - window[0],
             cpu_percent=cpu_percent,
-            is_real_time=is_real_time,
-            lateness_p50_ms=1_000.0 * percentile(lateness_s, 50),
             lateness_p99_ms=1_000.0 * percentile(lateness_s, 99),
             lateness_maximum_ms=1_000.0 * max(lateness_s),
             quality=sum(each, PeerQuality.nothing()),
@@ -346,15 +341,6 @@ class OpenLoop:
             return
         self._ended.append(caller)
         print(json.dumps(asdict(caller.leave(now))), flush=True)
-
-
-def _take_real_time_priority() -> bool:
-    """Run before the other programs of the machine, where that is allowed; return whether it is."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(PRIORITY))
-    except PermissionError:
-        return False
-    return True
 
 
 def main() -> None:

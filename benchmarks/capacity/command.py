@@ -38,38 +38,29 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "Without --port a server is started for it, with the flags of `raymal serve`. Exit code 1 if not "
         "even one call was held. docs/capacity.md has the method.",
     )
+    defaults = ", ".join(f"{name}={value:g}" for name, value in Objectives())
     parser.add_argument("--port", type=int, help="measure the server that runs on this port of this machine")
-    parser.add_argument("--minutes", type=float, default=MINUTES, help=f"for everything ({MINUTES:g})")
-    parser.add_argument(
-        "--objective",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help=f"what has to hold: {', '.join(f'{name}={value:g}' for name, value in Objectives())}; "
-        "may be repeated",
-    )
-    parser.add_argument("--utterance-s", type=float, default=3.0, metavar="S", help="length of speech (3)")
-    parser.add_argument(
-        "--period-s", type=float, default=12.0, metavar="S", help="between two utterances' beginnings (12)"
-    )
-    parser.add_argument("--call-s", type=float, default=60.0, metavar="S", help="mean length of a call (60)")
-    parser.add_argument(
-        "--recordings",
-        type=Path,
-        metavar="DIR",
-        help="callers say these: NAME.wav with its words in NAME.txt",
-    )
-    parser.add_argument(
-        "--first-calls", type=int, default=study.FIRST_CALLS, metavar="N", help="where to begin (4)"
-    )
+    for flag, metavar, default, text in (
+        ("--minutes", "N", MINUTES, "for everything"),
+        ("--utterance-s", "S", 3.0, "length of speech"),
+        ("--period-s", "S", 12.0, "between two utterances' beginnings"),
+        ("--call-s", "S", 60.0, "mean length of a call"),
+        ("--first-calls", "N", study.FIRST_CALLS, "where to begin"),
+        ("--seed", "N", 1, "of who calls when"),
+    ):
+        help_text = f"{text} ({default:g})"
+        parser.add_argument(flag, type=type(default), default=default, metavar=metavar, help=help_text)
+    for flag, metavar, text in (
+        ("--recordings", "DIR", "callers say these: NAME.wav with its words in NAME.txt"),
+        ("--json", "FILE", "write the result there"),
+        ("--report", "DIR", "write index.html and its pictures there"),
+        ("--write-limits", "FILE", "write what was held as a configuration (TOML)"),
+    ):
+        parser.add_argument(flag, type=Path, metavar=metavar, help=text)
+    what = f"what has to hold: {defaults}; may be repeated"
+    parser.add_argument("--objective", action="append", default=[], metavar="NAME=VALUE", help=what)
     parser.add_argument("--most-calls", type=int, metavar="N", help="never try more (what the server takes)")
     parser.add_argument("--no-overload", action="store_true", help="do not offer more than is held")
-    parser.add_argument("--seed", type=int, default=1, help="of who calls when (1)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
-    parser.add_argument("--report", type=Path, metavar="DIR", help="write index.html and its pictures there")
-    parser.add_argument(
-        "--write-limits", type=Path, metavar="FILE", help="write what was held as a configuration (TOML)"
-    )
     own = parser.add_argument_group("the server to start, as for `raymal serve`")
     own.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML")
     for flag, (_, options) in serve.FLAGS.items():

@@ -210,9 +210,9 @@ async def test_refused_connections_are_failures_and_no_exceptions() -> None:
 
 def test_callers_that_were_late_themselves_are_no_measurement() -> None:
     """Their own deadlines and their own core are looked at."""
-    report = CallersReport(10.0, 10.0, True, 0.1, 5.0, 30.0, PeerQuality.nothing())
+    report = CallersReport(10.0, 5.0, 30.0, PeerQuality.nothing())
     assert late_callers(report) == []
-    late = CallersReport(10.0, 90.0, True, 0.1, 21.0, 30.0, PeerQuality.nothing())
+    late = CallersReport(90.0, 21.0, 30.0, PeerQuality.nothing())
     assert len(late_callers(late)) == 2
 
 
