@@ -45,7 +45,7 @@ PURE = {
     "ingress.caller": {"listening_quality", "word_errors"},
     "ingress.configuration": {"extensions", "settings"},
     "ingress.gateway": {"decision_history", "dialog_state"},
-    "ingress.link": {"messages", "records"},
+    "ingress.link": {"framing", "messages", "records"},
     "ingress.media": {
         "call", "codec_check", "endings", "pacing", "playout", "receiver", "resampling", "tones", "turn",
     },

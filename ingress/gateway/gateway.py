@@ -35,7 +35,8 @@ from ingress.gateway.media_peer import MediaPeer
 from ingress.gateway.places import Places
 from ingress.gateway.signals import SignalMeter
 from ingress.gateway.turn_runner import TurnRunner
-from ingress.link.link import Link, serve
+from ingress.link.link import Link
+from ingress.link.listener import serve
 from ingress.link.messages import (
     CallReply,
     CallRequest,
@@ -276,7 +277,7 @@ class Gateway:
                 case CallRequest(call_id=call_id):
                     link.send(CallReply(record=self._ledger.record(call_id)))
                 case message:
-                    raise LinkError(f"an observer does not send {message.type}")
+                    raise LinkError(f"an observer does not send {message.kind}")
             await link.drain()
 
     def _status_reply(self) -> StatusReply:

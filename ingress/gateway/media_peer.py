@@ -105,7 +105,7 @@ class MediaPeer:
                 if call is not None:
                     call.take(message)
             case _:
-                raise LinkError(f"a media worker does not send {message.type}")
+                raise LinkError(f"a media worker does not send {message.kind}")
 
     def _begin(self, started: CallStarted) -> None:
         """Begin a call. It may be here already: it is repeated whenever the gateway becomes ready."""

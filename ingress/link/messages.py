@@ -1,21 +1,18 @@
 """What a media worker and the gateway say to each other, and what an observer may ask.
 
-Each message is a small frozen model with a `type`; on the wire it is a msgpack map behind a 4-byte
-big-endian length (`ingress.link.link`). State worth keeping travels with each request (the history), so that
-the gateway can be replaced at any time. Versions differ → the link is refused with both numbers.
+Each message is a small frozen model. State worth keeping travels with each request (the history), so that the
+gateway can be replaced at any time. Versions differ → the link is refused with both numbers.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, ClassVar, Literal
 
-import msgpack
-from pydantic import Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import Field, JsonValue
 
-from actors.errors import LinkError
 from ingress.link.records import CallRecord, MediaHealth, Record, StageTimes, TurnRecord
 
-LINK_VERSION = 4
+LINK_VERSION = 5
 """Raised with every change of a message below."""
 
 
@@ -30,10 +27,25 @@ class HistoryEntry(Record):
     text: str
 
 
-class Hello(Record):
+class Message(Record):
+    """Base of all messages; each is known on the wire by its class's name."""
+
+    kinds: ClassVar[dict[str, type[Message]]] = {}
+    """All messages by that name."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        cls.kinds[cls.__name__] = cls
+
+    @property
+    def kind(self) -> str:
+        """Its name on the wire."""
+        return type(self).__name__
+
+
+class Hello(Message):
     """First message on a link, both ways."""
 
-    type: Literal["hello"] = "hello"
     version: int
     role: Literal["media", "gateway", "observer"]
     name: str
@@ -42,10 +54,9 @@ class Hello(Record):
 # Media worker → gateway
 
 
-class CallStarted(Record):
+class CallStarted(Message):
     """A call exists, and what it is. Repeated after every reconnect, always the same."""
 
-    type: Literal["call_started"] = "call_started"
     call_id: str
     extension: str
     started_at_s: float = 0.0
@@ -57,7 +68,7 @@ class CallStarted(Record):
     """Whether it has been admitted before: then it is not asked again."""
 
 
-class TurnRequest(Record):
+class TurnRequest(Message):
     """Base of what starts a turn."""
 
     call_id: str
@@ -70,66 +81,56 @@ class TurnRequest(Record):
 class Greet(TurnRequest):
     """The call has just begun: say something first."""
 
-    type: Literal["greet"] = "greet"
-
 
 class Utterance(TurnRequest):
     """The caller said something."""
 
-    type: Literal["utterance"] = "utterance"
     audio: bytes
 
 
-class TranscribeAhead(Record):
+class TranscribeAhead(Message):
     """The caller paused: begin to transcribe; `turn` is the number the utterance will have if it is over."""
 
-    type: Literal["transcribe_ahead"] = "transcribe_ahead"
     call_id: str
     turn: int
     audio: bytes
 
 
-class DropAhead(Record):
+class DropAhead(Message):
     """The caller went on: what was begun for that turn is worthless."""
 
-    type: Literal["drop_ahead"] = "drop_ahead"
     call_id: str
     turn: int
 
 
-class CancelTurn(Record):
+class CancelTurn(Message):
     """The caller interrupted: stop everything still under way for this turn."""
 
-    type: Literal["cancel_turn"] = "cancel_turn"
     call_id: str
     turn: int
 
 
-class WorkerHealth(Record):
+class WorkerHealth(Message):
     """How the media worker does; every few seconds."""
 
-    type: Literal["worker_health"] = "worker_health"
     health: MediaHealth
 
 
 class Digit(TurnRequest):
     """The caller pressed a key."""
 
-    type: Literal["digit"] = "digit"
     digit: str
 
 
-class CallEnded(Record):
+class CallEnded(Message):
     """A call is over; drop its turn if one is running."""
 
-    type: Literal["call_ended"] = "call_ended"
     record: CallRecord
 
 
-class TurnFinished(Record):
+class TurnFinished(Message):
     """A turn's audio has been played, or the turn failed."""
 
-    type: Literal["turn_finished"] = "turn_finished"
     call_id: str
     record: TurnRecord
 
@@ -137,46 +138,39 @@ class TurnFinished(Record):
 # Gateway → media worker
 
 
-class Readiness(Record):
+class Readiness(Message):
     """Whether the speech workers can serve a turn."""
 
-    type: Literal["readiness"] = "readiness"
     is_ready: bool
     detail: str
 
 
-class Pace(Record):
+class Pace(Message):
     """Send frames of this length from now on, every that many milliseconds."""
 
-    type: Literal["pace"] = "pace"
     frame_ms: Literal[20, 30]
 
 
-class Admitted(Record):
+class Admitted(Message):
     """The call is taken: it is to remember that."""
 
-    type: Literal["admitted"] = "admitted"
     call_id: str
 
 
-class Refused(Record):
+class Refused(Message):
     """The call is not taken: say so politely, then hang up."""
 
-    type: Literal["refused"] = "refused"
     call_id: str
     reason: str
 
 
-class PhrasesReady(Record):
+class PhrasesReady(Message):
     """Common phrases have been rendered: those that are missing can be read from the cache's directory."""
 
-    type: Literal["phrases_ready"] = "phrases_ready"
 
-
-class Heard(Record):
+class Heard(Message):
     """The utterance's words."""
 
-    type: Literal["heard"] = "heard"
     call_id: str
     turn: int
     text: str
@@ -184,10 +178,9 @@ class Heard(Record):
     """Whether the transcription was begun at a pause."""
 
 
-class SentenceAudio(Record):
+class SentenceAudio(Message):
     """A piece of one sentence, in order. The last one may be empty."""
 
-    type: Literal["sentence_audio"] = "sentence_audio"
     call_id: str
     turn: int
     sentence: int
@@ -198,37 +191,33 @@ class SentenceAudio(Record):
     stages: StageTimes
 
 
-class PlayTone(Record):
+class PlayTone(Message):
     """Play a continuous tone until the call ends."""
 
-    type: Literal["play_tone"] = "play_tone"
     call_id: str
     turn: int
     frequency_hz: float
 
 
-class HangUp(Record):
+class HangUp(Message):
     """End the call once everything queued has been played."""
 
-    type: Literal["hang_up"] = "hang_up"
     call_id: str
     turn: int
 
 
-class StateChanged(Record):
+class StateChanged(Message):
     """The dialog remembers something else now: it counts once something of this turn's answer was heard, or
     the turn is over without having been given up."""
 
-    type: Literal["state_changed"] = "state_changed"
     call_id: str
     turn: int
     state: DialogState
 
 
-class TurnDone(Record):
+class TurnDone(Message):
     """Nothing more will come for this turn."""
 
-    type: Literal["turn_done"] = "turn_done"
     call_id: str
     turn: int
     stages: StageTimes
@@ -238,85 +227,25 @@ class TurnDone(Record):
 # Observer ↔ gateway
 
 
-class StatusRequest(Record):
+class StatusRequest(Message):
     """Ask how the server is doing."""
 
-    type: Literal["status_request"] = "status_request"
 
-
-class StatusReply(Record):
+class StatusReply(Message):
     """How the server is doing."""
 
-    type: Literal["status_reply"] = "status_reply"
     is_ready: bool
     detail: str
     status: dict[str, Any]
 
 
-class CallRequest(Record):
+class CallRequest(Message):
     """Ask for the record of a finished call."""
 
-    type: Literal["call_request"] = "call_request"
     call_id: str
 
 
-class CallReply(Record):
+class CallReply(Message):
     """The record, or None if the call is unknown or not over."""
 
-    type: Literal["call_reply"] = "call_reply"
     record: CallRecord | None
-
-
-Message = Annotated[
-    Hello
-    | CallStarted
-    | Greet
-    | Utterance
-    | TranscribeAhead
-    | DropAhead
-    | CancelTurn
-    | WorkerHealth
-    | Digit
-    | CallEnded
-    | TurnFinished
-    | Readiness
-    | Pace
-    | Admitted
-    | Refused
-    | PhrasesReady
-    | Heard
-    | SentenceAudio
-    | PlayTone
-    | HangUp
-    | StateChanged
-    | TurnDone
-    | StatusRequest
-    | StatusReply
-    | CallRequest
-    | CallReply,
-    Field(discriminator="type"),
-]
-
-_MESSAGE: TypeAdapter[Message] = TypeAdapter(Message)
-
-
-def encode(message: Message) -> bytes:
-    """Return the message as msgpack, without its length prefix."""
-    packed: bytes = msgpack.packb(message.model_dump())
-    return packed
-
-
-def decode(data: bytes) -> Message:
-    """Return the message in `data`. Raises LinkError when it is not one of ours."""
-    try:
-        return _MESSAGE.validate_python(msgpack.unpackb(data))
-    except (ValueError, msgpack.exceptions.UnpackException, ValidationError) as error:
-        raise LinkError(f"a message of {len(data)} bytes on the link is not valid: {_brief(error)}") from None
-
-
-def _brief(error: Exception) -> str:
-    """Say what is wrong without quoting the message: it may hold a transcript."""
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-    return type(error).__name__

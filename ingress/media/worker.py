@@ -16,7 +16,7 @@ import uvloop
 
 from ingress.configuration.extensions import DEFAULT_EXTENSION
 from ingress.configuration.settings import Settings
-from ingress.link.link import LinkClient
+from ingress.link.client import LinkClient
 from ingress.link.messages import LINK_VERSION, Hello
 from ingress.media.calls import Listeners, MediaServer, describe
 from ingress.media.scheduling import allow_descriptors, prefer

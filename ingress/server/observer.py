@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from actors.errors import LinkError
-from ingress.link.link import Link, connect
+from ingress.link.client import connect
+from ingress.link.link import Link
 from ingress.link.messages import (
     LINK_VERSION,
     CallReply,
@@ -87,5 +88,5 @@ async def _ask(link: Link, question: Message, expected: type[Answer]) -> Answer:
     except TimeoutError:
         raise LinkError(f"the gateway did not answer within {ANSWER_DEADLINE_S:g} s") from None
     if not isinstance(answer, expected):
-        raise LinkError(f"the gateway answered with {answer.type}")
+        raise LinkError(f"the gateway answered with {answer.kind}")
     return answer

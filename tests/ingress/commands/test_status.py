@@ -15,7 +15,8 @@ from actors.status import AdmissionStatus, Percentiles
 from ingress.commands import status as status_command
 from ingress.configuration.settings import Settings
 from ingress.gateway.gateway import Gateway
-from ingress.link.link import connect, serve
+from ingress.link.client import connect
+from ingress.link.listener import serve
 from ingress.link.messages import LINK_VERSION, CallStarted, Hello, Refused
 from ingress.server.runtime_directory import RuntimeDirectory
 

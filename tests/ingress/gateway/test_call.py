@@ -329,8 +329,8 @@ async def test_the_verdict_comes_before_anything_of_a_turn() -> None:
     async with linked(ScriptedPool(iter([Answer(Manner.YES, 0.02)]))) as (_, end):
         end.say(CallStarted(call_id="c0", extension="default"), utterance("c0", 1))
         await asyncio.sleep(0.1)
-        kinds = [message.type for message in end.received if getattr(message, "call_id", None)]
-        assert kinds == ["admitted", "heard", "sentence_audio", "sentence_audio", "turn_done"]
+        kinds = [message.kind for message in end.received if getattr(message, "call_id", None)]
+        assert kinds == ["Admitted", "Heard", "SentenceAudio", "SentenceAudio", "TurnDone"]
 
 
 async def test_a_refused_call_holds_nothing() -> None:

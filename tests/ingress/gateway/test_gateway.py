@@ -26,7 +26,8 @@ from ingress.configuration.extensions import Phrase
 from ingress.configuration.settings import Settings
 from ingress.dialogs.registry import dialog
 from ingress.gateway.gateway import Gateway
-from ingress.link.link import LinkClient, connect, serve
+from ingress.link.client import LinkClient, connect
+from ingress.link.listener import serve
 from ingress.link.messages import (
     LINK_VERSION,
     Admitted,
@@ -291,7 +292,7 @@ async def test_phrases_are_ready_before_the_first_call(tmp_path: Path) -> None:
     running = asyncio.create_task(gateway.run())
     while not any(isinstance(message, Readiness) for message in end.received):
         await asyncio.sleep(0.01)
-    assert [message.type for message in end.received] == ["phrases_ready", "readiness"]
+    assert [message.kind for message in end.received] == ["PhrasesReady", "Readiness"]
     assert (await end.next(Readiness)).is_ready
     shelf = PhraseShelf(settings)
     await asyncio.to_thread(shelf.load)

@@ -1,64 +1,34 @@
-"""The wire between media workers and gateway, over a real Unix socket."""
+"""Links between media workers and gateway, over a real Unix socket."""
 
 from __future__ import annotations
 
 import asyncio
-import struct
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from actors.errors import LinkError
-from ingress.link.link import MAXIMUM_MESSAGE_BYTES, Link, LinkClient, connect, serve
-from ingress.link.messages import (
-    LINK_VERSION,
-    CallStarted,
-    Greet,
-    Hello,
-    HistoryEntry,
-    Message,
-    Readiness,
-    Utterance,
-    decode,
-    encode,
-)
+from ingress.link.client import LinkClient, connect
+from ingress.link.framing import encode
+from ingress.link.link import CLOSE_DEADLINE_S, Link
+from ingress.link.listener import serve
+from ingress.link.messages import LINK_VERSION, Hello, Message, Readiness, Utterance
 
 HELLO = Hello(version=LINK_VERSION, role="media", name="media-0")
 READY = Readiness(is_ready=True, detail="")
+UTTERANCE = Utterance(call_id="c1", turn=1, history=(), audio=bytes(480_000))
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        HELLO,
-        READY,
-        CallStarted(call_id="c1", extension="default"),
-        Greet(call_id="c1", turn=1, history=()),
-        Utterance(
-            call_id="c1",
-            turn=2,
-            history=(HistoryEntry(speaker="caller", text="olá"),),
-            audio=bytes(range(256)),
-        ),
-    ],
-)
-def test_messages_survive_the_wire(message: Message) -> None:
-    """Encoded and decoded, a message is itself, bytes and accents included."""
-    assert decode(encode(message)) == message
+@pytest.fixture
+def path(runtime_folder: Path) -> Path:
+    """Return where the gateway listens."""
+    return runtime_folder / "gateway.sock"
 
 
-@pytest.mark.parametrize("data", [b"", b"\xc1", b"\x80", b"\x81\xa4type\xa5bogus", b"garbage" * 50])
-def test_what_is_not_a_message_is_a_link_error_that_quotes_nothing(data: bytes) -> None:
-    """Garbage of any kind is one kind of error."""
-    with pytest.raises(LinkError) as caught:
-        decode(data)
-    assert "garbage" not in str(caught.value)
-
-
-async def test_a_client_connects_again_for_as_long_as_it_runs(runtime_folder: Path) -> None:
-    """The gateway goes and comes back; the client says so and gets messages again."""
-    path = runtime_folder / "gateway.sock"
+async def test_a_client_connects_again_for_as_long_as_it_runs(path: Path) -> None:
+    """The gateway goes and comes back; the client reports it and gets messages again."""
     received: list[Message] = []
     gone: list[int] = []
     arrived = asyncio.Event()
@@ -86,13 +56,11 @@ async def test_a_client_connects_again_for_as_long_as_it_runs(runtime_folder: Pa
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_a_different_version_is_refused_with_both_numbers(runtime_folder: Path) -> None:
+async def test_a_different_version_is_refused_with_both_numbers(path: Path) -> None:
     """After an upgrade of one half only, the message says what to do."""
-    path = runtime_folder / "gateway.sock"
 
     async def newer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        hello = encode(HELLO.model_copy(update={"version": LINK_VERSION + 1, "role": "gateway"}))
-        writer.write(struct.pack(">I", len(hello)) + hello)
+        writer.write(encode(HELLO.model_copy(update={"version": LINK_VERSION + 1, "role": "gateway"})))
         await reader.read()
         writer.close()
 
@@ -102,71 +70,57 @@ async def test_a_different_version_is_refused_with_both_numbers(runtime_folder: 
             await connect(path, HELLO)
 
 
-async def test_a_gateway_does_not_serve_another_version(runtime_folder: Path) -> None:
+async def test_a_gateway_does_not_serve_another_version(path: Path) -> None:
     """It closes the link before its handler sees anything."""
-    path = runtime_folder / "gateway.sock"
 
     async def never(link: Link) -> None:
         raise AssertionError
 
     async with await serve(path, never, "gateway-test"):
-        reader, writer = await asyncio.open_unix_connection(str(path))
-        link = Link(reader, writer)
-        await link.greet(HELLO.model_copy(update={"version": LINK_VERSION + 1}))
+        link = await connect(path, HELLO.model_copy(update={"version": LINK_VERSION + 1}))
         with pytest.raises(LinkError, match="gone"):
             await link.receive()
         await link.close()
 
 
-async def test_an_announced_giant_breaks_the_link(runtime_folder: Path) -> None:
-    """A length beyond the limit is never allocated."""
-    path = runtime_folder / "gateway.sock"
-    errors: asyncio.Queue[LinkError] = asyncio.Queue()
-
-    async def listen(link: Link) -> None:
-        try:
-            await link.receive()
-        except LinkError as error:
-            errors.put_nowait(error)
-
-    async with await serve(path, listen, "gateway-test"):
-        reader, writer = await asyncio.open_unix_connection(str(path))
-        link = Link(reader, writer)
-        await link.greet(HELLO)
-        writer.write(struct.pack(">I", MAXIMUM_MESSAGE_BYTES + 1))
-        error = await asyncio.wait_for(errors.get(), 5.0)
-        assert "announced" in str(error)
-        await link.close()
-
-
-async def test_a_peer_that_reads_nothing_loses_the_link(
-    runtime_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Sending is bounded: beyond the limit the link is dropped, nobody waits."""
+async def test_a_peer_that_reads_nothing_loses_the_link(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sending is bounded: beyond the limit the link is dropped."""
     monkeypatch.setattr("ingress.link.link.MAXIMUM_UNSENT_BYTES", 100_000)
-    path = runtime_folder / "gateway.sock"
-    release = asyncio.Event()
 
-    async def deaf(link: Link) -> None:
-        await release.wait()
+    def flood(link: Link) -> None:
+        for _ in range(100):
+            link.send(UTTERANCE)
 
-    async with await serve(path, deaf, "gateway-test"):
+    async with await serve(path, not_reading, "gateway-test"):
         link = await connect(path, HELLO)
-
-        def flood() -> None:
-            for _ in range(100):
-                link.send(Utterance(call_id="c1", turn=1, history=(), audio=bytes(480_000)))
-
         with pytest.raises(LinkError, match="unread"):
-            flood()
-        release.set()
+            flood(link)
         await link.close()
 
 
-async def test_no_gateway_is_a_clear_error(runtime_folder: Path) -> None:
+async def test_closing_does_not_wait_for_a_peer_that_reads_nothing(path: Path) -> None:
+    """What it has not read after the deadline is dropped; a second close changes nothing."""
+    async with await serve(path, not_reading, "gateway-test"):
+        link = await connect(path, HELLO)
+        for _ in range(10):
+            link.send(UTTERANCE)
+        began_s = time.monotonic()
+        async with asyncio.timeout(5 * CLOSE_DEADLINE_S):
+            await link.close()
+            await link.close()
+        assert time.monotonic() - began_s >= CLOSE_DEADLINE_S
+
+
+async def test_no_gateway_is_a_clear_error(path: Path) -> None:
     """The path is named."""
     with pytest.raises(LinkError, match=r"no gateway at .*gateway\.sock"):
-        await connect(runtime_folder / "gateway.sock", HELLO)
+        await connect(path, HELLO)
+
+
+async def not_reading(link: Link) -> None:
+    """Hold the link and read nothing, until the other side is gone."""
+    link._reader._transport.pause_reading()  # type: ignore[attr-defined]
+    await asyncio.sleep(60.0)
 
 
 async def until(condition: Callable[[], bool], deadline_s: float = 5.0) -> None:
