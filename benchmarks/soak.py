@@ -271,7 +271,7 @@ def soak(place: Workplace, minutes: float, calls: int, on_second: Callable[[floa
     with serving(place, "--max-calls", str(calls + SHORT_CALLS_AT_A_TIME + 50)) as server:
         calm_quality(place, server)
         _fill_records(server)
-        wait_for(lambda: not (server.status() or {}).get("calls"), SETTLE_S)
+        wait_for(lambda: not server.calls(), SETTLE_S)
         before, memory = Holdings.of(server), Memory()
         long = StrictCall(server.port, outgoing=voice(seconds + 60), keeps_audio=False)
         with (
@@ -286,7 +286,7 @@ def soak(place: Workplace, minutes: float, calls: int, on_second: Callable[[floa
                 time.sleep(SAMPLE_S)
             steady = reference.quality()
         report = long.wait()
-        wait_for(lambda: not (server.status() or {}).get("calls"), SETTLE_S)
+        wait_for(lambda: not server.calls(), SETTLE_S)
         wait_for(lambda: Holdings.of(server).descriptors <= before.descriptors, SETTLE_S)
         after = Holdings.of(server)
     first, last = ends(steady, calls, min(QUALITY_S, seconds / 4))

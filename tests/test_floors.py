@@ -35,7 +35,7 @@ APART = {("gateway", "media"), ("media", "gateway")}
 UPWARD = {("ingress.configuration.loading", "ingress.dialogs")}
 """Imports that still go up."""
 PURE = {
-    "actors": {"errors", "messages", "registration", "sentences", "settings"},
+    "actors": {"errors", "messages", "registration", "sentences", "settings", "status"},
     "actors.fleet": {"gpu_memory", "node_notation", "sizing"},
     "actors.leases": {"book", "deadlines", "queue"},
     "actors.manager": {"admission", "lease_accounts", "overload", "percentiles", "session_book", "throttle"},
@@ -45,7 +45,7 @@ PURE = {
     "ingress.caller": {"listening_quality", "word_errors"},
     "ingress.configuration": {"extensions", "settings"},
     "ingress.gateway": {"decision_history", "dialog_state"},
-    "ingress.link": {"framing", "messages", "records"},
+    "ingress.link": {"framing", "messages", "records", "status"},
     "ingress.media": {
         "call", "codec_check", "endings", "pacing", "playout", "receiver", "resampling", "tones", "turn",
     },

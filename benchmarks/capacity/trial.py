@@ -107,11 +107,11 @@ class Trials:
         while due_s <= until_s:
             await _until(due_s)
             try:
-                reply = await observer.status(self.subject.port)
+                status = await observer.status(self.subject.port)
             except LinkError:
                 pass  # the gateway has too much to do: one look less
             else:
-                looks.append(StatusLook.of(reply.status, time.monotonic()))
+                looks.append(StatusLook.of(status, time.monotonic()))
             due_s += LOOK_EVERY_S
         return looks
 

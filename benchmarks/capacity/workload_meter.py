@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from benchmarks.capacity.result import Service
+from ingress.link.status import ServerStatus
 
 KINDS = ("transcription", "synthesis")
 
@@ -39,15 +39,14 @@ class StatusLook:
     work: Mapping[str, WorkCount]
 
     @classmethod
-    def of(cls, status: Mapping[str, Any], at_s: float) -> StatusLook:
-        """Read it out of `raymal status --json`."""
-        decision, fleet = status.get("decision") or {}, status.get("fleet") or {}
-        work = {}
-        for kind in KINDS:
-            if kind in fleet:
-                pool, tally = fleet[kind], fleet[kind]["tally"]
-                work[kind] = WorkCount(tally["count"], tally["processing_ms"], pool["slots"])
-        return cls(at_s, status["calls"], decision.get("level", 0), work)
+    def of(cls, status: ServerStatus, at_s: float) -> StatusLook:
+        """Read it out of the server's status."""
+        pools = {} if status.fleet is None else {kind: getattr(status.fleet, kind) for kind in KINDS}
+        work = {
+            kind: WorkCount(pool.tally.count, pool.tally.processing_ms, pool.slots)
+            for kind, pool in pools.items()
+        }
+        return cls(at_s, status.calls, status.level, work)
 
 
 def mean_calls(looks: Sequence[StatusLook]) -> float | None:

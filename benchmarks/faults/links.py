@@ -164,7 +164,7 @@ def half_open(workplace: Workplace) -> Iterator[Outcome]:
             distant_calls(swallowed, to_swallowed.left_address, server.port, calls, 60.0),
         ):
             workplace.say("all slots taken")
-            wait_for(lambda: (server.status() or {}).get("calls") == 2 * calls, 15.0)
+            wait_for(lambda: server.calls() == 2 * calls, 15.0)
             is_full = _is_refused(_one_call(machine, server.port))
             to_unplugged.pull()
             swallowed.lose(1_000)

@@ -8,11 +8,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -21,6 +20,7 @@ from benchmarks.faults.workplace import Workplace
 from benchmarks.harness import server_process
 from benchmarks.harness.server_process import free_port
 from ingress.link.records import CallRecord
+from ingress.link.status import ServerStatus
 from ingress.media.endings import Ending
 from ingress.server import observer
 
@@ -65,15 +65,21 @@ class Server:
         """Return the resident memory of its media workers."""
         return sum(worker.memory_info().rss for worker in self.media_workers())
 
-    def status(self) -> Mapping[str, Any] | None:
-        """Return what `raymal status` shows, None while nobody answers."""
+    def status(self) -> ServerStatus | None:
+        """Return how it is doing, None while it does not answer."""
         return _status(self.port)
+
+    def calls(self) -> int | None:
+        """Return how many calls it has, None while it does not answer."""
+        status = self.status()
+        return None if status is None else status.calls
 
     def endings(self) -> Counter[Ending]:
         """Return how many connections ended so far, by reason, as last reported."""
         counts: Counter[Ending] = Counter()
-        for worker in (self.status() or {}).get("media_workers", []):
-            for reason, count in ((worker["health"] or {}).get("closed_peers") or {}).items():
+        status = self.status()
+        for worker in status.media_workers if status is not None else ():
+            for reason, count in (worker.health.closed_peers if worker.health is not None else {}).items():
                 counts[Ending(reason)] += count
         return counts
 
@@ -122,7 +128,8 @@ def serving(
     ]  # fmt: skip
 
     def is_ready() -> bool:
-        return bool((_status(port) or {}).get("is_ready"))
+        status = _status(port)
+        return status is not None and status.is_ready
 
     with server_process.serving("the server", command, log, is_ready) as process:
         yield Server(port, process, log)
@@ -138,12 +145,11 @@ def wait_for(condition: Callable[[], bool], deadline_s: float) -> float | None:
     return time.monotonic() - began_s
 
 
-def _status(port: int) -> Mapping[str, Any] | None:
+def _status(port: int) -> ServerStatus | None:
     try:
-        reply = asyncio.run(observer.status(port))
+        return asyncio.run(observer.status(port))
     except LinkError:
         return None
-    return {"is_ready": reply.is_ready, **reply.status}
 
 
 def _command_line(process: psutil.Process) -> list[str]:

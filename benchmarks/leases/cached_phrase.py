@@ -40,9 +40,9 @@ async def greeting_times_ms(calls: int) -> list[float]:
     with _server() as port:
         await _ready(port)
         times = [await _greeting_time_ms(port) for _ in range(calls + 1)]
-        status = (await observer.status(port)).status
-    if status["cache_misses"]:
-        raise BenchmarkError(f"{status['cache_misses']} greetings were not in the cache")
+        status = await observer.status(port)
+    if status.cache_misses:
+        raise BenchmarkError(f"{status.cache_misses} greetings were not in the cache")
     return times[1:]  # the first call warms the server up
 
 

@@ -24,12 +24,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import floor
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from actors.errors import RaymalError
 from actors.settings import AdmissionSettings
+from actors.status import AdmissionStatus
 from benchmarks.faults.core_use import Snapshot
 from benchmarks.faults.report import outcome_table, write_figures
 from benchmarks.faults.server import Server, serving, wait_for
@@ -41,6 +41,7 @@ from benchmarks.overload.judgement import Measured, Phase, Seen, verdicts
 from benchmarks.overload.newcomers import coming_callers
 from benchmarks.overload.speech import CHARACTERS_PER_S, GREETING, PERIOD_S
 from benchmarks.overload.standing import standing_calls
+from ingress.link.status import ServerStatus
 
 SLOTS = 4
 CALLS_PER_SLOT = 12
@@ -101,17 +102,17 @@ def measure(place: Workplace, extent: Extent, on_ray: bool, settings: Sequence[s
         standing_calls(server.port, STANDING) as standing,
     ):
         place.say(f"{STANDING} calls begin to talk")
-        if wait_for(lambda: _admission(server)["calls"] == STANDING, 20.0) is None:
+        if wait_for(lambda: _admission(server).calls == STANDING, 20.0) is None:
             raise ServerError(f"not all of {STANDING} calls were taken: {_admission(server)}")
         time.sleep(PERIOD_S + 1.0)  # all have spoken
-        capacity = floor(_admission(server)["capacity"] * AdmissionSettings().normal_percent / 100.0)
+        capacity = floor(_admission(server).capacity * AdmissionSettings().normal_percent / 100.0)
         phases = [_calm(place, server, extent, on_ray)]
         for seed, load in enumerate(extent.loads, 1):
             phases.append(_loaded(place, server, load, capacity, extent, seed, on_ray))
-            wait_for(lambda: _admission(server)["calls"] == STANDING, GIVE_BACK_S)
+            wait_for(lambda: _admission(server).calls == STANDING, GIVE_BACK_S)
         if extent is not QUICK:
             phases.append(_alone(place, server, "after", extent, on_ray))
-        refused = _admission(server)["refused"]
+        refused = _admission(server).refused
         time.sleep(LAST_ANSWER_S)
         calls = standing.end()
     return Measured(capacity, calls, phases, refused)
@@ -149,27 +150,30 @@ def _loaded(
 def _watched(place: Workplace, server: Server, is_over: Callable[[], bool], on_ray: bool) -> Seen:
     """Look at the server until it is over."""
     before = None if on_ray else Snapshot.of(server, place.server_core)
-    most_calls, level, reasons = 0, 0, list[str]()
+    most_calls, level, reasons = 0, 0, tuple[str, ...]()
     while not is_over():
         status = _status(server)
-        most_calls = max(most_calls, status["fleet"]["admission"]["calls"])
-        if (found := status["decision"])["level"] > level:
-            level, reasons = found["level"], found["reasons"]
+        assert status.fleet is not None
+        assert status.decision is not None
+        most_calls = max(most_calls, status.fleet.admission.calls)
+        if status.level > level:
+            level, reasons = status.level, status.decision.reasons
         wait_for(is_over, LOOK_S)
     use = None if before is None else Snapshot.of(server, place.server_core) - before
-    return Seen(most_calls, level, tuple(reasons), use)
+    return Seen(most_calls, level, reasons, use)
 
 
-def _status(server: Server) -> Mapping[str, Any]:
+def _status(server: Server) -> ServerStatus:
     status = server.status()
-    if status is None:
+    if status is None or status.fleet is None:
         raise ServerError("the gateway does not answer")
     return status
 
 
-def _admission(server: Server) -> Mapping[str, Any]:
-    admission: Mapping[str, Any] = _status(server)["fleet"]["admission"]
-    return admission
+def _admission(server: Server) -> AdmissionStatus:
+    fleet = _status(server).fleet
+    assert fleet is not None
+    return fleet.admission
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

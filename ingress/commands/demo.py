@@ -130,7 +130,7 @@ async def _until_calm(port: int, update: Callable[[str], None]) -> None:
     """Let the load of the start pass, for a while: a server that is busy with it does less for each call."""
     with suppress(TimeoutError, LinkError):
         async with asyncio.timeout(CALM_DEADLINE_S):
-            while ((await observer.status(port)).status.get("decision") or {}).get("level", 0):
+            while (await observer.status(port)).level:
                 update("starting the server: the load of its start passes")
                 await asyncio.sleep(CALM_POLL_S)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
 
 from actors.messages import Decision, Level
+from ingress.link.status import LevelChangeStatus
 
 KEPT_CHANGES = 32
 
@@ -45,14 +45,14 @@ class DecisionHistory:
         self.changes.append(change)
         return change
 
-    def rows(self, now: float) -> list[dict[str, Any]]:
-        """Return the changes for people, the newest first, with their age in seconds."""
-        return [
-            {
-                "age_s": now - change.changed_s,
-                "before": change.before.name.lower(),
-                "level": change.level.name.lower(),
-                "reasons": list(change.reasons),
-            }
+    def status(self, now: float) -> tuple[LevelChangeStatus, ...]:
+        """Return the changes for people, the newest first."""
+        return tuple(
+            LevelChangeStatus(
+                age_s=now - change.changed_s,
+                before=change.before.name.lower(),
+                level=change.level.name.lower(),
+                reasons=change.reasons,
+            )
             for change in reversed(self.changes)
-        ]
+        )

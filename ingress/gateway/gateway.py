@@ -16,9 +16,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from actors.errors import LinkError, RaymalError
 from actors.local import LocalPool
@@ -47,6 +45,7 @@ from ingress.link.messages import (
     StatusReply,
     StatusRequest,
 )
+from ingress.link.status import DecisionStatus, ExtensionStatus, MediaWorkerStatus, ServerStatus
 from ingress.phrases.speaker import Speaker
 from ingress.phrases.warming import warm
 
@@ -273,60 +272,56 @@ class Gateway:
                 case StatusRequest():
                     if self._pool is not None:
                         await self._look(self._pool)
-                    link.send(self._status_reply())
+                    link.send(StatusReply(status=self._server_status()))
                 case CallRequest(call_id=call_id):
                     link.send(CallReply(record=self._ledger.record(call_id)))
                 case message:
                     raise LinkError(f"an observer does not send {message.kind}")
             await link.drain()
 
-    def _status_reply(self) -> StatusReply:
-        status: dict[str, Any] = {
-            "media_workers": [
-                {"name": media.name, "health": media.health and media.health.model_dump()}
-                for media in sorted(self._media, key=lambda media: media.name)
-            ],
-            "calls": sum(media.calls for media in self._media),
-            "places": len(self._places),
-            "extensions": self._extension_rows(),
-            "ahead_begun": self._runner.ahead_begun,
-            "ahead_used": self._runner.ahead_used,
-            "cache_hits": self._ledger.cache_hits,
-            "cache_misses": self._ledger.cache_misses,
-            "dropped_records": self._ledger.dropped_records,
-        }
-        if self._pool is not None:
-            status["decision"] = _decision_row(self._pool.decision, self._pace)
-            status["level_changes"] = self._decisions.rows(time.monotonic())
-        if self._status is not None:
-            status["fleet"] = asdict(self._status)
-        return StatusReply(is_ready=self._readiness.is_ready, detail=self._readiness.detail, status=status)
-
-    def _extension_rows(self) -> list[dict[str, Any]]:
+    def _server_status(self) -> ServerStatus:
         calls = sum((media.calls_by_extension() for media in self._media), Counter[str]())
-        return [
-            {
-                "name": extension.name,
-                "priority": extension.priority,
-                "language": extension.language,
-                "dialog": extension.dialog.name,
-                "maximum_calls": extension.max_calls,
-                "calls": calls[extension.name],
-                "refused": self._places.refused[extension.name],
-            }
-            for extension in self._extensions.values()
-        ]
+        return ServerStatus(
+            is_ready=self._readiness.is_ready,
+            detail=self._readiness.detail,
+            media_workers=tuple(
+                MediaWorkerStatus(name=media.name, health=media.health)
+                for media in sorted(self._media, key=lambda media: media.name)
+            ),
+            calls=calls.total(),
+            places=len(self._places),
+            extensions=tuple(
+                ExtensionStatus(
+                    name=name,
+                    priority=extension.priority,
+                    language=extension.language,
+                    dialog=extension.dialog.name,
+                    maximum_calls=extension.max_calls,
+                    calls=calls[name],
+                    refused=self._places.refused[name],
+                )
+                for name, extension in self._extensions.items()
+            ),
+            ahead_begun=self._runner.ahead_begun,
+            ahead_used=self._runner.ahead_used,
+            cache_hits=self._ledger.cache_hits,
+            cache_misses=self._ledger.cache_misses,
+            dropped_records=self._ledger.dropped_records,
+            decision=None if self._pool is None else _decision_status(self._pool.decision, self._pace),
+            level_changes=self._decisions.status(time.monotonic()),
+            fleet=self._status,
+        )
 
 
-def _decision_row(decision: Decision, pace: Pace) -> dict[str, Any]:
-    return {
-        "epoch": decision.epoch,
-        "number": decision.number,
-        "level": decision.level,
-        "reasons": list(decision.reasons),
-        "frame_ms": pace.frame_ms,
-        "calls_alone": decision.calls_alone,
-    }
+def _decision_status(decision: Decision, pace: Pace) -> DecisionStatus:
+    return DecisionStatus(
+        epoch=decision.epoch,
+        number=decision.number,
+        level=decision.level,
+        reasons=decision.reasons,
+        frame_ms=pace.frame_ms,
+        calls_alone=decision.calls_alone,
+    )
 
 
 def _readiness(status: FleetStatus) -> Readiness:

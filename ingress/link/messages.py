@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, JsonValue
 
 from ingress.link.records import CallRecord, MediaHealth, Record, StageTimes, TurnRecord
+from ingress.link.status import ServerStatus
 
 LINK_VERSION = 5
 """Raised with every change of a message below."""
@@ -234,9 +235,7 @@ class StatusRequest(Message):
 class StatusReply(Message):
     """How the server is doing."""
 
-    is_ready: bool
-    detail: str
-    status: dict[str, Any]
+    status: ServerStatus
 
 
 class CallRequest(Message):

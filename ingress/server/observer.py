@@ -21,6 +21,7 @@ from ingress.link.messages import (
     StatusRequest,
 )
 from ingress.link.records import CallRecord
+from ingress.link.status import ServerStatus
 from ingress.server.runtime_directory import RuntimeDirectory
 
 ANSWER_DEADLINE_S = 5.0
@@ -29,25 +30,25 @@ POLL_S = 0.1
 Answer = TypeVar("Answer", StatusReply, CallReply)
 
 
-async def status(port: int) -> StatusReply:
+async def status(port: int) -> ServerStatus:
     """Return the server's status. Raises LinkError when no gateway answers."""
     async with _gateway(port) as link:
-        return await _ask(link, StatusRequest(), StatusReply)
+        return (await _ask(link, StatusRequest(), StatusReply)).status
 
 
 async def wait_until_ready(
     port: int, deadline_s: float, on_detail: Callable[[str], None] = lambda detail: None
 ) -> None:
-    """Return once the server can serve a turn. Raises TimeoutError with the last word it said."""
+    """Return once the server can serve a turn. Raises TimeoutError with the last detail."""
     detail = "the gateway does not answer yet"
     try:
         async with asyncio.timeout(deadline_s):
             while True:
                 try:
-                    reply = await status(port)
-                    if reply.is_ready:
+                    found = await status(port)
+                    if found.is_ready:
                         return
-                    detail = reply.detail
+                    detail = found.detail
                 except LinkError:
                     pass
                 on_detail(detail)
@@ -85,8 +86,8 @@ async def _ask(link: Link, question: Message, expected: type[Answer]) -> Answer:
     try:
         async with asyncio.timeout(ANSWER_DEADLINE_S):
             answer = await link.receive()
-    except TimeoutError:
-        raise LinkError(f"the gateway did not answer within {ANSWER_DEADLINE_S:g} s") from None
+    except TimeoutError as error:
+        raise LinkError(f"the gateway did not answer within {ANSWER_DEADLINE_S:g} s") from error
     if not isinstance(answer, expected):
         raise LinkError(f"the gateway answered with {answer.kind}")
     return answer

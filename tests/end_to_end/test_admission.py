@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from running_server import RunningServer, free_port, running_server, wait_until
 from actors.engines.scripted import sentence_tone_hz
 from actors.manager.admission import Reason
 from actors.sentences import split_sentences
+from actors.status import AdmissionStatus
 from benchmarks.harness.strict_peer import Ending, StrictCall, place_calls, voice
 from ingress.configuration.extensions import Phrase
 from ingress.phrases.fixed import TEXTS
@@ -78,15 +78,14 @@ def full(server: RunningServer) -> Iterator[list[StrictCall]]:
         yield calls
 
 
-def admission(server: RunningServer) -> dict[str, Any]:
+def admission(server: RunningServer) -> AdmissionStatus:
     """Return the manager's own figures."""
-    found: dict[str, Any] = asyncio.run(observer.status(server.port)).status["fleet"]["admission"]
-    return found
+    return asyncio.run(observer.status(server.port)).fleet.admission
 
 
 def until_calls(server: RunningServer, count: int) -> None:
     """Wait until the manager has so many calls."""
-    wait_until(lambda: admission(server)["calls"] == count, 8.0, f"{count} calls")
+    wait_until(lambda: admission(server).calls == count, 8.0, f"{count} calls")
 
 
 def pitches_hz(audio: bytes) -> set[int]:
@@ -129,7 +128,7 @@ def refusals(server: RunningServer) -> Callable[[], dict[str, int]]:
     """Return a function: how many calls the manager has refused since then, by reason."""
 
     def count() -> Counter[str]:
-        return Counter(admission(server)["refused"])
+        return Counter(admission(server).refused)
 
     before = count()
     return lambda: dict(count() - before)
@@ -161,10 +160,9 @@ def test_an_emergency_gets_the_last_line(
         assert not emergency.is_over
     assert refusals() == {Reason.LINES.value: 2}
     assert emergency.wait().violations == ()
-    status = server.status()  # `raymal status --json`
-    assert status is not None
-    assert status["fleet"]["admission"]["refused"][Reason.LINES.value] == 2
-    refused = {row["name"]: row["refused"] for row in status["extensions"]}
+    status = server.status()
+    assert status.fleet.admission.refused[Reason.LINES.value] == 2
+    refused = {row.name: row.refused for row in status.extensions}
     assert refused["alarm"] == 1
 
 
@@ -187,7 +185,7 @@ def test_a_crowd_is_refused_and_the_calls_go_on(
     for call in crowd:
         assert_refused_politely(call)
     assert refusals() == {Reason.KEPT.value: CROWD}
-    assert admission(server)["calls"] == ORDINARY
+    assert admission(server).calls == ORDINARY
     for call in full:
         call.hang_up()
         report = call.wait()

@@ -73,7 +73,7 @@ async def record_of(server: RunningServer, peer: AsteriskPeer) -> CallRecord:
 async def until_free(server: RunningServer) -> None:
     """Wait until the places of all earlier calls have been given back."""
     async with asyncio.timeout(8.0):
-        while (await observer.status(server.port)).status["fleet"]["admission"]["calls"]:
+        while (await observer.status(server.port)).fleet.admission.calls:
             await asyncio.sleep(0.1)
 
 

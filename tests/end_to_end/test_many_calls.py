@@ -89,19 +89,19 @@ def open_things(server: RunningServer) -> dict[str, tuple[int, int]]:
 
 def leftovers(server: RunningServer) -> dict[str, Any]:
     """Return what the tables still hold of any call."""
-    status = asyncio.run(observer.status(server.port)).status
-    fleet = status["fleet"]
-    (media,) = status["media_workers"]
+    status = asyncio.run(observer.status(server.port))
+    fleet = status.fleet
+    (media,) = status.media_workers
     held = {
-        "calls": status["calls"],
-        "sessions": fleet["sessions"],
-        "admitted": fleet["admission"]["calls"],
-        "activities": fleet["activities"],
-        "on the clock": media["health"]["calls"],
-        "connections": media["health"]["connections"],
+        "calls": status.calls,
+        "sessions": fleet.sessions,
+        "admitted": fleet.admission.calls,
+        "activities": fleet.activities,
+        "on the clock": media.health.calls,
+        "connections": media.health.connections,
     }
-    for kind in ("transcription", "synthesis"):
-        held |= {f"{kind} {key}": fleet[kind][key] for key in ("busy", "waiting")}
+    for kind, pool in (("transcription", fleet.transcription), ("synthesis", fleet.synthesis)):
+        held |= {f"{kind} busy": pool.busy, f"{kind} waiting": pool.waiting}
     return {name: count for name, count in held.items() if count}
 
 
@@ -126,5 +126,5 @@ def test_twenty_thousand_short_calls_leave_nothing(server: RunningServer) -> Non
         growth = statistics.median(later - earlier for earlier, later in pairwise(readings))
         assert growth < GROWTH_LIMIT_BYTES, (name, readings)
     assert open_things(server) == before
-    status = asyncio.run(observer.status(server.port)).status
-    assert sum(status["media_workers"][0]["health"]["closed_peers"].values()) == CALLS
+    status = asyncio.run(observer.status(server.port))
+    assert sum(status.media_workers[0].health.closed_peers.values()) == CALLS

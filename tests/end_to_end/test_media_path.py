@@ -144,7 +144,7 @@ def record_of(server: RunningServer, call_id: object) -> CallRecord:
 
 def calls_of(server: RunningServer) -> int:
     """Return how many calls the server has now."""
-    calls: int = asyncio.run(observer.status(server.port)).status["calls"]
+    calls = asyncio.run(observer.status(server.port)).calls
     return calls
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -20,6 +19,7 @@ from actors.messages import Level
 from benchmarks.harness.speech_like import recorded_words
 from benchmarks.harness.strict_peer import KIND_SLIN8, StrictCall, voice
 from ingress.link.records import CallRecord
+from ingress.link.status import ServerStatus
 from ingress.server import observer
 
 pytestmark = [
@@ -58,14 +58,14 @@ def talk(seconds: float, pause_s: float, offset_s: float = 0.0) -> bytes:
 
 
 async def watch(
-    server: RunningServer, until: Callable[[dict[str, Any]], bool], deadline_s: float
-) -> list[dict[str, Any]]:
+    server: RunningServer, until: Callable[[ServerStatus], bool], deadline_s: float
+) -> list[ServerStatus]:
     """Return the server's status, looked at often, until a condition holds."""
-    seen: list[dict[str, Any]] = []
+    seen: list[ServerStatus] = []
     async with asyncio.timeout(deadline_s):
         while True:
             with suppress(LinkError):  # the gateway is busy, or its manager is gone
-                seen.append((await observer.status(server.port)).status)
+                seen.append(await observer.status(server.port))
             if seen and until(seen[-1]):
                 return seen
             await asyncio.sleep(0.2)
@@ -109,8 +109,8 @@ async def test_a_flood_slows_the_senders_down_and_nobody_hears_it(tmp_path: Path
         calls = [call.start() for group in everybody.values() for call in group]
         levels: list[int] = []
 
-        def has_come_down(status: dict[str, Any]) -> bool:
-            levels.append(status["decision"]["level"])
+        def has_come_down(status: ServerStatus) -> bool:
+            levels.append(status.level)
             return max(levels) >= Level.LOADED and levels[-1] == Level.NORMAL
 
         await watch(server, has_come_down, deadline_s=80.0)
@@ -149,19 +149,19 @@ async def test_killed_workers_and_a_killed_manager_cost_no_call_and_nothing_is_l
             ).start()
             for index in range(4)
         ]
-        await watch(server, lambda status: status["fleet"]["sessions"] == 4, 20.0)
+        await watch(server, lambda status: status.fleet.sessions == 4, 20.0)
         await watch(server, lambda status: _transcribed(status) >= 4, 30.0)
         for title in ("ray::SttActor", "ray::TtsActor"):
             await _kill_and_see_it_back(server, title)
         old = await watch(server, lambda status: _transcribed(status) >= 6, 30.0)
         _process_of(server, "ray::ManagerActor").send_signal(signal.SIGKILL)
 
-        def is_back(status: dict[str, Any]) -> bool:
-            is_new = status["decision"]["epoch"] != old[-1]["decision"]["epoch"]
-            return is_new and _transcribed(status) >= 2 and status["fleet"]["sessions"] == 4
+        def is_back(status: ServerStatus) -> bool:
+            is_new = status.decision.epoch != old[-1].decision.epoch
+            return is_new and _transcribed(status) >= 2 and status.fleet.sessions == 4
 
         seen = await watch(server, is_back, 60.0)
-        assert seen[-1]["fleet"]["transcription"]["ready"] == 2
+        assert seen[-1].fleet.transcription.ready == 2
         for call in calls:
             call.hang_up()
         reports = [await asyncio.to_thread(call.wait) for call in calls]
@@ -183,22 +183,21 @@ async def _kill_and_see_it_back(server: RunningServer, title: str) -> None:
     killed = _process_of(server, title)
     killed.send_signal(signal.SIGKILL)
 
-    def are_back(status: dict[str, Any]) -> bool:
-        ready = all(status["fleet"][kind]["ready"] == 2 for kind in ("transcription", "synthesis"))
+    def are_back(status: ServerStatus) -> bool:
+        ready = status.fleet.transcription.ready == status.fleet.synthesis.ready == 2
         return ready and not killed.is_running() and len(_processes_of(server, title)) == 2
 
     await watch(server, are_back, 30.0)
 
 
-def _transcribed(status: dict[str, Any]) -> int:
-    count: int = status["fleet"]["transcription"]["tally"]["count"]
-    return count
+def _transcribed(status: ServerStatus) -> int:
+    return status.fleet.transcription.tally.count
 
 
-def _is_at_rest(status: dict[str, Any]) -> bool:
-    fleet = status["fleet"]
-    busy = sum(fleet[kind]["busy"] + fleet[kind]["waiting"] for kind in ("transcription", "synthesis"))
-    return not (busy or fleet["sessions"] or fleet["admission"]["calls"] or status["places"])
+def _is_at_rest(status: ServerStatus) -> bool:
+    fleet = status.fleet
+    busy = sum(pool.busy + pool.waiting for pool in (fleet.transcription, fleet.synthesis))
+    return not (busy or fleet.sessions or fleet.admission.calls or status.places)
 
 
 def _answers_ms(records: list[CallRecord | None]) -> list[float]:

@@ -70,7 +70,7 @@ def test_a_killed_gateway_does_not_end_a_call(server: RunningServer, tmp_path: P
         assert 1.8 < time.monotonic() - start_s < 2.3
         wait_until(server.is_ready, 15.0, "the gateway after a kill")
         assert read_frames(line, 10) == 10
-        assert server.status()["calls"] == 1  # type: ignore[index]
+        assert server.status().calls == 1
     result = raymal("call", "--port", str(server.port), "--say", SENTENCE, "--save", str(tmp_path / "a.wav"))
     assert result.returncode == 0, result.stderr
 
@@ -130,7 +130,7 @@ def test_two_media_workers_share_the_port(tmp_path: Path) -> None:
         for line in lines:
             line.sendall(b"\x01\x00\x10" + os.urandom(16))
         assert all(read_frames(line, 10) == 10 for line in lines)
-        wait_until(lambda: server.status()["calls"] == 24, 5.0, "24 calls")  # type: ignore[index]
+        wait_until(lambda: server.status().calls == 24, 5.0, "24 calls")
         started = [entry for entry in server.log.read_text().splitlines() if " started from " in entry]
         assert {entry.split()[3] for entry in started} == {"media-0:", "media-1:"}
         for line in lines:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import os
 import signal
 import socket
@@ -10,12 +10,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
+
+from actors.errors import LinkError
+from ingress.link.status import ServerStatus
+from ingress.server import observer
 
 RAYMAL = [sys.executable, "-m", "ingress"]
 SCRIPTED = ["--no-ray", "--stt", "scripted", "--tts", "scripted", "--greeting", ""]
@@ -54,17 +58,18 @@ class RunningServer:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def status(self) -> dict[str, Any] | None:
-        """Return what `raymal status --json` says, None while nobody answers."""
-        result = raymal("status", "--port", str(self.port), "--json")
-        if not result.stdout:
-            return None
-        status: dict[str, Any] = json.loads(result.stdout)
-        return status
+    def status(self) -> ServerStatus | None:
+        """Return how the server is doing, None while it does not answer."""
+        with ThreadPoolExecutor(1) as thread:  # a test's event loop may be running in this one
+            try:
+                return thread.submit(asyncio.run, observer.status(self.port)).result()
+            except LinkError:
+                return None
 
     def is_ready(self) -> bool:
         """Whether a turn can be served."""
-        return bool((self.status() or {}).get("is_ready"))
+        status = self.status()
+        return status is not None and status.is_ready
 
     def child(self, name: str) -> psutil.Process:
         """Return the child process whose command line holds `name`."""

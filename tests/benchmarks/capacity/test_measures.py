@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.messages import Level, WorkTally
+from actors.status import FleetStatus, PoolStatus
 from benchmarks.capacity.callers import Call
 from benchmarks.capacity.content import understood
 from benchmarks.capacity.judgement import (
@@ -26,6 +28,7 @@ from benchmarks.capacity.validity import unread
 from benchmarks.capacity.workload_meter import StatusLook, WorkCount, mean_calls, services, slot_percent
 from ingress.caller.listening_quality import ReceivedFrame, lateness_ms, percentile, phone_holes_ms
 from ingress.link.records import CallRecord, LatenessSummary, StageTimes, TurnRecord
+from ingress.link.status import DecisionStatus, ServerStatus
 
 FOREVER = (0.0, 1e9)
 
@@ -145,11 +148,31 @@ def test_slots_are_in_use_for_the_time_that_is_worked_in_them() -> None:
 
 def test_a_status_is_read_as_the_gateway_writes_it() -> None:
     """Level, calls and both kinds of work are found; a gateway without a fleet has none."""
-    pool = {"tally": {"count": 3, "processing_ms": 9.0}, "busy": 1, "slots": 2}
-    status = {"calls": 4, "decision": {"level": 2, "reasons": ["slots"]}, "fleet": {"transcription": pool}}
-    look = StatusLook.of(status, 1.0)
-    assert look == StatusLook(1.0, 4, 2, {"transcription": WorkCount(3, 9.0, 2)})
-    assert StatusLook.of({"calls": 0}, 1.0).work == {}
+    pool = PoolStatus(planned=1, ready=1, busy=1, waiting=0, tally=WorkTally(3, processing_ms=9.0), slots=2)
+    fleet = FleetStatus(pool, pool, sessions=4, ingresses=1, cpu_percent=0.0, memory_percent=0.0)
+    decision = DecisionStatus(
+        epoch="e", number=1, level=Level.LOADED, reasons=("slots",), frame_ms=30, calls_alone=0
+    )
+    status = ServerStatus(
+        is_ready=True,
+        detail="",
+        media_workers=(),
+        calls=4,
+        places=4,
+        extensions=(),
+        ahead_begun=0,
+        ahead_used=0,
+        cache_hits=0,
+        cache_misses=0,
+        dropped_records=0,
+        decision=decision,
+        level_changes=(),
+        fleet=fleet,
+    )
+    work = WorkCount(3, 9.0, 2)
+    expected = StatusLook(1.0, 4, Level.LOADED, {"transcription": work, "synthesis": work})
+    assert StatusLook.of(status, 1.0) == expected
+    assert StatusLook.of(status.model_copy(update={"fleet": None}), 1.0).work == {}
 
 
 def test_stages_are_means_over_answered_turns_in_their_order() -> None:

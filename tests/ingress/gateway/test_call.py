@@ -47,6 +47,7 @@ from ingress.link.messages import (
     Utterance,
 )
 from ingress.link.records import CallRecord, LatenessSummary, StageTimes, TurnRecord
+from ingress.link.status import ServerStatus
 
 AUDIO = bytes(8_000)
 LATENESS = LatenessSummary(frames=9, p50_ms=0.1, p99_ms=1.2, p999_ms=2.3, maximum_ms=3.4)
@@ -108,7 +109,7 @@ def call_record(call_id: str, **more: Any) -> CallRecord:
     return record.model_copy(update=more)
 
 
-async def status_of(gateway: Gateway) -> dict[str, Any]:
+async def status_of(gateway: Gateway) -> ServerStatus:
     """Ask as `raymal status` does."""
     observer = await LinkEnd.connect(gateway, "observer", "observer")
     observer.say(StatusRequest())
@@ -216,7 +217,7 @@ async def play(steps: list[Step], pool: ScriptedPool, ends_calls: bool) -> None:
     for story in pool.story.values():
         assert re.fullmatch("(n|tu|ru)*", story), story
     status = await status_of(gateway)
-    assert (status["calls"], status["places"]) == (0, 0)
+    assert (status.calls, status.places) == (0, 0)
     for end in workers.ends.values():
         await end.hang_up()
     assert asyncio.all_tasks() == own
@@ -340,8 +341,8 @@ async def test_a_refused_call_holds_nothing() -> None:
         end.say(CallStarted(call_id="c0", extension="default"), utterance("c0", 1))
         assert (await end.next(Refused)).reason == REFUSAL
         status = await status_of(gateway)
-        assert (status["calls"], status["places"]) == (0, 0)
-        assert [row["refused"] for row in status["extensions"]] == [1]
+        assert (status.calls, status.places) == (0, 0)
+        assert [row.refused for row in status.extensions] == [1]
         end.say(utterance("c0", 2), CallEnded(record=call_record("c0", was_refused=True)))
         await asyncio.sleep(0.05)
         assert not any(isinstance(message, TurnDone) for message in end.received)
@@ -465,8 +466,8 @@ async def test_a_call_has_what_its_extension_has(caplog: pytest.LogCaptureFixtur
         for number, extension in enumerate(["alarm", "gone", "gone"]):
             end.say(CallStarted(call_id=f"c{number}", extension=extension))
             await end.next(Admitted)
-        rows = (await status_of(gateway))["extensions"]
-        assert {row["name"]: row["calls"] for row in rows} == {"default": 2, "alarm": 1}
+        rows = (await status_of(gateway)).extensions
+        assert {row.name: row.calls for row in rows} == {"default": 2, "alarm": 1}
         session = pool.sessions["c0"]
         assert (session.extension, session.priority, session.extension_limit) == (
             "alarm",

@@ -29,11 +29,7 @@ def test_the_newest_changes_are_kept() -> None:
     history = DecisionHistory()
     for number in range(KEPT_CHANGES + 5):
         history.take(decision(Level((number + 1) % 2), f"reason {number}"), float(number))
-    rows = history.rows(now=100.0)
+    rows = history.status(now=100.0)
     assert len(rows) == KEPT_CHANGES
-    assert rows[0] == {
-        "age_s": 100.0 - (KEPT_CHANGES + 4),
-        "before": "normal",
-        "level": "busy",
-        "reasons": [f"reason {KEPT_CHANGES + 4}"],
-    }
+    assert (rows[0].age_s, rows[0].before, rows[0].level) == (100.0 - (KEPT_CHANGES + 4), "normal", "busy")
+    assert rows[0].reasons == (f"reason {KEPT_CHANGES + 4}",)

@@ -39,6 +39,7 @@ from ingress.link.messages import (
     WorkerHealth,
 )
 from ingress.link.records import LatenessSummary, MediaHealth
+from ingress.link.status import MediaWorkerStatus
 from ingress.media.calls import MediaServer
 from ingress.phrases.fixed import PhraseShelf
 from ingress.server import observer
@@ -128,8 +129,7 @@ async def test_a_turn_from_socket_to_socket(caplog: pytest.LogCaptureFixture) ->
             peer.identify()
             assert abs(await speak_and_listen(peer) - ANSWER_HZ) <= 4
             status = await observer.status(port)
-            assert status.status["calls"] == 1
-            assert status.status["fleet"]["sessions"] == 1
+            assert (status.calls, status.fleet.sessions) == (1, 1)
             await peer.until(lambda: not any(peer.audio[-3_200:]), deadline_s=10.0)
         record = await observer.call_record(port, str(peer.call_id), wait_s=3.0)
         assert record is not None
@@ -139,7 +139,7 @@ async def test_a_turn_from_socket_to_socket(caplog: pytest.LogCaptureFixture) ->
         assert turn.failure is None
         assert turn.underruns == 0
         assert turn.first_answer_ms == pytest.approx(sum(time for _, time in turn.stage_times_ms()))
-        assert (await observer.status(port)).status["fleet"]["sessions"] == 0
+        assert (await observer.status(port)).fleet.sessions == 0
     assert "good morning" not in caplog.text
 
 
@@ -164,7 +164,7 @@ async def test_a_caller_who_speaks_is_not_talked_over() -> None:
         first, *_ = record.turns
         assert (first.kind, first.was_interrupted, first.answered) == ("greeting", True, "")
         assert first.answer_ms < 2_000.0
-        assert (await observer.status(port)).status["fleet"]["synthesis"]["waiting"] == 0
+        assert (await observer.status(port)).fleet.synthesis.waiting == 0
 
 
 async def test_the_tone_dialog_needs_no_engine() -> None:
@@ -219,7 +219,7 @@ async def test_the_status_shows_each_media_workers_health(capsys: pytest.Capture
     async with gateway(Settings.model_validate({"dialog": {"name": "tone"}}), port):
         link = await connect(runtime.gateway_socket, hello)
         reply = await observer.status(port)
-        assert reply.status["media_workers"] == [{"name": "media-0", "health": None}]
+        assert reply.media_workers == (MediaWorkerStatus(name="media-0", health=None),)
         assert await asyncio.to_thread(status_command.run, arguments) == 0
         link.send(WorkerHealth(health=health.model_copy(update={"gc_pauses": 4})))
         link.send(WorkerHealth(health=health))
@@ -227,7 +227,7 @@ async def test_the_status_shows_each_media_workers_health(capsys: pytest.Capture
         while not isinstance(await link.receive(), Admitted):  # messages are taken in order
             pass
         reply = await observer.status(port)
-        assert reply.status["media_workers"] == [{"name": "media-0", "health": health.model_dump()}]
+        assert reply.media_workers == (MediaWorkerStatus(name="media-0", health=health),)
         capsys.readouterr()
         assert await asyncio.to_thread(status_command.run, arguments) == 0
         printed = capsys.readouterr().out

@@ -1,0 +1,85 @@
+"""How a server is doing: one model for the command, pages, metrics and measurements."""
+
+from __future__ import annotations
+
+from actors.messages import Level, Priority
+from actors.status import FleetStatus
+from ingress.link.records import MediaHealth, Record
+
+
+class MediaWorkerStatus(Record):
+    """One media worker."""
+
+    name: str
+    health: MediaHealth | None
+    """Its last report; None before the first."""
+
+
+class ExtensionStatus(Record):
+    """One extension at this server."""
+
+    name: str
+    priority: Priority
+    language: str
+    dialog: str
+    maximum_calls: int | None
+    """Over all servers of the cluster."""
+    calls: int
+    """At this server."""
+    refused: int
+
+
+class DecisionStatus(Record):
+    """The manager's decision as this server follows it."""
+
+    epoch: str
+    number: int
+    level: Level
+    reasons: tuple[str, ...]
+    frame_ms: int
+    """That the media workers were asked for."""
+    calls_alone: int
+    """Calls that are taken while no manager answers."""
+
+
+class LevelChangeStatus(Record):
+    """One step up or down of this server's level."""
+
+    age_s: float
+    before: str
+    level: str
+    reasons: tuple[str, ...]
+    """Why the new level; going down, what is left of them."""
+
+
+class ServerStatus(Record):
+    """One server: its gateway, its media workers, and the fleet as its manager reports it."""
+
+    is_ready: bool
+    """Whether a turn can be served."""
+    detail: str
+    media_workers: tuple[MediaWorkerStatus, ...]
+    calls: int
+    """That were not refused."""
+    places: int
+    """Calls that the manager was asked to take, or has taken."""
+    extensions: tuple[ExtensionStatus, ...]
+    ahead_begun: int
+    """Transcriptions begun at a pause."""
+    ahead_used: int
+    cache_hits: int
+    """Sentences of answers that came from the cache."""
+    cache_misses: int
+    dropped_records: int
+    """Call records that could not be written."""
+    decision: DecisionStatus | None
+    """None: no dialog needs the speech workers."""
+    level_changes: tuple[LevelChangeStatus, ...]
+    """The newest first."""
+    fleet: FleetStatus | None
+    """None: no dialog needs the speech workers, or the manager has not answered yet."""
+
+    @property
+    def level(self) -> Level:
+        """The level of load that this server follows."""
+        return self.decision.level if self.decision is not None else Level.NORMAL
