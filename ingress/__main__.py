@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 from actors.errors import ConfigurationError
-from ingress.configuration.settings import Settings
 from ingress.server.exit_codes import ExitCode
 
 log = logging.getLogger(__name__)
@@ -18,46 +17,46 @@ log = logging.getLogger(__name__)
 def main() -> int:
     """Dispatch on the first argument; the supervisor starts the other two forms."""
     match sys.argv[1:]:
-        case ["media-worker", settings_file, gateway_socket, index, *listeners]:
-            return _media_worker(Path(settings_file), Path(gateway_socket), index, listeners)
-        case ["gateway", settings_file, gateway_socket]:
-            return _gateway(Path(settings_file), Path(gateway_socket))
+        case ["media-worker", folder, index, *listeners]:
+            return _media_worker(Path(folder), f"media-{index}", listeners)
+        case ["gateway", folder]:
+            return _gateway(Path(folder))
         case _:
             from ingress.cli import main as command_line
 
             return command_line()
 
 
-def _media_worker(settings_file: Path, gateway_socket: Path, index: str, inherited: list[str]) -> int:
+def _media_worker(folder: Path, name: str, inherited: list[str]) -> int:
     """`inherited`: EXTENSION=DESCRIPTOR of each listening socket."""
     from ingress.media import worker as media_worker
+    from ingress.server import logs
+    from ingress.server.runtime_directory import RuntimeDirectory
 
-    settings = _settings(settings_file, f"media-{index}")
+    runtime = RuntimeDirectory(folder)
+    settings, book = runtime.read()
+    logs.configure(name, settings.log_level)
     pairs = (item.split("=") for item in inherited)
     listeners = {extension: socket.socket(fileno=int(descriptor)) for extension, descriptor in pairs}
-    media_worker.run(settings, listeners, gateway_socket, f"media-{index}")
+    media_worker.run(settings, book, listeners, runtime.gateway_socket, name)
     return ExitCode.OK
 
 
-def _gateway(settings_file: Path, gateway_socket: Path) -> int:
+def _gateway(folder: Path) -> int:
     from ingress.gateway import gateway
+    from ingress.server import logs
+    from ingress.server.runtime_directory import RuntimeDirectory
 
-    settings = _settings(settings_file, "gateway")
+    runtime = RuntimeDirectory(folder)
+    settings, book = runtime.read()
+    logs.configure("gateway", settings.log_level)
     try:
         # Unlike any other in a cluster, and unlike the gateway that it may replace.
-        gateway.run(settings, gateway_socket, f"{socket.gethostname()}-{os.getpid()}")
+        gateway.run(settings, book, runtime.gateway_socket, f"{socket.gethostname()}-{os.getpid()}")
     except ConfigurationError as error:
         log.error("%s", error)
         return ExitCode.CONFIGURATION
     return ExitCode.OK
-
-
-def _settings(settings_file: Path, process: str) -> Settings:
-    from ingress.server import logs
-
-    settings = Settings.model_validate_json(settings_file.read_text())
-    logs.configure(process, settings.log_level)
-    return settings
 
 
 if __name__ == "__main__":

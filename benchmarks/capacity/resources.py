@@ -72,7 +72,7 @@ class ServerProcesses:
 
     def __init__(self, port: int, has_joined_ray: bool) -> None:
         self._has_joined_ray = has_joined_ray
-        self._settings_file = str(RuntimeDirectory.of_port(port).settings_file)
+        self._runtime = str(RuntimeDirectory.of_port(port).path)
         self._parts = self._found()
 
     def look(self, callers: Iterable[int]) -> Look:
@@ -109,7 +109,7 @@ class ServerProcesses:
         for process in psutil.process_iter():
             with suppress(psutil.Error):
                 line = process.cmdline()
-                if self._settings_file in line:
+                if self._runtime in line:
                     family[process] = MEDIA if "media-worker" in line else GATEWAY
                     supervisor = process.parent()
                     for relative in supervisor.children(recursive=True) if supervisor else ():

@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 from actors.errors import ConfigurationError, LinkError, RaymalError
 from benchmarks.harness.server_process import free_port
+from ingress.configuration.extensions import DEFAULT_EXTENSION
 from ingress.configuration.settings import Settings
-from ingress.dialogs.registry import dialog_class
 from ingress.server import observer
 from ingress.server.exit_codes import ExitCode
 from ingress.server.runtime_directory import RuntimeDirectory
@@ -135,15 +135,15 @@ async def _stop(process: Process) -> None:
 
 
 def _subject(port: int) -> Subject:
-    file = RuntimeDirectory.of_port(port).settings_file
+    runtime = RuntimeDirectory.of_port(port)
     try:
-        settings = Settings.model_validate_json(file.read_text())
+        settings, book = runtime.read()
     except (OSError, ValidationError) as error:
         raise ConfigurationError(
-            f"{file}: the running server's settings cannot be read ({type(error).__name__}); "
+            f"{runtime.path}: the running server's settings cannot be read ({type(error).__name__}); "
             "measure with the version of raymal that serves"
         ) from None
-    if not dialog_class(settings.dialog.name).needs_speech:
+    if not book.extensions[DEFAULT_EXTENSION].needs_speech:
         raise ConfigurationError(
             f"dialog.name: {settings.dialog.name} does not listen to its callers; measure with echo"
         )

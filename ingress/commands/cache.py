@@ -18,11 +18,11 @@ from actors.errors import ConfigurationError, EngineError, RaymalError
 from actors.local import LocalPool
 from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 from ingress.commands.serve import FLAGS, settings_of
-from ingress.configuration.extensions import extensions
 from ingress.configuration.settings import Settings
 from ingress.phrases.disk import PhraseStore, StoredPhrase, phrase_directory
 from ingress.phrases.speaker import Speaker
 from ingress.phrases.warming import fixed_sentences
+from ingress.server.checking import extension_book
 from ingress.server.exit_codes import ExitCode
 
 READY_POLL_S = 0.1
@@ -111,7 +111,7 @@ async def _warm(settings: Settings, is_quiet: bool) -> tuple[int, int, list[str]
     fleet = settings.fleet.model_copy(update={"max_concurrent_synthesis": 1, "backend": "local"})
     pool = LocalPool(speech, fleet, "phrases")
     speaker = Speaker(pool, speech, settings.cache)
-    sentences = list(fixed_sentences(extensions(settings).values()))
+    sentences = list(fixed_sentences(extension_book(settings).extensions.values()))
     made = kept = 0
     problems: list[str] = []
     try:

@@ -15,6 +15,7 @@ from ingress.configuration.loading import load_settings
 from ingress.configuration.settings import Settings
 from ingress.dialogs.registry import DIALOGS
 from ingress.server import logs, supervisor
+from ingress.server.checking import check, extension_book
 from ingress.server.exit_codes import ExitCode
 
 FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -100,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
     logs.configure("supervisor", settings.log_level)
     if arguments.check:
-        supervisor.check(settings)
+        check(settings)
         print("the configuration is fine")
         return ExitCode.OK
     return asyncio.run(supervisor.serve(settings))
@@ -122,7 +123,9 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         flags["fleet.backend"] = ("--no-ray", "local")
     if arguments.keep_transcripts:
         flags["privacy.keep_transcripts"] = ("--keep-transcripts", True)
-    return load_settings(arguments.config, os.environ, flags)
+    settings = load_settings(arguments.config, os.environ, flags)
+    extension_book(settings)  # raises for extensions and dialogs that cannot be
+    return settings
 
 
 def _value(text: str) -> Any:

@@ -1,4 +1,4 @@
-"""Extensions: the listeners of a server, each with what its callers get, defaults filled in.
+"""An extension: one listener of a server and what its callers get, defaults filled in.
 
 The server's own port is the extension `default`. Others are named in the configuration and differ from it
 in what they set.
@@ -6,13 +6,14 @@ in what they set.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
+from pydantic import Field
+
 from actors.messages import Priority
 from actors.settings import Section
-from ingress.configuration.settings import BargeInSettings, DialogSettings, Settings
+from ingress.configuration.settings import BargeInSettings, DialogSettings, ExtensionSettings, Settings
 
 DEFAULT_EXTENSION = "default"
 """Name of the server's own port."""
@@ -29,56 +30,53 @@ class Phrase(StrEnum):
     """To a caller who waits for the speech workers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Extension:
-    """One listener and what its callers get."""
+class Extension(Section):
+    """One listener and what its callers get. A running call keeps the one it began with."""
 
     name: str
     port: int
-    priority: Priority
-    max_calls: int | None
+    priority: Priority = Priority.NORMAL
+    max_calls: int | None = None
     """Over all servers of the cluster."""
     language: str
-    voice: str | None
+    voice: str | None = None
     """A voice of the engine; None: the engine's own setting."""
     dialog: DialogSettings
+    needs_speech: bool = False
+    """Whether the dialog hears and speaks; the book finds out (`ExtensionBook.of`)."""
     barge_in: BargeInSettings
-    phrases: dict[Phrase, str]
+    phrases: dict[Phrase, str] = Field(default_factory=dict)
     """Texts that the operator chose; the others are the language's own (`ingress.phrases.fixed`)."""
 
 
+def default_extension(settings: Settings) -> Extension:
+    """Return the server's own port."""
+    return Extension(
+        name=DEFAULT_EXTENSION,
+        port=settings.server.port,
+        language=settings.speech.language,
+        dialog=settings.dialog,
+        barge_in=settings.barge_in,
+    )
+
+
+def named_extension(name: str, chosen: ExtensionSettings, settings: Settings) -> Extension:
+    """Return what `[extensions.NAME]` makes of the server's own settings."""
+    texts = {Phrase.BUSY: chosen.busy, Phrase.APOLOGY: chosen.apology, Phrase.WAITING: chosen.waiting}
+    return Extension(
+        name=name,
+        port=chosen.port,
+        priority=chosen.priority,
+        max_calls=chosen.max_calls,
+        language=chosen.language or settings.speech.language,
+        voice=chosen.voice,
+        dialog=_merged(settings.dialog, chosen.dialog),
+        barge_in=_merged(settings.barge_in, chosen.barge_in),
+        phrases={phrase: text for phrase, text in texts.items() if text is not None},
+    )
+
+
 Part = TypeVar("Part", bound=Section)
-
-
-def extensions(settings: Settings) -> dict[str, Extension]:
-    """Return all extensions by name, the server's own port first."""
-    found = {
-        DEFAULT_EXTENSION: Extension(
-            name=DEFAULT_EXTENSION,
-            port=settings.server.port,
-            priority=Priority.NORMAL,
-            max_calls=None,
-            language=settings.speech.language,
-            voice=None,
-            dialog=settings.dialog,
-            barge_in=settings.barge_in,
-            phrases={},
-        )
-    }
-    for name, chosen in settings.extensions.items():
-        texts = {Phrase.BUSY: chosen.busy, Phrase.APOLOGY: chosen.apology, Phrase.WAITING: chosen.waiting}
-        found[name] = Extension(
-            name=name,
-            port=chosen.port,
-            priority=chosen.priority,
-            max_calls=chosen.max_calls,
-            language=chosen.language or settings.speech.language,
-            voice=chosen.voice,
-            dialog=_merged(settings.dialog, chosen.dialog),
-            barge_in=_merged(settings.barge_in, chosen.barge_in),
-            phrases={phrase: text for phrase, text in texts.items() if text is not None},
-        )
-    return found
 
 
 def _merged(common: Part, own: Part | None) -> Part:

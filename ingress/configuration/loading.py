@@ -1,13 +1,12 @@
-"""Read the settings: a TOML file, then the environment, then flags, and check them whole.
+"""Read the settings: a TOML file, then the environment, then flags.
 
 Every mistake is one ConfigurationError that says where (file, variable or flag), what is wrong and what
-would be right. Nothing is opened, loaded or imported for it beyond the file itself.
+would be right. What the extensions and engines are is checked above (`ingress.server.checking`).
 """
 
 from __future__ import annotations
 
 import ipaddress
-import re
 import socket
 import tomllib
 from collections.abc import Mapping
@@ -18,10 +17,7 @@ from pydantic import ValidationError
 
 from actors.errors import ConfigurationError
 from actors.plugins.mistakes import mistakes
-from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension, extensions
 from ingress.configuration.settings import Settings
-from ingress.dialogs.own_tables import check_tables
-from ingress.dialogs.registry import check
 
 ENVIRONMENT = {
     "MAX_CONCURRENT_TRANSCRIPTIONS": "fleet.max_concurrent_transcriptions",
@@ -29,8 +25,6 @@ ENVIRONMENT = {
     "RAY_ADDRESS": "fleet.ray_address",
 }
 """Variables that are read, and the setting that each one sets."""
-
-EXTENSION_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 def load_settings(
@@ -60,9 +54,7 @@ def load_settings(
         settings = Settings.model_validate(values)
     except ValidationError as error:
         raise ConfigurationError(_explain(error, source, file)) from None
-    check_tables(settings)
     _check_host(settings.server.host)
-    _check_extensions(settings)
     return settings
 
 
@@ -104,41 +96,3 @@ def _check_host(host: str) -> None:
                 f"server.host: {host!r} is not an address of this machine ({error}); "
                 "use 127.0.0.1 or the address of the private interface"
             ) from None
-
-
-def _check_extensions(settings: Settings) -> None:
-    """Raise ConfigurationError for names, ports and dialogs of extensions that cannot be."""
-    problems = [
-        f"extensions.{name!r}: {problem}"
-        for name in settings.extensions
-        if (problem := _name_problem(name)) is not None
-    ]
-    ports: dict[int, str] = {}
-    for extension in extensions(settings).values():
-        setting = _port_setting(extension)
-        if extension.port and extension.port in ports:
-            problems.append(
-                f"{setting} = {extension.port}: the same as {ports[extension.port]}; "
-                "every extension has a port of its own"
-            )
-        ports.setdefault(extension.port, setting)
-    for name, extension in extensions(settings).items():
-        is_shared = extension.dialog == settings.dialog
-        try:
-            check(extension.dialog, "dialog" if is_shared else f"extensions.{name}.dialog")
-        except ConfigurationError as error:
-            problems.append(str(error))
-    if problems:
-        raise ConfigurationError("\n".join(dict.fromkeys(problems)))
-
-
-def _name_problem(name: str) -> str | None:
-    if name == DEFAULT_EXTENSION:
-        return "this is the name of the server's own port; set [server], [dialog] and [speech] instead"
-    if not EXTENSION_NAME.fullmatch(name):
-        return "an extension's name is made of letters, digits, '_', '.' and '-'"
-    return None
-
-
-def _port_setting(extension: Extension) -> str:
-    return "server.port" if extension.name == DEFAULT_EXTENSION else f"extensions.{extension.name}.port"

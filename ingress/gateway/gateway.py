@@ -23,8 +23,10 @@ from actors.local import LocalPool
 from actors.messages import Decision
 from actors.pool.speech_pool import SpeechPool
 from actors.status import FleetStatus
-from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension, extensions
+from ingress.configuration.extension_book import ExtensionBook
+from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension
 from ingress.configuration.settings import Settings
+from ingress.dialogs.base import Dialog
 from ingress.dialogs.registry import dialog
 from ingress.gateway.call import CallServices
 from ingress.gateway.call_log import CallLedger
@@ -38,6 +40,7 @@ from ingress.link.listener import serve
 from ingress.link.messages import (
     CallReply,
     CallRequest,
+    ExtensionsChanged,
     Message,
     Pace,
     PhrasesReady,
@@ -62,13 +65,14 @@ WARMING_MARGIN_S = 1.0
 log = logging.getLogger(__name__)
 
 
-def run(settings: Settings, gateway_socket: Path, name: str) -> None:
+def run(settings: Settings, book: ExtensionBook, gateway_socket: Path, name: str) -> None:
     """Serve media workers until SIGTERM. Raises ConfigurationError when the speech side cannot start."""
-    asyncio.run(_serve(settings, gateway_socket, name))
+    asyncio.run(_serve(settings, book, gateway_socket, name))
 
 
-async def _serve(settings: Settings, gateway_socket: Path, name: str) -> None:
-    gateway = Gateway(settings, _pool(settings, name), name)
+async def _serve(settings: Settings, book: ExtensionBook, gateway_socket: Path, name: str) -> None:
+    pool = _pool(settings, name) if book.needs_speech else None
+    gateway = Gateway(settings, book, pool, name)
     terminated = asyncio.Event()
 
     def listen_for_signals() -> None:
@@ -91,9 +95,7 @@ async def _serve(settings: Settings, gateway_socket: Path, name: str) -> None:
         await gateway.close()
 
 
-def _pool(settings: Settings, name: str) -> SpeechPool | None:
-    if not any(dialog(extension.dialog).needs_speech for extension in extensions(settings).values()):
-        return None
+def _pool(settings: Settings, name: str) -> SpeechPool:
     options = (settings.speech, settings.fleet, name, settings.admission, settings.throttle)
     if settings.fleet.backend == "local":
         return LocalPool(*options)
@@ -105,15 +107,16 @@ def _pool(settings: Settings, name: str) -> SpeechPool | None:
 class Gateway:
     """All links of one gateway process."""
 
-    def __init__(self, settings: Settings, pool: SpeechPool | None, name: str) -> None:
+    def __init__(self, settings: Settings, book: ExtensionBook, pool: SpeechPool | None, name: str) -> None:
         self._settings = settings
         self._pool = pool
-        self._extensions = extensions(settings)
+        self._book = book
+        self._dialogs = _dialogs(book)
+        self._warming_is_due = asyncio.Event()
         self._unknown_extensions: set[str] = set()
         """Those that were logged."""
         self._speaker = Speaker(pool, settings.speech, settings.cache) if pool is not None else None
-        dialogs = {name: dialog(extension.dialog) for name, extension in self._extensions.items()}
-        self._runner = TurnRunner(pool, self._speaker, settings.speech, dialogs)
+        self._runner = TurnRunner(pool, self._speaker, settings.speech, self._dialog)
         self._ledger = CallLedger(settings.records)
         self._services = CallServices(name, pool, self._runner, self._extension, self._ledger)
         self._places = Places(self._services)
@@ -166,10 +169,13 @@ class Gateway:
     async def handle(self, link: Link) -> None:
         """Serve one link until it breaks."""
         assert link.peer is not None
-        if link.peer.role == "media":
-            await self._handle_media(link)
-        elif link.peer.role == "observer":
-            await self._handle_observer(link)
+        match link.peer.role:
+            case "media":
+                await self._handle_media(link)
+            case "observer":
+                await self._handle_observer(link)
+            case "supervisor":
+                await self._handle_supervisor(link)
 
     async def close(self) -> None:
         """End all calls, give back their places, write what is still to be written."""
@@ -220,10 +226,14 @@ class Gateway:
             self._tell_all(pace)
 
     async def _keep_warm(self) -> None:
-        """Go on rendering what is missing: the first time was short, and a cache can be cleared."""
+        """Go on rendering what is missing: the first time was short, a cache can be cleared, and
+        extensions change."""
         while True:
+            self._warming_is_due.clear()
             await self._warm(WARMING_S)
-            await asyncio.sleep(WARMING_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WARMING_S):
+                    await self._warming_is_due.wait()
 
     async def _warm(self, deadline_s: float) -> None:
         """Render fixed phrases that are missing."""
@@ -232,7 +242,7 @@ class Gateway:
         rendered = 0
         with contextlib.suppress(RaymalError, TimeoutError):
             async with asyncio.timeout(deadline_s + WARMING_MARGIN_S):
-                rendered = await warm(self._speaker, self._extensions.values(), deadline_s)
+                rendered = await warm(self._speaker, self._book.extensions.values(), deadline_s)
         if rendered:
             log.info("%d phrases rendered", rendered)
             self._tell_all(PhrasesReady())
@@ -244,7 +254,7 @@ class Gateway:
         self._media.add(media)
         log.info("media worker %s connected", media.name)
         try:
-            for message in (self._pace, PhrasesReady(), self._readiness):
+            for message in (ExtensionsChanged(book=self._book), self._pace, PhrasesReady(), self._readiness):
                 media.tell(message)
             await media.serve()
         finally:
@@ -257,12 +267,39 @@ class Gateway:
 
     def _extension(self, name: str) -> Extension:
         """Return an extension by its name; one that the configuration no longer has is like the default."""
-        if name in self._extensions:
-            return self._extensions[name]
+        if name in self._book.extensions:
+            return self._book.extensions[name]
         if name not in self._unknown_extensions:
             self._unknown_extensions.add(name)
             log.warning("extension %s is not configured: its calls are served as %s", name, DEFAULT_EXTENSION)
-        return self._extensions[DEFAULT_EXTENSION]
+        return self._book.extensions[DEFAULT_EXTENSION]
+
+    # Extensions
+
+    async def _handle_supervisor(self, link: Link) -> None:
+        link.send(ExtensionsChanged(book=self._book))
+        while True:
+            match await link.receive():
+                case ExtensionsChanged(book=book):
+                    self._follow(book)
+                case message:
+                    raise LinkError(f"a supervisor does not send {message.kind}")
+
+    def _follow(self, book: ExtensionBook) -> None:
+        """Serve new calls by a newer book, here and in the media workers."""
+        if book.version <= self._book.version:
+            return
+        log.info("extensions: version %d", book.version)
+        self._dialogs = _dialogs(book)
+        self._book = book
+        self._warming_is_due.set()
+        self._tell_all(ExtensionsChanged(book=book))
+
+    def _dialog(self, extension: Extension) -> Dialog:
+        """Return an extension's dialog; one for this turn alone if the extension is of an older book."""
+        if self._book.extensions.get(extension.name) == extension:
+            return self._dialogs[extension.name]
+        return dialog(extension.dialog)
 
     # Observers
 
@@ -290,6 +327,7 @@ class Gateway:
             ),
             calls=calls.total(),
             places=len(self._places),
+            extensions_version=self._book.version,
             extensions=tuple(
                 ExtensionStatus(
                     name=name,
@@ -300,7 +338,7 @@ class Gateway:
                     calls=calls[name],
                     refused=self._places.refused[name],
                 )
-                for name, extension in self._extensions.items()
+                for name, extension in self._book.extensions.items()
             ),
             ahead_begun=self._runner.ahead_begun,
             ahead_used=self._runner.ahead_used,
@@ -311,6 +349,10 @@ class Gateway:
             level_changes=self._decisions.status(time.monotonic()),
             fleet=self._status,
         )
+
+
+def _dialogs(book: ExtensionBook) -> dict[str, Dialog]:
+    return {name: dialog(extension.dialog) for name, extension in book.extensions.items()}
 
 
 def _decision_status(decision: Decision, pace: Pace) -> DecisionStatus:

@@ -24,7 +24,7 @@ import asyncio
 import json
 import logging
 import traceback
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -108,13 +108,13 @@ class TurnRunner:
         pool: SpeechPool | None,
         speaker: Speaker | None,
         speech: SpeechSettings,
-        dialogs: Mapping[str, Dialog],
+        dialog_of: Callable[[Extension], Dialog],
     ) -> None:
-        """`dialogs` by extension; without a pool and a speaker, none of them may need speech."""
+        """`dialog_of` an extension; without a pool and a speaker, none of them may need speech."""
         self.pool = pool
         self.speaker = speaker
         self.speech = speech
-        self.dialogs = dialogs
+        self.dialog_of = dialog_of
         self.ahead_begun = 0
         """Transcriptions begun ahead of time."""
         self.ahead_used = 0
@@ -126,7 +126,7 @@ class TurnRunner:
         None if the extension's dialog does not listen, or nothing is to be begun ahead now.
         """
         pool = self.pool
-        if pool is None or not self.dialogs[extension.name].needs_speech or not pool.decision.allows_ahead:
+        if pool is None or not extension.needs_speech or not pool.decision.allows_ahead:
             return None
         self.ahead_begun += 1
         task = asyncio.create_task(self._transcribe_ahead(pool, request, extension))
@@ -185,9 +185,9 @@ class _Turn:
         self._request = request
         self._call = call
         self._ahead = ahead
-        self._dialog = runner.dialogs[call.extension.name]
-        self._pool = runner.pool if self._dialog.needs_speech else None
-        self._speaker = runner.speaker if self._dialog.needs_speech else None
+        self._dialog = runner.dialog_of(call.extension)
+        self._pool = runner.pool if call.extension.needs_speech else None
+        self._speaker = runner.speaker if call.extension.needs_speech else None
         self._sent_state = b""
         """As the media worker has it."""
         self._sentences = 0

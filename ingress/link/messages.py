@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
+from ingress.configuration.extension_book import ExtensionBook
 from ingress.link.records import CallRecord, MediaHealth, Record, StageTimes, TurnRecord
 from ingress.link.status import ServerStatus
 
@@ -48,7 +49,7 @@ class Hello(Message):
     """First message on a link, both ways."""
 
     version: int
-    role: Literal["media", "gateway", "observer"]
+    role: Literal["media", "gateway", "observer", "supervisor"]
     name: str
 
 
@@ -223,6 +224,18 @@ class TurnDone(Message):
     turn: int
     stages: StageTimes
     failure: str | None = None
+
+
+# Supervisor ↔ gateway → media worker
+
+
+class ExtensionsChanged(Message):
+    """The extensions from now on, for new calls; the first message of a gateway, and sent at each change.
+
+    A lower version than the one that is held is ignored.
+    """
+
+    book: ExtensionBook
 
 
 # Observer ↔ gateway

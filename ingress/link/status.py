@@ -63,6 +63,7 @@ class ServerStatus(Record):
     """That were not refused."""
     places: int
     """Calls that the manager was asked to take, or has taken."""
+    extensions_version: int
     extensions: tuple[ExtensionStatus, ...]
     ahead_begun: int
     """Transcriptions begun at a pause."""

@@ -20,13 +20,14 @@ import logging
 import os
 import socket
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension, Phrase, extensions
+from ingress.configuration.extension_book import ExtensionBook
+from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension, Phrase
 from ingress.configuration.settings import Settings
-from ingress.dialogs.registry import dialog
 from ingress.link.messages import (
     CallEnded,
+    ExtensionsChanged,
     Message,
     Pace,
     PhrasesReady,
@@ -71,14 +72,15 @@ def describe(listener: socket.socket) -> str:
 class MediaServer:
     """All sessions of one media worker."""
 
-    def __init__(self, settings: Settings, phrases: Phrases | None = None) -> None:
+    def __init__(self, settings: Settings, book: ExtensionBook, phrases: Phrases | None = None) -> None:
         """`phrases`: what can be said without the gateway; None: nothing, tones take its place."""
         self.settings = settings
         self.phrases = phrases or _NoPhrases()
         self.confirmer: SpeechConfirmer | None = None
         if settings.endpointing.confirmation == "silero":
             self.confirmer = SpeechConfirmer(settings.endpointing.confirmation_threshold)
-        self._extensions = extensions(settings)
+        self._version = book.version
+        self._extensions = book.extensions
         self._send: SendToGateway = _no_gateway
         self.pauses = CollectionPauses()
         self._clock = FrameClock(settings.server.frame_ms, self.pauses.collect_if_due)
@@ -120,11 +122,9 @@ class MediaServer:
 
     def listen(self, name: str, listener: socket.socket) -> None:
         """Accept an extension's connections on a bound, listening socket; it is closed with the server."""
-        extension = self._extensions[name]
-        listens = dialog(extension.dialog).needs_speech
         self._listeners.append(listener)
         listener.listen(BACKLOG)
-        asyncio.get_running_loop().add_reader(listener, self._accept, listener, extension, listens)
+        asyncio.get_running_loop().add_reader(listener, self._accept, listener, name)
 
     async def stop(self, drain_deadline_s: float) -> None:
         """Refuse new calls, wait for running ones, end the rest. May be cancelled and called again."""
@@ -170,6 +170,8 @@ class MediaServer:
                     self._clock.set_frame(frame_ms)
             case PhrasesReady():
                 self._load_phrases()
+            case ExtensionsChanged(book=book):
+                self._follow(book)
             case Refused(call_id=call_id, reason=reason):
                 self._refuse(call_id, reason)
             case _:
@@ -189,6 +191,13 @@ class MediaServer:
             else:
                 session.gateway_gone()
 
+    def _follow(self, book: ExtensionBook) -> None:
+        """Serve new calls by a newer book. An extension that it lacks keeps its port and its settings."""
+        if book.version > self._version:
+            self._version = book.version
+            self._extensions = self._extensions | book.extensions
+            self._load_phrases()
+
     def _refuse(self, call_id: str, reason: str) -> None:
         """Take a call out of the calls, and tell its caller; one that was admitted stays."""
         session = self._calls.get(call_id)
@@ -199,7 +208,9 @@ class MediaServer:
     def _load_phrases(self) -> None:
         """Have the phrases loaded in a thread, and again if this is asked meanwhile."""
         if self._loading is None:
-            loading = asyncio.get_running_loop().run_in_executor(None, self.phrases.load)
+            loading = asyncio.get_running_loop().run_in_executor(
+                None, self.phrases.load, tuple(self._extensions.values())
+            )
             loading.add_done_callback(self._phrases_loaded)
             self._loading = loading
         else:
@@ -284,8 +295,9 @@ class MediaServer:
             return Refusal(Ending.REFUSED, detail, is_told=True)
         return Refusal(Ending.FULL, detail)
 
-    def _accept(self, listener: socket.socket, extension: Extension, listens: bool) -> None:
-        """Take the connections that wait."""
+    def _accept(self, listener: socket.socket, name: str) -> None:
+        """Take the connections that wait on an extension's port."""
+        extension = self._extensions[name]
         for _ in range(ACCEPTS_PER_ROUND):
             try:
                 connection, address = listener.accept()
@@ -299,7 +311,7 @@ class MediaServer:
                 continue
             line = self._line(connection, f"{address[0]}:{address[1]}")
             if line is not None:
-                self._handshakes[Session(self, line, extension, listens)] = None
+                self._handshakes[Session(self, line, extension, extension.needs_speech)] = None
 
     def _line(self, connection: socket.socket, peer: str) -> Line | None:
         """Return the connection's line if it may say its UUID; else hang up."""
@@ -346,8 +358,8 @@ def _no_gateway(message: Message) -> bool:
 class _NoPhrases:
     """A shelf with nothing on it."""
 
-    def audio(self, extension: str, phrase: Phrase) -> bytes | None:
+    def audio(self, extension: Extension, phrase: Phrase) -> bytes | None:
         return None
 
-    def load(self) -> None:
+    def load(self, extensions: Iterable[Extension]) -> None:
         pass

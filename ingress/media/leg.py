@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -79,11 +79,11 @@ class Refusal:
 class Phrases(Protocol):
     """What can be said without a gateway, rendered before."""
 
-    def audio(self, extension: str, phrase: Phrase) -> bytes | None:
+    def audio(self, extension: Extension, phrase: Phrase) -> bytes | None:
         """Return the phrase as 8 kHz int16, at once; None if it has not been rendered."""
 
-    def load(self) -> None:
-        """Fetch what has been rendered meanwhile; blocks."""
+    def load(self, extensions: Iterable[Extension]) -> None:
+        """Fetch what has been rendered of their phrases; blocks."""
 
 
 class SessionHost(Protocol):
@@ -340,7 +340,7 @@ class Session:
             extension.name,
             extension.barge_in,
             keeps_text=settings.privacy.keep_transcripts,
-            phrases=partial(host.phrases.audio, extension.name),
+            phrases=partial(host.phrases.audio, extension),
         )
         refusal = host.identified(self, call)
         if refusal is not None and not refusal.is_told:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import uvloop
 
+from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.extensions import DEFAULT_EXTENSION
 from ingress.configuration.settings import Settings
 from ingress.link.client import LinkClient
@@ -25,15 +26,19 @@ from ingress.phrases.fixed import PhraseShelf
 log = logging.getLogger(__name__)
 
 
-def run(settings: Settings, listeners: Listeners, gateway_socket: Path, name: str) -> None:
+def run(
+    settings: Settings, book: ExtensionBook, listeners: Listeners, gateway_socket: Path, name: str
+) -> None:
     """Serve calls until SIGTERM, then drain. A second SIGTERM ends running calls at once."""
     prefer(settings.server)
     allow_descriptors()
-    uvloop.run(_serve(settings, listeners, gateway_socket, name))
+    uvloop.run(_serve(settings, book, listeners, gateway_socket, name))
 
 
-async def _serve(settings: Settings, listeners: Listeners, gateway_socket: Path, name: str) -> None:
-    server = MediaServer(settings, PhraseShelf(settings))
+async def _serve(
+    settings: Settings, book: ExtensionBook, listeners: Listeners, gateway_socket: Path, name: str
+) -> None:
+    server = MediaServer(settings, book, PhraseShelf(settings))
     server.pauses.start()
     hello = Hello(version=LINK_VERSION, role="media", name=name)
     link = LinkClient(gateway_socket, hello, server.receive, server.gateway_gone)

@@ -12,8 +12,10 @@ set any of them per extension; an empty text means a tone as well.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from actors.sentences import split_sentences
-from ingress.configuration.extensions import Extension, Phrase, extensions
+from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.settings import Settings
 from ingress.phrases.disk import phrase_store
 from ingress.phrases.engine_version import engine_version
@@ -67,30 +69,29 @@ class PhraseShelf:
 
     def __init__(self, settings: Settings) -> None:
         self._store = phrase_store(settings.cache)
-        self._sentences: dict[tuple[str, Phrase], tuple[str, ...]] = {}
-        """Keys of the sentences of each phrase."""
+        self._speech = settings.speech
+        self._version = engine_version(settings.speech.tts)
         self._audio: dict[tuple[str, ...], bytes] = {}
-        """By the same keys: extensions that sound alike share it."""
-        version = engine_version(settings.speech.tts)
-        for extension in extensions(settings).values():
-            for phrase in Phrase:
-                text = phrase_text(extension, phrase)
-                if text is not None:
-                    self._sentences[extension.name, phrase] = tuple(
-                        phrase_key(settings.speech, version, extension.language, extension.voice, sentence)
-                        for sentence in split_sentences(text)
-                    )
+        """By the keys of a phrase's sentences: extensions that sound alike share it."""
 
-    def load(self) -> None:
+    def load(self, extensions: Iterable[Extension]) -> None:
         """Read what is missing from the disk: blocking. A phrase is on the shelf whole or not at all."""
         if self._store is None:
             return
-        for keys in set(self._sentences.values()) - self._audio.keys():
+        wanted = {self._keys(extension, phrase) for extension in extensions for phrase in Phrase}
+        for keys in wanted - self._audio.keys():
             parts = [self._store.read(key) for key in keys]
             audio = b"".join(part for part in parts if part is not None)
             if audio and None not in parts:
                 self._audio[keys] = audio
 
-    def audio(self, extension: str, phrase: Phrase) -> bytes | None:
+    def audio(self, extension: Extension, phrase: Phrase) -> bytes | None:
         """Return the phrase as 8 kHz int16, at once; None when it is not on the shelf."""
-        return self._audio.get(self._sentences.get((extension, phrase), ()))
+        return self._audio.get(self._keys(extension, phrase))
+
+    def _keys(self, extension: Extension, phrase: Phrase) -> tuple[str, ...]:
+        """Return the keys of a phrase's sentences; none if there is no text for it."""
+        return tuple(
+            phrase_key(self._speech, self._version, extension.language, extension.voice, sentence)
+            for sentence in split_sentences(phrase_text(extension, phrase) or "")
+        )

@@ -56,11 +56,10 @@ def fixed_sentences(extensions: Iterable[Extension]) -> Iterator[tuple[Extension
 
 def fixed_texts(extension: Extension) -> list[str]:
     """Return what an extension says word for word the same to every caller; none if it never speaks."""
-    answers = dialog(extension.dialog)
-    if not answers.needs_speech:
+    if not extension.needs_speech:
         return []
     phrases = [phrase_text(extension, phrase) for phrase in Phrase]
-    return [*answers.fixed_texts, *(text for text in phrases if text is not None)]
+    return [*dialog(extension.dialog).fixed_texts, *(text for text in phrases if text is not None)]
 
 
 async def _render(speaker: Speaker, sentence: str, extension: Extension) -> bool:

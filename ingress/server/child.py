@@ -15,6 +15,7 @@ import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 
+from actors.errors import ConfigurationError
 from ingress.server.exit_codes import ExitCode
 
 FIRST_PAUSE_S = 0.1
@@ -34,31 +35,38 @@ class Child:
         name: str,
         arguments: Sequence[str],
         environment: Mapping[str, str],
+        before_start: Callable[[], None] = lambda: None,
         inherited: Sequence[int] = (),
-        on_restart: Callable[[], None] = lambda: None,
         output: int | None = None,
     ) -> None:
         self.name = name
         self._arguments = arguments
         self._environment = environment
         self._inherited = inherited
-        self._on_restart = on_restart
+        self._before_start = before_start
         self._output = output
         self._process: asyncio.subprocess.Process | None = None
         self._is_stopping = False
 
     async def keep_running(self) -> int:
-        """Run the child, and again when it dies; return its exit code once it must not run any more.
+        """Run the child, and again when it dies; return its exit code when it is not to run any more.
 
-        That is after `stop`, or when the first run of all says that its configuration cannot work. One that
-        worked before may not be able to join a cluster that is gone for now: calls do not end for that.
+        That is after `stop`, or when the very first run ends with `ExitCode.CONFIGURATION`. A later run may
+        end so because its cluster is gone for now: it is tried again, and calls go on.
+        `before_start` is called before each run. Raises what makes the first start impossible.
         """
         is_first = True
         pause_s = FIRST_PAUSE_S
         loop = asyncio.get_running_loop()
         while True:
             started_s = loop.time()
-            code = await self._run_once()
+            try:
+                code = await self._run_once()
+            except (OSError, ConfigurationError) as error:
+                if is_first:
+                    raise
+                log.error("%s cannot be started: %s", self.name, error)
+                code = ExitCode.FAILED
             if self._is_stopping or (code == ExitCode.CONFIGURATION and is_first):
                 return code
             is_first = False
@@ -69,7 +77,6 @@ class Child:
             if self._is_stopping:
                 return code
             pause_s = min(LAST_PAUSE_S, pause_s * 2)
-            self._on_restart()
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the running process, if there is one."""
@@ -78,7 +85,7 @@ class Child:
                 self._process.send_signal(number)
 
     async def stop(self, deadline_s: float) -> None:
-        """Ask the process to end, and make it end after the deadline."""
+        """Send the process SIGTERM, and SIGKILL after the deadline."""
         self._is_stopping = True
         self.signal(signal.SIGTERM)
         if self._process is None:
@@ -92,6 +99,7 @@ class Child:
             await self._process.wait()
 
     async def _run_once(self) -> int:
+        self._before_start()
         self._process = await asyncio.create_subprocess_exec(
             *self._arguments,
             env=dict(self._environment),

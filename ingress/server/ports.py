@@ -13,17 +13,17 @@ import errno
 import socket
 
 from actors.errors import PortError
-from ingress.configuration.extensions import DEFAULT_EXTENSION, extensions
-from ingress.configuration.settings import Settings
+from ingress.configuration.extension_book import ExtensionBook
+from ingress.configuration.extensions import DEFAULT_EXTENSION
+from ingress.configuration.settings import ServerSettings
 from ingress.media.calls import BACKLOG, Listeners
 
 
-def bind(settings: Settings) -> list[Listeners]:
+def bind(server: ServerSettings, book: ExtensionBook) -> list[Listeners]:
     """Return the bound, listening sockets of each media worker. Raises PortError."""
-    server = settings.server
     workers: list[Listeners] = [{} for _ in range(server.media_workers)]
     try:
-        for extension in extensions(settings).values():
+        for extension in book.extensions.values():
             sockets = _bind_all(server.host, extension.port, server.media_workers, extension.name)
             for listeners, bound in zip(workers, sockets, strict=True):
                 listeners[extension.name] = bound
@@ -53,7 +53,7 @@ def _bind_all(host: str, port: int, count: int, extension: str) -> list[socket.s
         for bound in sockets:
             bound.close()
         setting = "--port" if extension == DEFAULT_EXTENSION else f"extensions.{extension}.port"
-        raise PortError(_explain(host, port, setting, error)) from None
+        raise PortError(_explain(host, port, setting, error)) from error
     return sockets
 
 

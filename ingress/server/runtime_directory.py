@@ -1,7 +1,7 @@
 """Where a running server keeps its sockets and secrets: one private folder per port.
 
 The place follows from the port, so that `raymal call` and `raymal status` find the server on the same
-machine without being told. Only its owner may enter; a folder that somebody else made is refused.
+machine. Only its owner may enter; a folder that another user made is refused.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import IO
 
 from actors.errors import ConfigurationError
+from ingress.configuration.extension_book import ExtensionBook
+from ingress.configuration.settings import Settings
 
 SOCKET_PATH_LIMIT_BYTES = 107
 """sun_path of unix(7) holds 108 bytes with its final zero."""
@@ -47,6 +49,14 @@ class RuntimeDirectory:
         """The checked settings, for the processes of this server."""
         return self.path / "settings.json"
 
+    @property
+    def _extensions_file(self) -> Path:
+        return self.path / "extensions.json"
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.path / "lock"
+
     def create(self) -> None:
         """Make the folder, private. Raises ConfigurationError if it cannot be ours."""
         if len(os.fsencode(self.gateway_socket)) > SOCKET_PATH_LIMIT_BYTES:
@@ -59,7 +69,7 @@ class RuntimeDirectory:
         except OSError as error:
             raise ConfigurationError(
                 f"{self.path}: cannot be made ({error.strerror}); set RAYMAL_RUNTIME to a folder of yours"
-            ) from None
+            ) from error
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
             raise ConfigurationError(
                 f"{self.path}: exists and is not a private folder of this user; "
@@ -75,21 +85,33 @@ class RuntimeDirectory:
         file = self._lock_file.open("ab")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
             file.close()
             raise ConfigurationError(
                 f"{self.path}: in use by another raymal server with this port number; "
                 "give this one another --port, or a RAYMAL_RUNTIME of its own"
-            ) from None
+            ) from error
         return file
 
-    @property
-    def _lock_file(self) -> Path:
-        return self.path / "lock"
+    def write(self, settings: Settings, book: ExtensionBook) -> None:
+        """Write what the processes of this server read when they start; also into a folder that was removed.
+
+        Raises ConfigurationError, OSError.
+        """
+        self.create()
+        for file, model in ((self.settings_file, settings), (self._extensions_file, book)):
+            written = file.with_suffix(".new")
+            written.write_text(model.model_dump_json(indent=2))
+            written.replace(file)  # at once: another process may be reading it
+
+    def read(self) -> tuple[Settings, ExtensionBook]:
+        """Return what `write` wrote. Raises OSError, ValueError."""
+        settings = Settings.model_validate_json(self.settings_file.read_text())
+        return settings, ExtensionBook.model_validate_json(self._extensions_file.read_text())
 
     def remove(self) -> None:
         """Remove the server's files and, if nothing else is left in it, the folder."""
-        for file in (self.gateway_socket, self.settings_file, self._lock_file):
+        for file in (self.gateway_socket, self.settings_file, self._extensions_file, self._lock_file):
             file.unlink(missing_ok=True)
         try:
             self.path.rmdir()

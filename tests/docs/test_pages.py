@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from installed_example import EXAMPLES, install
 
-from ingress.configuration.extensions import extensions
 from ingress.configuration.loading import load_settings
+from ingress.server.checking import extension_book
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
@@ -59,7 +59,7 @@ def test_settings_that_pages_show_are_accepted(
     monkeypatch.syspath_prepend(str(tmp_path))
     file = tmp_path / f"{page.stem}.toml"
     file.write_text(block)
-    load_settings(file, {}, {})
+    extension_book(load_settings(file, {}, {}))
 
 
 def test_the_code_about_dialogs_is_that_of_the_examples() -> None:
@@ -76,7 +76,7 @@ def test_the_code_about_dialogs_is_that_of_the_examples() -> None:
 def test_the_dialplan_names_the_ports_of_the_example() -> None:
     """docs/asterisk.md and examples/extensions.toml speak of the same extensions."""
     settings = load_settings(ROOT / "examples" / "extensions.toml", {}, {})
-    ports = {extension.port for extension in extensions(settings).values()}
+    ports = {extension.port for extension in extension_book(settings).extensions.values()}
     dialplan = (ROOT / "docs" / "asterisk.md").read_text()
     assert {int(port) for port in re.findall(r"Gosub\(raymal,s,1\((\d+)\)\)", dialplan)} == ports
 

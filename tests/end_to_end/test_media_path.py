@@ -50,6 +50,7 @@ from ingress.link.records import CallRecord, StageTimes
 from ingress.media.calls import MediaServer
 from ingress.media.tones import tone
 from ingress.server import observer
+from ingress.server.checking import extension_book
 
 TONE = ("--no-ray", "--dialog", "tone")
 PEER = [sys.executable, "-m", "benchmarks.harness.strict_peer"]
@@ -332,7 +333,7 @@ async def test_a_dialog_that_hangs_up_is_heard_to_its_end() -> None:
 
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setblocking(False)
-    media = MediaServer(Settings())
+    media = MediaServer(Settings(), extension_book(Settings()))
     await media.start(listener, send)
     media.receive(Readiness(is_ready=True, detail="test"))
     calls = [

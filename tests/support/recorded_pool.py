@@ -61,14 +61,14 @@ def extension(
     dialog: DialogSettings | None = None,
 ) -> Extension:
     """Return an extension without texts of its own."""
+    chosen = dialog or DialogSettings(greeting="Welcome. How can I help?")
     return Extension(
         name=name,
         port=0,
         priority=priority,
-        max_calls=None,
         language=language,
         voice=voice,
-        dialog=dialog or DialogSettings(greeting="Welcome. How can I help?"),
+        dialog=chosen,
+        needs_speech=chosen.name != "tone",
         barge_in=BargeInSettings(),
-        phrases={},
     )

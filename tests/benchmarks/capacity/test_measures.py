@@ -159,6 +159,7 @@ def test_a_status_is_read_as_the_gateway_writes_it() -> None:
         media_workers=(),
         calls=4,
         places=4,
+        extensions_version=1,
         extensions=(),
         ahead_begun=0,
         ahead_used=0,

@@ -15,6 +15,7 @@ from ingress.configuration.extensions import Phrase
 from ingress.configuration.settings import CacheSettings, ExtensionSettings, Settings
 from ingress.phrases.disk import PhraseStore
 from ingress.phrases.fixed import PhraseShelf, phrase_text
+from ingress.server.checking import extension_book
 from ingress.server.exit_codes import ExitCode
 
 CONFIGURATION = """
@@ -76,8 +77,10 @@ def test_warm_makes_everything_list_shows_it_and_clear_removes_it(
         extensions={"porto": ExtensionSettings(port=0, language="pt")},
     )
     shelf = PhraseShelf(settings)
-    shelf.load()
-    assert all(shelf.audio(name, phrase) for name in ("default", "porto") for phrase in Phrase)
+    every = extension_book(settings).extensions.values()
+    shelf.load(every)
+    assert len(every) == 2
+    assert all(shelf.audio(extension, phrase) for extension in every for phrase in Phrase)
 
     size = sum(path.stat().st_size for path in directory.iterdir())
     cleared = run_json(capsys, "clear", *configuration)

@@ -18,6 +18,7 @@ from ingress.gateway.gateway import Gateway
 from ingress.link.client import connect
 from ingress.link.listener import serve
 from ingress.link.messages import LINK_VERSION, CallStarted, Hello, Refused
+from ingress.server.checking import extension_book
 from ingress.server.runtime_directory import RuntimeDirectory
 
 pytestmark = pytest.mark.usefixtures("runtime_folder")
@@ -55,7 +56,7 @@ async def ask(as_json: bool) -> int:
             "speech": {"language": "pt"},
         }
     )
-    gateway = Gateway(settings, pool, "gateway")
+    gateway = Gateway(settings, extension_book(settings), pool, "gateway")
     server = await serve(runtime.gateway_socket, gateway.handle, "gateway")
     pool.decide(Decision("e", 1, Level.BUSY, ("first [reason]",)))
     pool.decide(Decision("e", 2, Level.LOADED, (REASON,)))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from actors.messages import Priority
-from ingress.configuration.extensions import DEFAULT_EXTENSION, Phrase, extensions
+from ingress.configuration.extension_book import ExtensionBook
+from ingress.configuration.extensions import DEFAULT_EXTENSION, Phrase
 from ingress.configuration.settings import Settings
 
 CHOSEN = {
@@ -16,33 +17,26 @@ CHOSEN = {
             "port": 9101,
             "priority": "high",
             "language": "es",
-            "dialog": {"greeting": "Hola."},
+            "dialog": {"name": "echo", "greeting": "Hola."},
             "barge_in": {"speech_ms": 300},
             "busy": "Ocupado.",
         },
     },
 }
-
-
-def test_the_servers_own_port_comes_first() -> None:
-    """It is an extension like the others, of normal priority."""
-    first = next(iter(extensions(Settings.model_validate(CHOSEN)).values()))
-    assert (first.name, first.priority, first.dialog.name) == (DEFAULT_EXTENSION, Priority.NORMAL, "tone")
+BOOK = ExtensionBook.of(Settings.model_validate(CHOSEN), lambda dialog, where: dialog.name == "echo")
 
 
 def test_what_an_extension_does_not_set_is_the_servers() -> None:
     """Key by key, also inside a section of which it sets something."""
-    found = extensions(Settings.model_validate(CHOSEN))
-    plain, own = found["plain"], found["own"]
+    first, plain, own = BOOK.extensions.values()
+    assert (first.name, first.priority, first.dialog.name) == (DEFAULT_EXTENSION, Priority.NORMAL, "tone")
     assert (plain.dialog.greeting, plain.language, plain.barge_in.in_greeting) == ("Hello.", "pt", False)
-    assert (own.dialog.name, own.dialog.greeting, own.dialog.tone_hz) == ("tone", "Hola.", 500)
+    assert (own.dialog.name, own.dialog.greeting, own.dialog.tone_hz) == ("echo", "Hola.", 500)
     assert (own.barge_in.in_greeting, own.barge_in.speech_ms) == (False, 300)
     assert (own.language, own.priority, own.phrases) == ("es", Priority.HIGH, {Phrase.BUSY: "Ocupado."})
+    assert [extension.needs_speech for extension in (first, plain, own)] == [False, False, True]
 
 
 def test_the_way_to_another_process_changes_nothing() -> None:
-    """Processes of a server get its settings as JSON, in which what is unset stays unset."""
-    settings = Settings.model_validate(CHOSEN)
-    again = Settings.model_validate_json(settings.model_dump_json(exclude_unset=True))
-    assert again == settings
-    assert extensions(again) == extensions(settings)
+    """Processes of a server get the book as JSON."""
+    assert ExtensionBook.model_validate_json(BOOK.model_dump_json()) == BOOK

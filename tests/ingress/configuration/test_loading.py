@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from actors.errors import ConfigurationError
-from actors.messages import Priority
 from ingress.commands import serve
-from ingress.configuration.extensions import extensions
 from ingress.configuration.loading import load_settings
-from ingress.configuration.settings import Settings
-from ingress.server import supervisor
+from ingress.configuration.settings import DialogSettings, Settings
 
 
 def test_without_anything_the_defaults_hold() -> None:
@@ -54,18 +50,6 @@ def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -
         ),
         ("extensions = 3\n", r"extensions = 3"),
         ("[extensions]\na = 3\n", r"extensions\.a = 3"),
-        ("[extensions.a]\nport = 9092\n", r"extensions\.a\.port = 9092: the same as server\.port"),
-        (
-            "[extensions.a]\nport = 7\n[extensions.b]\nport = 7\n",
-            r"extensions\.b\.port = 7: the same as extensions\.a\.port",
-        ),
-        ("[extensions.default]\nport = 7\n", r"'default': this is the name of the server's own port"),
-        ("[extensions.'']\nport = 7\n", r"extensions\.'': an extension's name is made of letters, digits"),
-        ("[extensions.'a=b']\nport = 7\n", r"extensions\.'a=b': an extension's name is made of letters"),
-        (
-            "[extensions.a]\nport = 7\ndialog.name = 'eco'\n",
-            r"extensions\.a\.dialog\.name: unknown dialog 'eco'; choose one of echo",
-        ),
         ("[extensions.a]\nport = 7\npriority = 'urgent'\n", r"extensions\.a\.priority = 'urgent': .*'high'"),
         ("[server\n", r"cannot be read as TOML"),
     ],
@@ -118,27 +102,16 @@ def test_the_frame_length_may_come_as_text() -> None:
 
 
 def test_extensions_come_from_the_file_and_from_flags(tmp_path: Path) -> None:
-    """What one does not set is as for the server's own port; several may leave their port to the system."""
+    """A flag may add one, and may change what the file says of one."""
     file = tmp_path / "raymal.toml"
-    file.write_text(
-        "[extensions.sales]\nport = 9101\npriority = 'high'\ndialog.greeting = 'Sales.'\n"
-        "[extensions.a-1_x]\nport = 0\n[extensions.b]\nport = 0\n"
-    )
+    file.write_text("[extensions.sales]\nport = 9101\ndialog.greeting = 'Sales.'\n")
     flags = {
         "extensions.sales.port": ("--set extensions.sales.port", "9100"),
         "extensions.night.port": ("--set extensions.night.port", "9102"),
     }
-    found = extensions(load_settings(file, {}, flags))
-    assert {name: extension.port for name, extension in found.items()} == {
-        "default": 9092,
-        "sales": 9100,
-        "a-1_x": 0,
-        "b": 0,
-        "night": 9102,
-    }
-    assert found["sales"].priority is Priority.HIGH
-    assert found["sales"].dialog.greeting == "Sales."
-    assert found["night"].dialog == Settings().dialog
+    found = load_settings(file, {}, flags).extensions
+    assert {name: chosen.port for name, chosen in found.items()} == {"sales": 9100, "night": 9102}
+    assert found["sales"].dialog == DialogSettings(greeting="Sales.")
 
 
 def test_a_flag_may_be_a_list() -> None:
@@ -149,31 +122,3 @@ def test_a_flag_may_be_a_list() -> None:
     assert steps.throttle.cpu_percent == (50.0, 60.0, 70.0)
     with pytest.raises(ConfigurationError, match=r"server\.host"):
         serve.settings_of(arguments.parse_args(["serve", "--set", "server.host=[::1]"]))
-
-
-def test_the_language_of_each_extension_is_checked_where_the_engines_run() -> None:
-    """With the extension's name, before any port opens."""
-    flags = {
-        "fleet.backend": ("--no-ray", "local"),
-        "speech.stt": ("--stt", "scripted"),
-        "extensions.sales.port": ("--set", 9100),
-        "extensions.sales.language": ("--set", "pt"),
-    }
-    settings = load_settings(None, {}, flags)
-    with pytest.raises(ConfigurationError, match=r"^extensions\.sales\.language: the hibari engine"):
-        supervisor.check(settings)
-    silent = {**flags, "extensions.sales.dialog.name": ("--set", "tone")}
-    supervisor.check(load_settings(None, {}, silent))
-
-
-def test_an_extension_that_speaks_needs_engines_though_the_server_itself_does_not() -> None:
-    """The server's own dialog is one of several."""
-    flags: dict[str, tuple[str, Any]] = {
-        "dialog.name": ("--dialog", "tone"),
-        "speech.stt": ("--stt", "wisper"),
-        "extensions.sales.port": ("--set", 9100),
-    }
-    supervisor.check(load_settings(None, {}, flags))
-    flags["extensions.sales.dialog.name"] = ("--set", "echo")
-    with pytest.raises(ConfigurationError, match="unknown engine 'wisper'"):
-        supervisor.check(load_settings(None, {}, flags))

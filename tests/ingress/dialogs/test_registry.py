@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from actors.errors import ConfigurationError
-from ingress.configuration.extensions import extensions
+from ingress.configuration.extensions import Extension
 from ingress.configuration.loading import load_settings
 from ingress.configuration.settings import Settings
 from ingress.dialogs.registry import check, dialog, dialog_class
+from ingress.server.checking import extension_book
 
 OWN = """
 from pydantic import BaseModel
@@ -45,11 +46,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def load(text: str, **flags: Any) -> Settings:
-    """Load a file of this text; a flag's dots are written as double underscores."""
+    """Load a file of this text and check it whole; a flag's dots are written as double underscores."""
     file = Path("raymal.toml")
     file.write_text(text)
     dotted = {name.replace("__", "."): value for name, value in flags.items()}
-    return load_settings(file, {}, {name: (f"--set {name}", value) for name, value in dotted.items()})
+    settings = load_settings(file, {}, {name: (f"--set {name}", value) for name, value in dotted.items()})
+    extension_book(settings)
+    return settings
+
+
+def extensions(settings: Settings) -> dict[str, Extension]:
+    """Return the extensions of settings as another process gets them."""
+    return extension_book(settings).extensions
 
 
 def test_own_settings_reach_the_dialog_of_each_extension() -> None:

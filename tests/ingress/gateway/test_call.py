@@ -48,6 +48,7 @@ from ingress.link.messages import (
 )
 from ingress.link.records import CallRecord, LatenessSummary, StageTimes, TurnRecord
 from ingress.link.status import ServerStatus
+from ingress.server.checking import extension_book
 
 AUDIO = bytes(8_000)
 LATENESS = LatenessSummary(frames=9, p50_ms=0.1, p99_ms=1.2, p999_ms=2.3, maximum_ms=3.4)
@@ -198,7 +199,8 @@ class Workers:
 
 async def play(steps: list[Step], pool: ScriptedPool, ends_calls: bool) -> None:
     """Let everything happen, end everything, and look what is left."""
-    gateway = Gateway(server_settings(), pool, "gateway")
+    settings = server_settings()
+    gateway = Gateway(settings, extension_book(settings), pool, "gateway")
     before = tables(gateway)
     workers = Workers(gateway)
     own = asyncio.all_tasks()
@@ -279,7 +281,8 @@ def test_thousands_of_short_calls_leave_nothing() -> None:
 @asynccontextmanager
 async def linked(pool: ScriptedPool | None, **settings: Any) -> AsyncIterator[tuple[Gateway, LinkEnd]]:
     """Run a gateway with one media worker."""
-    gateway = Gateway(server_settings(**settings), pool, "gateway")
+    chosen = server_settings(**settings)
+    gateway = Gateway(chosen, extension_book(chosen), pool, "gateway")
     end = await LinkEnd.connect(gateway)
     try:
         yield gateway, end
@@ -535,7 +538,7 @@ async def test_words_of_a_pause_are_used_when_it_was_the_end() -> None:
         assert (await heard(end, 2)).was_ahead
         assert pool.transcriptions == [True]
         status = await status_of(gateway)
-        assert (status["ahead_begun"], status["ahead_used"]) == (1, 1)
+        assert (status.ahead_begun, status.ahead_used) == (1, 1)
 
 
 @pytest.mark.parametrize("why", ["resumed", "another turn", "another pause"])

@@ -43,6 +43,7 @@ from ingress.link.status import MediaWorkerStatus
 from ingress.media.calls import MediaServer
 from ingress.phrases.fixed import PhraseShelf
 from ingress.server import observer
+from ingress.server.checking import extension_book
 from ingress.server.runtime_directory import RuntimeDirectory
 
 pytestmark = pytest.mark.usefixtures("runtime_folder")
@@ -70,7 +71,7 @@ async def media(settings: Settings) -> AsyncIterator[int]:
     port: int = listener.getsockname()[1]
     runtime = RuntimeDirectory.of_port(port)
     runtime.create()
-    server = MediaServer(settings)
+    server = MediaServer(settings, extension_book(settings))
     hello = Hello(version=LINK_VERSION, role="media", name="media-0")
     link = LinkClient(runtime.gateway_socket, hello, server.receive, server.gateway_gone)
     running = asyncio.create_task(link.run())
@@ -91,7 +92,7 @@ async def gateway(settings: Settings, port: int) -> AsyncIterator[Gateway]:
         pool = LocalPool(
             settings.speech, settings.fleet, "test-gateway", settings.admission, settings.throttle
         )
-    running = Gateway(settings, pool, "test-gateway")
+    running = Gateway(settings, extension_book(settings), pool, "test-gateway")
     server = await serve(RuntimeDirectory.of_port(port).gateway_socket, running.handle, "test-gateway")
     task = asyncio.create_task(running.run())
     try:
@@ -244,7 +245,7 @@ async def test_a_decision_reaches_every_media_worker(caplog: pytest.LogCaptureFi
     """30 ms frames and back, each once; a worker that comes later gets the last; each step is logged."""
     caplog.set_level(logging.INFO)
     pool = ScriptedPool()
-    gateway = Gateway(Settings(), pool, "gateway")
+    gateway = Gateway(Settings(), extension_book(Settings()), pool, "gateway")
     one = await LinkEnd.connect(gateway, "media-0")
     assert (await one.next(Pace)).frame_ms == 20
     pool.decide(Decision("e", 1, Level.BUSY, ("late frames",)))
@@ -269,7 +270,8 @@ async def test_a_decision_reaches_every_media_worker(caplog: pytest.LogCaptureFi
 async def test_frames_are_never_shorter_than_the_setting() -> None:
     """30 ms by configuration stay 30 ms at every level."""
     pool = ScriptedPool()
-    gateway = Gateway(Settings.model_validate({"server": {"frame_ms": 30}}), pool, "gateway")
+    settings = Settings.model_validate({"server": {"frame_ms": 30}})
+    gateway = Gateway(settings, extension_book(settings), pool, "gateway")
     end = await LinkEnd.connect(gateway)
     assert (await end.next(Pace)).frame_ms == 30
     pool.decide(Decision("e", 1, Level.BUSY))
@@ -285,7 +287,7 @@ async def test_phrases_are_ready_before_the_first_call(tmp_path: Path) -> None:
     settings = Settings.model_validate(
         {"speech": {"tts": "scripted"}, "cache": {"directory": str(tmp_path)}, "dialog": {"greeting": "Hi."}}
     )
-    gateway = Gateway(settings, ScriptedPool(), "gateway")
+    gateway = Gateway(settings, extension_book(settings), ScriptedPool(), "gateway")
     end = await LinkEnd.connect(gateway)
     first = await end.next(Readiness)
     assert not first.is_ready
@@ -294,9 +296,9 @@ async def test_phrases_are_ready_before_the_first_call(tmp_path: Path) -> None:
         await asyncio.sleep(0.01)
     assert [message.kind for message in end.received] == ["PhrasesReady", "Readiness"]
     assert (await end.next(Readiness)).is_ready
-    shelf = PhraseShelf(settings)
-    await asyncio.to_thread(shelf.load)
-    assert shelf.audio("default", Phrase.BUSY)
+    shelf, every = PhraseShelf(settings), extension_book(settings).extensions
+    await asyncio.to_thread(shelf.load, every.values())
+    assert shelf.audio(every["default"], Phrase.BUSY)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await end.hang_up()
@@ -310,7 +312,7 @@ async def test_phrases_that_cannot_be_made_in_time_do_not_keep_callers_waiting(
     monkeypatch.setattr("ingress.gateway.gateway.FIRST_WARMING_S", 0.1)
     settings = Settings.model_validate({"speech": {"tts": "scripted"}, "cache": {"directory": str(tmp_path)}})
     slow = iter([Answer(Manner.YES, 0.3)])
-    gateway = Gateway(settings, ScriptedPool(work=slow), "gateway")
+    gateway = Gateway(settings, extension_book(settings), ScriptedPool(work=slow), "gateway")
     end = await LinkEnd.connect(gateway)
     await end.next(Readiness)
     running = asyncio.create_task(gateway.run())

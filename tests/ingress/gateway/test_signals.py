@@ -17,6 +17,7 @@ from ingress.gateway.media_peer import HEALTH_KEPT_S
 from ingress.gateway.signals import PERIOD_S, SignalMeter
 from ingress.link.messages import WorkerHealth
 from ingress.link.records import LatenessSummary, MediaHealth
+from ingress.server.checking import extension_book
 
 Times = namedtuple("Times", "user nice system idle iowait irq softirq steal guest guest_nice")
 
@@ -41,7 +42,7 @@ def health(p99_ms: float, timeline_shifts: int) -> WorkerHealth:
 async def test_the_worst_media_worker_counts() -> None:
     """Lateness of the worst, stalls of all, once; old reports, and stalls before the link, do not count."""
     pool = ScriptedPool()
-    gateway = Gateway(Settings(), pool, "gateway")
+    gateway = Gateway(Settings(), extension_book(Settings()), pool, "gateway")
     assert pool.signals().lateness_p99_ms == 0.0
     one, two = [await LinkEnd.connect(gateway, name) for name in ("media-0", "media-1")]
     one.say(health(3.0, timeline_shifts=7))

@@ -144,10 +144,14 @@ class Scripted(Dialog):
 
 def turns(pool: Pool | None, **dialogs: Dialog) -> TurnRunner:
     """Return the turns of some extensions, by name."""
+
+    def dialog_of(extension: Extension) -> Dialog:
+        return dialogs[extension.name]
+
     if pool is None:
-        return TurnRunner(None, None, SPEECH, dialogs)
+        return TurnRunner(None, None, SPEECH, dialog_of)
     speaker = Speaker(pool.as_pool, SPEECH, CacheSettings(disk_bytes=0))
-    return TurnRunner(pool.as_pool, speaker, SPEECH, dialogs)
+    return TurnRunner(pool.as_pool, speaker, SPEECH, dialog_of)
 
 
 async def run(
@@ -403,10 +407,11 @@ async def test_each_extension_has_its_language_its_voice_and_its_dialog() -> Non
     await run(runner, UTTERANCE, extension=extension("echo", "en"))
     assert [request.language for request in pool.asked] == ["pt", "en"]
     assert [(request.language, request.voice) for request in pool.requests] == [("pt", "maria"), ("en", None)]
-    call = await run(runner, UTTERANCE, extension=extension("tone"))
+    silent = extension("tone", dialog=DialogSettings(name="tone"))
+    call = await run(runner, UTTERANCE, extension=silent)
     assert [type(message) for message in call.sent] == [TurnDone]
     assert len(pool.asked) == 2
-    assert runner.begin_ahead(AHEAD, extension("tone")) is None
+    assert runner.begin_ahead(AHEAD, silent) is None
 
 
 async def test_sentences_that_were_said_before_are_not_made_again() -> None:

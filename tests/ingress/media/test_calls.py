@@ -7,7 +7,7 @@ import logging
 import socket
 import struct
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import pairwise
 from typing import Any
@@ -18,7 +18,7 @@ from asterisk_peer import AsteriskPeer
 
 from benchmarks.harness.speech_like import recorded_words
 from ingress.audiosocket import AudioReceived
-from ingress.configuration.extensions import Phrase
+from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.settings import Settings
 from ingress.link.messages import (
     Admitted,
@@ -44,8 +44,12 @@ from ingress.media.call import Call
 from ingress.media.calls import MediaServer
 from ingress.media.leg import Phrases
 from ingress.media.tones import tone, waiting_beep
+from ingress.server.checking import extension_book
 
 BUSY = tone(600.0, 0.25)
+
+
+DEFAULT = extension_book(Settings()).extensions["default"]
 
 
 class Shelf:
@@ -57,11 +61,11 @@ class Shelf:
         """The busy phrase of each extension."""
         self._busy: dict[str, bytes] = {}
 
-    def audio(self, extension: str, phrase: Phrase) -> bytes | None:
+    def audio(self, extension: Extension, phrase: Phrase) -> bytes | None:
         """Return the busy phrase, if it is there."""
-        return self._busy.get(extension) if phrase is Phrase.BUSY else None
+        return self._busy.get(extension.name) if phrase is Phrase.BUSY else None
 
-    def load(self) -> None:
+    def load(self, extensions: Iterable[Extension]) -> None:
         """Take what has been rendered."""
         self._busy = dict(self.rendered)
         self.loads += 1
@@ -106,7 +110,7 @@ async def bench(
     for listener in listeners.values():
         listener.setblocking(False)
 
-    media = MediaServer(settings, phrases)
+    media = MediaServer(settings, extension_book(settings), phrases)
     running = Bench(media, {name: bound.getsockname()[1] for name, bound in listeners.items()}, sent)
 
     def send(message: Message) -> bool:
@@ -526,7 +530,7 @@ async def test_the_phrases_are_loaded_at_the_start_and_when_there_are_more() -> 
         for _ in range(3):
             server.server.receive(PhrasesReady())
         async with asyncio.timeout(5.0):
-            while shelf.audio("default", Phrase.BUSY) is None:
+            while shelf.audio(DEFAULT, Phrase.BUSY) is None:
                 await asyncio.sleep(0.01)
         assert shelf.loads <= 3  # those that came while one was running are one
 

@@ -20,7 +20,7 @@ import socket
 import struct
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -48,7 +48,7 @@ from ingress.audiosocket import (
     PeerHungUp,
     Role,
 )
-from ingress.configuration.extensions import Phrase
+from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.settings import Settings
 from ingress.link.messages import (
     Admitted,
@@ -67,6 +67,7 @@ from ingress.link.messages import (
 from ingress.link.records import StageTimes
 from ingress.media.calls import MediaServer
 from ingress.media.leg import Session
+from ingress.server.checking import extension_book
 
 MAXIMUM_CALLS = 2
 MAXIMUM_PEERS = 6
@@ -124,11 +125,11 @@ class Peer:
 class BusyShelf:
     """Knows one phrase."""
 
-    def audio(self, extension: str, phrase: Phrase) -> bytes | None:
+    def audio(self, extension: Extension, phrase: Phrase) -> bytes | None:
         """Return the busy phrase."""
         return BUSY if phrase is Phrase.BUSY else None
 
-    def load(self) -> None:
+    def load(self, extensions: Iterable[Extension]) -> None:
         """Everything is there."""
 
 
@@ -171,7 +172,7 @@ class CallsMachine(RuleBasedStateMachine):
         for listener in listeners.values():
             listener.setblocking(False)
         self.ports = {name: listener.getsockname()[1] for name, listener in listeners.items()}
-        self.server = MediaServer(SETTINGS, BusyShelf())
+        self.server = MediaServer(SETTINGS, extension_book(SETTINGS), BusyShelf())
         self.run(self.server.start(listeners["default"], self.to_gateway_send))
         self.run(self.listen_for_sales(listeners["sales"]))
 

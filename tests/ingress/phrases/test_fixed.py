@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,12 +9,13 @@ from recorded_pool import extension
 
 from actors.sentences import split_sentences
 from actors.settings import SpeechSettings
-from ingress.configuration.extensions import Extension, Phrase, extensions
+from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.settings import CacheSettings, ExtensionSettings, Settings
 from ingress.phrases.disk import Label, PhraseStore
 from ingress.phrases.engine_version import engine_version
 from ingress.phrases.fixed import TEXTS, PhraseShelf, phrase_text
 from ingress.phrases.key import phrase_key
+from ingress.server.checking import extension_book
 
 SPEECH = SpeechSettings(stt="scripted", tts="scripted")
 
@@ -65,61 +65,65 @@ def test_a_language_without_words_gets_none() -> None:
 
 def test_the_operator_s_words_come_first() -> None:
     """Also in a language that we have no words for; an empty text is a wish for a tone."""
-    chosen = replace(extension(language="pl"), phrases={Phrase.BUSY: "Zajęte.", Phrase.APOLOGY: " "})
+    own = {"phrases": {Phrase.BUSY: "Zajęte.", Phrase.APOLOGY: " "}}
+    chosen = extension(language="pl").model_copy(update=own)
     assert phrase_text(chosen, Phrase.BUSY) == "Zajęte."
     assert phrase_text(chosen, Phrase.APOLOGY) is None
-    assert phrase_text(replace(chosen, language="en"), Phrase.APOLOGY) is None
+    assert phrase_text(chosen.model_copy(update={"language": "en"}), Phrase.APOLOGY) is None
 
 
 def test_the_shelf_has_what_was_rendered_and_finds_the_rest_later(tmp_path: Path) -> None:
     """Whole phrases only: with one sentence of two there is none."""
     chosen = settings(tmp_path)
-    lisbon = extensions(chosen)["lisbon"]
+    every = extension_book(chosen).extensions
+    lisbon = every["lisbon"]
     shelf = PhraseShelf(chosen)
-    shelf.load()
-    assert shelf.audio("lisbon", Phrase.BUSY) is None
+    shelf.load(every.values())
+    assert shelf.audio(every["lisbon"], Phrase.BUSY) is None
 
     first, second = split_sentences(TEXTS["pt"][Phrase.BUSY])
     rendered = render(tmp_path, lisbon, first)
-    shelf.load()
-    assert shelf.audio("lisbon", Phrase.BUSY) is None
+    shelf.load(every.values())
+    assert shelf.audio(every["lisbon"], Phrase.BUSY) is None
     rendered += render(tmp_path, lisbon, second)
-    shelf.load()
-    assert shelf.audio("lisbon", Phrase.BUSY) == rendered
-    assert shelf.audio("porto", Phrase.BUSY) is None
+    shelf.load(every.values())
+    assert shelf.audio(every["lisbon"], Phrase.BUSY) == rendered
+    assert shelf.audio(every["porto"], Phrase.BUSY) is None
     own = render(tmp_path, lisbon, "Agora não.")
-    shelf.load()
-    assert shelf.audio("porto", Phrase.BUSY) == own
-    assert shelf.audio("nobody", Phrase.BUSY) is None
+    shelf.load(every.values())
+    assert shelf.audio(every["porto"], Phrase.BUSY) == own
 
 
 def test_what_is_on_the_shelf_stays_there(tmp_path: Path) -> None:
     """The folder may be cleared meanwhile."""
     chosen = settings(tmp_path)
-    audio = render(tmp_path, extensions(chosen)["lisbon"], "Um momento, por favor.")
+    every = extension_book(chosen).extensions
+    audio = render(tmp_path, every["lisbon"], "Um momento, por favor.")
     shelf = PhraseShelf(chosen)
-    shelf.load()
+    shelf.load(every.values())
     assert PhraseStore(tmp_path, 1_000_000).clear()[0] == 1
-    shelf.load()
-    assert shelf.audio("lisbon", Phrase.WAITING) == audio
-    assert shelf.audio("porto", Phrase.WAITING) is shelf.audio("lisbon", Phrase.WAITING)
+    shelf.load(every.values())
+    assert shelf.audio(every["lisbon"], Phrase.WAITING) == audio
+    assert shelf.audio(every["porto"], Phrase.WAITING) is shelf.audio(every["lisbon"], Phrase.WAITING)
 
 
 def test_another_voice_has_another_shelf(tmp_path: Path) -> None:
     """What one voice said is not played for another."""
     chosen = settings(tmp_path)
-    render(tmp_path, extensions(chosen)["lisbon"], "Um momento, por favor.")
+    every = extension_book(chosen).extensions
+    render(tmp_path, every["lisbon"], "Um momento, por favor.")
     slower = SPEECH.model_copy(
         update={"scripted": SPEECH.scripted.model_copy(update={"speech_rate_characters_per_s": 10.0})}
     )
     shelf = PhraseShelf(chosen.model_copy(update={"speech": slower}))
-    shelf.load()
-    assert shelf.audio("lisbon", Phrase.WAITING) is None
+    shelf.load(every.values())
+    assert shelf.audio(every["lisbon"], Phrase.WAITING) is None
 
 
 def test_without_a_disk_the_shelf_is_empty(tmp_path: Path) -> None:
     """The caller then hears tones."""
-    render(tmp_path, extensions(settings(tmp_path))["lisbon"], "Um momento, por favor.")
+    every = extension_book(settings(tmp_path)).extensions
+    render(tmp_path, every["lisbon"], "Um momento, por favor.")
     shelf = PhraseShelf(settings(tmp_path, disk_bytes=0))
-    shelf.load()
-    assert shelf.audio("lisbon", Phrase.WAITING) is None
+    shelf.load(every.values())
+    assert shelf.audio(every["lisbon"], Phrase.WAITING) is None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,12 @@ from actors.errors import EngineError
 from actors.messages import Decision, Level
 from actors.sentences import split_sentences
 from actors.settings import SpeechSettings
-from ingress.configuration.extensions import Extension, Phrase, extensions
+from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.settings import CacheSettings, DialogSettings, ExtensionSettings, Settings
 from ingress.phrases.fixed import PhraseShelf, phrase_text
 from ingress.phrases.speaker import BACKGROUND_CALL_ID, Speaker
 from ingress.phrases.warming import fixed_sentences, fixed_texts, warm
+from ingress.server.checking import extension_book
 
 SPEECH = SpeechSettings(stt="scripted", tts="scripted")
 
@@ -62,7 +62,7 @@ async def test_everything_missing_is_made_once_in_the_background_one_by_one(tmp_
         extensions={"porto": ExtensionSettings(port=0, language="pt", busy="Agora não.")},
     )
     pool = RecordedPool()
-    every = list(extensions(settings).values())
+    every = list(extension_book(settings).extensions.values())
     speaker = Speaker(pool.as_pool, SPEECH, settings.cache)
     expected = [(found.language, sentence) for found, sentence in fixed_sentences(every)]
     assert await warm(speaker, every, 10.0) == len(expected)
@@ -71,12 +71,12 @@ async def test_everything_missing_is_made_once_in_the_background_one_by_one(tmp_
     assert {request.call_id for request in pool.requests} == {BACKGROUND_CALL_ID}
     assert pool.most_running == 1
     shelf = PhraseShelf(settings)
-    shelf.load()
+    shelf.load(every)
     for found in every:
         for phrase in Phrase:
             text = phrase_text(found, phrase)
             assert text is not None
-            assert shelf.audio(found.name, phrase) == pool.pieces[0] * len(split_sentences(text))
+            assert shelf.audio(found, phrase) == pool.pieces[0] * len(split_sentences(text))
     await speaker.close()
 
 
@@ -104,7 +104,8 @@ async def test_a_failure_is_said_once_and_tried_again(
 ) -> None:
     """The other phrases are made; when the engine is well again so is this one, and then it is news again."""
     pool = RecordedPool()
-    chosen: list[Extension] = [replace(extension(language="pl"), phrases={Phrase.BUSY: "Zajęte."})]
+    own = {"phrases": {Phrase.BUSY: "Zajęte."}}
+    chosen: list[Extension] = [extension(language="pl").model_copy(update=own)]
     speaker = speaker_of(pool, tmp_path)
     pool.error = EngineError("no such language")
     for _ in range(3):

@@ -1,0 +1,120 @@
+"""The set of extensions of a server: checked whole, and with a version.
+
+The supervisor holds the book; the other processes get it from a file when they start, and as a message
+when it changes. A higher version replaces a lower one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+
+from actors.errors import ConfigurationError
+from actors.settings import Section
+from ingress.configuration.extensions import (
+    DEFAULT_EXTENSION,
+    Extension,
+    default_extension,
+    named_extension,
+)
+from ingress.configuration.settings import DialogSettings, Settings
+
+NAME = re.compile(r"[A-Za-z0-9_.-]+")
+NeedsSpeech = Callable[[DialogSettings, str], bool]
+
+
+class ExtensionBook(Section):
+    """All extensions by name, the server's own port first."""
+
+    version: int
+    extensions: dict[str, Extension]
+
+    @classmethod
+    def of(cls, settings: Settings, needs_speech: NeedsSpeech) -> ExtensionBook:
+        """Return the first book of a server. Raises ConfigurationError.
+
+        `needs_speech`: whether a dialog, set at that place, needs speech workers; raises as this does.
+        """
+        made = [default_extension(settings)]
+        problems: list[str] = []
+        for name, chosen in settings.extensions.items():
+            if name == DEFAULT_EXTENSION:
+                problems.append(
+                    f"extensions.{name!r}: this is the name of the server's own port; "
+                    "set [server], [dialog] and [speech] instead"
+                )
+            else:
+                made.append(named_extension(name, chosen, settings))
+        for number, extension in enumerate(made):
+            is_shared = extension.dialog == settings.dialog
+            try:
+                speaks = needs_speech(
+                    extension.dialog, "dialog" if is_shared else f"extensions.{extension.name}.dialog"
+                )
+                made[number] = extension.model_copy(update={"needs_speech": speaks})
+            except ConfigurationError as error:
+                problems.append(str(error))
+        return _checked(1, made, problems)
+
+    @property
+    def needs_speech(self) -> bool:
+        """Whether the server needs speech workers."""
+        return any(extension.needs_speech for extension in self.extensions.values())
+
+    def add(self, extension: Extension) -> ExtensionBook:
+        """Return the book with one more extension. Raises ConfigurationError."""
+        problems = []
+        if extension.name in self.extensions:
+            problems.append(f"extensions.{extension.name}: exists already")
+        return self._next({**self.extensions, extension.name: extension}, problems)
+
+    def change(self, extension: Extension) -> ExtensionBook:
+        """Return the book with the extension of that name replaced. Raises ConfigurationError."""
+        return self._next({**self.extensions, extension.name: extension}, self._unknown(extension.name))
+
+    def remove(self, name: str) -> ExtensionBook:
+        """Return the book without an extension. Raises ConfigurationError."""
+        problems = self._unknown(name)
+        if name == DEFAULT_EXTENSION:
+            problems.append("the server's own port cannot be removed")
+        return self._next({key: kept for key, kept in self.extensions.items() if key != name}, problems)
+
+    def _unknown(self, name: str) -> list[str]:
+        return [] if name in self.extensions else [f"extensions.{name}: does not exist"]
+
+    def _next(self, extensions: dict[str, Extension], problems: list[str]) -> ExtensionBook:
+        if not self.needs_speech:
+            problems += [
+                f"{_setting(extension, 'dialog')}.name: {extension.dialog.name} needs speech workers, "
+                "and this server was started without them; restart it"
+                for extension in extensions.values()
+                if extension.needs_speech
+            ]
+        return _checked(self.version + 1, extensions.values(), problems)
+
+
+def _checked(version: int, extensions: Collection[Extension], problems: list[str]) -> ExtensionBook:
+    """Return the book. Raises ConfigurationError for these problems, and for wrong names and ports."""
+    ports: dict[int, str] = {}
+    for extension in extensions:
+        if not NAME.fullmatch(extension.name):
+            problems.append(
+                f"extensions.{extension.name!r}: an extension's name is made of letters, digits, "
+                "'_', '.' and '-'"
+            )
+        setting = _setting(extension, "port")
+        if extension.port and extension.port in ports:
+            problems.append(
+                f"{setting} = {extension.port}: the same as {ports[extension.port]}; "
+                "every extension has a port of its own"
+            )
+        ports.setdefault(extension.port, setting)
+    if problems:
+        raise ConfigurationError("\n".join(dict.fromkeys(problems)))
+    return ExtensionBook(version=version, extensions={extension.name: extension for extension in extensions})
+
+
+def _setting(extension: Extension, key: str) -> str:
+    if extension.name != DEFAULT_EXTENSION:
+        return f"extensions.{extension.name}.{key}"
+    return "server.port" if key == "port" else key

@@ -1,0 +1,100 @@
+"""The set of extensions: changes make a new version, or are refused whole with all reasons."""
+
+from __future__ import annotations
+
+import pytest
+from recorded_pool import extension
+
+from actors.errors import ConfigurationError
+from actors.messages import Priority
+from ingress.configuration.extension_book import ExtensionBook
+from ingress.configuration.settings import DialogSettings, Settings
+from ingress.server.checking import extension_book
+
+SILENT = DialogSettings(name="tone")
+SALES = extension("sales").model_copy(update={"port": 9100})
+
+
+def book(**settings: object) -> ExtensionBook:
+    """Return a server's first book."""
+    return extension_book(Settings.model_validate(settings))
+
+
+def test_each_change_is_a_new_version() -> None:
+    """The books before it stay as they were."""
+    first = book()
+    added = first.add(SALES)
+    urgent = SALES.model_copy(update={"priority": Priority.HIGH})
+    changed = added.change(urgent)
+    removed = changed.remove("sales")
+    assert [each.version for each in (first, added, changed, removed)] == [1, 2, 3, 4]
+    assert (added.extensions["sales"], changed.extensions["sales"]) == (SALES, urgent)
+    assert first.extensions == removed.extensions
+    assert list(added.extensions) == ["default", "sales"]
+
+
+def test_a_change_that_cannot_be_is_refused_with_all_reasons() -> None:
+    """Names, ports, and what is there or not."""
+    full = book().add(SALES)
+    with pytest.raises(ConfigurationError) as caught:
+        full.add(SALES.model_copy(update={"name": "a=b", "port": 9092}))
+    assert str(caught.value).splitlines() == [
+        "extensions.'a=b': an extension's name is made of letters, digits, '_', '.' and '-'",
+        "extensions.a=b.port = 9092: the same as server.port; every extension has a port of its own",
+    ]
+    with pytest.raises(ConfigurationError, match="sales: exists already"):
+        full.add(SALES)
+    with pytest.raises(ConfigurationError, match="night: does not exist"):
+        full.change(SALES.model_copy(update={"name": "night"}))
+    with pytest.raises(ConfigurationError, match="night: does not exist"):
+        full.remove("night")
+    with pytest.raises(ConfigurationError, match="own port cannot be removed"):
+        full.remove("default")
+
+
+def test_a_server_without_speech_workers_gets_no_dialog_that_needs_them() -> None:
+    """Its gateway has none, and they start with the server."""
+    silent = book(dialog={"name": "tone"})
+    assert not silent.needs_speech
+    silent.add(extension("quiet", dialog=SILENT))
+    with pytest.raises(ConfigurationError, match=r"sales\.dialog\.name: echo needs speech workers"):
+        silent.add(SALES)
+    with pytest.raises(ConfigurationError, match=r"^dialog\.name: echo needs speech workers"):
+        silent.change(extension("default"))
+    assert book().change(extension("default", dialog=SILENT)).version == 2
+
+
+@pytest.mark.parametrize(
+    ("extensions", "expected"),
+    [
+        ({"a": {"port": 9092}}, r"extensions\.a\.port = 9092: the same as server\.port"),
+        ({"a": {"port": 7}, "b": {"port": 7}}, r"extensions\.b\.port = 7: the same as extensions\.a\.port"),
+        ({"default": {"port": 7}}, r"'default': this is the name of the server's own port"),
+        ({"": {"port": 7}}, r"extensions\.'': an extension's name is made of letters, digits"),
+        (
+            {"a": {"port": 7, "dialog": {"name": "eco"}}},
+            r"extensions\.a\.dialog\.name: unknown dialog 'eco'; choose one of echo",
+        ),
+    ],
+)
+def test_settings_that_make_no_book_are_refused(extensions: dict[str, object], expected: str) -> None:
+    """With the setting and the remedy."""
+    with pytest.raises(ConfigurationError, match=expected):
+        book(extensions=extensions)
+
+
+def test_all_mistakes_of_the_settings_are_listed_once() -> None:
+    """The server's own dialog is not repeated for those that share it."""
+    with pytest.raises(ConfigurationError) as caught:
+        book(dialog={"name": "eco"}, extensions={"a=b": {"port": 7}, "c": {"port": 7}, "d": {"port": 0}})
+    reasons = str(caught.value).splitlines()
+    assert [reason.partition(":")[0] for reason in reasons] == [
+        "dialog.name",
+        "extensions.'a=b'",
+        "extensions.c.port = 7",
+    ]
+
+
+def test_several_extensions_may_leave_their_port_to_the_system() -> None:
+    """Port 0 is no port."""
+    assert len(book(extensions={"a": {"port": 0}, "b": {"port": 0}}).extensions) == 3

@@ -1,0 +1,121 @@
+"""A changed extension book, from the supervisor to the calls."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+from asterisk_peer import AsteriskPeer
+from link_end import LinkEnd
+from scripted_pool import ScriptedPool
+
+from actors.messages import Priority
+from ingress.configuration.extension_book import ExtensionBook
+from ingress.configuration.settings import DialogSettings, Settings
+from ingress.gateway.gateway import Gateway
+from ingress.link.listener import serve
+from ingress.link.messages import (
+    CallEnded,
+    CallStarted,
+    ExtensionsChanged,
+    Greet,
+    Message,
+    SentenceAudio,
+)
+from ingress.media.calls import MediaServer
+from ingress.server.checking import extension_book
+from ingress.server.extension_source import ExtensionSource
+
+SETTINGS = Settings.model_validate({"speech": {"tts": "scripted"}, "dialog": {"greeting": "Old."}})
+OLD = extension_book(SETTINGS)
+
+
+def changed(book: ExtensionBook, greeting: str) -> ExtensionBook:
+    """Return the next book: another greeting, and urgent."""
+    update = {"dialog": DialogSettings(greeting=greeting), "priority": Priority.HIGH}
+    return book.change(book.extensions["default"].model_copy(update=update))
+
+
+NEW = changed(OLD, "New.")
+
+
+async def greeting(end: LinkEnd, call_id: str) -> str:
+    """Return what the gateway greets a call with."""
+    end.say(Greet(call_id=call_id, turn=1, history=()))
+    while (sentence := await end.next(SentenceAudio)).call_id != call_id:
+        pass
+    return sentence.text
+
+
+async def test_a_new_call_has_the_new_settings_and_a_running_one_keeps_its_own() -> None:
+    """In the gateway; a media worker is sent each newer book, and an older one changes nothing."""
+    gateway = Gateway(SETTINGS, OLD, ScriptedPool(), "gateway")
+    media = await LinkEnd.connect(gateway)
+    supervisor = await LinkEnd.connect(gateway, "supervisor", "supervisor")
+    assert (await media.next(ExtensionsChanged)).book == OLD
+    assert (await supervisor.next(ExtensionsChanged)).book == OLD
+    media.say(CallStarted(call_id="old", extension="default"))
+    assert await greeting(media, "old") == "Old."
+    supervisor.say(ExtensionsChanged(book=changed(NEW, "Newest.")), ExtensionsChanged(book=NEW))
+    assert (await media.next(ExtensionsChanged)).book.version == 3
+    media.say(CallStarted(call_id="new", extension="default"))
+    assert await greeting(media, "new") == "Newest."
+    assert await greeting(media, "old") == "Old."
+    assert not any(isinstance(message, ExtensionsChanged) for message in media.received)
+    await supervisor.hang_up()
+    await media.hang_up()
+    await gateway.close()
+
+
+async def test_a_media_worker_takes_new_calls_by_the_newer_book() -> None:
+    """The call that runs keeps its priority."""
+    records: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+
+    def send(message: Message) -> bool:
+        if isinstance(message, CallEnded):
+            records.put_nowait((message.record.call_id, message.record.priority))
+        return True
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)
+    port = listener.getsockname()[1]
+    server = MediaServer(SETTINGS, OLD)
+    await server.start(listener, send)
+    async with asyncio.timeout(5.0), AsteriskPeer(port) as before:
+        before.identify()
+        await before.until(lambda: before.frames >= 2)
+        server.receive(ExtensionsChanged(book=NEW))
+        server.receive(ExtensionsChanged(book=OLD))
+        async with AsteriskPeer(port) as after:
+            after.identify()
+            await after.until(lambda: after.frames >= 2)
+        assert await records.get() == (str(after.call_id), "high")
+    assert await asyncio.wait_for(records.get(), 5.0) == (str(before.call_id), "normal")
+    await server.stop(drain_deadline_s=0.0)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_a_gateway_gets_the_newest_book_whenever_it_comes(runtime_folder: Path, is_there: bool) -> None:
+    """It has an older one if it started before the change."""
+    path = runtime_folder / "gateway.sock"
+    source = ExtensionSource(OLD, path)
+    running = asyncio.create_task(source.run())
+    gateway = Gateway(SETTINGS, OLD, None, "gateway")
+    media = await LinkEnd.connect(gateway)
+    server = None
+    if is_there:
+        server = await serve(path, gateway.handle, "gateway")
+        await asyncio.sleep(0.3)
+    source.change(NEW)
+    if server is None:
+        server = await serve(path, gateway.handle, "gateway")
+    async with asyncio.timeout(5.0):
+        while (await media.next(ExtensionsChanged)).book != NEW:
+            pass
+    running.cancel()
+    server.close()
+    await asyncio.gather(running, return_exceptions=True)
+    await media.hang_up()
+    await gateway.close()
