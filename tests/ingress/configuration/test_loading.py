@@ -122,3 +122,5 @@ def test_a_flag_may_be_a_list() -> None:
     assert steps.throttle.cpu_percent == (50.0, 60.0, 70.0)
     with pytest.raises(ConfigurationError, match=r"server\.host"):
         serve.settings_of(arguments.parse_args(["serve", "--set", "server.host=[::1]"]))
+    with pytest.raises(ConfigurationError, match="write SETTING=VALUE"):
+        serve.settings_of(arguments.parse_args(["serve", "--set", "nonsense"]))
