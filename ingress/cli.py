@@ -1,7 +1,7 @@
 """The command line: `raymal COMMAND`.
 
-A command is loaded when it is the one to be run, so that `raymal --help` loads no numpy and no hearing; and
-by name, because two of them are programs of `benchmarks`, which nothing here imports.
+A command's module is loaded only when it is the one to be run, so that `raymal --help` loads no numpy and no
+hearing; and by name, because two of them are programs of `benchmarks`, which nothing here imports.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EXIT_CODES = """exit codes:
   0    done
   1    the command ran and its criterion was not met
   2    wrong arguments, configuration or missing model
-  3    the port is busy, or nobody answers
+  3    the port is busy, or no server answers
   130  interrupted
 """
 
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             commands.add_parser(name, help=summary)
     parsed = parser.parse_args(given)
     try:
-        with _told_to_end_as_interrupted():
+        with _sigterm_interrupts():
             return int(parsed.run(parsed))
     except ConfigurationError as error:
         return _fail(error, ExitCode.CONFIGURATION)
@@ -72,10 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 @contextmanager
-def _told_to_end_as_interrupted() -> Iterator[None]:
-    """Take SIGTERM as Ctrl-C: what a command has started is stopped in order.
+def _sigterm_interrupts() -> Iterator[None]:
+    """Let SIGTERM raise KeyboardInterrupt, as Ctrl-C does, so that a command stops what it has started.
 
-    A server has its own way (`supervisor`); a thread, which is no process's command, may set no handler.
+    `raymal serve` has its own handlers. Only a process's main thread may set one.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

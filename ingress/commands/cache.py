@@ -8,7 +8,6 @@ import json
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -17,7 +16,7 @@ from actors.engines.registry import check_names
 from actors.errors import ConfigurationError, EngineError, RaymalError
 from actors.local import LocalPool
 from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
-from ingress.commands.serve import FLAGS, settings_of
+from ingress.commands.serve import add_settings_flags, settings_of
 from ingress.configuration.settings import Settings
 from ingress.phrases.disk import PhraseStore, StoredPhrase, phrase_directory
 from ingress.phrases.speaker import Speaker
@@ -42,18 +41,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         ("clear", run_clear, "remove all phrases; servers make them again"),
     ):
         action = actions.add_parser(name, help=help_text, description=f"{help_text.capitalize()}.")
-        action.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML")
-        action.add_argument(
-            "--set",
-            action="append",
-            default=[],
-            metavar="SETTING=VALUE",
-            help="any setting, such as speech.hibari.voice=heart; may be repeated",
-        )
+        add_settings_flags(action, flags=())
         action.add_argument("--json", action="store_true", help="print JSON")
-        # What only `raymal serve` has a flag for.
-        unset = {flag.removeprefix("--").replace("-", "_"): None for flag in FLAGS}
-        action.set_defaults(run=run, no_ray=False, keep_transcripts=False, **unset)
+        action.set_defaults(run=run)
 
 
 def run_list(arguments: argparse.Namespace) -> int:
@@ -106,7 +96,7 @@ def run_warm(arguments: argparse.Namespace) -> int:
 
 async def _warm(settings: Settings, is_quiet: bool) -> tuple[int, int, list[str]]:
     """Return how many phrases were made, how many were there, and what went wrong with the others."""
-    # Nobody is listened to here, so no transcriber is loaded; phrases do not depend on it.
+    # Nothing is transcribed here, so no model for it is loaded; phrases do not depend on it.
     speech = settings.speech.model_copy(update={"stt": "scripted"})
     fleet = settings.fleet.model_copy(update={"max_concurrent_synthesis": 1, "backend": "local"})
     pool = LocalPool(speech, fleet, "phrases")

@@ -7,7 +7,6 @@ import asyncio
 import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
 
 from actors.errors import ConfigurationError, WorkerLostError
 from actors.fleet.node_notation import parse_nodes
@@ -24,7 +23,7 @@ PLAN_FLAGS = ("--stt", "--tts", "--model", "--max-transcriptions", "--max-synthe
 """Flags of `raymal serve` that change the number of workers."""
 
 STATUS_DEADLINE_S = 3.0
-"""For a Ray to answer: whoever looks does not wait for one to start."""
+"""For a Ray to answer: the command does not wait for one to start."""
 
 NODES_HELP = """machines, as COUNTxPART+PART,...: a PART is a number and a unit, 8cpu (cores), 16gb (memory),
 1gpu (GPUs) or 24gbgpu (memory of each GPU). Unsaid: one machine, 8 cores, 4 GB a core, no GPU; a GPU of
@@ -39,7 +38,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "status",
         help="show nodes, workers, slots and load of a cluster",
         description="Show every node with its workers and why they are so many, the level of load with its "
-        "reasons, and the calls. Exit code 1 while no whole turn can be served, 3 if nobody answers. "
+        "reasons, and the calls. Exit code 1 while no whole turn can be served, 3 if no cluster answers. "
         "Starts nothing.",
     )
     status.add_argument("--json", action="store_true", help="print JSON")
@@ -60,14 +59,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="so many of them, the first, run Asterisk and `raymal serve` as well (1)",
     )
     planned.add_argument("--json", action="store_true", help="print JSON")
-    planned.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML")
-    planned.add_argument("--set", action="append", default=[], metavar="SETTING=VALUE", help="any setting")
-    for flag, (_, options) in serve.FLAGS.items():
-        if flag in PLAN_FLAGS:
-            planned.add_argument(flag, **options)
-        else:
-            planned.set_defaults(**{flag.removeprefix("--").replace("-", "_"): None})
-    planned.set_defaults(run=run_plan, no_ray=False, keep_transcripts=False)
+    serve.add_settings_flags(planned, PLAN_FLAGS)
+    planned.set_defaults(run=run_plan)
     stop = actions.add_parser(
         "stop",
         help="stop the speech workers and their manager",

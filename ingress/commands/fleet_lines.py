@@ -15,7 +15,7 @@ SHOWN_LABELS = (WORK_LABEL, TYPE_LABEL, MEMORY_LABEL)
 
 
 def status_lines(status: FleetStatus) -> Iterator[str]:
-    """Yield what the manager of a fleet told."""
+    """Yield the manager's status of its fleet."""
     readiness = "ready" if status.is_ready else "not ready"
     yield f"{readiness}, {status.level.name.lower()}{_because(status.reasons)}"
     admission = status.admission

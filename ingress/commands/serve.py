@@ -1,4 +1,4 @@
-"""`raymal serve`: take calls until told to stop."""
+"""`raymal serve`: take calls until SIGTERM. The flags for settings, of other commands too."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -75,22 +76,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Take AudioSocket calls from Asterisk, hear, understand and answer them. Settings "
         "come from --config (TOML), then the environment, then flags; docs/settings.md lists them all.",
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML")
-    for flag, (_, options) in FLAGS.items():
-        parser.add_argument(flag, **options)
+    add_settings_flags(parser)
     parser.add_argument("--no-ray", action="store_true", help="run the speech workers without Ray")
     parser.add_argument(
         "--keep-transcripts",
         action="store_true",
         help="keep the words of recent calls in memory, for `raymal call` to show",
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="SETTING=VALUE",
-        help="any setting, such as endpointing.end_silence_ms=700 or extensions.sales.port=9100; "
-        "may be repeated",
     )
     parser.add_argument("--check", action="store_true", help="check the configuration and exit")
     parser.set_defaults(run=run)
@@ -107,8 +98,27 @@ def run(arguments: argparse.Namespace) -> int:
     return asyncio.run(supervisor.serve(settings))
 
 
+def add_settings_flags(parser: argparse.ArgumentParser, flags: Iterable[str] = FLAGS) -> None:
+    """Add the flags that `settings_of` reads, of `FLAGS` these alone."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML")
+    for flag in flags:
+        parser.add_argument(flag, **FLAGS[flag][1])
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SETTING=VALUE",
+        help="any setting, such as endpointing.end_silence_ms=700 or extensions.sales.port=9100; "
+        "may be repeated",
+    )
+
+
 def settings_of(arguments: argparse.Namespace) -> Settings:
-    """Return the settings that the arguments, the environment and the file make together."""
+    """Return the settings that the arguments, the environment and the file make together, checked whole.
+
+    A command need not have all of the flags. Raises ConfigurationError.
+    """
+    given = vars(arguments)
     flags: dict[str, tuple[str, Any]] = {}
     for assignment in arguments.set:
         setting, equals, value = assignment.partition("=")
@@ -116,12 +126,12 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
             raise ConfigurationError(f"--set {assignment!r}: write SETTING=VALUE")
         flags[setting] = (f"--set {setting}", _value(value))
     for flag, (setting, _) in FLAGS.items():
-        value = getattr(arguments, flag.removeprefix("--").replace("-", "_"))
+        value = given.get(flag.removeprefix("--").replace("-", "_"))
         if value is not None:
             flags[setting] = (flag, value)
-    if arguments.no_ray:
+    if given.get("no_ray"):
         flags["fleet.backend"] = ("--no-ray", "local")
-    if arguments.keep_transcripts:
+    if given.get("keep_transcripts"):
         flags["privacy.keep_transcripts"] = ("--keep-transcripts", True)
     settings = load_settings(arguments.config, os.environ, flags)
     extension_book(settings)  # raises for extensions and dialogs that cannot be

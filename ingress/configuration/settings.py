@@ -148,7 +148,7 @@ class PrivacySettings(Section):
 
 
 class Settings(Section):
-    """Everything that can be set for `raymal serve`."""
+    """All settings of `raymal serve`."""
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """DEBUG names every process and skipped message; nothing is ever logged per frame."""

@@ -130,7 +130,7 @@ class CallRecord(Record):
     extension: str
     priority: str = "normal"
     was_refused: bool = False
-    """Whether it was told that all lines are busy."""
+    """Whether its caller heard that all lines are busy."""
     duration_s: float
     end_reason: str
     frames_sent: int

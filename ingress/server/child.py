@@ -110,6 +110,8 @@ class Child:
             start_new_session=True,
             preexec_fn=_die_with_parent,
         )
+        if self._is_stopping:  # since the process was asked for
+            self.signal(signal.SIGTERM)
         log.debug("%s runs as process %d", self.name, self._process.pid)
         return await self._process.wait()
 

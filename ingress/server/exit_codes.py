@@ -1,4 +1,4 @@
-"""What `raymal` and its processes tell by their exit code."""
+"""The exit codes of `raymal` and its processes."""
 
 from enum import IntEnum
 
@@ -12,6 +12,6 @@ class ExitCode(IntEnum):
     CONFIGURATION = 2
     """What was asked for cannot work: arguments, configuration file, missing model."""
     UNREACHABLE = 3
-    """A port is busy, or nobody answers at an address."""
+    """A port is busy, or no server answers at an address."""
     INTERRUPTED = 130
     """Ctrl-C."""

@@ -1,8 +1,8 @@
 """How processes log: one line per event to standard error, with the process's name.
 
-No transcript and no audio ever goes here; ids, lengths and durations do. Whoever reads standard error may
-stop reading, and a full pipe blocks the writer. So lines go through a bounded queue to a thread of their
-own; when the queue is full they are dropped and counted, and the audio clock does not notice.
+No transcript and no audio ever goes here; ids, lengths and durations do. A pipe that is not read blocks its
+writer. So lines go through a bounded queue to a thread of their own; when the queue is full they are dropped
+and counted, and the audio clock does not wait.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class QueuedHandler(logging.Handler):
             self.dropped_lines += 1
 
     def close(self) -> None:
-        """Write what is queued, if somebody reads. Called at exit (`logging.shutdown`)."""
+        """Write what is queued, within `EXIT_DEADLINE_S`. Called at exit (`logging.shutdown`)."""
         try:
             self._waiting.put(None, timeout=EXIT_DEADLINE_S)
         except queue.Full:

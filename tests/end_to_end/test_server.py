@@ -28,7 +28,6 @@ def server() -> Iterator[RunningServer]:
         yield running
 
 
-SENTENCE = "What time is it, please?"
 """Long enough to be heard whatever the processor's arithmetic makes of the voice."""
 
 

@@ -1,4 +1,4 @@
-"""`raymal cluster plan`, and `raymal cluster status`: what it prints and when nobody answers."""
+"""`raymal cluster plan`, and `raymal cluster status`: what it prints and when no cluster answers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_plan_says_what_and_why(capsys: Captured) -> None:
-    """Equal neighbours are told once; slots are added up and made into calls."""
+    """Equal neighbours are shown once; slots are added up and made into calls."""
     assert main(["cluster", "plan", "--nodes", "3x8cpu+16gb,1x8cpu+1gpu+24gbgpu"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "node 1: 8 cores, 16 GB, with an ingress",
@@ -80,7 +80,7 @@ def test_nonsense_is_a_configuration_error(capsys: Captured, flags: list[str]) -
     assert capsys.readouterr().err.startswith("raymal: ")
 
 
-def test_a_status_tells_levels_nodes_and_reasons() -> None:
+def test_a_status_shows_levels_nodes_and_reasons() -> None:
     """Every count with its reason, the level with its causes, and the problems last."""
     group = GroupStatus(WorkKind.TRANSCRIPTION, 2, 1, 3, 8, 0.5, 0.5, 1, "1 GPU of 16 GB")
     labels = {"raymal-work": "transcription", "ray.io/node-id": "x"}
@@ -121,7 +121,7 @@ def test_a_status_tells_levels_nodes_and_reasons() -> None:
 
 
 @pytest.mark.cluster
-def test_a_cluster_without_a_manager_is_told_and_left_alone(
+def test_a_cluster_without_a_manager_is_reported_and_left_alone(
     capsys: Captured, ray_cluster: RayCluster
 ) -> None:
     """Exit code 3, a line with the namespace, and no manager is started by asking."""
@@ -135,7 +135,7 @@ def test_a_cluster_without_a_manager_is_told_and_left_alone(
     assert not [name for name in names if name["namespace"] == namespace]
 
 
-def test_no_ray_at_all_is_told_in_seconds() -> None:
+def test_no_ray_at_all_is_reported_in_seconds() -> None:
     """Exit code 3, and one line that says where was looked."""
     asked = ["cluster", "status", "--ray-address", "127.0.0.2:9"]
     result = subprocess.run(

@@ -78,7 +78,7 @@ async def test_it_says_what_is_done_less_and_why(capsys: pytest.CaptureFixture[s
     """Level, reasons, changes, extensions, waiting, admission, answers, problems; not ready: exit code 1."""
     assert await ask(as_json=False) == 1
     printed = " ".join(capsys.readouterr().out.replace("│", "").split())
-    for told in (
+    for line in (
         "not ready: the speech workers are starting",
         f"level 2, loaded; frames of 30 ms: {REASON}",
         f"0 s ago busy → loaded: {REASON} 0 s ago normal → busy: first [reason]",
@@ -93,7 +93,7 @@ async def test_it_says_what_is_done_less_and_why(capsys: pytest.CaptureFixture[s
         "sentences of answers: 0 cached, 0 made",
         "problem: a worker [1] could not start",
     ):
-        assert told in printed
+        assert line in printed
 
 
 async def test_json_has_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,14 +71,14 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_mistakes_in_variables_and_flags_name_them() -> None:
-    """Where the operator has to look."""
+    """The operator sees where to look."""
     with pytest.raises(ConfigurationError, match="environment variable MAX_CONCURRENT_SYNTHESIS"):
         load_settings(None, {"MAX_CONCURRENT_SYNTHESIS": "many"}, {})
     with pytest.raises(ConfigurationError, match="--port"):
         load_settings(None, {}, {"server.port": ("--port", -1)})
 
 
-def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_are_listed_at_once(tmp_path: Path) -> None:
     """One run, every line."""
     file = tmp_path / "raymal.toml"
     file.write_text("[server]\nport = -1\nmax_calls = 0\n")

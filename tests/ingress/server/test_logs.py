@@ -1,4 +1,4 @@
-"""Logging never waits for whoever reads it."""
+"""Logging never waits for its reader."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def test_lines_are_written_in_order_and_the_last_ones_at_the_end() -> None:
         assert pipe.read().split("\n") == [f"line {number}" for number in range(50)] + [""]
 
 
-def test_a_pipe_that_nobody_reads_costs_lines_and_no_time() -> None:
-    """A full pipe blocks its thread alone; what does not fit the queue is dropped, counted and told later."""
+def test_a_pipe_that_is_not_read_costs_lines_and_no_time() -> None:
+    """A full pipe blocks its thread alone; what does not fit is dropped, counted, reported later."""
     read, write = os.pipe()
     handler = QueuedHandler(write)
     start_s = time.monotonic()
