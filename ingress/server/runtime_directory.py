@@ -45,8 +45,7 @@ class RuntimeDirectory:
         return self.path / "gateway.sock"
 
     @property
-    def settings_file(self) -> Path:
-        """The checked settings, for the processes of this server."""
+    def _settings_file(self) -> Path:
         return self.path / "settings.json"
 
     @property
@@ -99,19 +98,19 @@ class RuntimeDirectory:
         Raises ConfigurationError, OSError.
         """
         self.create()
-        for file, model in ((self.settings_file, settings), (self._extensions_file, book)):
+        for file, model in ((self._settings_file, settings), (self._extensions_file, book)):
             written = file.with_suffix(".new")
             written.write_text(model.model_dump_json(indent=2))
             written.replace(file)  # at once: another process may be reading it
 
     def read(self) -> tuple[Settings, ExtensionBook]:
         """Return what `write` wrote. Raises OSError, ValueError."""
-        settings = Settings.model_validate_json(self.settings_file.read_text())
+        settings = Settings.model_validate_json(self._settings_file.read_text())
         return settings, ExtensionBook.model_validate_json(self._extensions_file.read_text())
 
     def remove(self) -> None:
         """Remove the server's files and, if nothing else is left in it, the folder."""
-        for file in (self.gateway_socket, self.settings_file, self._extensions_file, self._lock_file):
+        for file in (self.gateway_socket, self._settings_file, self._extensions_file, self._lock_file):
             file.unlink(missing_ok=True)
         try:
             self.path.rmdir()

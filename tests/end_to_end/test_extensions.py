@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from asterisk_peer import AsteriskPeer
-from running_server import QUICK, SCRIPTED, RunningServer, free_port, raymal, running_server, wait_until
+from running_server import QUICK, SCRIPTED, RunningServer, free_port, running_server, wait_until
 
 from actors.engines.scripted import sentence_tone_hz
 from benchmarks.harness.speech_like import recorded_words
@@ -158,14 +158,3 @@ async def test_a_call_that_was_taken_is_not_refused_by_the_next_gateway(
     assert not record.was_refused
     assert record.turns[-1].failure is None
     assert record.turns[-1].answer_ms > 0
-
-
-def test_a_port_in_use_is_named_with_its_setting(server: RunningServer, sales_port: int) -> None:
-    """A second server on another port that wants the same extension's."""
-    result = raymal(
-        *("serve", "--no-ray", "--dialog", "tone", "--port", str(free_port())),
-        *setting("extensions.sales.port", sales_port),
-    )
-    assert result.returncode != 0
-    assert f"127.0.0.1:{sales_port} is in use" in result.stderr
-    assert "choose another with extensions.sales.port" in result.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,6 @@ import pytest
 
 from actors.errors import LinkError
 from ingress.link.client import LinkClient, connect
-from ingress.link.framing import encode
 from ingress.link.link import CLOSE_DEADLINE_S, Link
 from ingress.link.listener import serve
 from ingress.link.messages import LINK_VERSION, Hello, Message, Readiness, Utterance
@@ -57,30 +57,27 @@ async def test_a_client_connects_again_for_as_long_as_it_runs(path: Path) -> Non
 
 
 async def test_a_different_version_is_refused_with_both_numbers(path: Path) -> None:
-    """After an upgrade of one half only, the message says what to do."""
+    """After an upgrade of one half only, the message says what to do; the handler never sees such a link."""
+    handled: list[Link] = []
 
-    async def newer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(encode(HELLO.model_copy(update={"version": LINK_VERSION + 1, "role": "gateway"})))
-        await reader.read()
-        writer.close()
+    async def handle(link: Link) -> None:
+        handled.append(link)
 
-    async with await asyncio.start_unix_server(newer, path=str(path)):
-        expected = rf"speaks link version {LINK_VERSION + 1}, we speak {LINK_VERSION}: restart both"
-        with pytest.raises(LinkError, match=expected):
-            await connect(path, HELLO)
-
-
-async def test_a_gateway_does_not_serve_another_version(path: Path) -> None:
-    """It closes the link before its handler sees anything."""
-
-    async def never(link: Link) -> None:
-        raise AssertionError
-
-    async with await serve(path, never, "gateway-test"):
-        link = await connect(path, HELLO.model_copy(update={"version": LINK_VERSION + 1}))
+    newer = HELLO.model_copy(update={"version": LINK_VERSION + 1})
+    async with await serve(path, handle, "gateway-test"):
+        theirs = await connect(path, newer)
         with pytest.raises(LinkError, match="gone"):
-            await link.receive()
-        await link.close()
+            await theirs.receive()
+        await theirs.close()
+    assert not handled
+    near, far = socket.socketpair()
+    ours, theirs = [Link(*await asyncio.open_connection(sock=end)) for end in (near, far)]
+    theirs.send(newer)
+    expected = rf"speaks link version {LINK_VERSION + 1}, we speak {LINK_VERSION}: restart both"
+    with pytest.raises(LinkError, match=expected):
+        await ours.greet(HELLO)
+    await ours.close()
+    await theirs.close()
 
 
 async def test_a_peer_that_reads_nothing_loses_the_link(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +116,7 @@ async def test_no_gateway_is_a_clear_error(path: Path) -> None:
 
 async def not_reading(link: Link) -> None:
     """Hold the link and read nothing, until the other side is gone."""
-    link._reader._transport.pause_reading()  # type: ignore[attr-defined]
+    link._reader._transport.pause_reading()
     await asyncio.sleep(60.0)
 
 
