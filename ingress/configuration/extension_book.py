@@ -28,6 +28,8 @@ class ExtensionBook(Section):
 
     version: int
     extensions: dict[str, Extension]
+    has_speech_workers: bool
+    """Whether the server was started with speech workers: no change starts or stops them."""
 
     @classmethod
     def of(cls, settings: Settings, needs_speech: NeedsSpeech) -> ExtensionBook:
@@ -54,12 +56,7 @@ class ExtensionBook(Section):
                 made[number] = extension.model_copy(update={"needs_speech": speaks})
             except ConfigurationError as error:
                 problems.append(str(error))
-        return _checked(1, made, problems)
-
-    @property
-    def needs_speech(self) -> bool:
-        """Whether the server needs speech workers."""
-        return any(extension.needs_speech for extension in self.extensions.values())
+        return _checked(1, made, any(extension.needs_speech for extension in made), problems)
 
     def add(self, extension: Extension) -> ExtensionBook:
         """Return the book with one more extension. Raises ConfigurationError."""
@@ -83,20 +80,20 @@ class ExtensionBook(Section):
         return [] if name in self.extensions else [f"extensions.{name}: does not exist"]
 
     def _next(self, extensions: dict[str, Extension], problems: list[str]) -> ExtensionBook:
-        if not self.needs_speech:
-            problems += [
-                f"{_setting(extension, 'dialog')}.name: {extension.dialog.name} needs speech workers, "
-                "and this server was started without them; restart it"
-                for extension in extensions.values()
-                if extension.needs_speech
-            ]
-        return _checked(self.version + 1, extensions.values(), problems)
+        return _checked(self.version + 1, extensions.values(), self.has_speech_workers, problems)
 
 
-def _checked(version: int, extensions: Collection[Extension], problems: list[str]) -> ExtensionBook:
-    """Return the book. Raises ConfigurationError for these problems, and for wrong names and ports."""
+def _checked(
+    version: int, extensions: Collection[Extension], has_speech_workers: bool, problems: list[str]
+) -> ExtensionBook:
+    """Return the book. Raises ConfigurationError with these problems and those of the extensions."""
     ports: dict[int, str] = {}
     for extension in extensions:
+        if extension.needs_speech and not has_speech_workers:
+            problems.append(
+                f"{_setting(extension, 'dialog')}.name: {extension.dialog.name} needs speech workers, "
+                "and this server was started without them; restart it"
+            )
         if not NAME.fullmatch(extension.name):
             problems.append(
                 f"extensions.{extension.name!r}: an extension's name is made of letters, digits, "
@@ -111,7 +108,11 @@ def _checked(version: int, extensions: Collection[Extension], problems: list[str
         ports.setdefault(extension.port, setting)
     if problems:
         raise ConfigurationError("\n".join(dict.fromkeys(problems)))
-    return ExtensionBook(version=version, extensions={extension.name: extension for extension in extensions})
+    return ExtensionBook(
+        version=version,
+        extensions={extension.name: extension for extension in extensions},
+        has_speech_workers=has_speech_workers,
+    )
 
 
 def _setting(extension: Extension, key: str) -> str:

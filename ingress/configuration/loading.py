@@ -53,7 +53,7 @@ def load_settings(
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        raise ConfigurationError(_explain(error, source, file)) from None
+        raise ConfigurationError(_explain(error, source, file)) from error
     _check_host(settings.server.host)
     return settings
 
@@ -62,10 +62,10 @@ def _read_toml(file: Path) -> dict[str, Any]:
     try:
         with file.open("rb") as stream:
             return tomllib.load(stream)
-    except FileNotFoundError:
-        raise ConfigurationError(f"{file}: no such configuration file") from None
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"{file}: no such configuration file") from error
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file}: cannot be read as TOML: {error}") from None
+        raise ConfigurationError(f"{file}: cannot be read as TOML: {error}") from error
 
 
 def _put(values: dict[str, Any], setting: str, value: Any) -> None:
@@ -95,4 +95,4 @@ def _check_host(host: str) -> None:
             raise ConfigurationError(
                 f"server.host: {host!r} is not an address of this machine ({error}); "
                 "use 127.0.0.1 or the address of the private interface"
-            ) from None
+            ) from error

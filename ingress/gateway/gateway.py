@@ -71,7 +71,7 @@ def run(settings: Settings, book: ExtensionBook, gateway_socket: Path, name: str
 
 
 async def _serve(settings: Settings, book: ExtensionBook, gateway_socket: Path, name: str) -> None:
-    pool = _pool(settings, name) if book.needs_speech else None
+    pool = _pool(settings, name) if book.has_speech_workers else None
     gateway = Gateway(settings, book, pool, name)
     terminated = asyncio.Event()
 

@@ -58,6 +58,7 @@ def _message(body: bytes) -> Message:
         kind, fields = msgpack.unpackb(body)
         return Message.kinds[kind].model_validate(fields)
     except (ValueError, TypeError, KeyError, msgpack.exceptions.UnpackException) as error:
+        # Not chained: the cause may quote what was said.
         raise LinkError(f"a message of {len(body)} bytes on the link is not valid: {_brief(error)}") from None
 
 

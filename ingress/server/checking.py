@@ -24,7 +24,7 @@ def check(settings: Settings) -> ExtensionBook:
     With a cluster the engines run elsewhere, so only their names are looked at.
     """
     book = extension_book(settings)
-    if book.needs_speech:
+    if book.has_speech_workers:
         check_names(settings.speech)
         if settings.fleet.backend == "local" or settings.fleet.ray_address is None:
             for extension in book.extensions.values():

@@ -53,8 +53,8 @@ async def wait_until_ready(
                     pass
                 on_detail(detail)
                 await asyncio.sleep(POLL_S)
-    except TimeoutError:
-        raise TimeoutError(f"not ready within {deadline_s:g} s: {detail}") from None
+    except TimeoutError as error:
+        raise TimeoutError(f"not ready within {deadline_s:g} s: {detail}") from error
 
 
 async def call_record(port: int, call_id: str, wait_s: float) -> CallRecord | None:

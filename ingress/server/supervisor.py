@@ -65,7 +65,7 @@ class Supervisor:
     ) -> None:
         self._drain_deadline_s = settings.server.drain_deadline_s
         self._head: RayHead | None = None
-        if book.needs_speech and settings.fleet.backend == "ray" and settings.fleet.ray_address is None:
+        if book.has_speech_workers and settings.fleet.backend == "ray" and settings.fleet.ray_address is None:
             self._head = RayHead.plan(runtime.path, settings.fleet)
             self._head.prepare()
             fleet = settings.fleet.model_copy(update={"ray_address": self._head.address})

@@ -12,6 +12,7 @@ from ingress.configuration.settings import DialogSettings, Settings
 from ingress.server.checking import extension_book
 
 SILENT = DialogSettings(name="tone")
+SPEAKING = extension("default")
 SALES = extension("sales").model_copy(update={"port": 9100})
 
 
@@ -55,13 +56,14 @@ def test_a_change_that_cannot_be_is_refused_with_all_reasons() -> None:
 def test_a_server_without_speech_workers_gets_no_dialog_that_needs_them() -> None:
     """Its gateway has none, and they start with the server."""
     silent = book(dialog={"name": "tone"})
-    assert not silent.needs_speech
+    assert not silent.has_speech_workers
     silent.add(extension("quiet", dialog=SILENT))
     with pytest.raises(ConfigurationError, match=r"sales\.dialog\.name: echo needs speech workers"):
         silent.add(SALES)
     with pytest.raises(ConfigurationError, match=r"^dialog\.name: echo needs speech workers"):
-        silent.change(extension("default"))
-    assert book().change(extension("default", dialog=SILENT)).version == 2
+        silent.change(SPEAKING)
+    silenced = book().change(extension("default", dialog=SILENT))
+    assert silenced.change(SPEAKING).extensions["default"] == SPEAKING
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,8 @@ def test_the_language_of_each_extension_is_checked_where_the_engines_run() -> No
 def test_engines_are_checked_if_any_extension_speaks() -> None:
     """The server's own dialog is one of several."""
     wrong = {"speech": {"stt": "wisper"}}
-    assert not check(Settings.model_validate(settings(default="tone", sales="tone") | wrong)).needs_speech
+    assert not check(
+        Settings.model_validate(settings(default="tone", sales="tone") | wrong)
+    ).has_speech_workers
     with pytest.raises(ConfigurationError, match="unknown engine 'wisper'"):
         check(Settings.model_validate(settings(default="tone", sales="echo") | wrong))
