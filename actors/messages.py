@@ -58,7 +58,7 @@ class Transcript:
     mean_log_probability: float
     """Mean natural-log probability of the tokens; nearer 0 is surer. 0.0 when there are none."""
     no_speech_probability: float
-    """The model's own belief, 0..1, that nobody spoke."""
+    """The model's own estimate, 0..1, that there is no speech."""
     attempts: int
     """1, or 2 when the short window looked doubtful and 30 s was decoded as well."""
 
@@ -83,15 +83,15 @@ class LeaseRequest:
     kind: WorkKind
     ingress_id: str
     """Who asks. When an ingress is gone its leases go back."""
-    session_id: str
-    """The call that the work is for."""
+    session_id: str | None
+    """The call that the work is for; None for what no call asked for, such as phrases made ahead of need."""
     wait_s: float
     """How long the asker is willing to wait in the queue."""
     hold_s: float
     """Time to live of a granted lease; after it the slot is taken back."""
     priority: Priority = Priority.NORMAL
     is_ahead: bool = False
-    """Work that may turn out to be for nothing: after all final work of its class, and it gives way."""
+    """Work that may turn out to be for nothing: it never takes the last free slot of several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class WorkOutcome(StrEnum):
     FAILED = "failed"
     """The engine refused this input; the worker itself is fine."""
     LOST = "lost"
-    """The worker died or did not answer: quarantine it until it answers a ping."""
+    """The worker died or did not answer: it is not lent until it answers."""
     ABANDONED = "abandoned"
     """The asker cancelled, or its deadline passed."""
 
@@ -160,7 +160,7 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class SessionFigures:
-    """What the ingress counted of one call, each a total so far: told twice, it changes nothing."""
+    """What the ingress counted of one call, each a total so far: repeated, it changes nothing."""
 
     activity: SessionActivity = SessionActivity.LISTENING
     has_spoken: bool = False
@@ -194,7 +194,7 @@ class IngressSignals:
 
 @dataclass(frozen=True, slots=True)
 class IngressReport:
-    """An ingress's heartbeat, and what it has to tell."""
+    """An ingress's heartbeat, with its news."""
 
     ingress_id: str
     signals: IngressSignals = IngressSignals()
@@ -220,17 +220,15 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The manager's current orders to one ingress: a state, not a change, so any may be missed."""
+    """What the manager decided for one ingress: a state, not a change, so any may be missed."""
 
     epoch: str = ""
-    """The manager's life: another epoch is not older or newer, it is another manager."""
+    """Names the manager that decided: another epoch is not older or newer, it is another manager."""
     number: int = 0
     """Grows with every change within an epoch."""
     level: Level = Level.NORMAL
     reasons: tuple[str, ...] = ()
     """Why the level is what it is: one line each."""
-    revoked: tuple[str, ...] = ()
-    """Leases of this ingress whose work must stop: somebody more urgent needs their slot."""
     calls_alone: int = 0
     """Calls this ingress may hold while the manager cannot be asked."""
 
@@ -258,11 +256,6 @@ class Decision:
     def prefers_short_answers(self) -> bool:
         """Whether a dialog's short wording, or a cached one, is to be preferred."""
         return self.level >= Level.LOADED
-
-    @property
-    def takes_calls(self) -> bool:
-        """Whether ordinary new calls are taken."""
-        return self.level < Level.FULL
 
 
 @dataclass(frozen=True, slots=True)

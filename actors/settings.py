@@ -225,9 +225,9 @@ class FleetSettings(Section):
     """None starts a private Ray on this machine; `auto` or host:port joins one."""
     ray_namespace: str = "raymal"
     lease_queue_limit: int = Field(default=256, ge=1, le=3_000)
-    """Requests of one kind that may wait for a slot; the next is refused at once."""
+    """Requests of one kind and class that may wait for a slot; the next is refused at once."""
     aging_s: PositiveSeconds = 5.0
-    """A waiting request counts as one priority class higher after each of these: nothing starves."""
+    """A request that has waited this long stands level with newcomers of the next priority class."""
     scale_down_hold_s: float = Field(default=30.0, ge=0.0, le=3_600.0)
     """Workers that the plan no longer wants stay this long, for resources that come and go."""
     reserved_cpus: float | None = Field(default=None, ge=0.0, le=1_024.0)

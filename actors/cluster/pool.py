@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 import ray
 
@@ -60,7 +61,8 @@ class ClusterPool(LeasedPool):
         check_names(self._speech)
         deadline = time.monotonic() + self._fleet.worker_start_deadline_s
         self._connected = await connect(self._fleet)
-        self._runs_on(ray.get_runtime_context().get_node_id())
+        node_id = ray.get_runtime_context().get_node_id()
+        self._ingress = replace(self._ingress, node_id=node_id)
         while True:
             try:
                 return await super().start()

@@ -1,18 +1,25 @@
-"""The life of every worker: wanted by the plan, brought up, checked after trouble, stopped.
+"""The life of every worker. What a worker does now is kept here and nowhere else.
 
-One idempotent step does most of it. `Launcher.ensure` makes sure that a worker exists, has loaded its
-model and is idle. It starts a new worker, adopts one that an earlier manager left behind, and proves
-that a suspended one is idle again. If it fails or takes too long, the worker is stopped and tried again
-after a pause that doubles; the reason stands in `problems` until it works.
+| state | the worker | then |
+|---|---|---|
+| starting | is new, or was lost: it has to show that it has its model and is idle | serving |
+| serving | is lent by the lease book | any other |
+| checking | may be busy with what no one waits for; ready, but not lent until seen idle | serving |
+| retiring | gets no new lease, finishes those that are out, and stops | checking, if wanted again |
+
+One idempotent step leads to *serving*. `Launcher.ensure` makes sure that a worker exists, has loaded its
+model and is idle: it starts a new worker, adopts one that an earlier manager left behind, and proves that
+one is idle again. If it fails or takes too long, the worker is stopped and tried again after a pause that
+doubles; the reason stands in `problems` until it works.
 
 Which workers should exist is always derived anew (plan -> worker ids). An id carries the node, a number and a
 digest of the settings, the slots and the share of a GPU: another count leaves the others' ids alone, other
 settings mean other workers.
 
-Up at once, down slowly. A worker that the plan no longer wants goes on for `scale_down_hold_s`, since
-resources come and go; then it is retired: it gets no new lease, finishes what is out, and stops. One that
-could not serve on anyway (its node is being drained, its settings are not the fleet's) is retired at once,
-and one whose node is gone is forgotten at once, so that its leases end and their holders try elsewhere.
+Workers come at once and go slowly. One that the plan no longer wants goes on for `scale_down_hold_s`, since
+resources come and go; then it retires. One that could not serve on (its node is being drained, its settings
+are not the fleet's) retires at once. One whose node is gone is forgotten at once, so that its leases end
+and their holders try elsewhere.
 """
 
 from __future__ import annotations
@@ -23,11 +30,12 @@ import logging
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Protocol
 
 from actors.errors import RaymalError
 from actors.fleet.sizing import FleetPlan, NodeResources, WorkerGroup
-from actors.leases.book import SlotState
+from actors.leases.book import Doubted
 from actors.leases.desk import LeaseDesk
 from actors.messages import WorkKind
 from actors.settings import SpeechSettings
@@ -36,7 +44,7 @@ from actors.status import GroupStatus, NodeStatus
 logger = logging.getLogger(__name__)
 
 CHECK_DEADLINE_S = 30.0
-"""A suspended worker that is not idle by then is replaced: it hangs, or restarts too slowly."""
+"""A worker in doubt that is not idle by then is replaced: it hangs, or restarts too slowly."""
 
 LONGEST_PAUSE_S = 60.0
 """Between two attempts to start a worker that fails."""
@@ -78,16 +86,25 @@ class Launcher(Protocol):
         """Return the ids of all workers there are, those of an earlier manager among them."""
 
 
+class WorkerState(Enum):
+    """What a worker does now: see the table of the module."""
+
+    STARTING = "starting"
+    SERVING = "serving"
+    CHECKING = "checking"
+    RETIRING = "retiring"
+
+
 @dataclass(slots=True)
 class _Member:
-    """A worker that is wanted, or was until lately; `upbringing` runs while it does not serve."""
+    """A worker that is wanted, or was until lately."""
 
     spec: WorkerSpec
-    upbringing: asyncio.Task[None] | None = None
+    state: WorkerState = WorkerState.STARTING
+    task: asyncio.Task[None] | None = None
+    """Leads the worker to *serving*."""
     problem: str | None = None
     unwanted_since: float | None = None
-    is_retiring: bool = False
-    """It gets no new lease, and stops when none is out."""
 
 
 @dataclass(slots=True)
@@ -106,55 +123,59 @@ class Fleet:
     _members: dict[str, _Member] = field(default_factory=dict)
     _stopping: set[asyncio.Task[None]] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        self.desk.on_doubt = self._doubt
+
     def follow(
         self, plan: FleetPlan, nodes: Sequence[NodeResources], speech: SpeechSettings, now: float = 0.0
     ) -> None:
-        """Start what `plan` wants and is missing on `nodes`, let go what it does not want."""
+        """Start what `plan` wants and is missing on `nodes`, retire what it does not want."""
         self.plan, self._nodes = plan, tuple(nodes)
         wanted = {spec.worker_id: spec for spec in worker_specs(plan, speech)}
         unpromised_cpus = {node.node_id: node.cpus for node in nodes}
         for worker_id, member in list(self._members.items()):
             if member.spec.node_id not in unpromised_cpus:
-                self._dismiss(worker_id)
+                self._stop(worker_id)
                 continue
             unpromised_cpus[member.spec.node_id] -= member.spec.cpus
-            if worker_id in wanted:
-                self._want_again(member)
-            else:
-                self._let_go(member, speech, now)
+            if worker_id not in wanted:
+                self._retire(member, speech, now)
+                continue
+            member.unwanted_since = None
+            if member.state is WorkerState.RETIRING:
+                self._bring_up(member, WorkerState.CHECKING, CHECK_DEADLINE_S)
         for worker_id, spec in wanted.items():
             if worker_id not in self._members:
                 # Older workers keep the share they were started with: a newcomer takes what is left.
                 cpus = min(spec.cpus, max(0.0, unpromised_cpus[spec.node_id]))
                 unpromised_cpus[spec.node_id] -= cpus
                 member = self._members[worker_id] = _Member(replace(spec, cpus=cpus))
-                self._bring_up(member, self.start_deadline_s)
+                self._bring_up(member, WorkerState.STARTING, self.start_deadline_s)
 
-    def check_suspended(self) -> None:
-        """Begin to check every suspended worker that nobody checks yet; stop those that have retired."""
-        for worker_id in self.desk.book.suspended():
-            member = self._members.get(worker_id)
-            if member is None or member.upbringing is not None:
-                continue
-            if member.is_retiring:
-                self._stop_if_idle(member)
-            else:
-                self._bring_up(member, CHECK_DEADLINE_S)
+    def stop_retired(self) -> None:
+        """Stop the retiring workers whose last lease has ended."""
+        for worker_id, member in list(self._members.items()):
+            if member.state is WorkerState.RETIRING and not self.desk.book.is_used(worker_id):
+                self._stop(worker_id)
 
-    async def dismiss_strangers(self) -> None:
+    async def stop_leftovers(self) -> None:
         """Stop workers that an earlier manager left behind and this plan does not want."""
         for worker_id in await self.launcher.running():
             if worker_id not in self._members:
                 await self.launcher.stop(worker_id)
 
-    async def dismiss_all(self) -> None:
+    async def stop_all(self) -> None:
         """Stop every worker, known or left behind."""
         for worker_id in list(self._members):
-            self._dismiss(worker_id)
+            self._stop(worker_id)
         self.plan, self._nodes = FleetPlan(), ()
-        await self.dismiss_strangers()
+        await self.stop_leftovers()
         if self._stopping:
             await asyncio.wait(self._stopping)
+
+    def ready(self, kind: WorkKind) -> int:
+        """Return how many workers of a kind have their model loaded and answer."""
+        return sum(_is_ready(it) for it in self._members.values() if it.spec.kind is kind)
 
     def problems(self) -> tuple[str, ...]:
         """Return one line for each thing the plan could not do, and each worker that does not work."""
@@ -166,9 +187,9 @@ class Fleet:
     def node_statuses(self) -> tuple[NodeStatus, ...]:
         """Return every node with what is planned for it and what is there."""
         planned = {(group.node_id, group.kind): group for group in self.plan.groups}
-        specs: dict[tuple[str, WorkKind], list[WorkerSpec]] = defaultdict(list)
+        members: dict[tuple[str, WorkKind], list[_Member]] = defaultdict(list)
         for member in self._members.values():
-            specs[member.spec.node_id, member.spec.kind].append(member.spec)
+            members[member.spec.node_id, member.spec.kind].append(member)
         return tuple(
             NodeStatus(
                 node_id=node.node_id,
@@ -180,25 +201,24 @@ class Fleet:
                 hosts_ingress=node.hosts_ingress,
                 is_draining=node.is_draining,
                 groups=tuple(
-                    self._group_status(planned.get((node.node_id, kind)), specs[node.node_id, kind], node)
+                    self._group_status(planned.get((node.node_id, kind)), members[node.node_id, kind], node)
                     for kind in WorkKind
-                    if (node.node_id, kind) in planned or specs[node.node_id, kind]
+                    if (node.node_id, kind) in planned or members[node.node_id, kind]
                 ),
             )
             for node in self._nodes
         )
 
     def _group_status(
-        self, planned: WorkerGroup | None, specs: Sequence[WorkerSpec], node: NodeResources
+        self, planned: WorkerGroup | None, members: Sequence[_Member], node: NodeResources
     ) -> GroupStatus:
         leaving = "the node is being drained" if node.is_draining else "not planned any more"
-        shape = planned or specs[0]
-        states = [self.desk.book.state(spec.worker_id) for spec in specs]
-        slots = [self.desk.book.worker_slots(spec.worker_id) for spec in specs]
+        shape = planned or members[0].spec
+        slots = [self.desk.book.worker_slots(member.spec.worker_id) for member in members]
         return GroupStatus(
             kind=shape.kind,
             planned=planned.count if planned else 0,
-            ready=sum(state not in (None, SlotState.QUARANTINED) for state in states),
+            ready=sum(_is_ready(member) for member in members),
             busy=sum(counts.busy for counts in slots),
             slots=sum(counts.total for counts in slots),
             cpus=shape.cpus,
@@ -207,16 +227,15 @@ class Fleet:
             reason=planned.reason if planned else leaving,
         )
 
-    def _want_again(self, member: _Member) -> None:
-        member.unwanted_since = None
-        if member.is_retiring:
-            member.is_retiring = False
-            spec = member.spec
-            if spec.worker_id not in self.desk.book.suspended():  # those are checked first
-                self.desk.admit(spec.worker_id, spec.kind, spec.slots)
+    def _doubt(self, doubted: Doubted) -> None:
+        """Look at a worker that served until now. One that does not is looked at already, or stops."""
+        member = self._members.get(doubted.worker_id)
+        if member is not None and member.state in (WorkerState.SERVING, WorkerState.CHECKING):
+            state = WorkerState.STARTING if doubted.is_lost else WorkerState.CHECKING
+            self._bring_up(member, state, CHECK_DEADLINE_S)
 
-    def _let_go(self, member: _Member, speech: SpeechSettings, now: float) -> None:
-        """Retire the worker, unless it may serve on for a while."""
+    def _retire(self, member: _Member, speech: SpeechSettings, now: float) -> None:
+        """Retire a worker that the plan does not want, unless it may serve on for a while."""
         if member.unwanted_since is None:
             member.unwanted_since = now
         spec = member.spec
@@ -229,31 +248,29 @@ class Fleet:
         is_alike = spec.speech == speech and (group is None or _shape(group) == _shape(spec))
         if is_alike and not is_leaving and now - member.unwanted_since < self.scale_down_hold_s:
             return
-        if not member.is_retiring:
-            member.is_retiring = True
-            self.desk.book.retire(spec.worker_id)
-            if member.upbringing is not None:  # it would be lent again when that is done
-                member.upbringing.cancel()
-                member.upbringing = None
-        self._stop_if_idle(member)
+        member.state = WorkerState.RETIRING
+        self.desk.book.rest(spec.worker_id)
+        if member.task is not None:  # it would be lent again when that is done
+            member.task.cancel()
+            member.task = None
+        if not self.desk.book.is_used(spec.worker_id):
+            self._stop(spec.worker_id)
 
-    def _stop_if_idle(self, member: _Member) -> None:
-        if self.desk.book.state(member.spec.worker_id) is not SlotState.BUSY:
-            self._dismiss(member.spec.worker_id)
-
-    def _dismiss(self, worker_id: str) -> None:
+    def _stop(self, worker_id: str) -> None:
         member = self._members.pop(worker_id)
         self.desk.book.remove_worker(worker_id)
-        if member.upbringing is not None:
-            member.upbringing.cancel()
+        if member.task is not None:
+            member.task.cancel()
         stopping = asyncio.create_task(self.launcher.stop(worker_id), name=f"stop {worker_id}")
         self._stopping.add(stopping)
         stopping.add_done_callback(self._stopping.discard)
 
-    def _bring_up(self, member: _Member, deadline_s: float) -> None:
-        member.upbringing = asyncio.create_task(
-            self._until_it_serves(member, deadline_s), name=f"bring up {member.spec.worker_id}"
-        )
+    def _bring_up(self, member: _Member, state: WorkerState, deadline_s: float) -> None:
+        member.state = state
+        if member.task is None:
+            member.task = asyncio.create_task(
+                self._until_it_serves(member, deadline_s), name=f"worker {member.spec.worker_id}"
+            )
 
     async def _until_it_serves(self, member: _Member, deadline_s: float) -> None:
         spec, pause_s = member.spec, self.first_pause_s
@@ -267,16 +284,21 @@ class Fleet:
                 member.problem = str(error).partition("\n")[0]
             except Exception as error:
                 logger.exception("worker %s", spec.worker_id)
-                member.problem = f"{type(error).__name__} while it was brought up"
+                member.problem = f"{type(error).__name__} while it was started"
             else:
                 break
             logger.warning("worker %s: %s; next attempt in %g s", spec.worker_id, member.problem, pause_s)
+            member.state = WorkerState.STARTING
             self.desk.book.remove_worker(spec.worker_id)
             await self.launcher.stop(spec.worker_id)
             await asyncio.sleep(pause_s)
             pause_s, deadline_s = min(2 * pause_s, LONGEST_PAUSE_S), self.start_deadline_s
-        member.problem, member.upbringing = None, None
-        self.desk.admit(spec.worker_id, spec.kind, spec.slots)
+        member.state, member.problem, member.task = WorkerState.SERVING, None, None
+        self.desk.lend(spec.worker_id, spec.kind, spec.slots)
+
+
+def _is_ready(member: _Member) -> bool:
+    return member.state is not WorkerState.STARTING
 
 
 def worker_specs(plan: FleetPlan, speech: SpeechSettings) -> list[WorkerSpec]:

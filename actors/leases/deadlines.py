@@ -1,4 +1,4 @@
-"""What is due when: names, each with one instant, the earliest first.
+"""What is due when: names, each with one instant, in order of their instants.
 
 A sorted list with exact removal. A heap would leave entries of what is long over behind and need rules to
 pass over them; a list of some thousand entries moves a few kilobytes in an insertion, which costs less.

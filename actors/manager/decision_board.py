@@ -1,9 +1,9 @@
-"""Where ingresses read their orders: one current decision each, and a bell for those who wait for the next.
+"""Where ingresses read their decisions: the current one of each, and a way to wait for the next.
 
 A driver cannot be called by an actor, so an ingress asks, naming the version that it knows, and the answer
-comes when there is another one or when the asker's patience ends. It is always the whole current state,
-never a change, so an answer that is lost costs nothing. The epoch tells the lives of two managers apart:
-the numbers of a new one begin anew and are not older.
+comes when there is another one or after the time that it is willing to wait. It is always the whole current
+state, never a change, so an answer that is lost costs nothing. The epoch tells the lives of two managers
+apart: the numbers of a new one begin anew and are not older.
 """
 
 from __future__ import annotations
@@ -22,42 +22,36 @@ class DecisionBoard:
     def __init__(self) -> None:
         self._epoch = uuid.uuid4().hex
         self._decisions: dict[str, Decision] = {}
-        self._bells: dict[str, asyncio.Event] = {}
+        self._changed: dict[str, asyncio.Event] = {}
 
     def read(self, ingress_id: str) -> Decision:
         """Return the ingress's current decision."""
         return self._decisions.get(ingress_id) or Decision(epoch=self._epoch)
 
-    def post(
-        self,
-        ingress_id: str,
-        level: Level,
-        reasons: tuple[str, ...],
-        revoked: tuple[str, ...],
-        calls_alone: int,
-    ) -> None:
-        """Decide; whoever waits is told, unless only `calls_alone` differs, which the next reader gets."""
+    def post(self, ingress_id: str, level: Level, reasons: tuple[str, ...], calls_alone: int) -> None:
+        """Decide. Wakes readers, unless only `calls_alone` differs, which the next reader gets."""
         old = self.read(ingress_id)
-        new = replace(old, level=level, reasons=reasons, revoked=revoked, calls_alone=calls_alone)
-        if (old.level, old.reasons, old.revoked) != (level, reasons, revoked):
+        new = replace(old, level=level, reasons=reasons, calls_alone=calls_alone)
+        if (old.level, old.reasons) != (level, reasons):
             new = replace(new, number=old.number + 1)
-            bell = self._bells.pop(ingress_id, None)
-            if bell is not None:
-                bell.set()
+            self._wake(ingress_id)
         self._decisions[ingress_id] = new
 
     async def wait(self, ingress_id: str, known: tuple[str, int], wait_s: float) -> Decision:
         """Return the current decision as soon as its version is not `known`, at the latest after `wait_s`."""
         if self.read(ingress_id).version == known:
-            bell = self._bells.setdefault(ingress_id, asyncio.Event())
+            changed = self._changed.setdefault(ingress_id, asyncio.Event())
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
-                    await bell.wait()
+                    await changed.wait()
         return self.read(ingress_id)
 
     def forget(self, ingress_id: str) -> None:
-        """Take an ingress off the board; who waits for it gets the empty decision."""
+        """Take an ingress off the board; readers that wait for it get the empty decision."""
         self._decisions.pop(ingress_id, None)
-        bell = self._bells.pop(ingress_id, None)
-        if bell is not None:
-            bell.set()
+        self._wake(ingress_id)
+
+    def _wake(self, ingress_id: str) -> None:
+        changed = self._changed.pop(ingress_id, None)
+        if changed is not None:
+            changed.set()

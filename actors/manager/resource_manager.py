@@ -1,17 +1,17 @@
-"""The one who knows the whole fleet: its ingresses, their calls, the workers and who may use them.
+"""Knows the whole fleet: its ingresses, their calls, the workers and who may use them.
 
 Never on the audio path. An asker takes a lease here, does its work with the worker itself, and gives the
 lease back with a report. Everything an ingress has here (its calls, requests and leases) lives by its
-heartbeat; an ingress that this manager does not know, because the manager is new, is told so and
-introduces itself with all its calls and leases, so nothing has to be stored.
+heartbeat. Nothing is stored: an ingress that a new manager does not know registers with all its calls and
+leases.
 
-What it decides, it decides by rules that stand elsewhere and know no clock: how many workers (`sizing`), who
-gets a slot (`leases`), how much is too much (`overload`, `throttle`), whose call is taken (`admission`). The
-conclusions for each ingress hang on the `DecisionBoard`, where ingresses wait for them.
+The rules are elsewhere and know no clock: how many workers (`sizing`), who gets a slot (`leases`), how much
+is too much (`overload`, `throttle`), which calls are taken (`admission`). The decision for each ingress is
+on the `DecisionBoard`, where the ingresses wait for the next.
 
-A fleet runs one set of settings. The first live ingress brings them; another that wants different ones is
-refused while the first lives. When the last has been gone for a while the workers are stopped, so that a
-cluster is not held by nobody.
+A fleet runs one set of settings. The first live ingress brings them; another with different ones is refused
+while the first lives. When the last has been gone for a while the workers are stopped, so that an unused
+fleet holds no machine.
 
 A plain class for one event loop, with the clock and the launcher given to it.
 """
@@ -31,7 +31,6 @@ import psutil
 from actors.errors import ConfigurationError, RaymalError, UnknownIngressError, WorkerLostError
 from actors.fleet.fleet import Fleet, Launcher
 from actors.fleet.sizing import plan
-from actors.leases.book import SlotState
 from actors.leases.desk import LeaseDesk
 from actors.manager.admission import AdmissionBook, SlotUse
 from actors.manager.decision_board import DecisionBoard
@@ -62,8 +61,8 @@ logger = logging.getLogger(__name__)
 INGRESS_TIMEOUT_S = 4.0
 """An ingress is gone after this long without a heartbeat: three of them missed."""
 
-PATIENCE_BEATS = 3
-"""An ingress whose number of calls differs from ours in so many heartbeats running introduces itself anew."""
+DIFFERING_BEATS = 3
+"""An ingress whose number of calls differs from ours in so many heartbeats running registers anew."""
 
 LINGER_S = 30.0
 """Workers outlive the last ingress this long: a restarted gateway finds its models loaded."""
@@ -74,7 +73,7 @@ PLAN_PERIOD_S = 2.0
 LOAD_PERIOD_S = 1.0
 """Between two looks at CPU and memory."""
 
-LONGEST_NAP_S = 0.5
+TICK_S = 0.5
 """Between two ticks, when no deadline comes sooner."""
 
 
@@ -98,7 +97,6 @@ class ResourceManager:
         self._linger_s = linger_s
         self._launcher = launcher
         self._desk = LeaseDesk(clock)
-        self._desk.on_revoked = self._post_to
         self._fleet = Fleet(launcher, self._desk)
         self._ingresses: dict[str, _Ingress] = {}
         self._sessions = SessionBook()
@@ -107,13 +105,14 @@ class ResourceManager:
         self._board = DecisionBoard()
         self._accounts = LeaseAccounts()
         self._answers = Distribution()
-        self._deserted_since: float | None = clock()
+        self._unused_since: float | None = clock()
         self._settings: IngressStarted | None = None
         """Whose settings the fleet runs."""
         self._planning_problem: str | None = None
-        self._swept = False
-        """Whether workers of an earlier manager have been looked for."""
-        self._hurry = asyncio.Event()
+        self._has_looked_for_leftovers = False
+        self._next_tick = clock()
+        self._earlier_deadline = asyncio.Event()
+        """Set when a deadline comes before the next tick."""
         self._stepped = clock()
         self._load_seen = clock()
         self._cpu_percent = psutil.cpu_percent(interval=None)
@@ -136,7 +135,7 @@ class ResourceManager:
         now = self._clock()
         self._follow_settings(ingress)
         self._ingresses[ingress.ingress_id] = _Ingress(replace(ingress, sessions=(), held=()), now)
-        self._deserted_since = None
+        self._unused_since = None
         self._reconcile(ingress, now)
         self._post(ingress.ingress_id)
         try:
@@ -152,9 +151,9 @@ class ResourceManager:
         self._forget(ingress_id)
 
     async def heartbeat(self, report: IngressReport) -> Decision | None:
-        """Keep an ingress alive and hear how it does; returns its orders.
+        """Keep an ingress alive and take in how it does; returns its decision.
 
-        None: it is not known here, or its calls are not those known here, and it has to introduce itself.
+        None: it is not known here, or its calls are not those known here, and it has to register (again).
         """
         ingress_id = report.ingress_id
         ingress = self._ingresses.get(ingress_id)
@@ -170,13 +169,13 @@ class ResourceManager:
             self._answers.add(answer_ms)
         differs = report.calls != len(self._sessions.of_ingress(ingress_id))
         ingress.differing_beats = ingress.differing_beats + 1 if differs else 0
-        if ingress.differing_beats >= PATIENCE_BEATS:
+        if ingress.differing_beats >= DIFFERING_BEATS:
             return None
         self._post(ingress_id)
         return self._board.read(ingress_id)
 
     async def watch(self, ingress_id: str, known: tuple[str, int], wait_s: float) -> Decision:
-        """Return the ingress's orders as soon as they are not `known`, or after `wait_s`.
+        """Return the ingress's decision as soon as it is not `known`, or after `wait_s`.
 
         Raises UnknownIngressError, also when the ingress goes meanwhile.
         """
@@ -223,9 +222,8 @@ class ResourceManager:
         self._overload.forget(ingress_id)
         self._board.forget(ingress_id)
         self._note_slots()
-        self._fleet.check_suspended()
         if not self._ingresses:
-            self._deserted_since = self._clock()
+            self._unused_since = self._clock()
 
     # Calls
 
@@ -268,8 +266,10 @@ class ResourceManager:
         """Return a lease when it is this request's turn. Raises CapacityError or UnknownIngressError."""
         if request.ingress_id not in self._ingresses:
             _unknown(request.ingress_id)
-        self._hurry.set()  # its deadline may be the next one
-        self._accounts.begin_waiting(request, self._clock())
+        now = self._clock()
+        if now + request.wait_s < self._next_tick:
+            self._earlier_deadline.set()
+        self._accounts.begin_waiting(request, now)
         try:
             return await self._desk.acquire(request)
         finally:
@@ -280,7 +280,7 @@ class ResourceManager:
             self._note_slots()
 
     async def promote(self, lease_id: str) -> None:
-        """Work ahead of time has become final. Unknown ids do no harm."""
+        """Let ahead-of-time work be final from now on. Unknown ids do no harm."""
         self._desk.promote(lease_id)
 
     async def finish(self, lease_id: str) -> None:
@@ -301,8 +301,8 @@ class ResourceManager:
             return
         request, lease = held
         self._accounts.enter(request, lease, report)
-        self._sessions.count(request.session_id, request.kind, report, lease.wait_ms)
-        self._fleet.check_suspended()
+        if request.session_id is not None:
+            self._sessions.count(request.session_id, request.kind, report, lease.wait_ms)
 
     def _use(self) -> Mapping[WorkKind, SlotUse]:
         """Return how full the slots are; workers may have become ready since the last lease."""
@@ -314,13 +314,12 @@ class ResourceManager:
         for kind in WorkKind:
             counts = self._desk.book.slots(kind)
             # What no call asked for (phrases made ahead of need) is no load: it would keep callers out.
-            idle_work = sum(it.session_id not in self._sessions for it in self._desk.book.requests_held(kind))
-            self._overload.slots_are(kind, counts.total, max(0, counts.busy - idle_work), now)
+            self._overload.slots_are(kind, counts.total, counts.busy - counts.for_no_call, now)
 
-    # Orders
+    # Decisions
 
     def _post(self, ingress_id: str) -> None:
-        """Write down what the ingress has to observe; who waits for it is told if it is something else."""
+        """Put what the ingress has to observe on the board."""
         now = self._clock()
         level, reasons = self._overload.level(ingress_id)
         old = self._board.read(ingress_id)
@@ -329,19 +328,10 @@ class ResourceManager:
             logger.warning(
                 "ingress %s: %s to %s: %s", ingress_id, what, level.name.lower(), "; ".join(reasons) or "calm"
             )
-        self._board.post(
-            ingress_id,
-            level,
-            reasons,
-            self._desk.book.revoked(ingress_id),
-            self._admission.calls_alone(ingress_id, self._use(), now, len(self._ingresses)),
-        )
+        calls_alone = self._admission.calls_alone(ingress_id, self._use(), now, len(self._ingresses))
+        self._board.post(ingress_id, level, reasons, calls_alone)
 
-    def _post_to(self, ingress_ids: set[str]) -> None:
-        for ingress_id in ingress_ids & self._ingresses.keys():
-            self._post(ingress_id)
-
-    # Knowledge
+    # Status
 
     async def status(self) -> FleetStatus:
         """Return what is known now."""
@@ -378,12 +368,11 @@ class ResourceManager:
         )
 
     def _pool_status(self, kind: WorkKind) -> PoolStatus:
-        states = [state for _, state in self._desk.book.workers(kind)]
         counts = self._desk.book.slots(kind)
         return PoolStatus(
-            # One at least is wanted as soon as there is somebody to serve, planned yet or not.
+            # With an ingress there is at least one to come, planned yet or not.
             planned=max(self._fleet.plan.count(kind), 1 if self._ingresses else 0),
-            ready=sum(state is not SlotState.QUARANTINED for state in states),
+            ready=self._fleet.ready(kind),
             busy=counts.busy,
             waiting=self._desk.book.waiting(kind),
             tally=self._accounts.tally(kind),
@@ -401,17 +390,17 @@ class ResourceManager:
 
     async def close(self) -> None:
         """Stop every worker."""
-        await self._fleet.dismiss_all()
+        await self._fleet.stop_all()
 
     async def plan_once(self) -> None:
-        """Look at the nodes and make the fleet follow the plan for them; stop a deserted fleet.
+        """Look at the nodes and make the fleet follow the plan for them; stop an unused fleet.
 
         Raises ConfigurationError if the settings cannot work on these nodes.
         """
-        if self._deserted_since is not None:
-            if self._clock() - self._deserted_since >= self._linger_s:
-                self._deserted_since = None
-                await self._fleet.dismiss_all()
+        if self._unused_since is not None:
+            if self._clock() - self._unused_since >= self._linger_s:
+                self._unused_since = None
+                await self._fleet.stop_all()
             return
         if self._settings is None:
             return
@@ -424,33 +413,32 @@ class ResourceManager:
         wanted = plan(nodes, settings.fleet, settings.speech)
         self._fleet.follow(wanted, nodes, settings.speech, self._clock())
         self._note_slots()
-        if not self._swept:
-            self._swept = True
-            await self._fleet.dismiss_strangers()
+        if not self._has_looked_for_leftovers:
+            self._has_looked_for_leftovers = True
+            await self._fleet.stop_leftovers()
         if wanted.impossible:  # the rest of the fleet goes on
             raise ConfigurationError(wanted.impossible[0])
 
     def tick(self) -> None:
-        """Do what the clock demands: end what is overdue, drop silent ingresses, look at the load."""
+        """Do what has become due: drop silent ingresses, end overdue requests, look at the load."""
         now = self._clock()
         for ingress_id, ingress in list(self._ingresses.items()):
             if now - ingress.heard > INGRESS_TIMEOUT_S:
                 logger.warning("ingress %s is gone: no heartbeat for %g s", ingress_id, INGRESS_TIMEOUT_S)
                 self._forget(ingress_id)
         self._desk.expire()
-        self._fleet.check_suspended()
+        self._fleet.stop_retired()
         self._note_slots()
-        if now - self._stepped >= LONGEST_NAP_S:
+        if now - self._stepped >= TICK_S:
             self._stepped = now
-            self._judge(now)
+            self._step_ladders(now)
         if now - self._load_seen >= LOAD_PERIOD_S:
             self._load_seen = now
             # Without an interval psutil compares with the last call and does not block.
             self._cpu_percent = psutil.cpu_percent(interval=None)
             self._memory_percent = psutil.virtual_memory().percent
 
-    def _judge(self, now: float) -> None:
-        """Move the ladders and tell the ingresses."""
+    def _step_ladders(self, now: float) -> None:
         self._overload.step(self._accounts.longest_wait_ms(now), now)
         self._desk.hold_background(self._overload.cluster.level >= Level.LOADED)
         for ingress_id in self._ingresses:
@@ -471,12 +459,12 @@ class ResourceManager:
     async def _keep_ticking(self) -> None:
         while True:
             self.tick()
-            deadline = self._desk.book.next_deadline()
-            nap_s = LONGEST_NAP_S if deadline is None else min(LONGEST_NAP_S, deadline - self._clock())
-            self._hurry.clear()
+            now, deadline = self._clock(), self._desk.book.next_deadline()
+            self._next_tick = now + TICK_S if deadline is None else min(now + TICK_S, deadline)
+            self._earlier_deadline.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout(max(nap_s, 0.0)):
-                    await self._hurry.wait()
+                async with asyncio.timeout(max(self._next_tick - now, 0.0)):
+                    await self._earlier_deadline.wait()
 
 
 def _unknown(ingress_id: str) -> NoReturn:

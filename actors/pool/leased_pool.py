@@ -1,4 +1,4 @@
-"""The one way to use a worker: lease it, use it, give it back with a report, whatever happens between.
+"""How work is done: lease a worker, use it, give it back with a report, whatever happens between.
 
 Both backends are this class over a manager and workers that they bring: objects of this process
 (`actors.local`) or actors of a cluster (`actors.cluster`). The report is sent by a task of its own, so
@@ -7,9 +7,6 @@ that neither a cancelled asker nor a slow manager can lose it.
 A lost worker costs the asker one more try on another worker, inside the same deadline; a sentence is
 tried again only while none of it was delivered. A lost manager costs waiting: the ingress, its calls and the
 leases in use are registered again as soon as there is a manager, and a request that waits goes on asking.
-
-Work ahead of time may be revoked while it runs, because somebody waits who is more urgent; until its turn
-comes and it is promoted.
 """
 
 from __future__ import annotations
@@ -18,21 +15,16 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from actors.errors import CapacityError, EngineError, UnknownIngressError, WorkerLostError
 from actors.messages import (
-    Admission,
-    Decision,
-    IngressSignals,
     Lease,
     LeaseRequest,
-    SessionFigures,
-    SessionStarted,
-    SessionSummary,
+    Priority,
     Synthesize,
     Transcribe,
     Transcript,
@@ -40,10 +32,9 @@ from actors.messages import (
     WorkOutcome,
     WorkReport,
 )
-from actors.pool.manager_client import MANAGER_RETRY_S, Liaison, Manager
+from actors.pool.manager_client import MANAGER_RETRY_S, Manager, ManagerClient
 from actors.pool.speech_pool import SpeechChunk, Transcription
 from actors.registration import HeldLease, IngressStarted
-from actors.status import FleetStatus
 from actors.telephone import audio_duration_ms
 
 logger = logging.getLogger(__name__)
@@ -76,9 +67,6 @@ class _Use:
     lease: Lease | None = None
     granted_s: float = 0.0
     audio_ms: float = 0.0
-    scope: asyncio.Timeout | None = None
-    """Around the work; made to expire when the lease is revoked."""
-    is_revoked: bool = False
 
     @property
     def lease_wait_ms(self) -> float:
@@ -87,80 +75,20 @@ class _Use:
     def elapsed_ms(self) -> float:
         return (time.monotonic() - self.granted_s) * 1000.0
 
-    def revoke(self) -> None:
-        """Stop the work, if it has begun."""
-        if self.is_revoked or not self.request.is_ahead:
-            return
-        self.is_revoked = True
-        if self.scope is not None:
-            self.scope.reschedule(asyncio.get_running_loop().time())
 
-
-class LeasedPool:
+class LeasedPool(ManagerClient):
     """A `SpeechPool` over a manager and workers. For one event loop."""
 
     def __init__(self, manager: Manager, workers: Workers, ingress: IngressStarted) -> None:
-        self._manager = manager
+        super().__init__(manager, ingress)
         self._workers = workers
-        self._liaison = Liaison(manager, ingress, self._held)
-        self._liaison.on_decision = self._obey
         self._uses: dict[str, _Use] = {}
-        self._background: set[asyncio.Task[None]] = set()
-        self.on_decision: Callable[[Decision], None] = lambda decision: None
-
-    # Relations with the manager: see `SpeechPool`
-
-    @property
-    def decision(self) -> Decision:
-        """The manager's current orders; without a manager, the last ones, then careful ones."""
-        return self._liaison.decision
-
-    @property
-    def signals(self) -> Callable[[], IngressSignals]:
-        """Asked once per heartbeat how the ingress does."""
-        return self._liaison.signals
-
-    @signals.setter
-    def signals(self, signals: Callable[[], IngressSignals]) -> None:
-        self._liaison.signals = signals
-
-    def _runs_on(self, node_id: str) -> None:
-        """Say on which node this ingress runs, before `start`."""
-        self._liaison.ingress = replace(self._liaison.ingress, node_id=node_id)
-
-    async def start(self) -> None:
-        """Register with the manager, which plans and starts workers. Raises ConfigurationError."""
-        await self._liaison.start()
-
-    async def status(self) -> FleetStatus:
-        """Return what the manager knows now. Raises WorkerLostError when it cannot be asked."""
-        return await self._manager.status()
-
-    async def admit(self, session: SessionStarted) -> Admission:
-        """Ask whether a new call may be taken; if so it is registered."""
-        return await self._liaison.admit(session)
-
-    async def register_session(self, session: SessionStarted) -> None:
-        """Tell the manager of a call that was admitted before."""
-        await self._liaison.register(session)
-
-    def note(self, session_id: str, figures: SessionFigures) -> None:
-        """Remember a call's newest figures for the next heartbeat."""
-        self._liaison.note(session_id, figures)
-
-    def note_answer(self, answer_ms: float) -> None:
-        """Count one answered turn."""
-        self._liaison.note_answer(answer_ms)
-
-    async def unregister_session(self, session_id: str) -> SessionSummary | None:
-        """Tell the manager that a call ended; returns what it used, None if that is unknown."""
-        return await self._liaison.unregister(session_id)
 
     async def close(self) -> None:
         """Give back everything this asker holds. Idempotent."""
-        if self._liaison.is_started and self._background:
+        if self._tasks and self._background:  # the last reports
             await asyncio.wait(self._background, timeout=CLOSE_DEADLINE_S)
-        await self._liaison.close()
+        await super().close()
 
     # Work
 
@@ -177,11 +105,12 @@ class LeasedPool:
         return await self._transcribe_once(request, deadline, is_ahead)
 
     def promote(self, call_id: str) -> None:
-        """The call's transcription ahead of time, if one is under way, is final from now on."""
+        """Let the call's ahead-of-time transcription, if one is under way, be final from now on."""
         for use in self._uses.values():
-            if use.request.session_id == call_id and use.request.is_ahead and not use.is_revoked:
+            if use.request.session_id == call_id and use.request.is_ahead:
                 use.request = replace(use.request, is_ahead=False)
-                self._beside(self._tell_promotion(use.request.lease_id))
+                if use.lease is None:
+                    self._in_background(self._promote(use.request.lease_id))
 
     async def synthesize(self, request: Synthesize, deadline_s: float) -> AsyncGenerator[SpeechChunk, None]:
         """Yield one sentence's audio: see `SpeechPool`. The deadline is that of the last chunk."""
@@ -205,7 +134,7 @@ class LeasedPool:
     async def _transcribe_once(self, request: Transcribe, deadline: float, is_ahead: bool) -> Transcription:
         async with self._leased(WorkKind.TRANSCRIPTION, request.call_id, deadline, is_ahead) as (use, lease):
             use.audio_ms = audio_duration_ms(request.audio)
-            async with _until(deadline, use):
+            async with _until(deadline):
                 transcript = await self._workers.transcribe(lease, request)
             return Transcription(transcript, use.lease_wait_ms, use.elapsed_ms())
 
@@ -217,7 +146,7 @@ class LeasedPool:
             aclosing(self._workers.synthesize(lease, request)) as pieces,
         ):
             while True:
-                async with _until(deadline, use):
+                async with _until(deadline):
                     piece = await anext(pieces, None)
                 if piece is None:
                     return
@@ -230,14 +159,15 @@ class LeasedPool:
     ) -> AsyncIterator[tuple[_Use, Lease]]:
         """Hold a lease for the block and report what came of it."""
         now = time.monotonic()
+        session = self._sessions.get(session_id)
         request = LeaseRequest(
             lease_id=uuid.uuid4().hex,
             kind=kind,
-            ingress_id=self._liaison.ingress.ingress_id,
-            session_id=session_id,
+            ingress_id=self._ingress.ingress_id,
+            session_id=session_id if session else None,
             wait_s=deadline - now,
             hold_s=deadline - now + HOLD_MARGIN_S,
-            priority=self._liaison.priority(session_id),
+            priority=session.priority if session else Priority.BACKGROUND,
             is_ahead=is_ahead,
         )
         use = self._uses[request.lease_id] = _Use(request, now)
@@ -259,7 +189,7 @@ class LeasedPool:
             # Also without a lease: it may still wait, or have been granted on the way.
             del self._uses[request.lease_id]
             elapsed_ms = use.elapsed_ms() if use.lease is not None else 0.0
-            self._beside(self._report(WorkReport(request.lease_id, outcome, elapsed_ms, use.audio_ms)))
+            self._in_background(self._report(WorkReport(request.lease_id, outcome, elapsed_ms, use.audio_ms)))
 
     async def _acquire(self, use: _Use, deadline: float) -> Lease:
         """Return a lease, asking again, as the same request, while there is no manager."""
@@ -270,7 +200,7 @@ class LeasedPool:
                     return await self._manager.acquire(request)
             except UnknownIngressError:
                 with suppress(WorkerLostError):
-                    await self._liaison.make_known()
+                    await self._make_known()
             except WorkerLostError:
                 await asyncio.sleep(min(MANAGER_RETRY_S, wait_s))
             except TimeoutError:
@@ -285,44 +215,25 @@ class LeasedPool:
                 await asyncio.sleep(MANAGER_RETRY_S)
         logger.warning("no manager took the report of lease %s", report.lease_id)
 
-    async def _tell_promotion(self, lease_id: str) -> None:
-        with suppress(WorkerLostError):  # a new manager is told with the lease
+    async def _promote(self, lease_id: str) -> None:
+        with suppress(WorkerLostError):  # the request is repeated to a new manager, as final work
             await self._manager.promote(lease_id)
 
-    def _beside(self, call: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(call)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
-    # What the manager may ask and order
-
-    def _held(self) -> tuple[HeldLease, ...]:
+    def _held_leases(self) -> tuple[HeldLease, ...]:
         return tuple(
             HeldLease(use.request, use.lease) for use in self._uses.values() if use.lease is not None
         )
 
-    def _obey(self, decision: Decision) -> None:
-        for lease_id in decision.revoked:
-            if lease_id in self._uses:
-                self._uses[lease_id].revoke()
-        self.on_decision(decision)
-
 
 class _OutOfTimeError(WorkerLostError):
-    """The asker's deadline passed while the worker worked: nobody knows that the worker is lost."""
+    """The asker's deadline passed while the worker worked: the worker need not be lost."""
 
 
 @asynccontextmanager
-async def _until(deadline: float, use: _Use) -> AsyncIterator[None]:
-    """Cancel the block at `deadline` (monotonic seconds), or when the lease is revoked."""
-    if use.is_revoked:
-        raise CapacityError("revoked before it began: somebody more urgent waits")
+async def _until(deadline: float) -> AsyncIterator[None]:
+    """Cancel the block at `deadline` (monotonic seconds)."""
     try:
-        async with asyncio.timeout(deadline - time.monotonic()) as use.scope:
+        async with asyncio.timeout(deadline - time.monotonic()):
             yield
     except TimeoutError:
-        if use.is_revoked:
-            raise CapacityError("revoked: somebody more urgent waits") from None
         raise _OutOfTimeError("the deadline passed while the worker worked") from None
-    finally:
-        use.scope = None

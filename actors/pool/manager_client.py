@@ -1,12 +1,17 @@
-"""An ingress's end of its relation with the manager: being known, being heard, having orders.
+"""An ingress's side of its relation with the manager: registered, heard, and with a current decision.
 
-Three things run here. A heartbeat, every second, says how the ingress and its calls do. A long poll brings
-the next decision. And whoever does not know this ingress any more, because it is a new manager or because we
-were silent too long, is told everything again at once: the settings, all calls, all leases in use.
+| what runs | does |
+|---|---|
+| a heartbeat, every second | says how the ingress and its calls do |
+| a long poll | brings the next decision |
 
-While the manager cannot be reached the last decision stands for `throttle.keep_s`; then a careful one of our
-own takes its place: busy at least, and no more calls than the manager once said we may hold alone. Calls that
-are there keep everything they have. When it is back, its decision counts again at once.
+A manager that does not know this ingress, because it is new or because the ingress was silent for too long,
+says so in the answer to a heartbeat; then the ingress registers with everything: the settings, all calls,
+all leases in use.
+
+While the manager cannot be reached the last decision stands for `throttle.keep_s`; then the ingress decides
+for itself: level busy at least, and no more calls than the manager once said it may hold alone. Calls that
+are there keep everything they have. When the manager is back, its decision counts again at once.
 """
 
 from __future__ import annotations
@@ -42,7 +47,7 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_PERIOD_S = 1.0
 
 WATCH_S = 30.0
-"""Patience of one long poll."""
+"""Of one long poll."""
 
 MANAGER_RETRY_S = 0.25
 """Before a manager that did not answer is asked again."""
@@ -51,7 +56,7 @@ ADMISSION_DEADLINE_S = 0.3
 """Then the caller has waited long enough for a manager that does not answer."""
 
 REMEMBERED_ANSWERS = 1_000
-"""Answer times that wait for the next heartbeat; more are not told."""
+"""Answer times that wait for the next heartbeat; more are left out."""
 
 NO_MANAGER = "the resource manager does not answer"
 
@@ -74,24 +79,20 @@ class Manager(Protocol):
     async def status(self) -> FleetStatus: ...
 
 
-class Liaison:
-    """Keeps one ingress known to the manager. For one event loop."""
+class ManagerClient:
+    """Keeps one ingress known to the manager: the part of `SpeechPool` without the work. One event loop."""
 
-    def __init__(
-        self, manager: Manager, ingress: IngressStarted, held: Callable[[], tuple[HeldLease, ...]]
-    ) -> None:
-        """`held`: asked for the leases in use when the ingress has to introduce itself."""
-        self.ingress = ingress
+    def __init__(self, manager: Manager, ingress: IngressStarted) -> None:
         self.decision = Decision()
-        self.on_decision: Callable[[Decision], None] = _ignore
+        self.on_decision: Callable[[Decision], None] = lambda decision: None
         self.signals: Callable[[], IngressSignals] = IngressSignals
         self._manager = manager
-        self._held = held
+        self._ingress = ingress
         self._sessions: dict[str, SessionStarted] = {}
         self._figures: dict[str, SessionFigures] = {}
         """Newest figures of each call."""
-        self._news: set[str] = set()
-        """Calls whose figures the manager does not have yet."""
+        self._unsent: set[str] = set()
+        """Calls whose newest figures the manager does not have yet."""
         self._answer_times_ms: list[float] = []
         self._heard_s = 0.0
         """When the manager was last heard."""
@@ -99,14 +100,9 @@ class Liaison:
         self._tasks: list[asyncio.Task[None]] = []
         self._background: set[asyncio.Task[None]] = set()
 
-    @property
-    def is_started(self) -> bool:
-        """Whether `start` has been called and `close` has not."""
-        return bool(self._tasks)
-
     async def start(self) -> None:
         """Register with the manager, which plans and starts workers. Raises ConfigurationError."""
-        await self._introduce()
+        await self._register()
         self._heard_s = time.monotonic()
         self._tasks = [
             asyncio.create_task(self._beat(), name="fleet heartbeat"),
@@ -114,7 +110,7 @@ class Liaison:
         ]
 
     async def close(self) -> None:
-        """Take leave of the manager. Idempotent."""
+        """Unregister. Idempotent."""
         tasks, self._tasks = self._tasks, []
         if not tasks:
             return
@@ -124,14 +120,13 @@ class Liaison:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._sessions.clear()
         with suppress(WorkerLostError):
-            await self._manager.unregister_ingress(self.ingress.ingress_id)
+            await self._manager.unregister_ingress(self._ingress.ingress_id)
+
+    async def status(self) -> FleetStatus:
+        """Return what the manager knows now. Raises WorkerLostError when it cannot be asked."""
+        return await self._manager.status()
 
     # Calls
-
-    def priority(self, session_id: str) -> Priority:
-        """Return the class of a call's work; work for no call is background work."""
-        session = self._sessions.get(session_id)
-        return session.priority if session else Priority.BACKGROUND
 
     async def admit(self, session: SessionStarted) -> Admission:
         """Ask whether a new call may be taken, for a third of a second; then decide alone."""
@@ -140,43 +135,43 @@ class Liaison:
                 admission = await self._ask_to_admit(session)
         except (WorkerLostError, TimeoutError):
             admission = self._admit_alone(session)
-            self._beside(self._make_agree(session.session_id))
+            self._in_background(self._make_agree(session.session_id))
         if admission.is_admitted:
             self._sessions[session.session_id] = session
         return admission
 
-    async def register(self, session: SessionStarted) -> None:
-        """Make a call known that was admitted before; if there is no manager now, the next one is told."""
+    async def register_session(self, session: SessionStarted) -> None:
+        """Make a call known that was admitted before, now or when there is a manager again."""
         self._sessions[session.session_id] = session
         with suppress(WorkerLostError):
             await self._manager.register_session(session)
 
     def note(self, session_id: str, figures: SessionFigures) -> None:
-        """Remember a call's newest figures for the next heartbeat."""
+        """Remember a call's newest figures for the next heartbeat. Unknown calls are ignored."""
         if session_id in self._sessions:
             self._figures[session_id] = figures
-            self._news.add(session_id)
+            self._unsent.add(session_id)
 
     def note_answer(self, answer_ms: float) -> None:
         """Count one answered turn."""
         if len(self._answer_times_ms) < REMEMBERED_ANSWERS:
             self._answer_times_ms.append(answer_ms)
 
-    async def unregister(self, session_id: str) -> SessionSummary | None:
-        """Tell the manager that a call ended; returns what it used, None if that is unknown."""
+    async def unregister_session(self, session_id: str) -> SessionSummary | None:
+        """Report that a call ended; returns what it used, None if that is unknown."""
         self._sessions.pop(session_id, None)
         figures = self._figures.pop(session_id, None)
-        self._news.discard(session_id)
+        self._unsent.discard(session_id)
         with suppress(WorkerLostError):
             return await self._manager.unregister_session(session_id, figures)
-        return None  # it will notice that its number of our calls is not ours
+        return None  # the next heartbeats show that the numbers of calls differ
 
     async def _ask_to_admit(self, session: SessionStarted) -> Admission:
         while True:
             try:
                 return await self._manager.admit(session)
             except UnknownIngressError:
-                await self.make_known()
+                await self._make_known()
 
     def _admit_alone(self, session: SessionStarted) -> Admission:
         if session.priority is Priority.EMERGENCY or len(self._sessions) < self.decision.calls_alone:
@@ -184,7 +179,7 @@ class Liaison:
         return Admission(is_admitted=False, reason=NO_MANAGER)
 
     async def _make_agree(self, session_id: str) -> None:
-        """The manager may or may not have heard of a call that was decided on without it."""
+        """Repeat the decision about a call: the manager may or may not have taken it."""
         with suppress(WorkerLostError):
             session = self._sessions.get(session_id)
             if session is None:
@@ -194,83 +189,83 @@ class Liaison:
 
     # Being known
 
-    async def make_known(self) -> None:
-        """Send a heartbeat; to a manager that does not know this ingress, introduce it. WorkerLostError."""
+    def _held_leases(self) -> tuple[HeldLease, ...]:
+        """Return the leases in use, for a manager that does not know them."""
+        return ()
+
+    async def _make_known(self) -> None:
+        """Send a heartbeat; register with a manager that does not know this ingress. WorkerLostError."""
         async with self._registering:
-            news = {key: self._figures[key] for key in self._news if key in self._figures}
+            figures = {key: self._figures[key] for key in self._unsent if key in self._figures}
             answers, self._answer_times_ms = self._answer_times_ms, []
-            self._news.clear()
+            self._unsent.clear()
             report = IngressReport(
-                self.ingress.ingress_id, self.signals(), len(self._sessions), news, tuple(answers)
+                self._ingress.ingress_id, self.signals(), len(self._sessions), figures, tuple(answers)
             )
             try:
                 decision = await self._manager.heartbeat(report)
             except BaseException:
-                self._news.update(key for key in news if key in self._sessions)
+                self._unsent.update(key for key in figures if key in self._sessions)
                 self._answer_times_ms = [*answers, *self._answer_times_ms][:REMEMBERED_ANSWERS]
                 raise
             if decision is not None:
-                self._take(decision)
+                self._hear(decision)
                 return
-            self._news.update(self._figures)
+            self._unsent.update(self._figures)
             try:
-                await self._introduce()
+                await self._register()
             except ConfigurationError as error:
                 logger.error("the fleet no longer takes this ingress: %s", error)
                 await asyncio.sleep(MANAGER_RETRY_S)
                 return
             logger.info("registered again with %d calls", len(self._sessions))
 
-    async def _introduce(self) -> None:
+    async def _register(self) -> None:
         sessions = tuple(self._sessions.values())
-        await self._manager.register_ingress(replace(self.ingress, sessions=sessions, held=self._held()))
+        held = self._held_leases()
+        await self._manager.register_ingress(replace(self._ingress, sessions=sessions, held=held))
 
     async def _beat(self) -> None:
         is_lost = False
         while True:
             try:
-                await self.make_known()
+                await self._make_known()
                 is_lost = False
             except WorkerLostError as error:
                 if not is_lost:
                     logger.warning("%s; calls go on, decisions stand for now", error)
                 is_lost = True
-                self._be_careful()
+                self._decide_alone()
             await asyncio.sleep(HEARTBEAT_PERIOD_S)
 
-    # Orders
+    # Decisions
 
     async def _watch(self) -> None:
         while True:
             try:
                 known = self.decision.version
-                self._take(await self._manager.watch(self.ingress.ingress_id, known, WATCH_S))
-            except WorkerLostError:  # the heartbeat sees to it
+                self._hear(await self._manager.watch(self._ingress.ingress_id, known, WATCH_S))
+            except WorkerLostError:  # the heartbeat makes this ingress known
                 await asyncio.sleep(MANAGER_RETRY_S)
 
-    def _take(self, decision: Decision) -> None:
+    def _hear(self, decision: Decision) -> None:
         self._heard_s = time.monotonic()
-        self._become(decision)
+        self._decide(decision)
 
-    def _be_careful(self) -> None:
+    def _decide_alone(self) -> None:
         """Replace a decision that has become too old."""
-        keep_s = self.ingress.throttle.keep_s
-        if not self.ingress.throttle.enabled or time.monotonic() - self._heard_s < keep_s:
-            return
-        reason = f"{NO_MANAGER} for more than {keep_s:g} s"
-        level = max(self.decision.level, Level.BUSY)
-        self._become(replace(self.decision, level=level, reasons=(reason,), revoked=()))
+        throttle = self._ingress.throttle
+        if throttle.enabled and time.monotonic() - self._heard_s >= throttle.keep_s:
+            reason = f"{NO_MANAGER} for more than {throttle.keep_s:g} s"
+            level = max(self.decision.level, Level.BUSY)
+            self._decide(replace(self.decision, level=level, reasons=(reason,)))
 
-    def _become(self, decision: Decision) -> None:
+    def _decide(self, decision: Decision) -> None:
         old, self.decision = self.decision, decision
-        if (old.level, old.reasons, old.revoked) != (decision.level, decision.reasons, decision.revoked):
+        if (old.level, old.reasons) != (decision.level, decision.reasons):
             self.on_decision(decision)
 
-    def _beside(self, call: Coroutine[Any, Any, None]) -> None:
+    def _in_background(self, call: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(call)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-
-def _ignore(decision: Decision) -> None:
-    """Nobody wants to know."""

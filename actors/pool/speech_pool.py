@@ -1,6 +1,6 @@
-"""What a gateway asks of the speech workers, whoever runs them.
+"""What a gateway asks of the speech side.
 
-Two backends keep this promise: `actors.cluster` (Ray) and `actors.local` (this process). Each request
+There are two backends: `actors.cluster` (Ray) and `actors.local` (this process). Each request
 takes a lease, uses the slot, gives the lease back and reports what it took, whatever happens between.
 Cancelling the awaiting task, or closing the iterator, cancels the work and frees the slot.
 """
@@ -49,16 +49,16 @@ class SpeechChunk:
 
 
 class SpeechPool(Protocol):
-    """Leases, workers and bookkeeping behind one door."""
+    """Leases, workers and bookkeeping behind one interface."""
 
     on_decision: Callable[[Decision], None]
-    """Called after each change of level, reasons or revoked leases. Set by who wants to know."""
+    """Called after each change of level or reasons. Set by the gateway."""
     signals: Callable[[], IngressSignals]
-    """Asked once per heartbeat how the ingress does. Set by who knows."""
+    """Asked once per heartbeat how the ingress does. Set by the gateway."""
 
     @property
     def decision(self) -> Decision:
-        """The manager's current orders; without a manager, the last ones, then careful ones."""
+        """The manager's current decision; without a manager the last one, then one of our own."""
 
     async def start(self) -> None:
         """Plan and start the workers. Returns before they are ready; raises ConfigurationError."""
@@ -71,15 +71,15 @@ class SpeechPool(Protocol):
     ) -> Transcription:
         """Transcribe one utterance, with the priority of its call's session.
 
-        `is_ahead`: it may turn out to be for nothing; it waits behind all final work of its class and
-        gives way to it, which is a CapacityError.
+        `is_ahead`: it may turn out to be for nothing. It waits behind all final work, and never takes the
+        last free slot where there are several.
 
         Raises CapacityError (no slot in time), WorkerLostError (the worker died or the deadline
         passed while it worked) or EngineError (the engine refused).
         """
 
     def promote(self, call_id: str) -> None:
-        """The call's transcription ahead of time, if one is under way, is final from now on."""
+        """Let the call's ahead-of-time transcription, if one is under way, be final from now on."""
 
     def synthesize(self, request: Synthesize, deadline_s: float) -> AsyncIterator[SpeechChunk]:
         """Yield the audio of one sentence as it is made; raises as `transcribe` does."""
@@ -88,7 +88,7 @@ class SpeechPool(Protocol):
         """Ask whether a new call may be taken; if so it is registered. Answers within a third of a second."""
 
     async def register_session(self, session: SessionStarted) -> None:
-        """Tell the manager of a call that was admitted before. Repeating it changes nothing."""
+        """Make a call known that was admitted before. Repeating it changes nothing."""
 
     def note(self, session_id: str, figures: SessionFigures) -> None:
         """Remember a call's newest figures for the next heartbeat. Unknown calls are ignored."""
@@ -97,7 +97,7 @@ class SpeechPool(Protocol):
         """Count one answered turn: end of the caller's speech to the answer's first frame."""
 
     async def unregister_session(self, session_id: str) -> SessionSummary | None:
-        """Tell the manager that a call ended; returns what it used, None if it was unknown.
+        """Report that a call ended; returns what it used, None if it was unknown.
 
         The figures noted last go into the summary.
         """

@@ -213,28 +213,25 @@ async def call(speech: LocalPool, name: str, priority: Priority = Priority.NORMA
     return replace(UTTERANCE, call_id=name)
 
 
-async def test_work_ahead_gives_way_to_final_work() -> None:
-    """It is told so at once, its slot comes back before its time, and the final work is served."""
-    async with pool(stt_delay_s=1.0) as speech:
-        early, late = await call(speech, "early"), await call(speech, "late")
-        ahead = asyncio.create_task(speech.transcribe(early, deadline_s=9.0, is_ahead=True))
+async def test_ahead_of_time_work_leaves_a_slot_until_it_is_promoted() -> None:
+    """The last free slot is not for it; its own final request takes it at once."""
+    async with pool(stt_delay_s=0.3, workers=2) as speech:
+        late, early = await call(speech, "late"), await call(speech, "early")
+        other = asyncio.create_task(speech.transcribe(late, deadline_s=9.0))
         await until(speech.status, lambda status: status.transcription.busy == 1)
-        started_s = time.monotonic()
-        heard = await speech.transcribe(late, deadline_s=9.0)
-        assert heard.transcript.text == "hello"
-        assert time.monotonic() - started_s < 1.8
-        with pytest.raises(CapacityError, match="more urgent"):
-            await ahead
-        await until(speech.status, lambda status: status.transcription.busy == 0)
-
-
-async def test_promoted_work_stays() -> None:
-    """Once its turn has come it is final work: others wait for it."""
-    async with pool(stt_delay_s=0.4) as speech:
-        early, late = await call(speech, "early"), await call(speech, "late")
         ahead = asyncio.create_task(speech.transcribe(early, deadline_s=9.0, is_ahead=True))
-        await until(speech.status, lambda status: status.transcription.busy == 1)
+        await until(speech.status, lambda status: status.transcription.waiting == 1)
         speech.promote("early")
+        await until(speech.status, lambda status: status.transcription.busy == 2)
+        assert (await ahead).transcript.text == (await other).transcript.text == "hello"
+
+
+async def test_where_there_is_one_slot_ahead_of_time_work_is_finished_first() -> None:
+    """Others wait for it as for any work."""
+    async with pool(stt_delay_s=0.2) as speech:
+        early, late = await call(speech, "early"), await call(speech, "late")
+        ahead = asyncio.create_task(speech.transcribe(early, deadline_s=9.0, is_ahead=True))
+        await until(speech.status, lambda status: status.transcription.busy == 1)
         final = asyncio.create_task(speech.transcribe(late, deadline_s=9.0))
         assert (await ahead).transcript.text == "hello"
         assert (await final).lease_wait_ms > 100.0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from actors.errors import WorkerLostError
 from actors.fleet.fleet import Fleet, WorkerSpec, worker_specs
 from actors.fleet.sizing import FleetPlan, NodeResources, WorkerGroup, plan
-from actors.leases.book import SlotState
+from actors.leases.book import NO_SLOTS, SlotCounts
 from actors.leases.desk import LeaseDesk
 from actors.messages import Lease, LeaseRequest, WorkKind, WorkOutcome
 from actors.settings import FleetSettings, SpeechSettings
@@ -84,7 +84,7 @@ class Yard:
 
     async def finish(self, lease_id: str = "lease", outcome: WorkOutcome = WorkOutcome.DONE) -> list[str]:
         self.desk.give_back(lease_id, outcome)
-        self.fleet.check_suspended()
+        self.fleet.stop_retired()
         return await self.settle()
 
     def drain(self, index: int) -> None:
@@ -96,7 +96,7 @@ async def yard() -> AsyncIterator[Yard]:
     made = Yard()
     yield made
     made.hall.gate.set()
-    await made.fleet.dismiss_all()
+    await made.fleet.stop_all()
     assert not made.hall.here
 
 
@@ -132,7 +132,7 @@ async def test_a_worker_in_use_finishes_before_it_goes(yard: Yard) -> None:
     assert await yard.follow() == [lease.worker_id]
     assert yard.desk.book.held("lease") is not None
     assert await yard.finish() == []
-    assert yard.desk.book.state(lease.worker_id) is None
+    assert yard.desk.book.worker_slots(lease.worker_id) == NO_SLOTS
 
 
 async def test_a_draining_node_lends_nothing_more(yard: Yard) -> None:
@@ -164,7 +164,7 @@ async def test_a_check_that_is_under_way_does_not_lend_out_a_draining_worker(yar
     await yard.follow()
     yard.hall.gate.set()
     await yard.settle()
-    assert yard.desk.book.state(lease.worker_id) is SlotState.BUSY
+    assert yard.desk.book.is_used(lease.worker_id)
     other = asyncio.create_task(yard.lease("c"))
     await yard.settle()
     assert not other.done()
@@ -201,7 +201,6 @@ async def test_a_suspect_worker_that_is_wanted_again_is_checked_first(yard: Yard
     waiting = asyncio.create_task(yard.lease("c"))
     await yard.settle()
     assert not waiting.done()
-    yard.fleet.check_suspended()
     yard.hall.gate.set()
     await yard.settle()
     assert waiting.done()
@@ -216,7 +215,7 @@ async def test_workers_of_a_node_that_is_gone_are_forgotten_at_once(yard: Yard) 
         spec.worker_id for spec in worker_specs(planned(group("2", 1)), SPEECH)
     ]
     assert yard.desk.book.held("lease") is None
-    assert yard.desk.book.state(lease.worker_id) is None
+    assert yard.desk.book.worker_slots(lease.worker_id) == NO_SLOTS
 
 
 async def test_other_settings_replace_the_workers_at_once(yard: Yard) -> None:
@@ -271,7 +270,7 @@ async def test_the_status_tells_what_is_planned_and_what_is_there(yard: Yard) ->
     await yard.follow(group("2", 1, TTS))
     first, _ = yard.fleet.node_statuses()
     [left] = first.groups
-    assert (first.is_draining, left.planned, left.ready, left.busy) == (True, 0, 1, 1)
+    assert (first.is_draining, left.planned, left.ready, left.busy) == (True, 0, 1, 4)
     assert left.reason == "the node is being drained"
 
 
@@ -337,7 +336,7 @@ def test_whatever_happens_the_fleet_ends_as_the_plan_says(story: list[tuple[str,
         async def follow() -> list[str]:
             yard.nodes = [node for index, node in enumerate(all_nodes) if index not in gone]
             yard.fleet.follow(wanted(), yard.nodes, SPEECH, yard.now)
-            yard.fleet.check_suspended()
+            yard.fleet.stop_retired()
             return await yard.settle()
 
         await follow()
@@ -372,9 +371,9 @@ def test_whatever_happens_the_fleet_ends_as_the_plan_says(story: list[tuple[str,
         here = await follow()
         ids = {spec.worker_id for spec in worker_specs(wanted(), SPEECH)}
         assert set(here) == ids
-        assert {worker for worker, _ in yard.desk.book.workers(STT)} == ids
-        assert all(state is SlotState.FREE for _, state in yard.desk.book.workers(STT))
-        await yard.fleet.dismiss_all()
+        assert yard.desk.book.slots(STT) == SlotCounts(len(ids), 0)
+        assert yard.fleet.ready(STT) == len(ids)
+        await yard.fleet.stop_all()
 
     asyncio.run(play())
 

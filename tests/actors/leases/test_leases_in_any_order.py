@@ -1,7 +1,7 @@
 """The lease book against a simple model of it, in any order of events.
 
 The model knows the rules in their plainest form (sort everything, count everything) and checks each answer as
-it comes: who was served before whom, who was refused and why, what was revoked for whom.
+it comes: which request was served before which, which was refused and why, which worker was doubted.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from actors.leases.book import Answer, Granted, LeaseBook, Refusal, Refused, SlotState
-from actors.leases.queue import EMERGENCY_RUN
+from actors.leases.book import Answer, Doubted, Granted, LeaseBook, Refusal, Refused
 from actors.messages import Lease, LeaseRequest, Priority, WorkKind, WorkOutcome
 
-QUEUE_LIMIT = 4
+QUEUE_LIMIT = 2
 AGING_S = 2.0
 INGRESSES = ("i", "j")
 KINDS = st.sampled_from([WorkKind.TRANSCRIPTION] * 3 + [WorkKind.SYNTHESIS])
 WORKERS = st.integers(0, 1)
 QUARTERS = st.integers(0, 32).map(lambda count: count / 4)
-"""Seconds that add up without rounding, so that the model may divide where the book compares."""
+"""Seconds that add up without rounding."""
+GAPS = st.sampled_from([0.0, 0.0, AGING_S / 2])
 REQUESTS = st.builds(
     LeaseRequest,
     lease_id=st.just(""),
     kind=KINDS,
     ingress_id=st.sampled_from(INGRESSES),
-    session_id=st.just("call"),
+    session_id=st.sampled_from(["call", None]),
     wait_s=QUARTERS,
     hold_s=QUARTERS.map(lambda seconds: seconds + 1),
     priority=st.sampled_from(Priority),
@@ -44,22 +44,18 @@ class Asked:
     request: LeaseRequest
     since: float
     number: int
+    deadline: float
 
-    @property
-    def deadline(self) -> float:
-        return self.since + self.request.wait_s
-
-    def place(self, now: float) -> int:
+    def order(self) -> tuple[float, ...]:
         request = self.request
         if request.is_ahead:
-            return 2 + 2 * request.priority.rank
+            return 2, self.number
         if request.priority is Priority.EMERGENCY:
-            return 0
-        return 1 + 2 * max(0, request.priority.rank - int((now - self.since) // AGING_S))
+            return 0, self.number
+        return 1, self.since + AGING_S * request.priority.rank, request.priority.rank, self.number
 
-    def order(self, now: float) -> tuple[int, float, int]:
-        place = self.place(now)
-        return place, self.since if place == 1 else self.deadline, self.number
+    def lane(self) -> tuple[WorkKind, Priority | None]:
+        return self.request.kind, None if self.request.is_ahead else self.request.priority
 
 
 @dataclass
@@ -68,25 +64,11 @@ class House:
 
     slots: int
     leases: set[str] = field(default_factory=set)
-    finishing: int = 0
-    suspension: SlotState | None = None
-    is_retiring: bool = False
+    is_lent: bool = True
 
     @property
-    def serves(self) -> bool:
-        return self.suspension is None and not self.is_retiring
-
-    @property
-    def is_usable(self) -> bool:
-        return self.serves and len(self.leases) < self.slots
-
-    def rest(self, state: SlotState) -> None:
-        if self.suspension is not SlotState.QUARANTINED:
-            self.suspension = state
-
-    def settle(self) -> None:
-        if self.is_retiring and not self.leases:
-            self.suspension = SlotState.QUARANTINED
+    def free(self) -> int:
+        return max(0, self.slots - len(self.leases)) if self.is_lent else 0
 
 
 class LeaseBookMachine(RuleBasedStateMachine):
@@ -102,69 +84,62 @@ class LeaseBookMachine(RuleBasedStateMachine):
         self.waiting: dict[str, Asked] = {}
         self.held: dict[str, tuple[LeaseRequest, Lease, float]] = {}
         self.houses: dict[str, House] = {}
-        self.revoked: set[str] = set()
         self.ended: set[str] = set()
-        self.run = dict.fromkeys(WorkKind, 0)
         self.holds = False
         self.orphans: dict[str, tuple[LeaseRequest, Lease]] = {}
-        """Leases in use that the present book has not been told of."""
+        """Leases in use that the present book does not know."""
         self.unheard: dict[str, LeaseRequest] = {}
         """Requests whose manager died before it answered them."""
 
     # Following the answers
 
-    def follow(self, answers: Sequence[Answer], newcomer: str | None = None) -> None:
+    def follow(self, answers: Sequence[Answer], doubts: Sequence[Doubted] = ()) -> None:
+        """Check the answers; the doubts among them are to be these."""
+        assert sorted(doubts, key=str) == sorted((it for it in answers if isinstance(it, Doubted)), key=str)
         for answer in answers:
             if isinstance(answer, Granted):
                 self.grant(answer.lease)
-            else:
-                self.refuse(answer, newcomer)
+            elif isinstance(answer, Refused):
+                self.refuse(answer)
 
     def grant(self, lease: Lease) -> None:
         asked = self.waiting[lease.lease_id]
-        kind = asked.request.kind
-        assert asked is self.first(kind), "somebody was passed over"
+        assert asked is self.next(asked.request.kind), "another was to be served"
         assert asked.deadline > self.now or asked.since == self.now, "granted after its deadline"
-        self.run[kind] = self.run[kind] + 1 if asked.place(self.now) == 0 else 0
-        assert self.houses[lease.worker_id].is_usable, "a slot was lent that is not there"
+        assert self.houses[lease.worker_id].free, "a slot was lent that is not there"
         assert lease.wait_ms == (self.now - asked.since) * 1000.0
         del self.waiting[lease.lease_id]
         self.hold(asked.request, lease)
 
-    def refuse(self, refused: Refused, newcomer: str | None) -> None:
+    def refuse(self, refused: Refused) -> None:
         asked = self.waiting.pop(refused.lease_id)
-        rivals = [it for it in self.waiting.values() if it.request.kind is asked.request.kind]
         match refused.reason:
             case Refusal.LATE:
                 assert asked.deadline <= self.now
             case Refusal.QUEUE_FULL:
-                assert refused.lease_id == newcomer
-                assert len(rivals) == QUEUE_LIMIT
-                assert all(self.standing(it)[:2] <= self.standing(asked)[:2] for it in rivals)
-            case Refusal.DISPLACED:
-                assert newcomer is not None
-                others = [it for it in rivals if it.request.lease_id != newcomer]
-                assert len(others) == QUEUE_LIMIT - 1
-                assert self.standing(self.waiting[newcomer])[:2] < self.standing(asked)[:2]
-                assert all(self.standing(it) < self.standing(asked) for it in others)
+                assert asked.number == self.numbers, "only a newcomer is refused"
+                assert sum(it.lane() == asked.lane() for it in self.waiting.values()) >= QUEUE_LIMIT
             case _:
                 raise AssertionError(refused)
         self.end(refused.lease_id)
 
-    def standing(self, asked: Asked) -> tuple[bool, int, float, int]:
-        return (self.is_held_back(asked), *asked.order(self.now))
+    def free(self, kind: WorkKind) -> int:
+        return sum(house.free for key, house in self.houses.items() if key.startswith(kind))
 
-    def is_held_back(self, asked: Asked) -> bool:
-        return self.holds and asked.request.priority is Priority.BACKGROUND
+    def total(self, kind: WorkKind) -> int:
+        return sum(house.slots for key, house in self.houses.items() if key.startswith(kind))
 
-    def first(self, kind: WorkKind) -> Asked | None:
-        """Return whom the rules serve next."""
-        crowd = [it for it in self.waiting.values() if it.request.kind is kind and not self.is_held_back(it)]
-        crowd.sort(key=lambda it: it.order(self.now))
-        aged = [it for it in crowd if it.place(self.now) == 1]
-        if aged and self.run[kind] >= EMERGENCY_RUN:
-            return aged[0]
-        return crowd[0] if crowd else None
+    def next(self, kind: WorkKind) -> Asked | None:
+        """Return the request that the rules serve next, if there is a slot for it."""
+        spares_one = self.free(kind) > 1 or self.total(kind) == 1
+        crowd = [
+            it
+            for it in self.waiting.values()
+            if it.request.kind is kind
+            and (spares_one or not it.request.is_ahead)
+            and not (self.holds and (it.request.is_ahead or it.request.priority is Priority.BACKGROUND))
+        ]
+        return min(crowd, key=Asked.order, default=None) if self.free(kind) else None
 
     def hold(self, request: LeaseRequest, lease: Lease) -> None:
         assert lease.lease_id not in self.held, "a lease was granted twice"
@@ -176,86 +151,68 @@ class LeaseBookMachine(RuleBasedStateMachine):
         assert lease_id not in self.ended, "a request ended twice"
         self.ended.add(lease_id)
 
-    def close(self, lease_id: str, rest: SlotState | None) -> None:
+    def close(self, lease_id: str) -> str:
+        """End a lease that is out; return its worker."""
         _, lease, _ = self.held.pop(lease_id)
-        self.revoked.discard(lease_id)
         self.end(lease_id)
-        house = self.houses.get(lease.worker_id)
+        if lease.worker_id in self.houses:
+            self.houses[lease.worker_id].leases.remove(lease_id)
+        return lease.worker_id
+
+    def doubt(self, worker_id: str, is_lost: bool = False) -> Doubted:
+        house = self.houses.get(worker_id)
         if house is not None:
-            house.leases.remove(lease_id)
-            if rest is not None:
-                house.finishing += 1
-                house.rest(rest)
-            house.settle()
+            house.is_lent = False
+            house.slots = 0 if is_lost else house.slots
+        return Doubted(worker_id, is_lost)
+
+    def on_worker(self, worker_id: str) -> list[str]:
+        return [key for key, (_, lease, _) in self.held.items() if lease.worker_id == worker_id]
 
     # Workers
 
     @initialize(slots=st.integers(1, 2))
     def begin(self, slots: int) -> None:
         for kind in WorkKind:
-            self.add_worker(0, kind, slots)
+            self.lend(0, kind, slots)
 
     @rule(worker=WORKERS, kind=KINDS, slots=st.integers(1, 3))
-    def add_worker(self, worker: int, kind: WorkKind, slots: int) -> None:
+    def lend(self, worker: int, kind: WorkKind, slots: int) -> None:
         worker_id = f"{kind}-{worker}"
-        house = self.houses.get(worker_id)
-        if house is None:
-            here = [key for key, (_, lease, _) in self.held.items() if lease.worker_id == worker_id]
-            house = self.houses[worker_id] = House(slots, set(here))
-            for lease_id in reversed(here[slots:]):
-                self.close(lease_id, SlotState.FINISHING)
-        else:
-            house.suspension, house.is_retiring, house.finishing = None, False, 0
-        self.follow(self.book.add_worker(worker_id, kind, self.now, slots))
-
-    @rule(worker=WORKERS, kind=KINDS, trouble=st.sampled_from(["dies", "quarantined", "retires"]))
-    def worker_in_trouble(self, worker: int, kind: WorkKind, trouble: str) -> None:
-        match trouble:
-            case "dies":
-                self.worker_dies(f"{kind}-{worker}")
-            case "quarantined":
-                self.quarantine(f"{kind}-{worker}")
-            case _:
-                self.retire(f"{kind}-{worker}")
-
-    def worker_dies(self, worker_id: str) -> None:
-        self.book.remove_worker(worker_id)
-        for lease_id in [key for key, (_, lease, _) in self.held.items() if lease.worker_id == worker_id]:
-            self.close(lease_id, None)
-        self.houses.pop(worker_id, None)
-
-    def quarantine(self, worker_id: str) -> None:
-        self.book.quarantine(worker_id)
-        for lease_id in [key for key, (_, lease, _) in self.held.items() if lease.worker_id == worker_id]:
-            self.close(lease_id, SlotState.QUARANTINED)
-        if worker_id in self.houses:
-            self.houses[worker_id].suspension = SlotState.QUARANTINED
-
-    def retire(self, worker_id: str) -> None:
-        self.book.retire(worker_id)
-        if worker_id in self.houses:
-            self.houses[worker_id].is_retiring = True
-            self.houses[worker_id].settle()
+        self.houses[worker_id] = House(slots, set(self.on_worker(worker_id)))
+        self.follow(self.book.lend(worker_id, kind, self.now, slots))
 
     @rule(worker=WORKERS, kind=KINDS)
-    def readmit(self, worker: int, kind: WorkKind) -> None:
+    def rest(self, worker: int, kind: WorkKind) -> None:
         worker_id = f"{kind}-{worker}"
-        house = self.houses.get(worker_id)
-        if house is not None:
-            house.suspension, house.is_retiring, house.finishing = None, False, 0
-        self.follow(self.book.readmit(worker_id, self.now))
+        self.book.rest(worker_id)
+        if worker_id in self.houses:
+            self.houses[worker_id].is_lent = False
+
+    @rule(worker=WORKERS, kind=KINDS)
+    def worker_goes(self, worker: int, kind: WorkKind) -> None:
+        worker_id = f"{kind}-{worker}"
+        self.book.remove_worker(worker_id)
+        for lease_id in self.on_worker(worker_id):
+            self.close(lease_id)
+        self.houses.pop(worker_id, None)
 
     # Requests
 
     def enter(self, request: LeaseRequest) -> None:
         """Ask for a request that the book does not know."""
         self.numbers += 1
-        self.waiting[request.lease_id] = Asked(request, self.now, self.numbers)
-        self.follow(self.book.request(request, self.now), newcomer=request.lease_id)
+        deadline = self.now + request.wait_s
+        self.waiting[request.lease_id] = Asked(request, self.now, self.numbers, deadline)
+        self.follow(self.book.request(request, self.now))
+        if request.lease_id in self.waiting:
+            assert request.wait_s > 0, "it is not willing to wait"
 
-    @rule(requests=st.lists(REQUESTS, min_size=1, max_size=6))
-    def ask(self, requests: list[LeaseRequest]) -> None:
-        for request in requests:
+    @rule(requests=st.lists(st.tuples(GAPS, REQUESTS), min_size=1, max_size=6))
+    def ask(self, requests: list[tuple[float, LeaseRequest]]) -> None:
+        for gap_s, request in requests:
+            if gap_s:
+                self.time_passes(gap_s)
             self.asked += 1
             self.ids.append(f"lease-{self.asked}")
             self.enter(replace(request, lease_id=self.ids[-1]))
@@ -264,24 +221,26 @@ class LeaseBookMachine(RuleBasedStateMachine):
     def report(self, data: st.DataObject, outcome: WorkOutcome) -> None:
         """Report a lease: out, waiting, ended long ago, or never heard of."""
         lease_id = data.draw(st.sampled_from([*self.ids, "unknown"]))
+        doubts: list[Doubted] = []
         if lease_id in self.waiting:
             del self.waiting[lease_id]
             self.end(lease_id)
         elif lease_id in self.held:
-            rests = {WorkOutcome.LOST: SlotState.QUARANTINED, WorkOutcome.ABANDONED: SlotState.FINISHING}
-            self.close(lease_id, rests.get(outcome))
+            worker_id = self.close(lease_id)
+            if outcome in (WorkOutcome.LOST, WorkOutcome.ABANDONED):
+                doubts.append(self.doubt(worker_id, outcome is WorkOutcome.LOST))
         else:
             self.ended.add(lease_id)
             self.orphans.pop(lease_id, None)
             self.unheard.pop(lease_id, None)
-        self.follow(self.book.give_back(lease_id, outcome, self.now))
+        self.follow(self.book.give_back(lease_id, outcome, self.now), doubts)
 
     @precondition(lambda self: self.held)
     @rule(data=st.data(), count=st.integers(1, 4))
     def work_is_done(self, data: st.DataObject, count: int) -> None:
         for _ in range(min(count, len(self.held))):
             lease_id = data.draw(st.sampled_from(sorted(self.held)))
-            self.close(lease_id, None)
+            self.close(lease_id)
             self.follow(self.book.give_back(lease_id, WorkOutcome.DONE, self.now))
 
     @rule(data=st.data())
@@ -300,40 +259,45 @@ class LeaseBookMachine(RuleBasedStateMachine):
             request = LeaseRequest(lease_id, WorkKind.SYNTHESIS, "i", "call", 5.0, 5.0)
             assert self.book.request(request, self.now) == [Refused(lease_id, Refusal.ENDED)]
 
-    @rule(data=st.data())
-    def promote(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), is_repeated=st.booleans())
+    def promote(self, data: st.DataObject, is_repeated: bool) -> None:
+        """By a message of its own, or by repeating the request as final work."""
         lease_id = data.draw(st.sampled_from([*self.ids, "unknown"]))
-        if lease_id in self.waiting:
-            asked = self.waiting[lease_id]
+        asked = self.waiting.get(lease_id)
+        if asked is not None and asked.request.is_ahead:
+            self.numbers += 1
             asked.request = replace(asked.request, is_ahead=False)
-        if lease_id in self.held:
-            request, lease, expires = self.held[lease_id]
-            self.held[lease_id] = replace(request, is_ahead=False), lease, expires
-            self.revoked.discard(lease_id)
-        self.book.promote(lease_id)
+            asked.since, asked.number = self.now, self.numbers
+        if asked is not None and is_repeated:
+            self.follow(self.book.request(asked.request, self.now))
+        else:
+            self.follow(self.book.promote(lease_id, self.now))
 
     @rule(ingress=st.sampled_from(INGRESSES))
     def ingress_goes(self, ingress: str) -> None:
-        gone = {key for key, it in self.waiting.items() if it.request.ingress_id == ingress}
+        waiting = {key for key, it in self.waiting.items() if it.request.ingress_id == ingress}
         answers = self.book.drop_ingress(ingress)
-        assert {it.lease_id for it in answers if isinstance(it, Refused)} == gone
-        assert len(answers) == len(gone)
-        for lease_id in gone:
+        refused = [it for it in answers if isinstance(it, Refused)]
+        assert len(refused) == len(waiting)
+        assert set(refused) == {Refused(key, Refusal.INGRESS_GONE) for key in waiting}
+        for lease_id in waiting:
             del self.waiting[lease_id]
             self.end(lease_id)
-        for lease_id in [key for key, (it, _, _) in self.held.items() if it.ingress_id == ingress]:
-            self.close(lease_id, SlotState.FINISHING)
-        assert self.book.revoked(ingress) == ()
+        held = [key for key, (it, _, _) in self.held.items() if it.ingress_id == ingress]
+        doubts = [self.doubt(self.close(lease_id)) for lease_id in held]
+        self.follow([it for it in answers if not isinstance(it, Refused)], doubts)
 
     @rule(seconds=QUARTERS)
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
-        for lease_id in [key for key, (_, _, expires) in self.held.items() if expires <= self.now]:
-            self.close(lease_id, SlotState.FINISHING)
-        self.follow(self.book.expire(self.now))
+        overdue = [key for key, (_, _, expires) in self.held.items() if expires <= self.now]
+        doubts = [self.doubt(self.close(lease_id)) for lease_id in overdue]
+        self.follow(self.book.expire(self.now), doubts)
         assert not [it for it in self.waiting.values() if it.deadline <= self.now]
         deadline = self.book.next_deadline()
         assert deadline is None or deadline > self.now
+        for kind in WorkKind:
+            assert self.next(kind) is None, "a request waits before a slot that is for it"
 
     @rule(holds=st.booleans())
     def hold_background(self, holds: bool) -> None:
@@ -349,29 +313,19 @@ class LeaseBookMachine(RuleBasedStateMachine):
         self.book.holds_background = self.holds
         self.orphans |= {key: (request, lease) for key, (request, lease, _) in self.held.items()}
         self.unheard |= {key: asked.request for key, asked in self.waiting.items()}
-        self.held, self.waiting, self.houses, self.revoked = {}, {}, {}, set()
-        self.run = dict.fromkeys(WorkKind, 0)
+        self.held, self.waiting, self.houses = {}, {}, {}
         self.ids = [*self.orphans, *self.unheard]
         self.ended = set()
 
     @rule(ingress=st.sampled_from(INGRESSES))
     def ingress_reconnects(self, ingress: str) -> None:
-        """It brings its leases, twice for good measure, and asks again for what it waited for."""
+        """It brings its leases, each twice, and asks again for what it waited for."""
         for lease_id, (request, lease) in list(self.orphans.items()):
-            if request.ingress_id != ingress:
-                continue
-            del self.orphans[lease_id]
-            answers = self.book.adopt(request, lease, self.now)
-            house = self.houses.get(lease.worker_id)
-            if house is not None and len(house.leases) + house.finishing >= house.slots:
-                assert answers == [Refused(lease_id, Refusal.TAKEN)]
-                self.end(lease_id)
-                house.rest(SlotState.FINISHING)
-            else:
-                assert answers == [Granted(lease)]
+            if request.ingress_id == ingress:
+                del self.orphans[lease_id]
+                assert self.book.adopt(request, lease, self.now) == [Granted(lease)]
                 self.hold(request, lease)
                 assert self.book.adopt(request, lease, self.now) == [Granted(lease)]
-            assert self.book.state(lease.worker_id) is not SlotState.FREE
         for lease_id, request in list(self.unheard.items()):
             if request.ingress_id == ingress:
                 del self.unheard[lease_id]
@@ -383,48 +337,16 @@ class LeaseBookMachine(RuleBasedStateMachine):
     def books_agree(self) -> None:
         for kind in WorkKind:
             crowd = [it for it in self.waiting.values() if it.request.kind is kind]
-            houses = {key: house for key, house in self.houses.items() if key.startswith(kind)}
-            assert self.book.waiting(kind) == len(crowd)
-            assert {worker_id for worker_id, _ in self.book.workers(kind)} == set(houses)
-            open_houses = [it for it in houses.values() if it.suspension is not SlotState.QUARANTINED]
             counts = self.book.slots(kind)
-            assert counts.total == sum(it.slots for it in open_houses)
-            assert counts.busy == sum(min(it.slots, len(it.leases) + it.finishing) for it in open_houses)
-            if any(house.is_usable for house in houses.values()):
-                assert all(self.is_held_back(it) for it in crowd), "somebody waits before a free slot"
+            assert self.book.waiting(kind) == len(crowd)
+            assert (counts.total, counts.total - counts.busy) == (self.total(kind), self.free(kind))
+            assert 0 <= counts.for_no_call <= counts.busy
+            final = [it for it in crowd if not it.request.is_ahead]
+            if self.free(kind) and not self.holds:
+                assert not final, "final work waits before a free slot"
         for lease_id, (request, lease, _) in self.held.items():
             assert self.book.held(lease_id) == (request, lease)
-        for worker_id, house in self.houses.items():
-            assert len(house.leases) <= house.slots, "two leases on one slot"
-            assert (worker_id in self.book.suspended()) == (house.suspension is not None)
-        assert self.book.waiting(WorkKind.SYNTHESIS) <= QUEUE_LIMIT
-
-    @invariant()
-    def only_who_must_gives_way(self) -> None:
-        revoked = {lease_id for ingress in INGRESSES for lease_id in self.book.revoked(ingress)}
-        assert self.revoked <= revoked, "a revoked lease was forgotten"
-        for kind in WorkKind:
-            finals = [
-                it
-                for it in self.waiting.values()
-                if it.request.kind is kind and not it.request.is_ahead and not self.is_held_back(it)
-            ]
-            finals.sort(key=lambda it: it.order(self.now))
-            ahead = {
-                key: Asked(request, self.now, 0).place(self.now)
-                for key, (request, lease, _) in self.held.items()
-                if request.kind is kind and request.is_ahead and self.serves(lease)
-            }
-            for lease_id in (revoked - self.revoked) & {
-                k for k, (r, _, _) in self.held.items() if r.kind is kind
-            }:
-                assert lease_id in ahead, "revoked although it is final, or its slot would not be lent"
-                assert finals[0].place(self.now) < ahead[lease_id], "revoked for somebody less urgent"
-                assert len(revoked & ahead.keys()) <= len(finals), "more revoked than wait"
-        self.revoked = revoked
-
-    def serves(self, lease: Lease) -> bool:
-        return lease.worker_id in self.houses and self.houses[lease.worker_id].serves
+            assert self.book.is_used(lease.worker_id)
 
     def teardown(self) -> None:
         """In the end everything ends: nothing waits, nothing is out, nothing is due."""

@@ -14,7 +14,7 @@ from actors.fleet.fleet import Fleet, WorkerSpec
 from actors.fleet.sizing import NodeResources, plan
 from actors.leases.desk import LeaseDesk
 from actors.local import LocalWorkers
-from actors.manager.resource_manager import INGRESS_TIMEOUT_S, LONGEST_NAP_S, PATIENCE_BEATS, ResourceManager
+from actors.manager.resource_manager import DIFFERING_BEATS, INGRESS_TIMEOUT_S, TICK_S, ResourceManager
 from actors.messages import (
     IngressReport,
     IngressSignals,
@@ -330,7 +330,7 @@ async def test_newcomers_take_the_share_that_older_workers_left(house: House) ->
         fleet.follow(plan([node], settings, SCRIPTED), [node], SCRIPTED)
     assert len(fleet._members) == 12
     assert sum(member.spec.cpus for member in fleet._members.values()) <= node.cpus
-    await fleet.dismiss_all()
+    await fleet.stop_all()
 
 
 async def test_the_load_is_measured_without_blocking(house: House) -> None:
@@ -393,7 +393,7 @@ async def test_an_ingress_whose_calls_are_not_ours_introduces_itself(house: Hous
     await house.manager.register_ingress(ingress())
     for name in ("a", "b"):
         await house.manager.register_session(call(name))
-    for _ in range(PATIENCE_BEATS - 1):
+    for _ in range(DIFFERING_BEATS - 1):
         assert await house.manager.heartbeat(IngressReport("i", calls=1))
     assert await house.manager.heartbeat(IngressReport("i", calls=1)) is None
     await house.manager.register_ingress(replace(ingress(), sessions=(call("b"),)))
@@ -421,7 +421,7 @@ async def test_a_gateways_successor_keeps_the_calls_when_the_dead_one_is_missed(
 
 def test_a_silent_ingress_is_missed_within_five_seconds() -> None:
     """Everything of a dead ingress is gone by then."""
-    assert INGRESS_TIMEOUT_S + LONGEST_NAP_S <= 5.0
+    assert INGRESS_TIMEOUT_S + TICK_S <= 5.0
 
 
 async def test_a_new_manager_takes_over_calls_and_leases(house: House) -> None:
@@ -523,39 +523,12 @@ async def test_what_no_call_asked_for_keeps_no_caller_out(house: House, is_for_a
     limited = replace(ingress(), throttle=ThrottleSettings(enabled=False))
     await house.manager.register_ingress(limited)
     await house.until(lambda status: status.is_ready)
-    if is_for_a_call:
-        await house.manager.register_session(call("call"))
-    await house.manager.acquire(request("a", wait_s=60.0))
+    work = request("a", wait_s=60.0)
+    await house.manager.acquire(work if is_for_a_call else replace(work, session_id=None))
     for _ in range(3):
         house.clock.now += 0.5
         house.manager.tick()
     assert (await house.manager.admit(call("b"))).is_admitted is not is_for_a_call
-
-
-async def test_work_ahead_is_told_to_stop_for_final_work(house: House) -> None:
-    """The order names the lease; once its work is given up the waiting request is served."""
-    await house.manager.register_ingress(ingress())
-    await house.until(lambda status: status.is_ready)
-    lease = await house.manager.acquire(replace(request("ahead"), is_ahead=True))
-    known = (await house.manager.watch("i", ("", 0), 0.0)).version
-    final = asyncio.create_task(house.manager.acquire(request("final")))
-    decision = await asyncio.wait_for(house.manager.watch("i", known, 60.0), 1.0)
-    assert decision.revoked == ("ahead",)
-    await house.manager.release(report("ahead", WorkOutcome.ABANDONED))
-    assert (await asyncio.wait_for(final, 5.0)).worker_id == lease.worker_id
-    assert (await house.manager.watch("i", decision.version, 0.0)).revoked == ()
-
-
-async def test_promoted_work_is_not_told_to_stop(house: House) -> None:
-    """Its turn has come: it is final work like the other."""
-    await house.manager.register_ingress(ingress())
-    await house.until(lambda status: status.is_ready)
-    await house.manager.acquire(replace(request("ahead"), is_ahead=True))
-    await house.manager.promote("ahead")
-    final = asyncio.create_task(house.manager.acquire(request("final")))
-    await house.until(lambda status: status.transcription.waiting == 1)
-    assert (await house.manager.watch("i", ("", 0), 0.0)).revoked == ()
-    final.cancel()
 
 
 async def test_who_watches_an_ingress_that_goes_is_told(house: House) -> None:
