@@ -18,7 +18,6 @@ from pathlib import Path
 import psutil
 
 from actors.engines.registry import check_machine
-from actors.errors import WorkerLostError
 from actors.fleet.fleet import WorkerSpec
 from actors.fleet.sizing import NodeResources
 from actors.manager.resource_manager import ResourceManager
@@ -53,8 +52,8 @@ class LocalWorkers:
         """Return this machine."""
         return [this_machine()]
 
-    async def ensure(self, spec: WorkerSpec) -> None:
-        """Return once the worker's thread has loaded its model and is idle."""
+    async def ensure(self, spec: WorkerSpec) -> WorkerThread:
+        """Return the worker's thread once it has loaded its model and is idle."""
         thread = self._threads.get(spec.worker_id)
         if thread is None:
             if spec.kind is WorkKind.TRANSCRIPTION:
@@ -64,6 +63,7 @@ class LocalWorkers:
                 thread = WorkerThread(make, spec.worker_id, spec.slots, SYNTHESIS_NICENESS)
             self._threads[spec.worker_id] = thread
         await thread.idle()
+        return thread
 
     async def stop(self, worker_id: str) -> None:
         """Let the worker's thread end; one that hangs in native code stays until the process ends."""
@@ -77,17 +77,13 @@ class LocalWorkers:
 
     async def transcribe(self, lease: Lease, request: Transcribe) -> Transcript:
         """Transcribe on the leased worker. Raises EngineError or WorkerLostError."""
-        return await self._thread(lease.worker_id).transcribe(request)
+        thread: WorkerThread = lease.worker
+        return await thread.transcribe(request)
 
     def synthesize(self, lease: Lease, request: Synthesize) -> AsyncGenerator[bytes, None]:
         """Yield the sentence's pieces from the leased worker. Raises EngineError or WorkerLostError."""
-        return self._thread(lease.worker_id).synthesize(request)
-
-    def _thread(self, worker_id: str) -> WorkerThread:
-        thread = self._threads.get(worker_id)
-        if thread is None:
-            raise WorkerLostError(f"worker {worker_id} was stopped")
-        return thread
+        thread: WorkerThread = lease.worker
+        return thread.synthesize(request)
 
 
 class LocalPool(LeasedPool):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 
 class WorkKind(StrEnum):
@@ -103,6 +103,9 @@ class Lease:
     worker_id: str
     wait_ms: float
     """How long the request waited in the manager's queue."""
+    worker: Any = field(default=None, compare=False, repr=False)
+    """The worker itself: a thread of this process, or the handle of a Ray actor. Another worker may have the
+    same id later; this never means another one."""
 
 
 class WorkOutcome(StrEnum):

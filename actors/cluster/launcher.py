@@ -59,8 +59,8 @@ class RayLauncher:
             for node in nodes
         ]
 
-    async def ensure(self, spec: WorkerSpec) -> None:
-        """Return once the worker's actor exists, has loaded its model and is idle."""
+    async def ensure(self, spec: WorkerSpec) -> Any:
+        """Return the handle of the worker's actor once it exists, has loaded its model and is idle."""
         while True:
             creation = asyncio.create_task(asyncio.to_thread(self._get_or_create, spec))
             self._creations[spec.worker_id] = creation
@@ -69,7 +69,7 @@ class RayLauncher:
             del self._creations[spec.worker_id]
             try:
                 await call(actor.idle)
-                return
+                return actor
             except UnavailableError:  # Ray is restarting it
                 await asyncio.sleep(CONNECT_RETRY_S)
 

@@ -46,7 +46,7 @@ class ClusterPool(LeasedPool):
             admission or AdmissionSettings(),
             throttle or ThrottleSettings(),
         )
-        super().__init__(RemoteManager(fleet.ray_namespace), RemoteWorkers(fleet.ray_namespace), ingress)
+        super().__init__(RemoteManager(fleet.ray_namespace), RemoteWorkers(), ingress)
         self._speech = speech
         self._fleet = fleet
         self._connected = False

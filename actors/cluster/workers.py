@@ -17,9 +17,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from actors.cluster.connection import border, call, cancel
-from actors.cluster.finish_line import FinishLine
-from actors.errors import WorkerLostError
+from actors.cluster.connection import MANAGER_NAME, border, call, cancel
 from actors.messages import Lease, Synthesize, Transcribe, Transcript
 from actors.settings import SpeechSettings
 from actors.workers.stt_worker import SttWorker
@@ -30,12 +28,42 @@ UNCONSUMED_PIECES = 16
 """A synthesis pauses when its asker is this many pieces behind."""
 
 
+class CompletionReport:
+    """From a worker straight to the manager of its namespace: the work of a lease is done.
+
+    The holder's own report says so as well, but it goes by way of the ingress; until then the slot would
+    stand idle while a request waits. Nothing depends on it: one that is lost is made up for by the report.
+    """
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+        self._manager: Any = None
+        self._sending: set[asyncio.Task[None]] = set()
+        """As many as leases end while the manager does not answer: no more than it has granted."""
+
+    def send(self, lease_id: str) -> None:
+        """Report that the lease's work is done; never waits."""
+        task = asyncio.get_running_loop().create_task(self._send(lease_id), name=f"finish {lease_id}")
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _send(self, lease_id: str) -> None:
+        try:
+            if self._manager is None:
+                self._manager = await asyncio.to_thread(
+                    ray.get_actor, MANAGER_NAME, namespace=self._namespace
+                )
+            await self._manager.finish.remote(lease_id)
+        except (ValueError, RayError):  # there is none now; the next one is found anew
+            self._manager = None
+
+
 class SttActor:
     """An `SttWorker` as an actor."""
 
     def __init__(self, worker_id: str, namespace: str, speech: SpeechSettings, slots: int = 1) -> None:
         self._thread = WorkerThread(partial(SttWorker, speech), worker_id, slots)
-        self._finish_line = FinishLine(namespace)
+        self._completion = CompletionReport(namespace)
 
     @ray.method(concurrency_group="control")
     async def idle(self) -> None:
@@ -46,7 +74,7 @@ class SttActor:
     async def transcribe(self, request: Transcribe, lease_id: str) -> Transcript:
         """Return the words of one utterance, transcribed together with what else waits."""
         transcript = await self._thread.transcribe(request)
-        self._finish_line.tell(lease_id)
+        self._completion.send(lease_id)
         return transcript
 
 
@@ -55,7 +83,7 @@ class TtsActor:
 
     def __init__(self, worker_id: str, namespace: str, speech: SpeechSettings, slots: int = 1) -> None:
         self._thread = WorkerThread(partial(TtsWorker, speech), worker_id, slots, SYNTHESIS_NICENESS)
-        self._finish_line = FinishLine(namespace)
+        self._completion = CompletionReport(namespace)
 
     @ray.method(concurrency_group="control")
     async def idle(self) -> None:
@@ -68,26 +96,20 @@ class TtsActor:
         async with aclosing(self._thread.synthesize(request)) as pieces:
             async for piece in pieces:
                 yield piece
-        self._finish_line.tell(lease_id)
+        self._completion.send(lease_id)
 
 
 class RemoteWorkers:
     """The workers' actors as `Workers`."""
 
-    def __init__(self, namespace: str) -> None:
-        self._namespace = namespace
-        self._actors: dict[str, Any] = {}
-
     async def transcribe(self, lease: Lease, request: Transcribe) -> Transcript:
         """Transcribe on the leased worker. Raises EngineError or WorkerLostError."""
-        actor = await self._actor(lease.worker_id)
-        transcript: Transcript = await call(actor.transcribe, request, lease.lease_id)
+        transcript: Transcript = await call(lease.worker.transcribe, request, lease.lease_id)
         return transcript
 
     async def synthesize(self, lease: Lease, request: Synthesize) -> AsyncGenerator[bytes, None]:
         """Yield the sentence's pieces from the leased worker. Raises EngineError or WorkerLostError."""
-        actor = await self._actor(lease.worker_id)
-        method = actor.synthesize.options(
+        method = lease.worker.synthesize.options(
             num_returns="streaming", _generator_backpressure_num_objects=UNCONSUMED_PIECES
         )
         stream = None
@@ -100,13 +122,3 @@ class RemoteWorkers:
         finally:
             if stream is not None:
                 cancel(stream)
-
-    async def _actor(self, worker_id: str) -> Any:
-        if worker_id not in self._actors:
-            try:
-                self._actors[worker_id] = await asyncio.to_thread(
-                    ray.get_actor, worker_id, namespace=self._namespace
-                )
-            except (ValueError, RayError):
-                raise WorkerLostError(f"there is no worker {worker_id}") from None
-        return self._actors[worker_id]

@@ -31,7 +31,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 from actors.errors import RaymalError
 from actors.fleet.sizing import FleetPlan, NodeResources, WorkerGroup
@@ -73,8 +73,8 @@ class Launcher(Protocol):
     async def nodes(self) -> Sequence[NodeResources]:
         """Return the machines that are there now, those that are being drained among them."""
 
-    async def ensure(self, spec: WorkerSpec) -> None:
-        """Return once the worker exists, has loaded its model and is idle.
+    async def ensure(self, spec: WorkerSpec) -> Any:
+        """Return the worker itself, as leases carry it, once it exists, has loaded its model and is idle.
 
         Raises EngineError or ConfigurationError if it cannot load, WorkerLostError if it died.
         """
@@ -277,7 +277,7 @@ class Fleet:
         while True:
             try:
                 async with asyncio.timeout(deadline_s):
-                    await self.launcher.ensure(spec)
+                    worker = await self.launcher.ensure(spec)
             except TimeoutError:
                 member.problem = f"not ready after {deadline_s:g} s on node {spec.node_id}"
             except RaymalError as error:
@@ -294,7 +294,7 @@ class Fleet:
             await asyncio.sleep(pause_s)
             pause_s, deadline_s = min(2 * pause_s, LONGEST_PAUSE_S), self.start_deadline_s
         member.state, member.problem, member.task = WorkerState.SERVING, None, None
-        self.desk.lend(spec.worker_id, spec.kind, spec.slots)
+        self.desk.lend(spec.worker_id, spec.kind, spec.slots, worker)
 
 
 def _is_ready(member: _Member) -> bool:

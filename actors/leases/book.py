@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from actors.leases.deadlines import Agenda
 from actors.leases.queue import LeaseQueue, Waiting
@@ -95,6 +95,7 @@ class _Worker:
 
     worker_id: str
     kind: WorkKind
+    worker: Any = None
     slots: int = 0
     is_lent: bool = False
     leases: dict[str, LeaseRequest] = field(default_factory=dict)
@@ -137,14 +138,17 @@ class LeaseBook:
 
     # Workers
 
-    def lend(self, worker_id: str, kind: WorkKind, now: float, slots: int = 1) -> list[Answer]:
+    def lend(
+        self, worker_id: str, kind: WorkKind, now: float, slots: int = 1, worker: Any = None
+    ) -> list[Answer]:
         """Lend a worker that is ready, for the first time or again. Its slots go to the first that wait.
 
+        `worker`: the worker itself, for its leases (`Lease.worker`).
         Leases that are out on it keep their slots: their work may not have begun when it was seen idle.
         """
-        worker = self._workers.setdefault(worker_id, _Worker(worker_id, kind))
-        worker.slots, worker.is_lent = slots, True
-        self._refresh(worker)
+        entry = self._workers.setdefault(worker_id, _Worker(worker_id, kind))
+        entry.worker, entry.slots, entry.is_lent = worker, slots, True
+        self._refresh(entry)
         return self._grant(kind, now)
 
     def rest(self, worker_id: str) -> None:
@@ -276,7 +280,8 @@ class LeaseBook:
         while usable and (waiting := self._next(kind)) is not None:
             request = waiting.request
             worker = _least_busy(usable)
-            lease = Lease(request.lease_id, kind, worker.worker_id, (now - waiting.since) * 1000.0)
+            wait_ms = (now - waiting.since) * 1000.0
+            lease = Lease(request.lease_id, kind, worker.worker_id, wait_ms, worker.worker)
             self._leave(request.lease_id)
             self._hold(request, lease, worker, now)
             answers.append(Granted(lease))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from actors.errors import CapacityError
 from actors.leases.book import Answer, Doubted, Granted, LeaseBook, Refused
@@ -48,9 +49,9 @@ class LeaseDesk:
         """Take over a lease that a former manager granted and that is in use."""
         self._deliver(self.book.adopt(request, lease, self._clock()))
 
-    def lend(self, worker_id: str, kind: WorkKind, slots: int = 1) -> None:
+    def lend(self, worker_id: str, kind: WorkKind, slots: int = 1, worker: Any = None) -> None:
         """Lend a worker that is ready and idle, for the first time or again."""
-        self._deliver(self.book.lend(worker_id, kind, self._clock(), slots))
+        self._deliver(self.book.lend(worker_id, kind, self._clock(), slots, worker))
 
     def drop_ingress(self, ingress_id: str) -> None:
         """End everything an ingress waits for or holds."""

@@ -14,9 +14,11 @@ import psutil
 import pytest
 from ray_fixture import RayCluster
 
+from actors.cluster.connection import actor_names, kill_actor
 from actors.cluster.pool import ClusterPool, stop_fleet
 from actors.errors import CapacityError, ConfigurationError, WorkerLostError
-from actors.messages import SessionStarted, Synthesize, Transcribe
+from actors.fleet.fleet import PREFIXES
+from actors.messages import SessionStarted, Synthesize, Transcribe, WorkKind
 from actors.settings import FleetSettings, ScriptedSettings, SpeechSettings, WhisperSettings
 from actors.status import FleetStatus
 
@@ -143,6 +145,17 @@ async def test_a_killed_worker_costs_a_try_and_comes_back(pool: ClusterPool) -> 
     summary = await pool.unregister_session("call")
     assert summary is not None
     assert (summary.transcription.count, summary.transcription.failed) == (2, 1)
+
+
+async def test_a_replaced_worker_is_found(pool: ClusterPool, fleet: FleetSettings) -> None:
+    """Another actor has its name afterwards: each lease brings the one that is meant."""
+    assert (await pool.transcribe(UTTERANCE, deadline_s=5.0)).transcript.text == "hello"
+    [name] = [
+        it for it in actor_names(fleet.ray_namespace) if it.startswith(PREFIXES[WorkKind.TRANSCRIPTION])
+    ]
+    kill_actor(name, fleet.ray_namespace)
+    for _ in range(2):
+        assert (await pool.transcribe(UTTERANCE, deadline_s=40.0)).transcript.text == "hello"
 
 
 async def test_a_killed_worker_is_an_error_when_there_is_no_time(pool: ClusterPool) -> None:

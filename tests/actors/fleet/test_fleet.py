@@ -42,9 +42,10 @@ class Hall:
     async def nodes(self) -> Sequence[NodeResources]:
         raise AssertionError("the manager looks at nodes, not the fleet")
 
-    async def ensure(self, spec: WorkerSpec) -> None:
+    async def ensure(self, spec: WorkerSpec) -> object:
         await self.gate.wait()
         self.here.add(spec.worker_id)
+        return f"the worker of {spec.worker_id}"
 
     async def stop(self, worker_id: str) -> None:
         self.here.discard(worker_id)
@@ -245,10 +246,12 @@ async def test_a_worker_that_still_loads_is_let_go_as_well(yard: Yard) -> None:
     assert yard.desk.book.slots(STT).total == 0
 
 
-async def test_a_worker_is_admitted_with_its_slots(yard: Yard) -> None:
-    """Three leases fit on a worker of three slots, a fourth waits."""
+async def test_a_worker_is_lent_with_its_slots(yard: Yard) -> None:
+    """Three leases fit on a worker of three slots and carry it; a fourth waits."""
     [worker_id] = await yard.follow(group("1", 1, slots=3))
-    assert {(await yard.lease(name)).worker_id for name in "abc"} == {worker_id}
+    leases = [await yard.lease(name) for name in "abc"]
+    assert {lease.worker_id for lease in leases} == {worker_id}
+    assert {lease.worker for lease in leases} == {f"the worker of {worker_id}"}
     waiting = asyncio.create_task(yard.lease("d"))
     await yard.settle()
     assert not waiting.done()

@@ -38,6 +38,7 @@ from actors.settings import (
     ThrottleSettings,
 )
 from actors.status import FleetStatus
+from actors.workers.worker_thread import WorkerThread
 
 STT = WorkKind.TRANSCRIPTION
 SCRIPTED = SpeechSettings(stt="scripted", tts="scripted", scripted=ScriptedSettings(stt_delay_s=0.05))
@@ -66,10 +67,10 @@ class Machines(LocalWorkers):
     async def nodes(self) -> Sequence[NodeResources]:
         return self.machines
 
-    async def ensure(self, spec: WorkerSpec) -> None:
+    async def ensure(self, spec: WorkerSpec) -> WorkerThread:
         if spec.node_id in self.refused:
             raise WorkerLostError("the node\nis broken")
-        await super().ensure(spec)
+        return await super().ensure(spec)
 
 
 @dataclass
