@@ -2,7 +2,7 @@
 
 | room | what lives there |
 |---|---|
-| `messages`, `settings`, `errors`, `registration`, `sentences` | words that every room uses |
+| `messages`, `status`, `settings`, `errors`, `telephone`, `sentences`, `percentiles` | what every room uses |
 | `leases`, `fleet`, `manager` | who may use a slot, which workers run where, the ResourceManager |
 | `engines`, `workers` | speech models behind two base classes, and the workers around them |
 | `pool`, `local`, `cluster` | what a gateway uses: the same pools in this process or on Ray |

@@ -23,7 +23,7 @@ from actors.fleet.sizing import NodeResources
 from actors.manager.resource_manager import ResourceManager
 from actors.messages import Lease, Synthesize, Transcribe, Transcript, WorkKind
 from actors.pool.leased_pool import LeasedPool
-from actors.registration import IngressStarted
+from actors.pool.registration import IngressStarted
 from actors.settings import AdmissionSettings, FleetSettings, SpeechSettings, ThrottleSettings
 from actors.workers.stt_worker import SttWorker
 from actors.workers.tts_worker import TtsWorker

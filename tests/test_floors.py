@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS: dict[str, list[set[str]]] = {
     "actors": [
-        {"errors", "messages", "plugins", "settings", "registration", "sentences", "status", "telephone"},
+        {"errors", "messages", "percentiles", "plugins", "sentences", "settings", "status", "telephone"},
         {"leases", "engines"},
         {"fleet", "workers", "pool"},
         {"manager"},
@@ -33,12 +33,12 @@ FLOORS: dict[str, list[set[str]]] = {
 APART = {("gateway", "media"), ("media", "gateway")}
 """Processes that meet in `link` alone."""
 PURE = {
-    "actors": {"errors", "messages", "registration", "sentences", "settings", "status"},
+    "actors": {"errors", "messages", "percentiles", "sentences", "settings", "status"},
     "actors.fleet": {"gpu_memory", "node_notation", "sizing"},
     "actors.leases": {"book", "deadlines", "queue"},
-    "actors.manager": {"admission", "lease_accounts", "overload", "percentiles", "session_book", "throttle"},
+    "actors.manager": {"admission", "lease_accounts", "overload", "session_book", "throttle"},
     "actors.plugins": {"lookup", "mistakes"},
-    "actors.pool": {"speech_pool"},
+    "actors.pool": {"registration", "speech_pool"},
     "ingress": {"audiosocket"},
     "ingress.caller": {"listening_quality", "word_errors"},
     "ingress.configuration": {"extension_book", "extensions", "settings"},

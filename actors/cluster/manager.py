@@ -29,7 +29,7 @@ from actors.messages import (
     SessionSummary,
     WorkReport,
 )
-from actors.registration import IngressStarted
+from actors.pool.registration import IngressStarted
 from actors.status import FleetStatus
 
 logger = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from actors.engines.registry import check_names
 from actors.errors import ConfigurationError, WorkerLostError
 from actors.fleet.fleet import PREFIXES
 from actors.pool.leased_pool import LeasedPool
-from actors.registration import IngressStarted
+from actors.pool.registration import IngressStarted
 from actors.settings import AdmissionSettings, FleetSettings, SpeechSettings, ThrottleSettings
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from actors.manager.percentiles import Distribution
 from actors.messages import Lease, LeaseRequest, Priority, WorkKind, WorkReport, WorkTally
+from actors.percentiles import Distribution
 from actors.status import Percentiles
 
 REMEMBERED_UNREPORTED = 1_024

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from actors.manager.admission import SlotUse
-from actors.manager.percentiles import Window
 from actors.manager.throttle import Ladder, Signals
 from actors.messages import IngressSignals, Level, WorkKind
+from actors.percentiles import Window
 from actors.settings import ThrottleSettings
 
 ADMISSION_WINDOW_S = 10.0

@@ -36,7 +36,6 @@ from actors.manager.admission import AdmissionBook, SlotUse
 from actors.manager.decision_board import DecisionBoard
 from actors.manager.lease_accounts import LeaseAccounts
 from actors.manager.overload import Overload
-from actors.manager.percentiles import Distribution
 from actors.manager.session_book import SessionBook
 from actors.messages import (
     Admission,
@@ -52,7 +51,8 @@ from actors.messages import (
     WorkOutcome,
     WorkReport,
 )
-from actors.registration import IngressStarted, differences
+from actors.percentiles import Distribution
+from actors.pool.registration import IngressStarted, differences
 from actors.settings import AdmissionSettings, ThrottleSettings
 from actors.status import FleetStatus, IngressStatus, PoolStatus
 

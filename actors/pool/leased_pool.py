@@ -33,8 +33,8 @@ from actors.messages import (
     WorkReport,
 )
 from actors.pool.manager_client import MANAGER_RETRY_S, Manager, ManagerClient
+from actors.pool.registration import HeldLease, IngressStarted
 from actors.pool.speech_pool import SpeechChunk, Transcription
-from actors.registration import HeldLease, IngressStarted
 from actors.telephone import audio_duration_ms
 
 logger = logging.getLogger(__name__)

@@ -39,7 +39,7 @@ from actors.messages import (
     SessionSummary,
     WorkReport,
 )
-from actors.registration import HeldLease, IngressStarted
+from actors.pool.registration import HeldLease, IngressStarted
 from actors.status import FleetStatus
 
 logger = logging.getLogger(__name__)

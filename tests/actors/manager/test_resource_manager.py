@@ -29,7 +29,7 @@ from actors.messages import (
     WorkReport,
     WorkTally,
 )
-from actors.registration import HeldLease, IngressStarted
+from actors.pool.registration import HeldLease, IngressStarted
 from actors.settings import (
     AdmissionSettings,
     FleetSettings,

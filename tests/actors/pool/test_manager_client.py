@@ -27,7 +27,7 @@ from actors.messages import (
 )
 from actors.pool import manager_client as module
 from actors.pool.manager_client import ADMISSION_DEADLINE_S, NO_MANAGER, REMEMBERED_ANSWERS, ManagerClient
-from actors.registration import HeldLease, IngressStarted
+from actors.pool.registration import HeldLease, IngressStarted
 from actors.settings import FleetSettings, SpeechSettings, ThrottleSettings
 from actors.status import FleetStatus
 

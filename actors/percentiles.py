@@ -1,13 +1,13 @@
-"""Percentiles of many measurements in little memory.
+"""Percentiles by nearest rank: the p-th is the least value that p % of the values do not exceed.
 
-`Distribution` counts everything since the start, in buckets that grow by a constant factor, so that the
-error is a share of the value: 2 % of a second matter as little as 2 % of a millisecond. Distributions
-of several places can be merged; percentiles could not, their mean means nothing.
-(C. Masson, J. E. Rim, H. K. Lee: "DDSketch", VLDB 2019, section 2.1, with fixed ends.)
+| what | of | memory | error |
+|---|---|---|---|
+| `percentile` | a list of values | the list | none |
+| `Window` | the values of the last seconds | the values, bounded | none |
+| `Distribution` | all values since the start | some 150 counters | 4.8 % of the value |
 
-`Window` keeps the measurements of the last seconds themselves, and is exact.
-
-Both use the nearest rank: the p-th percentile is the smallest value that p % of the values do not pass.
+The buckets of a `Distribution` grow by a constant factor, so that the error is a share of the value
+(C. Masson, J. E. Rim, H. K. Lee: "DDSketch", VLDB 2019, section 2.1, with fixed ends).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import deque
+from collections.abc import Iterable
 
 from actors.status import Percentiles
 
@@ -25,10 +26,7 @@ HIGHEST_MS = 100_000.0
 """Greater values are counted as the maximum."""
 
 GROWTH = 1.1
-"""Width of a bucket: each bound over the one before."""
-
-RELATIVE_ERROR = (GROWTH - 1) / (GROWTH + 1)
-"""Of a percentile between the ends, at most: 4.8 %."""
+"""Each bound over the one before. A percentile between the ends is wrong by (1.1 - 1) / (1.1 + 1) at most."""
 
 BOUNDS_MS = tuple(
     LOWEST_MS * GROWTH**step for step in range(math.ceil(math.log(HIGHEST_MS / LOWEST_MS, GROWTH)) + 1)
@@ -40,12 +38,21 @@ WINDOW_LIMIT = 4_096
 
 
 def rank(count: int, percent: float) -> int:
-    """Return the place, from 0, of the nearest-rank percentile among `count` sorted values."""
+    """Return the place, from 0, of a percentile among `count` sorted values."""
+    # Multiplied first: 1000 * (99.9 / 100) is a hair over 999.
     return min(count, max(1, math.ceil(count * percent / 100.0))) - 1
 
 
+def percentile(values: Iterable[float], percent: float) -> float:
+    """Return a percentile of the values. Raises ValueError for none, or a percent outside 0 to 100."""
+    ordered = sorted(values)
+    if not ordered or not 0 <= percent <= 100:
+        raise ValueError("a percentile needs values, and a percent of 0 to 100")
+    return ordered[rank(len(ordered), percent)]
+
+
 class Distribution:
-    """All values since the start, in some 150 counters."""
+    """All values since the start, in counters."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -59,14 +66,8 @@ class Distribution:
         self.count += 1
         self.maximum_ms = max(self.maximum_ms, value_ms)
 
-    def merge(self, other: Distribution) -> None:
-        """Count all that the other has counted; the other stays as it is."""
-        self._buckets = [mine + theirs for mine, theirs in zip(self._buckets, other._buckets, strict=True)]
-        self.count += other.count
-        self.maximum_ms = max(self.maximum_ms, other.maximum_ms)
-
     def percentile(self, percent: float) -> float:
-        """Return a percentile in milliseconds, within `RELATIVE_ERROR`; 0.0 when nothing was counted."""
+        """Return a percentile in milliseconds; 0.0 when nothing was counted."""
         if not self.count:
             return 0.0
         wanted, seen = rank(self.count, percent), 0
@@ -115,7 +116,7 @@ class Window:
         self._forget(now)
         if not self._values:
             return 0.0
-        return sorted(value for _, value in self._values)[rank(len(self._values), percent)]
+        return percentile((value for _, value in self._values), percent)
 
     def mean(self, now: float) -> float:
         """Return the mean of the values in the window; 0.0 when there are none."""

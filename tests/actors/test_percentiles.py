@@ -9,18 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.manager.percentiles import (
+from actors.percentiles import (
     BOUNDS_MS,
+    GROWTH,
     HIGHEST_MS,
     LOWEST_MS,
-    RELATIVE_ERROR,
     WINDOW_LIMIT,
     Distribution,
     Window,
+    percentile,
     rank,
 )
 from actors.status import Percentiles
 
+RELATIVE_ERROR = (GROWTH - 1) / (GROWTH + 1)
 _percents = st.floats(0.0, 100.0)
 _durations = st.one_of(st.floats(0.0, 300.0), st.floats(0.0, 2 * HIGHEST_MS))
 
@@ -72,16 +74,6 @@ def test_percentiles_are_numpys() -> None:
     assert (summary.count, summary.maximum_ms) == (10_000, max(values))
 
 
-@given(st.lists(_durations, max_size=50), st.lists(_durations, max_size=50))
-def test_merged_is_as_if_counted_in_one_place(some: list[float], others: list[float]) -> None:
-    """Merging loses nothing, and leaves the other distribution as it was."""
-    merged, other = filled(some), filled(others)
-    before = other.summary()
-    merged.merge(other)
-    assert merged.summary() == filled(some + others).summary()
-    assert other.summary() == before
-
-
 @given(st.lists(_durations, max_size=100))
 def test_percentiles_rise_and_stop_at_the_maximum(values: list[float]) -> None:
     """p50 <= p95 <= p99 <= maximum."""
@@ -90,7 +82,7 @@ def test_percentiles_rise_and_stop_at_the_maximum(values: list[float]) -> None:
 
 
 @pytest.mark.parametrize("odd", [-5.0, math.nan, -math.inf])
-def test_what_is_no_duration_counts_as_zero(odd: float) -> None:
+def test_an_impossible_duration_counts_as_zero(odd: float) -> None:
     """A clock's mistake must not stop the count, nor show."""
     distribution = filled([odd])
     assert distribution.summary() == Percentiles(count=1)
@@ -104,10 +96,15 @@ def test_an_endless_duration_is_the_maximum() -> None:
 @given(st.lists(st.integers(), min_size=1, max_size=100), st.integers(0, 100))
 def test_the_nearest_rank_is_numpys(values: list[int], percent: int) -> None:
     """The smallest value that so many percent do not pass."""
-    assert (
-        sorted(values)[rank(len(values), percent)]
-        == sorted(values)[int(numpy.percentile(range(len(values)), percent, method="inverted_cdf"))]
-    )
+    place = int(numpy.percentile(range(len(values)), percent, method="inverted_cdf"))
+    assert percentile(values, percent) == sorted(values)[place]
+
+
+@pytest.mark.parametrize(("values", "percent"), [([], 50), ([1.0], 101), ([1.0], -1)])
+def test_there_is_no_percentile_of_nothing(values: list[float], percent: float) -> None:
+    """Nor outside 0 to 100."""
+    with pytest.raises(ValueError, match="a percentile needs values"):
+        percentile(values, percent)
 
 
 @given(
