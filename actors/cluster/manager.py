@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -18,24 +19,13 @@ from actors.cluster.connection import CONTROL_DEADLINE_S, MANAGER_NAME, border, 
 from actors.cluster.launcher import RayLauncher
 from actors.errors import UnknownIngressError, WorkerLostError
 from actors.manager.resource_manager import ResourceManager
-from actors.messages import (
-    Admission,
-    Decision,
-    IngressReport,
-    Lease,
-    LeaseRequest,
-    SessionFigures,
-    SessionStarted,
-    SessionSummary,
-    WorkReport,
-)
-from actors.pool.registration import IngressStarted
-from actors.status import FleetStatus
+from actors.messages import Decision, Lease, LeaseRequest
+from actors.pool.manager_client import Manager
 
 logger = logging.getLogger(__name__)
 
 MANAGER_CALLS = 4_000
-"""Calls the manager may hold at once: far more than its queues of waiting requests."""
+"""Calls the manager may hold at once: more than the requests in its queues, by default 2,560."""
 
 HEAD_RESOURCE = "node:__internal_head__"
 """Ray's own mark on the head node."""
@@ -58,6 +48,22 @@ def _restart_me(running: asyncio.Task[None]) -> None:
     os._exit(1)
 
 
+Parameters = ParamSpec("Parameters")
+Answer = TypeVar("Answer")
+
+
+def _remote(
+    method: Callable[Concatenate[Any, Parameters], Coroutine[Any, Any, Answer]],
+) -> Callable[Concatenate[RemoteManager, Parameters], Coroutine[Any, Any, Answer]]:
+    """Return a method of `RemoteManager` that calls `method` of the manager's actor."""
+
+    async def ask(manager: RemoteManager, /, *arguments: Parameters.args, **_: Parameters.kwargs) -> Answer:
+        answer: Answer = await manager.ask(method.__name__, *arguments)
+        return answer
+
+    return ask
+
+
 class RemoteManager:
     """The manager's actor as a `Manager`: found or created by name, asked with deadlines."""
 
@@ -65,60 +71,32 @@ class RemoteManager:
         self._namespace = namespace
         self._finding: asyncio.Task[Any] | None = None
 
-    async def register_ingress(self, ingress: IngressStarted) -> None:
-        """See `ResourceManager`."""
-        await self._ask("register_ingress", ingress)
+    register_ingress = _remote(Manager.register_ingress)
+    heartbeat = _remote(Manager.heartbeat)
+    admit = _remote(Manager.admit)
+    register_session = _remote(Manager.register_session)
+    unregister_session = _remote(Manager.unregister_session)
+    promote = _remote(Manager.promote)
+    release = _remote(Manager.release)
+    status = _remote(Manager.status)
+
+    async def watch(self, ingress_id: str, known: tuple[str, int], wait_s: float) -> Decision:
+        """See `ResourceManager`. Answers after `wait_s` at the latest."""
+        decision: Decision = await self.ask("watch", ingress_id, known, wait_s, more_s=wait_s)
+        return decision
+
+    async def acquire(self, request: LeaseRequest) -> Lease:
+        """See `ResourceManager`. Answers as late as the request is willing to wait."""
+        lease: Lease = await self.ask("acquire", request, more_s=request.wait_s)
+        return lease
 
     async def unregister_ingress(self, ingress_id: str) -> None:
         """See `ResourceManager`. A manager that is not there has nothing to forget: none is created."""
         if self._finding is not None:
-            await self._ask("unregister_ingress", ingress_id)
+            await self.ask("unregister_ingress", ingress_id)
 
-    async def heartbeat(self, report: IngressReport) -> Decision | None:
-        """See `ResourceManager`."""
-        decision: Decision | None = await self._ask("heartbeat", report)
-        return decision
-
-    async def watch(self, ingress_id: str, known: tuple[str, int], wait_s: float) -> Decision:
-        """See `ResourceManager`."""
-        decision: Decision = await self._ask("watch", ingress_id, known, wait_s, more_s=wait_s)
-        return decision
-
-    async def admit(self, session: SessionStarted) -> Admission:
-        """See `ResourceManager`."""
-        admission: Admission = await self._ask("admit", session)
-        return admission
-
-    async def register_session(self, session: SessionStarted) -> None:
-        """See `ResourceManager`."""
-        await self._ask("register_session", session)
-
-    async def unregister_session(
-        self, session_id: str, figures: SessionFigures | None
-    ) -> SessionSummary | None:
-        """See `ResourceManager`."""
-        summary: SessionSummary | None = await self._ask("unregister_session", session_id, figures)
-        return summary
-
-    async def acquire(self, request: LeaseRequest) -> Lease:
-        """See `ResourceManager`. Answers as late as the request is willing to wait."""
-        lease: Lease = await self._ask("acquire", request, more_s=request.wait_s)
-        return lease
-
-    async def promote(self, lease_id: str) -> None:
-        """See `ResourceManager`."""
-        await self._ask("promote", lease_id)
-
-    async def release(self, report: WorkReport) -> None:
-        """See `ResourceManager`."""
-        await self._ask("release", report)
-
-    async def status(self) -> FleetStatus:
-        """See `ResourceManager`."""
-        status: FleetStatus = await self._ask("status")
-        return status
-
-    async def _ask(self, method: str, *arguments: Any, more_s: float = 0.0) -> Any:
+    async def ask(self, method: str, *arguments: Any, more_s: float = 0.0) -> Any:
+        """Call a method of the manager. Raises WorkerLostError when it does not answer."""
         if self._finding is None:
             self._finding = asyncio.create_task(asyncio.to_thread(_manager, self._namespace))
         finding = self._finding
