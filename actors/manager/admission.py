@@ -4,12 +4,12 @@ What it can hold is counted twice. In calls: so many per slot that is ready, of 
 slots: those in use now, and a share of a slot kept for each caller who was taken and has not spoken yet;
 calls that come in a rush use nothing at first and all together a moment later.
 
-The classes share one room, as trunk groups do by reservation: a class is taken while all calls together
-fill less than its share, so that the rest is free for those above it. An emergency is held back only by
-the number of lines (and its extension's own limit), never by load: its work goes first anyway.
+The classes share one capacity, as trunk groups do by reservation: a class is taken while all calls together
+fill less than its share, so that the rest is free for those above it. An emergency is held back only by the
+number of lines (and its extension's own limit), never by load: its work goes first in any case.
 
-Calls that are there are never ended for load; what is refused is always a new one. A caller is refused
-with one of a few fixed reasons, which can be counted.
+Calls that are there are never ended for load; what is refused is always a new one, with one of a few fixed
+reasons, which can be counted.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
+from actors.manager.session_book import SessionBook
 from actors.messages import Admission, Level, Priority, SessionStarted, WorkKind
 from actors.settings import AdmissionSettings
 from actors.status import AdmissionStatus
 
 ALONE_SHARE = 0.5
-"""Of its even part of the free room, what an ingress may fill while it cannot ask."""
+"""Of its even part of the free lines, what an ingress may fill while it cannot ask."""
 
 UNLIMITED_CALLS = 1_000_000
 """What an ingress may hold alone when admission is off."""
@@ -49,30 +50,26 @@ class SlotUse:
 
     slots: int
     busy_percent: float
-    """Of the slots, smoothed by who measures it."""
+    """Of the slots, mean over some seconds."""
 
 
 class AdmissionBook:
-    """The calls of a cluster, and the rule by which one more is taken.
+    """The rule by which one more call is taken, and what came of it so far.
 
-    `use` has the kinds of work that are planned; without any, nothing can be held. A call is known by its
-    session's id: told twice, it is one call.
+    `use` has the kinds of work that are planned; without any, no call can be held.
     """
 
-    def __init__(self, settings: AdmissionSettings) -> None:
+    def __init__(self, settings: AdmissionSettings, sessions: SessionBook | None = None) -> None:
+        """`sessions`: the calls there are. Calls that are taken are entered there."""
         self._settings = settings
-        self._sessions: dict[str, SessionStarted] = {}
-        self._kept_until: dict[str, float] = {}
-        """Of the callers who have not spoken yet: until when their share is kept for them."""
-        self._calls_of_extension: Counter[str] = Counter()
-        self._calls_of_ingress: Counter[str] = Counter()
+        self._sessions = SessionBook() if sessions is None else sessions
         self._admitted = 0
         self._refused: Counter[str] = Counter()
 
     def admit(
         self, session: SessionStarted, level: Level, use: Mapping[WorkKind, SlotUse], now: float
     ) -> Admission:
-        """Take a call, or say why not. One that is registered is taken again and counted once."""
+        """Take a call, or say why not. One that is there already is taken again and counted once."""
         if session.session_id in self._sessions:
             return Admission(is_admitted=True)
         reason = self._obstacle(session, level, use, now)
@@ -80,38 +77,8 @@ class AdmissionBook:
             self._refused[reason.value] += 1
             return Admission(is_admitted=False, reason=reason.value)
         self._admitted += 1
-        self.register(session, now)
+        self._sessions.begin(session, now)
         return Admission(is_admitted=True)
-
-    def register(self, session: SessionStarted, now: float) -> None:
-        """Enter a call that was taken before, by a former manager or by its ingress alone.
-
-        Told by another ingress than before, it is that one's now.
-        """
-        known = self._sessions.get(session.session_id)
-        if known is not None:
-            if known.ingress_id != session.ingress_id:
-                _take_one(self._calls_of_ingress, known.ingress_id)
-                self._calls_of_ingress[session.ingress_id] += 1
-                self._sessions[session.session_id] = replace(known, ingress_id=session.ingress_id)
-            return
-        self._sessions[session.session_id] = session
-        self._kept_until[session.session_id] = now + self._settings.reserve_s
-        self._calls_of_extension[session.extension] += 1
-        self._calls_of_ingress[session.ingress_id] += 1
-
-    def has_spoken(self, session_id: str) -> None:
-        """The caller has been heard: what he uses is measured from now on. Unknown calls are ignored."""
-        self._kept_until.pop(session_id, None)
-
-    def end(self, session_id: str) -> None:
-        """Forget a call. Unknown ones are ignored."""
-        session = self._sessions.pop(session_id, None)
-        if session is None:
-            return
-        self._kept_until.pop(session_id, None)
-        _take_one(self._calls_of_extension, session.extension)
-        _take_one(self._calls_of_ingress, session.ingress_id)
 
     def capacity(self, use: Mapping[WorkKind, SlotUse]) -> int:
         """Return how many calls the ready slots hold, those of the scarcer kind."""
@@ -120,7 +87,7 @@ class AdmissionBook:
         return calls if maximum is None else min(calls, maximum)
 
     def ceiling(self, priority: Priority, use: Mapping[WorkKind, SlotUse]) -> int:
-        """Return how many calls, of whatever class, there may be once one of this class is taken.
+        """Return how many calls of all classes there may be once one of this class is taken.
 
         At least one, where there is any capacity: a share of a single line is a line.
         """
@@ -132,17 +99,17 @@ class AdmissionBook:
     ) -> int:
         """Return how many calls an ingress may hold while it cannot ask.
 
-        Those it has, and a careful part of the room that ordinary calls have left, divided among the
-        `ingresses` of the cluster; no more than it has while the slots are full. Together they cannot
-        fill more than the room.
+        Those it has, and half of an even part of what ordinary calls have left, divided among the
+        `ingresses` of the cluster; no more than it has while the slots are full. Together they cannot fill
+        more than that.
         """
         if not self._settings.enabled:
             return UNLIMITED_CALLS
-        own = self._calls_of_ingress[ingress_id]
+        own = len(self._sessions.of_ingress(ingress_id))
         if self._are_slots_full(Priority.NORMAL, use, now):
             return own
         room = max(0, self.ceiling(Priority.NORMAL, use) - len(self._sessions))
-        sharers = max(1, ingresses, len(self._calls_of_ingress.keys() | {ingress_id}))
+        sharers = max(ingresses, len(self._sessions.ingresses() | {ingress_id}))
         return own + math.floor(ALONE_SHARE * room / sharers)
 
     def status(self, use: Mapping[WorkKind, SlotUse]) -> AdmissionStatus:
@@ -150,7 +117,7 @@ class AdmissionBook:
         return AdmissionStatus(
             capacity=self.capacity(use),
             calls=len(self._sessions),
-            unspoken=len(self._kept_until),
+            unspoken=len(self._sessions.unspoken_since()),
             admitted=self._admitted,
             refused=dict(self._refused),
         )
@@ -159,7 +126,7 @@ class AdmissionBook:
         self, session: SessionStarted, level: Level, use: Mapping[WorkKind, SlotUse], now: float
     ) -> Reason | None:
         priority, limit = session.priority, session.extension_limit
-        if limit is not None and self._calls_of_extension[session.extension] >= limit:
+        if limit is not None and self._sessions.of_extension(session.extension) >= limit:
             return Reason.EXTENSION
         if not self._settings.enabled:
             return None
@@ -181,7 +148,9 @@ class AdmissionBook:
 
     def _are_slots_full(self, priority: Priority, use: Mapping[WorkKind, SlotUse], now: float) -> bool:
         """Whether the slots in use and those kept leave a class nothing, in any kind of work."""
-        kept = sum(until > now for until in self._kept_until.values()) / self._settings.calls_per_slot
+        reserve_s = self._settings.reserve_s
+        unspoken = sum(now < since + reserve_s for since in self._sessions.unspoken_since())
+        kept = unspoken / self._settings.calls_per_slot
         limit_percent = self._settings.slot_percent * self._share_percent(priority) / 100.0
         return any(
             of_kind.slots == 0 or of_kind.busy_percent + 100.0 * kept / of_kind.slots >= limit_percent
@@ -201,10 +170,3 @@ class AdmissionBook:
 
 def _scarcer(use: Mapping[WorkKind, SlotUse]) -> int:
     return min((of_kind.slots for of_kind in use.values()), default=0)
-
-
-def _take_one(counter: Counter[str], key: str) -> None:
-    """Count one less; a key without any is no entry."""
-    counter[key] -= 1
-    if not counter[key]:
-        del counter[key]

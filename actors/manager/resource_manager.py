@@ -100,7 +100,7 @@ class ResourceManager:
         self._fleet = Fleet(launcher, self._desk)
         self._ingresses: dict[str, _Ingress] = {}
         self._sessions = SessionBook()
-        self._admission = AdmissionBook(AdmissionSettings())
+        self._admission = AdmissionBook(AdmissionSettings(), self._sessions)
         self._overload = Overload(ThrottleSettings())
         self._board = DecisionBoard()
         self._accounts = LeaseAccounts()
@@ -163,8 +163,6 @@ class ResourceManager:
         self._overload.ingress_is(ingress_id, report.signals, ingress.heard)
         for session_id, figures in report.sessions.items():
             self._sessions.update(session_id, figures)
-            if figures.has_spoken:
-                self._admission.has_spoken(session_id)
         for answer_ms in report.answer_times_ms:
             self._answers.add(answer_ms)
         differs = report.calls != len(self._sessions.of_ingress(ingress_id))
@@ -196,18 +194,16 @@ class ResourceManager:
             self._overload = Overload(ingress.throttle)
             self._note_slots()
         if old is None or old.admission != ingress.admission:
-            self._admission = AdmissionBook(ingress.admission)
-            for session in self._sessions:
-                self._admission.register(session, self._clock())
+            self._admission = AdmissionBook(ingress.admission, self._sessions)
 
     def _reconcile(self, ingress: IngressStarted, now: float) -> None:
         """Make our knowledge of an ingress's calls and leases equal to its own."""
         living = {session.session_id for session in ingress.sessions}
         for session_id in self._sessions.of_ingress(ingress.ingress_id):
             if session_id not in living:
-                self._end_session(session_id)
+                self._sessions.end(session_id, now)
         for session in ingress.sessions:
-            self._begin_session(session, now)
+            self._sessions.begin(session, now)
         for held in ingress.held:
             self._desk.adopt(held.request, held.lease)
         self._note_slots()
@@ -216,7 +212,7 @@ class ResourceManager:
         if self._ingresses.pop(ingress_id, None) is None:
             return
         for session_id in self._sessions.of_ingress(ingress_id):
-            self._end_session(session_id)
+            self._sessions.end(session_id, self._clock())
         self._desk.drop_ingress(ingress_id)
         self._accounts.drop_ingress(ingress_id)
         self._overload.forget(ingress_id)
@@ -231,18 +227,14 @@ class ResourceManager:
         """Decide whether a new call is taken, and register it if so. Raises UnknownIngressError."""
         if session.ingress_id not in self._ingresses:
             _unknown(session.ingress_id)
-        now = self._clock()
         level, _ = self._overload.level(session.ingress_id)
-        admission = self._admission.admit(session, level, self._use(), now)
-        if admission.is_admitted:
-            self._sessions.begin(session, now)
-        return admission
+        return self._admission.admit(session, level, self._use(), self._clock())
 
     async def register_session(self, session: SessionStarted) -> None:
         """Take in a call that was admitted before. Repeating it changes nothing. UnknownIngressError."""
         if session.ingress_id not in self._ingresses:
             _unknown(session.ingress_id)
-        self._begin_session(session, self._clock())
+        self._sessions.begin(session, self._clock())
 
     async def unregister_session(
         self, session_id: str, figures: SessionFigures | None = None
@@ -250,14 +242,6 @@ class ResourceManager:
         """Forget a call and return what it used, None if it was unknown."""
         if figures is not None:
             self._sessions.update(session_id, figures)
-        return self._end_session(session_id)
-
-    def _begin_session(self, session: SessionStarted, now: float) -> None:
-        self._sessions.begin(session, now)
-        self._admission.register(session, now)
-
-    def _end_session(self, session_id: str) -> SessionSummary | None:
-        self._admission.end(session_id)
         return self._sessions.end(session_id, self._clock())
 
     # Leases

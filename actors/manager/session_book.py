@@ -1,14 +1,13 @@
-"""Every call that the manager knows of: who has it, what it does now, what it used.
+"""Every call that the manager knows of: which ingress has it, what it does now, what it used.
 
-What an ingress counts of its own calls arrives as totals (`SessionFigures`), so that a report told twice, or
-one that was lost, changes nothing; what the manager hands out itself (leases) it counts itself. A call is
-gone from here when it ended, when its ingress is gone, and in no third way.
+What an ingress counts of its own calls arrives as totals (`SessionFigures`), so that a repeated or a lost
+report changes nothing; what the manager grants itself (leases) it counts itself. A call is gone from here
+when it ended or when its ingress is gone.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from actors.messages import (
@@ -38,14 +37,11 @@ class SessionBook:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def __iter__(self) -> Iterator[SessionStarted]:
-        return (session.facts for session in self._sessions.values())
-
     def __contains__(self, session_id: object) -> bool:
         return session_id in self._sessions
 
     def begin(self, session: SessionStarted, now: float) -> None:
-        """Take a call in. Repeating it changes nothing; told by another ingress, the call is that one's now.
+        """Take a call in. Repeated it changes nothing; begun by another ingress, the call is that one's now.
 
         A gateway that was killed is followed by another before it is missed.
         """
@@ -84,6 +80,18 @@ class SessionBook:
     def of_ingress(self, ingress_id: str) -> list[str]:
         """Return the ids of an ingress's calls."""
         return [key for key, session in self._sessions.items() if session.facts.ingress_id == ingress_id]
+
+    def of_extension(self, extension: str) -> int:
+        """Return how many calls an extension has."""
+        return sum(session.facts.extension == extension for session in self._sessions.values())
+
+    def ingresses(self) -> set[str]:
+        """Return the ingresses that have calls."""
+        return {session.facts.ingress_id for session in self._sessions.values()}
+
+    def unspoken_since(self) -> list[float]:
+        """Return, for each call whose caller has not spoken yet, since when it is there."""
+        return [it.since for it in self._sessions.values() if not it.figures.has_spoken]
 
     def activities(self) -> dict[str, int]:
         """Return how many calls do what, now."""

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from actors.manager.admission import AdmissionBook, Reason, SlotUse
-from actors.messages import Level, Priority, SessionStarted, WorkKind
+from actors.manager.session_book import SessionBook
+from actors.messages import Level, Priority, SessionFigures, SessionStarted, WorkKind
 from actors.settings import AdmissionSettings
 from actors.status import AdmissionStatus
 
@@ -33,9 +34,20 @@ TEN = slots(10)
 """Ten slots of each kind: with ten calls per slot, a hundred calls."""
 
 
-def book_with(**changes: Any) -> AdmissionBook:
+class Book(AdmissionBook):
+    """The rule with the calls that it counts."""
+
+    def __init__(self, settings: AdmissionSettings) -> None:
+        self.sessions = SessionBook()
+        super().__init__(settings, self.sessions)
+
+    def has_spoken(self, session_id: str) -> None:
+        self.sessions.update(session_id, SessionFigures(has_spoken=True))
+
+
+def book_with(**changes: Any) -> Book:
     """Return a book of ten calls per slot."""
-    return AdmissionBook(AdmissionSettings(**{"calls_per_slot": 10.0, "slot_percent": 90.0, **changes}))
+    return Book(AdmissionSettings(**{"calls_per_slot": 10.0, "slot_percent": 90.0, **changes}))
 
 
 def call(
@@ -49,7 +61,7 @@ def call(
 
 
 def reason(
-    book: AdmissionBook,
+    book: Book,
     session: SessionStarted,
     use: Mapping[WorkKind, SlotUse] = TEN,
     level: Level = NORMAL,
@@ -61,10 +73,10 @@ def reason(
     return admission.reason
 
 
-def fill(book: AdmissionBook, calls: int, **how: Any) -> None:
+def fill(book: Book, calls: int, **how: Any) -> None:
     """Enter calls whose callers have spoken."""
     for number in range(calls):
-        book.register(call(f"filled-{number}", **how), 0.0)
+        book.sessions.begin(call(f"filled-{number}", **how), 0.0)
         book.has_spoken(f"filled-{number}")
 
 
@@ -101,7 +113,7 @@ def test_capacity_is_that_of_the_scarcer_kind(
     [(Priority.EMERGENCY, 100), (Priority.HIGH, 97), (Priority.NORMAL, 90), (Priority.BACKGROUND, 60)],
 )
 def test_a_class_fills_its_share_and_no_more(priority: Priority, ceiling: int) -> None:
-    """Taken up to its ceiling, whoever fills the cluster; the reason tells full from kept."""
+    """Taken up to its ceiling; the reasons of full and kept lines differ."""
     book = book_with()
     fill(book, ceiling - 1, priority=Priority.HIGH)
     assert reason(book, call("last", priority)) == ""
@@ -111,7 +123,7 @@ def test_a_class_fills_its_share_and_no_more(priority: Priority, ceiling: int) -
     assert book.status(TEN).refused == {expected: 1}
 
 
-def test_a_single_line_is_a_line_for_everybody() -> None:
+def test_a_single_line_is_for_every_class() -> None:
     """A share of one call would be none: a ceiling is one call at least, if there is capacity."""
     book = book_with(maximum_calls=1)
     assert reason(book, call("a", Priority.BACKGROUND)) == ""
@@ -132,12 +144,12 @@ def test_an_extension_has_its_own_limit() -> None:
     assert reason(book, call("c", limit=2)) == Reason.EXTENSION
     assert reason(book, call("d", Priority.EMERGENCY, limit=2)) == Reason.EXTENSION
     assert reason(book, call("e", extension="other", limit=2)) == ""
-    book.end("a")
+    book.sessions.end("a", 0.0)
     assert reason(book, call("c", limit=2)) == ""
 
 
-def test_without_a_ready_worker_nobody_is_taken() -> None:
-    """Not even an emergency: nobody would hear it."""
+def test_without_a_ready_worker_no_call_is_taken() -> None:
+    """Not even an emergency: it could not be served."""
     assert reason(book_with(), call("a", Priority.EMERGENCY), slots(2, 0)) == Reason.NOT_READY
     assert reason(book_with(), call("a"), {}) == Reason.NOT_READY
 
@@ -191,7 +203,7 @@ def test_slots_are_kept_for_callers_who_have_not_spoken() -> None:
 
 
 def test_a_place_is_not_kept_for_ever() -> None:
-    """Who says nothing for `reserve_s` is measured like everybody else; he still counts as a call."""
+    """A caller silent for `reserve_s` is measured as the others are, and still counts as a call."""
     book = book_with(reserve_s=20.0)
     use = slots(10, busy_percent=80.5)
     assert reason(book, call("a"), use, now=0.0) == ""
@@ -208,23 +220,8 @@ def test_calls_taken_before_are_never_refused() -> None:
     assert reason(book, call("new", Priority.EMERGENCY)) == Reason.LINES
 
 
-def test_telling_a_call_twice_changes_nothing() -> None:
-    """Neither to register, nor to speak, nor to end it; unknown calls are nobody."""
-    book = book_with()
-    reason(book, call("a", limit=2))
-    book.register(call("a"), 5.0)
-    book.has_spoken("a")
-    book.has_spoken("nobody")
-    book.end("nobody")
-    assert book.status(TEN) == AdmissionStatus(capacity=100, calls=1, unspoken=0, admitted=1)
-    book.end("a")
-    book.end("a")
-    assert book.status(TEN).calls == 0
-    assert reason(book, call("b", limit=1)) == ""
-
-
 def test_switched_off_it_takes_all_but_what_an_extension_limits() -> None:
-    """The extension's own limit is somebody's explicit wish; nothing else counts."""
+    """Nothing else counts."""
     book = book_with(enabled=False, maximum_calls=1)
     for number in range(10):
         assert reason(book, call(str(number)), {}, Level.FULL) == ""
@@ -273,7 +270,7 @@ _use = st.builds(
     st.integers(0, 30),
     st.none() | st.integers(1, 30),
 )
-def test_who_stands_higher_is_taken_wherever_a_lower_one_is(
+def test_a_class_is_taken_wherever_a_lower_one_is(
     settings: AdmissionSettings,
     use: dict[WorkKind, SlotUse],
     level: Level,
@@ -282,14 +279,14 @@ def test_who_stands_higher_is_taken_wherever_a_lower_one_is(
     limit: int | None,
 ) -> None:
     """At one moment, on one extension, the classes that are taken are the highest ones."""
-    book = AdmissionBook(settings)
+    book = Book(settings)
     fill(book, spoken)
     for number in range(silent):
-        book.register(call(f"silent-{number}"), 0.0)
+        book.sessions.begin(call(f"silent-{number}"), 0.0)
     taken = []
     for priority in CLASSES:
         taken.append(reason(book, call("asked", priority, limit=limit), use, level) == "")
-        book.end("asked")
+        book.sessions.end("asked", 0.0)
     assert taken == sorted(taken, reverse=True)
 
 
@@ -298,10 +295,10 @@ def test_all_ingresses_alone_stay_within_the_capacity(
     settings: AdmissionSettings, use: dict[WorkKind, SlotUse], calls: list[int], idle: int
 ) -> None:
     """Each fills what it was allowed: together no more than the cluster holds, or than were there."""
-    book = AdmissionBook(settings)
+    book = Book(settings)
     for ingress, count in enumerate(calls):
         for number in range(count):
-            book.register(call(f"{ingress}-{number}", ingress_id=str(ingress)), 0.0)
+            book.sessions.begin(call(f"{ingress}-{number}", ingress_id=str(ingress)), 0.0)
     ingresses = len(calls) + idle
     allowed = [book.calls_alone(str(it), use, 0.0, ingresses) for it in range(ingresses)]
     assert all(allowed[ingress] >= count for ingress, count in enumerate(calls))
@@ -309,12 +306,12 @@ def test_all_ingresses_alone_stay_within_the_capacity(
 
 
 class AdmissionMachine(RuleBasedStateMachine):
-    """Calls come, speak, end and are told again; slots come and go."""
+    """Calls come, speak, end and are repeated; slots come and go."""
 
     def __init__(self) -> None:
         super().__init__()
         self.settings = AdmissionSettings(calls_per_slot=2.5, reserve_s=10.0, maximum_calls=12)
-        self.book = AdmissionBook(self.settings)
+        self.book = Book(self.settings)
         self.calls: dict[str, SessionStarted] = {}
         self.spoken: set[str] = set()
         self.use = slots(4)
@@ -358,15 +355,15 @@ class AdmissionMachine(RuleBasedStateMachine):
     def a_call_of_before_is_registered(self, ingress: str) -> None:
         session = call(f"call-{self.number}", ingress_id=ingress)
         self.number += 1
-        self.book.register(session, self.now)
+        self.book.sessions.begin(session, self.now)
         self.calls[session.session_id] = session
 
     @precondition(lambda self: self.calls)
     @rule(data=st.data(), level=st.sampled_from(Level))
-    def a_call_is_told_again(self, data: st.DataObject, level: Level) -> None:
+    def a_call_is_repeated(self, data: st.DataObject, level: Level) -> None:
         session = self.calls[data.draw(st.sampled_from(sorted(self.calls)))]
         assert self.book.admit(session, level, self.use, self.now).is_admitted
-        self.book.register(session, self.now)
+        self.book.sessions.begin(session, self.now)
 
     @precondition(lambda self: self.calls)
     @rule(data=st.data())
@@ -380,7 +377,7 @@ class AdmissionMachine(RuleBasedStateMachine):
     def a_call_ends(self, data: st.DataObject) -> None:
         """Maybe one that has ended before, or was refused."""
         session_id = f"call-{data.draw(st.integers(0, self.number - 1))}"
-        self.book.end(session_id)
+        self.book.sessions.end(session_id, 0.0)
         self.calls.pop(session_id, None)
 
     @invariant()
@@ -396,11 +393,8 @@ class AdmissionMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """When all calls have ended, nothing of them is left."""
         for session_id in self.calls:
-            self.book.end(session_id)
-        assert not self.book._sessions
-        assert not self.book._kept_until
-        assert not self.book._calls_of_extension
-        assert not self.book._calls_of_ingress
+            self.book.sessions.end(session_id, 0.0)
+        assert self.book.status(self.use).calls == 0
 
 
 TestAdmissionMachine = AdmissionMachine.TestCase

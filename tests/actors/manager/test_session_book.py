@@ -35,7 +35,7 @@ def test_a_call_is_there_from_its_beginning_to_its_end_and_counts_its_own(
             case "begin":
                 book.begin(SessionStarted(name, ingress_id, "100"), now=1.0)
                 _, counted, turns = living.get(name, (ingress_id, 0, 0))
-                living[name] = ingress_id, counted, turns  # whoever told of it last has it
+                living[name] = ingress_id, counted, turns  # the last ingress has it
             case "count":
                 report = WorkReport("lease", WorkOutcome.DONE, 10.0, 20.0)
                 book.count(name, WorkKind.SYNTHESIS, report, 5.0)
@@ -60,5 +60,10 @@ def test_a_call_is_there_from_its_beginning_to_its_end_and_counts_its_own(
                 for session_id in book.of_ingress(ingress_id):
                     book.end(session_id, now=3.0)
                 living = {key: facts for key, facts in living.items() if facts[0] != ingress_id}
-    assert {session.session_id for session in book} == set(living)
+    for ingress_id in ("ingress-0", "ingress-1"):
+        assert set(book.of_ingress(ingress_id)) == {
+            key for key, (owner, _, _) in living.items() if owner == ingress_id
+        }
+    assert book.ingresses() == {owner for owner, _, _ in living.values()}
+    assert len(book.unspoken_since()) == book.of_extension("100") == len(living)
     assert len(book) == len(living) == sum(book.activities().values())
