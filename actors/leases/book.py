@@ -272,6 +272,11 @@ class LeaseBook:
         """Return how many requests wait for a slot of `kind`."""
         return len(self._queues[kind])
 
+    def longest_wait_s(self, now: float) -> float:
+        """Return how long the oldest final request waits, background apart; 0.0 if there is none."""
+        oldest = (queue.oldest_load() for queue in self._queues.values())
+        return max((now - waiting.since for waiting in oldest if waiting), default=0.0)
+
     # Decisions
 
     def _grant(self, kind: WorkKind, now: float) -> list[Answer]:

@@ -22,6 +22,9 @@ from actors.messages import LeaseRequest, Priority
 
 ORDINARY = (Priority.HIGH, Priority.NORMAL, Priority.BACKGROUND)
 WITHOUT_BACKGROUND = (Priority.HIGH, Priority.NORMAL)
+LOAD = (Priority.EMERGENCY, *WITHOUT_BACKGROUND)
+"""Classes whose waiting is a signal of load. Background work may wait, and at a high level it is made to:
+counted, it would hold the level up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,11 @@ class LeaseQueue:
         classes = WITHOUT_BACKGROUND if holds_background else ORDINARY
         firsts = [_first(lane) for priority in classes if (lane := self._finals[priority])]
         return min(firsts, key=lambda waiting: waiting.turn(aging_s), default=None)
+
+    def oldest_load(self) -> Waiting | None:
+        """Return the final request that has waited longest, background apart; None if there is none."""
+        firsts = [_first(lane) for priority in LOAD if (lane := self._finals[priority])]
+        return min(firsts, key=lambda waiting: waiting.since, default=None)
 
     def first_ahead(self) -> Waiting | None:
         """Return the ahead-of-time request to be served next; None if there is none."""

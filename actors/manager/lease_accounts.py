@@ -1,17 +1,14 @@
 """What leases cost: how long requests waited, what their work took, in totals by kind.
 
-A lease is entered when its holder reports. Its worker may have said before that the work is done, so that the
-slot serves another already: until the report comes the lease is remembered here.
-
-Waiting that is a signal of load is that of final work, background apart: background work may wait, and at a
-high level it is made to; counted, it would hold the level up.
+A lease is entered when its holder reports. Its worker may have reported before that the work is done, so
+that the slot serves another already: until the holder's report comes the lease is remembered here.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 
-from actors.messages import Lease, LeaseRequest, Priority, WorkKind, WorkReport, WorkTally
+from actors.messages import Lease, LeaseRequest, WorkKind, WorkReport, WorkTally
 from actors.percentiles import Distribution
 from actors.status import Percentiles
 
@@ -25,23 +22,7 @@ class LeaseAccounts:
     def __init__(self) -> None:
         self._tallies = dict.fromkeys(WorkKind, WorkTally())
         self._waits = {kind: Distribution() for kind in WorkKind}
-        self._since: dict[str, float] = {}
-        """Requests whose waiting counts as a signal, and since when they wait."""
         self._unreported: OrderedDict[str, tuple[LeaseRequest, Lease]] = OrderedDict()
-
-    def begin_waiting(self, request: LeaseRequest, now: float) -> None:
-        """Note since when a request waits. Repeating it changes nothing."""
-        if not request.is_ahead and request.priority is not Priority.BACKGROUND:
-            self._since.setdefault(request.lease_id, now)
-
-    def end_waiting(self, lease_id: str, now: float) -> float | None:
-        """Return how many milliseconds a request has waited, if that counts as a signal, and forget it."""
-        since = self._since.pop(lease_id, None)
-        return None if since is None else (now - since) * 1000.0
-
-    def longest_wait_ms(self, now: float) -> float:
-        """Return how long the oldest request that counts has waited so far; 0.0 if there is none."""
-        return max(((now - since) * 1000.0 for since in self._since.values()), default=0.0)
 
     def finish(self, request: LeaseRequest, lease: Lease) -> None:
         """Remember a lease whose worker says that its work is done."""

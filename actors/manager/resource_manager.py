@@ -32,6 +32,7 @@ from actors.errors import ConfigurationError, RaymalError, UnknownIngressError, 
 from actors.fleet.fleet import Fleet, Launcher
 from actors.fleet.sizing import plan
 from actors.leases.desk import LeaseDesk
+from actors.leases.queue import LOAD
 from actors.manager.admission import AdmissionBook, SlotUse
 from actors.manager.decision_board import DecisionBoard
 from actors.manager.lease_accounts import LeaseAccounts
@@ -253,14 +254,12 @@ class ResourceManager:
         now = self._clock()
         if now + request.wait_s < self._next_tick:
             self._earlier_deadline.set()
-        self._accounts.begin_waiting(request, now)
         try:
             return await self._desk.acquire(request)
         finally:
-            now = self._clock()
-            wait_ms = self._accounts.end_waiting(request.lease_id, now)
-            if wait_ms is not None:
-                self._overload.lease_waited(wait_ms, now)
+            if request.priority in LOAD and not request.is_ahead:
+                ended = self._clock()
+                self._overload.lease_waited((ended - now) * 1000.0, ended)
             self._note_slots()
 
     async def promote(self, lease_id: str) -> None:
@@ -423,7 +422,7 @@ class ResourceManager:
             self._memory_percent = psutil.virtual_memory().percent
 
     def _step_ladders(self, now: float) -> None:
-        self._overload.step(self._accounts.longest_wait_ms(now), now)
+        self._overload.step(1000.0 * self._desk.book.longest_wait_s(now), now)
         self._desk.hold_background(self._overload.cluster.level >= Level.LOADED)
         for ingress_id in self._ingresses:
             self._post(ingress_id)

@@ -201,6 +201,16 @@ def test_promoted_work_joins_the_final_work_of_its_class(queue: LeaseBook) -> No
     assert served(queue, "holder", now=7.0) == ["last"]
 
 
+def test_the_longest_wait_is_that_of_final_work_background_apart(queue: LeaseBook) -> None:
+    """Whatever its class and kind."""
+    assert queue.longest_wait_s(now=1.0) == 0.0
+    queue.request(request("background", BACKGROUND), now=1.0)
+    queue.request(request("ahead", is_ahead=True), now=1.0)
+    queue.request(request("a"), now=3.0)
+    queue.request(request("b", EMERGENCY, kind=TTS), now=2.0)
+    assert queue.longest_wait_s(now=4.0) == 2.0
+
+
 def test_background_work_waits_while_it_is_held_back(book: LeaseBook) -> None:
     """Not even a free slot is for it, nor for ahead-of-time work; others pass; afterwards it is granted."""
     book.holds_background = True
