@@ -4,14 +4,14 @@
     ├── ConfigurationError      what the operator wrote cannot work; says where and what to do
     ├── ProtocolError           AudioSocket
     │   ├── RemoteProtocolError     the peer sent what the protocol forbids: end this call
-    │   └── LocalProtocolError      we misused the protocol class: a bug of ours
-    ├── CapacityError           no slot within the deadline; the caller may be told to wait
+    │   └── LocalProtocolError      we misused the protocol class: a defect of ours
+    ├── CapacityError           no slot within the deadline
     ├── WorkerLostError         the worker died or was unreachable while it held a request
-    │   └── UnknownIngressError     the manager does not know the ingress: register (again)
+    │   └── UnknownIngressError     the manager does not know the ingress: it has to register
     ├── EngineError             an engine could not load, transcribe or synthesize
     ├── DialogError             a dialog did what no dialog may do
     ├── PortError               a port cannot be listened on
-    ├── LinkError               media worker and gateway could not talk
+    ├── LinkError               media worker and gateway could not exchange messages
     └── CallError               our own caller could not place a call, or it broke off
 
 Errors carry facts (ids, lengths, names), never a transcript and never audio.
@@ -65,7 +65,7 @@ class PortError(RaymalError):
 
 
 class LinkError(RaymalError):
-    """The media worker and the gateway could not talk."""
+    """The media worker and the gateway could not exchange messages."""
 
 
 class CallError(RaymalError):

@@ -1,4 +1,4 @@
-"""The pools inside this process: no Ray. For a laptop, a small PBX, and most tests.
+"""The pools inside this process, without Ray: for a laptop, a small PBX, and most tests.
 
 The same manager and the same workers as in a cluster; a worker is a thread. Engines spend their time in
 native code that releases the interpreter, so threads do use the cores, but a crash in one takes the
@@ -43,7 +43,7 @@ def this_machine() -> NodeResources:
 
 
 class LocalWorkers:
-    """Workers as threads: launcher and way to them in one."""
+    """Workers as threads: their launcher, and `Workers` for a pool."""
 
     def __init__(self) -> None:
         self._threads: dict[str, WorkerThread] = {}
@@ -66,7 +66,7 @@ class LocalWorkers:
         return thread
 
     async def stop(self, worker_id: str) -> None:
-        """Let the worker's thread end; one that hangs in native code stays until the process ends."""
+        """End the worker's thread; one that hangs in native code stays until the process ends."""
         thread = self._threads.pop(worker_id, None)
         if thread is not None:
             thread.stop()

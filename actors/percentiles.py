@@ -96,7 +96,7 @@ class Distribution:
 
 
 class Window:
-    """The values of the last seconds, whatever they measure.
+    """The values of the last seconds.
 
     When more than `WINDOW_LIMIT` come within the window the oldest are forgotten early: it looks at less
     time then, never at more memory.

@@ -115,10 +115,10 @@ class CoquiSettings(Section):
 
 
 class ScriptedSettings(Section):
-    """Engines without a model: given words after a given delay, for tests and load."""
+    """Engines that give a fixed answer after a given delay: for tests and load."""
 
     transcript: str = "hello"
-    """What the scripted STT returns for every utterance."""
+    """The words of every utterance."""
     stt_delay_s: float = Field(default=0.3, ge=0.0, le=60.0)
     tts_delay_s: float = Field(default=0.05, ge=0.0, le=60.0)
     """Before the first audio of a sentence."""
@@ -193,7 +193,7 @@ class ThrottleSettings(Section):
     exit_ratio: float = Field(default=0.85, gt=0.0, le=1.0)
     """A step is left once its signals are below this share of their thresholds."""
     keep_s: PositiveSeconds = 30.0
-    """An ingress without a manager keeps its last decision this long, then it is careful by itself."""
+    """An ingress without a manager keeps its last decision this long, then decides alone."""
 
 
 class AdmissionSettings(Section):
@@ -213,7 +213,7 @@ class AdmissionSettings(Section):
     slot_percent: float = Field(default=100.0, gt=0.0, le=100.0)
     """No new call once slots in use, and kept for callers yet to speak, reach its class's share of this."""
     reserve_s: PositiveSeconds = 20.0
-    """A share of the slots is kept free for an admitted caller until he speaks, this long at most."""
+    """A share of the slots is kept free for an admitted caller who has not spoken, this long at most."""
 
 
 class FleetSettings(Section):

@@ -52,7 +52,7 @@ async def connect(fleet: FleetSettings) -> bool:
             raise ConfigurationError(f"Ray at {fleet.ray_address} refused the token: {error}") from None
         except (OSError, RayError, RuntimeError, ValueError) as error:
             if time.monotonic() > deadline:
-                # Ray itself does not tell a wrong token from no Ray.
+                # Ray reports a wrong token as it reports no Ray.
                 reason = str(error).partition("\n")[0]
                 raise ConfigurationError(
                     f"fleet.ray_address: no Ray answered at {fleet.ray_address!r} within "
@@ -64,7 +64,7 @@ async def connect(fleet: FleetSettings) -> bool:
 
 
 async def _probe(address: str) -> None:
-    """Raise OSError if nobody listens there: `ray.init` would try for a minute and end the process."""
+    """Raise OSError if nothing listens there: `ray.init` would try for a minute and end the process."""
     host, separator, port = address.rpartition(":")
     if not separator:
         return
@@ -76,7 +76,7 @@ async def _probe(address: str) -> None:
 def _init(fleet: FleetSettings) -> None:
     chatter = logging.getLogger("ray")
     level = chatter.level
-    chatter.setLevel(logging.ERROR)  # it would warn that it cannot take the SIGTERM handler: good
+    chatter.setLevel(logging.ERROR)  # it would warn that it cannot set a SIGTERM handler, as intended
     try:
         ray.init(
             address=fleet.ray_address,

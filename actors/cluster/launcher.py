@@ -1,7 +1,7 @@
 """Starts and stops workers as actors on the nodes that the plan names. Runs inside the manager's actor.
 
 Workers are detached, named actors. Detached, since an owner's death takes its actors along and a loaded
-model should outlive a gateway or a manager; named, so that whoever comes next finds them again: to ensure
+model should outlive a gateway or a manager; named, so that the next manager finds them again: to ensure
 a worker is to get it by its name or create it. Placement is by node affinity, decided by the plan.
 """
 
@@ -74,7 +74,7 @@ class RayLauncher:
                 await asyncio.sleep(CONNECT_RETRY_S)
 
     async def stop(self, worker_id: str) -> None:
-        """Kill the worker's actor, whatever it does."""
+        """Kill the worker's actor, also while it works."""
         creation = self._creations.pop(worker_id, None)
         if creation is not None:  # given up, but what it creates must not stay
             await asyncio.gather(creation, return_exceptions=True)
@@ -123,6 +123,6 @@ def _environment(spec: WorkerSpec) -> dict[str, str]:
     # OpenBLAS is numpy's, whose threads spin while they wait.
     environment = {"OMP_NUM_THREADS": str(spec.threads), "OPENBLAS_NUM_THREADS": "1"}
     if not spec.gpus:
-        # Ray hides GPUs only from those that have taken some: a CPU worker would help itself.
+        # Ray hides GPUs only from those that have taken some: a CPU worker would take one.
         environment["CUDA_VISIBLE_DEVICES"] = ""
     return environment

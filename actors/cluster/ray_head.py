@@ -1,7 +1,7 @@
 """A private Ray for one PBX: its command line, environment and files. Starting it is the supervisor's part.
 
-Everything here keeps Ray small and to itself, on a machine that belongs to Asterisk:
-- a loopback address, and a token without which nobody, not even on this machine, can hand it code to run;
+Everything here keeps Ray small and apart, on a machine that is Asterisk's:
+- a loopback address, and a token, without which no user, not even of this machine, can give it code to run;
 - ports of its own, which the kernel picks outside of Asterisk's RTP range (10000-20000, where Ray's own
   default for workers lies), and a folder of its own, so that another Ray on the machine is not disturbed;
 - a small object store, no dashboard, no log monitor, no autoscaler, no usage reports, small logs;
@@ -38,7 +38,7 @@ LONGEST_FOLDER_BYTES = 43
 that the path of a Unix socket may have."""
 
 SCRUBBED = frozenset({"RAY_ADDRESS", "RAY_NAMESPACE", "RAY_JOB_CONFIG_JSON_ENV_VAR", "OMP_NUM_THREADS"})
-"""Variables of somebody else's Ray, and a thread count that every worker would inherit."""
+"""Variables of another Ray, and a thread count that every worker would inherit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class RayHead:
     token_file: Path
     port: int
     client_port: int
-    """Of the Ray Client server, which nobody uses and `ray start` cannot leave out: not the usual 10001."""
+    """Of the Ray Client server, which is not used and `ray start` cannot leave out: not the usual 10001."""
     object_store_bytes: int
 
     @classmethod
@@ -70,7 +70,7 @@ class RayHead:
 
     @property
     def argv(self) -> list[str]:
-        """The command that runs the head until it is told to end."""
+        """The command that runs the head until it gets a signal."""
         options: dict[str, str | int] = {
             "node-ip-address": HOST,
             "port": self.port,
@@ -103,13 +103,13 @@ class RayHead:
             inherited
             | self._shared_environment
             | {
-                "RAY_prestart_worker_first_driver": "0",  # idle processes of 100 MB that nobody uses
+                "RAY_prestart_worker_first_driver": "0",  # unused idle processes of 100 MB
                 "RAY_enable_metrics_collection": "0",  # Ray's own thousand series, on an open port
                 "DASHBOARD_METRIC_PORT": "0",  # any; 44227 is every Ray's
                 # Of all workers and the manager. Engines add theirs; beyond 19 there is no difference.
                 "RAY_worker_niceness": "5",
                 "RAY_memory_usage_threshold": "0.85",  # of the machine's memory; 0.95 is Ray's own
-                "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # the calls have ended before Ray is told to
+                "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # the calls have ended before Ray
                 "RAY_ROTATION_MAX_BYTES": str(2 * 1024 * 1024),
                 "RAY_ROTATION_BACKUP_COUNT": "1",
             }
@@ -148,7 +148,7 @@ class RayHead:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Return ports that are free now; the kernel will not soon give them to anybody by itself."""
+    """Return ports that are free now; the kernel will not soon give them out by itself."""
     with ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:

@@ -2,7 +2,7 @@
 
 A worker's requests run in its concurrency group `infer`, which is as large as the worker has slots, as
 coroutines that wait for the worker's thread; each group has an event loop of its own, so `control` answers
-meanwhile. `ray.cancel` cancels the coroutine: the request ends at once, and the thread is told to stop
+meanwhile. `ray.cancel` cancels the coroutine: the request ends at once, and the thread stops
 after its current step.
 """
 

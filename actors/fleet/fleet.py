@@ -80,7 +80,7 @@ class Launcher(Protocol):
         """
 
     async def stop(self, worker_id: str) -> None:
-        """Stop a worker, whatever it does. Does nothing if there is none. Bounded in time."""
+        """Stop a worker, also while it works. Does nothing if there is none. Bounded in time."""
 
     async def running(self) -> Collection[str]:
         """Return the ids of all workers there are, those of an earlier manager among them."""

@@ -1,7 +1,7 @@
-"""Which workers fit on a node's GPUs, by memory, and the fraction of a GPU that Ray is told of each.
+"""Which workers fit on a node's GPUs, by memory, and the fraction of a GPU that each reserves in Ray.
 
-Ray counts GPUs and knows nothing of their memory: a fraction is bookkeeping. So the fractions are made such
-that whatever Ray puts together on one GPU fits into it. On a node with one GPU they follow the memory that
+Ray counts GPUs and does not know their memory: a fraction is bookkeeping. The fractions are chosen so that
+any workers that Ray puts together on one GPU fit into it. On a node with one GPU they follow the memory that
 each worker takes. On a node with several, Ray chooses the GPU: any worker may come to lie beside any other,
 so each counts as much as the largest, and the equal fractions leave no gap that a later one cannot fill.
 
@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from actors.messages import WorkKind
 
 MEMORY_LABEL = "raymal-gpu-memory-gb"
-"""An operator's word on the memory of each GPU of a node, in GB."""
+"""Set by the operator: the memory of each GPU of a node, in GB."""
 
 TYPE_LABEL = "ray.io/accelerator-type"
 """Set by Ray itself, from the first GPU's name."""
@@ -50,7 +50,7 @@ MEMORY_GB = {
 """Smallest memory that was sold under each of Ray's names (`ray.util.accelerators`)."""
 
 UNKNOWN_MEMORY_GB = 8.0
-"""Of a GPU that nobody described: the least among those that are sold for this kind of work."""
+"""Of a GPU without a label: the least among those that are sold for this kind of work."""
 
 USABLE = 0.9
 """Share of the memory that workers may count on: the driver and fragments take the rest."""
@@ -59,7 +59,7 @@ WORKERS_PER_GPU = 4
 """Processes that take a request at a time on one GPU, all kinds together."""
 
 MOST_PER_GPU = 64
-"""Past this Ray's ten-thousandths of a GPU no longer tell one more from one fewer."""
+"""With more, shares in Ray's ten-thousandths of a GPU would be too coarse."""
 
 Needs = Mapping[WorkKind, float]
 """GPU memory that one worker of each kind takes, in GB; the order is that of preference."""
@@ -107,7 +107,7 @@ def deal(gpus: float, gigabytes: float, needs: Needs, wanted: Mapping[WorkKind, 
 
 
 def fractions(gpus: float, needs: Needs, counts: Mapping[WorkKind, int]) -> dict[WorkKind, float]:
-    """Return the part of one GPU that each worker of a kind is told to take, for counts that were dealt."""
+    """Return the part of one GPU that each worker of a kind reserves, for counts that were dealt."""
     needs = _side_by_side(gpus, needs)
     if not any(counts[kind] for kind in needs):
         return dict.fromkeys(needs, 0.0)

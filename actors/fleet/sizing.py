@@ -1,4 +1,4 @@
-"""How many workers of each kind run on each node, and what Ray is told each of them takes.
+"""How many workers of each kind run on each node, and what each of them reserves in Ray.
 
 A call either transcribes or speaks, hardly ever both, so one core serves one transcription worker and
 one synthesis worker: both pools are sized by cores and share them. A node without an ingress gives all
@@ -7,13 +7,13 @@ cores and memory, which keep a core free from four cores on and stop at six work
 `fleet.reserved_cpus` says how much to keep, it gives the rest. On GPUs memory decides
 (`actors.fleet.gpu_memory`), and an engine that decodes batches has a slot for each place in its batch.
 
-What Ray is told (`num_cpus`) is bookkeeping, not a cage: it starts an actor only where the figure is
+What a worker reserves (`num_cpus`) is bookkeeping, not a limit: Ray starts an actor only where the figure is
 still free. So a worker's figure is its fair share of the node's budget, fractional where there are more
 workers than cores, and the shares of a node never add up to more than the node has: a plan that
 could not be placed is never made. Threads, not `num_cpus`, bound what an engine really uses.
 
 Nodes that are being drained get nothing; the label `raymal-work` gives a node to one kind of work, or to
-none. What cannot be had is told in the plan, never raised: the rest of the fleet goes on.
+none. What cannot be done is a line in the plan, never raised: the rest of the fleet goes on.
 
 An engine takes part through optional settings of its section: `threads`, `device`, `batch_size` and
 `gpu_memory_gb`.
@@ -25,7 +25,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from actors.fleet import gpu_memory as gpu_places
+from actors.fleet import gpu_memory
 from actors.messages import WorkKind
 from actors.settings import GPU_BATCH_SIZE, FleetSettings, SpeechSettings, table_name
 
@@ -36,7 +36,7 @@ PAIRS_PER_GIGABYTE = 6 / 8
 """The top tier's six workers of each kind in 8 GB, carried over to nodes of any size."""
 
 WORK_LABEL = "raymal-work"
-"""An operator's word on what a node is for: one kind of work, or none."""
+"""Set by the operator: what a node is for, one kind of work or none."""
 
 GPU_MEMORY_GB = 4.0
 """What a worker is taken to need where its engine's settings have no `gpu_memory_gb`: torch with a
@@ -62,7 +62,7 @@ class NodeResources:
 
     @property
     def name(self) -> str:
-        """What people know it by."""
+        """What the operator knows it by."""
         return self.address or self.node_id[:12]
 
 
@@ -196,7 +196,7 @@ def _demand(kind: WorkKind, speech: SpeechSettings) -> _Demand:
 
 
 def _site(node: NodeResources, problems: list[str]) -> _Site:
-    """Read a node's labels; a wrong one is told and then ignored."""
+    """Read a node's labels; a wrong one is a problem and is ignored."""
     kinds: tuple[WorkKind, ...] = tuple(WorkKind)
     work = node.labels.get(WORK_LABEL)
     if work == "none":
@@ -209,13 +209,13 @@ def _site(node: NodeResources, problems: list[str]) -> _Site:
     if node.gpu_memory_bytes is not None:
         return _Site(node, kinds, node.gpu_memory_bytes / GIGABYTE)
     try:
-        return _Site(node, kinds, gpu_places.memory_gb(node.labels))
+        return _Site(node, kinds, gpu_memory.memory_gb(node.labels))
     except ValueError:
-        label = gpu_places.MEMORY_LABEL
+        label = gpu_memory.MEMORY_LABEL
         problems.append(
             f"node {node.name}: label {label}={node.labels[label]!r} is ignored: use a number of GB"
         )
-        return _Site(node, kinds, gpu_places.UNKNOWN_MEMORY_GB)
+        return _Site(node, kinds, gpu_memory.UNKNOWN_MEMORY_GB)
 
 
 def _budget(node: NodeResources, fleet: FleetSettings) -> float:
@@ -227,12 +227,12 @@ def _budget(node: NodeResources, fleet: FleetSettings) -> float:
 
 
 def _settle(site: _Site, fleet: FleetSettings, demands: Demands) -> None:
-    """Put on a site what the hardware alone asks for; shares come later."""
+    """Plan what the hardware of a site alone asks for; CPU and GPU shares come later."""
     node = site.node
     on_gpu = [kind for kind in site.kinds if demands[kind].device != "cpu" and node.gpus > 0]
     most = {kind: _gpu_workers(node, demands[kind], len(on_gpu)) for kind in on_gpu}
     needs = {kind: demands[kind].gpu_memory_gb for kind in on_gpu}
-    dealt = gpu_places.deal(node.gpus, site.gpu_gigabytes, needs, most) if on_gpu else {}
+    dealt = gpu_memory.deal(node.gpus, site.gpu_gigabytes, needs, most) if on_gpu else {}
     for kind in site.kinds:
         demand = demands[kind]
         if dealt.get(kind):
@@ -258,8 +258,8 @@ def _group(
     return WorkerGroup(node.node_id, kind, count, 0.0, gpus, demand.threads, reason, demand.slots(on_gpu))
 
 
-def _gpu_workers(node: NodeResources, demand: _Demand, rivals: int) -> int:
-    per_gpu = 1 if demand.slots(on_gpu=True) > 1 else max(1, gpu_places.WORKERS_PER_GPU // rivals)
+def _gpu_workers(node: NodeResources, demand: _Demand, kinds: int) -> int:
+    per_gpu = 1 if demand.slots(on_gpu=True) > 1 else max(1, gpu_memory.WORKERS_PER_GPU // kinds)
     return per_gpu * max(1, math.floor(node.gpus))
 
 
@@ -279,24 +279,24 @@ def _cpu_workers(node: NodeResources, fleet: FleetSettings) -> tuple[int, str]:
 
 def _settle_one(kind: WorkKind, sites: Sequence[_Site], demand: _Demand, impossible: list[str]) -> None:
     """Give a kind that has no worker yet its one on the largest site that may do it."""
-    willing = [site for site in sites if kind in site.kinds]
-    if not willing:
+    allowed = [site for site in sites if kind in site.kinds]
+    if not allowed:
         why = f"the label {WORK_LABEL} keeps every node from it" if sites else "every node is being drained"
         impossible.append(f"no node for {kind}: {why}")
     elif demand.device == "cuda":
-        on_gpu = [site for site in willing if site.node.gpus > 0]
+        on_gpu = [site for site in allowed if site.node.gpus > 0]
         impossible.append(
             f"{demand.setting}.device is 'cuda' but "
             + (
                 f"no GPU has room for a worker's {demand.gpu_memory_gb:g} GB: lower "
                 f"{demand.setting}.gpu_memory_gb if it takes less, or label the GPU's memory "
-                f"({gpu_places.MEMORY_LABEL}), which is taken to be {on_gpu[0].gpu_gigabytes:g} GB"
+                f"({gpu_memory.MEMORY_LABEL}), which is taken to be {on_gpu[0].gpu_gigabytes:g} GB"
                 if on_gpu
                 else "no node offers a GPU: add a GPU node, or set it to 'auto' or 'cpu'"
             )
         )
     else:
-        largest = max(willing, key=lambda site: site.node.memory_bytes)
+        largest = max(allowed, key=lambda site: site.node.memory_bytes)
         reason = "no node offers a CPU: one all the same"
         largest.groups[kind] = _group(largest.node, kind, 1, demand, reason)
 
@@ -327,8 +327,8 @@ def _fit_gpus(site: _Site, demands: Demands, problems: list[str]) -> None:
     if not wanted:
         return
     needs = {kind: demands[kind].gpu_memory_gb for kind in wanted}
-    dealt = gpu_places.deal(site.node.gpus, site.gpu_gigabytes, needs, wanted)
-    parts = gpu_places.fractions(site.node.gpus, needs, dealt)
+    dealt = gpu_memory.deal(site.node.gpus, site.gpu_gigabytes, needs, wanted)
+    parts = gpu_memory.fractions(site.node.gpus, needs, dealt)
     for kind, count in wanted.items():
         group = site.groups[kind]
         if dealt[kind] < count:
@@ -341,7 +341,7 @@ def _fit_gpus(site: _Site, demands: Demands, problems: list[str]) -> None:
 
 
 def _share(site: _Site, fleet: FleetSettings, demands: Demands) -> None:
-    """Set the CPUs that each worker of a site is told to take."""
+    """Set the CPUs that each worker of a site reserves."""
     workers = sum(group.count for group in site.groups.values())
     if not workers:
         return

@@ -7,7 +7,7 @@
 | 3 | ahead-of-time work | first come, first served |
 
 So a request of one class goes before one of the next class that came less than `aging_s` earlier. Nothing in
-place 2 waits for ever while slots come free at all, unless emergencies take every one of them.
+place 2 waits without end while slots come free, unless emergencies take every one of them.
 
 Ahead-of-time work that is promoted joins the final work of its class as if it came now: its utterance has
 ended now, as that of any other newcomer. While background work is held back it is not served, and neither is

@@ -2,8 +2,8 @@
 
 A driver cannot be called by an actor, so an ingress asks, naming the version that it knows, and the answer
 comes when there is another one or after the time that it is willing to wait. It is always the whole current
-state, never a change, so an answer that is lost costs nothing. The epoch tells the lives of two managers
-apart: the numbers of a new one begin anew and are not older.
+state, never a change, so an answer that is lost costs nothing. The epoch distinguishes two
+managers: the numbers of a new one begin anew and are not older.
 """
 
 from __future__ import annotations

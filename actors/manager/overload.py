@@ -1,10 +1,13 @@
-"""How loaded the fleet is, and each ingress: signals in, one ladder for all and one for each ingress.
+"""How loaded the fleet is, and each ingress.
 
-What is shared (waiting for slots, slots in use) moves the cluster's ladder. What is local (late frames, the
-gateway's event loop, CPU and memory of the ingress's machine) moves that ingress's own, so that one tired PBX
-does not slow the others. An ingress does what the higher of the two says.
+| ladder | moved by |
+|---|---|
+| the cluster's | waiting for slots, slots in use |
+| one for each ingress | its late frames, its gateway's event loop, CPU and memory of its machine |
 
-Slots in use are a mean over time, not a sample: work of 50 ms would be missed by a look twice a second.
+An ingress observes the higher of the two levels, so one overloaded PBX does not slow the others.
+
+Slots in use are a mean over time, not a sample: a sample twice a second would miss work of 50 ms.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from actors.percentiles import Window
 from actors.settings import ThrottleSettings
 
 ADMISSION_WINDOW_S = 10.0
-"""Slots in use are looked at over this long when a call asks to come in: a turn or two."""
+"""Slots in use are a mean over this long when a call is to be admitted: a turn or two."""
 
 
 @dataclass(slots=True)
@@ -48,7 +51,7 @@ class Overload:
         self._ladders: dict[str, Ladder] = {}
         self._signals: dict[str, IngressSignals] = {}
         self._cpu: dict[str, Window] = {}
-        """Of each ingress's machine: a speech model may well fill it for a second."""
+        """Of each ingress's machine: a speech model may fill it for a second."""
         self._waits = Window(settings.window_s)
         self._busyness = {
             kind: _Busyness(Window(settings.window_s), Window(ADMISSION_WINDOW_S)) for kind in WorkKind
@@ -57,22 +60,22 @@ class Overload:
     # Signals
 
     def lease_waited(self, wait_ms: float, now: float) -> None:
-        """A final request got its slot, or gave up, after this long."""
+        """Count how long a final request waited until it got its slot or gave up."""
         self._waits.add(wait_ms, now)
 
     def slots_are(self, kind: WorkKind, slots: int, busy: int, now: float) -> None:
-        """From now on so many slots of a kind exist and are in use."""
+        """Note how many slots of a kind exist and are in use from now on."""
         self._advance(self._busyness[kind], now)
         self._busyness[kind].slots, self._busyness[kind].busy = slots, busy
 
     def ingress_is(self, ingress_id: str, signals: IngressSignals, now: float) -> None:
-        """An ingress told how it does."""
+        """Take in an ingress's newest signals."""
         self._signals[ingress_id] = signals
         self._cpu.setdefault(ingress_id, Window(self._settings.window_s)).add(signals.cpu_percent, now)
         self._ladders.setdefault(ingress_id, Ladder(self._settings))
 
     def forget(self, ingress_id: str) -> None:
-        """An ingress is gone."""
+        """Forget an ingress."""
         self._signals.pop(ingress_id, None)
         self._cpu.pop(ingress_id, None)
         self._ladders.pop(ingress_id, None)
@@ -99,13 +102,13 @@ class Overload:
             now,
         )
         for ingress_id, ladder in self._ladders.items():
-            told = self._signals[ingress_id]
+            signals = self._signals[ingress_id]
             ladder.step(
                 Signals(
-                    lateness_p99_ms=told.lateness_p99_ms,
-                    loop_lag_ms=told.loop_lag_ms,
+                    lateness_p99_ms=signals.lateness_p99_ms,
+                    loop_lag_ms=signals.loop_lag_ms,
                     cpu_percent=self._cpu[ingress_id].mean(now),
-                    memory_percent=told.memory_percent,
+                    memory_percent=signals.memory_percent,
                 ),
                 now,
             )
@@ -118,7 +121,7 @@ class Overload:
         return level, reasons if level else ()
 
     def signals(self, ingress_id: str) -> IngressSignals:
-        """Return what an ingress told last."""
+        """Return an ingress's newest signals."""
         return self._signals.get(ingress_id, IngressSignals())
 
     def use(self, now: float) -> Mapping[WorkKind, SlotUse]:

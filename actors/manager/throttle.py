@@ -1,11 +1,11 @@
-"""The ladder by which a loaded system does less, a step at a time, and says why.
+"""The ladder by which a loaded system does less, one step at a time, with reasons.
 
 Entered fast, left slowly: a higher step must be asked for during `up_hold_s`, by any one signal that has
 reached its threshold; a lower one is taken when all signals have been well below the thresholds of the
 current step (`exit_ratio`) during `down_hold_s`. Between two steps up lies at least `up_hold_s`, before a
 step down at least `down_hold_s` since the last step of either direction.
 
-How long each step has been asked for, and could have been left, is timed whatever the level is now.
+How long each step has been asked for, and could have been left, is timed at every level.
 That makes the ladder monotone: of two ladders stepped at the same times, the one with the worse signals
 never stands lower. A threshold that a signal cannot reach (above 100 %) neither takes nor holds a step.
 """
@@ -19,7 +19,7 @@ from actors.messages import Level
 from actors.settings import Steps, ThrottleSettings
 
 REFRESH_S = 1.0
-"""Reasons follow the signals no faster than this while the level stays: each change is told to ingresses."""
+"""Reasons change no faster than this while the level stays: each change is sent to ingresses."""
 
 STEPS = (Level.BUSY, Level.LOADED, Level.FULL)
 
@@ -29,13 +29,13 @@ class Signals:
     """How loaded a system is; each is named as its thresholds are in `ThrottleSettings`."""
 
     lateness_p99_ms: float = 0.0
-    """Of frames against their due time."""
+    """Of frames, after they were due."""
     loop_lag_ms: float = 0.0
     """Of the gateway's event loop."""
     lease_wait_p95_ms: float = 0.0
     """Of final work, for a slot."""
     slot_percent: float = 0.0
-    """Slots in use, smoothed by who measures it."""
+    """Slots in use, a mean over some seconds."""
     cpu_percent: float = 0.0
     memory_percent: float = 0.0
 
@@ -48,7 +48,7 @@ LINES = {
     "cpu_percent": "{} % of the CPU in use",
     "memory_percent": "{} % of the memory in use",
 }
-"""How each signal is told to people."""
+"""How each signal is written in a reason."""
 
 
 class Ladder:
@@ -148,5 +148,5 @@ def _value(signals: Signals, name: str) -> float:
 
 
 def _rounded(value: float, digits: int = 2) -> str:
-    """Two digits tell enough, and do not change at every step."""
+    """Two digits are enough, and do not change at every step."""
     return f"{float(f'{value:.{digits}g}'):g}"

@@ -1,4 +1,4 @@
-"""How work is done: lease a worker, use it, give it back with a report, whatever happens between.
+"""How work is done: lease a worker, use it, give it back with a report, however it ends.
 
 Both backends are this class over a manager and workers that they bring: objects of this process
 (`actors.local`) or actors of a cluster (`actors.cluster`). The report is sent by a task of its own, so

@@ -1,7 +1,7 @@
-"""What an ingress says of itself when it makes itself known to the manager: the whole of it, every time.
+"""What an ingress says when it registers with the manager: all of it, every time.
 
-A manager keeps nothing on disk. Whatever a new one has to know, ingresses bring along: their calls, and the
-leases that a former manager granted them and that they still use.
+A manager stores nothing. A new one learns from the ingresses which calls they have, and which leases of a
+former manager they still use.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class HeldLease:
 
 @dataclass(frozen=True, slots=True)
 class IngressStarted:
-    """A gateway wants to use the fleet, or to go on using it."""
+    """A gateway that uses the fleet, for the first time or again."""
 
     ingress_id: str
     node_id: str
@@ -34,7 +34,7 @@ class IngressStarted:
     admission: AdmissionSettings = field(default_factory=AdmissionSettings)
     throttle: ThrottleSettings = field(default_factory=ThrottleSettings)
     sessions: tuple[SessionStarted, ...] = ()
-    """All its calls: others that the manager has for it have ended."""
+    """All its calls: any other that the manager has for it has ended."""
     held: tuple[HeldLease, ...] = ()
     """All leases it uses."""
 
@@ -48,7 +48,7 @@ def differences(one: IngressStarted, other: IngressStarted) -> list[str]:
 
 
 NOT_SHARED = {"backend", "ray_address", "ray_namespace", "worker_start_deadline_s", "object_store_bytes"}
-"""Settings of the fleet's section that are each ingress's own affair."""
+"""Settings of the fleet's section that each ingress has for itself."""
 
 
 def _shared_settings(ingress: IngressStarted) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What a gateway asks of the speech side.
 
 There are two backends: `actors.cluster` (Ray) and `actors.local` (this process). Each request
-takes a lease, uses the slot, gives the lease back and reports what it took, whatever happens between.
+takes a lease, uses the slot, gives the lease back and reports what it took, however it ends.
 Cancelling the awaiting task, or closing the iterator, cancels the work and frees the slot.
 """
 

@@ -1,8 +1,8 @@
 """One transcriber: an engine, loaded once, used by one thread at a time.
 
-A plain class that knows neither Ray nor threads; the wire that runs it gives it a thread of its own.
+A plain class that knows neither Ray nor threads; `WorkerThread` runs it on a thread of its own.
 Several utterances may be given to it together. A batch that fails as a whole is done again one by one,
-so that an utterance can spoil nobody's turn but its own.
+so that one bad utterance fails alone.
 """
 
 from __future__ import annotations

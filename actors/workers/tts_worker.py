@@ -1,6 +1,6 @@
 """One voice: an engine, loaded once, used by one sentence at a time.
 
-A plain class that knows neither Ray nor threads; the wire that runs it gives it a thread of its own.
+A plain class that knows neither Ray nor threads; `WorkerThread` runs it on a thread of its own.
 """
 
 from __future__ import annotations

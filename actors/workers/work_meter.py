@@ -1,4 +1,4 @@
-"""Times and counts of one worker, and the border at which an engine's surprise becomes an EngineError."""
+"""Times and counts of one worker; any exception of its engine becomes an EngineError here."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class WorkMeter:
 
     @contextmanager
     def trying(self, on_what: str) -> Iterator[None]:
-        """Time the block as work; whoever tries decides whether its failure counts."""
+        """Time the block as work; the caller decides whether its failure counts."""
         start = time.perf_counter()
         try:
             with self._border(f"failed on {on_what}"):

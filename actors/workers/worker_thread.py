@@ -1,19 +1,18 @@
 """A worker on a thread of its own, driven from an event loop.
 
-The one thread does everything in order: first the loading, then each request. So whatever is queued
-behind a piece of work answers exactly when the worker is done with it, and `idle` is both the health
-check and the proof that a slot is really free: native code that no one can interrupt has come back.
+The thread does everything in order: first the loading, then each request. So what is queued behind a piece
+of work is answered exactly when the worker is done with it, and `idle` is both the health check and the proof
+that a slot is free: native code that cannot be interrupted has returned.
 
-Utterances that have come while the thread was busy are transcribed together, as many as the engine likes
-at once. Nobody waits for a batch to fill: whoever is there when the thread becomes free goes along, and
-an utterance that comes alone goes alone. Each that joins the line also queues one turn at serving the
-line; a turn that finds the line empty, because an earlier one took everybody, does nothing.
+Utterances that came while the thread was busy are transcribed together, as many as suit the engine. No
+utterance waits for a batch to fill. Each utterance also queues one run of `_serve` on the thread; a run that
+finds the queue empty, because an earlier one took all, does nothing.
 
-Work that nobody waits for any more leaves the line at once. If the engine has it already, a flag is set
-that the engine looks at between its steps.
+An abandoned utterance leaves the queue at once. If the engine has it already, a flag is set that the engine
+reads between its steps.
 
-The thread is nicer than the rest, and so is every thread that the engine starts from it: on a machine
-shared with Asterisk and the audio clock, speech models take what those leave.
+The thread has a higher niceness than the rest, as have the threads that the engine starts from it: on a
+machine shared with Asterisk and the audio clock, speech models take what those leave.
 """
 
 from __future__ import annotations
@@ -37,22 +36,22 @@ from actors.workers.tts_worker import TtsWorker
 Result = TypeVar("Result")
 
 TRANSCRIPTION_NICENESS = 10
-"""More than the process has. Against a thread that was not made nicer this is one part CPU to ten."""
+"""On top of the process's. Against a thread without it this is one part CPU to ten."""
 SYNTHESIS_NICENESS = 4
-"""Less: the shorter work goes first, and a caller already waits for it in silence."""
+"""Lower: the shorter work goes first, and a caller already waits for it in silence."""
 
 
 @dataclass(eq=False, slots=True)
 class _Utterance:
-    """One transcription: in the line, then with the engine, then answered."""
+    """One transcription: queued, then with the engine, then answered."""
 
     request: Transcribe
     abandonment: Abandonment = field(default_factory=Abandonment)
     transcript: Future[Transcript] = field(default_factory=Future)
 
     def answer(self, outcome: Transcript | BaseException) -> None:
-        """Tell whoever waits, if anybody does."""
-        if isinstance(outcome, AbandonedError):  # who gave it up waits for nothing, unless we are stopped
+        """Answer the request, if it still waits."""
+        if isinstance(outcome, AbandonedError):  # by its asker, who waits no more, or by `stop`
             outcome = _stopped()
         if isinstance(outcome, BaseException):
             self.transcript.set_exception(outcome)
@@ -78,12 +77,12 @@ class WorkerThread:
         self._name = name
         self._slots = slots
         self._lock = threading.Lock()
-        """Over the line, the batch and the stop: the event loop and the worker's thread share them."""
-        self._line: deque[_Utterance] = deque()
+        """Over the queue, the batch and the stop: the event loop and the worker's thread share them."""
+        self._queue: deque[_Utterance] = deque()
         self._batch: Sequence[_Utterance] = ()
         self._is_stopped = False
         self._executor = ThreadPoolExecutor(
-            max_workers=1, thread_name_prefix=name, initializer=_step_back, initargs=(niceness,)
+            max_workers=1, thread_name_prefix=name, initializer=_raise_niceness, initargs=(niceness,)
         )
         self._worker: Future[SttWorker | TtsWorker] = self._executor.submit(_loaded, make)
 
@@ -92,12 +91,12 @@ class WorkerThread:
         await self._run(self._worker.result)
 
     async def transcribe(self, request: Transcribe) -> Transcript:
-        """Transcribe, together with whoever waits as well. Cancelled, the work stops at its next step.
+        """Transcribe, together with what else is queued. Cancelled, the work stops at its next step.
 
         Raises EngineError, or WorkerLostError if the worker was stopped or is given too much.
         """
         utterance = _Utterance(request)
-        self._join(utterance)
+        self._enqueue(utterance)
         try:
             return await asyncio.wrap_future(utterance.transcript)
         except asyncio.CancelledError:
@@ -124,11 +123,11 @@ class WorkerThread:
                 self._executor.submit(pieces.close)
 
     def stop(self) -> None:
-        """Take no more work, lose what waits, let the thread end after its current step. Idempotent."""
+        """Take no more work, fail what waits, end the thread after its current step. Idempotent."""
         with self._lock:
             self._is_stopped = True
-            waiting = [utterance for utterance in self._line if _may_begin(utterance)]
-            self._line.clear()
+            waiting = [utterance for utterance in self._queue if _may_begin(utterance)]
+            self._queue.clear()
             for utterance in self._batch:
                 utterance.abandonment.set()
         self._executor.shutdown(wait=False, cancel_futures=True)
@@ -146,34 +145,34 @@ class WorkerThread:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            raise _stopped() from None  # not the asker was cancelled, but what he waited for
+            raise _stopped() from None  # what it waited for was cancelled, not the asker
 
-    def _join(self, utterance: _Utterance) -> None:
-        """Put an utterance in the line, and see to it that the line is served."""
+    def _enqueue(self, utterance: _Utterance) -> None:
+        """Queue an utterance, and a run of `_serve` for it."""
         with self._lock:
             if self._is_stopped:
                 raise _stopped()
-            # A worker's leases are its slots, so more than that is somebody's mistake.
-            if len(self._line) >= self._slots:
+            # A worker has no more leases than slots: more than that is a defect.
+            if len(self._queue) >= self._slots:
                 raise WorkerLostError(f"{self._name} has {self._slots} slots and as many requests waiting")
             try:
                 self._executor.submit(self._serve)
             except RuntimeError:  # the process ends
                 raise _stopped() from None
-            self._line.append(utterance)
+            self._queue.append(utterance)
 
     def _abandon(self, utterance: _Utterance) -> None:
-        with self._lock, suppress(ValueError):  # it is with the engine, or done
-            self._line.remove(utterance)
+        with self._lock, suppress(ValueError):  # it is with the engine, or answered
+            self._queue.remove(utterance)
         utterance.abandonment.set()
 
     def _serve(self) -> None:
-        """Transcribe those who wait, as many as go together. On the worker's thread."""
+        """Transcribe what is queued, as many as go together. On the worker's thread."""
         try:
             worker = self._worker.result()
             assert isinstance(worker, SttWorker)
             size = worker.batch_size
-        except BaseException as error:  # it could not be loaded: so say all
+        except BaseException as error:  # it could not be loaded: this is every answer
             for utterance in self._take(self._slots):
                 utterance.answer(error)
             return
@@ -185,7 +184,7 @@ class WorkerThread:
             outcomes = worker.transcribe_batch(
                 [utterance.request for utterance in batch], [utterance.abandonment for utterance in batch]
             )
-        except BaseException as error:  # whatever it is, nobody may wait for ever
+        except BaseException as error:  # no request may be left without an answer
             outcomes = [error] * len(batch)
         for utterance, outcome in zip(batch, outcomes, strict=True):
             utterance.answer(outcome)
@@ -193,19 +192,19 @@ class WorkerThread:
             self._batch = ()
 
     def _take(self, size: int) -> Sequence[_Utterance]:
-        """Move those who wait from the line to the engine, at most `size`."""
+        """Move what is queued to the engine, at most `size`."""
         with self._lock:
-            taken = [self._line.popleft() for _ in range(min(size, len(self._line)))]
+            taken = [self._queue.popleft() for _ in range(min(size, len(self._queue)))]
             self._batch = [utterance for utterance in taken if _may_begin(utterance)]
             return self._batch
 
 
 def _may_begin(utterance: _Utterance) -> bool:
-    """Whether somebody waits; from now on he cannot take the question back, only abandon the work."""
+    """Whether its asker still waits; from now on the work can only be abandoned."""
     return utterance.transcript.set_running_or_notify_cancel()
 
 
-def _step_back(niceness: int) -> None:
+def _raise_niceness(niceness: int) -> None:
     """Linux keeps niceness per thread, and new threads inherit it (setpriority(2), NOTES)."""
     thread_id = threading.get_native_id()
     os.setpriority(os.PRIO_PROCESS, thread_id, os.getpriority(os.PRIO_PROCESS, thread_id) + niceness)
