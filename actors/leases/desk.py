@@ -22,6 +22,8 @@ class LeaseDesk:
         self.book = LeaseBook()
         self.on_doubt: Callable[[Doubted], None] = lambda doubted: None
         """Called when work on a worker did not end well. Set by the fleet."""
+        self.on_change: Callable[[], None] = lambda: None
+        """Called after each event: slots may be in use or free. Set by the manager."""
         self._clock = clock
         self._askers: dict[str, asyncio.Future[Lease]] = {}
 
@@ -78,6 +80,7 @@ class LeaseDesk:
                     self._refuse(lease_id, reason.value)
                 case Doubted():
                     self.on_doubt(answer)
+        self.on_change()
 
     def _refuse(self, lease_id: str, why: str) -> None:
         asker = self._askers.pop(lease_id, None)

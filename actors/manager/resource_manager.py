@@ -24,7 +24,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import NoReturn
 
 import psutil
 
@@ -71,9 +70,6 @@ LINGER_S = 30.0
 PLAN_PERIOD_S = 2.0
 """Between two looks at the nodes. Ray offers no subscription; its own Serve polls as well."""
 
-LOAD_PERIOD_S = 1.0
-"""Between two looks at CPU and memory."""
-
 TICK_S = 0.5
 """Between two ticks, when no deadline comes sooner."""
 
@@ -88,16 +84,11 @@ class _Ingress:
 class ResourceManager:
     """Registers ingresses and calls, lends workers, keeps the books."""
 
-    def __init__(
-        self,
-        launcher: Launcher,
-        clock: Callable[[], float] = time.monotonic,
-        linger_s: float = LINGER_S,
-    ) -> None:
+    def __init__(self, launcher: Launcher, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._linger_s = linger_s
         self._launcher = launcher
         self._desk = LeaseDesk(clock)
+        self._desk.on_change = self._note_slots
         self._fleet = Fleet(launcher, self._desk)
         self._ingresses: dict[str, _Ingress] = {}
         self._sessions = SessionBook()
@@ -115,7 +106,6 @@ class ResourceManager:
         self._earlier_deadline = asyncio.Event()
         """Set when a deadline comes before the next tick."""
         self._stepped = clock()
-        self._load_seen = clock()
         self._cpu_percent = psutil.cpu_percent(interval=None)
         self._memory_percent = psutil.virtual_memory().percent
 
@@ -178,11 +168,14 @@ class ResourceManager:
 
         Raises UnknownIngressError, also when the ingress goes meanwhile.
         """
-        if ingress_id in self._ingresses:
-            decision = await self._board.wait(ingress_id, known, wait_s)
-            if ingress_id in self._ingresses:
-                return decision
-        _unknown(ingress_id)
+        self._check_known(ingress_id)
+        decision = await self._board.wait(ingress_id, known, wait_s)
+        self._check_known(ingress_id)
+        return decision
+
+    def _check_known(self, ingress_id: str) -> None:
+        if ingress_id not in self._ingresses:
+            raise UnknownIngressError(f"ingress {ingress_id!r} is not registered with the resource manager")
 
     def _follow_settings(self, ingress: IngressStarted) -> None:
         """Let the rules be those of `ingress`; all others that live agree with it."""
@@ -193,32 +186,23 @@ class ResourceManager:
         self._desk.book.aging_s = ingress.fleet.aging_s
         if old is None or old.throttle != ingress.throttle:
             self._overload = Overload(ingress.throttle)
-            self._note_slots()
         if old is None or old.admission != ingress.admission:
             self._admission = AdmissionBook(ingress.admission, self._sessions)
 
     def _reconcile(self, ingress: IngressStarted, now: float) -> None:
         """Make our knowledge of an ingress's calls and leases equal to its own."""
-        living = {session.session_id for session in ingress.sessions}
-        for session_id in self._sessions.of_ingress(ingress.ingress_id):
-            if session_id not in living:
-                self._sessions.end(session_id, now)
-        for session in ingress.sessions:
-            self._sessions.begin(session, now)
+        self._sessions.replace(ingress.ingress_id, ingress.sessions, now)
         for held in ingress.held:
             self._desk.adopt(held.request, held.lease)
-        self._note_slots()
 
     def _forget(self, ingress_id: str) -> None:
         if self._ingresses.pop(ingress_id, None) is None:
             return
-        for session_id in self._sessions.of_ingress(ingress_id):
-            self._sessions.end(session_id, self._clock())
+        self._sessions.replace(ingress_id, (), self._clock())
         self._desk.drop_ingress(ingress_id)
         self._accounts.drop_ingress(ingress_id)
         self._overload.forget(ingress_id)
         self._board.forget(ingress_id)
-        self._note_slots()
         if not self._ingresses:
             self._unused_since = self._clock()
 
@@ -226,15 +210,13 @@ class ResourceManager:
 
     async def admit(self, session: SessionStarted) -> Admission:
         """Decide whether a new call is taken, and register it if so. Raises UnknownIngressError."""
-        if session.ingress_id not in self._ingresses:
-            _unknown(session.ingress_id)
+        self._check_known(session.ingress_id)
         level, _ = self._overload.level(session.ingress_id)
         return self._admission.admit(session, level, self._use(), self._clock())
 
     async def register_session(self, session: SessionStarted) -> None:
         """Take in a call that was admitted before. Repeating it changes nothing. UnknownIngressError."""
-        if session.ingress_id not in self._ingresses:
-            _unknown(session.ingress_id)
+        self._check_known(session.ingress_id)
         self._sessions.begin(session, self._clock())
 
     async def unregister_session(
@@ -249,8 +231,7 @@ class ResourceManager:
 
     async def acquire(self, request: LeaseRequest) -> Lease:
         """Return a lease when it is this request's turn. Raises CapacityError or UnknownIngressError."""
-        if request.ingress_id not in self._ingresses:
-            _unknown(request.ingress_id)
+        self._check_known(request.ingress_id)
         now = self._clock()
         if now + request.wait_s < self._next_tick:
             self._earlier_deadline.set()
@@ -260,7 +241,6 @@ class ResourceManager:
             if request.priority in LOAD and not request.is_ahead:
                 ended = self._clock()
                 self._overload.lease_waited((ended - now) * 1000.0, ended)
-            self._note_slots()
 
     async def promote(self, lease_id: str) -> None:
         """Let ahead-of-time work be final from now on. Unknown ids do no harm."""
@@ -272,14 +252,12 @@ class ResourceManager:
         if held is not None:
             self._accounts.finish(*held)
             self._desk.give_back(lease_id, WorkOutcome.DONE)
-            self._note_slots()
 
     async def release(self, report: WorkReport) -> None:
         """End a request, waiting or granted, and enter what its work took. Unknown ids do no harm."""
         lease_id = report.lease_id
         held = self._accounts.take_unreported(lease_id) or self._desk.book.held(lease_id)
         self._desk.give_back(lease_id, report.outcome)
-        self._note_slots()
         if held is None:
             return
         request, lease = held
@@ -288,7 +266,7 @@ class ResourceManager:
             self._sessions.count(request.session_id, request.kind, report, lease.wait_ms)
 
     def _use(self) -> Mapping[WorkKind, SlotUse]:
-        """Return how full the slots are; workers may have become ready since the last lease."""
+        """Return how full the slots are; workers may have gone since the last lease."""
         self._note_slots()
         return self._overload.use(self._clock())
 
@@ -381,7 +359,7 @@ class ResourceManager:
         Raises ConfigurationError if the settings cannot work on these nodes.
         """
         if self._unused_since is not None:
-            if self._clock() - self._unused_since >= self._linger_s:
+            if self._clock() - self._unused_since >= LINGER_S:
                 self._unused_since = None
                 await self._fleet.stop_all()
             return
@@ -395,7 +373,6 @@ class ResourceManager:
         settings = self._settings
         wanted = plan(nodes, settings.fleet, settings.speech)
         self._fleet.follow(wanted, nodes, settings.speech, self._clock())
-        self._note_slots()
         if not self._has_looked_for_leftovers:
             self._has_looked_for_leftovers = True
             await self._fleet.stop_leftovers()
@@ -411,17 +388,15 @@ class ResourceManager:
                 self._forget(ingress_id)
         self._desk.expire()
         self._fleet.stop_retired()
-        self._note_slots()
         if now - self._stepped >= TICK_S:
             self._stepped = now
-            self._step_ladders(now)
-        if now - self._load_seen >= LOAD_PERIOD_S:
-            self._load_seen = now
-            # Without an interval psutil compares with the last call and does not block.
-            self._cpu_percent = psutil.cpu_percent(interval=None)
-            self._memory_percent = psutil.virtual_memory().percent
+            self._look_at_the_load(now)
 
-    def _step_ladders(self, now: float) -> None:
+    def _look_at_the_load(self, now: float) -> None:
+        # Without an interval psutil compares with the last call and does not block.
+        self._cpu_percent = psutil.cpu_percent(interval=None)
+        self._memory_percent = psutil.virtual_memory().percent
+        self._note_slots()
         self._overload.step(1000.0 * self._desk.book.longest_wait_s(now), now)
         self._desk.hold_background(self._overload.cluster.level >= Level.LOADED)
         for ingress_id in self._ingresses:
@@ -448,7 +423,3 @@ class ResourceManager:
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(self._next_tick - now, 0.0)):
                     await self._earlier_deadline.wait()
-
-
-def _unknown(ingress_id: str) -> NoReturn:
-    raise UnknownIngressError(f"ingress {ingress_id!r} is not registered with the resource manager")

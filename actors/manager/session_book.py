@@ -8,6 +8,7 @@ when it ended or when its ingress is gone.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from actors.messages import (
@@ -80,6 +81,13 @@ class SessionBook:
     def of_ingress(self, ingress_id: str) -> list[str]:
         """Return the ids of an ingress's calls."""
         return [key for key, session in self._sessions.items() if session.facts.ingress_id == ingress_id]
+
+    def replace(self, ingress_id: str, sessions: Collection[SessionStarted], now: float) -> None:
+        """Let these be an ingress's calls: begin those that are new, end the others."""
+        for session_id in set(self.of_ingress(ingress_id)) - {it.session_id for it in sessions}:
+            self.end(session_id, now)
+        for session in sessions:
+            self.begin(session, now)
 
     def of_extension(self, extension: str) -> int:
         """Return how many calls an extension has."""
