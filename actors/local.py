@@ -97,18 +97,11 @@ class LocalPool(LeasedPool):
         admission: AdmissionSettings | None = None,
         throttle: ThrottleSettings | None = None,
     ) -> None:
-        """`admission` and `throttle` default to the settings' defaults."""
         workers = LocalWorkers()
         self._resource_manager = ResourceManager(workers)
         self._speech = speech
-        ingress = IngressStarted(
-            ingress_id,
-            NODE_ID,
-            speech,
-            fleet,
-            admission or AdmissionSettings(),
-            throttle or ThrottleSettings(),
-        )
+        rules = admission or AdmissionSettings(), throttle or ThrottleSettings()
+        ingress = IngressStarted(ingress_id, NODE_ID, speech, fleet, *rules)
         super().__init__(self._resource_manager, workers, ingress)
         self._running: asyncio.Task[None] | None = None
 

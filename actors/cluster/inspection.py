@@ -1,13 +1,24 @@
-"""A look at a fleet from outside: what its manager knows, without being one of its ingresses."""
+"""A fleet from outside: its status and its end, for commands that are none of its ingresses."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import ray
 
-from actors.cluster.connection import CONTROL_DEADLINE_S, MANAGER_NAME, border, call, connect
+from actors.cluster.connection import (
+    CONTROL_DEADLINE_S,
+    MANAGER_NAME,
+    actor_names,
+    border,
+    call,
+    connect,
+    kill_actor,
+)
 from actors.errors import WorkerLostError
+from actors.fleet.fleet import PREFIXES
 from actors.settings import FleetSettings
 from actors.status import FleetStatus
 
@@ -18,8 +29,7 @@ async def fleet_status(fleet: FleetSettings) -> FleetStatus:
     Raises ConfigurationError if no Ray answers at `fleet.ray_address`, WorkerLostError if no manager runs
     there or it does not answer.
     """
-    connected = await connect(fleet)
-    try:
+    async with _connected(fleet):
         with border("the resource manager"):
             try:
                 manager = await asyncio.to_thread(ray.get_actor, MANAGER_NAME, namespace=fleet.ray_namespace)
@@ -30,6 +40,25 @@ async def fleet_status(fleet: FleetSettings) -> FleetStatus:
                 ) from None
         status: FleetStatus = await call(manager.status, deadline_s=CONTROL_DEADLINE_S)
         return status
+
+
+async def stop_fleet(fleet: FleetSettings) -> int:
+    """Remove the manager and all workers of `fleet.ray_namespace`; return how many actors there were."""
+    async with _connected(fleet):
+        names = await asyncio.to_thread(actor_names, fleet.ray_namespace)
+        ours = [name for name in names if name.startswith((MANAGER_NAME, *PREFIXES.values()))]
+        # The manager first: it would start the workers again.
+        for name in sorted(ours, key=lambda name: name != MANAGER_NAME):
+            await asyncio.to_thread(kill_actor, name, fleet.ray_namespace)
+        return len(ours)
+
+
+@asynccontextmanager
+async def _connected(fleet: FleetSettings) -> AsyncIterator[None]:
+    """Be a driver for the block, and afterwards none if there was none before."""
+    has_connected = await connect(fleet)
+    try:
+        yield
     finally:
-        if connected:
+        if has_connected:
             await asyncio.to_thread(ray.shutdown)

@@ -12,12 +12,11 @@ from dataclasses import replace
 
 import ray
 
-from actors.cluster.connection import CONNECT_RETRY_S, MANAGER_NAME, actor_names, connect, kill_actor
+from actors.cluster.connection import CONNECT_RETRY_S, connect
 from actors.cluster.manager import RemoteManager
 from actors.cluster.workers import RemoteWorkers
 from actors.engines.registry import check_names
 from actors.errors import ConfigurationError, WorkerLostError
-from actors.fleet.fleet import PREFIXES
 from actors.pool.leased_pool import LeasedPool
 from actors.pool.registration import IngressStarted
 from actors.settings import AdmissionSettings, FleetSettings, SpeechSettings, ThrottleSettings
@@ -34,18 +33,9 @@ class ClusterPool(LeasedPool):
         admission: AdmissionSettings | None = None,
         throttle: ThrottleSettings | None = None,
     ) -> None:
-        """`fleet.ray_address` says where Ray is: `auto` or host:port.
-
-        `admission` and `throttle` default to the settings' defaults.
-        """
-        ingress = IngressStarted(
-            ingress_id,
-            "",
-            speech,
-            fleet,
-            admission or AdmissionSettings(),
-            throttle or ThrottleSettings(),
-        )
+        """`fleet.ray_address` says where Ray is: `auto` or host:port."""
+        rules = admission or AdmissionSettings(), throttle or ThrottleSettings()
+        ingress = IngressStarted(ingress_id, "", speech, fleet, *rules)
         super().__init__(RemoteManager(fleet.ray_namespace), RemoteWorkers(), ingress)
         self._speech = speech
         self._fleet = fleet
@@ -76,19 +66,4 @@ class ClusterPool(LeasedPool):
         await super().close()
         if self._connected:
             self._connected = False
-            await asyncio.to_thread(ray.shutdown)
-
-
-async def stop_fleet(fleet: FleetSettings) -> int:
-    """Remove the manager and all workers of `fleet.ray_namespace`; return how many actors there were."""
-    connected = await connect(fleet)
-    try:
-        names = await asyncio.to_thread(actor_names, fleet.ray_namespace)
-        ours = [name for name in names if name.startswith((MANAGER_NAME, *PREFIXES.values()))]
-        # The manager first: it would start the workers again.
-        for name in sorted(ours, key=lambda name: name != MANAGER_NAME):
-            await asyncio.to_thread(kill_actor, name, fleet.ray_namespace)
-        return len(ours)
-    finally:
-        if connected:
             await asyncio.to_thread(ray.shutdown)

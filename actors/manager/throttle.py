@@ -51,6 +51,21 @@ LINES = {
 """How each signal is written in a reason."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    """What one signal says about one level."""
+
+    signal: str
+    enter: float
+    """The level is asked for from here on."""
+    leave: float
+    """The level may be left below this."""
+
+    def value(self, signals: Signals) -> float:
+        value: float = getattr(signals, self.signal)
+        return value
+
+
 class Ladder:
     """One level, for a cluster or for one ingress."""
 
@@ -60,26 +75,31 @@ class Ladder:
         self.reasons: tuple[str, ...] = ()
         """A line for each signal that holds the level up. Empty at NORMAL, and only there."""
         self._settings = settings
+        self._gates = {level: _gates(settings, level) for level in STEPS}
         self._asked_since: dict[int, float] = {}
         self._calm_since: dict[int, float] = {}
         self._stepped_at = -math.inf
         self._refreshed_at = -math.inf
 
-    def step(self, signals: Signals, now: float) -> bool:
-        """Look at the signals; return whether the level or its reasons have changed.
+    def step(self, signals: Signals, now: float) -> None:
+        """Look at the signals and move the level and its reasons.
 
         To be called about twice a second; `now` never goes back. A NaN asks for nothing and is not calm.
         """
         if not self._settings.enabled:
-            return False
-        for level in STEPS:
-            _time(self._asked_since, level, self._is_asked(signals, level), now)
-            _time(self._calm_since, level, self._is_calm(signals, level), now)
+            return
+        for level, gates in self._gates.items():
+            is_asked = any(gate.value(signals) >= gate.enter for gate in gates)
+            is_calm = all(gate.value(signals) < gate.leave for gate in gates)
+            _time(self._asked_since, level, is_asked, now)
+            _time(self._calm_since, level, is_calm, now)
         level = self._next_level(now)
-        has_stepped = level is not self.level
-        if has_stepped:
-            self.level, self._stepped_at = level, now
-        return self._refresh(signals, now, at_once=has_stepped) or has_stepped
+        if level is not self.level:
+            self.level, self._stepped_at, self._refreshed_at = level, now, -math.inf
+        if now - self._refreshed_at >= REFRESH_S:
+            reasons = self._reasons(signals)
+            if reasons != self.reasons:
+                self.reasons, self._refreshed_at = reasons, now
 
     def _next_level(self, now: float) -> Level:
         held_s = now - self._stepped_at
@@ -91,47 +111,27 @@ class Ladder:
             return Level(self.level - 1)
         return self.level
 
-    def _is_asked(self, signals: Signals, level: Level) -> bool:
-        return any(_value(signals, name) >= threshold for name, threshold in self._thresholds(level).items())
-
-    def _is_calm(self, signals: Signals, level: Level) -> bool:
-        return all(_value(signals, name) < exit_ for name, exit_ in self._exits(level).items())
-
-    def _thresholds(self, level: Level) -> dict[str, float]:
-        """Return what each signal takes the level at, without those that never can."""
-        found: dict[str, float] = {}
-        for name in LINES:
-            steps: Steps = getattr(self._settings, name)
-            highest = 100.0 if name.endswith("_percent") else math.inf
-            if steps[level - 1] <= highest:
-                found[name] = steps[level - 1]
-        return found
-
-    def _exits(self, level: Level) -> dict[str, float]:
-        """Return below what each signal lets the level be left."""
-        ratio = self._settings.exit_ratio
-        return {name: ratio * threshold for name, threshold in self._thresholds(level).items()}
-
-    def _refresh(self, signals: Signals, now: float, at_once: bool) -> bool:
-        if not at_once and now - self._refreshed_at < REFRESH_S:
-            return False
-        reasons = self._reasons(signals)
-        if reasons == self.reasons:
-            return False
-        self.reasons, self._refreshed_at = reasons, now
-        return True
-
     def _reasons(self, signals: Signals) -> tuple[str, ...]:
         if self.level is Level.NORMAL:
             return ()
-        thresholds, exits = self._thresholds(self.level), self._exits(self.level)
         holding = tuple(
-            f"{LINES[name].format(_rounded(_value(signals, name)))}"
-            f" ({self.level.name.lower()} from {threshold:g}, until under {_rounded(exits[name], 3)})"
-            for name, threshold in thresholds.items()
-            if not _value(signals, name) < exits[name]
+            f"{LINES[gate.signal].format(_rounded(gate.value(signals)))}"
+            f" ({self.level.name.lower()} from {gate.enter:g}, until under {_rounded(gate.leave, 3)})"
+            for gate in self._gates[self.level]
+            if not gate.value(signals) < gate.leave
         )
         return holding or (f"calm again: a step down after {self._settings.down_hold_s:g} s of it",)
+
+
+def _gates(settings: ThrottleSettings, level: Level) -> list[_Gate]:
+    """Return a gate for each signal, without those that can never take the level."""
+    gates = []
+    for name in LINES:
+        steps: Steps = getattr(settings, name)
+        enter = steps[level - 1]
+        if enter <= 100.0 or not name.endswith("_percent"):
+            gates.append(_Gate(name, enter, settings.exit_ratio * enter))
+    return gates
 
 
 def _time(since: dict[int, float], level: Level, is_so: bool, now: float) -> None:
@@ -140,11 +140,6 @@ def _time(since: dict[int, float], level: Level, is_so: bool, now: float) -> Non
         since.setdefault(level, now)
     else:
         since.pop(level, None)
-
-
-def _value(signals: Signals, name: str) -> float:
-    value: float = getattr(signals, name)
-    return value
 
 
 def _rounded(value: float, digits: int = 2) -> str:

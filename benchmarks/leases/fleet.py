@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from actors.cluster.connection import MANAGER_NAME
-from actors.cluster.pool import stop_fleet
+from actors.cluster.inspection import stop_fleet
 from actors.errors import RaymalError
 from actors.settings import FleetSettings, ScriptedSettings, SpeechSettings
 

@@ -116,7 +116,7 @@ def run_plan(arguments: argparse.Namespace) -> int:
 
 def run_stop(arguments: argparse.Namespace) -> int:
     """Remove the actors and say how many there were."""
-    from actors.cluster.pool import stop_fleet  # imports Ray: a second, only if wanted
+    from actors.cluster.inspection import stop_fleet  # imports Ray: a second, only if wanted
 
     removed = asyncio.run(stop_fleet(_fleet(arguments)))
     print(f"{removed} actors removed")

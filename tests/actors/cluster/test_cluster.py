@@ -15,7 +15,8 @@ import pytest
 from ray_fixture import RayCluster
 
 from actors.cluster.connection import actor_names, kill_actor
-from actors.cluster.pool import ClusterPool, stop_fleet
+from actors.cluster.inspection import stop_fleet
+from actors.cluster.pool import ClusterPool
 from actors.errors import CapacityError, ConfigurationError, WorkerLostError
 from actors.fleet.fleet import PREFIXES
 from actors.messages import SessionStarted, Synthesize, Transcribe, WorkKind
