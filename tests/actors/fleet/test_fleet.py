@@ -381,9 +381,14 @@ def test_whatever_happens_the_fleet_ends_as_the_plan_says(story: list[tuple[str,
     asyncio.run(play())
 
 
-async def test_the_plan_of_real_nodes_can_be_followed(yard: Yard) -> None:
-    """Sizing and fleet agree: every slot that is planned is lent."""
-    made = plan(yard.nodes, FleetSettings(), SPEECH)
-    yard.fleet.follow(made, yard.nodes, SPEECH, yard.now)
-    await yard.settle()
-    assert yard.desk.book.slots(STT).total == made.slots(STT) == 8
+async def test_newcomers_take_the_share_that_older_workers_left(yard: Yard) -> None:
+    """Every slot that is planned is lent; more workers than before still fit what Ray has left on a node."""
+    for total in (2, 8):
+        wanted = FleetSettings(max_concurrent_transcriptions=total, max_concurrent_synthesis=total)
+        made = plan(yard.nodes, wanted, SPEECH)
+        yard.fleet.follow(made, yard.nodes, SPEECH, yard.now)
+        await yard.settle()
+        assert yard.desk.book.slots(STT).total == made.slots(STT) == total
+    for node in yard.nodes:
+        members = [it for it in yard.fleet._members.values() if it.spec.node_id == node.node_id]
+        assert sum(member.spec.cpus for member in members) <= node.cpus
