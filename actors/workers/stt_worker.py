@@ -8,6 +8,7 @@ so that one bad utterance fails alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from actors.engines.abandonment import Abandonment
 from actors.engines.registry import stt_engine
@@ -15,7 +16,7 @@ from actors.errors import EngineError
 from actors.messages import Transcribe, Transcript
 from actors.settings import SpeechSettings
 from actors.telephone import audio_duration_ms
-from actors.workers.work_meter import WorkMeter
+from actors.workers.engine_errors import engine_errors
 
 
 class SttWorker:
@@ -24,11 +25,10 @@ class SttWorker:
     def __init__(self, settings: SpeechSettings) -> None:
         """Find the engine, without loading it. Raises ConfigurationError."""
         self._engine = stt_engine(settings)
-        self.meter = WorkMeter(type(self._engine).__name__)
 
     def load(self) -> None:
         """Load and warm the model. Raises EngineError or ConfigurationError."""
-        with self.meter.loading():
+        with engine_errors(self._engine, "could not load"):
             self._engine.load()
 
     @property
@@ -36,36 +36,20 @@ class SttWorker:
         """Utterances that the loaded engine is best given together."""
         return self._engine.batch_size
 
-    def transcribe(self, request: Transcribe, abandonment: Abandonment | None = None) -> Transcript:
-        """Return the words of one utterance. Raises EngineError, which never quotes the caller."""
-        self.meter.count += 1
-        return self._alone(request, abandonment or Abandonment())
-
     def transcribe_batch(
         self, requests: Sequence[Transcribe], abandonments: Sequence[Abandonment]
     ) -> list[Transcript | EngineError]:
-        """Return for each utterance its words, or what `transcribe` would raise."""
-        self.meter.count += len(requests)
-        works = list(zip(requests, abandonments, strict=True))
-        if len(works) == 1:
-            return [self._outcome(*works[0])]
-        duration_ms = sum(audio_duration_ms(request.audio) for request in requests)
-        try:
-            with self.meter.trying(f"{len(requests)} utterances with {duration_ms:.0f} ms of audio"):
-                outcomes = self._engine.transcribe_batch(requests, abandonments)
-        except EngineError:
-            return [self._outcome(*work) for work in works]
-        for outcome in outcomes:
-            if isinstance(outcome, EngineError):
-                self.meter.count_failure(outcome)
-        return outcomes
+        """Return for each utterance its words, or an error that never quotes the caller."""
+        if len(requests) > 1:
+            duration_ms = sum(audio_duration_ms(request.audio) for request in requests)
+            what = f"failed on {len(requests)} utterances with {duration_ms:.0f} ms of audio"
+            with suppress(EngineError), engine_errors(self._engine, what):
+                return self._engine.transcribe_batch(requests, abandonments)
+        return [self._alone(*work) for work in zip(requests, abandonments, strict=True)]
 
-    def _outcome(self, request: Transcribe, abandonment: Abandonment) -> Transcript | EngineError:
+    def _alone(self, request: Transcribe, abandonment: Abandonment) -> Transcript | EngineError:
         try:
-            return self._alone(request, abandonment)
+            with engine_errors(self._engine, f"failed on {audio_duration_ms(request.audio):.0f} ms of audio"):
+                return self._engine.transcribe(request, abandonment)
         except EngineError as error:
             return error
-
-    def _alone(self, request: Transcribe, abandonment: Abandonment) -> Transcript:
-        with self.meter.working(f"{audio_duration_ms(request.audio):.0f} ms of audio"):
-            return self._engine.transcribe(request, abandonment)

@@ -75,7 +75,7 @@ async def test_a_thread_that_cannot_load_says_why() -> None:
 
 
 async def test_cancelled_work_stops() -> None:
-    """The engine is told that nobody waits, and the thread is free long before the work would be done."""
+    """The engine sees that it is abandoned, and the thread is free long before the work would be done."""
     thread = WorkerThread(partial(SttWorker, scripted(stt_delay_s=30.0)), "w")
     await thread.idle()
     with pytest.raises(TimeoutError):
@@ -84,7 +84,7 @@ async def test_cancelled_work_stops() -> None:
     thread.stop()
 
 
-async def test_an_engine_that_does_not_look_keeps_its_thread(gated: WorkerThread) -> None:
+async def test_an_engine_that_cannot_be_interrupted_keeps_its_thread(gated: WorkerThread) -> None:
     """`idle` answers only when the abandoned utterance is really over."""
     asker = asyncio.create_task(gated.transcribe(UTTERANCE))
     await begun(GatedStt.newest)
@@ -98,7 +98,7 @@ async def test_an_engine_that_does_not_look_keeps_its_thread(gated: WorkerThread
 
 
 async def test_cancelled_work_that_has_not_begun_never_begins(gated: WorkerThread) -> None:
-    """It leaves the line at once, and makes room in it."""
+    """It leaves the queue at once, and makes room in it."""
     first = asyncio.create_task(gated.transcribe(say("a")))
     await begun(GatedStt.newest)
     second, third = (asyncio.create_task(gated.transcribe(say(name))) for name in "bc")
@@ -129,7 +129,7 @@ async def test_idle_waits_for_what_was_asked_before_and_no_more(gated: WorkerThr
     assert (await second).text == "after"
 
 
-async def test_the_line_is_bounded(gated: WorkerThread) -> None:
+async def test_the_queue_is_bounded(gated: WorkerThread) -> None:
     """More requests than leases can explain are refused at once."""
     askers = [asyncio.create_task(gated.transcribe(say("working")))]
     await begun(GatedStt.newest)
@@ -164,7 +164,7 @@ async def test_a_stopped_thread_takes_no_work() -> None:
 
 
 async def test_stopping_loses_what_is_under_way() -> None:
-    """Whoever works, waits or asks for idleness is told, and none takes it for his own cancellation."""
+    """Work, waiting work and `idle` get an error, not a cancellation."""
     thread = WorkerThread(partial(SttWorker, scripted(stt_delay_s=30.0)), "w", slots=2)
     await thread.idle()
     askers: list[asyncio.Task[object]] = [
@@ -182,8 +182,8 @@ async def test_stopping_loses_what_is_under_way() -> None:
 
 
 @pytest.mark.parametrize("niceness", [SYNTHESIS_NICENESS, TRANSCRIPTION_NICENESS])
-async def test_an_engine_steps_back_behind_the_audio_clock(niceness: int) -> None:
-    """The worker's thread is nicer than the process; what it starts inherits that."""
+async def test_an_engine_runs_at_a_lower_priority(niceness: int) -> None:
+    """The worker's thread has a higher niceness than the process; what it starts inherits that."""
     thread = WorkerThread(partial(SttWorker, scripted()), "nice-worker", niceness=niceness)
     await thread.idle()
     (native_id,) = [it.native_id for it in threading.enumerate() if it.name.startswith("nice-worker")]
