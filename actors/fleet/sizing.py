@@ -108,6 +108,7 @@ class FleetPlan:
 class _Demand:
     """What one worker of the configured engine needs."""
 
+    kind: WorkKind
     setting: str
     """Name of the engine's section."""
     threads: int
@@ -119,6 +120,11 @@ class _Demand:
     def slots(self, on_gpu: bool) -> int:
         return self.batch_size or (GPU_BATCH_SIZE if on_gpu else 1)
 
+    def group(self, node: NodeResources, count: int, reason: str, on_gpu: bool = False) -> WorkerGroup:
+        # 1.0 stands for "on a GPU" until the fractions are known.
+        gpus, slots = 1.0 if on_gpu else 0.0, self.slots(on_gpu)
+        return WorkerGroup(node.node_id, self.kind, count, 0.0, gpus, self.threads, reason, slots)
+
 
 @dataclass(slots=True)
 class _Site:
@@ -129,6 +135,8 @@ class _Site:
     """What it may do."""
     gpu_gigabytes: float
     """Memory of each GPU."""
+    budget_cpus: float
+    """CPUs that Ray may promise to workers."""
     groups: dict[WorkKind, WorkerGroup] = field(default_factory=dict)
 
 
@@ -146,21 +154,22 @@ def plan(nodes: Sequence[NodeResources], fleet: FleetSettings, speech: SpeechSet
     impossible: list[str] = []
     demands = {kind: _demand(kind, speech) for kind in WorkKind}
     staying = sorted((node for node in nodes if not node.is_draining), key=lambda node: node.node_id)
-    sites = [_site(node, problems) for node in staying]
+    sites = [_site(node, fleet, problems) for node in staying]
     for site in sites:
-        _settle(site, fleet, demands)
+        _plan_by_hardware(site, fleet, demands)
     overrides = {
         WorkKind.TRANSCRIPTION: ("MAX_CONCURRENT_TRANSCRIPTIONS", fleet.max_concurrent_transcriptions),
         WorkKind.SYNTHESIS: ("MAX_CONCURRENT_SYNTHESIS", fleet.max_concurrent_synthesis),
     }
     for kind, (name, total) in overrides.items():
         if nodes and not any(kind in site.groups for site in sites):
-            _settle_one(kind, sites, demands[kind], impossible)
+            problem = _plan_one(kind, sites, demands[kind])
+            impossible.extend([problem] if problem else [])
         if total is not None:
             _spread(kind, sites, total, f"{name}={total}")
     for site in sites:
         _fit_gpus(site, demands, problems)
-        _share(site, fleet, demands)
+        _share(site, demands)
     groups = tuple(group for site in sites for group in site.groups.values())
     return FleetPlan(groups, (*impossible, *problems), tuple(impossible))
 
@@ -186,6 +195,7 @@ def _demand(kind: WorkKind, speech: SpeechSettings) -> _Demand:
     engine = speech.stt if kind is WorkKind.TRANSCRIPTION else speech.tts
     section = speech.resources(engine)
     return _Demand(
+        kind=kind,
         setting=f"speech.{table_name(engine)}",
         threads=getattr(section, "threads", 1),
         device=getattr(section, "device", "cpu"),
@@ -195,130 +205,118 @@ def _demand(kind: WorkKind, speech: SpeechSettings) -> _Demand:
     )
 
 
-def _site(node: NodeResources, problems: list[str]) -> _Site:
+def _site(node: NodeResources, fleet: FleetSettings, problems: list[str]) -> _Site:
     """Read a node's labels; a wrong one is a problem and is ignored."""
     kinds: tuple[WorkKind, ...] = tuple(WorkKind)
     work = node.labels.get(WORK_LABEL)
     if work == "none":
         kinds = ()
-    elif work in tuple(WorkKind):
+    elif work in kinds:
         kinds = (WorkKind(work),)
     elif work is not None:
-        choices = ", ".join(WorkKind)
-        problems.append(f"node {node.name}: label {WORK_LABEL}={work!r} is ignored: use {choices} or none")
+        problems.append(
+            f"node {node.name}: label {WORK_LABEL}={work!r} is ignored: use {', '.join(kinds)} or none"
+        )
+    reserve = 0.0
+    if node.hosts_ingress:
+        reserve = ingress_reserve(node.cpus) if fleet.reserved_cpus is None else fleet.reserved_cpus
+    return _Site(node, kinds, _gpu_gigabytes(node, problems), max(0.0, node.cpus - reserve))
+
+
+def _gpu_gigabytes(node: NodeResources, problems: list[str]) -> float:
     if node.gpu_memory_bytes is not None:
-        return _Site(node, kinds, node.gpu_memory_bytes / GIGABYTE)
+        return node.gpu_memory_bytes / GIGABYTE
     try:
-        return _Site(node, kinds, gpu_memory.memory_gb(node.labels))
+        return gpu_memory.memory_gb(node.labels)
     except ValueError:
         label = gpu_memory.MEMORY_LABEL
         problems.append(
             f"node {node.name}: label {label}={node.labels[label]!r} is ignored: use a number of GB"
         )
-        return _Site(node, kinds, gpu_memory.UNKNOWN_MEMORY_GB)
+        return gpu_memory.UNKNOWN_MEMORY_GB
 
 
-def _budget(node: NodeResources, fleet: FleetSettings) -> float:
-    """CPUs that Ray may promise to workers."""
-    if not node.hosts_ingress:
-        return node.cpus
-    reserve = ingress_reserve(node.cpus) if fleet.reserved_cpus is None else fleet.reserved_cpus
-    return max(0.0, node.cpus - reserve)
-
-
-def _settle(site: _Site, fleet: FleetSettings, demands: Demands) -> None:
+def _plan_by_hardware(site: _Site, fleet: FleetSettings, demands: Demands) -> None:
     """Plan what the hardware of a site alone asks for; CPU and GPU shares come later."""
     node = site.node
     on_gpu = [kind for kind in site.kinds if demands[kind].device != "cpu" and node.gpus > 0]
-    most = {kind: _gpu_workers(node, demands[kind], len(on_gpu)) for kind in on_gpu}
-    needs = {kind: demands[kind].gpu_memory_gb for kind in on_gpu}
-    dealt = gpu_memory.deal(node.gpus, site.gpu_gigabytes, needs, most) if on_gpu else {}
+    dealt = _gpu_workers(site, {kind: demands[kind] for kind in on_gpu})
     for kind in site.kinds:
-        demand = demands[kind]
-        if dealt.get(kind):
-            slots = demand.slots(on_gpu=True)
+        demand, count = demands[kind], dealt.get(kind, 0)
+        slots = demand.slots(on_gpu=count > 0)
+        if count:
             reason = f"{node.gpus:g} GPU of {site.gpu_gigabytes:g} GB, {demand.gpu_memory_gb:g} GB a worker"
-            if slots > 1:
-                reason += f", {slots} at a time"
-            site.groups[kind] = _group(node, kind, dealt[kind], demand, f"{reason}: {dealt[kind]}", True)
-        elif demand.device != "cuda" and _budget(node, fleet) > 0:
-            workers, reason = _cpu_workers(node, fleet)
+            reason += f", {slots} at a time: {count}" if slots > 1 else f": {count}"
+            site.groups[kind] = demand.group(node, count, reason, on_gpu=True)
+        elif demand.device != "cuda" and site.budget_cpus > 0:
+            workers, reason = _cpu_workers(site, fleet)
             if demand.threads > 1:
                 reason += f", over {demand.threads} threads each"
             if kind in on_gpu:
                 reason = f"no room in {site.gpu_gigabytes:g} GB of GPU memory; {reason}"
-            site.groups[kind] = _group(node, kind, max(1, workers // demand.threads), demand, reason)
+            site.groups[kind] = demand.group(node, max(1, workers // demand.threads), reason)
 
 
-def _group(
-    node: NodeResources, kind: WorkKind, count: int, demand: _Demand, reason: str, on_gpu: bool = False
-) -> WorkerGroup:
-    # 1.0 stands for "on a GPU" until the fractions are known.
-    gpus = 1.0 if on_gpu else 0.0
-    return WorkerGroup(node.node_id, kind, count, 0.0, gpus, demand.threads, reason, demand.slots(on_gpu))
+def _gpu_workers(site: _Site, demands: Demands) -> dict[WorkKind, int]:
+    """Return how many workers of each kind that may use a GPU fit on the site's."""
+    gpus = max(1, math.floor(site.node.gpus))
+    most = {
+        kind: gpus * (1 if demand.slots(on_gpu=True) > 1 else gpu_memory.WORKERS_PER_GPU // len(demands))
+        for kind, demand in demands.items()
+    }
+    needs = {kind: demand.gpu_memory_gb for kind, demand in demands.items()}
+    return gpu_memory.deal(site.node.gpus, site.gpu_gigabytes, needs, most) if needs else {}
 
 
-def _gpu_workers(node: NodeResources, demand: _Demand, kinds: int) -> int:
-    per_gpu = 1 if demand.slots(on_gpu=True) > 1 else max(1, gpu_memory.WORKERS_PER_GPU // kinds)
-    return per_gpu * max(1, math.floor(node.gpus))
-
-
-def _cpu_workers(node: NodeResources, fleet: FleetSettings) -> tuple[int, str]:
+def _cpu_workers(site: _Site, fleet: FleetSettings) -> tuple[int, str]:
     """Return how many workers of one thread a node has cores and memory for, and why."""
-    gigabytes = node.memory_bytes / GIGABYTE
+    node, gigabytes = site.node, site.node.memory_bytes / GIGABYTE
     hardware = f"{node.cpus:g} cores and {gigabytes:.0f} GB"
     if node.hosts_ingress and fleet.reserved_cpus is None:
         workers = ingress_tier(node.cpus, node.memory_bytes)
         return workers, f"beside an ingress on {hardware}: {workers}"
     if node.hosts_ingress:
         hardware += f" less {fleet.reserved_cpus:g} cores reserved"
-    by_memory = math.floor(gigabytes * PAIRS_PER_GIGABYTE)
-    workers = max(1, min(math.floor(_budget(node, fleet)), by_memory))
+    workers = max(1, min(math.floor(site.budget_cpus), math.floor(gigabytes * PAIRS_PER_GIGABYTE)))
     return workers, f"{hardware}: {workers}"
 
 
-def _settle_one(kind: WorkKind, sites: Sequence[_Site], demand: _Demand, impossible: list[str]) -> None:
-    """Give a kind that has no worker yet its one on the largest site that may do it."""
+def _plan_one(kind: WorkKind, sites: Sequence[_Site], demand: _Demand) -> str | None:
+    """Give a kind without any worker one on the largest site that may do it; return why it cannot be."""
     allowed = [site for site in sites if kind in site.kinds]
     if not allowed:
         why = f"the label {WORK_LABEL} keeps every node from it" if sites else "every node is being drained"
-        impossible.append(f"no node for {kind}: {why}")
-    elif demand.device == "cuda":
-        on_gpu = [site for site in allowed if site.node.gpus > 0]
-        impossible.append(
-            f"{demand.setting}.device is 'cuda' but "
-            + (
-                f"no GPU has room for a worker's {demand.gpu_memory_gb:g} GB: lower "
-                f"{demand.setting}.gpu_memory_gb if it takes less, or label the GPU's memory "
-                f"({gpu_memory.MEMORY_LABEL}), which is taken to be {on_gpu[0].gpu_gigabytes:g} GB"
-                if on_gpu
-                else "no node offers a GPU: add a GPU node, or set it to 'auto' or 'cpu'"
-            )
-        )
-    else:
+        return f"no node for {kind}: {why}"
+    if demand.device != "cuda":
         largest = max(allowed, key=lambda site: site.node.memory_bytes)
         reason = "no node offers a CPU: one all the same"
-        largest.groups[kind] = _group(largest.node, kind, 1, demand, reason)
+        largest.groups[kind] = demand.group(largest.node, 1, reason)
+        return None
+    problem = f"{demand.setting}.device is 'cuda' but "
+    on_gpu = [site for site in allowed if site.node.gpus > 0]
+    if not on_gpu:
+        return problem + "no node offers a GPU: add a GPU node, or set it to 'auto' or 'cpu'"
+    return problem + (
+        f"no GPU has room for a worker's {demand.gpu_memory_gb:g} GB: lower "
+        f"{demand.setting}.gpu_memory_gb if it takes less, or label the GPU's memory "
+        f"({gpu_memory.MEMORY_LABEL}), which is taken to be {on_gpu[0].gpu_gigabytes:g} GB"
+    )
 
 
 def _spread(kind: WorkKind, sites: Sequence[_Site], total: int, reason: str) -> None:
     """Distribute `total` slots in proportion to the groups' own, the emptiest first."""
     groups = {index: site.groups[kind] for index, site in enumerate(sites) if kind in site.groups}
     given = dict.fromkeys(groups, 0)
-    left = total
-    while groups and left:
-        emptiest = min(
-            given, key=lambda index: (given[index] + 1) / (groups[index].count * groups[index].slots)
-        )
-        given[emptiest] += 1
-        left -= 1
-    for index, slots in given.items():
-        group = groups[index]
-        count = math.ceil(slots / group.slots)
-        if not count:
+    for _ in range(total if groups else 0):
+        fill = {index: (given[index] + 1) / (group.count * group.slots) for index, group in groups.items()}
+        given[min(fill, key=lambda index: fill[index])] += 1
+    for index, group in groups.items():
+        slots, count = given[index], math.ceil(given[index] / group.slots)
+        if count:
+            group = replace(group, count=count, slots=slots // count, reason=reason)
+            sites[index].groups[kind] = group
+        else:
             del sites[index].groups[kind]
-            continue
-        sites[index].groups[kind] = replace(group, count=count, slots=slots // count, reason=reason)
 
 
 def _fit_gpus(site: _Site, demands: Demands, problems: list[str]) -> None:
@@ -340,12 +338,12 @@ def _fit_gpus(site: _Site, demands: Demands, problems: list[str]) -> None:
         site.groups[kind] = replace(group, count=dealt[kind], gpus=parts[kind])
 
 
-def _share(site: _Site, fleet: FleetSettings, demands: Demands) -> None:
+def _share(site: _Site, demands: Demands) -> None:
     """Set the CPUs that each worker of a site reserves."""
     workers = sum(group.count for group in site.groups.values())
     if not workers:
         return
     # Ray counts in ten-thousandths.
-    share = math.floor(_budget(site.node, fleet) / workers * 10_000) / 10_000
+    share = math.floor(site.budget_cpus / workers * 10_000) / 10_000
     for kind, group in site.groups.items():
         site.groups[kind] = replace(group, cpus=min(share, float(demands[kind].threads)))
