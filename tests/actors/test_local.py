@@ -78,7 +78,7 @@ async def test_start_returns_before_the_models_are_loaded() -> None:
 
 
 async def test_no_slot_in_time_is_a_capacity_error() -> None:
-    """A request behind a longer one is told at its deadline, and the line moves on."""
+    """A request behind a longer one is refused at its deadline, and the queue moves on."""
     async with pool(stt_delay_s=0.4) as speech:
         first = asyncio.create_task(speech.transcribe(UTTERANCE, deadline_s=2.0))
         await until(speech.status, lambda status: status.transcription.busy == 1)
@@ -250,11 +250,11 @@ async def test_work_is_served_by_the_class_of_its_call() -> None:
         urgent = await call(speech, "urgent", Priority.EMERGENCY)
         first = asyncio.create_task(work(normal))
         await until(speech.status, lambda status: status.transcription.busy == 1)
-        requests = (replace(UTTERANCE, call_id="nobody"), normal, urgent)
+        requests = (replace(UTTERANCE, call_id="no call"), normal, urgent)
         rest = [asyncio.create_task(work(request)) for request in requests]
         await until(speech.status, lambda status: status.transcription.waiting == 3)
         await asyncio.gather(first, *rest)
-        assert order == ["normal", "urgent", "normal", "nobody"]
+        assert order == ["normal", "urgent", "normal", "no call"]
 
 
 async def test_a_full_house_refuses_and_lets_in_again() -> None:

@@ -44,7 +44,7 @@ memory_percent = [101, 101, 101]
 def configuration(folder: Path, text: str) -> list[str]:
     """Return flags for a configuration with `text` in it, on a machine that is not judged itself.
 
-    Tests share it with whatever else runs there: its CPU and its late frames say nothing about the flood.
+    Other programs run there as well: its CPU and its late frames say nothing about the flood.
     """
     file = folder / "raymal.toml"
     file.write_text(text + NOT_JUDGED)

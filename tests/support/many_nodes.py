@@ -58,7 +58,7 @@ class Seen:
     drained: dict[str, Any] = field(default_factory=dict)
     """The node right after the drain was noticed, its work out."""
     drain_lent_more: bool = False
-    """Whether its slots in use ever became more, although somebody waited for one."""
+    """Whether its slots in use ever became more, although a request waited for one."""
     drain_emptied_s: float = 0.0
     """From the end of all work until it had no workers any more."""
     drain_results: list[str] = field(default_factory=list)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-# Before Ray is imported: no token in the home folder of whoever runs the tests, no idle workers.
+# Before Ray is imported: no token in the home folder, no idle workers.
 os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
@@ -38,7 +38,7 @@ def ray_cluster() -> Iterator[RayCluster]:
 
     folder = Path(tempfile.mkdtemp(prefix="rt-"))
     try:
-        # `local`: never join a Ray that somebody else runs on this machine.
+        # `local`: never join another Ray of this machine.
         ray.init(
             address="local",
             num_cpus=2,

@@ -1,4 +1,4 @@
-"""A speech pool at the border: it says what a test tells it to, when the test says so, and keeps count."""
+"""A speech pool with fixed audio, in steps that the test sets off, and with counts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RecordedPool:
 
     @property
     def as_pool(self) -> SpeechPool:
-        """The same, for who wants all of the interface."""
+        """The same, as the whole interface."""
         return cast(SpeechPool, self)
 
     async def synthesize(self, request: Synthesize, deadline_s: float) -> AsyncGenerator[SpeechChunk, None]:

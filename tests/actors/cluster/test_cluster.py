@@ -160,7 +160,7 @@ async def test_a_replaced_worker_is_found(pool: ClusterPool, fleet: FleetSetting
 
 
 async def test_a_killed_worker_is_an_error_when_there_is_no_time(pool: ClusterPool) -> None:
-    """Within a short deadline the asker is told; the worker comes back all the same."""
+    """The asker gets it within its short deadline; the worker comes back all the same."""
     worker = process_of("SttActor")
     worker.suspend()  # so that it cannot be done before it is killed, however slow this test is
     before = time.monotonic()
@@ -187,7 +187,7 @@ async def test_a_killed_manager_comes_back_and_knows_the_calls_again(pool: Clust
 
 
 async def test_two_ingresses_share_the_fleet(pool: ClusterPool, fleet: FleetSettings) -> None:
-    """The same settings are welcome, others are refused by name, and who closes gives its slot back."""
+    """With the same settings; others are refused by name, and one that closes gives its slot back."""
     other = ClusterPool(SPEECH.model_copy(update={"language": "pt"}), fleet, "other")
     with pytest.raises(ConfigurationError, match=r"speech\.language is 'en' there and 'pt' here"):
         await other.start()
@@ -206,8 +206,8 @@ async def test_two_ingresses_share_the_fleet(pool: ClusterPool, fleet: FleetSett
         await held
 
 
-async def test_a_worker_that_cannot_load_is_told(ray_cluster: RayCluster) -> None:
-    """The engine's own words reach the status of the fleet."""
+async def test_a_worker_that_cannot_load_is_in_the_status(ray_cluster: RayCluster) -> None:
+    """With the engine's own message."""
     fleet = one_of_each(ray_cluster)
     speech = SPEECH.model_copy(update={"stt": "whisper", "whisper": WhisperSettings(model="/no/such/folder")})
     pool = ClusterPool(speech, fleet, "ingress")
@@ -234,7 +234,7 @@ async def test_stopping_a_fleet_leaves_no_actor(pool: ClusterPool, fleet: FleetS
     ],
 )
 def test_an_address_without_a_ray_is_a_configuration_error(address: str, complaint: str) -> None:
-    """A process that is no driver yet is told in one line where it looked and what to do."""
+    """In one line: where it looked and what to do."""
     program = (
         "import asyncio; from actors.cluster.connection import connect; "
         "from actors.settings import FleetSettings; "

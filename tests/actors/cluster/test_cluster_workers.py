@@ -28,7 +28,7 @@ def worker(ray_cluster: RayCluster) -> Iterator[Any]:
     speech = SpeechSettings(stt="scripted", scripted=ScriptedSettings(stt_delay_s=DELAY_S, batch_size=2))
     remote: Any = ray.remote
     actor_class = remote(concurrency_groups={"infer": SLOTS, "control": 2}, num_cpus=0)(SttActor)
-    actor = actor_class.remote("stt-test", "nobody-listens", speech, SLOTS)
+    actor = actor_class.remote("stt-test", "without-a-manager", speech, SLOTS)
     ray.get(actor.idle.remote(), timeout=60.0)
     yield actor
     ray.kill(actor)
@@ -44,7 +44,7 @@ def begun(worker: Any) -> Any:
 
 
 def test_cancelling_a_task_stops_its_engine(worker: Any) -> None:
-    """The thread is free at once, where the engine alone would have wanted two delays for the three."""
+    """The thread is free at once, where the engine alone would have taken two delays for the three."""
     tasks = [worker.transcribe.remote(UTTERANCE, "lease") for _ in range(SLOTS)]
     busy = begun(worker)
     began = time.monotonic()

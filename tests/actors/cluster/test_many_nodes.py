@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[3]
 def seen() -> Iterator[many_nodes.Seen]:
     """Play the story once, in a process of its own, and return what it saw."""
     folder = Path(tempfile.mkdtemp(prefix="rt-"))
-    # RAY_TMPDIR: Ray writes down where its newest cluster is, for others to join; this one is nobody's.
+    # RAY_TMPDIR: Ray writes down where its newest cluster is, for others to join; this one is not for them.
     environment = {**os.environ, **many_nodes.ENVIRONMENT, "RAY_TMPDIR": str(folder)}
     try:
         result = subprocess.run(
@@ -50,7 +50,7 @@ def test_a_node_that_joins_is_used_within_seconds(seen: many_nodes.Seen) -> None
 
 
 def test_the_command_shows_all_nodes_and_why(seen: many_nodes.Seen) -> None:
-    """`raymal cluster status` tells nodes, slots and reasons, and that turns can be served."""
+    """`raymal cluster status` shows nodes, slots and reasons, and that turns can be served."""
     assert seen.command_exit == 0
     assert seen.command["is_ready"] is True
     groups = [group for node in seen.command["nodes"] for group in node["groups"]]
@@ -60,7 +60,7 @@ def test_the_command_shows_all_nodes_and_why(seen: many_nodes.Seen) -> None:
 
 
 def test_a_node_that_is_drained_finishes_and_gets_nothing_new(seen: many_nodes.Seen) -> None:
-    """Seen within 5 s; its work out is done, nobody is lent its slots, and no request fails."""
+    """Seen within 5 s; its work out is done, its slots are not lent again, and no request fails."""
     assert seen.drain_noticed_s <= 5.0
     assert seen.drained["is_draining"] is True
     [group] = seen.drained["groups"]

@@ -28,7 +28,7 @@ def option(head: RayHead, name: str) -> str:
 
 
 def test_the_machine_is_described_whole(head: RayHead) -> None:
-    """The plan holds Asterisk's share back, so Ray is told all cores and all memory."""
+    """The plan holds Asterisk's share back, so Ray gets all cores and all memory."""
     assert int(option(head, "num-cpus")) == len(os.sched_getaffinity(0))
     assert int(option(head, "memory")) == psutil.virtual_memory().total
     assert int(option(head, "object-store-memory")) == FleetSettings().object_store_bytes

@@ -112,7 +112,7 @@ def test_an_engine_without_batches_shares_a_gpu_by_processes() -> None:
         (gpu_node(raymal_gpu_memory_gb="24.5"), 3),
     ],
 )
-def test_gpu_memory_is_the_operators_word_or_goes_by_the_type(node: NodeResources, workers: int) -> None:
+def test_gpu_memory_is_that_of_the_label_or_of_the_type(node: NodeResources, workers: int) -> None:
     """The label wins over the type of accelerator; an unknown type counts as 8 GB."""
     speech = SpeechSettings(whisper=WhisperSettings(batch_size=1, gpu_memory_gb=7))
     assert groups(plan([node], FleetSettings(), speech))[STT].count == workers
@@ -152,7 +152,7 @@ def test_what_the_gpu_has_no_room_for_goes_to_the_cores() -> None:
 
 
 def test_an_override_on_gpus_is_met_with_slots_and_bounded_by_memory() -> None:
-    """20 at a time are three workers of six slots; 1,000 are as many as fit, and it is told."""
+    """20 at a time are three workers of six slots; 1,000 are as many as fit, and a problem."""
     made = plan([gpu_node(2)], FleetSettings(max_concurrent_transcriptions=20), SpeechSettings())
     assert (groups(made)[STT].count, groups(made)[STT].slots, made.problems) == (3, 6, ())
     made = plan([gpu_node(2)], FleetSettings(max_concurrent_transcriptions=1000), SpeechSettings())
@@ -175,7 +175,7 @@ def test_an_engine_of_another_package_is_planned_by_its_table() -> None:
 
 
 def test_an_engine_that_must_have_a_gpu_says_so() -> None:
-    """device=cuda with no GPU anywhere, or none large enough, is told with what to do about it."""
+    """device=cuda with no GPU anywhere, or none large enough, is a problem that says what to do."""
     speech = SpeechSettings(whisper=WhisperSettings(device="cuda", gpu_memory_gb=20))
     made = plan([pbx(4, 8)], FleetSettings(), speech)
     assert made.count(STT) == 0
@@ -238,7 +238,7 @@ def test_a_reserve_of_all_cores_leaves_the_work_to_other_nodes() -> None:
 
 
 def test_a_draining_node_gets_nothing() -> None:
-    """Its share is not replaced elsewhere; when all are leaving, that is told."""
+    """Its share is not replaced elsewhere; when all are leaving, that is a problem."""
     leaving = NodeResources("d", 8, 32 * GB, is_draining=True)
     assert counts([leaving, NodeResources("w", 4, 32 * GB)], FleetSettings(), CPU_ONLY) == (4, 4)
     made = plan([leaving], FleetSettings(), CPU_ONLY)
@@ -261,8 +261,8 @@ def test_labels_dedicate_nodes() -> None:
     assert not made.problems
 
 
-def test_labels_that_leave_a_kind_without_a_node_are_told() -> None:
-    """No worker is put where the operator does not want it, not even the one that is needed."""
+def test_labels_that_leave_a_kind_without_a_node_are_a_problem() -> None:
+    """No worker is put on a node that the operator excludes, not even the one that is needed."""
     nodes = [NodeResources("a", 4, 32 * GB, labels={"raymal-work": "transcription"})]
     made = plan(nodes, FleetSettings(max_concurrent_synthesis=2), CPU_ONLY)
     assert (made.count(STT), made.count(TTS)) == (4, 0)
@@ -277,7 +277,7 @@ def test_labels_that_leave_a_kind_without_a_node_are_told() -> None:
         ("raymal-gpu-memory-gb", "-1", "use a number of GB"),
     ],
 )
-def test_a_label_that_means_nothing_is_told_and_ignored(label: str, value: str, advice: str) -> None:
+def test_an_unknown_label_is_a_problem_and_ignored(label: str, value: str, advice: str) -> None:
     """One line names the node, the label, its value and what would be right."""
     node = NodeResources("a" * 56, 4, 32 * GB, labels={label: value}, address="10.0.0.7")
     made = plan([node], FleetSettings(), CPU_ONLY)
@@ -346,7 +346,7 @@ def fullest(
 
 @given(nodes, fleets, engines)
 def test_a_plan_always_fits(nodes: list[NodeResources], fleet: FleetSettings, speech: SpeechSettings) -> None:
-    """CPU shares stay within a node's budget; whatever Ray puts together on one GPU fits in its memory."""
+    """CPU shares stay within a node's budget; any workers that Ray puts on one GPU fit in its memory."""
     made = plan(nodes, fleet, speech)
     for node in nodes:
         here = [group for group in made.groups if group.node_id == node.node_id]
@@ -366,7 +366,7 @@ def test_a_plan_always_fits(nodes: list[NodeResources], fleet: FleetSettings, sp
         sizes = {kind: on_gpu[kind].gpus if kind in on_gpu else 9.0 for kind in WorkKind}
         most = {kind: group.count for kind, group in on_gpu.items()}
         assert fullest(room, sizes, most, needs(speech)) <= memory * USABLE * room + 1e-6
-        # All of them find a place, in whatever order they come.
+        # All of them find a place, in any order.
         if whole == 1:
             assert sum(group.count * group.gpus for group in on_gpu.values()) <= room + 1e-9
         else:

@@ -202,7 +202,7 @@ def test_promoted_work_joins_the_final_work_of_its_class(queue: LeaseBook) -> No
 
 
 def test_the_longest_wait_is_that_of_final_work_background_apart(queue: LeaseBook) -> None:
-    """Whatever its class and kind."""
+    """Of any other class and kind."""
     assert queue.longest_wait_s(now=1.0) == 0.0
     queue.request(request("background", BACKGROUND), now=1.0)
     queue.request(request("ahead", is_ahead=True), now=1.0)

@@ -131,7 +131,7 @@ def test_a_single_line_is_for_every_class() -> None:
 
 
 def test_shares_that_fall_upwards_do_not_turn_the_classes_round() -> None:
-    """What a class may fill, those above it may as well, whatever the percentages say."""
+    """What a class may fill, those above it may as well, for any percentages."""
     book = book_with(high_percent=10.0, normal_percent=20.0, background_percent=50.0)
     assert [book.ceiling(priority, TEN) for priority in CLASSES] == [100, 50, 50, 50]
 

@@ -218,7 +218,7 @@ async def test_an_unused_fleet_is_stopped_after_a_while(ready: House) -> None:
 
 
 async def test_a_new_manager_adopts_and_tidies_up(ready: House) -> None:
-    """Workers that an earlier manager left are taken over if they are wanted, stopped if not."""
+    """Workers that an earlier manager left are taken over if they are planned, else stopped."""
     kept = set(await ready.machines.running())
     stray = WorkerSpec("raymal-stt-stray", STT, "node-a", 0.0, 0.0, 1, SCRIPTED)
     await ready.machines.ensure(stray)
@@ -277,7 +277,7 @@ async def test_a_worker_that_cannot_start_is_a_line_in_the_status(house: House) 
 
 
 async def test_nodes_that_cannot_be_read_are_a_line_in_the_status(house: House) -> None:
-    """A planning that fails is told, and the fleet goes on as it is."""
+    """The fleet goes on as it is."""
 
     async def unreadable() -> Sequence[NodeResources]:
         raise WorkerLostError("no word from the cluster")
@@ -333,8 +333,8 @@ async def test_what_an_ingress_counts_is_in_the_summary(ready: House) -> None:
     assert (await ready.manager.admit(call("a"))).is_admitted
     assert (await ready.manager.status()).admission.unspoken == 1
     speaking = SessionFigures(activity=SessionActivity.SPEAKING, has_spoken=True, turns=2)
-    told = IngressReport("i", calls=1, sessions={"a": speaking, "gone": speaking}, answer_times_ms=(800.0,))
-    assert await ready.manager.heartbeat(told)
+    sent = IngressReport("i", calls=1, sessions={"a": speaking, "gone": speaking}, answer_times_ms=(800.0,))
+    assert await ready.manager.heartbeat(sent)
     status = await ready.manager.status()
     assert (status.activities, status.admission.unspoken) == ({"speaking": 1}, 0)
     assert (status.answer.count, status.answer.maximum_ms) == (1, 800.0)

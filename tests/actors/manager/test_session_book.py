@@ -26,7 +26,7 @@ STEPS = st.lists(
 def test_a_call_is_there_from_its_beginning_to_its_end_and_counts_its_own(
     steps: list[tuple[str, int, int]],
 ) -> None:
-    """Whatever the order: known are the calls that began and did not end, each with its own counts."""
+    """In any order: known are the calls that began and did not end, each with its own counts."""
     book = SessionBook()
     living: dict[str, tuple[str, int, int]] = {}
     for action, number, ingress in steps:
