@@ -16,9 +16,6 @@ class Agenda:
         self._entries: list[tuple[float, str]] = []
         self._instants: dict[str, float] = {}
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
     def set(self, name: str, instant: float) -> None:
         """Enter a name, or move it to another instant."""
         self.drop(name)

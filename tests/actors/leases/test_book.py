@@ -84,12 +84,6 @@ def test_an_idle_worker_is_lent_before_one_with_a_slot_left() -> None:
         assert holders(book.request(request(f"next {number}"), now=1.0)) == [(f"next {number}", idle)]
 
 
-def test_kinds_do_not_mix(book: LeaseBook) -> None:
-    """A transcription worker never gets a sentence."""
-    assert book.request(request("a", kind=TTS), now=0.0) == []
-    assert holders(book.request(request("b"), now=0.0)) == [("b", "w1")]
-
-
 def test_a_repeated_request_is_the_same_request(book: LeaseBook) -> None:
     """Granted it gets its lease again, waiting it keeps its place, ended it stays ended."""
     first = book.request(request("a"), now=0.0)
@@ -119,15 +113,6 @@ def test_the_outcome_decides_what_becomes_of_the_slot(
     assert book.slots(STT) == slots
     assert bool(book.request(request("b"), now=1.0)) == (not doubts)
     assert len(book.lend("w1", STT, now=2.0)) == len(doubts)
-
-
-def test_a_report_sent_twice_frees_the_slot_once(book: LeaseBook) -> None:
-    """The second report of a lease must not take the slot from its next holder."""
-    book.request(request("a"), now=0.0)
-    book.request(request("b"), now=0.0)
-    book.give_back("a", DONE, now=1.0)
-    assert book.give_back("a", LOST, now=2.0) == []
-    assert book.held("b") is not None
 
 
 def test_a_withdrawal_that_overtakes_its_request_wins(book: LeaseBook) -> None:
@@ -275,14 +260,6 @@ def test_a_full_queue_refuses_the_newcomer_of_its_own_class(book: LeaseBook) -> 
     assert book.waiting(STT) == 12
 
 
-def test_the_overdue_take_no_place_in_a_full_queue(book: LeaseBook) -> None:
-    """They are refused as late before another is refused for want of room."""
-    for lease_id in ("a", "b", "c", "d"):
-        book.request(request(lease_id, wait_s=1.0), now=0.0)
-    assert book.request(request("e"), now=2.0) == [Refused(it, Refusal.LATE) for it in ("b", "c", "d")]
-    assert book.waiting(STT) == 1
-
-
 def test_a_request_that_waited_too_long_is_refused(book: LeaseBook) -> None:
     """Its deadline comes first in `next_deadline`, then `expire` ends it."""
     book.request(request("a", hold_s=10.0), now=0.0)
@@ -349,15 +326,6 @@ def test_a_resting_worker_finishes_its_leases_and_gets_no_other(book: LeaseBook)
     assert book.slots(STT) == SlotCounts(total=1, busy=1)
 
 
-def test_a_removed_worker_takes_its_lease_along(book: LeaseBook) -> None:
-    """The lease on a removed worker is over; a late report of it does no harm."""
-    book.request(request("a"), now=0.0)
-    book.remove_worker("w1")
-    assert book.held("a") is None
-    assert book.give_back("a", DONE, now=1.0) == []
-    assert book.slots(STT) == NO_SLOTS
-
-
 def test_work_that_no_call_asked_for_is_counted_apart(book: LeaseBook) -> None:
     """It is busy, and no load."""
     book.lend("w2", STT, now=0.0)
@@ -394,15 +362,6 @@ def test_a_lease_is_adopted_before_its_worker_is_known() -> None:
     assert holders(book.give_back("a", DONE, now=2.0)) == [("b", "w1")]
 
 
-def test_an_adopted_lease_lives_its_time_anew() -> None:
-    """Also on a worker that never comes; then nothing of it is left."""
-    book = LeaseBook()
-    book.adopt(request("a", hold_s=10.0), lease("a"), now=5.0)
-    assert book.next_deadline() == 15.0
-    book.expire(now=15.0)
-    assert (book.held("a"), book.is_used("w1"), book.next_deadline()) == (None, False, None)
-
-
 def test_more_adopted_leases_than_slots_all_go_on(book: LeaseBook) -> None:
     """The worker is lent again once fewer are out than it has slots."""
     book.request(request("new"), now=0.0)
@@ -411,13 +370,6 @@ def test_more_adopted_leases_than_slots_all_go_on(book: LeaseBook) -> None:
     book.request(request("next"), now=1.0)
     assert book.give_back("old", DONE, now=2.0) == []
     assert holders(book.give_back("new", DONE, now=2.0)) == [("next", "w1")]
-
-
-def test_what_ended_is_not_adopted(book: LeaseBook) -> None:
-    """A report may overtake the registration it belongs behind."""
-    book.give_back("a", DONE, now=0.0)
-    assert book.adopt(request("a"), lease("a"), now=0.0) == [Refused("a", Refusal.ENDED)]
-    assert not book.is_used("w1")
 
 
 def test_a_request_that_waits_here_may_hold_a_lease_of_the_former_manager(queue: LeaseBook) -> None:

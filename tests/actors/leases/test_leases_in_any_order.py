@@ -106,6 +106,8 @@ class LeaseBookMachine(RuleBasedStateMachine):
         asked = self.waiting[lease.lease_id]
         assert asked is self.next(asked.request.kind), "another was to be served"
         assert asked.deadline > self.now or asked.since == self.now, "granted after its deadline"
+        assert lease.kind is asked.request.kind, "another kind of slot"
+        assert lease.worker_id.startswith(lease.kind), "another kind of worker"
         assert self.houses[lease.worker_id].free, "a slot was lent that is not there"
         assert lease.wait_ms == (self.now - asked.since) * 1000.0
         del self.waiting[lease.lease_id]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from actors.manager.admission import AdmissionBook, Reason, SlotUse
 from actors.manager.session_book import SessionBook
@@ -305,96 +305,24 @@ def test_all_ingresses_alone_stay_within_the_capacity(
     assert sum(allowed) <= max(sum(calls), book.ceiling(Priority.NORMAL, use))
 
 
-class AdmissionMachine(RuleBasedStateMachine):
-    """Calls come, speak, end and are repeated; slots come and go."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.settings = AdmissionSettings(calls_per_slot=2.5, reserve_s=10.0, maximum_calls=12)
-        self.book = Book(self.settings)
-        self.calls: dict[str, SessionStarted] = {}
-        self.spoken: set[str] = set()
-        self.use = slots(4)
-        self.now = 0.0
-        self.number = 0
-        self.refused = 0
-        self.admitted = 0
-
-    @rule(transcription=st.integers(0, 6), synthesis=st.integers(0, 6), busy_percent=st.floats(0.0, 100.0))
-    def slots_change(self, transcription: int, synthesis: int, busy_percent: float) -> None:
-        self.use = slots(transcription, synthesis, busy_percent)
-
-    @rule(seconds=st.floats(0.0, 15.0))
-    def time_passes(self, seconds: float) -> None:
-        self.now += seconds
-
-    @rule(
-        priority=st.sampled_from(Priority),
-        level=st.sampled_from([NORMAL, NORMAL, Level.LOADED, Level.FULL]),
-        extension=st.sampled_from("ab"),
-        ingress=st.sampled_from("ij"),
-        limit=st.none() | st.integers(1, 8),
-    )
-    def a_call_comes(
-        self, priority: Priority, level: Level, extension: str, ingress: str, limit: int | None
-    ) -> None:
-        session = call(f"call-{self.number}", priority, extension, limit, ingress)
-        self.number += 1
-        answer = self.book.admit(session, level, self.use, self.now)
-        if not answer.is_admitted:
-            assert answer.reason in set(Reason)
-            self.refused += 1
-            return
-        self.admitted += 1
-        self.calls[session.session_id] = session
-        assert len(self.calls) <= self.book.ceiling(priority, self.use) <= self.book.capacity(self.use)
-        if limit is not None:
-            assert sum(it.extension == extension for it in self.calls.values()) <= limit
-
-    @rule(ingress=st.sampled_from("ij"))
-    def a_call_of_before_is_registered(self, ingress: str) -> None:
-        session = call(f"call-{self.number}", ingress_id=ingress)
-        self.number += 1
-        self.book.sessions.begin(session, self.now)
-        self.calls[session.session_id] = session
-
-    @precondition(lambda self: self.calls)
-    @rule(data=st.data(), level=st.sampled_from(Level))
-    def a_call_is_repeated(self, data: st.DataObject, level: Level) -> None:
-        session = self.calls[data.draw(st.sampled_from(sorted(self.calls)))]
-        assert self.book.admit(session, level, self.use, self.now).is_admitted
-        self.book.sessions.begin(session, self.now)
-
-    @precondition(lambda self: self.calls)
-    @rule(data=st.data())
-    def a_caller_speaks(self, data: st.DataObject) -> None:
-        session_id = data.draw(st.sampled_from(sorted(self.calls)))
-        self.book.has_spoken(session_id)
-        self.spoken.add(session_id)
-
-    @precondition(lambda self: self.number)
-    @rule(data=st.data())
-    def a_call_ends(self, data: st.DataObject) -> None:
-        """Maybe one that has ended before, or was refused."""
-        session_id = f"call-{data.draw(st.integers(0, self.number - 1))}"
-        self.book.sessions.end(session_id, 0.0)
-        self.calls.pop(session_id, None)
-
-    @invariant()
-    def the_counts_are_those_of_the_calls(self) -> None:
-        status = self.book.status(self.use)
-        assert status.calls == len(self.calls)
-        assert status.unspoken == len(self.calls.keys() - self.spoken)
-        assert (status.admitted, sum(status.refused.values())) == (self.admitted, self.refused)
-        for ingress in "ij":
-            own = sum(session.ingress_id == ingress for session in self.calls.values())
-            assert self.book.calls_alone(ingress, slots(0), self.now) == own
-
-    def teardown(self) -> None:
-        """When all calls have ended, nothing of them is left."""
-        for session_id in self.calls:
-            self.book.sessions.end(session_id, 0.0)
-        assert self.book.status(self.use).calls == 0
-
-
-TestAdmissionMachine = AdmissionMachine.TestCase
+@given(
+    _settings,
+    st.lists(st.tuples(_use, st.sampled_from(Level), st.sampled_from(Priority), st.sampled_from("ab"))),
+    st.integers(1, 8),
+)
+def test_a_taken_call_is_within_every_limit(
+    settings: AdmissionSettings,
+    asked: list[tuple[dict[WorkKind, SlotUse], Level, Priority, str]],
+    limit: int,
+) -> None:
+    """At its moment: the class's share, the capacity, its extension's own; what is refused is counted."""
+    book, taken = Book(settings), Counter[str]()
+    for number, (use, level, priority, extension) in enumerate(asked):
+        if reason(book, call(f"call-{number}", priority, extension, limit), use, level, float(number)):
+            continue
+        taken[extension] += 1
+        assert taken.total() <= book.ceiling(priority, use) <= book.capacity(use)
+        assert taken[extension] <= limit
+    status = book.status(TEN)
+    assert status.calls == status.unspoken == status.admitted == taken.total()
+    assert sum(status.refused.values()) == len(asked) - taken.total()
