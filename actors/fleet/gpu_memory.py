@@ -85,45 +85,34 @@ def deal(gpus: float, gigabytes: float, needs: Needs, wanted: Mapping[WorkKind, 
         needs: of one worker of each kind.
         wanted: workers of each kind, on the whole node.
     """
-    needs = _side_by_side(gpus, needs)
-    capacity = gigabytes * USABLE * min(1.0, gpus)
-    places = MOST_PER_GPU * _whole(gpus)
-    if _whole(gpus) == 1:
-        room = capacity
-    else:
-        largest = max(needs.values(), default=1.0)
-        places = min(places, _whole(gpus) * math.floor(capacity / largest))
-        room = places * largest
-    counts = dict.fromkeys(needs, 0)
+    whole = _whole(gpus)
+    sizes, room = needs, gigabytes * USABLE * min(1.0, gpus)
+    if whole > 1:  # any may lie beside any other: each counts as one place of the largest
+        sizes, room = dict.fromkeys(needs, 1.0), whole * math.floor(room / max(needs.values(), default=1.0))
+    counts, used = dict.fromkeys(needs, 0), 0.0
     dealt = True
     while dealt:
         dealt = False
-        for kind, need in needs.items():
-            used = sum(counts[other] * needs[other] for other in needs)
-            if counts[kind] < wanted[kind] and sum(counts.values()) < places and used + need <= room + 1e-9:
+        for kind, size in sizes.items():
+            has_room = used + size <= room + 1e-9 and sum(counts.values()) < MOST_PER_GPU * whole
+            if counts[kind] < wanted[kind] and has_room:
                 counts[kind] += 1
+                used += size
                 dealt = True
     return counts
 
 
 def fractions(gpus: float, needs: Needs, counts: Mapping[WorkKind, int]) -> dict[WorkKind, float]:
     """Return the part of one GPU that each worker of a kind reserves, for counts that were dealt."""
-    needs = _side_by_side(gpus, needs)
-    if not any(counts[kind] for kind in needs):
+    total = sum(counts[kind] for kind in needs)
+    if not total:
         return dict.fromkeys(needs, 0.0)
-    if _whole(gpus) == 1:
-        load = sum(counts[kind] * need for kind, need in needs.items())
-    else:
-        fullest = math.ceil(sum(counts[kind] for kind in needs) / _whole(gpus))
-        load = fullest * max(needs.values())
+    sizes, load = needs, sum(counts[kind] * need for kind, need in needs.items())
+    if _whole(gpus) > 1:
+        sizes, load = dict.fromkeys(needs, 1.0), math.ceil(total / _whole(gpus))
     # Ray counts in ten-thousandths.
-    return {kind: math.floor(min(1.0, gpus) * need / load * 10_000) / 10_000 for kind, need in needs.items()}
+    return {kind: math.floor(min(1.0, gpus) * size / load * 10_000) / 10_000 for kind, size in sizes.items()}
 
 
 def _whole(gpus: float) -> int:
     return max(1, math.floor(gpus))
-
-
-def _side_by_side(gpus: float, needs: Needs) -> Needs:
-    """What each counts for: its own size, or the largest's where it may lie beside any other."""
-    return needs if _whole(gpus) == 1 else dict.fromkeys(needs, max(needs.values(), default=0.0))
