@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from benchmarks.planning.waiting import NO_WAIT, Wait, percentile_together_s, wait_for_slot
 
-waits = st.builds(Wait, st.floats(min_value=0.0, max_value=1.0), st.floats(min_value=0.0, max_value=100.0))
+given_s = st.just(0.0) | st.floats(min_value=1e-9, max_value=100.0)
+waits = st.builds(Wait, st.floats(min_value=0.0, max_value=1.0), given_s)
 
 
 def test_one_server() -> None:
