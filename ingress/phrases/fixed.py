@@ -18,7 +18,6 @@ from actors.sentences import split_sentences
 from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.settings import Settings
 from ingress.phrases.disk import phrase_store
-from ingress.phrases.engine_version import engine_version
 from ingress.phrases.key import phrase_key
 
 TEXTS: dict[str, dict[Phrase, str]] = {
@@ -70,7 +69,6 @@ class PhraseShelf:
     def __init__(self, settings: Settings) -> None:
         self._store = phrase_store(settings.cache)
         self._speech = settings.speech
-        self._version = engine_version(settings.speech.tts)
         self._audio: dict[tuple[str, ...], bytes] = {}
         """By the keys of a phrase's sentences: extensions that sound alike share it."""
 
@@ -92,6 +90,6 @@ class PhraseShelf:
     def _keys(self, extension: Extension, phrase: Phrase) -> tuple[str, ...]:
         """Return the keys of a phrase's sentences; none if there is no text for it."""
         return tuple(
-            phrase_key(self._speech, self._version, extension.language, extension.voice, sentence)
+            phrase_key(self._speech, extension.language, extension.voice, sentence)
             for sentence in split_sentences(phrase_text(extension, phrase) or "")
         )

@@ -1,10 +1,10 @@
-"""Which audio a text is: the name under which a spoken sentence is kept.
+"""Which audio a text is: the key under which a spoken sentence is kept.
 
-A phrase is content-addressed. Its key is a digest of everything that decides how it sounds: the engine
-and its settings, the versions of the programs that make the audio, the language, the voice, the rate and
-the text. So nothing is ever invalidated: after a change of any of these the keys are others, the old
-audio is no longer asked for, and goes when room is needed. A setting that is new counts as audible until
-it is named in `INAUDIBLE`: to make a phrase once too often is cheap, to play the wrong voice is not.
+The key is a digest of everything that decides how the sentence sounds: the engine and its settings, the
+versions of the programs that make the audio, the language, the voice, the rate and the text. So nothing is
+ever invalidated: after a change of any of these the keys differ, the old audio is no longer asked for, and
+it is removed when room is needed. A setting counts as audible unless it is named in `INAUDIBLE`: to make a
+phrase once too often is cheap, to play the wrong voice is not.
 
 Of the text only the space around it is left out. Case, punctuation and the space inside may change what
 an engine says, and how.
@@ -13,35 +13,37 @@ an engine says, and how.
 from __future__ import annotations
 
 import json
+from functools import cache
 from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
 
+from actors.engines.registry import TTS
 from actors.settings import SpeechSettings
 from actors.telephone import TELEPHONE_RATE_HZ
 
 INAUDIBLE = {
-    "hibari": frozenset({"threads"}),
-    "coqui": frozenset({"threads", "device", "gpu_memory_gb"}),
-    "scripted": frozenset({"transcript", "stt_delay_s", "tts_delay_s", "load_delay_s", "batch_size"}),
+    "hibari": {"threads"},
+    "coqui": {"threads", "device", "gpu_memory_gb"},
+    "scripted": {"transcript", "stt_delay_s", "tts_delay_s", "load_delay_s", "batch_size"},
 }
-"""Settings of each engine that change how fast audio is made, not how it sounds."""
+"""Settings of each engine that change how fast audio is made, not how it sounds. Of an engine that is not
+here all settings count."""
+PACKAGES = {"hibari": "hibari-tts", "coqui": "coqui-tts"}
+"""Engine to the distribution that contains it; the others are raymal's own."""
 
 
-def phrase_key(
-    speech: SpeechSettings, engine_version: str, language: str, voice: str | None, text: str
-) -> str:
+def phrase_key(speech: SpeechSettings, language: str, voice: str | None, text: str) -> str:
     """Return the key of `text`: 64 hexadecimal digits.
 
-    `engine_version` names the programs that make the audio (`ingress.phrases.engine_version`); `voice` is the
-    caller's extension's, None for the engine's own setting.
+    `voice` is the extension's, None for the engine's own setting.
     """
     settings = speech.own_table(speech.tts)
     if speech.tts in type(speech).model_fields:
-        inaudible = INAUDIBLE.get(speech.tts, frozenset())
-        settings = getattr(speech, speech.tts).model_dump(mode="json", exclude=set(inaudible))
+        settings = getattr(speech, speech.tts).model_dump(mode="json", exclude=INAUDIBLE.get(speech.tts))
     identity = {
         "engine": speech.tts,
         "settings": settings,
-        "version": engine_version,
+        "version": engine_version(speech.tts),
         "language": language,
         "voice": voice,
         "rate_hz": TELEPHONE_RATE_HZ,
@@ -49,3 +51,23 @@ def phrase_key(
     }
     # JSON with sorted keys: one text for each identity, and different texts for different ones.
     return sha256(json.dumps(identity, sort_keys=True).encode("ascii")).hexdigest()
+
+
+@cache
+def engine_version(engine: str) -> str:
+    """Return the versions behind an engine's audio, such as `raymal 0.1.0, hibari-tts 0.2.1`.
+
+    raymal's own is among them because it resamples and levels what the engine makes. Read from the
+    packages' metadata, which imports nothing. Where the workers run on other machines the engine's package
+    may be missing here ("elsewhere"): after an upgrade of the engine alone `raymal cache clear` is needed.
+    """
+    package = PACKAGES.get(engine) or TTS.package(engine)
+    packages = ["raymal", package] if package else ["raymal"]
+    return ", ".join(f"{package} {_version(package)}" for package in packages)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "elsewhere"

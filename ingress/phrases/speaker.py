@@ -28,7 +28,6 @@ from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 from ingress.configuration.extensions import Extension
 from ingress.configuration.settings import CacheSettings
 from ingress.phrases.disk import Label, phrase_store
-from ingress.phrases.engine_version import engine_version
 from ingress.phrases.key import phrase_key
 from ingress.phrases.memory import PhraseCache
 from ingress.phrases.shared_synthesis import SharedSynthesis
@@ -67,7 +66,6 @@ class Speaker:
         """Extensions and their fixed sentences that could not be made so far (`ingress.phrases.warming`)."""
         self._pool = pool
         self._speech = speech
-        self._version = engine_version(speech.tts)
         self._memory = PhraseCache(cache.memory_bytes)
         self._store = phrase_store(cache)
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="phrases")
@@ -191,7 +189,7 @@ class Speaker:
                 self._disk_job(partial(self._store.write, key, label, audio))
 
     def _key(self, text: str, extension: Extension) -> str:
-        return phrase_key(self._speech, self._version, extension.language, extension.voice, text)
+        return phrase_key(self._speech, extension.language, extension.voice, text)
 
     def _label(self, text: str, extension: Extension) -> Label:
         return Label(text, extension.language, extension.voice, self._speech.tts)

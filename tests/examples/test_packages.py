@@ -25,7 +25,7 @@ from ingress.dialogs import (
     Say,
 )
 from ingress.dialogs.registry import check, dialog, dialog_class
-from ingress.phrases.engine_version import engine_version
+from ingress.phrases.key import engine_version
 
 pytestmark = pytest.mark.usefixtures("site")
 

@@ -12,7 +12,6 @@ from actors.settings import SpeechSettings
 from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.settings import CacheSettings, ExtensionSettings, Settings
 from ingress.phrases.disk import Label, PhraseStore
-from ingress.phrases.engine_version import engine_version
 from ingress.phrases.fixed import TEXTS, PhraseShelf, phrase_text
 from ingress.phrases.key import phrase_key
 from ingress.server.checking import extension_book
@@ -35,7 +34,7 @@ def settings(directory: Path, disk_bytes: int = 1_000_000) -> Settings:
 def render(directory: Path, extension: Extension, text: str) -> bytes:
     """Put a sentence's audio, which is its text, into the folder; return the audio."""
     audio = text.encode()
-    key = phrase_key(SPEECH, engine_version("scripted"), extension.language, extension.voice, text)
+    key = phrase_key(SPEECH, extension.language, extension.voice, text)
     assert PhraseStore(directory, 1_000_000).write(
         key, Label(text, extension.language, None, "scripted"), audio
     )
