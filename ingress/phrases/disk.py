@@ -1,18 +1,18 @@
-"""Fixed phrases on disk: one file per phrase in a private folder that several processes may share.
+"""Fixed phrases on disk: one file per phrase, in a private folder that several processes may share.
 
-A file appears whole or not at all: it is written under another name and renamed. Nothing is forced to
-the platter, so after a power cut a file may still be torn; its header says how long it is and holds a
-digest of the rest, and what does not agree is removed, never played. There are no locks. Every operation
-of one process is harmless to the others': the same key is the same audio, so whoever renames last is
-right, and a file that another process has evicted is one that is not there.
+A file appears whole or not at all: it is written under another name and renamed. It is not synchronised,
+so after a power cut a file may be torn; its header holds its lengths and a digest of the rest, and a file
+that does not agree with them is removed, never played. There are no locks, because what one process does is
+harmless to the others: the same key is the same audio, so the last rename is right, and a phrase that
+another process has removed is simply absent.
 
-The folder is bounded. Room is made before a new file takes its name, by removing the files that were
-unused for longest: their modification time says when they were used last, and is kept up by us because
-access times are not on most systems. What a writer that died left behind goes with the next write.
+The folder is bounded. Before a new file takes its name the longest unused files are removed until there is
+room. A file's modification time is the time of its last use (to the hour); access times are not kept on
+most systems. Unfinished files of writers that died are removed by the next write.
 
-Only text that the operator or a dialog declared fixed comes here, and is then readable in the header.
-Everything blocks: never call it on an event loop. Nothing raises: a disk that is full, read-only or gone
-is said once in the log, and phrases are made again instead.
+Only text that the operator or a dialog declared fixed is written here; it is readable in the header.
+Every method blocks: never call one on an event loop. None raises: if the disk is full, read-only or absent,
+one warning is logged and phrases are made again.
 """
 
 from __future__ import annotations
@@ -41,10 +41,9 @@ Label and audio follow. The digest alone decides whether a file is whole."""
 MAXIMUM_PHRASE_BYTES = 4 * 1024 * 1024
 """Four minutes. A sentence is 200 characters at most, some 13 s."""
 ABANDONED_AFTER_S = 60.0
-"""A file that is still being written after this long has lost its writer: a write takes milliseconds."""
+"""The writer of an unfinished file of this age is dead: a write takes milliseconds."""
 USE_PERIOD_S = 3_600.0
-"""How often a use of a phrase is noted in its file, at most."""
-MAXIMUM_NOTED_USES = 4_096
+"""A use is noted in the file only if the last noted one is so long ago."""
 
 _PHRASE_FILE = re.compile(r"[0-9a-f]{64}\.phrase")
 _WRITING = ".writing-"
@@ -54,7 +53,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What a stored phrase says, and in which voice: for people to read."""
+    """What a stored phrase says, and in which voice: only for people to read."""
 
     text: str
     language: str
@@ -71,7 +70,7 @@ class StoredPhrase:
     audio_bytes: int
     file_bytes: int
     used_at_s: float
-    """Last use, or making, by the file system's clock: seconds since 1970."""
+    """Last use, to the hour, or making: seconds since 1970."""
 
 
 def phrase_directory(settings: CacheSettings, environment: Mapping[str, str] = os.environ) -> Path | None:
@@ -108,9 +107,7 @@ class PhraseStore:
         """`capacity_bytes` bounds the sum of all files' lengths."""
         self.directory = directory
         self._capacity_bytes = capacity_bytes
-        self._uses: dict[str, float] = {}
-        """Monotonic time at which a use was last noted in a phrase's file."""
-        self._has_complained = False
+        self._has_warned = False
 
     def read(self, key: str) -> bytes | None:
         """Return the phrase's audio, and note the use; None if it is not there whole."""
@@ -119,12 +116,12 @@ class PhraseStore:
         path = self._path(key)
         try:
             with path.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                data = file.read() if size <= MAXIMUM_PHRASE_BYTES else b""
+                status = os.fstat(file.fileno())
+                data = file.read() if status.st_size <= MAXIMUM_PHRASE_BYTES else b""
         except FileNotFoundError:
             return None
         except OSError as error:
-            self._complain(error)
+            self._warn(error)
             return None
         audio = _audio_of(key, data)
         if audio is None:
@@ -132,22 +129,23 @@ class PhraseStore:
             with suppress(OSError):
                 path.unlink()
             return None
-        self._note_use(key)
+        _note_use(path, status)
         return audio
 
     def keep(self, key: str) -> bool:
         """Whether the phrase is there; if so, that is a use of it."""
-        if not self._is_usable() or not os.access(self._path(key), os.R_OK):
+        path = self._path(key)
+        if not self._is_usable() or not os.access(path, os.R_OK):
             return False
-        self._note_use(key)
+        with suppress(OSError):  # removed meanwhile
+            _note_use(path, path.stat())
         return True
 
     def write(self, key: str, label: Label, audio: bytes) -> bool:
-        """Store the phrase; False if that did not work. Only ever called with text that is fixed."""
-        body = json.dumps(asdict(label)).encode("ascii")
-        label_bytes = len(body)
-        body += audio
-        data = HEADER.pack(MAGIC, label_bytes, len(audio), _digest(key, label_bytes, len(audio), body)) + body
+        """Store the phrase, whose text is fixed; return whether that worked."""
+        head = json.dumps(asdict(label)).encode("ascii")
+        body = head + audio
+        data = HEADER.pack(MAGIC, len(head), len(audio), _digest(key, len(head), len(audio), body)) + body
         if len(data) > min(self._capacity_bytes, MAXIMUM_PHRASE_BYTES) or not self._is_usable(create=True):
             return False
         try:
@@ -163,9 +161,9 @@ class PhraseStore:
             finally:
                 writing.unlink(missing_ok=True)
         except OSError as error:
-            self._complain(error)
+            self._warn(error)
             return False
-        self._has_complained = False
+        self._has_warned = False
         return has_room
 
     def phrases(self) -> list[StoredPhrase]:
@@ -191,7 +189,7 @@ class PhraseStore:
         return self.directory / f"{key}.phrase"
 
     def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
-        """Yield our files, finished or not; what others evict meanwhile is left out."""
+        """Yield the files of phrases, finished or not, that another process does not remove meanwhile."""
         try:
             with os.scandir(self.directory) as entries:
                 for entry in entries:
@@ -201,7 +199,7 @@ class PhraseStore:
         except FileNotFoundError:
             return
         except OSError as error:
-            self._complain(error)
+            self._warn(error)
 
     def _make_room(self, writing: Path, replaced: Path) -> bool:
         """Remove the longest unused phrases until all is within the capacity, `writing` included."""
@@ -220,22 +218,12 @@ class PhraseStore:
         for _, size, path in sorted(phrases):
             if total_bytes <= self._capacity_bytes:
                 break
-            path.unlink(missing_ok=True)  # if another process was faster, its bytes are gone all the same
+            path.unlink(missing_ok=True)  # removed by another process: its bytes are free all the same
             total_bytes -= size
         return total_bytes <= self._capacity_bytes
 
-    def _note_use(self, key: str) -> None:
-        now = time.monotonic()
-        if now - self._uses.get(key, -USE_PERIOD_S) < USE_PERIOD_S:
-            return
-        if len(self._uses) >= MAXIMUM_NOTED_USES:
-            self._uses.clear()
-        self._uses[key] = now
-        with suppress(OSError):  # evicted meanwhile, or somebody else's
-            os.utime(self._path(key))
-
     def _is_usable(self, create: bool = False) -> bool:
-        """Whether the folder is there and nobody else can put audio into it."""
+        """Whether the folder is there and only this user can put audio into it."""
         try:
             if create:
                 self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -243,19 +231,25 @@ class PhraseStore:
         except FileNotFoundError:
             return False
         except OSError as error:
-            self._complain(error)
+            self._warn(error)
             return False
         if found.st_uid != os.getuid() or found.st_mode & 0o022:
-            self._complain("it is not this user's alone: others could put audio into it")
+            self._warn("it is not this user's alone: others could put audio into it")
             return False
         return True
 
-    def _complain(self, problem: OSError | str) -> None:
-        """Say once, until a write succeeds, why phrases are not stored."""
-        if not self._has_complained:
-            self._has_complained = True
+    def _warn(self, problem: OSError | str) -> None:
+        """Log why phrases are not stored: once, until a write succeeds."""
+        if not self._has_warned:
+            self._has_warned = True
             reason = problem if isinstance(problem, str) else problem.strerror or type(problem).__name__
             log.warning("the phrase cache in %s cannot be used, going on without: %s", self.directory, reason)
+
+
+def _note_use(path: Path, status: os.stat_result) -> None:
+    with suppress(OSError):  # removed meanwhile, or another user's
+        if time.time() - status.st_mtime > USE_PERIOD_S:
+            os.utime(path)
 
 
 def _digest(key: str, label_bytes: int, audio_bytes: int, body: bytes | memoryview) -> bytes:
@@ -265,7 +259,7 @@ def _digest(key: str, label_bytes: int, audio_bytes: int, body: bytes | memoryvi
 
 
 def _audio_of(key: str, data: bytes) -> bytes | None:
-    """Return the audio of a whole file; None if anything in it disagrees."""
+    """Return the audio in a file's bytes; None if they are not that phrase's whole file."""
     if len(data) < HEADER.size:
         return None
     magic, label_bytes, audio_bytes, digest = HEADER.unpack_from(data)
