@@ -115,21 +115,18 @@ class PhraseStore:
             return None
         path = self._path(key)
         try:
-            with path.open("rb") as file:
-                status = os.fstat(file.fileno())
-                data = file.read() if status.st_size <= MAXIMUM_PHRASE_BYTES else b""
+            phrase, audio = _load(path)
         except FileNotFoundError:
             return None
         except OSError as error:
             self._warn(error)
             return None
-        audio = _audio_of(key, data)
-        if audio is None:
+        except ValueError:
             log.warning("%s is damaged and was removed", path)
             with suppress(OSError):
                 path.unlink()
             return None
-        _note_use(path, status)
+        _note_use(path, phrase.used_at_s)
         return audio
 
     def keep(self, key: str) -> bool:
@@ -138,7 +135,7 @@ class PhraseStore:
         if not self._is_usable() or not os.access(path, os.R_OK):
             return False
         with suppress(OSError):  # removed meanwhile
-            _note_use(path, path.stat())
+            _note_use(path, path.stat().st_mtime)
         return True
 
     def write(self, key: str, label: Label, audio: bytes) -> bool:
@@ -169,10 +166,9 @@ class PhraseStore:
     def phrases(self) -> list[StoredPhrase]:
         """Return the phrases that are there, the last used first; damaged files are left out."""
         found: list[StoredPhrase] = []
-        for path, status in self._files():
-            if _PHRASE_FILE.fullmatch(path.name):
-                with suppress(OSError, ValueError, TypeError, struct.error):
-                    found.append(_stored_phrase(path, status))
+        for path, _ in self._files():
+            with suppress(OSError, ValueError):  # unfinished, damaged, or removed meanwhile
+                found.append(_load(path)[0])
         return sorted(found, key=lambda phrase: phrase.used_at_s, reverse=True)
 
     def clear(self) -> tuple[int, int]:
@@ -203,19 +199,19 @@ class PhraseStore:
 
     def _make_room(self, writing: Path, replaced: Path) -> bool:
         """Remove the longest unused phrases until all is within the capacity, `writing` included."""
-        now_s = writing.stat().st_mtime  # the file system's own clock
+        abandoned_s = writing.stat().st_mtime - ABANDONED_AFTER_S  # by the file system's own clock
+        finished: list[tuple[float, int, Path]] = []
         total_bytes = 0
-        phrases: list[tuple[float, int, Path]] = []
         for path, status in self._files():
             if path == replaced:
                 continue
-            if path.name.startswith(_WRITING) and status.st_mtime < now_s - ABANDONED_AFTER_S:
+            if not path.name.startswith(_WRITING):
+                finished.append((status.st_mtime, status.st_size, path))
+            elif status.st_mtime < abandoned_s:
                 path.unlink(missing_ok=True)
                 continue
             total_bytes += status.st_size
-            if not path.name.startswith(_WRITING):
-                phrases.append((status.st_mtime, status.st_size, path))
-        for _, size, path in sorted(phrases):
+        for _, size, path in sorted(finished):
             if total_bytes <= self._capacity_bytes:
                 break
             path.unlink(missing_ok=True)  # removed by another process: its bytes are free all the same
@@ -246,34 +242,25 @@ class PhraseStore:
             log.warning("the phrase cache in %s cannot be used, going on without: %s", self.directory, reason)
 
 
-def _note_use(path: Path, status: os.stat_result) -> None:
+def _note_use(path: Path, last_noted_s: float) -> None:
     with suppress(OSError):  # removed meanwhile, or another user's
-        if time.time() - status.st_mtime > USE_PERIOD_S:
+        if time.time() - last_noted_s > USE_PERIOD_S:
             os.utime(path)
 
 
-def _digest(key: str, label_bytes: int, audio_bytes: int, body: bytes | memoryview) -> bytes:
-    digest = sha256(f"{key} {label_bytes} {audio_bytes} ".encode("ascii"))
-    digest.update(body)
-    return digest.digest()
-
-
-def _audio_of(key: str, data: bytes) -> bytes | None:
-    """Return the audio in a file's bytes; None if they are not that phrase's whole file."""
-    if len(data) < HEADER.size:
-        return None
-    magic, label_bytes, audio_bytes, digest = HEADER.unpack_from(data)
-    body = memoryview(data)[HEADER.size :]
-    if magic != MAGIC or _digest(key, label_bytes, audio_bytes, body) != digest:
-        return None
-    return bytes(body[label_bytes:])
-
-
-def _stored_phrase(path: Path, status: os.stat_result) -> StoredPhrase:
-    """Read a file's label. Raises ValueError, TypeError, OSError or struct.error."""
+def _load(path: Path) -> tuple[StoredPhrase, bytes]:
+    """Return a file's phrase and audio. Raises OSError, and ValueError if the file is damaged."""
     with path.open("rb") as file:
-        magic, label_bytes, audio_bytes, _ = HEADER.unpack(file.read(HEADER.size))
-        if magic != MAGIC or HEADER.size + label_bytes + audio_bytes != status.st_size:
-            raise ValueError
-        label = Label(**json.loads(file.read(label_bytes)))
-    return StoredPhrase(path.stem, label, audio_bytes, status.st_size, status.st_mtime)
+        status = os.fstat(file.fileno())
+        data = file.read(MAXIMUM_PHRASE_BYTES)
+    header, body = data[: HEADER.size].ljust(HEADER.size), data[HEADER.size :]
+    magic, label_bytes, audio_bytes, digest = HEADER.unpack(header)
+    if magic != MAGIC or digest != _digest(path.stem, label_bytes, audio_bytes, body):
+        raise ValueError("damaged")
+    label = Label(**json.loads(body[:label_bytes]))
+    phrase = StoredPhrase(path.stem, label, audio_bytes, status.st_size, status.st_mtime)
+    return phrase, body[label_bytes:]
+
+
+def _digest(key: str, label_bytes: int, audio_bytes: int, body: bytes) -> bytes:
+    return sha256(f"{key} {label_bytes} {audio_bytes} ".encode("ascii") + body).digest()

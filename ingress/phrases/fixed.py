@@ -1,13 +1,13 @@
-"""What a media worker may have to say by itself: all lines are busy, sorry, one moment.
+"""What a media worker says by itself: all lines are busy, sorry, one moment.
 
-These phrases are said when the gateway cannot help, so their audio has to lie in the media worker. It is
-not made there: the gateway renders each phrase in the background and puts it into the cache's directory
-on disk (`ingress.phrases.warming`), and the shelf reads it from there. What is not on the shelf, because it
+These phrases are said when the gateway cannot help, so their audio lies in the media worker. It is not made
+there: the gateway renders each phrase in the background into the cache's directory on disk
+(`ingress.phrases.warming`), and the shelf reads it from there. A phrase that is not on the shelf, because it
 has not been rendered yet, cannot be, or there is no such directory, is replaced by a tone.
 
-Each language has its own words, chosen by the part of its code before the hyphen. A language without
-words of its own gets none: English read by, say, a Polish voice is worse than a tone. The operator may
-set any of them per extension; an empty text means a tone as well.
+Each language has its own words, chosen by the part of its code before the hyphen. A language without words
+of its own gets none: English read by, say, a Polish voice is worse than a tone. The operator may set any
+phrase per extension; an empty text means a tone as well.
 """
 
 from __future__ import annotations

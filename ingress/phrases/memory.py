@@ -1,7 +1,7 @@
-"""Spoken sentences in memory: the most recently used ones, as many as fit in so many bytes.
+"""Spoken sentences in memory: the most recently used ones that fit in a number of bytes.
 
-It may hold any sentence, also one with a caller's words in it: it knows them by their keys alone, and
-ends with its process. Pure; for one thread.
+It may hold any sentence, also one with a caller's words in it: it has only their keys, and ends with its
+process. Pure; for one thread.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 ENTRY_BYTES = 256
-"""Counted for each entry beside its audio: its key and its place in the order."""
+"""Counted for each entry in addition to its audio: its key and its place in the order."""
 
 
 class PhraseCache:
@@ -25,7 +25,7 @@ class PhraseCache:
         return len(self._audio)
 
     def __contains__(self, key: str) -> bool:
-        """Whether it is there; that is no use of it."""
+        """Whether it is there; this does not count as a use."""
         return key in self._audio
 
     def get(self, key: str) -> bytes | None:
@@ -36,7 +36,7 @@ class PhraseCache:
         return audio
 
     def put(self, key: str, audio: bytes) -> None:
-        """Keep the audio, and let go of what no longer fits. What is larger than everything is not kept."""
+        """Keep the audio, unless it alone is too large; remove the longest unused until all fits."""
         self._drop(key)
         if len(audio) + ENTRY_BYTES > self.capacity_bytes:
             return

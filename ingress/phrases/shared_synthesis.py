@@ -1,9 +1,9 @@
-"""One synthesis and everybody who waits for it.
+"""One synthesis that any number of calls follow.
 
 The same sentence may be asked for by several calls at once: twenty callers come in the same second and
-get the same greeting. It is made once. Who joins late gets the pieces that are there, at once, and then
-the rest with the others; an error reaches all. A follower that leaves takes nothing from those who stay;
-when the last one has left, the work is cancelled and its slot is free.
+get the same greeting. It is made once. A follower that joins late gets the pieces that are there, at once,
+and then the rest with the others; an error is raised in all. When the last follower has left, the work is
+cancelled and its slot is free.
 
 The pieces are kept until the sentence is over, also if a follower is slow: a sentence is 13 s at most.
 """
@@ -19,7 +19,7 @@ from actors.messages import Priority
 from actors.pool.speech_pool import SpeechChunk
 
 GRACE_S = 0.25
-"""The work has a deadline of its own; a follower lets it have the first word."""
+"""Added to a follower's deadline: the work has the same one, and its error says more."""
 
 
 class SharedSynthesis:
@@ -36,15 +36,17 @@ class SharedSynthesis:
         self.priority = priority
         self.is_complete = False
         """Whether the pieces are the whole sentence."""
+        self.is_fixed = False
+        """Whether a follower said that the sentence is the same for every caller."""
         self._error: Exception | None = None
         self._has_ended = False
         self._on_end = on_end
         self._followers = 0
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self.task = asyncio.create_task(self._take(chunks), name="synthesis")
 
     def serves(self, priority: Priority) -> bool:
-        """Whether work of that class may rely on it: what still waits for a slot waits in its own class."""
+        """Whether a call of that class may follow it: while it waits for a slot it waits in its own class."""
         return bool(self.pieces) or self.priority.rank <= priority.rank
 
     async def follow(self, deadline_s: float) -> AsyncGenerator[bytes, None]:
@@ -61,10 +63,9 @@ class SharedSynthesis:
                     raise self._error
                 if self._has_ended:
                     return
-                news = self._news
                 try:
                     async with asyncio.timeout(deadline - time.monotonic()):
-                        await news.wait()
+                        await self._changed.wait()
                 except TimeoutError:
                     raise self._late() from None
         finally:
@@ -82,12 +83,11 @@ class SharedSynthesis:
         try:
             async for chunk in chunks:
                 self.pieces.append(chunk.audio)
-                self._tell()
+                self._wake_followers()
             self.is_complete = True
             self._end(None)
         except Exception as error:
-            # Whatever it is, it is the followers' to raise: nobody else waits for this task.
-            self._end(error)
+            self._end(error)  # raised by the followers: nothing awaits this task
         finally:
             self._end(WorkerLostError("the synthesis was stopped"))
             if isinstance(chunks, AsyncGenerator):
@@ -99,11 +99,11 @@ class SharedSynthesis:
         self._has_ended = True
         self._error = error
         self._on_end(self)
-        self._tell()
+        self._wake_followers()
 
-    def _tell(self) -> None:
-        news, self._news = self._news, asyncio.Event()
-        news.set()
+    def _wake_followers(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
 
     def _late(self) -> RaymalError:
         if self.pieces:

@@ -1,13 +1,15 @@
 """Text to audio, made once: the way of every sentence from a dialog to the caller.
 
-A sentence that was said before is in memory and goes out at once, without a slot, a worker or a network.
-One that is being made for somebody else is shared (`ingress.phrases.shared_synthesis`). Only what is left is
-synthesised, and then remembered. Since answers are spoken sentence by sentence, the fixed parts of a
-changing answer are found as well.
+| the sentence | its audio |
+|---|---|
+| was said before | from memory: at once, without a slot, a worker or a network |
+| is being made for another call | shared with that call (`ingress.phrases.shared_synthesis`) |
+| is fixed, and on disk | read, within `DISK_DEADLINE_S` |
+| anything else | synthesised, then kept in memory, and on disk if it is fixed |
 
-What goes to disk is only text that its dialog or the operator declared fixed: there a greeting survives
-a restart and reaches the media workers. The disk is never waited for longer than the synthesis would be
-late by, and never on the event loop. Without a disk, or without any room, everything is simply made.
+Answers are spoken sentence by sentence, so the fixed parts of a changing answer are found as well. Fixed
+text is what its dialog or the operator declared to be the same for every caller: on disk it survives a
+restart and reaches the media workers. The disk is used in a thread of its own.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from actors.settings import SpeechSettings
 from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 from ingress.configuration.extensions import Extension
 from ingress.configuration.settings import CacheSettings
-from ingress.phrases.disk import Label, phrase_store
+from ingress.phrases.disk import Label, PhraseStore, phrase_store
 from ingress.phrases.key import phrase_key
 from ingress.phrases.memory import PhraseCache
 from ingress.phrases.shared_synthesis import SharedSynthesis
@@ -38,10 +40,9 @@ DISK_DEADLINE_S = 0.1
 """A phrase that the disk has not delivered by then is made."""
 WRITE_DEADLINE_S = 5.0
 MAXIMUM_DISK_JOBS = 64
-"""Reads and writes that wait for the disk; what is beyond is left undone: the phrase is made again."""
+"""Reads and writes that may wait for the disk; further ones are not done: the phrase is made again."""
 BACKGROUND_CALL_ID = "phrases"
-"""In whose name phrases are made ahead of any call. No session has this id, so the manager takes its work
-for background work."""
+"""Call id of phrases made ahead of any call. No session has it, so to the manager it is background work."""
 
 T = TypeVar("T")
 
@@ -55,7 +56,7 @@ class SpokenPiece:
     audio: bytes
     """8 kHz int16 mono, never empty, at most a few seconds."""
     is_cached: bool
-    """Whether it cost nothing; the same for every piece of one sentence."""
+    """Whether it needed no synthesis; the same for every piece of one sentence."""
 
 
 class Speaker:
@@ -68,14 +69,13 @@ class Speaker:
         self._speech = speech
         self._memory = PhraseCache(cache.memory_bytes)
         self._store = phrase_store(cache)
-        self._disk = ThreadPoolExecutor(1, thread_name_prefix="phrases")
+        self._disk_thread = ThreadPoolExecutor(1, thread_name_prefix="phrases")
         self._disk_jobs: set[asyncio.Future[Any]] = set()
         self._is_closed = False
-        self._under_way: dict[str, SharedSynthesis] = {}
-        """What more of its kind may join."""
-        self._fixed: dict[str, Label] = {}
-        """Sentences under way that are to be written to disk."""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._joinable: dict[str, SharedSynthesis] = {}
+        """The synthesis under way that a further call may join, by the sentence's key."""
+        self._running: set[SharedSynthesis] = set()
+        """All syntheses under way."""
 
     @property
     def decision(self) -> Decision:
@@ -86,11 +86,6 @@ class Speaker:
     def keeps_anything(self) -> bool:
         """Whether there is any room at all for phrases."""
         return self._store is not None or self._memory.capacity_bytes > 0
-
-    @property
-    def memory_bytes(self) -> int:
-        """What the sentences in memory take."""
-        return self._memory.size_bytes
 
     def is_ready(self, text: str, extension: Extension) -> bool:
         """Whether that sentence is in memory."""
@@ -107,128 +102,109 @@ class Speaker:
         """
         key = self._key(text, extension)
         audio = self._memory.get(key)
-        if audio is None and is_fixed and key not in self._under_way:
-            audio = await self._read(key) or self._memory.get(key)  # it may have been made meanwhile
+        if audio is None and is_fixed and key not in self._joinable:
+            audio = await self._read(key) or self._memory.get(key)  # made meanwhile
         if audio is not None:
             for piece in _pieces(audio):
                 yield SpokenPiece(piece, is_cached=True)
             return
-        request = Synthesize(call_id, text, extension.language, extension.voice)
-        synthesis = self._synthesis(key, request, extension.priority, deadline_s)
-        if is_fixed:
-            self._fixed[key] = self._label(text, extension)
+        synthesis = self._synthesis(text, extension, call_id, extension.priority, deadline_s)
+        synthesis.is_fixed |= is_fixed
         async with aclosing(synthesis.follow(deadline_s)) as pieces:
             async for piece in pieces:
                 yield SpokenPiece(piece, is_cached=False)
 
-    # Before any call needs it
-
     async def recall(self, text: str, extension: Extension) -> bool:
-        """Whether a fixed sentence is there, on disk and in memory as far as they are in use.
-
-        Brings it from the one to the other, either way.
-        """
+        """Whether a fixed sentence is in memory or on disk; if so, it is copied to the other, if missing."""
         key = self._key(text, extension)
         audio = self._memory.get(key)
         if audio is None:
             return await self._read(key) is not None
-        store = self._store
-        if store is not None and not await self._on_disk(partial(store.keep, key), WRITE_DEADLINE_S):
-            await self._write(key, self._label(text, extension), audio)
+        if not await self._on_disk(lambda store: store.keep(key), WRITE_DEADLINE_S):
+            await self._on_disk(self._write(text, extension, audio), WRITE_DEADLINE_S)
         return True
 
     async def render(self, text: str, extension: Extension) -> bool:
-        """Make a fixed sentence as background work. Raises as `speak` does.
-
-        Returns once it is kept, whether it is on disk.
-        """
-        key = self._key(text, extension)
+        """Make a fixed sentence as background work; return whether it is on disk. Raises as `speak` does."""
         deadline_s = self._speech.synthesis_deadline_s
-        request = Synthesize(BACKGROUND_CALL_ID, text, extension.language, extension.voice)
-        synthesis = self._synthesis(key, request, Priority.BACKGROUND, deadline_s)
+        synthesis = self._synthesis(text, extension, BACKGROUND_CALL_ID, Priority.BACKGROUND, deadline_s)
         async with aclosing(synthesis.follow(deadline_s)) as pieces:
-            async for _ in pieces:
-                pass
-        return await self._write(key, self._label(text, extension), b"".join(synthesis.pieces))
+            audio = b"".join([piece async for piece in pieces])
+        return bool(await self._on_disk(self._write(text, extension, audio), WRITE_DEADLINE_S))
 
     async def close(self) -> None:
-        """Stop what is being made, and let what is being written be written. Idempotent."""
+        """Stop all syntheses; wait for what is being written. Idempotent."""
         self._is_closed = True
-        for synthesis in tuple(self._under_way.values()):
+        pending = {synthesis.task for synthesis in self._running} | self._disk_jobs
+        for synthesis in tuple(self._running):
             synthesis.cancel()
-        if pending := self._tasks | self._disk_jobs:
+        if pending:
             await asyncio.wait(pending, timeout=WRITE_DEADLINE_S)
-        self._disk.shutdown(wait=False)
-
-    def _synthesis(
-        self, key: str, request: Synthesize, priority: Priority, deadline_s: float
-    ) -> SharedSynthesis:
-        """Return the sentence's synthesis under way, else a new one.
-
-        One that waits for its slot in a lower class than the asker's is not joined: the asker would wait
-        behind everybody he is to be served before.
-        """
-        synthesis = self._under_way.get(key)
-        if synthesis is None or not synthesis.serves(priority):
-            chunks = self._pool.synthesize(request, deadline_s)
-            synthesis = SharedSynthesis(chunks, priority, partial(self._ended, key))
-            self._under_way[key] = synthesis
-            self._tasks.add(synthesis.task)
-            synthesis.task.add_done_callback(self._tasks.discard)
-        return synthesis
-
-    def _ended(self, key: str, synthesis: SharedSynthesis) -> None:
-        label: Label | None = None
-        if self._under_way.get(key) is synthesis:
-            del self._under_way[key]
-            label = self._fixed.pop(key, None)
-        if synthesis.is_complete:
-            audio = b"".join(synthesis.pieces)
-            self._memory.put(key, audio)
-            if label is not None and self._store is not None:
-                self._disk_job(partial(self._store.write, key, label, audio))
+        self._disk_thread.shutdown(wait=False)
 
     def _key(self, text: str, extension: Extension) -> str:
         return phrase_key(self._speech, extension.language, extension.voice, text)
 
-    def _label(self, text: str, extension: Extension) -> Label:
-        return Label(text, extension.language, extension.voice, self._speech.tts)
+    def _synthesis(
+        self, text: str, extension: Extension, call_id: str, priority: Priority, deadline_s: float
+    ) -> SharedSynthesis:
+        """Return the sentence's synthesis under way, else a new one.
+
+        One that waits for its slot in a lower class is not joined: the call would wait behind calls that it
+        is to be served before.
+        """
+        key = self._key(text, extension)
+        synthesis = self._joinable.get(key)
+        if synthesis is None or not synthesis.serves(priority):
+            request = Synthesize(call_id, text, extension.language, extension.voice)
+            chunks = self._pool.synthesize(request, deadline_s)
+            synthesis = SharedSynthesis(chunks, priority, partial(self._ended, text, extension))
+            self._joinable[key] = synthesis
+            self._running.add(synthesis)
+            synthesis.task.add_done_callback(lambda _: self._running.discard(synthesis))
+        return synthesis
+
+    def _ended(self, text: str, extension: Extension, synthesis: SharedSynthesis) -> None:
+        key = self._key(text, extension)
+        if self._joinable.get(key) is synthesis:
+            del self._joinable[key]
+        if synthesis.is_complete:
+            audio = b"".join(synthesis.pieces)
+            self._memory.put(key, audio)
+            if synthesis.is_fixed:
+                self._disk_job(self._write(text, extension, audio))
 
     # The disk
 
     async def _read(self, key: str) -> bytes | None:
-        """Return the phrase from disk, and have it in memory from now on."""
-        store = self._store
-        if store is None:
-            return None
-        audio = await self._on_disk(partial(store.read, key), DISK_DEADLINE_S)
+        """Return the phrase from disk, and keep it in memory."""
+        audio = await self._on_disk(lambda store: store.read(key), DISK_DEADLINE_S)
         if audio is not None:
             self._memory.put(key, audio)
         return audio
 
-    async def _write(self, key: str, label: Label, audio: bytes) -> bool:
-        store = self._store
-        if store is None:
-            return False
-        return bool(await self._on_disk(partial(store.write, key, label, audio), WRITE_DEADLINE_S))
+    def _write(self, text: str, extension: Extension, audio: bytes) -> Callable[[PhraseStore], bool]:
+        """Return the job that writes a phrase."""
+        key = self._key(text, extension)
+        label = Label(text, extension.language, extension.voice, self._speech.tts)
+        return lambda store: store.write(key, label, audio)
 
-    async def _on_disk(self, job: Callable[[], T], deadline_s: float) -> T | None:
-        """Return what the job returns; None if the disk is too slow for it."""
+    async def _on_disk(self, job: Callable[[PhraseStore], T], deadline_s: float) -> T | None:
+        """Return what the job returns; None if there is no disk or it takes too long."""
         future = self._disk_job(job)
         if future is None:
             return None
-        try:
-            async with asyncio.timeout(deadline_s):
-                return await asyncio.shield(future)
-        except TimeoutError:
-            log.debug("the disk of the phrase cache did not answer within %.1f s", deadline_s)
-            return None
+        await asyncio.wait((future,), timeout=deadline_s)
+        if future.done():
+            return future.result()
+        log.debug("the disk of the phrase cache did not answer within %.1f s", deadline_s)
+        return None
 
-    def _disk_job(self, job: Callable[[], T]) -> asyncio.Future[T] | None:
-        """Have the one disk thread do the job; None if too much waits for it already."""
-        if self._is_closed or len(self._disk_jobs) >= MAXIMUM_DISK_JOBS:
+    def _disk_job(self, job: Callable[[PhraseStore], T]) -> asyncio.Future[T] | None:
+        """Do the job in the disk's thread; None if there is no disk or too many jobs wait for it."""
+        if self._store is None or self._is_closed or len(self._disk_jobs) >= MAXIMUM_DISK_JOBS:
             return None
-        future = asyncio.get_running_loop().run_in_executor(self._disk, job)
+        future = asyncio.get_running_loop().run_in_executor(self._disk_thread, job, self._store)
         self._disk_jobs.add(future)
         future.add_done_callback(self._disk_jobs.discard)
         return future

@@ -1,9 +1,8 @@
-"""Phrases made before anybody needs them: greetings, busy, apology, waiting, and what dialogs say verbatim.
+"""Phrases made before any call needs them: greetings, busy, apology, waiting, and what dialogs say verbatim.
 
-One sentence after the other and never two at a time, as background work, and none at all while the
-system is busy: a caller who speaks is worth more than one who may come. What cannot be made now, because
-there is no worker yet or an engine refuses, is said once in the log and tried again the next time. A
-second call to `warm` finds what the first one made and costs next to nothing, so it is simply repeated.
+One sentence after the other, as background work, and none while the system is busy. A sentence that cannot
+be made now, because there is no worker yet or the engine refuses, is logged once and tried again the next
+time. What is there already costs next to nothing, so `warm` is simply called again and again.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ log = logging.getLogger(__name__)
 async def warm(speaker: Speaker, extensions: Iterable[Extension], deadline_s: float) -> int:
     """Make what is missing of all extensions' fixed sentences; return how many were made.
 
-    Ends after `deadline_s` at the latest; the sentence under way is then left undone. While the system
-    is busy nothing is made, only what the disk has is brought into memory.
+    Ends after `deadline_s` at the latest; the sentence under way is then cancelled. While the system is busy
+    nothing is made: what is on disk is copied into memory.
     """
     made = 0
     if not speaker.keeps_anything:

@@ -256,14 +256,6 @@ async def test_without_any_room_everything_is_made(tmp_path: Path) -> None:
     assert contents(tmp_path) == []
 
 
-async def test_memory_is_bounded(tmp_path: Path) -> None:
-    """A thousand different answers do not fill it."""
-    async with speaking(RecordedPool(bytes(1_000)), tmp_path, memory_bytes=20_000) as speaker:
-        for number in range(1_000):
-            await say(speaker, f"You said: {number}")
-        assert 15_000 < speaker.memory_bytes <= 20_000
-
-
 async def test_a_disk_that_hangs_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence is made; what waits for the disk stays bounded."""
     hangs = threading.Event()
