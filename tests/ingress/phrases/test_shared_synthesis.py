@@ -1,4 +1,4 @@
-"""One synthesis, many followers: everybody gets everything, and the last one to leave turns off the light."""
+"""One synthesis, many followers: each gets all pieces, and the last one to leave stops the work."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ async def follow(synthesis: SharedSynthesis, deadline_s: float = 5.0) -> list[by
 
 
 async def pause() -> None:
-    """Let everybody run until all wait."""
+    """Let all tasks run until they wait."""
     for _ in range(10):
         await asyncio.sleep(0)
 
 
-async def test_who_joins_late_gets_what_is_there_and_then_the_rest() -> None:
+async def test_a_late_follower_gets_what_is_there_and_then_the_rest() -> None:
     """One synthesis, one end."""
     pool = RecordedPool(*PIECES)
     pool.gates = [asyncio.Event() for _ in PIECES]
@@ -54,7 +54,7 @@ async def test_who_joins_late_gets_what_is_there_and_then_the_rest() -> None:
 
 
 async def test_an_error_reaches_all_after_the_pieces_that_came() -> None:
-    """Nobody is left waiting, and it is no whole sentence."""
+    """No follower is left waiting, and it is no whole sentence."""
     pool = RecordedPool(*PIECES)
     pool.error, pool.fails_after = EngineError("out of paper"), 2
     synthesis, ends = share(pool)
@@ -67,7 +67,7 @@ async def test_an_error_reaches_all_after_the_pieces_that_came() -> None:
 
 
 async def test_a_bug_reaches_all_as_well() -> None:
-    """Whatever is raised is raised where somebody waits."""
+    """Any exception is raised in the followers."""
     pool = RecordedPool()
     pool.error = ZeroDivisionError()
     synthesis, _ = share(pool)
@@ -77,7 +77,7 @@ async def test_a_bug_reaches_all_as_well() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(leave_after=st.lists(st.integers(0, 3), min_size=1, max_size=5), order=st.randoms())
-def test_the_work_goes_on_exactly_as_long_as_anybody_wants_it(leave_after: list[int], order: Any) -> None:
+def test_the_work_goes_on_exactly_as_long_as_there_is_a_follower(leave_after: list[int], order: Any) -> None:
     """Followers leave after so many pieces, cancelled or closed; 3 stays to the end."""
 
     async def scene() -> None:
@@ -113,7 +113,7 @@ async def test_a_follower_waits_no_longer_than_its_own_deadline() -> None:
     pool = RecordedPool(*PIECES)
     pool.gates = [asyncio.Event(), asyncio.Event()]
     synthesis, _ = share(pool)
-    patient = asyncio.create_task(follow(synthesis))
+    longest = asyncio.create_task(follow(synthesis))
     with pytest.raises(CapacityError):
         await follow(synthesis, 0.05 - GRACE_S)
     pool.gates[0].set()
@@ -121,10 +121,10 @@ async def test_a_follower_waits_no_longer_than_its_own_deadline() -> None:
     with pytest.raises(WorkerLostError):
         await follow(synthesis, 0.05 - GRACE_S)
     pool.gates[1].set()
-    assert await patient == list(PIECES)
+    assert await longest == list(PIECES)
 
 
-async def test_a_stopped_synthesis_is_an_error_to_those_who_wait() -> None:
+async def test_a_stopped_synthesis_is_an_error_in_its_followers() -> None:
     """The gateway closes; also when it is the loop that cancels everything."""
     for stop in (SharedSynthesis.cancel, lambda synthesis: synthesis.task.cancel()):
         pool = RecordedPool(*PIECES)
@@ -139,7 +139,7 @@ async def test_a_stopped_synthesis_is_an_error_to_those_who_wait() -> None:
 
 
 async def test_work_that_waits_serves_its_own_class_and_lower_ones() -> None:
-    """Once it has begun it serves everybody."""
+    """Once it has begun it serves all."""
     pool = RecordedPool(*PIECES)
     pool.gates = [asyncio.Event()]
     synthesis, _ = share(pool, Priority.NORMAL)

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from recorded_pool import RecordedPool, extension
@@ -17,7 +18,7 @@ from actors.messages import Priority
 from actors.settings import SpeechSettings
 from ingress.configuration.extensions import Extension
 from ingress.configuration.settings import CacheSettings
-from ingress.phrases.disk import Label, PhraseStore
+from ingress.phrases.disk import PhraseStore
 from ingress.phrases.speaker import BACKGROUND_CALL_ID, PIECE_BYTES, Speaker, SpokenPiece
 
 SPEECH = SpeechSettings(stt="scripted", tts="scripted")
@@ -78,7 +79,7 @@ async def test_what_was_said_once_is_not_made_again(tmp_path: Path) -> None:
         assert max(len(piece.audio) for piece in second) <= PIECE_BYTES
 
 
-async def test_a_hit_needs_nobody_and_does_not_wait(tmp_path: Path) -> None:
+async def test_a_hit_does_not_wait(tmp_path: Path) -> None:
     """Its first piece is there before the event loop has taken another step."""
     pool = RecordedPool()
     async with speaking(pool, tmp_path) as speaker:
@@ -118,12 +119,19 @@ async def test_what_sounds_different_is_made_for_itself(tmp_path: Path) -> None:
         ]
 
 
-async def test_callers_who_come_together_share_one_synthesis(tmp_path: Path) -> None:
-    """Twenty of them get the same greeting; one that hangs up takes it from nobody."""
+async def test_callers_who_come_together_share_one_synthesis(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty get the same greeting, written once; one that hangs up changes nothing for the others."""
     pool = RecordedPool(b"ab" * 800, b"cd" * 800)
     pool.gates = [asyncio.Event(), asyncio.Event()]
+    write = mock.Mock()
+    monkeypatch.setattr(PhraseStore, "write", write)
     async with speaking(pool, tmp_path) as speaker:
-        callers = [asyncio.create_task(say(speaker, call_id=f"c{number}")) for number in range(20)]
+        callers = [
+            asyncio.create_task(say(speaker, call_id=f"c{number}", is_fixed=number % 2 == 0))
+            for number in range(20)
+        ]
         await until(lambda: bool(pool.requests))
         pool.gates[0].set()
         callers[0].cancel()
@@ -131,10 +139,11 @@ async def test_callers_who_come_together_share_one_synthesis(tmp_path: Path) -> 
         said = await asyncio.gather(*callers[1:])
         assert {audio_of(pieces) for pieces in said} == {b"".join(pool.pieces)}
         assert (len(pool.requests), pool.stopped) == (1, 0)
+    assert write.call_count == 1
 
 
 async def test_the_last_caller_to_leave_frees_the_slot(tmp_path: Path) -> None:
-    """And the next one begins anew: nobody joins what is being given up."""
+    """And the next one begins anew: what is being cancelled is not joined."""
     pool = RecordedPool()
     pool.gates = [asyncio.Event()]
     async with speaking(pool, tmp_path) as speaker:
@@ -164,7 +173,7 @@ async def test_what_failed_is_tried_again_by_the_next(tmp_path: Path) -> None:
 
 
 async def test_an_urgent_caller_does_not_wait_in_a_lower_class(tmp_path: Path) -> None:
-    """What has no slot yet is asked for again, by who is served first; lower ones join that."""
+    """What has no slot yet is asked for again in the higher class; lower ones join that."""
     pool = RecordedPool()
     pool.gates = [asyncio.Event()]
     async with speaking(pool, tmp_path) as speaker:
@@ -209,24 +218,7 @@ async def test_fixed_text_survives_a_restart(tmp_path: Path) -> None:
         assert len(pool.requests) == 1
 
 
-async def test_callers_who_come_together_are_written_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Twenty joined, one file, one write."""
-    writes: list[str] = []
-    write = PhraseStore.write
-
-    def counted(self: PhraseStore, key: str, label: Label, audio: bytes) -> bool:
-        writes.append(key)
-        return write(self, key, label, audio)
-
-    monkeypatch.setattr(PhraseStore, "write", counted)
-    async with speaking(RecordedPool(), tmp_path) as speaker:
-        await asyncio.gather(*(say(speaker, is_fixed=True) for _ in range(20)))
-    assert len(writes) == 1
-
-
-async def test_recall_brings_phrases_to_wherever_they_are_missing(tmp_path: Path) -> None:
+async def test_recall_copies_phrases_to_where_they_are_missing(tmp_path: Path) -> None:
     """From disk to memory after a restart; from memory to disk after `raymal cache clear`."""
     pool = RecordedPool()
     store = PhraseStore(tmp_path, 1_000_000)
@@ -273,13 +265,16 @@ async def test_a_disk_that_hangs_is_not_waited_for(tmp_path: Path, monkeypatch: 
 
 
 async def test_a_closed_speaker_stops_what_it_makes(tmp_path: Path) -> None:
-    """Who still waits is told; closing again is harmless."""
+    """Calls that wait get an error, also those of a replaced synthesis; closing again is harmless."""
     pool = RecordedPool()
     pool.gates = [asyncio.Event()]
     async with speaking(pool, tmp_path) as speaker:
-        caller = asyncio.create_task(say(speaker, is_fixed=True))
+        callers = [asyncio.create_task(say(speaker, is_fixed=True))]
         await until(lambda: pool.running == 1)
+        callers.append(asyncio.create_task(say(speaker, to=extension(priority=Priority.EMERGENCY))))
+        await until(lambda: pool.running == 2)
         await speaker.close()
         assert pool.running == 0
-        with pytest.raises(WorkerLostError, match="stopped"):
-            await caller
+        for caller in callers:
+            with pytest.raises(WorkerLostError, match="stopped"):
+                await caller

@@ -99,10 +99,10 @@ async def test_a_busy_system_makes_nothing_but_reads_what_there_is(tmp_path: Pat
     await speaker.close()
 
 
-async def test_a_failure_is_said_once_and_tried_again(
+async def test_a_failure_is_logged_once_and_tried_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The other phrases are made; when the engine is well again so is this one, and then it is news again."""
+    """When the engine works again the phrases are made, and a later failure is logged again."""
     pool = RecordedPool()
     own = {"phrases": {Phrase.BUSY: "Zajęte."}}
     chosen: list[Extension] = [extension(language="pl").model_copy(update=own)]
@@ -135,8 +135,8 @@ async def test_the_deadline_ends_it_and_the_next_time_goes_on(tmp_path: Path) ->
     await speaker.close()
 
 
-async def test_without_room_nothing_is_made_for_nothing(tmp_path: Path) -> None:
-    """It would be thrown away and made again, for ever."""
+async def test_without_room_nothing_is_made(tmp_path: Path) -> None:
+    """It would be discarded and made again each time."""
     pool = RecordedPool()
     speaker = speaker_of(pool, tmp_path, memory_bytes=0, disk_bytes=0)
     assert await warm(speaker, [extension()], 10.0) == 0
