@@ -40,7 +40,7 @@ PURE = {
     "actors.plugins": {"lookup", "mistakes"},
     "actors.pool": {"registration", "speech_pool"},
     "ingress": {"audiosocket"},
-    "ingress.caller": {"listening_quality", "word_errors"},
+    "ingress.caller": {"conversation", "listening_quality", "script", "word_errors"},
     "ingress.configuration": {"extension_book", "extensions", "settings"},
     "ingress.gateway": {"decision_history", "dialog_state"},
     "ingress.link": {"framing", "messages", "records", "status"},

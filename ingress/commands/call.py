@@ -18,7 +18,9 @@ from actors.errors import ConfigurationError, LinkError
 from actors.messages import Synthesize
 from actors.settings import SpeechSettings
 from actors.telephone import audio_duration_ms
-from ingress.caller.caller import CallResult, CallScript, CallTurn, place_call
+from ingress.caller.caller import CallResult, place_call
+from ingress.caller.conversation import CallTurn
+from ingress.caller.script import CallScript
 from ingress.caller.wave_files import read_wave, write_wave
 from ingress.link.records import CallRecord
 from ingress.server import observer

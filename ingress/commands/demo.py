@@ -22,7 +22,7 @@ from pathlib import Path
 from rich.console import Console
 
 from actors.errors import LinkError, RaymalError
-from ingress.caller.caller import CallScript
+from ingress.caller.script import CallScript
 from ingress.caller.wave_files import read_wave, write_wave
 from ingress.caller.word_errors import word_errors
 from ingress.commands import call

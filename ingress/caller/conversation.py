@@ -1,0 +1,197 @@
+"""Who speaks when, and what was heard. It has no clock and no socket.
+
+Once every 20 ms it is asked for the caller's next frame and given the time; each frame that arrives is
+given to it with its time of arrival.
+
+| state | ends when |
+|---|---|
+| the greeting is awaited or heard | none began within `greeting_wait_s`, or it has been quiet long enough |
+| an utterance is spoken | its last frame is sent |
+| the answer is awaited or heard | none began within `answer_deadline_s`, or it has been quiet long enough |
+
+Quiet long enough is `quiet_s`, and `settle_s` where the caller then hangs up.
+
+A frame is sent when its last sample would have been spoken, as a phone does, so the instant at which the
+caller fell silent is never later than the frame that holds it: the answer's delay is what a person at that
+phone would count, to the server's disadvantage if anything.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from actors.telephone import BYTES_PER_SAMPLE, FRAME_BYTES, FRAME_S, TELEPHONE_RATE_HZ, audio_duration_ms
+from ingress.caller.listening_quality import (
+    SPEECH_JOIN_MS,
+    ReceivedFrame,
+    has_sound,
+    phone_holes_ms,
+    speech_spans,
+)
+from ingress.caller.script import CallScript
+
+_ROUNDING_S = 1e-9
+"""Ends of frames are multiples of 20 ms, which no binary fraction is."""
+
+
+@dataclass(frozen=True)
+class CallTurn:
+    """The caller spoke; what came back. Times are seconds since the UUID was sent."""
+
+    spoke_from_s: float
+    spoke_until_s: float
+    """Beginning and end of the sound in the utterance, without its silent edges."""
+    answer_from_s: float | None
+    """Arrival of the answer's first frame with sound; None when there was no answer in time. Sound that
+    began while the caller spoke and still goes on when he finishes is the answer, early as it is."""
+    answer_until_s: float | None
+    """End of the last frame with sound."""
+    answer: bytes
+    """What was received from the first frame with sound to the last, 8 kHz int16."""
+
+    @property
+    def first_answer_ms(self) -> float | None:
+        """From the end of the caller's speech to the first sound of the answer; None when there was none.
+
+        Negative when the server spoke before that: it took a pause in the utterance for the end.
+        """
+        return None if self.answer_from_s is None else (self.answer_from_s - self.spoke_until_s) * 1000
+
+
+class Conversation:
+    """The caller's side of one call."""
+
+    def __init__(self, script: CallScript, on_progress: Callable[[str], None]) -> None:
+        self.frames: list[ReceivedFrame] = []
+        self.audio: list[bytes] = []
+        """The audio of each frame in `frames`."""
+        self.turns: list[CallTurn] = []
+        self._script = script
+        self._progress = on_progress
+        self._last_sound: int | None = None
+        """Number of the latest frame with sound."""
+        self._stretch_first = 0
+        """Number of the first frame of the latest stretch of sound, short pauses included."""
+        self._speech: _Speech | None = None
+        """The utterance of the turn under way; None while a greeting is awaited and after the last turn."""
+        self._answer_first: int | None = None
+        """Number of the first frame of that turn's answer."""
+
+    def hear(self, audio: bytes, arrived_s: float) -> None:
+        """Take one frame in. Must be called in the order of arrival."""
+        number = len(self.frames)
+        self.audio.append(audio)
+        self.frames.append(ReceivedFrame(arrived_s, audio_duration_ms(audio) / 1000))
+        if not has_sound(audio):
+            return
+        if self._last_sound is None and self._speech is None:
+            self._progress(f"heard the first sound after {arrived_s:.1f} s")
+        if self._quiet_s(arrived_s) > SPEECH_JOIN_MS / 1000:
+            self._stretch_first = number
+        self._last_sound = number
+        until_s = self._speech.until_s if self._speech is not None else None
+        if until_s is not None and arrived_s > until_s and self._answer_first is None:
+            # A stretch that began earlier would, timed from now on, pass for a very fast answer.
+            self._answer_first = self._stretch_first
+            delay_ms = (self.frames[self._stretch_first].arrived_s - until_s) * 1000
+            self._progress(
+                f"the answer began after {delay_ms:.0f} ms"
+                if delay_ms >= 0
+                else f"the answer began {-delay_ms:.0f} ms before we had finished"
+            )
+
+    def next_frame(self, now_s: float) -> bytes | None:
+        """Return the 20 ms of speech that are due, b"" to be silent, None to hang up."""
+        if now_s >= self._script.max_call_s:
+            self._progress(f"the call reached its limit of {self._script.max_call_s:g} s")
+            return None
+        if self._speech is None or self._speech.is_over:
+            if not self._other_side_is_done(now_s):
+                return b""
+            self.end()
+            if len(self.turns) == len(self._script.utterances):
+                return None
+            self._speech = _Speech(self._script.utterances[len(self.turns)])
+            self._progress(f"speaking for {self._speech.duration_s:.1f} s")
+        return self._speech.next_frame(now_s)
+
+    def end(self) -> None:
+        """End the turn under way, because it or the call is over. It is kept if its utterance was spoken."""
+        speech, first = self._speech, self._answer_first
+        if speech is None or speech.from_s is None or speech.until_s is None:
+            return
+        self._speech = self._answer_first = None
+        if first is None or self._last_sound is None:
+            self._progress("no answer came")
+            self.turns.append(CallTurn(speech.from_s, speech.until_s, None, None, b""))
+            return
+        last = self.frames[self._last_sound]
+        answer = b"".join(self.audio[first : self._last_sound + 1])
+        self._progress(f"the answer took {audio_duration_ms(answer) / 1000:.1f} s")
+        answer_from_s, answer_until_s = self.frames[first].arrived_s, last.arrived_s + last.duration_s
+        self.turns.append(CallTurn(speech.from_s, speech.until_s, answer_from_s, answer_until_s, answer))
+
+    def received(self) -> bytes:
+        """Return all that was heard, 8 kHz int16: position 0 is the beginning of the call.
+
+        What a phone's buffer would have missed is silence, so positions are arrival times to within that
+        buffer.
+        """
+        recording = bytearray(_bytes_of(self.frames[0].arrived_s) if self.frames else 0)
+        for hole_ms, audio in zip(phone_holes_ms(self.frames), self.audio, strict=True):
+            recording.extend(bytes(_bytes_of(hole_ms / 1000)))
+            recording.extend(audio)
+        return bytes(recording)
+
+    def _quiet_s(self, now_s: float) -> float:
+        """Return the time since the latest sound; infinite before the first."""
+        return now_s - self.frames[self._last_sound].arrived_s if self._last_sound is not None else math.inf
+
+    def _other_side_is_done(self, now_s: float) -> bool:
+        """Whether the greeting or answer is over, or is awaited no longer."""
+        spoken = len(self.turns)
+        if self._speech is None:
+            if self._last_sound is None:
+                return now_s >= self._script.greeting_wait_s
+        else:
+            spoken += 1
+            if self._answer_first is None:
+                assert self._speech.until_s is not None
+                return now_s - self._speech.until_s >= self._script.answer_deadline_s
+        is_last = spoken == len(self._script.utterances)
+        return self._quiet_s(now_s) >= (self._script.settle_s if is_last else self._script.quiet_s)
+
+
+class _Speech:
+    """One utterance as it is spoken, frame by frame."""
+
+    def __init__(self, utterance: bytes) -> None:
+        self.from_s: float | None = None
+        """When the sound in it began; None until the frame that holds it is sent."""
+        self.until_s: float | None = None
+        """When the sound in it ended; None until the frame that holds it is sent."""
+        self.duration_s = audio_duration_ms(utterance) / 1000
+        self._utterance = utterance
+        spans = speech_spans(utterance)
+        self._sound_start_s, self._sound_end_s = spans[0].start_s, spans[-1].end_s
+        self._sent_frames = 0
+
+    @property
+    def is_over(self) -> bool:
+        return self._sent_frames * FRAME_BYTES >= len(self._utterance)
+
+    def next_frame(self, now_s: float) -> bytes:
+        start = self._sent_frames * FRAME_BYTES
+        self._sent_frames += 1
+        sent_s = self._sent_frames * FRAME_S  # of the utterance; its beginning was spoken so long ago
+        if self.from_s is None and self._sound_start_s < sent_s:
+            self.from_s = now_s - sent_s + self._sound_start_s
+        if self.until_s is None and self._sound_end_s <= sent_s + _ROUNDING_S:
+            self.until_s = now_s - sent_s + self._sound_end_s
+        return self._utterance[start : start + FRAME_BYTES].ljust(FRAME_BYTES, b"\0")
+
+
+def _bytes_of(duration_s: float) -> int:
+    return round(duration_s * TELEPHONE_RATE_HZ) * BYTES_PER_SAMPLE
