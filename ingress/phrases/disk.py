@@ -7,8 +7,8 @@ harmless to the others: the same key is the same audio, so the last rename is ri
 another process has removed is simply absent.
 
 The folder is bounded. Before a new file takes its name the longest unused files are removed until there is
-room. A file's modification time is the time of its last use (to the hour); access times are not kept on
-most systems. Unfinished files of writers that died are removed by the next write.
+room. A file's modification time is the time of its last use: access times are not kept on most systems.
+Unfinished files of writers that died are removed by the next write.
 
 Only text that the operator or a dialog declared fixed is written here; it is readable in the header.
 Every method blocks: never call one on an event loop. None raises: if the disk is full, read-only or absent,
@@ -23,7 +23,6 @@ import os
 import re
 import struct
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -42,8 +41,6 @@ MAXIMUM_PHRASE_BYTES = 4 * 1024 * 1024
 """Four minutes. A sentence is 200 characters at most, some 13 s."""
 ABANDONED_AFTER_S = 60.0
 """The writer of an unfinished file of this age is dead: a write takes milliseconds."""
-USE_PERIOD_S = 3_600.0
-"""A use is noted in the file only if the last noted one is so long ago."""
 
 _PHRASE_FILE = re.compile(r"[0-9a-f]{64}\.phrase")
 _WRITING = ".writing-"
@@ -70,7 +67,7 @@ class StoredPhrase:
     audio_bytes: int
     file_bytes: int
     used_at_s: float
-    """Last use, to the hour, or making: seconds since 1970."""
+    """Last use, or making: seconds since 1970."""
 
 
 def phrase_directory(settings: CacheSettings, environment: Mapping[str, str] = os.environ) -> Path | None:
@@ -115,7 +112,7 @@ class PhraseStore:
             return None
         path = self._path(key)
         try:
-            phrase, audio = _load(path)
+            _, audio = _load(path)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -126,7 +123,7 @@ class PhraseStore:
             with suppress(OSError):
                 path.unlink()
             return None
-        _note_use(path, phrase.used_at_s)
+        _note_use(path)
         return audio
 
     def keep(self, key: str) -> bool:
@@ -134,8 +131,7 @@ class PhraseStore:
         path = self._path(key)
         if not self._is_usable() or not os.access(path, os.R_OK):
             return False
-        with suppress(OSError):  # removed meanwhile
-            _note_use(path, path.stat().st_mtime)
+        _note_use(path)
         return True
 
     def write(self, key: str, label: Label, audio: bytes) -> bool:
@@ -242,10 +238,9 @@ class PhraseStore:
             log.warning("the phrase cache in %s cannot be used, going on without: %s", self.directory, reason)
 
 
-def _note_use(path: Path, last_noted_s: float) -> None:
+def _note_use(path: Path) -> None:
     with suppress(OSError):  # removed meanwhile, or another user's
-        if time.time() - last_noted_s > USE_PERIOD_S:
-            os.utime(path)
+        os.utime(path)
 
 
 def _load(path: Path) -> tuple[StoredPhrase, bytes]:

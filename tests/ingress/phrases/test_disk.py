@@ -21,7 +21,6 @@ from ingress.configuration.settings import CacheSettings
 from ingress.phrases.disk import (
     ABANDONED_AFTER_S,
     HEADER,
-    USE_PERIOD_S,
     Label,
     PhraseStore,
     phrase_directory,
@@ -127,18 +126,6 @@ def test_the_longest_unused_phrases_go_first(tmp_path: Path) -> None:
     store.keep(key("second"))
     store.write(key("fourth"), LABEL, AUDIO)
     assert {phrase.key for phrase in store.phrases()} == {key("first"), key("second"), key("fourth")}
-
-
-@pytest.mark.parametrize(("age_s", "is_noted"), [(USE_PERIOD_S - 60, False), (USE_PERIOD_S + 60, True)])
-def test_uses_are_noted_once_an_hour(store: PhraseStore, age_s: float, is_noted: bool) -> None:
-    """A busy phrase does not touch the disk at every use."""
-    store.write(KEY, LABEL, AUDIO)
-    path = store.directory / f"{KEY}.phrase"
-    before_s = path.stat().st_mtime - age_s
-    for use in (store.read, store.keep):
-        os.utime(path, (before_s, before_s))
-        use(KEY)
-        assert (path.stat().st_mtime > before_s + 1) == is_noted
 
 
 @settings(max_examples=60, deadline=None)
