@@ -1,15 +1,20 @@
 """What the far end of a call would hear: was the audio on time, where was speech, how loud.
 
-A frame is late against the sender's own timeline. The k-th frame holds the audio after D_k seconds of
-earlier frames, so if it arrived at R_k the sender's zero was at R_k - D_k. The earliest such zero, the
-one of the best frame, is taken as the true one, and every frame's distance from it is its *lateness*:
-nothing is negative, one slow first frame does not flatter the rest, and no clock of the sender is
-needed (RFC 5481's PDV, delay minus least delay). Lateness never recovers when a sender shifts its
-timeline after a stall; what such a shift costs the ear is one hole, which the *virtual jitter buffer*
-shows: it plays the first frame 60 ms after it came, the rest back to back, and when the next frame is
-not there yet it conceals until it is. Its concealed ratio is WebRTC's concealedSamples over
-totalSamples. RFC 3550's jitter is reported because everybody knows it, but it is a smoothed mean and
-hides a single long hole: gate on holes and lateness.
+| figure | definition |
+|---|---|
+| lateness | delay less least delay (RFC 5481's PDV), see below |
+| gap | time between two arrivals, the frame's own duration included |
+| hole | silence that a phone with a jitter buffer plays because a frame is not there yet |
+| concealed ratio | holes over playing time: WebRTC's concealedSamples over totalSamples |
+| jitter | RFC 3550's smoothed mean; it hides a single long hole, so judge by holes and lateness |
+| drift | audio received less time passed |
+
+*Lateness*: the k-th frame holds the audio after D_k seconds of earlier frames, so if it arrived at R_k the
+sender's zero was at R_k - D_k. The earliest such zero, that of the best frame, is taken as the true one, and
+every frame's distance from it is its lateness: never negative, independent of a slow first frame and of the
+sender's clock. It never recovers when a sender shifts its timeline after a stall; such a shift costs one
+hole. The *phone* plays the first frame 60 ms after it came, the rest back to back, and when the next frame
+is not there yet it conceals until it is.
 """
 
 from __future__ import annotations
@@ -34,11 +39,11 @@ ticks, 80 ms at 8 kHz (`res_rtp_asterisk.c:98`), beside the frame itself."""
 SOUND_DBFS: Final = -50.0
 """Louder than this is sound. Telephone speech is near -20 dBFS, a quiet line below -60, zeros at -100."""
 SILENCE_DBFS: Final = -100.0
-"""What the loudness of no sound is called; one int16 step is at -90 dBFS."""
+"""Loudness of no sound; one int16 step is at -90 dBFS."""
 SPEECH_WINDOW_MS: Final = 10
 """Resolution of speech spans."""
 SPEECH_JOIN_MS: Final = 300.0
-"""A pause shorter than this is part of the speech round it: stops and breaths between words."""
+"""A pause shorter than this is part of the speech around it: stops and breaths between words."""
 
 _CLOCK_ERROR_S: Final = 1e-6
 """Sums of many durations are not exact: a hole shorter than this is none."""
@@ -57,23 +62,22 @@ class ReceivedFrame:
 class ListeningQuality:
     """How well a stream of frames arrived. All zero when there was no frame."""
 
-    frames: int
-    audio_s: float
-    """How much audio came in all."""
-    lateness_p50_ms: float
-    lateness_p99_ms: float
-    lateness_max_ms: float
-    jitter_ms: float
+    frames: int = 0
+    audio_s: float = 0.0
+    """Duration of all audio received."""
+    lateness_p50_ms: float = 0.0
+    lateness_p99_ms: float = 0.0
+    lateness_max_ms: float = 0.0
+    jitter_ms: float = 0.0
     """RFC 3550 §6.4.1 interarrival jitter, after the last frame."""
-    longest_gap_ms: float
-    """Between two arrivals, the frame's own duration included."""
-    long_gaps: int
+    longest_gap_ms: float = 0.0
+    long_gaps: int = 0
     """Gaps of `LONG_GAP_MS` and more."""
-    underruns: int
-    """Holes that a phone with the given buffer hears."""
-    concealed_ratio: float
+    underruns: int = 0
+    """Holes at a phone with the given buffer."""
+    concealed_ratio: float = 0.0
     """Share of the playing time that those holes fill, 0 to 1."""
-    drift_ms: float
+    drift_ms: float = 0.0
     """Audio received less time passed, first frame to last: negative when the sender is too slow."""
 
 
@@ -90,7 +94,7 @@ def listening_quality(
 ) -> ListeningQuality:
     """Return how well `frames`, in the order of their arrival, would be heard through a phone's buffer."""
     if not frames:
-        return ListeningQuality(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, 0.0, 0.0)
+        return ListeningQuality()
     lateness = lateness_ms(frames)
     gaps_ms = [(after.arrived_s - before.arrived_s) * 1000 for before, after in pairwise(frames)]
     audio_s = math.fsum(frame.duration_s for frame in frames)
@@ -135,7 +139,7 @@ def phone_holes_ms(frames: Sequence[ReceivedFrame], buffer_ms: float = PHONE_BUF
     """Return, for each frame, the silence a phone plays before it because it is not there yet.
 
     The first frame plays `buffer_ms` after it came, each other one when the one before it ends or when it
-    comes, whichever is later. The phone throws nothing away, so what a hole delays stays delayed.
+    comes, whichever is later. The phone discards nothing, so what a hole delays stays delayed.
     """
     holes_ms: list[float] = []
     due_s = frames[0].arrived_s + buffer_ms / 1000 if frames else 0.0
@@ -149,7 +153,7 @@ def phone_holes_ms(frames: Sequence[ReceivedFrame], buffer_ms: float = PHONE_BUF
 
 
 def percentile(values: Iterable[float], percent: float) -> float:
-    """Return the least value that `percent` of the values do not exceed (nearest rank, none invented).
+    """Return the least value that `percent` of the values do not exceed: nearest rank, no interpolation.
 
     Raises ValueError for no values or a percent outside 0 to 100.
     """
@@ -164,7 +168,7 @@ def percentile(values: Iterable[float], percent: float) -> float:
 def loudness_dbfs(audio: bytes) -> float:
     """Return the level of 8 kHz int16 `audio`: its power, 0 dBFS being a full-scale square wave.
 
-    A constant offset, which nobody hears, does not count. `SILENCE_DBFS` for zeros and for no audio.
+    A constant offset, which is not audible, does not count. `SILENCE_DBFS` for zeros and for no audio.
     """
     samples = _samples(audio)
     return _level_dbfs(float(np.var(samples))) if samples.size else SILENCE_DBFS
@@ -190,10 +194,9 @@ def speech_spans(audio: bytes, threshold_dbfs: float = SOUND_DBFS) -> tuple[Spee
     ]
     spans: list[list[int]] = []  # first window, and the one after the last
     for number in loud:
-        if spans and (number - spans[-1][1]) * SPEECH_WINDOW_MS < SPEECH_JOIN_MS:
-            spans[-1][1] = number + 1
-        else:
-            spans.append([number, number + 1])
+        if not spans or (number - spans[-1][1]) * SPEECH_WINDOW_MS >= SPEECH_JOIN_MS:
+            spans.append([number, number])
+        spans[-1][1] = number + 1
     audio_s = len(samples) / TELEPHONE_RATE_HZ
     return tuple(
         SpeechSpan(start * SPEECH_WINDOW_MS / 1000, min(end * SPEECH_WINDOW_MS / 1000, audio_s))

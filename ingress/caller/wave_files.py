@@ -13,7 +13,7 @@ from actors.errors import ConfigurationError
 from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 
 MAX_FILE_S = 600.0
-"""Longest recording that is read: the whole of it is held in memory, and nobody says more in one turn."""
+"""Longest recording that is read: the whole of it is held in memory, and one turn is never longer."""
 
 RATES_HZ = range(4_000, 192_001)
 

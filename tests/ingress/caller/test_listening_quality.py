@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import astuple, replace
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -27,8 +27,6 @@ from ingress.caller.listening_quality import (
 )
 from ingress.media.tones import silence, tone
 
-NOTHING = ListeningQuality(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, 0.0, 0.0)
-
 
 def stream(
     late_by_ms: list[float], frame_s: float = FRAME_S, every_s: float | None = None, start_s: float = 100.0
@@ -48,30 +46,19 @@ delays = st.lists(st.floats(0, 500), min_size=1, max_size=60)
 
 
 def test_a_steady_stream_has_no_faults() -> None:
-    """Ten minutes of 20 ms frames on time: nothing to complain about."""
+    """Ten minutes of 20 ms frames on time."""
     quality = listening_quality(stream([0.0] * 30_000))
-    expected = replace(NOTHING, frames=30_000, audio_s=600, longest_gap_ms=20)
+    expected = ListeningQuality(frames=30_000, audio_s=600, longest_gap_ms=20)
     assert astuple(quality) == pytest.approx(astuple(expected), abs=0.01)
     assert (quality.long_gaps, quality.underruns, quality.concealed_ratio) == (0, 0, 0.0)
 
 
-def test_no_frames_at_all() -> None:
-    """A call on which nothing was heard has a quality too: all zero."""
-    assert listening_quality([]) == NOTHING
+def test_no_frame_and_one_frame() -> None:
+    """All zero; a single frame is its own best frame."""
+    assert listening_quality([]) == ListeningQuality()
     assert lateness_ms([]) == []
     assert phone_holes_ms([]) == []
-
-
-def test_one_frame() -> None:
-    """A single frame is its own best frame."""
-    quality = listening_quality(stream([0.0]))
-    assert (quality.frames, quality.audio_s, quality.lateness_max_ms) == (1, FRAME_S, 0.0)
-    assert (quality.longest_gap_ms, quality.underruns, quality.drift_ms) == (0.0, 0, 0.0)
-
-
-def test_a_late_first_frame_does_not_flatter_the_others() -> None:
-    """The best frame is the reference, wherever in the stream it is."""
-    assert lateness_ms(stream([30, 0, 5, 0])) == pytest.approx([30, 0, 5, 0])
+    assert listening_quality(stream([0.0])) == ListeningQuality(frames=1, audio_s=FRAME_S)
 
 
 @given(late_by_ms=delays, start_s=st.floats(0, 1e5), frame_s=st.sampled_from([0.01, 0.02, 0.03, 0.06]))
@@ -144,7 +131,7 @@ def test_thirty_every_thirty_starves_nothing() -> None:
 def test_all_holes_together_are_the_worst_delay_beyond_the_buffer(
     late_by_ms: list[float], buffer_ms: float
 ) -> None:
-    """A phone that throws nothing away conceals what its worst frame was too late, and no more."""
+    """A phone that discards nothing conceals what its worst frame was too late, and no more."""
     frames = stream(late_by_ms)
     holes_ms = phone_holes_ms(frames, buffer_ms)
     worst_ms = max(late - late_by_ms[0] for late in late_by_ms)
@@ -153,14 +140,6 @@ def test_all_holes_together_are_the_worst_delay_beyond_the_buffer(
     quality = listening_quality(frames, buffer_ms)
     assert 0 <= quality.concealed_ratio < 1
     assert (quality.underruns == 0) == (quality.concealed_ratio == 0)
-
-
-@given(late_by_ms=delays)
-def test_the_figures_of_a_stream_are_ordered(late_by_ms: list[float]) -> None:
-    """p50 ≤ p99 ≤ max, and nothing is negative."""
-    quality = listening_quality(stream(sorted(late_by_ms)))
-    assert 0 <= quality.lateness_p50_ms <= quality.lateness_p99_ms <= quality.lateness_max_ms
-    assert quality.jitter_ms >= 0
 
 
 # ---- percentiles ---------------------------------------------------------------------------------------
@@ -187,7 +166,7 @@ def test_a_percentile_is_the_least_value_that_enough_values_do_not_exceed(
 
 @pytest.mark.parametrize(("values", "percent"), [([], 50), ([1.0], -1), ([1.0], 100.1)])
 def test_a_percentile_of_nothing_is_refused(values: list[float], percent: float) -> None:
-    """No value is invented."""
+    """There is no such value."""
     with pytest.raises(ValueError, match="percentile"):
         percentile(values, percent)
 
@@ -220,16 +199,7 @@ def test_a_quiet_line_is_no_sound() -> None:
         assert bool(speech_spans(audio)) is is_sound
 
 
-def test_spans_join_short_pauses_and_part_at_long_ones() -> None:
-    """Two words 200 ms apart are one span, 400 ms apart they are two."""
-    word = tone(500, 0.25)
-    audio = silence(0.1) + word + silence(0.2) + word + silence(0.4) + word + silence(0.5)
-    first, second = speech_spans(audio)
-    assert (first.start_s, first.end_s) == pytest.approx((0.1, 0.8), abs=0.011)
-    assert (second.start_s, second.end_s) == pytest.approx((1.2, 1.45), abs=0.011)
-
-
-@pytest.mark.parametrize(("pause_s", "spans"), [(0.29, 1), (0.3, 2), (0.31, 2)])
+@pytest.mark.parametrize(("pause_s", "spans"), [(0.2, 1), (0.29, 1), (0.3, 2), (0.31, 2)])
 def test_a_pause_as_long_as_the_limit_parts_two_words(pause_s: float, spans: int) -> None:
     """The limit itself counts as long, in spite of binary fractions."""
     word = np.tile(np.array([9000, -9000], "<i2"), 400).tobytes()

@@ -23,6 +23,14 @@ def save(path: Path, data: bytes, rate_hz: int = 8_000, width: int = 2, channels
     return path
 
 
+def patch(path: Path, position: int, value: bytes) -> Path:
+    """Overwrite bytes of the file's header."""
+    content = bytearray(path.read_bytes())
+    content[position : position + len(value)] = value
+    path.write_bytes(content)
+    return path
+
+
 def sine(rate_hz: int, frequency_hz: float = 440.0, duration_s: float = 0.5) -> np.ndarray:
     """Half-scale sine, -0.5 to 0.5."""
     return 0.5 * np.sin(2 * np.pi * frequency_hz * np.arange(int(rate_hz * duration_s)) / rate_hz)
@@ -50,7 +58,7 @@ def test_telephone_audio_comes_back_unchanged(
 @pytest.mark.parametrize("width", [1, 2, 3, 4])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_any_rate_width_and_channels(tmp_path: Path, rate_hz: int, width: int, channels: int) -> None:
-    """A sine keeps its length, its pitch and its level, whatever the file's format."""
+    """A sine keeps its length, its pitch and its level in every format."""
     frames = np.repeat(sine(rate_hz), channels)
     heard = np.frombuffer(
         read_wave(save(tmp_path / "any.wav", as_width(frames, width), rate_hz, width, channels)), "<i2"
@@ -80,14 +88,10 @@ def test_loud_audio_is_clipped_not_wrapped(tmp_path: Path) -> None:
     assert all(heard[40 * k + 10 : 40 * k + 30].min() > 0 for k in range(1, 199, 2))
 
 
-def test_no_samples_at_all(tmp_path: Path) -> None:
-    """An empty recording is empty audio."""
+def test_an_empty_file_and_a_cut_one(tmp_path: Path) -> None:
+    """An empty recording is empty audio; one whose last sample is half missing keeps the whole ones."""
     for rate_hz in (8_000, 16_000):
         assert read_wave(save(tmp_path / "e.wav", b"", rate_hz)) == b""
-
-
-def test_a_cut_file_gives_what_is_there(tmp_path: Path) -> None:
-    """A recording whose last sample is half missing keeps the whole ones."""
     path = save(tmp_path / "cut.wav", np.array([1, 2, 3], "<i2").tobytes())
     path.write_bytes(path.read_bytes()[:-1])
     assert read_wave(path) == np.array([1, 2], "<i2").tobytes()
@@ -103,16 +107,14 @@ def test_what_is_no_wave_file_is_named_with_a_way_out(tmp_path: Path) -> None:
 
 def test_floating_point_samples_are_refused_clearly(tmp_path: Path) -> None:
     """A format the standard library does not read gets the same advice."""
-    path = save(tmp_path / "float.wav", bytes(8), width=4)
-    content = bytearray(path.read_bytes())
-    content[20:22] = (3).to_bytes(2, "little")  # WAVE_FORMAT_IEEE_FLOAT
-    path.write_bytes(content)
+    wave_format_ieee_float = (3).to_bytes(2, "little")
+    path = patch(save(tmp_path / "float.wav", bytes(8), width=4), 20, wave_format_ieee_float)
     with pytest.raises(ConfigurationError, match=r"unknown format: 3.*sox"):
         read_wave(path)
 
 
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
-    """A missing file and a missing folder are the operator's to mend."""
+    """A missing file and a missing folder are named."""
     with pytest.raises(ConfigurationError, match=r"absent\.wav: cannot be read: No such file"):
         read_wave(tmp_path / "absent.wav")
     with pytest.raises(ConfigurationError, match=r"out\.wav: cannot be written: No such file"):
@@ -120,7 +122,7 @@ def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
 
 
 def test_a_recording_too_long_to_hold_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An hour of music given by mistake does not fill the memory."""
+    """A file of an hour does not fill the memory."""
     monkeypatch.setattr(wave_files, "MAX_FILE_S", 0.001)
     assert read_wave(save(tmp_path / "fits.wav", bytes(16))) == bytes(16)
     with pytest.raises(ConfigurationError, match=r"long\.wav: longer than 0\.001 s"):
@@ -130,20 +132,14 @@ def test_a_recording_too_long_to_hold_is_refused(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize("rate_hz", [0, 1, 3_999, 192_001, 2**32 - 1])
 def test_an_absurd_sample_rate_is_refused(tmp_path: Path, rate_hz: int) -> None:
     """A rate that no recorder uses is a broken header."""
-    path = save(tmp_path / "odd.wav", bytes(32))
-    content = bytearray(path.read_bytes())
-    content[24:28] = rate_hz.to_bytes(4, "little")
-    path.write_bytes(content)
+    path = patch(save(tmp_path / "odd.wav", bytes(32)), 24, rate_hz.to_bytes(4, "little"))
     with pytest.raises(ConfigurationError, match=rf"sample rate of {rate_hz} Hz"):
         read_wave(path)
 
 
 def test_more_bits_than_any_recorder_uses_are_refused(tmp_path: Path) -> None:
     """A sample of 40 bits is a broken header."""
-    path = save(tmp_path / "wide.wav", bytes(40))
-    content = bytearray(path.read_bytes())
-    content[34:36] = (40).to_bytes(2, "little")
-    path.write_bytes(content)
+    path = patch(save(tmp_path / "wide.wav", bytes(40)), 34, (40).to_bytes(2, "little"))
     with pytest.raises(ConfigurationError, match="40 bits a sample"):
         read_wave(path)
 
@@ -151,9 +147,7 @@ def test_more_bits_than_any_recorder_uses_are_refused(tmp_path: Path) -> None:
 def test_a_header_of_unknown_length_is_read_to_the_end(tmp_path: Path) -> None:
     """A recorder that wrote to a pipe could not fill in the lengths."""
     path = save(tmp_path / "piped.wav", bytes(range(32)))
-    content = bytearray(path.read_bytes())
-    content[4:8] = content[40:44] = b"\xff\xff\xff\xff"
-    path.write_bytes(content)
+    patch(patch(path, 4, b"\xff" * 4), 40, b"\xff" * 4)
     assert read_wave(path) == bytes(range(32))
 
 
@@ -162,9 +156,9 @@ def test_a_damaged_header_gives_audio_or_a_clear_error(
     place: int, value: int, length: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """No damage to a file raises anything but ConfigurationError."""
-    path = save(tmp_path_factory.getbasetemp() / "damaged.wav", bytes(range(32)))
-    content = bytearray(path.read_bytes())
-    content[place] = value
-    path.write_bytes(content[:length])
+    path = patch(
+        save(tmp_path_factory.getbasetemp() / "damaged.wav", bytes(range(32))), place, bytes([value])
+    )
+    path.write_bytes(path.read_bytes()[:length])
     with contextlib.suppress(ConfigurationError):
         assert len(read_wave(path)) % 2 == 0
