@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ingress.audiosocket import SLIN_RATES_HZ
 from ingress.media.resampling import InboundAudio
@@ -53,3 +55,17 @@ def test_a_rate_that_changes_with_every_message_is_heard_all_the_same() -> None:
     after = [frame for _ in range(20) for frame in inbound.frames(quiet, 16_000)]
     assert after
     assert np.max(np.abs(np.frombuffer(b"".join(after), dtype="<i2"))) <= 2  # dither
+
+
+@given(st.lists(st.integers(min_value=1, max_value=400), min_size=1, max_size=40))
+def test_messages_of_any_size_become_the_same_frames(samples: list[int]) -> None:
+    """10, 30 or 60 ms a message: the stream is the same."""
+    inbound = InboundAudio()
+    audio = bytes(index % 256 for index in range(2 * sum(samples)))
+    frames, start = [], 0
+    for count in samples:
+        frames += inbound.frames(audio[start : start + 2 * count], 8_000)
+        start += 2 * count
+    whole = len(audio) - len(audio) % 320
+    assert b"".join(frames) == audio[:whole]
+    assert all(len(frame) == 320 for frame in frames)

@@ -25,11 +25,10 @@ from ingress.media.hearing.events import (
     HeardUtterance,
     HearingEvent,
 )
-from ingress.media.hearing.hearing import GAP_S, VERDICT_DEADLINE_S, Hearing
+from ingress.media.hearing.hearing import GAP_S, Hearing
 from ingress.media.hearing.silero import SileroVad, SpeechConfirmer
+from ingress.media.hearing.utterance import VERDICT_DEADLINE_S
 from ingress.media.hearing.vad import is_faint
-from ingress.media.resampling import InboundAudio
-from ingress.media.tones import tone
 
 SETTINGS = EndpointingSettings()
 SPEECH_MS = 240
@@ -156,52 +155,6 @@ def test_a_digit_ends_the_utterance() -> None:
     (utterance,) = utterances(hearing.digit(1.0))
     assert utterance.reason is EndReason.DIGIT
     assert hearing.digit(1.1) == ()
-
-
-@given(st.lists(st.integers(min_value=1, max_value=400), min_size=1, max_size=40))
-def test_messages_of_any_size_become_the_same_frames(samples: list[int]) -> None:
-    """10, 30 or 60 ms a message: the stream is the same."""
-    inbound = InboundAudio()
-    audio = bytes(index % 256 for index in range(2 * sum(samples)))
-    frames, start = [], 0
-    for count in samples:
-        frames += inbound.frames(audio[start : start + 2 * count], 8_000)
-        start += 2 * count
-    whole = len(audio) - len(audio) % FRAME_BYTES
-    assert b"".join(frames) == audio[:whole]
-    assert all(len(frame) == FRAME_BYTES for frame in frames)
-
-
-@pytest.mark.parametrize("rate_hz", [12_000, 16_000, 24_000, 32_000, 44_100, 48_000, 96_000, 192_000])
-def test_every_rate_becomes_8_khz(rate_hz: int) -> None:
-    """A tone keeps its pitch and its length."""
-    inbound = InboundAudio()
-    wave = np.sin(2 * np.pi * 1_000 * np.arange(rate_hz) / rate_hz) * 8_000
-    audio = wave.astype("<i2").tobytes()
-    step = rate_hz // 50 * 2
-    frames = [
-        frame
-        for start in range(0, len(audio), step)
-        for frame in inbound.frames(audio[start : start + step], rate_hz)
-    ]
-    samples = np.frombuffer(b"".join(frames), dtype="<i2").astype(float)
-    assert 0.9 < len(samples) / 8_000 <= 1.0
-    spectrum = np.abs(np.fft.rfft(samples[1_000:5_000]))
-    assert abs(int(np.argmax(spectrum)) * 2 - 1_000) <= 4
-
-
-def test_the_rate_may_change_within_a_call() -> None:
-    """A transfer to another phone: the new rate is followed."""
-    inbound = InboundAudio()
-    assert inbound.frames(SILENCE_FRAME, 8_000) == [SILENCE_FRAME]
-    for _ in range(20):
-        inbound.frames(bytes(640), 16_000)
-    assert inbound.frames(SILENCE_FRAME, 8_000) == [SILENCE_FRAME]
-
-
-def test_a_tone_is_not_an_error() -> None:
-    """Any audio at all may be fed."""
-    hear(tone(440.0, 2.0), ear())
 
 
 def test_the_end_of_speech_is_where_the_sound_ends() -> None:
@@ -460,6 +413,7 @@ def test_a_confirmer_that_has_failed_is_not_waited_for() -> None:
     confirmer.failure = "the model failed"
     hearing = ear(confirmer)
     assert kinds(hear(speech_like(0.3), hearing)) == [CallerSpeaking]
+    hearing.close()
     assert hearing.unconfirmed == 1
 
 
@@ -468,6 +422,7 @@ def test_a_full_confirmer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("ingress.media.hearing.silero.MAXIMUM_WAITING", 4)
     hearing = ear(SpeechConfirmer(0.5))
     assert kinds(hear(speech_like(0.3), hearing)) == [CallerSpeaking]
+    hearing.close()
     assert hearing.unconfirmed == 1
 
 
