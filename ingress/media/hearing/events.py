@@ -1,9 +1,14 @@
-"""What the ear tells the call: that the caller speaks, pauses, goes on, has finished.
+"""What hearing reports to the call: that the caller speaks, pauses, goes on, has finished.
 
-Order within one utterance: `CallerSpeaking`, then any number of `CallerPaused` and `CallerResumed` in turn,
-then `HeardUtterance`, which may follow a pause directly. A short answer is a `HeardUtterance` alone. Whoever
-was told `CallerSpeaking` is told `HeardUtterance`, unless the call ends. Sounds that turned out to be noise
-are never told.
+| event | is followed by |
+|---|---|
+| `CallerSpeaking` | `CallerPaused`, `HeardUtterance` |
+| `CallerPaused` | `CallerResumed`, `HeardUtterance` |
+| `CallerResumed` | `CallerPaused`, `HeardUtterance` |
+| `HeardUtterance` | `CallerSpeaking`, or `HeardUtterance` of a short answer |
+
+So every `CallerSpeaking` leads to a `HeardUtterance`, unless the call ends. Of sounds that turned out to be
+noise nothing is reported.
 """
 
 from __future__ import annotations
@@ -48,7 +53,7 @@ class CallerSpeaking:
 
 @dataclass(frozen=True, slots=True)
 class CallerPaused:
-    """The utterance may be over: a good moment to begin transcribing."""
+    """The utterance may be over: transcription may begin."""
 
     utterance: HeardUtterance
     """What was said so far; its `decided_s` is the moment of the pause."""
@@ -56,7 +61,7 @@ class CallerPaused:
 
 @dataclass(frozen=True, slots=True)
 class CallerResumed:
-    """The caller went on after a pause: what was begun then is worthless."""
+    """The caller went on after a pause: a transcription begun then is of no use."""
 
 
 HearingEvent = CallerSpeaking | CallerPaused | CallerResumed | HeardUtterance

@@ -23,16 +23,7 @@ from collections import deque
 
 from actors.telephone import FRAME_BYTES, FRAME_MS, FRAME_S, SILENCE_FRAME
 from ingress.configuration.settings import EndpointingSettings
-from ingress.media.hearing.endpointing import (
-    Endpointer,
-    Judgement,
-    SpeechDropped,
-    SpeechEnded,
-    SpeechIsSure,
-    SpeechPaused,
-    SpeechResumed,
-    SpeechStarted,
-)
+from ingress.media.hearing.endpointing import Endpointer, Judgement
 from ingress.media.hearing.events import (
     CallerPaused,
     CallerResumed,
@@ -105,8 +96,8 @@ class Hearing:
             self._gap_s = now + GAP_S
             self._look_back.append(frame)
             has_speech = not is_faint(frame) and self._has_speech(frame)
-            started = self._endpointer.listen(has_speech, now)
-            return NOTHING if started is None else self._begin(started, now)
+            onset = self._endpointer.listen(has_speech, now)
+            return self._begin(onset, now) if onset else NOTHING
         self._gap_s = now + GAP_S
         is_loud = utterance.is_loud(frame)
         has_speech = self._has_speech(frame) and is_loud
@@ -142,12 +133,13 @@ class Hearing:
         """Drop what still waits for the confirmer: the call is over."""
         self._forget_utterance()
 
-    def _begin(self, started: SpeechStarted, now: float) -> tuple[HearingEvent, ...]:
-        onset = len(self._look_back) - len(started.recent)
+    def _begin(self, onset: tuple[bool, ...], now: float) -> tuple[HearingEvent, ...]:
+        before = len(self._look_back) - len(onset)
         # The third quartile: most of the look-back is the line alone, the rest is the onset.
         line_power = sorted(map(frame_power, self._look_back))[len(self._look_back) * 3 // 4]
-        self._utterance = Utterance(self._confirmer, max(0, onset * FRAME_BYTES - WARM_UP_BYTES), line_power)
-        for frame, passed_gate in zip(self._look_back, (False,) * onset + started.recent, strict=True):
+        first_byte = max(0, before * FRAME_BYTES - WARM_UP_BYTES)
+        self._utterance = Utterance(self._confirmer, first_byte, line_power)
+        for frame, passed_gate in zip(self._look_back, (False,) * before + onset, strict=True):
             self._utterance.append_waiting(frame, passed_gate, now)
         self._look_back.clear()
         return self._decide(self._utterance, now)
@@ -164,24 +156,25 @@ class Hearing:
         return events
 
     def _act(self, judgement: Judgement, now: float) -> tuple[HearingEvent, ...]:
-        assert self._utterance is not None
+        utterance, endpointer = self._utterance, self._endpointer
+        assert utterance is not None
         match judgement:
-            case SpeechIsSure(since_s):
-                self._utterance.become_sure()
-                return (CallerSpeaking(since_s),)
-            case SpeechPaused(last_speech_s):
-                audio = bytes(self._utterance.audio[: self._utterance.kept_bytes])
-                return (CallerPaused(HeardUtterance(audio, last_speech_s, now, EndReason.SILENCE)),)
-            case SpeechResumed():
+            case Judgement.SURE:
+                utterance.become_sure()
+                return (CallerSpeaking(endpointer.started_s),)
+            case Judgement.RESUMED:
                 return (CallerResumed(),)
-            case SpeechEnded(last_speech_s, reason):
-                audio = bytes(self._utterance.audio[: self._utterance.kept_bytes])
-                self._forget_utterance(self._utterance.kept_bytes)
-                return (HeardUtterance(audio, last_speech_s, now, reason),)
-            case SpeechDropped():
+            case Judgement.DROPPED:
                 self.dropped_noises += 1
                 self._forget_utterance()
                 return NOTHING
+        reason = endpointer.end_reason if judgement is Judgement.ENDED else EndReason.SILENCE
+        kept = bytes(utterance.audio[: utterance.kept_bytes])
+        heard = HeardUtterance(kept, endpointer.last_speech_s, now, reason)
+        if judgement is Judgement.PAUSED:
+            return (CallerPaused(heard),)
+        self._forget_utterance(utterance.kept_bytes)
+        return (heard,)
 
     def _forget_utterance(self, used_bytes: int = 0) -> None:
         """Go back to listening; what was not used of the utterance may be the next one's look-back."""

@@ -1,14 +1,14 @@
-"""Was it really speech? Silero's neural detector looks again at what WebRTC's took for speech.
+"""The second stage: Silero's neural detector judges again what WebRTC's took for speech.
 
-Silero VAD (github.com/snakers4/silero-vad, MIT) hears windows of 32 ms. Its file has a branch for 8 kHz and
-its batch axis is free, so a worker's calls are judged together: a window costs 200 µs alone and 45 µs
-among many. One thread of the media worker does that, about every 30 ms, with ONNX Runtime on one core.
-While the model runs the interpreter's lock is free, and the audio clock runs on.
+Silero VAD (github.com/snakers4/silero-vad, MIT) judges windows of 32 ms. Its file has a branch for 8 kHz and
+its batch axis is free, so a worker's calls are judged together: a window costs 200 µs alone and 45 µs in a
+large batch. One thread of the media worker does that, about every 30 ms, with ONNX Runtime on one core. While
+the model runs the interpreter's lock is free, so the audio clock runs on.
 
-Nothing here may ever block a call or make the server deaf. Waiting windows are bounded; one that does not
-fit, a model that fails, or a thread that is late, ends the confirmation of that utterance, and
-`ingress.media.hearing.hearing` then trusts the gate alone. What passes between the threads is a `SimpleQueue`
-one way and a list that only grows the other way.
+Nothing here may block a call or make it deaf. Waiting windows are bounded; a window that does not fit, a
+model that fails, or a thread that is late ends the confirmation of that utterance, which is then left to the
+gate alone (`ingress.media.hearing.utterance`). Between the threads pass a `SimpleQueue` one way and a list
+that only grows the other way.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ CONTEXT_BYTES = 32 * BYTES_PER_SAMPLE
 STATE_SHAPE = (2, 128)
 """Of one stream: the two vectors of the recurrent layer. In a batch the streams are the middle axis."""
 CYCLE_S = 0.030
-"""Least time between two batches. Shorter: more and dearer batches. Longer: later barge-in."""
+"""Least time between two batches. Shorter: more batches, at a higher cost each. Longer: later barge-in."""
 LONGEST_CYCLE_S = 0.100
 """With fewer verdicts a second an interruption would be heard too late."""
 IDLE_SHARE = 15.0
-"""The thread rests this many times as long as it works. So it takes a sixteenth of a core, and when there is
-much to do its batches grow, which makes them cheaper."""
+"""The thread rests this many times as long as it works, so it takes a sixteenth of a core. Under load its
+batches grow, which makes them cheaper."""
 NICENESS = 5
-"""Beyond the worker's own: a third of the clock's share of a core that both want."""
+"""Added to the worker's own: a third of the clock's share of a core that both need."""
 HYSTERESIS = 0.15
 """Speech may fall this far below the threshold before it is no longer speech (same file, `VADIterator`)."""
 MAXIMUM_BATCH = 128
 MAXIMUM_WAITING = 4_096
-"""Windows, over all calls: 0.2 s of work, 3 MB. More could not be judged before they are given up."""
+"""Windows, over all calls: 0.2 s of work, 3 MB. More could not be judged within their deadline."""
 
 _INT16 = np.dtype("<i2")
 
@@ -85,7 +85,7 @@ class SileroVad:
             from onnxruntime import InferenceSession, SessionOptions
 
             options = SessionOptions()
-            # No threads besides ours, none that spins while it waits.
+            # No threads of its own, and no busy waiting.
             options.intra_op_num_threads = 1
             options.inter_op_num_threads = 1
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -117,7 +117,7 @@ class SileroVad:
 
 
 class Confirmation:
-    """The way of one utterance, or of a part of it, through the second stage."""
+    """One utterance, or a part of it, in the second stage."""
 
     __slots__ = ("_first", "_next", "_queue", "is_over", "is_overtaxed", "state", "verdicts")
 
@@ -126,13 +126,13 @@ class Confirmation:
         self._first = first
         self._next = first
         self.is_over = False
-        """Set by the call: what still waits need not be judged."""
+        """Set by the call: its waiting windows need not be judged."""
         self.is_overtaxed = False
         """Too much was waiting; there will be no more verdicts."""
         self.verdicts: list[bool] = []
         """Is it speech? One per window; grows in the confirmer's thread."""
         self.state: NDArray[np.float32] = np.zeros(STATE_SHAPE, np.float32)
-        """The confirmer's alone."""
+        """Of the model; used by the confirmer only."""
 
     def hand_over(self, utterance: bytearray) -> None:
         """Hand over the windows of `utterance`, its audio from the beginning, that have become whole."""
@@ -148,7 +148,7 @@ class Confirmation:
     def verdict(self, position: int) -> bool | None:
         """Return whether there is speech around that byte of the utterance; None while it is not known.
 
-        What lies before the part that is confirmed is not questioned.
+        True before the part that is confirmed.
         """
         window = (position - self._first) // WINDOW_BYTES
         if window < 0:
@@ -163,7 +163,7 @@ class SpeechConfirmer:
         self.threshold = threshold
         """Probability from which a window is speech."""
         self.failure: str | None = None
-        """Why there are no more verdicts; None while all is well."""
+        """Why there are no more verdicts; None while the model works."""
         self._model = model or SileroVad()
         self._queue: SimpleQueue[tuple[Confirmation, bytearray] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -195,8 +195,7 @@ class SpeechConfirmer:
         while not self._queue.empty():
             item = self._queue.get()
             if item is None:
-                # For the thread's own loop.
-                self._queue.put(None)
+                self._queue.put(None)  # ends the thread's own loop
                 break
             items.append(item)
         return items
@@ -232,15 +231,15 @@ class SpeechConfirmer:
                 work_s = time.monotonic() - began_s
                 time.sleep(min(max(CYCLE_S, work_s * IDLE_SHARE), LONGEST_CYCLE_S))
         except Exception as error:
-            # Whatever it was: calls go on, with the gate alone.
+            # Of any kind: calls go on, with the gate alone.
             self.failure = str(error) or type(error).__name__
             logger.error("%s; from now on WebRTC's detector alone decides what is speech", self.failure)
 
 
 def _stay_below_the_clock() -> None:
-    """Let the audio clock go first where both want the same core: one real-time step or some niceness lower.
+    """Run after the audio clock where both need the same core: one real-time step or `NICENESS` lower.
 
-    No more than some: whoever preempts this thread while it holds the interpreter's lock holds up the clock.
+    Not lower still: what preempts this thread while it holds the interpreter's lock delays the clock.
     """
     thread = threading.get_native_id()
     priority = os.sched_getparam(thread).sched_priority

@@ -43,21 +43,6 @@ class Frame(NamedTuple):
 class Utterance:
     """Audio in; for each frame in order, as soon as it is known, whether it is speech."""
 
-    __slots__ = (
-        "_confirmation",
-        "_confirmer",
-        "_line_power",
-        "_loud_frames",
-        "_loudest_power",
-        "_provisional",
-        "_waiting",
-        "audio",
-        "had_speech",
-        "is_gate_alone",
-        "is_sure",
-        "last_speech_bytes",
-    )
-
     def __init__(self, confirmer: SpeechConfirmer | None, first_byte: int, line_power: float) -> None:
         """Audio from `first_byte` on is confirmed; `line_power` is the mean square of the line's noise."""
         self.audio = bytearray()

@@ -4,8 +4,8 @@ Every frame of every call passes here, so the C function is called directly: the
 a quarter as long again as the detector itself.
 
 A frame in which no sample reaches 256 (-42 dBFS at its peak; a telephone's speech is near -20 on average) is
-the sound of a line. While nobody speaks it need not be judged: to see that costs a quarter as much, and the
-detector, which goes by the spectrum alone, takes such sounds for speech now and then.
+the sound of a line. Outside an utterance it need not be judged: this check costs a quarter as much, and the
+detector, which judges by the spectrum alone, takes such sounds for speech now and then.
 """
 
 from __future__ import annotations

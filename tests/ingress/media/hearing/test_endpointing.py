@@ -7,60 +7,54 @@ from hypothesis import strategies as st
 
 from actors.telephone import FRAME_MS, FRAME_S
 from ingress.configuration.settings import EndpointingSettings
-from ingress.media.hearing.endpointing import (
-    Endpointer,
-    Judgement,
-    SpeechDropped,
-    SpeechEnded,
-    SpeechIsSure,
-    SpeechPaused,
-    SpeechResumed,
-    SpeechStarted,
-)
+from ingress.media.hearing.endpointing import Endpointer, Judgement
 from ingress.media.hearing.events import EndReason
 
+DROPPED, ENDED, PAUSED, RESUMED, SURE = (
+    Judgement.DROPPED, Judgement.ENDED, Judgement.PAUSED, Judgement.RESUMED, Judgement.SURE,
+)  # fmt: skip
+BEGUN = "begun"
 SETTINGS = EndpointingSettings()
 SURE_MS = 240
 
-Judged = SpeechStarted | Judgement
+Judged = tuple[int, Judgement | str, float]
+"""At which sign, what, and the endpointer's `last_speech_s`."""
 
 
 def judge(
     pattern: str, settings: EndpointingSettings = SETTINGS, endpointer: Endpointer | None = None
-) -> list[tuple[int, Judged]]:
-    """Feed one frame per sign, `s` speech or `.` silence; return what was judged, and at which sign."""
+) -> list[Judged]:
+    """Feed one frame per sign, `s` speech or `.` silence; return what was judged."""
     endpointer = endpointer or Endpointer(settings, SURE_MS)
-    judged: list[tuple[int, Judged]] = []
+    judged: list[Judged] = []
     for index, sign in enumerate(pattern):
         now, has_speech = index * FRAME_S, sign == "s"
-        if endpointer.is_in_speech:
-            judgements = [endpointer.follow(has_speech, now)]
-        elif started := endpointer.listen(has_speech, now):
-            judged.append((index, started))
-            judgements = [endpointer.follow(opinion, now) for opinion in started.recent]
-        else:
-            judgements = []
-        judged += [(index, judgement) for judgement in judgements if judgement is not None]
+        opinions: tuple[bool, ...] = (has_speech,)
+        if not endpointer.is_in_speech:
+            opinions = endpointer.listen(has_speech, now)
+            judged += [(index, BEGUN, now)] if opinions else []
+        for opinion in opinions:
+            if (judgement := endpointer.follow(opinion, now)) is not None:
+                judged.append((index, judgement, endpointer.last_speech_s))
     return judged
 
 
-def kinds(pattern: str, settings: EndpointingSettings = SETTINGS) -> list[type]:
-    """Return the types of what was judged."""
-    return [type(judgement) for _, judgement in judge(pattern, settings)]
+def kinds(pattern: str, settings: EndpointingSettings = SETTINGS) -> list[Judgement | str]:
+    """Return what was judged, without where and when."""
+    return [judgement for _, judgement, _ in judge(pattern, settings)]
 
 
-def test_speech_starts_is_sure_pauses_and_ends() -> None:
-    """100 ms to start, 240 ms to be sure, 240 ms of silence to a pause, 500 ms to the end."""
-    judged = judge("...." + "s" * 20 + "." * 40)
-    assert [(index, type(judgement)) for index, judgement in judged] == [
-        (4 + 4, SpeechStarted),
-        (4 + 11, SpeechIsSure),
-        (23 + 12, SpeechPaused),
-        (23 + 25, SpeechEnded),
+def test_speech_begins_is_sure_pauses_and_ends() -> None:
+    """100 ms to begin, 240 ms to be sure, 240 ms of silence to a pause, 500 ms to the end."""
+    endpointer = Endpointer(SETTINGS, SURE_MS)
+    begun_s, last_s = 8 * FRAME_S, 23 * FRAME_S
+    assert judge("...." + "s" * 20 + "." * 40, endpointer=endpointer) == [
+        (4 + 4, BEGUN, begun_s),
+        (4 + 11, SURE, 15 * FRAME_S),
+        (23 + 12, PAUSED, last_s),
+        (23 + 25, ENDED, last_s),
     ]
-    assert judged[1][1] == SpeechIsSure(since_s=8 * FRAME_S)
-    assert judged[2][1] == SpeechPaused(last_speech_s=23 * FRAME_S)
-    assert judged[3][1] == SpeechEnded(23 * FRAME_S, EndReason.SILENCE)
+    assert (endpointer.started_s, endpointer.end_reason) == (begun_s, EndReason.SILENCE)
 
 
 def test_a_click_does_not_start_an_utterance() -> None:
@@ -70,13 +64,13 @@ def test_a_click_does_not_start_an_utterance() -> None:
 
 def test_a_cough_is_dropped() -> None:
     """Less speech than the minimum is not an utterance, and never a pause."""
-    assert judge("sssss" + "." * 40)[1:] == [(29, SpeechDropped(speech_ms=100))]
+    assert judge("sssss" + "." * 40)[1:] == [(29, DROPPED, 4 * FRAME_S)]
 
 
 def test_corrected_opinions_decide_what_is_dropped() -> None:
     """Both ways; and silence counts from the last frame that is speech after all."""
     opinions = [True] * 5 + [False] * 3
-    for corrected, kind in ([5, 6], SpeechEnded), ([0, 1], SpeechDropped):
+    for corrected, expected in ([5, 6], (31, ENDED)), ([0, 1], (29, DROPPED)):
         endpointer = Endpointer(SETTINGS, SURE_MS)
         for index in range(5):
             endpointer.listen(True, index * FRAME_S)
@@ -85,42 +79,35 @@ def test_corrected_opinions_decide_what_is_dropped() -> None:
         for index in corrected:
             endpointer.correct(not opinions[index], index * FRAME_S)
         judgements = [(index, endpointer.follow(False, index * FRAME_S)) for index in range(8, 34)]
-        index, judgement = next(entry for entry in judgements if entry[1] is not None)
-        assert isinstance(judgement, kind)
-        assert index == (31 if kind is SpeechEnded else 29)
+        assert next(entry for entry in judgements if entry[1] is not None) == expected
 
 
 def test_a_short_answer_is_an_utterance_without_being_sure() -> None:
     """A quick "yes" interrupts nothing, but it is an answer."""
-    assert kinds("s" * 9 + "." * 40) == [SpeechStarted, SpeechEnded]
+    assert kinds("s" * 9 + "." * 40) == [BEGUN, ENDED]
 
 
 def test_a_breath_is_a_pause_and_no_end() -> None:
     """What comes after a pause shorter than the end silence belongs to the utterance."""
-    sure = [SpeechStarted, SpeechIsSure]
-    assert kinds("s" * 20 + "." * 20 + "s" * 20 + "." * 30) == [
-        *sure,
-        SpeechPaused,
-        SpeechResumed,
-        SpeechPaused,
-        SpeechEnded,
-    ]
-    assert kinds("s" * 20 + "." * 10 + "s" * 20 + "." * 13) == [*sure, SpeechPaused]
+    pattern = "s" * 20 + "." * 20 + "s" * 20 + "." * 30
+    assert kinds(pattern) == [BEGUN, SURE, PAUSED, RESUMED, PAUSED, ENDED]
+    assert kinds("s" * 20 + "." * 10 + "s" * 20 + "." * 13) == [BEGUN, SURE, PAUSED]
 
 
 def test_pauses_can_be_switched_off() -> None:
-    """0 ms, or a pause as long as the end: only the end is told."""
+    """0 ms, or a pause as long as the end: only the end is reported."""
     for pause_ms in (0, 500, 800):
         settings = EndpointingSettings(pause_ms=pause_ms)
-        assert kinds("s" * 20 + "." * 30, settings) == [SpeechStarted, SpeechIsSure, SpeechEnded]
+        assert kinds("s" * 20 + "." * 30, settings) == [BEGUN, SURE, ENDED]
 
 
 def test_an_opinion_that_comes_late_counts_from_its_own_frame() -> None:
     """The frames' times decide, not when their verdicts arrived."""
     endpointer = Endpointer(SETTINGS, SURE_MS)
     judge("s" * 20, endpointer=endpointer)
-    assert endpointer.follow(False, at_s=0.38 + 0.48) == SpeechPaused(last_speech_s=0.38)
-    assert endpointer.follow(False, at_s=0.38 + 0.50) == SpeechEnded(0.38, EndReason.SILENCE)
+    assert endpointer.follow(False, at_s=0.38 + 0.48) is PAUSED
+    assert endpointer.follow(False, at_s=0.38 + 0.50) is ENDED
+    assert endpointer.last_speech_s == 0.38
 
 
 def test_an_onset_across_an_interruption_does_not_count() -> None:
@@ -132,9 +119,10 @@ def test_an_onset_across_an_interruption_does_not_count() -> None:
 
 
 def test_an_endless_utterance_is_cut() -> None:
-    """Nobody speaks longer than the transcriber can hear."""
-    _, _, (end, ended), *_ = judge("s" * 1_500)
-    assert ended == SpeechEnded(end * FRAME_S, EndReason.MAXIMUM)
+    """At the longest that the transcriber can hear."""
+    endpointer = Endpointer(SETTINGS, SURE_MS)
+    (end, judgement, _) = judge("s" * 1_420, endpointer=endpointer)[2]
+    assert (judgement, endpointer.end_reason) == (ENDED, EndReason.MAXIMUM)
     assert abs(end * FRAME_S - SETTINGS.maximum_utterance_s) < 0.2
 
 
@@ -142,17 +130,18 @@ def test_a_digit_ends_an_utterance() -> None:
     """A key press is an answer: what was being said is over."""
     endpointer = Endpointer(SETTINGS, SURE_MS)
     judge("s" * 20, endpointer=endpointer)
-    assert endpointer.end(EndReason.DIGIT) == SpeechEnded(0.38, EndReason.DIGIT)
+    assert endpointer.end(EndReason.DIGIT) is ENDED
+    assert (endpointer.last_speech_s, endpointer.end_reason) == (0.38, EndReason.DIGIT)
     assert endpointer.end(EndReason.DIGIT) is None
 
 
-ORDER: dict[type, tuple[type, ...]] = {
-    SpeechStarted: (SpeechIsSure, SpeechEnded, SpeechDropped),
-    SpeechIsSure: (SpeechPaused, SpeechEnded),
-    SpeechPaused: (SpeechResumed, SpeechEnded),
-    SpeechResumed: (SpeechPaused, SpeechEnded),
-    SpeechEnded: (SpeechStarted,),
-    SpeechDropped: (SpeechStarted,),
+ORDER: dict[Judgement | str, tuple[Judgement | str, ...]] = {
+    BEGUN: (SURE, ENDED, DROPPED),
+    SURE: (PAUSED, ENDED),
+    PAUSED: (RESUMED, ENDED),
+    RESUMED: (PAUSED, ENDED),
+    ENDED: (BEGUN,),
+    DROPPED: (BEGUN,),
 }
 
 
@@ -167,16 +156,16 @@ def test_judgements_come_in_order_and_carry_enough_speech(
     """Start, sure, pause and resumption in turn, end; no end without a start or the minimum of speech."""
     pattern = "".join(sign * count for sign, count in runs)
     judged = judge(pattern, EndpointingSettings(pause_ms=pause_ms, maximum_utterance_s=maximum_s))
-    before: type = SpeechEnded
+    before: Judgement | str = ENDED
     first = 0
-    for index, judgement in judged:
-        assert type(judgement) in ORDER[before]
-        before = type(judgement)
+    for index, judgement, last_speech_s in judged:
+        assert judgement in ORDER[before]
+        before = judgement
         heard_ms = pattern[first : index + 1].count("s") * FRAME_MS
-        if isinstance(judgement, SpeechIsSure):
+        if judgement is SURE:
             assert heard_ms >= SURE_MS
-        if isinstance(judgement, SpeechEnded):
+        if judgement is ENDED:
             assert heard_ms >= SETTINGS.minimum_speech_ms
-            assert judgement.last_speech_s <= index * FRAME_S
-        if isinstance(judgement, SpeechEnded | SpeechDropped):
+            assert last_speech_s <= index * FRAME_S
+        if judgement in (ENDED, DROPPED):
             first = index + 1
