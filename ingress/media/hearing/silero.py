@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Sequence
 from importlib.util import find_spec
+from itertools import zip_longest
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -121,7 +122,7 @@ class Confirmation:
 
     __slots__ = ("_first", "_next", "_queue", "is_over", "is_overtaxed", "state", "verdicts")
 
-    def __init__(self, queue: SimpleQueue[tuple[Confirmation, bytearray] | None], first: int) -> None:
+    def __init__(self, queue: SimpleQueue[Pending | None], first: int) -> None:
         self._queue = queue
         self._first = first
         self._next = first
@@ -156,16 +157,20 @@ class Confirmation:
         return self.verdicts[window] if window < len(self.verdicts) else None
 
 
+Pending = tuple[Confirmation, bytearray]
+"""A window that waits, context included."""
+
+
 class SpeechConfirmer:
     """A media worker's second stage: one model, one thread, all calls."""
 
     def __init__(self, threshold: float, model: SileroVad | None = None) -> None:
-        self.threshold = threshold
-        """Probability from which a window is speech."""
+        """From the probability `threshold` on a window is speech."""
+        self._threshold = threshold
         self.failure: str | None = None
         """Why there are no more verdicts; None while the model works."""
         self._model = model or SileroVad()
-        self._queue: SimpleQueue[tuple[Confirmation, bytearray] | None] = SimpleQueue()
+        self._queue: SimpleQueue[Pending | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -190,8 +195,8 @@ class SpeechConfirmer:
         """Judge every window that waits now, in the caller's thread. Raises EngineError."""
         self._confirm(self._take_waiting())
 
-    def _take_waiting(self) -> list[tuple[Confirmation, bytearray]]:
-        items = []
+    def _take_waiting(self) -> list[Pending]:
+        items: list[Pending] = []
         while not self._queue.empty():
             item = self._queue.get()
             if item is None:
@@ -200,27 +205,25 @@ class SpeechConfirmer:
             items.append(item)
         return items
 
-    def _confirm(self, items: list[tuple[Confirmation, bytearray]]) -> None:
+    def _confirm(self, pending: list[Pending]) -> None:
         waiting: dict[Confirmation, list[bytearray]] = {}
-        for stream, window in items:
+        for stream, window in pending:
             if not stream.is_over:
                 waiting.setdefault(stream, []).append(window)
         # One window of each stream at a time: the next one needs the state that this one leaves.
-        depth = 0
-        while streams := [stream for stream, windows in waiting.items() if len(windows) > depth]:
-            for start in range(0, len(streams), MAXIMUM_BATCH):
-                batch = streams[start : start + MAXIMUM_BATCH]
-                self._judge(batch, [waiting[stream][depth] for stream in batch])
-            depth += 1
+        for windows in zip_longest(*waiting.values()):
+            due = [pair for pair in zip(waiting, windows, strict=True) if pair[1] is not None]
+            for start in range(0, len(due), MAXIMUM_BATCH):
+                self._judge(due[start : start + MAXIMUM_BATCH])
 
-    def _judge(self, streams: list[Confirmation], windows: list[bytearray]) -> None:
-        states = np.concatenate([stream.state for stream in streams], axis=1).reshape(2, len(streams), -1)
-        probabilities, states = self._model.probabilities(windows, states)
-        for stream, probability, state in zip(streams, probabilities, states.swapaxes(0, 1), strict=True):
+    def _judge(self, batch: list[Pending]) -> None:
+        states = np.stack([stream.state for stream, _ in batch], axis=1)
+        probabilities, states = self._model.probabilities([window for _, window in batch], states)
+        for (stream, _), probability, state in zip(batch, probabilities, states.swapaxes(0, 1), strict=True):
             stream.state = state
-            verdicts = stream.verdicts
-            is_lenient = verdicts and verdicts[-1]
-            verdicts.append(probability >= (self.threshold - HYSTERESIS if is_lenient else self.threshold))
+            is_lenient = stream.verdicts and stream.verdicts[-1]
+            threshold = self._threshold - HYSTERESIS if is_lenient else self._threshold
+            stream.verdicts.append(probability >= threshold)
 
     def _run(self) -> None:
         _stay_below_the_clock()
