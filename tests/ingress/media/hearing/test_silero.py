@@ -41,11 +41,17 @@ def model() -> SileroVad:
     return model
 
 
-def confirm(confirmer: SpeechConfirmer, audio: bytes) -> list[bool]:
-    """Return the verdicts on one utterance, judged at once in this thread."""
+def begin(confirmer: SpeechConfirmer, audio: bytes = b"") -> Confirmation:
+    """Begin an utterance with that audio."""
     confirmation = confirmer.begin()
     assert confirmation is not None
     confirmation.hand_over(bytearray(audio))
+    return confirmation
+
+
+def confirm(confirmer: SpeechConfirmer, audio: bytes) -> list[bool]:
+    """Return the verdicts on one utterance, judged at once in this thread."""
+    confirmation = begin(confirmer, audio)
     confirmer.confirm_waiting()
     return confirmation.verdicts
 
@@ -77,13 +83,12 @@ def test_a_batch_judges_each_stream_as_if_it_were_alone(model: SileroVad) -> Non
     audios = [GREETING, noise(0.5), noise(0.2) + GREETING, GREETING[::-1], b""] * 30
     alone = [confirm(SpeechConfirmer(THRESHOLD, model), audio) for audio in audios[:5]]
     confirmer = SpeechConfirmer(THRESHOLD, model)
-    streams = [confirmer.begin() for _ in audios]
+    streams = [begin(confirmer) for _ in audios]
     for fraction in (0.3, 0.35, 1.0):
         for stream, audio in zip(streams, audios, strict=True):
-            assert stream is not None
             stream.hand_over(bytearray(audio[: int(len(audio) * fraction)]))
         confirmer.confirm_waiting()
-    assert [stream.verdicts for stream in streams if stream is not None] == alone * 30
+    assert [stream.verdicts for stream in streams] == alone * 30
 
 
 def test_the_model_gives_the_same_figures_in_a_batch(model: SileroVad) -> None:
@@ -98,14 +103,10 @@ def test_the_model_gives_the_same_figures_in_a_batch(model: SileroVad) -> None:
 
 
 def test_the_waiting_windows_are_bounded() -> None:
-    """When nobody takes them, no more than the bound wait, and the utterance knows it gets no verdict."""
+    """No more than the bound wait, and the utterance knows that it gets no verdict."""
     confirmer = SpeechConfirmer(THRESHOLD)
-    streams = [confirmer.begin() for _ in range(5)]
-    for stream in streams:
-        assert stream is not None
-        stream.hand_over(bytearray(WINDOW_BYTES * (MAXIMUM_WAITING // 4)))
-    assert [stream is not None and stream.is_overtaxed for stream in streams] == [False] * 4 + [True]
-    assert streams[4] is not None
+    streams = [begin(confirmer, bytes(WINDOW_BYTES * (MAXIMUM_WAITING // 4))) for _ in range(5)]
+    assert [stream.is_overtaxed for stream in streams] == [False] * 4 + [True]
     streams[4].hand_over(bytearray(WINDOW_BYTES * MAXIMUM_WAITING))
     assert streams[4].verdicts == []
 
@@ -113,9 +114,7 @@ def test_the_waiting_windows_are_bounded() -> None:
 def test_what_is_over_is_not_judged(model: SileroVad) -> None:
     """Windows of an utterance that has ended are passed over."""
     confirmer = SpeechConfirmer(THRESHOLD, model)
-    stream = confirmer.begin()
-    assert stream is not None
-    stream.hand_over(bytearray(GREETING))
+    stream = begin(confirmer, GREETING)
     stream.is_over = True
     confirmer.confirm_waiting()
     assert stream.verdicts == []
@@ -140,15 +139,11 @@ def wait_for_verdicts(stream: Confirmation, count: int) -> None:
 
 def test_the_thread_judges_what_calls_hand_over(running: SpeechConfirmer) -> None:
     """Verdicts appear by themselves, in order, also for windows that came while it worked."""
-    streams = [running.begin() for _ in range(8)]
-    utterance = bytearray()
-    for start in range(0, len(GREETING), 320):
-        utterance += GREETING[start : start + 320]
+    streams = [begin(running) for _ in range(8)]
+    for end in range(0, len(GREETING) + 1, 320):
         for stream in streams:
-            assert stream is not None
-            stream.hand_over(utterance)
+            stream.hand_over(bytearray(GREETING[:end]))
     for stream in streams:
-        assert stream is not None
         wait_for_verdicts(stream, len(GREETING) // WINDOW_BYTES)
         assert sum(stream.verdicts) >= 0.7 * len(stream.verdicts)
 
@@ -159,9 +154,7 @@ def test_start_and_stop_leave_no_thread(model: SileroVad) -> None:
     for audio in (b"", GREETING):
         confirmer = SpeechConfirmer(THRESHOLD, model)
         confirmer.start()
-        stream = confirmer.begin()
-        assert stream is not None
-        stream.hand_over(bytearray(audio))
+        begin(confirmer, audio)
         confirmer.stop()
         confirmer.stop()
         assert threading.active_count() == before
@@ -181,12 +174,10 @@ class BrokenVad(SileroVad):
 
 
 def test_a_model_that_fails_is_reported_once_and_not_asked_again(caplog: pytest.LogCaptureFixture) -> None:
-    """The thread ends with one log line, and new utterances are told that there will be no verdict."""
+    """The thread ends with one log line, and new utterances get no confirmation."""
     confirmer = SpeechConfirmer(THRESHOLD, BrokenVad())
     confirmer.start()
-    stream = confirmer.begin()
-    assert stream is not None
-    stream.hand_over(bytearray(WINDOW_BYTES))
+    begin(confirmer, bytes(WINDOW_BYTES))
     deadline_s = time.monotonic() + 10.0
     while confirmer.failure is None:
         assert time.monotonic() < deadline_s
@@ -219,10 +210,7 @@ def test_beside_a_real_time_clock_the_thread_runs_one_step_lower(model: SileroVa
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(3))
         confirmer = SpeechConfirmer(THRESHOLD, model)
         confirmer.start()
-        stream = confirmer.begin()
-        assert stream is not None
-        stream.hand_over(bytearray(WINDOW_BYTES))
-        wait_for_verdicts(stream, 1)
+        wait_for_verdicts(begin(confirmer, bytes(WINDOW_BYTES)), 1)
         (thread,) = [thread for thread in threading.enumerate() if thread.name == "speech-confirmer"]
         assert thread.native_id is not None
         priorities.append(os.sched_getparam(thread.native_id).sched_priority)
