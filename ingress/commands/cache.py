@@ -15,10 +15,9 @@ from rich.table import Table
 from actors.engines.registry import check_names
 from actors.errors import ConfigurationError, EngineError, RaymalError
 from actors.local import LocalPool
-from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 from ingress.commands.serve import add_settings_flags, settings_of
 from ingress.configuration.settings import Settings
-from ingress.phrases.disk import PhraseStore, StoredPhrase, phrase_directory
+from ingress.phrases.disk import PhraseStore, phrase_directory
 from ingress.phrases.speaker import Speaker
 from ingress.phrases.warming import fixed_sentences
 from ingress.server.checking import extension_book
@@ -51,16 +50,24 @@ def run_list(arguments: argparse.Namespace) -> int:
     store = _store(settings_of(arguments))
     phrases = store.phrases()
     if arguments.json:
-        rows = [{"key": phrase.key, **asdict(phrase.label), **_figures(phrase)} for phrase in phrases]
+        rows = [
+            {
+                "key": phrase.key,
+                **asdict(phrase.label),
+                "seconds": round(phrase.audio_s, 3),
+                "bytes": phrase.file_bytes,
+                "last_used": datetime.fromtimestamp(phrase.used_at_s, UTC).isoformat(timespec="seconds"),
+            }
+            for phrase in phrases
+        ]
         print(json.dumps({"directory": str(store.directory), "phrases": rows}, indent=2))
         return ExitCode.OK
     table = Table("text", "language", "engine", "voice", "seconds", "bytes", "last used")
     for phrase in phrases:
         label = phrase.label
         used = datetime.fromtimestamp(phrase.used_at_s).strftime("%Y-%m-%d %H:%M")
-        seconds = f"{_seconds(phrase):.1f}"
-        voice = label.voice or "default"
-        table.add_row(label.text, label.language, label.engine, voice, seconds, str(phrase.file_bytes), used)
+        seconds, size = f"{phrase.audio_s:.1f}", str(phrase.file_bytes)
+        table.add_row(label.text, label.language, label.engine, label.voice or "default", seconds, size, used)
     console = Console()
     if phrases:
         console.print(table, markup=False)
@@ -85,7 +92,8 @@ def run_warm(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
     store = _store(settings)
     check_names(settings.speech)
-    made, kept, problems = asyncio.run(_warm(settings, is_quiet=arguments.json))
+    missing, kept, problems = asyncio.run(_warm(settings, is_quiet=arguments.json))
+    made = missing - len(problems)
     if arguments.json:
         report = {"directory": str(store.directory), "made": made, "kept": kept, "problems": problems}
         print(json.dumps(report, indent=2))
@@ -95,18 +103,16 @@ def run_warm(arguments: argparse.Namespace) -> int:
 
 
 async def _warm(settings: Settings, is_quiet: bool) -> tuple[int, int, list[str]]:
-    """Return how many phrases were made, how many were there, and what went wrong with the others."""
-    # Nothing is transcribed here, so no model for it is loaded; phrases do not depend on it.
+    """Return how many phrases were missing, how many were there, and why some still are missing."""
+    # Phrases do not depend on the transcriber, so none is loaded.
     speech = settings.speech.model_copy(update={"stt": "scripted"})
     fleet = settings.fleet.model_copy(update={"max_concurrent_synthesis": 1, "backend": "local"})
     pool = LocalPool(speech, fleet, "phrases")
     speaker = Speaker(pool, speech, settings.cache)
     sentences = list(fixed_sentences(extension_book(settings).extensions.values()))
-    made = kept = 0
     problems: list[str] = []
     try:
         missing = [found for found in sentences if not await speaker.recall(found[1], found[0])]
-        kept = len(sentences) - len(missing)
         if missing:
             await pool.start()
             await _until_ready(pool, settings.fleet.worker_start_deadline_s)
@@ -114,18 +120,16 @@ async def _warm(settings: Settings, is_quiet: bool) -> tuple[int, int, list[str]
             if not is_quiet:
                 print(f"{number} of {len(missing)}: {sentence}", file=sys.stderr)
             try:
-                if await speaker.render(sentence, extension):
-                    made += 1
-                    continue
-                problem = "it could not be written"
+                problem = "" if await speaker.render(sentence, extension) else "it could not be written"
             except RaymalError as error:
                 problem = str(error)
-            problems.append(f"extension {extension.name}: {sentence!r}: {problem}")
-            print(f"raymal: {problems[-1]}", file=sys.stderr)
+            if problem:
+                problems.append(f"extension {extension.name}: {sentence!r}: {problem}")
+                print(f"raymal: {problems[-1]}", file=sys.stderr)
     finally:
         await speaker.close()
         await pool.close()
-    return made, kept, problems
+    return len(missing), len(sentences) - len(missing), problems
 
 
 async def _until_ready(pool: LocalPool, deadline_s: float) -> None:
@@ -138,20 +142,8 @@ async def _until_ready(pool: LocalPool, deadline_s: float) -> None:
 
 
 def _store(settings: Settings) -> PhraseStore:
-    """Return the store, also one that is switched off: what lies there can be seen and removed."""
+    """Return the store, also one that is switched off: its phrases can still be listed and removed."""
     directory = phrase_directory(settings.cache)
     if directory is None:
         raise ConfigurationError("cache.directory: this user has no home; name a folder for phrases here")
     return PhraseStore(directory, settings.cache.disk_bytes)
-
-
-def _figures(phrase: StoredPhrase) -> dict[str, float | int | str]:
-    return {
-        "seconds": round(_seconds(phrase), 3),
-        "bytes": phrase.file_bytes,
-        "last_used": datetime.fromtimestamp(phrase.used_at_s, UTC).isoformat(timespec="seconds"),
-    }
-
-
-def _seconds(phrase: StoredPhrase) -> float:
-    return phrase.audio_bytes / (TELEPHONE_RATE_HZ * BYTES_PER_SAMPLE)

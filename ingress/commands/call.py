@@ -36,7 +36,7 @@ class PlacedCall:
 
     result: CallResult
     record: CallRecord | None
-    """The server's own record; None if it cannot be asked from here."""
+    """The server's own record; None if the server cannot be asked from here."""
 
     @property
     def was_answered(self) -> bool:
@@ -50,7 +50,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "call",
         description="Place one call as Asterisk would: identify, wait for the greeting to end, speak, "
-        "record the answer. Exit code 0 if every utterance was answered, 3 if nobody takes the call.",
+        "record the answer. Exit code 0 if every utterance was answered, 3 if the call is not taken.",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--say", metavar="TEXT", action="append", help="speak this text; may be repeated")
@@ -112,7 +112,7 @@ def place(script: CallScript, console: Console) -> PlacedCall:
         try:
             record = await observer.call_record(script.port, str(script.call_id), RECORD_WAIT_S)
         except LinkError:
-            record = None  # the server is elsewhere, or its gateway is down
+            record = None  # the server is on another machine, or its gateway is down
         return PlacedCall(result, record)
 
     return asyncio.run(both_ends())

@@ -29,6 +29,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from actors.telephone import audio_duration_ms
 from ingress.configuration.settings import CacheSettings
 
 MAGIC = b"raymalP1"
@@ -64,7 +65,7 @@ class StoredPhrase:
 
     key: str
     label: Label
-    audio_bytes: int
+    audio_s: float
     file_bytes: int
     used_at_s: float
     """Last use, or making: seconds since 1970."""
@@ -253,8 +254,9 @@ def _load(path: Path) -> tuple[StoredPhrase, bytes]:
     if magic != MAGIC or digest != _digest(path.stem, label_bytes, audio_bytes, body):
         raise ValueError("damaged")
     label = Label(**json.loads(body[:label_bytes]))
-    phrase = StoredPhrase(path.stem, label, audio_bytes, status.st_size, status.st_mtime)
-    return phrase, body[label_bytes:]
+    audio = body[label_bytes:]
+    audio_s = audio_duration_ms(audio) / 1000
+    return StoredPhrase(path.stem, label, audio_s, status.st_size, status.st_mtime), audio
 
 
 def _digest(key: str, label_bytes: int, audio_bytes: int, body: bytes) -> bytes:

@@ -58,7 +58,7 @@ def test_what_is_written_is_read_by_another_process_of_the_same_user_alone(store
     assert other.read(KEY) == AUDIO
     assert other.keep(KEY)
     (phrase,) = other.phrases()
-    assert (phrase.key, phrase.label, phrase.audio_bytes) == (KEY, LABEL, len(AUDIO))
+    assert (phrase.key, phrase.label, phrase.audio_s) == (KEY, LABEL, 1.0)
     assert phrase.file_bytes == total_bytes(store.directory)
     assert store.directory.stat().st_mode & 0o777 == 0o700
     assert [path.stat().st_mode & 0o777 for path in store.directory.iterdir()] == [0o600]
