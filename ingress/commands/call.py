@@ -28,6 +28,7 @@ from ingress.server.exit_codes import ExitCode
 
 RECORD_WAIT_S = 2.0
 """The server writes a call's record when it notices the end; on one machine that is at once."""
+STAGE_ORDER = ["endpoint wait", "lease wait", "transcription", "dialog", "synthesis", "link", "playout wait"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +124,10 @@ def show(placed: PlacedCall, console: Console) -> None:
     answers = Table("utterance", "spoken s", "first answer ms", "answer s", title="heard by the caller")
     for number, turn in enumerate(placed.result.turns, start=1):
         spoken_s = turn.spoke_until_s - turn.spoke_from_s
-        first = _delay(turn.first_answer_ms)
         length = f"{audio_duration_ms(turn.answer) / 1000:.1f}" if turn.answer else ""
+        first = "no answer" if turn.first_answer_ms is None else f"{turn.first_answer_ms:.0f}"
+        if turn.first_answer_ms is not None and turn.first_answer_ms < 0:
+            first = "before the end"  # the server took a pause in the utterance for its end
         answers.add_row(str(number), f"{spoken_s:.1f}", first, length)
     console.print(answers)
     if placed.record is None:
@@ -141,7 +144,7 @@ def stage_table(record: CallRecord) -> Table:
     for turn in record.turns:
         table.add_column(f"{turn.turn} {turn.kind}", justify="right")
     names = list(dict.fromkeys(name for turn in record.turns for name, _ in turn.stage_times_ms()))
-    names.sort(key=_STAGE_ORDER.index)
+    names.sort(key=STAGE_ORDER.index)
     for name in names:
         times = [dict(turn.stage_times_ms()).get(name) for turn in record.turns]
         table.add_row(name, *("" if time is None else f"{time:.0f}" for time in times))
@@ -155,22 +158,18 @@ def stage_table(record: CallRecord) -> Table:
 
 
 def quality_table(result: CallResult) -> Table:
-    """Return what the far phone would have made of the audio."""
+    """Return what the far phone would have heard of the audio."""
     quality = result.quality
     table = Table("audio received", "value", title="audio quality at the caller")
-    rows = [
-        ("seconds", f"{quality.audio_s:.1f}"),
-        ("lateness p50", f"{quality.lateness_p50_ms:.1f} ms"),
-        ("lateness p99", f"{quality.lateness_p99_ms:.1f} ms"),
-        ("lateness max", f"{quality.lateness_max_ms:.1f} ms"),
-        ("underruns at a 60 ms phone buffer", f"{quality.underruns}"),
-        ("concealed", f"{quality.concealed_ratio:.2%}"),
-        ("jitter (RFC 3550)", f"{quality.jitter_ms:.1f} ms"),
-        ("longest gap", f"{quality.longest_gap_ms:.1f} ms"),
-        ("this caller's own lateness max", f"{result.own_lateness_max_ms:.1f} ms"),
-    ]
-    for name, value in rows:
-        table.add_row(name, value)
+    table.add_row("seconds", f"{quality.audio_s:.1f}")
+    table.add_row("lateness p50", f"{quality.lateness_p50_ms:.1f} ms")
+    table.add_row("lateness p99", f"{quality.lateness_p99_ms:.1f} ms")
+    table.add_row("lateness max", f"{quality.lateness_max_ms:.1f} ms")
+    table.add_row("underruns at a 60 ms phone buffer", f"{quality.underruns}")
+    table.add_row("concealed", f"{quality.concealed_ratio:.2%}")
+    table.add_row("jitter (RFC 3550)", f"{quality.jitter_ms:.1f} ms")
+    table.add_row("longest gap", f"{quality.longest_gap_ms:.1f} ms")
+    table.add_row("this caller's own lateness max", f"{result.own_lateness_max_ms:.1f} ms")
     return table
 
 
@@ -188,17 +187,6 @@ def as_json(placed: PlacedCall, saved: Path) -> dict[str, Any]:
     }
 
 
-def _delay(first_answer_ms: float | None) -> str:
-    if first_answer_ms is None:
-        return "no answer"
-    # The server took a pause in the utterance for its end.
-    return f"{first_answer_ms:.0f}" if first_answer_ms >= 0 else "before the end"
-
-
 def _turn_as_json(turn: CallTurn) -> dict[str, Any]:
-    fields = asdict(turn)
-    del fields["answer"]
+    fields = {name: value for name, value in asdict(turn).items() if name != "answer"}
     return fields | {"first_answer_ms": turn.first_answer_ms}
-
-
-_STAGE_ORDER = ["endpoint wait", "lease wait", "transcription", "dialog", "synthesis", "link", "playout wait"]

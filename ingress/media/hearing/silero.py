@@ -102,8 +102,7 @@ class SileroVad:
 
         `states` and the states returned have the shape (2, n, 128). Raises EngineError.
         """
-        if self._session is None:
-            raise EngineError("SileroVad was used before load()")
+        assert self._session is not None, "load() comes first"
         samples = np.frombuffer(b"".join(windows), _INT16).reshape(len(windows), -1)
         inputs = {
             "input": samples.astype(np.float32) / 32_768.0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -76,24 +77,14 @@ def kinds(events: Sequence[HearingEvent]) -> list[type]:
 def test_an_utterance_keeps_what_came_before_its_onset() -> None:
     """Look-back: the audio begins before the speech was noticed, and ends soon after the last word."""
     speech = speech_like(1.0)
-    events = hear(SECOND + speech + SECOND, new_hearing())
-    assert kinds(events) == COMPLETE
-    (utterance,) = utterances(events)
-    assert speech in utterance.audio
-    lead = utterance.audio.index(speech)
-    assert 0.2 <= lead / 16_000 <= 0.5
-    assert len(utterance.audio) - lead - len(speech) <= 16_000 * 0.4
-    assert utterance.reason is EndReason.SILENCE
-    assert utterance.duration_ms == pytest.approx(len(utterance.audio) / 16)
-
-
-def test_two_utterances_do_not_run_together() -> None:
-    """Each has its own audio."""
-    one, two = speech_like(0.8), speech_like(1.2)
-    heard = utterances(hear(one + SECOND + two + SECOND, new_hearing()))
-    assert len(heard) == 2
-    assert one in heard[0].audio
-    assert two in heard[1].audio
+    events = hear(SECOND + speech + SECOND + speech + SECOND, new_hearing())
+    assert kinds(events) == COMPLETE * 2
+    for utterance in utterances(events):
+        lead = utterance.audio.index(speech)
+        assert 0.2 <= lead / 16_000 <= 0.5
+        assert len(utterance.audio) - lead - len(speech) <= 16_000 * 0.4
+        assert utterance.reason is EndReason.SILENCE
+        assert utterance.duration_ms == pytest.approx(len(utterance.audio) / 16)
 
 
 def test_a_pause_reports_what_was_said_so_far() -> None:
@@ -144,13 +135,6 @@ def test_a_short_gap_inside_an_utterance_becomes_silence(interval_s: float) -> N
     assert kinds(events) == [CallerPaused]
     (utterance,) = utterances(hear(speech_like(1.0) + SECOND, hearing, start_s=1.28))
     assert utterance.duration_ms == pytest.approx(2_000 + 280 + 200, abs=GAP_S * 1000)
-
-
-def test_noise_is_counted_and_dropped() -> None:
-    """A burst shorter than the minimum of speech is no utterance."""
-    hearing = new_hearing(settings=EndpointingSettings(minimum_speech_ms=600))
-    assert utterances(hear(speech_like(0.2) + SECOND, hearing)) == []
-    assert hearing.dropped_noises == 1
 
 
 def test_a_digit_ends_the_utterance() -> None:
@@ -211,15 +195,12 @@ def test_the_short_way_is_taken_on_a_silent_line_only() -> None:
 
 def test_silence_taken_the_short_way_separates_two_short_sounds() -> None:
     """Neither is an onset; together, without what lay between them, they would be."""
-    voiced = list(frames_of(speech_like(0.5)))[-4:]
+    click = speech_like(0.5)[-4 * FRAME_BYTES :]
     hearing = new_hearing()
-    for index, frame in enumerate(voiced):
-        hearing.frame(frame, index * FRAME_S)
-    assert not hearing.is_in_speech
-    for index in range(3, 10, 3):
-        assert hearing.has_ignored([SILENCE_FRAME] * 3, (index + 3) * FRAME_S)
-    for index, frame in enumerate(voiced, start=13):
-        hearing.frame(frame, index * FRAME_S)
+    hear(click, hearing)
+    for index in range(6, 13, 3):
+        assert hearing.has_ignored([SILENCE_FRAME] * 3, index * FRAME_S)
+    hear(click, hearing, start_s=13 * FRAME_S)
     assert not hearing.is_in_speech
 
 
@@ -313,7 +294,7 @@ def test_a_brief_noise_is_no_utterance(model: SileroVad) -> None:
     """At any level it is at most counted."""
     for name, noise in brief_noises():
         for gain_db in (0, -12):
-            for audio in clips(noise, gain_db):
+            for audio in islice(clips(noise, gain_db), 0, None, 2):
                 confirmer = SpeechConfirmer(0.5, model)
                 events = hear(audio, new_hearing(confirmer), confirmer=confirmer)
                 assert events == [], f"{name} of {len(noise) / 8_000} s at {gain_db} dB"

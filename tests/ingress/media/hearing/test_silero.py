@@ -189,12 +189,6 @@ def test_a_model_that_fails_is_reported_once_and_not_asked_again(caplog: pytest.
     ]
 
 
-def test_a_model_that_is_not_loaded_says_so() -> None:
-    """Using it too early is an error, not a verdict."""
-    with pytest.raises(EngineError, match="load"):
-        SileroVad().probabilities([bytes(CONTEXT_BYTES + WINDOW_BYTES)], np.zeros((2, 1, 128), np.float32))
-
-
 def test_a_missing_model_names_the_package_and_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The operator reads what to install, or which setting to change."""
     monkeypatch.setattr("ingress.media.hearing.silero.find_spec", lambda name: None)
