@@ -60,7 +60,7 @@ async def place_call(
     connection = await _connect(script, conversation)
     on_progress(f"connected to {script.host}:{script.port}")
     try:
-        own_lateness_s = await _talk(script, conversation, connection)
+        own_lateness_s = await _talk(conversation, connection)
         ended_by: Literal["us", "peer"] = "peer" if connection.has_ended else "us"
     finally:
         await connection.close()
@@ -180,7 +180,7 @@ async def _connect(script: CallScript, conversation: Conversation) -> _Connectio
         raise CallError(f"cannot connect to {where}: {error.strerror or error}") from error
 
 
-async def _talk(script: CallScript, conversation: Conversation, connection: _Connection) -> float:
+async def _talk(conversation: Conversation, connection: _Connection) -> float:
     """Send a frame every 20 ms until one side ends the call; return our own worst lateness in seconds."""
     worst_s = 0.0
     for number in count(1):
@@ -191,6 +191,5 @@ async def _talk(script: CallScript, conversation: Conversation, connection: _Con
         if frame is None:
             break
         worst_s = max(worst_s, now_s - due_s)
-        if frame or script.silence_frames:
-            connection.send(frame or SILENCE_FRAME)
+        connection.send(frame or SILENCE_FRAME)
     return worst_s

@@ -174,12 +174,12 @@ def loudness_dbfs(audio: bytes) -> float:
     return _level_dbfs(float(np.var(samples))) if samples.size else SILENCE_DBFS
 
 
-def has_sound(audio: bytes, threshold_dbfs: float = SOUND_DBFS) -> bool:
+def has_sound(audio: bytes) -> bool:
     """Return whether 8 kHz int16 `audio` is louder than a quiet line."""
-    return loudness_dbfs(audio) >= threshold_dbfs
+    return loudness_dbfs(audio) >= SOUND_DBFS
 
 
-def speech_spans(audio: bytes, threshold_dbfs: float = SOUND_DBFS) -> tuple[SpeechSpan, ...]:
+def speech_spans(audio: bytes) -> tuple[SpeechSpan, ...]:
     """Return where 8 kHz int16 `audio` holds sound, pauses of less than `SPEECH_JOIN_MS` included.
 
     A simple energy gate on windows of `SPEECH_WINDOW_MS`: fit for a clean line or a recording made for
@@ -189,11 +189,10 @@ def speech_spans(audio: bytes, threshold_dbfs: float = SOUND_DBFS) -> tuple[Spee
     samples = _samples(audio)
     padding = -len(samples) % window_samples
     windows = np.pad(samples, (0, padding)).reshape(-1, window_samples)
-    loud = [
-        number for number, power in enumerate(np.var(windows, axis=1)) if _level_dbfs(power) >= threshold_dbfs
-    ]
     spans: list[list[int]] = []  # first window, and the one after the last
-    for number in loud:
+    for number, power in enumerate(np.var(windows, axis=1)):
+        if _level_dbfs(power) < SOUND_DBFS:
+            continue
         if not spans or (number - spans[-1][1]) * SPEECH_WINDOW_MS >= SPEECH_JOIN_MS:
             spans.append([number, number])
         spans[-1][1] = number + 1

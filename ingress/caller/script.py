@@ -31,8 +31,6 @@ class CallScript:
     max_call_s: float = 120.0
     """Hang up after this in any case; it also bounds the memory, at 16 kB a second."""
     connect_deadline_s: float = 5.0
-    silence_frames: bool = True
-    """Send zeros while not speaking. False sends nothing, as Asterisk does when its channel is silent."""
 
     def __post_init__(self) -> None:
         for number, utterance in enumerate(self.utterances, 1):

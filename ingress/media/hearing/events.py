@@ -16,8 +16,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from actors.telephone import audio_duration_ms
-
 
 class EndReason(Enum):
     """Why an utterance is over."""
@@ -36,11 +34,6 @@ class HeardUtterance:
     last_speech_s: float
     decided_s: float
     reason: EndReason
-
-    @property
-    def duration_ms(self) -> float:
-        """Length of the audio."""
-        return audio_duration_ms(self.audio)
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,13 +157,6 @@ def test_frames_are_paced_by_the_clock() -> None:
     assert result.own_lateness_max_ms == pytest.approx(0.0, abs=1e-3)
 
 
-def test_a_caller_may_send_nothing_while_silent() -> None:
-    """With a channel that is silent Asterisk sends no frames at all: only the utterance is heard."""
-    result, peer = call(answering, silence_frames=False)
-    assert peer.heard == SPEECH.ljust(-(-len(SPEECH) // 320) * 320, b"\0")
-    assert result.turns[0].first_answer_ms is not None
-
-
 def test_two_utterances_are_two_turns() -> None:
     """Each utterance is answered by its own answer, one after the other."""
     result, peer = call(answering, utterances=(SPEECH, SPEECH))

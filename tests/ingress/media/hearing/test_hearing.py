@@ -84,7 +84,6 @@ def test_an_utterance_keeps_what_came_before_its_onset() -> None:
         assert 0.2 <= lead / 16_000 <= 0.5
         assert len(utterance.audio) - lead - len(speech) <= 16_000 * 0.4
         assert utterance.reason is EndReason.SILENCE
-        assert utterance.duration_ms == pytest.approx(len(utterance.audio) / 16)
 
 
 def test_a_pause_reports_what_was_said_so_far() -> None:
@@ -134,7 +133,7 @@ def test_a_short_gap_inside_an_utterance_becomes_silence(interval_s: float) -> N
         events += hearing.pause(0.98 + tick * interval_s)
     assert kinds(events) == [CallerPaused]
     (utterance,) = utterances(hear(speech_like(1.0) + SECOND, hearing, start_s=1.28))
-    assert utterance.duration_ms == pytest.approx(2_000 + 280 + 200, abs=GAP_S * 1000)
+    assert len(utterance.audio) / 16 == pytest.approx(2_000 + 280 + 200, abs=GAP_S * 1000)
 
 
 def test_a_digit_ends_the_utterance() -> None:
