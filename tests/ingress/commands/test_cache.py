@@ -12,7 +12,7 @@ from actors.settings import SpeechSettings
 from ingress import cli
 from ingress.configuration.extensions import Phrase
 from ingress.configuration.settings import CacheSettings, ExtensionSettings, Settings
-from ingress.phrases.fixed import PhraseShelf
+from ingress.phrases.fixed import PhraseShelf, phrase_text
 from ingress.server.checking import extension_book
 from ingress.server.exit_codes import ExitCode
 
@@ -104,14 +104,16 @@ def test_the_table_names_texts_and_sizes(
     assert "phrases, " in printed
 
 
-def test_clear_and_list_also_see_a_cache_that_is_switched_off(
+def test_the_folder_is_listed_and_cleared_with_any_settings(
     configuration: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Old phrases can be removed."""
+    """It may serve several servers, and the cache may be switched off."""
     run("warm", *configuration)
+    run("warm", *configuration, "--set", "speech.scripted.speech_rate_characters_per_s=20")
     off = [*configuration, "--set", "cache.disk_bytes=0"]
-    assert len(run_json(capsys, "list", *off)["phrases"]) > 0
-    assert run_json(capsys, "clear", *off)["files"] > 0
+    texts = [phrase["text"] for phrase in run_json(capsys, "list", *off)["phrases"]]
+    assert texts.count(phrase_text(extension(), Phrase.WAITING)) == 2
+    assert run_json(capsys, "clear", *off)["files"] == len(texts)
 
 
 def test_what_cannot_be_made_is_named_and_fails(
@@ -122,3 +124,11 @@ def test_what_cannot_be_made_is_named_and_fails(
     printed = capsys.readouterr()
     assert "could not be written" in printed.err
     assert "'Good day.'" in printed.err
+
+
+def test_an_unknown_engine_is_a_configuration_error(
+    configuration: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Reported before anything starts."""
+    assert run("warm", *configuration, "--set", "speech.tts=parrot") == ExitCode.CONFIGURATION
+    assert "parrot" in capsys.readouterr().err

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import logging
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 from typing import NoReturn
 
 import pytest
@@ -155,70 +155,27 @@ def test_clear_removes_phrases_and_nothing_else(store: PhraseStore) -> None:
 
 # Processes
 
-PREAMBLE = """
-import os, random, sys
-from hashlib import sha256
-from pathlib import Path
-from ingress.phrases.disk import Label, PhraseStore
-store = PhraseStore(Path(sys.argv[1]), int(sys.argv[2]))
-def key(number): return sha256(str(number).encode()).hexdigest()
-def audio(number): return key(number).encode() * 30
-def write(number): return store.write(key(number), Label(str(number), "en", None, "scripted"), audio(number))
-"""
-DYING_WRITER = (
-    PREAMBLE
-    + """
-write(0)
-def die(descriptor, mode):
-    os.write(descriptor, b"raymalP1" * 100)
-    os.kill(os.getpid(), 9)
-os.fdopen = die
-write(int(sys.argv[3]))
-"""
-)
-HAMMER = (
-    PREAMBLE
-    + """
-random.seed(sys.argv[3])
-print("ready", flush=True)
-sys.stdin.readline()
-hits = 0
-for turn in range(400):
-    number = random.randrange(24)
-    found = store.read(key(number))
-    if found is None:
-        write(number)
-    elif found != audio(number):
-        sys.exit("wrong audio")
-    else:
-        hits += 1
-print(hits, flush=True)
-"""
-)
+FORK = multiprocessing.get_context("fork")
 
 
-def start(program: str, *arguments: object) -> subprocess.Popen[str]:
-    """Start a Python process in the repository."""
-    return subprocess.Popen(
-        [sys.executable, "-c", program, *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[3],
-    )
-
-
-@pytest.mark.parametrize("number", [0, 1])
-def test_half_a_write_is_not_a_phrase(tmp_path: Path, number: int) -> None:
+@pytest.mark.parametrize("name", ["old", "new"])
+def test_half_a_write_is_not_a_phrase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Killed with half the file written: what was there before is whole, what was to come is not there."""
-    with start(DYING_WRITER, tmp_path, PLENTY_BYTES, number) as writer:
-        assert writer.wait(30) == -signal.SIGKILL
+
+    def die(descriptor: int, mode: str) -> None:
+        os.write(descriptor, b"raymalP1" * 100)
+        os.kill(os.getpid(), signal.SIGKILL)
+
     store = PhraseStore(tmp_path, PLENTY_BYTES)
+    store.write(key("old"), LABEL, AUDIO)
+    monkeypatch.setattr("os.fdopen", die)
+    writer = FORK.Process(target=store.write, args=(key(name), LABEL, AUDIO))
+    writer.start()
+    writer.join(30)
+    assert writer.exitcode == -signal.SIGKILL
     assert [path.name[:9] for path in tmp_path.iterdir() if path.suffix != ".phrase"] == [".writing-"]
-    assert [phrase.key for phrase in store.phrases()] == [key("0")]
-    assert store.read(key("0")) == key("0").encode() * 30
-    assert store.read(key("1")) is None
+    assert [phrase.key for phrase in store.phrases()] == [key("old")]
+    assert (store.read(key("old")), store.read(key("new"))) == (AUDIO, None)
 
 
 def test_what_a_dead_writer_left_goes_with_the_next_write(store: PhraseStore) -> None:
@@ -233,27 +190,30 @@ def test_what_a_dead_writer_left_goes_with_the_next_write(store: PhraseStore) ->
     assert (dead.exists(), alive.exists()) == (False, True)
 
 
+def read_and_write(store: PhraseStore, seed: int) -> None:
+    """Use random phrases as fast as possible; a wrong one, or too few that are there, is an error."""
+    random, hits = Random(seed), 0
+    for _ in range(400):
+        name = key(str(random.randrange(24)))
+        found = store.read(name)
+        assert found in (None, name.encode() * 30)
+        if found is None:
+            store.write(name, LABEL, name.encode() * 30)
+        hits += found is not None
+    assert hits > 20
+
+
 def test_processes_that_share_a_small_folder_never_play_wrong_audio(tmp_path: Path) -> None:
-    """Two of them write, read and evict as fast as they can; a reader gets its phrase or nothing."""
+    """Two of them write, read and evict; a reader gets its phrase or nothing."""
     capacity_bytes = 20_000  # of 24 phrases of 2 KB, some nine fit
-    hammers = [start(HAMMER, tmp_path, capacity_bytes, seed) for seed in (1, 2)]
-    try:
-        for hammer in hammers:
-            assert hammer.stdout is not None
-            assert hammer.stdout.readline() == "ready\n"
-        for hammer in hammers:
-            assert hammer.stdin is not None
-            hammer.stdin.write("\n")
-            hammer.stdin.flush()
-        for hammer in hammers:
-            output, errors = hammer.communicate(timeout=60)
-            assert (hammer.returncode, errors) == (0, "")
-            assert int(output) > 20
-    finally:
-        for hammer in hammers:
-            hammer.kill()
-            hammer.wait()
-    assert PhraseStore(tmp_path, capacity_bytes).write(KEY, LABEL, AUDIO[:1_000])
+    store = PhraseStore(tmp_path, capacity_bytes)
+    processes = [FORK.Process(target=read_and_write, args=(store, seed)) for seed in (1, 2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert store.write(KEY, LABEL, AUDIO[:1_000])
     assert 0 < total_bytes(tmp_path) <= capacity_bytes
 
 

@@ -53,7 +53,7 @@ def test_each_language_has_all_phrases_of_its_own(language: str) -> None:
 
 @pytest.mark.parametrize("language", ["pt", "pt-BR", "PT_br", "pt-Latn-BR"])
 def test_the_language_is_the_part_before_the_hyphen(language: str) -> None:
-    """Written in whatever way."""
+    """In any spelling."""
     assert phrase_text(extension(language=language), Phrase.WAITING) == "Um momento, por favor."
 
 
