@@ -14,7 +14,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
-from actors.errors import CapacityError, RaymalError, WorkerLostError
+from actors.errors import CapacityError, WorkerLostError
 from actors.messages import Priority
 from actors.pool.speech_pool import SpeechChunk
 
@@ -67,7 +67,9 @@ class SharedSynthesis:
                     async with asyncio.timeout(deadline - time.monotonic()):
                         await self._changed.wait()
                 except TimeoutError:
-                    raise self._late() from None
+                    if self.pieces:
+                        raise WorkerLostError("the deadline passed while the worker worked") from None
+                    raise CapacityError("no slot for synthesis within the deadline") from None
         finally:
             self._followers -= 1
             if self._followers == 0:
@@ -104,8 +106,3 @@ class SharedSynthesis:
     def _wake_followers(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
-
-    def _late(self) -> RaymalError:
-        if self.pieces:
-            return WorkerLostError("the deadline passed while the worker worked")
-        return CapacityError("no slot for synthesis within the deadline")

@@ -99,7 +99,7 @@ class Hearing:
             onset = self._endpointer.listen(has_speech, now)
             return self._begin(onset, now) if onset else NOTHING
         self._gap_s = now + GAP_S
-        is_loud = utterance.is_loud(frame)
+        is_loud = utterance.judge_loudness(frame)
         has_speech = self._has_speech(frame) and is_loud
         utterance.confirm_if_noisy()
         if utterance.awaits_verdicts:

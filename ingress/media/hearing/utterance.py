@@ -82,8 +82,8 @@ class Utterance:
         if self._confirmation is not None:
             self._confirmation.hand_over(self.audio)
 
-    def is_loud(self, frame: bytes) -> bool:
-        """Whether the frame, which comes next, is not far quieter than the utterance's loudest so far."""
+    def judge_loudness(self, frame: bytes) -> bool:
+        """Return whether the next frame is not far quieter than the loudest, which it may be itself."""
         power = frame_power(frame)
         if power > self._loudest_power:
             self._loudest_power = power

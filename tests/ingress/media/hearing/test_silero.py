@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from actors.errors import ConfigurationError, EngineError
 from ingress.media.hearing.silero import (
-    CONTEXT_BYTES,
     MAXIMUM_WAITING,
     WINDOW_BYTES,
     Confirmation,
@@ -89,17 +88,6 @@ def test_a_batch_judges_each_stream_as_if_it_were_alone(model: SileroVad) -> Non
             stream.hand_over(bytearray(audio[: int(len(audio) * fraction)]))
         confirmer.confirm_waiting()
     assert [stream.verdicts for stream in streams] == alone * 30
-
-
-def test_the_model_gives_the_same_figures_in_a_batch(model: SileroVad) -> None:
-    """The 8 kHz branch of the file works with any batch size."""
-    windows = [noise(0.036, seed=seed)[: CONTEXT_BYTES + WINDOW_BYTES] for seed in range(10)]
-    states = np.random.default_rng(1).standard_normal((2, 10, 128)).astype(np.float32) * 0.1
-    together, next_states = model.probabilities(windows, states)
-    for index, window in enumerate(windows):
-        alone, next_state = model.probabilities([window], states[:, index : index + 1])
-        assert together[index] == pytest.approx(alone[0], abs=1e-5)
-        np.testing.assert_allclose(next_states[:, index : index + 1], next_state, atol=1e-5)
 
 
 def test_the_waiting_windows_are_bounded() -> None:
