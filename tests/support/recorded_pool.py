@@ -31,7 +31,7 @@ class RecordedPool:
 
     @property
     def as_pool(self) -> SpeechPool:
-        """The same, as the whole interface."""
+        """The same, typed as a pool."""
         return cast(SpeechPool, self)
 
     async def synthesize(self, request: Synthesize, deadline_s: float) -> AsyncGenerator[SpeechChunk, None]:

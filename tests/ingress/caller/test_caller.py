@@ -157,16 +157,6 @@ def test_frames_are_paced_by_the_clock() -> None:
     assert result.own_lateness_max_ms == pytest.approx(0.0, abs=1e-3)
 
 
-def test_two_utterances_are_two_turns() -> None:
-    """Each utterance is answered by its own answer, one after the other."""
-    result, peer = call(answering, utterances=(SPEECH, SPEECH))
-    first, second = result.turns
-    assert first.answer == second.answer == SOUND * 15
-    assert first.answer_until_s is not None
-    assert second.spoke_from_s > first.answer_until_s
-    assert len(speech_spans(peer.heard)) == 2
-
-
 def test_a_server_that_never_answers() -> None:
     """The call ends by itself after the deadline, with an unanswered turn, frames or none."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recorded_pool import extension
 
 from actors.settings import SpeechSettings
 from ingress import cli
