@@ -18,36 +18,33 @@ run or was disturbed.
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
-import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 
 import numpy as np
 import psutil
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from actors.errors import RaymalError
 from benchmarks.faults.crowd import Crowd, Guest
 from benchmarks.faults.reference import Quality, calm_quality, reference_calls
-from benchmarks.faults.report import outcome_table, write_figures
-from benchmarks.faults.server import Server, serving, wait_for
-from benchmarks.faults.verdicts import Outcome, exit_code, judged, shown
-from benchmarks.faults.workplace import Workplace, check_machine, workplace
-from benchmarks.harness.machine import Machine
+from benchmarks.harness import command
+from benchmarks.harness.arrivals import Judgement, judge
+from benchmarks.harness.command import Report, progress_bar
+from benchmarks.harness.outcomes import Outcome, judged, shown
+from benchmarks.harness.server import TONE, Server, command_line, wait_for
 from benchmarks.harness.strict_peer import CallReport, Ending, StrictCall, voice
-from benchmarks.pacing.judgement import Judgement, judge
-from ingress.caller.listening_quality import PHONE_BUFFER_MS, ReceivedFrame
+from benchmarks.harness.workplace import Workplace
+from ingress.caller.listening_quality import ReceivedFrame
 from ingress.gateway.call_log import KEPT_RECORDS
 
+PROGRAM = "benchmarks.soak"
 SHORT_CALL_S = 2.0
 SHORT_CALLS_AT_A_TIME = 8
 SAMPLE_S = 1.0
@@ -62,10 +59,10 @@ DRIFT_MS = 5.0
 """In ten minutes."""
 SETTLE_S = 15.0
 SPARE_DESCRIPTORS = 1
-"""The one held back by a media worker may be away for an instant."""
+"""The one that a media worker keeps in reserve may be in use for an instant."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Holdings:
     """What the processes of a server hold."""
 
@@ -105,11 +102,6 @@ class Memory:
         tenth = max(1, len(steady) // 10)
         return median(steady[-tenth:]) - median(steady[:tenth])
 
-    def growth_by_process(self) -> str:
-        """Return each process's growth, for people."""
-        parts = (f"{name} {self.growth_bytes(each) / 2**20:+.2f}" for name, each in self.bytes_of.items())
-        return ", ".join(parts)
-
     def slope_bytes_per_hour(self) -> float:
         """Return the straight line through what follows the warm-up (least squares)."""
         begin = round(len(self.at_s) * WARM_UP_SHARE)
@@ -135,116 +127,94 @@ class Soaked:
 
     def outcomes(self) -> list[Outcome]:
         """Judge it."""
-        return [
-            self._drops(),
-            *self._memory(),
-            self._left_behind(),
-            *self._quality(),
-            self._drift(),
-            shown("CPU", f"{self.steady.use}"),
-        ]
-
-    def _drops(self) -> Outcome:
-        bad = [
-            call for call in (*self.short, self.long) if call.ending is not Ending.CALLER or call.violations
-        ]
+        calls = (*self.short, self.long)
+        bad = [call for call in calls if call.ending is not Ending.CALLER or call.violations]
         reasons = sorted({rule for call in bad for rule in (call.violations or (call.ending.value,))})
-        lost = self.steady.lost_calls
-        return judged(
-            "calls dropped or ended",
-            "none",
-            f"{lost} of {self.calls} steady, {len(bad)} of {len(self.short)} short and the long one"
-            + (f" ({'; '.join(reasons)})" if reasons else ""),
-            not bad and not lost,
-        )
-
-    def _memory(self) -> list[Outcome]:
-        growth = self.memory.growth_bytes(self.memory.total_bytes())
-        slope = self.memory.slope_bytes_per_hour()
-        per_100 = slope * 100 / self.calls
-        slope_text = f"{per_100 / 2**20:+.2f} MiB"
-        slope_name = "memory, slope an hour and 100 calls"
+        lost = self.steady.report.lost_calls
+        first, last, is_disturbed = self.first, self.last, self.steady.is_disturbed
+        first_ms, last_ms = first.lateness_at_ms(99.9), last.lateness_at_ms(99.9)
+        limit_ms = DRIFT_MS * max(1.0, self.minutes / 10)
         return [
             judged(
-                "memory, growth after the warm-up",
-                f"{GROWTH_BYTES / 2**20:g} MiB",
-                f"{growth / 2**20:+.2f} MiB ({self.memory.growth_by_process()})",
-                growth < GROWTH_BYTES * max(1.0, self.minutes / 60),
+                "calls dropped or ended",
+                "none",
+                f"{lost} of {self.calls} steady, {len(bad)} of {len(self.short)} short and the long one"
+                + (f" ({'; '.join(reasons)})" if reasons else ""),
+                not bad and not lost,
             ),
-            judged(slope_name, f"{SLOPE_BYTES / 2**20:g} MiB", slope_text, per_100 < SLOPE_BYTES)
-            if self.minutes >= 60
-            else shown(slope_name, slope_text),
-        ]
-
-    def _left_behind(self) -> Outcome:
-        return judged(
-            "descriptors, threads: back to where they began",
-            f"{self.before}",
-            f"{self.after}",
-            self.after.descriptors <= self.before.descriptors + SPARE_DESCRIPTORS
-            and self.after.threads <= self.before.threads,
-        )
-
-    def _quality(self) -> list[Outcome]:
-        first_ms, last_ms = self.first.lateness_at_ms(99.9), self.last.lateness_at_ms(99.9)
-        first, last = _holes(self.first), _holes(self.last)
-        return [
+            *self._memory(),
+            judged(
+                "descriptors, threads: back to where they began",
+                f"{self.before}",
+                f"{self.after}",
+                self.after.descriptors <= self.before.descriptors + SPARE_DESCRIPTORS
+                and self.after.threads <= self.before.threads,
+            ),
             judged(
                 "p99.9 lateness at the end",
                 f"{ADDED_LATENESS_MS:g} ms above the beginning's",
                 f"{last_ms:.1f} ms (beginning {first_ms:.1f} ms)",
                 last_ms <= first_ms + ADDED_LATENESS_MS,
-                self.steady.is_disturbed,
+                is_disturbed,
             ),
             judged(
                 "gaps of 100 ms, holes at 60 ms, at the end",
                 "no more than at the beginning",
-                f"{last[0]}, {last[1]} (beginning {first[0]}, {first[1]})",
-                last[0] <= first[0] and last[1] <= first[1],
-                self.steady.is_disturbed,
+                f"{last.long_gaps}, {last.holes} (beginning {first.long_gaps}, {first.holes})",
+                last.long_gaps <= first.long_gaps and last.holes <= first.holes,
+                is_disturbed,
             ),
+            judged(
+                "drift of the long call",
+                f"{limit_ms:g} ms",
+                f"{self.drift_ms:+.1f} ms in {self.long.connected_s / 60:.1f} min",
+                abs(self.drift_ms) <= limit_ms,
+                is_disturbed,
+            ),
+            shown("CPU", f"{self.steady.use}"),
         ]
 
-    def _drift(self) -> Outcome:
-        limit_ms = DRIFT_MS * max(1.0, self.minutes / 10)
-        return judged(
-            "drift of the long call",
-            f"{limit_ms:g} ms",
-            f"{self.drift_ms:+.1f} ms in {self.long.connected_s / 60:.1f} min",
-            abs(self.drift_ms) <= limit_ms,
-            self.steady.is_disturbed,
-        )
-
-
-class ShortCalls:
-    """Calls of two seconds, one after the other, a few at a time, until told to stop."""
-
-    def __init__(self, port: int, at_a_time: int) -> None:
-        self.reports: list[CallReport] = []
-        self._port = port
-        self._is_told_to_end = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._run, args=(number / at_a_time,), daemon=True)
-            for number in range(at_a_time)
+    def _memory(self) -> list[Outcome]:
+        memory = self.memory
+        growth = memory.growth_bytes(memory.total_bytes())
+        by_process = (f"{name} {_mib(memory.growth_bytes(each))}" for name, each in memory.bytes_of.items())
+        per_100 = memory.slope_bytes_per_hour() * 100 / self.calls
+        slope = "memory, slope an hour and 100 calls"
+        return [
+            judged(
+                "memory, growth after the warm-up",
+                f"{GROWTH_BYTES / 2**20:g} MiB",
+                f"{_mib(growth)} MiB ({', '.join(by_process)})",
+                growth < GROWTH_BYTES * max(1.0, self.minutes / 60),
+            ),
+            judged(slope, f"{SLOPE_BYTES / 2**20:g} MiB", f"{_mib(per_100)} MiB", per_100 < SLOPE_BYTES)
+            if self.minutes >= 60
+            else shown(slope, f"{_mib(per_100)} MiB"),
         ]
 
-    def __enter__(self) -> ShortCalls:
-        for thread in self._threads:
-            thread.start()
-        return self
 
-    def __exit__(self, *error: object) -> None:
-        self._is_told_to_end.set()
-        for thread in self._threads:
-            thread.join()
+@contextmanager
+def short_calls(port: int) -> Iterator[list[CallReport]]:
+    """Place calls of two seconds, one after the other, a few at a time; yield their reports so far."""
+    reports: list[CallReport] = []
+    must_end = threading.Event()
 
-    def _run(self, share: float) -> None:
-        self._is_told_to_end.wait(share * SHORT_CALL_S)  # not all at the same instant
-        while not self._is_told_to_end.is_set():
-            call = StrictCall(
-                self._port, outgoing=voice(SHORT_CALL_S), seconds=SHORT_CALL_S, keeps_audio=False
-            )
-            self.reports.append(call.start().wait())
+    def call_again_and_again(share: float) -> None:
+        must_end.wait(share * SHORT_CALL_S)  # not all at the same instant
+        while not must_end.is_set():
+            said = voice(SHORT_CALL_S)
+            call = StrictCall(port, outgoing=said, seconds=SHORT_CALL_S, keeps_audio=False)
+            reports.append(call.start().wait())
+
+    with ThreadPoolExecutor(SHORT_CALLS_AT_A_TIME) as threads:
+        shares = (number / SHORT_CALLS_AT_A_TIME for number in range(SHORT_CALLS_AT_A_TIME))
+        running = [threads.submit(call_again_and_again, share) for share in shares]
+        try:
+            yield reports
+        finally:
+            must_end.set()
+        for each in running:
+            each.result()  # raises what went wrong in a peer itself
 
 
 def drift_ms(frames: Sequence[ReceivedFrame], window_s: float = DRIFT_WINDOW_S) -> float:
@@ -268,7 +238,8 @@ def drift_ms(frames: Sequence[ReceivedFrame], window_s: float = DRIFT_WINDOW_S) 
 def soak(place: Workplace, minutes: float, calls: int, on_second: Callable[[float, int], None]) -> Soaked:
     """Run it all on a fresh server. Raises RaymalError."""
     seconds = minutes * 60
-    with serving(place, "--max-calls", str(calls + SHORT_CALLS_AT_A_TIME + 50)) as server:
+    most_calls = str(calls + SHORT_CALLS_AT_A_TIME + 50)
+    with place.serving(*TONE, "--max-calls", most_calls) as server:
         calm_quality(place, server)
         _fill_records(server)
         wait_for(lambda: not server.calls(), SETTLE_S)
@@ -276,13 +247,13 @@ def soak(place: Workplace, minutes: float, calls: int, on_second: Callable[[floa
         long = StrictCall(server.port, outgoing=voice(seconds + 60), keeps_audio=False)
         with (
             reference_calls(place, server, seconds, calls) as reference,
-            ShortCalls(server.port, SHORT_CALLS_AT_A_TIME) as short,
+            short_calls(server.port) as short,
             long,
         ):
             began_s = time.monotonic()
             while (passed_s := time.monotonic() - began_s) < seconds:
                 memory.sample(server)
-                on_second(passed_s, len(short.reports))
+                on_second(passed_s, len(short))
                 time.sleep(SAMPLE_S)
             steady = reference.quality()
         report = long.wait()
@@ -291,16 +262,14 @@ def soak(place: Workplace, minutes: float, calls: int, on_second: Callable[[floa
         after = Holdings.of(server)
     first, last = ends(steady, calls, min(QUALITY_S, seconds / 4))
     drifted_ms = drift_ms(long.arrivals, min(DRIFT_WINDOW_S, seconds / 4))
-    return Soaked(
-        calls, minutes, before, after, memory, first, last, steady, short.reports, report, drifted_ms
-    )
+    return Soaked(calls, minutes, before, after, memory, first, last, steady, short, report, drifted_ms)
 
 
 def _fill_records(server: Server) -> None:
     """Place as many calls as the gateway keeps records of: from then on they take no more memory."""
     named = b"\x01\x00\x10"
     guests = [Guest("first", [(0.0, named + uuid.uuid4().bytes)]) for _ in range(KEPT_RECORDS)]
-    with Crowd(server.port, guests, per_second=100.0, patience_s=0.2):
+    with Crowd(server.port, guests, per_second=100.0, stays_s=0.2):
         pass
 
 
@@ -309,70 +278,46 @@ def ends(steady: Quality, calls: int, window_s: float) -> tuple[Judgement, Judge
     arrivals, report = steady.arrivals, steady.report
     first = arrivals[arrivals["at_s"] < report.measured_from_s + window_s]
     last = arrivals[arrivals["at_s"] >= report.measured_until_s - window_s]
-    return judge([first], calls, window_s), judge([last], calls, window_s)
+    return judge(first, calls, window_s), judge(last, calls, window_s)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the soak and return the exit code."""
-    options = _options(arguments)
-    console = Console()
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    try:
-        machine = Machine.this(("numpy", "uvloop", "webrtcvad-wheels"))
-        cores = check_machine(needs_root=False)
-        console.print(str(machine), highlight=False)
-        with tempfile.TemporaryDirectory(prefix="soak-") as name:
-            os.environ["RAYMAL_RUNTIME"] = name
-            place = workplace(Path(name), cores, lambda text: None)
-            with Progress(*columns, console=console, auto_refresh=False) as progress:
-                bar = progress.add_task(f"{options.calls} calls", total=options.minutes * 60)
-
-                def show(passed_s: float, ended: int) -> None:
-                    text = f"{options.calls} calls, {ended} short ones over"
-                    progress.update(bar, completed=passed_s, description=text, refresh=True)
-
-                result = soak(place, options.minutes, options.calls, show)
-    except RaymalError as error:
-        console.print(f"[red]not measured:[/] {error}", highlight=False)
-        return 2
-    except KeyboardInterrupt:
-        console.print("interrupted")
-        return 130
-    outcomes = {f"soak, {options.minutes:g} min": result.outcomes()}
-    console.print(outcome_table(outcomes))
-    code = exit_code(row for rows in outcomes.values() for row in rows)
-    if options.json:
-        memory = {
-            "seconds": [round(at_s - result.memory.at_s[0], 1) for at_s in result.memory.at_s],
-            "bytes": result.memory.bytes_of,
-        }
-        write_figures(options.json, machine, "benchmarks.soak", arguments, outcomes, memory=memory)
-    return code
-
-
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__.splitlines()[0])
+    parser = command.parser(PROGRAM, __doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="1 to 60 (10)")
     parser.add_argument("--calls", type=int, default=100, help="at a time, all the time (100)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
     options = parser.parse_args(arguments)
-    if not 1 <= options.minutes <= 60 or not 1 <= options.calls <= 900:
+    minutes, calls = options.minutes, options.calls
+    if not 1 <= minutes <= 60 or not 1 <= calls <= 900:
         parser.error("1 to 60 minutes, 1 to 900 calls")
-    return options
+
+    def measure(console: Console) -> Report:
+        with progress_bar(console) as progress:
+            bar = progress.add_task(f"{calls} calls", total=round(minutes * 60))
+
+            def show(passed_s: float, ended: int) -> None:
+                text = f"{calls} calls, {ended} short ones over"
+                progress.update(bar, completed=round(passed_s), description=text, refresh=True)
+
+            found = soak(Workplace.here(), minutes, calls, show)
+        memory = {
+            "seconds": [round(at_s - found.memory.at_s[0], 1) for at_s in found.memory.at_s],
+            "bytes": found.memory.bytes_of,
+        }
+        return Report({f"soak, {minutes:g} min": found.outcomes()}, figures={"memory": memory})
+
+    return command.run(PROGRAM, ("numpy", "uvloop", "webrtcvad-wheels"), measure, options.json, arguments)
 
 
-def _holes(judgement: Judgement) -> tuple[int, int]:
-    return judgement.long_gaps, judgement.phone(PHONE_BUFFER_MS).underruns
+def _mib(size_bytes: float) -> str:
+    return f"{size_bytes / 2**20:+.2f}"
 
 
 def _name(process: psutil.Process) -> str:
-    """Return what a process of the server is: its command, with a media worker's number."""
-    try:
-        command = process.cmdline()
-    except psutil.Error:
-        command = []
+    """Return what a process of the server is: its command, with a media worker's id."""
+    words = command_line(process)
     for name in ("gateway", "media-worker", "serve"):
-        if name in command:
+        if name in words:
             return f"{name} {process.pid}" if name == "media-worker" else name
     return "other"
 

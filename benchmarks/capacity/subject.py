@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from actors.errors import ConfigurationError, LinkError, RaymalError
-from benchmarks.harness.server_process import free_port
+from benchmarks.harness.server import free_port
 from ingress.configuration.extensions import DEFAULT_EXTENSION
 from ingress.configuration.settings import Settings
 from ingress.server import observer

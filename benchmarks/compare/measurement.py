@@ -1,35 +1,63 @@
-"""One server, one number of calls: start, call, judge, end."""
+"""One server, one number of calls: start, call, judge, end.
+
+| server | what it is |
+|---|---|
+| raymal | `raymal serve --no-ray`, whisper base and hibari, as it comes; no admission limit, since the machine's limit is asked for and not the operator's, and no cache of answers, since callers rarely say the same |
+| seed | `python -m benchmarks.seed_design`: the same weights in stock faster-whisper, the same voice |
+| seed, throttled | the same, and it sends more slowly under load |
+
+Each is a process tree on all cores, started for one measurement and ended after it.
+"""  # noqa: E501
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
+from enum import Enum
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
-from benchmarks.compare.callers import CallersReport, calling
-from benchmarks.compare.judgement import Answer, Figures, answers, figures, is_loud
+from benchmarks.compare.callers import Heard, calling, heard_by
+from benchmarks.compare.judgement import Figures, answers, figures
 from benchmarks.compare.script import Recording, script
-from benchmarks.compare.servers import Contestant, Server, running
-from benchmarks.pacing.processes import CpuTime, cpu_time
-from benchmarks.pacing.speech_quality import opinion_score
-from ingress.caller.listening_quality import percentile
+from benchmarks.harness.processes import CpuUse, Snapshot
+from benchmarks.harness.server import RAYMAL, serving
+from benchmarks.harness.speech_quality import opinion_scores
 
 LAST_ANSWER_S = 3.0
 """After the measured time, for its last answers to begin."""
 ANSWERS_SCORED = 10
-SHORTEST_SCORED_S = 1.0
-MAXIMUM_STRANGERS_PERCENT = 15.0
+REPORT_MARGIN_S = 20.0
+MAXIMUM_FOREIGN_PERCENT = 15.0
 """Of a core: what others on this machine, and its host, may take."""
+
+
+class Contestant(Enum):
+    """One way of answering calls."""
+
+    RAYMAL = "raymal"
+    SEED = "seed"
+    SEED_THROTTLED = "seed, throttled"
+
+    def command(self, whisper: str, seed_beam: int) -> Sequence[str]:
+        """Return how it is started; `whisper` is the folder of the weights, or a hub name."""
+        if self is Contestant.RAYMAL:
+            return [
+                *RAYMAL, "--no-ray", "--dialog", "echo", "--greeting", "", "--model", whisper,
+                "--set", "admission.enabled=false", "--set", "cache.memory_bytes=0",
+            ]  # fmt: skip
+        return [
+            sys.executable, "-m", "benchmarks.seed_design", "--model", whisper, "--beam", str(seed_beam),
+            *(["--throttle"] if self is Contestant.SEED_THROTTLED else []),
+        ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What is the same for everybody."""
+    """What is the same for all."""
 
     warm_up_s: float
     measured_s: float
@@ -50,24 +78,16 @@ class Conditions:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """CPU time over the measured time, in percent of one core."""
-
-    server_percent: float
-    strangers_percent: float
-    """Used by neither the server nor its callers, or stolen."""
-
-
-@dataclass(frozen=True, slots=True)
 class Measurement:
     """What came of it."""
 
     contestant: Contestant
     figures: Figures
-    usage: Usage
+    use: CpuUse
+    """Over the measured time; foreign: neither the server nor its callers, on any core."""
     opinion_scores: Sequence[float]
     """PESQ of some answers, as a known prompt in their place; none without the `pesq` package."""
-    report: CallersReport
+    heard: Heard
 
     @property
     def calls(self) -> int:
@@ -77,74 +97,37 @@ class Measurement:
     @property
     def cpu_percent_per_call(self) -> float:
         """Of a core."""
-        return self.usage.server_percent / self.calls
+        return self.use.server_percent / self.calls
 
     def invalid_because(self) -> list[str]:
         """Return why it says nothing; empty if it is valid."""
-        reasons = self.report.invalid_because()
-        if self.usage.strangers_percent > MAXIMUM_STRANGERS_PERCENT:
-            reasons.append(f"others used {self.usage.strangers_percent:.0f} % of a core")
+        reasons = self.heard.invalid_because()
+        if self.use.is_disturbed(MAXIMUM_FOREIGN_PERCENT):
+            reasons.append(f"others used {self.use.others_percent:.0f} % of a core")
         return reasons
 
 
 def measure(contestant: Contestant, calls: int, conditions: Conditions) -> Measurement:
-    """Measure a fresh server. Raises ServerError, CallersError."""
+    """Measure a fresh server. Raises ServerError, InstrumentError."""
+    command = contestant.command(conditions.whisper, conditions.seed_beam)
     with (
-        running(contestant, conditions.whisper, conditions.seed_beam) as server,
+        serving(contestant.value, command) as server,
         calling(server.port, calls, conditions.seconds, conditions.seed) as callers,
     ):
         callers.wait_began()
         time.sleep(conditions.warm_up_s)
-        before = _Snapshot.of(server, callers.pid)
+        before = Snapshot.of(server.process_ids(), None, [callers.process.pid])
         time.sleep(conditions.measured_s)
-        usage = _Snapshot.of(server, callers.pid).usage_since(before)
-        report, frames, audio = callers.heard()
-    given = list(
-        answers(
-            frames,
-            is_loud(frames, audio),
-            script(calls, conditions.seconds, conditions.said, conditions.seed),
-            report.identified_s,
-            conditions.warm_up_s,
-            conditions.warm_up_s + conditions.measured_s,
-        )
+        use = Snapshot.of(server.process_ids(), None, [callers.process.pid]) - before
+        heard = heard_by(callers, conditions.seconds + REPORT_MARGIN_S)
+    scripts = script(calls, conditions.seconds, conditions.said, conditions.seed)
+    ends_s = conditions.warm_up_s + conditions.measured_s
+    given = list(answers(heard.calls, scripts, conditions.warm_up_s, ends_s))
+    streams = ((answer.at_s, answer.lasts_s) for answer in given)
+    return Measurement(
+        contestant,
+        figures(calls, given, sum(call.is_lost for call in heard.calls)),
+        use,
+        opinion_scores(streams, conditions.prompt, ANSWERS_SCORED),
+        heard,
     )
-    scores = opinion_scores(given, conditions.prompt)
-    return Measurement(contestant, figures(calls, given, report.lost_calls), usage, scores, report)
-
-
-def opinion_scores(given: Sequence[Answer], prompt: NDArray[np.int16]) -> list[float]:
-    """Return the PESQ of some answers: of `prompt` on the frames as they came, played by a phone."""
-    if find_spec("pesq") is None:
-        return []
-    long_enough = [answer for answer in given if answer.lasts_s.sum() >= SHORTEST_SCORED_S]
-    chosen = long_enough[:: max(1, len(long_enough) // ANSWERS_SCORED)][:ANSWERS_SCORED]
-    return [opinion_score(answer.at_s, answer.lasts_s, prompt) for answer in chosen]
-
-
-def median(scores: Sequence[float]) -> float | None:
-    """Return the middle one, None of none."""
-    return percentile(scores, 50) if scores else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Snapshot:
-    at_s: float
-    machine_s: float
-    """Of all cores, whoever had them, the host among them."""
-    server: CpuTime
-    callers: CpuTime
-
-    @classmethod
-    def of(cls, server: Server, callers: int) -> _Snapshot:
-        times = psutil.cpu_times()
-        # What guests used is in user and nice as well.
-        busy_s = times.user + times.nice + times.system + times.irq + times.softirq + times.steal
-        return cls(time.monotonic(), busy_s, server.cpu_time(), cpu_time(callers))
-
-    def usage_since(self, before: _Snapshot) -> Usage:
-        percent = 100.0 / (self.at_s - before.at_s)
-        server_s = (self.server - before.server).total_s
-        known_s = server_s + (self.callers - before.callers).total_s
-        strangers_s = max(0.0, self.machine_s - before.machine_s - known_s)
-        return Usage(server_s * percent, strangers_s * percent)

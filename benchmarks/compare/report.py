@@ -7,14 +7,13 @@ from dataclasses import asdict, dataclass, replace
 from math import inf, isinf
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from benchmarks.compare.judgement import Figures
 from benchmarks.compare.ladder import calls_held
-from benchmarks.compare.measurement import Measurement, median
-from benchmarks.compare.servers import Contestant
-from benchmarks.faults.verdicts import Outcome, Verdict, judged, shown
+from benchmarks.compare.measurement import Contestant, Measurement
+from benchmarks.harness.outcomes import Outcome, Verdict, figure_table, judged, shown
+from ingress.caller.listening_quality import percentile
 
 TARGET_CALLS = 32
 TARGET_CORES = 2
@@ -28,13 +27,12 @@ ANSWERED = "calls answered: p95 within 3 s, holes or not"
 class Limit:
     """What one contestant holds, of the rungs that were tried."""
 
-    contestant: Contestant
     calls_held: int
     """In time and without a hole."""
     calls_in_time: int
     """With or without holes."""
     calls_answered: int
-    """By the time that patient callers wait, with or without holes."""
+    """Within twice the time, with or without holes."""
     most_tried: int
     is_disturbed: bool
     """Whether a measurement on the way was invalid: each decides what comes next."""
@@ -44,7 +42,6 @@ class Limit:
         """Read the limit off a contestant's measurements."""
         own = {each.calls: each for each in measurements if each.contestant is contestant}
         return cls(
-            contestant,
             calls_held({calls: each.figures.is_held for calls, each in own.items()}),
             calls_held({calls: each.figures.is_in_time for calls, each in own.items()}),
             calls_held({calls: each.figures.is_answered for calls, each in own.items()}),
@@ -54,26 +51,27 @@ class Limit:
 
 
 def limits(measurements: Sequence[Measurement]) -> dict[Contestant, Limit]:
-    """Return everybody's limit."""
+    """Return the limit of each."""
     return {contestant: Limit.of(contestant, measurements) for contestant in Contestant}
 
 
 def verdicts(measurements: Sequence[Measurement], cores: int) -> dict[str, list[Outcome]]:
     """Return what was asked for and what came of it."""
-    raymal, *others = limits(measurements).values()
-    strict = max(limit.calls_held for limit in others)
+    found = limits(measurements)
+    raymal = found.pop(Contestant.RAYMAL)
     rows = {
-        limit.contestant.value: [
+        contestant.value: [
             shown(HELD, _at_most_tried(limit.calls_held, limit)),
             shown("the same, holes or not", _at_most_tried(limit.calls_in_time, limit)),
             shown(ANSWERED, _at_most_tried(limit.calls_answered, limit)),
         ]
-        for limit in others
+        for contestant, limit in found.items()
     }
-    rows[raymal.contestant.value] = [
+    held = max(limit.calls_held for limit in found.values())
+    rows[Contestant.RAYMAL.value] = [
         _holds_enough(raymal, cores),
-        _holds_more(raymal, others),
-        shown("its calls held, over the better seed's calls held", _ratio(raymal.calls_held, strict)),
+        _holds_more(raymal, list(found.values())),
+        shown("its calls held, over the better seed's calls held", _ratio(raymal.calls_held, held)),
     ]
     return rows
 
@@ -95,47 +93,40 @@ def _holds_more(raymal: Limit, others: Sequence[Limit]) -> Outcome:
         raymal.calls_held >= TARGET_RATIO * max(1, answered),
         raymal.is_disturbed,
     )
-    if any(limit.is_disturbed for limit in others):
-        # That flatters raymal: not even a pass is worth anything.
-        return replace(outcome, verdict=Verdict.DISTURBED)
-    return outcome
+    # A disturbed rival makes raymal look better than it is: then a pass says nothing either.
+    is_disturbed = any(limit.is_disturbed for limit in others)
+    return replace(outcome, verdict=Verdict.DISTURBED) if is_disturbed else outcome
 
 
 def quick_verdicts(measurements: Sequence[Measurement]) -> dict[str, list[Outcome]]:
     """Return whether the few calls of a quick run were held."""
-    return {
-        each.contestant.value: [
-            judged(
-                "calls held",
-                f"{each.calls}",
-                _shortly(each),
-                each.figures.is_held,
-                bool(each.invalid_because()),
-            )
-            if each.contestant is Contestant.RAYMAL
-            else shown(f"{each.calls} calls", _shortly(each))
-        ]
-        for each in measurements
-    }
+    return {each.contestant.value: [_quick_verdict(each)] for each in measurements}
+
+
+def _quick_verdict(each: Measurement) -> Outcome:
+    figures = each.figures
+    text = (
+        f"{figures.turns} turns, p95 {_ms(figures.turn_p95_ms)} ms, {figures.holes} holes, "
+        f"{figures.concealed_percent:.1f} % concealed, {each.cpu_percent_per_call:.1f} % of a core per call"
+    )
+    if each.contestant is not Contestant.RAYMAL:
+        return shown(f"{each.calls} calls", text)
+    return judged("calls held", f"{each.calls}", text, figures.is_held, bool(each.invalid_because()))
 
 
 def measurement_table(measurements: Sequence[Measurement]) -> Table:
     """Show every measurement, side by side where several were made at one number of calls."""
-    table = Table(
-        box=SIMPLE_HEAD,
-        title="side by side",
-        caption="p50, p95: ms from the end of speech to the first sound, infinite if none comes; holes: in "
+    table = figure_table(
+        "side by side",
+        "p50, p95: ms from the end of speech to the first sound, infinite if none comes; holes: in "
         "answers, at a phone's buffer of 60 ms; concealed: their share; cut: answers with a hole;\n"
         "PESQ: median and worst of some answers; CPU: percent of a core, of all the server's processes",
-    )
-    for heading in (
-        "calls", "server", "turns", "none", "p50", "p95", "holes", "concealed", "cut", "PESQ", "worst", "CPU",
-        "per call", "", "disturbed",
-    ):  # fmt: skip
-        table.add_column(heading, justify="left" if heading in ("server", "", "disturbed") else "right")
-    ordered = sorted(measurements, key=lambda each: each.calls)
-    for each, following in zip(ordered, [*ordered[1:], None], strict=True):
-        figures, score = each.figures, median(each.opinion_scores)
+        ("calls", "server", "turns", "none", "p50", "p95", "holes", "concealed", "cut", "PESQ", "worst",
+         "CPU", "per call", "", "disturbed"),
+        left=("server", "", "disturbed"),
+    )  # fmt: skip
+    for each in sorted(measurements, key=lambda each: each.calls):
+        figures, scores = each.figures, each.opinion_scores
         table.add_row(
             str(each.calls),
             each.contestant.value,
@@ -146,13 +137,12 @@ def measurement_table(measurements: Sequence[Measurement]) -> Table:
             str(figures.holes),
             f"{figures.concealed_percent:.1f} %",
             f"{figures.answers_with_holes_percent:.0f} %",
-            "" if score is None else f"{score:.2f}",
-            "" if score is None else f"{min(each.opinion_scores):.2f}",
-            f"{each.usage.server_percent:.0f}",
+            f"{percentile(scores, 50):.2f}" if scores else "",
+            f"{min(scores):.2f}" if scores else "",
+            f"{each.use.server_percent:.0f}",
             f"{each.cpu_percent_per_call:.1f}",
             _what(figures),
             "; ".join(each.invalid_because()),
-            end_section=following is not None and following.calls != each.calls,
         )
     return table
 
@@ -166,15 +156,11 @@ def as_json(measurements: Sequence[Measurement]) -> list[dict[str, Any]]:
             "is_in_time": each.figures.is_in_time,
             "is_held": each.figures.is_held,
             "is_answered": each.figures.is_answered,
-            "cpu_percent": round(each.usage.server_percent, 2),
+            "cpu_percent": round(each.use.server_percent, 2),
             "cpu_percent_per_call": round(each.cpu_percent_per_call, 3),
-            "strangers_percent": round(each.usage.strangers_percent, 2),
+            "foreign_percent": round(each.use.others_percent, 2),
             "opinion_scores": [round(score, 3) for score in each.opinion_scores],
-            "callers": {
-                "cpu_percent": round(each.report.cpu_percent, 2),
-                "lateness_p99_ms": round(each.report.lateness_p99_ms, 3),
-                "lateness_max_ms": round(each.report.lateness_max_ms, 3),
-            },
+            "callers": {name: round(value, 3) for name, value in asdict(each.heard.loop).items()},
             "invalid_because": each.invalid_because(),
         }
         for each in measurements
@@ -182,17 +168,8 @@ def as_json(measurements: Sequence[Measurement]) -> list[dict[str, Any]]:
 
 
 def limits_as_json(measurements: Sequence[Measurement]) -> Mapping[str, Any]:
-    """Return everybody's limit."""
-    return {
-        contestant.name.lower(): {
-            "calls_held": limit.calls_held,
-            "calls_in_time": limit.calls_in_time,
-            "calls_answered": limit.calls_answered,
-            "most_tried": limit.most_tried,
-            "is_disturbed": limit.is_disturbed,
-        }
-        for contestant, limit in limits(measurements).items()
-    }
+    """Return the limit of each."""
+    return {contestant.name.lower(): asdict(limit) for contestant, limit in limits(measurements).items()}
 
 
 def _what(figures: Figures) -> str:
@@ -211,14 +188,6 @@ def _ratio(calls: int, others: int) -> str:
     if not others:
         return f"{calls} to 0: not even one call"
     return f"{calls / others:.1f} times ({calls} to {others})"
-
-
-def _shortly(each: Measurement) -> str:
-    figures = each.figures
-    return (
-        f"{figures.turns} turns, p95 {_ms(figures.turn_p95_ms)} ms, {figures.holes} holes, "
-        f"{figures.concealed_percent:.1f} % concealed, {each.cpu_percent_per_call:.1f} % of a core per call"
-    )
 
 
 def _ms(ms: float) -> str:

@@ -3,7 +3,7 @@
 The recordings are Asterisk's prompts of 2.5 to 3.5 s without a pause in them that could be taken for the
 end. Each call has its own phase, drawn evenly from a period, and each utterance comes up to half a second
 before or after its time, so that several callers end at once as often as chance has it. The same seed is
-the same script, whoever is called: everybody has the same bursts to bear.
+the same script for every server: all get the same bursts.
 """
 
 from __future__ import annotations

@@ -12,27 +12,64 @@ or were disturbed. A fault that this machine cannot make is listed as such: that
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from types import FrameType
 
 from rich.console import Console
 from rich.markup import escape
 
 from actors.errors import RaymalError
-from benchmarks.faults.catalogue import Fault, chosen
-from benchmarks.faults.report import outcome_table, write_figures
-from benchmarks.faults.verdicts import Outcome, Verdict, exit_code, judged
-from benchmarks.faults.workplace import Workplace, check_machine, workplace
-from benchmarks.harness.machine import Machine
+from benchmarks.faults.attacks import odd_peers, random_bytes, slow_loris
+from benchmarks.faults.death import killed_worker
+from benchmarks.faults.links import bandwidth, half_open, loss
+from benchmarks.faults.scarcity import scarcity
+from benchmarks.faults.stalls import mute_peers, stopped_worker
+from benchmarks.harness import command
+from benchmarks.harness.command import Report
+from benchmarks.harness.outcomes import Outcome, Verdict, judged
+from benchmarks.harness.workplace import Workplace
 
+PROGRAM = "benchmarks.faults"
 SECOND_TRIES_S = 480.0
 """Later than this nothing is run again: a run takes 12 minutes at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One test."""
+
+    name: str
+    title: str
+    run: Callable[[Workplace], Iterator[Outcome]]
+
+
+FAULTS = (
+    Fault("X1", "packet loss", loss),
+    Fault("X3", "too little bandwidth", bandwidth),
+    Fault("X4", "slow connections", slow_loris),
+    Fault("F2", "random bytes", random_bytes),
+    Fault("P7", "odd peers", odd_peers),
+    Fault("X5", "vanished peers", half_open),
+    Fault("X6", "peers that do not read", mute_peers),
+    Fault("X7", "a stopped media worker", stopped_worker),
+    Fault("X15", "too little CPU", scarcity),
+    Fault("W1", "a killed media worker", killed_worker),
+)
+
+
+def chosen(names: str) -> tuple[Fault, ...]:
+    """Return the tests named with commas between, in their order. Raises argparse.ArgumentTypeError."""
+    wanted = {name.strip().upper() for name in names.split(",")}
+    known = [fault.name for fault in FAULTS]
+    if unknown := wanted.difference(known):
+        raise argparse.ArgumentTypeError(
+            f"no such test: {', '.join(sorted(unknown))} (there are {', '.join(known)})"
+        )
+    return tuple(fault for fault in FAULTS if fault.name in wanted)
 
 
 def run(faults: Iterable[Fault], place: Workplace, say: Callable[[str], None]) -> dict[str, list[Outcome]]:
@@ -77,56 +114,27 @@ def _count(rows: Sequence[Outcome], verdict: Verdict) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tests and return the exit code."""
-    options = _options(arguments)
-    console = Console()
-
-    def say(text: str) -> None:
-        console.print(text, highlight=False, soft_wrap=True)
-
+    parser = command.parser(PROGRAM, __doc__)
+    parser.add_argument("--only", type=chosen, default=FAULTS, metavar="X1,X5", help="these tests, not all")
+    options = parser.parse_args(arguments)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _leave)
-    try:
-        machine = Machine.this(("numpy", "uvloop", "webrtcvad-wheels"))
-        cores = check_machine()
-        say(str(machine))
-        with tempfile.TemporaryDirectory(prefix="faults-") as name:
-            os.environ["RAYMAL_RUNTIME"] = name
-            place = workplace(Path(name), cores, lambda text: say(f"  [dim]{text}[/]"))
-            outcomes = run(options.only, place, say)
-    except RaymalError as error:
-        console.print(f"[red]not measured:[/] {error}", highlight=False)
-        return 2
-    except KeyboardInterrupt:
-        console.print("interrupted; everything that was made is removed")
-        return 130
-    console.print(outcome_table(outcomes))
-    code = exit_code(row for rows in outcomes.values() for row in rows)
-    if options.json:
-        write_figures(options.json, machine, "benchmarks.faults", arguments, outcomes)
-    return code
+        signal.signal(number, _stop)
+
+    def measure(console: Console) -> Report:
+        def say(text: str) -> None:
+            console.print(text, highlight=False, soft_wrap=True)
+
+        place = Workplace.here(lambda text: say(f"  [dim]{text}[/]"), with_networks=True)
+        return Report(run(options.only, place, say))
+
+    return command.run(PROGRAM, ("numpy", "uvloop", "webrtcvad-wheels"), measure, options.json, arguments)
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
-    """Stop through every `finally`; being asked again must not break that off."""
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End through every `finally`; a second signal must not break that off."""
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
-
-
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--only", type=_faults, default=chosen(None), metavar="X1,X5", help="these tests, not all"
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every outcome there")
-    return parser.parse_args(arguments)
-
-
-def _faults(names: str) -> tuple[Fault, ...]:
-    try:
-        return chosen(names)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Connections that do not behave: many of them in one thread, each with a script of bytes and times.
 
-Nothing is read until the server has closed (EPOLLRDHUP tells without reading), so a crowd costs little
-beside the calls it is meant to disturb.
+Nothing is read until the server has closed (EPOLLRDHUP reports that without reading), so a crowd costs little
+beside the calls that it has to disturb.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from math import isnan, nan
 
 _CLOSED = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _RETRY_S = 0.01
+_LONGEST_WAIT_S = 0.05
 
 
 @dataclass(slots=True)
@@ -32,37 +33,25 @@ class Guest:
     opened_s: float = nan
     closed_s: float = nan
     """When the server closed it; NaN if it did not."""
-
-    @property
-    def lasted_s(self) -> float:
-        """From connecting to the server's closing; NaN if it did not close."""
-        return self.closed_s - self.opened_s
+    connection: socket.socket | None = None
+    """None before and after."""
 
 
 class Crowd:
     """All guests, one after the other, `per_second`; a context manager that waits for the last to be over."""
 
-    def __init__(
-        self,
-        port: int,
-        guests: Sequence[Guest],
-        per_second: float,
-        patience_s: float,
-        host: str = "127.0.0.1",
-    ) -> None:
-        """`patience_s` after it began a guest that was not closed leaves."""
+    def __init__(self, port: int, guests: Sequence[Guest], per_second: float, stays_s: float) -> None:
+        """`stays_s` after it began a guest that was not closed leaves."""
         self.guests = guests
-        self._address = host, port
+        self._address = "127.0.0.1", port
         self._interval_s = 1.0 / per_second
-        self._patience_s = patience_s
-        self._is_told_to_end = threading.Event()
+        self._stays_s = stays_s
+        self._must_end = threading.Event()
         self._poller = select.epoll()
-        self._sockets: dict[int, tuple[socket.socket, Guest]] = {}
+        self._connected: dict[int, Guest] = {}
         self._order = count()
-        self._coming: list[tuple[float, int, Guest, int]] = []
-        """A heap of when, tie-breaker, who, and the line of the script: -1 connects."""
-        self._descriptors: dict[int, int] = {}
-        """id of a guest → its socket, while it is connected."""
+        self._coming: list[tuple[float, int, Guest, bytes | None]] = []
+        """A heap of when, tie-breaker, who, and what is sent: nothing connects, None leaves."""
         self._thread = threading.Thread(target=self._run, name="crowd", daemon=True)
 
     @property
@@ -70,24 +59,16 @@ class Crowd:
         """Whether every guest has been closed or has left."""
         return not self._thread.is_alive()
 
-    def start(self) -> Crowd:
-        """Begin."""
+    def __enter__(self) -> Crowd:
         began_s = time.monotonic()
         for number, guest in enumerate(self.guests):
-            self._push(began_s + number * self._interval_s, guest, -1)
+            self._push(began_s + number * self._interval_s, guest, b"")
         self._thread.start()
         return self
 
-    def wait(self) -> None:
-        """Return when it is over."""
-        self._thread.join()
-
-    def __enter__(self) -> Crowd:
-        return self.start()
-
     def __exit__(self, *error: object) -> None:
         if error[0] is not None:
-            self._is_told_to_end.set()
+            self._must_end.set()
         self._thread.join()
 
     def unclosed(self, kind: str) -> int:
@@ -95,75 +76,64 @@ class Crowd:
         return sum(guest.kind == kind and isnan(guest.closed_s) for guest in self.guests)
 
     def longest_s(self, kind: str) -> float:
-        """Return how long the one of a kind lasted that was closed last of all."""
-        return max(
-            (guest.lasted_s for guest in self.guests if guest.kind == kind and guest.lasted_s >= 0),
-            default=nan,
-        )
+        """Return the longest time from connecting to the server's closing, of a kind; NaN for none."""
+        lasted_s = (guest.closed_s - guest.opened_s for guest in self.guests if guest.kind == kind)
+        return max((each_s for each_s in lasted_s if not isnan(each_s)), default=nan)
 
-    def _push(self, at_s: float, guest: Guest, line: int) -> None:
-        heapq.heappush(self._coming, (at_s, next(self._order), guest, line))
+    def _push(self, at_s: float, guest: Guest, data: bytes | None) -> None:
+        heapq.heappush(self._coming, (at_s, next(self._order), guest, data))
 
     def _run(self) -> None:
         try:
-            while (self._coming or self._sockets) and not self._is_told_to_end.is_set():
-                self._step()
+            while (self._coming or self._connected) and not self._must_end.is_set():
+                self._step(time.monotonic())
         finally:
-            for connection, _ in self._sockets.values():
-                connection.close()
+            for guest in tuple(self._connected.values()):
+                self._leave(guest)
             self._poller.close()
 
-    def _step(self) -> None:
-        now = time.monotonic()
+    def _step(self, now: float) -> None:
         while self._coming and self._coming[0][0] <= now:
-            _, _, guest, line = heapq.heappop(self._coming)
-            if line < 0:
+            _, _, guest, data = heapq.heappop(self._coming)
+            if data == b"":
                 self._connect(guest, now)
-            else:
-                self._speak(guest, line, now)
-        wait_s = min(0.05, max(0.0, self._coming[0][0] - now)) if self._coming else 0.05
-        for descriptor, event in self._poller.poll(wait_s):
-            if event & _CLOSED:
-                self._leave(descriptor, is_closed=True)
+            elif guest.connection is not None:
+                self._act(guest, guest.connection, data, now)
+        wait_s = self._coming[0][0] - now if self._coming else _LONGEST_WAIT_S
+        for descriptor, event in self._poller.poll(min(_LONGEST_WAIT_S, max(0.0, wait_s))):
+            if event & _CLOSED and descriptor in self._connected:
+                self._leave(self._connected[descriptor], time.monotonic())
 
     def _connect(self, guest: Guest, now: float) -> None:
-        connection = socket.socket()
-        connection.setblocking(False)
+        guest.connection = socket.socket()
+        guest.connection.setblocking(False)
         guest.opened_s = now
-        if connection.connect_ex(self._address) not in (0, errno.EINPROGRESS):
-            connection.close()
+        self._connected[guest.connection.fileno()] = guest
+        self._poller.register(guest.connection, select.EPOLLRDHUP)
+        if guest.connection.connect_ex(self._address) not in (0, errno.EINPROGRESS):
+            self._leave(guest)
             return
-        descriptor = connection.fileno()
-        self._sockets[descriptor] = connection, guest
-        self._descriptors[id(guest)] = descriptor
-        self._poller.register(descriptor, select.EPOLLRDHUP)
-        for line, (at_s, _) in enumerate(guest.script):
-            self._push(now + at_s, guest, line)
-        self._push(now + self._patience_s, guest, len(guest.script))
+        for at_s, data in guest.script:
+            self._push(now + at_s, guest, data)
+        self._push(now + self._stays_s, guest, None)
 
-    def _speak(self, guest: Guest, line: int, now: float) -> None:
-        descriptor = self._descriptors.get(id(guest))
-        if descriptor is None:
-            return
-        if line == len(guest.script):
-            self._leave(descriptor, is_closed=False)
+    def _act(self, guest: Guest, connection: socket.socket, data: bytes | None, now: float) -> None:
+        if data is None:
+            self._leave(guest)
             return
         try:
-            self._sockets[descriptor][0].send(guest.script[line][1])
+            connection.send(data)
         except BlockingIOError:  # still connecting
-            self._push(now + _RETRY_S, guest, line)
+            self._push(now + _RETRY_S, guest, data)
         except OSError:
-            self._leave(descriptor, is_closed=True)
+            self._leave(guest, now)
 
-    def _leave(self, descriptor: int, is_closed: bool) -> None:
-        if descriptor not in self._sockets:
-            return
-        connection, guest = self._sockets.pop(descriptor)
-        del self._descriptors[id(guest)]
-        if is_closed:
-            guest.closed_s = time.monotonic()
-        self._poller.unregister(descriptor)
-        with contextlib.suppress(OSError):
-            while connection.recv(65_536):
+    def _leave(self, guest: Guest, closed_s: float = nan) -> None:
+        connection = guest.connection
+        assert connection is not None
+        guest.closed_s, guest.connection = closed_s, None
+        del self._connected[connection.fileno()]
+        with contextlib.closing(connection), contextlib.suppress(OSError):
+            self._poller.unregister(connection)
+            while connection.recv(65_536):  # a close with unread bytes would be a reset
                 pass
-        connection.close()

@@ -10,13 +10,12 @@ from collections.abc import Iterator
 import psutil
 
 from benchmarks.faults.reference import Quality, calm_quality, reference_calls
-from benchmarks.faults.server import Server, serving, wait_for
-from benchmarks.faults.verdicts import Outcome, judged
-from benchmarks.faults.workplace import Workplace
+from benchmarks.harness.arrivals import frames_of_calls, long_gaps, phone_holes_ms
+from benchmarks.harness.outcomes import Outcome, judged
+from benchmarks.harness.server import TONE, Server, wait_for
 from benchmarks.harness.strict_peer import Ending as SeenEnding
 from benchmarks.harness.strict_peer import StrictCall, voice
-from benchmarks.pacing.judgement import frames_of_calls, phone_holes_ms
-from ingress.caller.listening_quality import LONG_GAP_MS, PHONE_BUFFER_MS
+from benchmarks.harness.workplace import Workplace
 
 CALLS = 20
 MEASURED_S = 10.0
@@ -30,7 +29,7 @@ LAST_FRAME_S = 0.2
 
 def killed_worker(workplace: Workplace) -> Iterator[Outcome]:
     """W1: SIGKILL one of two media workers; its calls end, the others' go on, another takes its place."""
-    with serving(workplace, "--media-workers", "2") as server:
+    with workplace.serving(*TONE, "--media-workers", "2") as server:
         calm = calm_quality(workplace, server, CALLS)
         workplace.say("one of two media workers is killed")
         with reference_calls(workplace, server, MEASURED_S, CALLS) as reference:
@@ -63,9 +62,9 @@ def killed_worker(workplace: Workplace) -> Iterator[Outcome]:
     yield judged(
         "the others: gaps of 100 ms, holes at 60 ms",
         "none",
-        f"{gaps}, {holes} (calm {calm.judgement.long_gaps}, {calm.holes})",
+        f"{gaps}, {holes} (calm {calm.judgement.long_gaps}, {calm.judgement.holes})",
         gaps == holes == 0,
-        bool(calm.judgement.long_gaps or calm.holes or quality.is_disturbed),
+        bool(calm.judgement.long_gaps or calm.judgement.holes or quality.is_disturbed),
     )
     lost = sum(end is not SeenEnding.CALLER for end in ends)
     yield judged(
@@ -98,6 +97,6 @@ def _survivors(quality: Quality) -> tuple[int, int, int]:
         if at_s[-1] < quality.report.measured_until_s - LAST_FRAME_S:
             ended += 1
             continue
-        gaps += int(((at_s[1:] - at_s[:-1]) * 1_000 >= LONG_GAP_MS).sum())
-        holes += int((phone_holes_ms(at_s, lasts_s, PHONE_BUFFER_MS) > 0).sum())
+        gaps += long_gaps(at_s)
+        holes += int((phone_holes_ms(at_s, lasts_s) > 0).sum())
     return ended, gaps, holes

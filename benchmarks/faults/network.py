@@ -1,27 +1,34 @@
 """Hosts and cables that can be broken: network namespaces joined by veth pairs, removed at the end.
 
 Nothing of it is visible outside its own namespaces, so the machine's own network is never touched: a
-cable is made between two of them directly, and with a namespace go its interfaces, queues and tables.
+cable is made between two of them directly, and with a namespace its interfaces, queues and tables go.
 Packets are lost by an nftables rule (`numgen random`, which has no seed), the rate is limited by `tbf`.
 """
 
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from actors.errors import RaymalError
 
+Report = Mapping[str, Any]
+"""A `strict_peer.CallReport` as JSON."""
+
 _numbers = itertools.count(1)
 _COMMAND_DEADLINE_S = 10.0
+_REPORT_MARGIN_S = 40.0
 
 
 class NetworkError(RaymalError):
-    """The network could not be made as wanted."""
+    """The network could not be made, or the peers in it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,7 @@ class Host:
         return ("ip", "netns", "exec", self.name)
 
     def run(self, *command: str, text: str = "") -> None:
-        """Run a short command there. Raises NetworkError with what it said."""
+        """Run a short command there. Raises NetworkError with its error output."""
         _run(*self.inside, *command, text=text)
 
     def lose(self, per_mille: float) -> None:
@@ -72,7 +79,7 @@ class Cable:
         )  # fmt: skip
 
     def pull(self) -> None:
-        """Take the right end down: no packet passes and nobody gets a FIN."""
+        """Take the right end down: no packet passes and neither side gets a FIN."""
         self.right.run("ip", "link", "set", self.right_interface, "down")
 
 
@@ -101,6 +108,42 @@ def cable(left: Host, right: Host) -> Cable:
         each.run("ip", "address", "add", f"{address}/24", "dev", interface)
         each.run("ip", "link", "set", interface, "up")
     return Cable(left, ends[0], f"{net}.1", right, ends[1])
+
+
+class DistantCalls:
+    """Strict peers in a process of their own, on another host, with calls under way."""
+
+    def __init__(self, process: subprocess.Popen[str], deadline_s: float) -> None:
+        self._process = process
+        self._deadline_s = deadline_s
+
+    def reports(self) -> list[Report]:
+        """Wait until all are over and return what Asterisk saw of them. Raises NetworkError."""
+        try:
+            output, errors = self._process.communicate(timeout=self._deadline_s)
+        except subprocess.TimeoutExpired as error:
+            raise NetworkError(f"the strict peer did not end in {self._deadline_s:.0f} s") from error
+        if not output:
+            raise NetworkError(f"the strict peer failed: {errors.strip()[-500:]}")
+        reports: list[Report] = json.loads(output)
+        return reports
+
+
+@contextmanager
+def distant_calls(where: Host, address: str, port: int, calls: int, seconds: float) -> Iterator[DistantCalls]:
+    """Place calls from `where`, at a real-time priority; they are cut off if the body leaves before."""
+    command = [
+        *where.inside, "chrt", "--rr", "5", sys.executable, "-m", "benchmarks.harness.strict_peer",
+        "--host", address, "--port", str(port), "--calls", str(calls), "--seconds", f"{seconds:g}",
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield DistantCalls(process, seconds + _REPORT_MARGIN_S)
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def _run(*command: str, text: str = "") -> None:

@@ -1,8 +1,8 @@
 """Honest calls beside a fault: ten of them, from the C load generator, and what they may notice.
 
-Nobody's machine is quiet, so the same calls are measured on the same server without the fault first, and
-the limits of lateness are what the fault may add. A gap of 100 ms or a hole in a phone's buffer has no
-such allowance. What is missed while the generator itself was late, or while somebody else used the server's
+No machine is quiet, so the same calls are measured on the same server without the fault first, and the
+limits of lateness are what the fault may add. A gap of 100 ms or a hole in a phone's buffer has no such
+allowance. What is missed while the generator itself was late, or while other processes used the server's
 core, or what the calm calls show as well, says nothing of the server and is called disturbed.
 """
 
@@ -14,13 +14,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from benchmarks.faults.core_use import CoreUse, Snapshot
-from benchmarks.faults.server import Server
-from benchmarks.faults.verdicts import Outcome, judged
-from benchmarks.faults.workplace import Workplace
-from benchmarks.pacing.generator import GeneratorError, GeneratorReport, Heard, Load, generate
-from benchmarks.pacing.judgement import Arrivals, Judgement, judge
-from ingress.caller.listening_quality import PHONE_BUFFER_MS
+from benchmarks.harness.arrivals import Arrivals, Judgement, judge
+from benchmarks.harness.load_generator import GeneratorError, GeneratorReport, Heard, Load, generate
+from benchmarks.harness.outcomes import Outcome, judged
+from benchmarks.harness.processes import CpuUse, Snapshot
+from benchmarks.harness.server import Server
+from benchmarks.harness.workplace import Workplace
 
 CALLS = 10
 WARM_UP_S = 2.0
@@ -39,27 +38,17 @@ class Quality:
     judgement: Judgement
     report: GeneratorReport
     arrivals: Arrivals
-    use: CoreUse
+    use: CpuUse
 
     @property
     def is_disturbed(self) -> bool:
         """Whether the generator was late, or the server did not have its core to itself."""
-        return bool(self.report.invalid_because()) or self.use.is_disturbed
-
-    @property
-    def holes(self) -> int:
-        """In a phone's buffer of 60 ms, all calls together."""
-        return self.judgement.phone(PHONE_BUFFER_MS).underruns
-
-    @property
-    def lost_calls(self) -> int:
-        """Calls that the server ended or never answered."""
-        return max(self.report.ended_calls, self.report.unanswered_calls)
+        return bool(self.report.invalid_because()) or self.use.is_disturbed()
 
     @property
     def interruptions(self) -> tuple[int, int, int]:
-        """Gaps of 100 ms, holes, lost calls."""
-        return self.judgement.long_gaps, self.holes, self.lost_calls
+        """Gaps of 100 ms, holes in a phone's buffer of 60 ms, lost calls."""
+        return self.judgement.long_gaps, self.judgement.holes, self.report.lost_calls
 
     def latenesses_ms(self) -> tuple[float, ...]:
         """Return the percentiles that have a limit."""
@@ -77,7 +66,7 @@ class ReferenceCalls:
     def quality(self) -> Quality:
         """Wait until the calls are over and judge them."""
         heard = self._heard.result()
-        judgement = judge([heard.arrivals], self._load.calls, self._load.measured_s)
+        judgement = judge(heard.arrivals, self._load.calls, self._load.measured_s)
         return Quality(judgement, heard.report, heard.arrivals, self._snapshots[-1] - self._snapshots[0])
 
 
@@ -91,11 +80,11 @@ def reference_calls(
     snapshots: list[Snapshot] = []
 
     def look() -> None:
-        snapshots.append(Snapshot.of(server, workplace.server_core))
+        snapshots.append(Snapshot.of(server.process_ids(), workplace.server_core))
         began.set()
 
     with ThreadPoolExecutor(1, "reference calls") as thread:
-        heard = thread.submit(generate, load, server.port, workplace.speakers, look, look)
+        heard = thread.submit(generate, load, server.port, workplace.audio, look, look)
         heard.add_done_callback(lambda _: began.set())
         if not began.wait(WARM_UP_S + 30.0):
             raise GeneratorError("the load generator did not begin")
@@ -121,22 +110,19 @@ def pacing_holds(what: str, calm: Quality, faulty: Quality, shares_core: bool = 
     """
     late, calm_late = faulty.latenesses_ms(), calm.latenesses_ms()
     is_disturbed = bool(faulty.report.invalid_because()) if shares_core else faulty.is_disturbed
-    within = all(
-        ms <= calm_ms + added_ms
-        for ms, calm_ms, added_ms in zip(late, calm_late, ADDED_MS.values(), strict=True)
-    )
+    limits = [calm_ms + added_ms for calm_ms, added_ms in zip(calm_late, ADDED_MS.values(), strict=True)]
     return [
         judged(
             f"{what}: lateness p99, p99.9, max",
             f"{_listed(ADDED_MS.values())} ms above calm",
             f"{_listed(late)} (calm {_listed(calm_late)}); {faulty.use}",
-            within,
+            all(ms <= limit_ms for ms, limit_ms in zip(late, limits, strict=True)),
             is_disturbed,
         ),
         judged(
             f"{what}: gaps of 100 ms, holes at 60 ms, lost calls",
             "none",
-            f"{_counts(faulty)} (calm {_counts(calm)})",
+            f"{_listed(faulty.interruptions)} (calm {_listed(calm.interruptions)})",
             not any(faulty.interruptions),
             is_disturbed or any(calm.interruptions),
         ),
@@ -145,7 +131,3 @@ def pacing_holds(what: str, calm: Quality, faulty: Quality, shares_core: bool = 
 
 def _listed(figures: Iterable[float]) -> str:
     return ", ".join(f"{figure:.3g}" for figure in figures)
-
-
-def _counts(quality: Quality) -> str:
-    return ", ".join(map(str, quality.interruptions))

@@ -1,20 +1,21 @@
-"""X6, X7: somebody stops reading: the peers, or the media worker itself."""
+"""X6, X7: peers do not read, or the media worker itself is stopped."""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 import numpy as np
 
 from benchmarks.faults.reference import CALLS, Quality, calm_quality, pacing_holds, reference_calls
-from benchmarks.faults.server import serving
-from benchmarks.faults.verdicts import Outcome, judged
-from benchmarks.faults.workplace import Workplace
+from benchmarks.harness.arrivals import frames_of_calls
+from benchmarks.harness.outcomes import Outcome, judged
+from benchmarks.harness.server import TONE
 from benchmarks.harness.strict_peer import StrictCall, voice
-from benchmarks.pacing.judgement import frames_of_calls
+from benchmarks.harness.workplace import Workplace
 from ingress.media.endings import Ending
 
 MUTE_PEERS = 20
@@ -37,7 +38,7 @@ KEPT_MARGIN_S = 0.3
 
 def mute_peers(workplace: Workplace) -> Iterator[Outcome]:
     """X6: peers that send but never read."""
-    with serving(workplace) as server:
+    with workplace.serving(*TONE) as server:
         calm = calm_quality(workplace, server)
         memory_bytes = server.resident_bytes()
         peak_bytes = memory_bytes
@@ -85,7 +86,7 @@ def mute_peers(workplace: Workplace) -> Iterator[Outcome]:
 
 def stopped_worker(workplace: Workplace) -> Iterator[Outcome]:
     """X7: the media worker is stopped and goes on."""
-    with serving(workplace) as server:
+    with workplace.serving(*TONE) as server:
         for stop_s in STOPS_S:
             workplace.say(f"the media worker is stopped for {stop_s:g} s")
             seconds = CALM_BEFORE_S + stop_s + 3.0
@@ -120,12 +121,12 @@ def _judge_stop(stop_s: float, quality: Quality) -> Iterator[Outcome]:
     for at_s, _ in frames_of_calls(quality.arrivals):
         between_s = np.diff(at_s)
         gaps_s.append(float(between_s.max(initial=0.0)))
-        bursts.append(_longest_run(between_s < BACK_TO_BACK_S) + 1)
+        bursts.append(_longest_run((between_s < BACK_TO_BACK_S).tolist()) + 1)
     yield judged(
         f"{stop_s:g} s: lost calls; frames back to back",
         f"none; {BURST_FRAMES}",
-        f"{quality.lost_calls}; {max(bursts)}",
-        quality.lost_calls == 0 and 0 < max(bursts) <= BURST_FRAMES,
+        f"{quality.report.lost_calls}; {max(bursts)}",
+        quality.report.lost_calls == 0 and 0 < max(bursts) <= BURST_FRAMES,
         quality.is_disturbed,
     )
     yield judged(
@@ -137,10 +138,6 @@ def _judge_stop(stop_s: float, quality: Quality) -> Iterator[Outcome]:
     )
 
 
-def _longest_run(flags: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> int:
+def _longest_run(flags: Iterable[bool]) -> int:
     """Return the greatest number of True in a row."""
-    longest = current = 0
-    for flag in flags:
-        current = current + 1 if flag else 0
-        longest = max(longest, current)
-    return longest
+    return max((sum(run) for _, run in groupby(flags)), default=0)

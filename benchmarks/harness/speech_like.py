@@ -1,4 +1,4 @@
-"""Audio that passes for speech: a buzz that fools WebRTC's detector, and a recorded word that is speech."""
+"""Audio like speech: a buzz that WebRTC's detector takes for it, and a recorded word."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import soxr
+from numpy.typing import NDArray
 
 import actors.engines
 
@@ -23,5 +24,5 @@ def recorded_words(count: int, rate_hz: int = 8_000) -> bytes:
     recording = Path(actors.engines.__file__).with_name("hello.sln").read_bytes() * count
     if rate_hz == 8_000:
         return recording
-    samples = np.frombuffer(recording, dtype="<i2")
-    return soxr.resample(samples, 8_000, rate_hz).tobytes()
+    samples: NDArray[np.int16] = soxr.resample(np.frombuffer(recording, dtype="<i2"), 8_000, rate_hz)
+    return samples.tobytes()

@@ -4,7 +4,7 @@ It is `app_audiosocket.c` and `res_audiosocket.c` on a blocking socket, one thre
 for the channel or the socket, read one message if there is one, then send what the channel has due. It
 shares no event loop with the server it judges, and run as a program no interpreter either:
 
-    python -m benchmarks.harness.strict_peer --port 9092 --calls 50 --seconds 10 --profile 20.19 --json
+    python -m benchmarks.harness.strict_peer --port 9092 --calls 50 --seconds 10 --profile 20.19
 
 Rules, as the source has them (`res`: res/res_audiosocket.c, `app`: apps/app_audiosocket.c, `chan`:
 channels/chan_audiosocket.c, lines of the 2026-08 master):
@@ -18,9 +18,9 @@ channels/chan_audiosocket.c, lines of the 2026-08 master):
 - 2 s without a frame from either side drop the call (app:48, 198-222; not in the channel driver);
 - connecting takes 2 s at most (res:45, 70-82).
 
-Which release does what is data: `VERSIONS`. A rule that the chosen release does not enforce is still a
-*violation* in the report, because another release would have dropped the call for it; so are a message
-longer than a TCP segment, which loses calls as soon as a packet is lost, and a reset.
+Which release does what is data: `asterisk_versions.py`. A rule that the chosen release does not enforce is
+still a *violation* in the report, because another release would have dropped the call for it; so are a
+message longer than a TCP segment, which loses calls as soon as a packet is lost, and a reset.
 """
 
 from __future__ import annotations
@@ -37,10 +37,12 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from enum import Enum, auto
-from typing import Final, NamedTuple
+from enum import Enum
+from typing import Final, NamedTuple, NoReturn
 
-from ingress.audiosocket import SLIN_RATES_HZ
+from benchmarks.harness.asterisk_versions import CURRENT, POLL_S, VERSIONS, AsteriskVersion, HeaderReading
+from benchmarks.harness.speech_like import speech_like
+from ingress.audiosocket import HEADER_BYTES, KIND_DIGIT, KIND_HANGUP, KIND_SLIN8, KIND_UUID, SLIN_RATES_HZ
 from ingress.caller.listening_quality import (
     ListeningQuality,
     ReceivedFrame,
@@ -49,87 +51,19 @@ from ingress.caller.listening_quality import (
     percentile,
 )
 
-KIND_HANGUP: Final = 0x00
-KIND_UUID: Final = 0x01
-KIND_DIGIT: Final = 0x03
-KIND_SLIN8: Final = 0x10
 KINDS: Final = {rate_hz: kind for kind, rate_hz in SLIN_RATES_HZ.items()}
-HEADER_BYTES: Final = 3
 SEGMENT_BYTES: Final = 1_448
 """Payload of a TCP segment on Ethernet: 1,500 less IP, TCP and the timestamp option."""
 
-POLL_S: Final = 0.005
 CONNECT_LIMIT_S: Final = 2.0
 FIN_WAIT_S: Final = 2.0
 """How long the end of the stream may follow a hangup message. Asterisk itself does not look."""
 WAKE_S: Final = 0.05
-"""A call looks this often whether it has been told to hang up."""
+"""A call looks this often whether it has to hang up."""
+STAGGER_S: Final = 0.007
+"""Between the beginnings of two calls of the program."""
 BUFFERS_MS: Final = (40, 60, 100)
 """Phone buffers that a report has the holes for."""
-
-
-class HeaderReading(Enum):
-    """How a release reads the three bytes of a header when fewer are there."""
-
-    ONCE = auto()
-    """Three reads of a byte; fewer than 3 bytes drop the call."""
-    RESTARTS = auto()
-    """A loop that polls for 5 ms and then reads to the beginning of its buffer again: it desynchronises
-    (20.17 and 20.18, 22.7 and 22.8, 23.1 and 23.2)."""
-    RESUMES = auto()
-    """The loop, corrected, and without a limit: the call's thread hangs in it, sends nothing and does not
-    notice a hangup (asterisk#2089, #2090)."""
-
-
-@dataclass(frozen=True, slots=True)
-class AsteriskVersion:
-    """What one line of releases does. Sources: the module's docstring and the releases' change logs."""
-
-    name: str
-    releases: str
-    """The first releases of this behaviour in each branch."""
-    ends_normally: bool
-    """A hangup message or FIN: the application returns 0 and the dialplan goes on (app: 20.14); before, -1.
-    (Before 20.14 it took FIN for an empty frame and span until a write failed; here it ends at once.)"""
-    silence_limit_s: float | None
-    """Nothing from either side for this long: drop (app:48; 20.14)."""
-    drops_unknown_kinds: bool
-    """20.14; before, they were read and ignored."""
-    drops_empty_audio: bool
-    """20.14; before, length 0 was an empty frame."""
-    sends_digits: bool
-    """20.14."""
-    payload_wait_s: float
-    """How long a payload may pause: 5 ms since 20.15; before, not at all."""
-    knows_wideband: bool
-    """Kinds 0x11 to 0x18 (20.17); before, they are unknown and everything sent is labelled 0x10."""
-    header: HeaderReading
-
-
-VERSIONS: Final = {
-    version.name: version
-    for version in (
-        AsteriskVersion(
-            "20.13", "up to 20.13, 21.8, 22.3", False, None, False, False, False, 0.0, False,
-            HeaderReading.ONCE,
-        ),
-        AsteriskVersion(
-            "20.14", "20.14, 21.9, 22.4, 23.0", True, 2.0, True, True, True, 0.0, False, HeaderReading.ONCE
-        ),
-        AsteriskVersion(
-            "20.15", "20.15, 21.10, 22.5, 23.0", True, 2.0, True, True, True, POLL_S, False,
-            HeaderReading.ONCE,
-        ),
-        AsteriskVersion(
-            "20.17", "20.17, 21.12, 22.7, 23.1", True, 2.0, True, True, True, POLL_S, True,
-            HeaderReading.RESTARTS,
-        ),
-        AsteriskVersion(
-            "20.19", "20.19, 22.9, 23.3", True, 2.0, True, True, True, POLL_S, True, HeaderReading.RESUMES
-        ),
-    )
-}  # fmt: skip
-CURRENT: Final = VERSIONS["20.19"]
 
 
 # ---- what the channel says ------------------------------------------------------------------------------
@@ -247,8 +181,8 @@ class StrictCall:
     """One call: `start()`, perhaps `hang_up()`, then `report()`. Also a context manager that does all three.
 
     `outgoing` is what the channel says, in order (`voice`, `digit`, `heapq.merge` of several); nothing by
-    default, as a channel whose far side is silent. Without `seconds` the call lasts until it is told to
-    end or the server ends it.
+    default, as a channel whose far side is silent. Without `seconds` the call lasts until
+    `hang_up()` or until the server ends it.
     """
 
     port: int
@@ -278,7 +212,7 @@ class StrictCall:
         """Audio messages so far."""
         self.segments = 0
         self._audio: list[bytes] = []
-        self._told_to_end = threading.Event()
+        self._must_hang_up = threading.Event()
         self._changed = threading.Condition()
         self._over: _Over | None = None
         self._ended_s = math.nan
@@ -295,7 +229,7 @@ class StrictCall:
     def hang_up(self, reset: bool = False) -> None:
         """Let the caller hang up; returns at once."""
         self.resets = self.resets or reset
-        self._told_to_end.set()
+        self._must_hang_up.set()
 
     def wait(self, deadline_s: float = 30.0) -> CallReport:
         """Wait until the call is over, and report. Raises what went wrong in the peer itself."""
@@ -314,12 +248,12 @@ class StrictCall:
 
     @property
     def is_over(self) -> bool:
-        """Whether the call has ended, whoever ended it."""
+        """Whether the call has ended."""
         return self._over is not None
 
     @property
     def was_hung_up(self) -> bool:
-        """Whether the server has said goodbye with a hangup message."""
+        """Whether the server has sent a hangup message."""
         return bool(self.received) and self.received[-1].kind == KIND_HANGUP
 
     @property
@@ -357,14 +291,14 @@ class StrictCall:
             self._poller = select.poll()
             self._poller.register(self._socket, select.POLLIN if self.reads else 0)
             if self.identifies_after_s:
-                self._told_to_end.wait(self.identifies_after_s)
+                self._must_hang_up.wait(self.identifies_after_s)
             self._write(bytes((KIND_UUID, 0, 16)) + self.call_id.bytes)
             self.identified_s = time.monotonic()
             try:
                 self._run_channel()
             except _Over as over:
                 if over.ending is Ending.CALLER:
-                    self._say_goodbye()
+                    self._hang_up()
                 elif over.ending is Ending.HANGUP:
                     self._expect_end()
                 raise
@@ -389,7 +323,8 @@ class StrictCall:
         active_s = self.identified_s
         while True:
             now = time.monotonic()
-            self._check_hung_up(now)
+            if self._is_hung_up():
+                raise _Over(Ending.CALLER)
             due_s = math.inf if coming is None else self.identified_s + coming.due_s
             wait_s = max(0.0, min(due_s - now, self._ends_s - now, WAKE_S))
             if self._poller.poll(wait_s * 1000):
@@ -408,9 +343,8 @@ class StrictCall:
     def _ends_s(self) -> float:
         return math.inf if self.seconds is None else self.identified_s + self.seconds
 
-    def _check_hung_up(self, now: float) -> None:
-        if self._told_to_end.is_set() or now >= self._ends_s:
-            raise _Over(Ending.CALLER)
+    def _is_hung_up(self) -> bool:
+        return self._must_hang_up.is_set() or time.monotonic() >= self._ends_s
 
     # Sending
 
@@ -457,9 +391,9 @@ class StrictCall:
             raise _Over(Ending.HANGUP)
         known = (KIND_SLIN8, *(SLIN_RATES_HZ if self.version.knows_wideband else ()))
         if kind not in known:
-            self._break_rule(f"kind 0x{kind:02x}", drops=self.version.drops_unknown_kinds)
+            self._violate(f"kind 0x{kind:02x}", drops=self.version.drops_unknown_kinds)
         elif length == 0:
-            self._break_rule("audio of length 0", drops=self.version.drops_empty_audio)
+            self._violate("audio of length 0", drops=self.version.drops_empty_audio)
         if HEADER_BYTES + length > SEGMENT_BYTES:
             self._violate(f"a message of {HEADER_BYTES + length} bytes: more than one segment")
         payload, pieces = self._read_payload(length)
@@ -469,7 +403,7 @@ class StrictCall:
             self._audio.append(payload)
 
     def _read_header(self) -> bytes | None:
-        """Return 3 bytes, None at the end of the stream (whatever came of a header before it)."""
+        """Return 3 bytes, None at the end of the stream (also within a header)."""
         header = bytearray(HEADER_BYTES)
         count = 0
         while count < HEADER_BYTES:
@@ -481,7 +415,8 @@ class StrictCall:
                     self._drop(f"header hole after {count} bytes")
                 if not self._poll_5_ms():
                     self._violate(f"header hole after {count} bytes")
-                    self._check_frozen()
+                    if self._is_hung_up():  # Asterisk itself never ends this loop
+                        raise _Over(Ending.FROZEN) from None
                 continue
             if not piece:
                 return None
@@ -491,11 +426,6 @@ class StrictCall:
             if self.version.header is HeaderReading.ONCE and count < HEADER_BYTES:
                 self._drop(f"header hole after {count} bytes")
         return bytes(header[:HEADER_BYTES])
-
-    def _check_frozen(self) -> None:
-        """End a loop that Asterisk never ends."""
-        if self._told_to_end.is_set() or time.monotonic() >= self._ends_s:
-            raise _Over(Ending.FROZEN)
 
     def _read_payload(self, length: int) -> tuple[bytes, int]:
         payload = bytearray()
@@ -519,7 +449,7 @@ class StrictCall:
 
     # The end
 
-    def _say_goodbye(self) -> None:
+    def _hang_up(self) -> None:
         """The caller hung up: close, as Asterisk does, or one of the two other ways."""
         if self.resets:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -529,7 +459,7 @@ class StrictCall:
             self._expect_hangup()
 
     def _expect_hangup(self) -> None:
-        """Read on until the server's own goodbye."""
+        """Read on until the server hangs up as well."""
         deadline_s = time.monotonic() + FIN_WAIT_S
         try:
             while time.monotonic() < deadline_s:
@@ -559,18 +489,15 @@ class StrictCall:
             extra_bytes += len(data)
         self._violate(f"no FIN within {FIN_WAIT_S:g} s after the hangup")
 
-    def _break_rule(self, rule: str, drops: bool) -> None:
-        if drops:
-            self._drop(rule)
-        self._violate(rule)
-
-    def _drop(self, rule: str) -> None:
-        self._violate(rule)
-        raise _Over(Ending.DROPPED, rule)
-
-    def _violate(self, rule: str) -> None:
+    def _violate(self, rule: str, drops: bool = False) -> None:
         if rule not in self.violations[-1:]:  # a header's loop says the same every 5 ms
             self.violations.append(rule)
+        if drops:
+            raise _Over(Ending.DROPPED, rule)
+
+    def _drop(self, rule: str) -> NoReturn:
+        self._violate(rule)
+        raise _Over(Ending.DROPPED, rule)
 
     # The report
 
@@ -629,51 +556,30 @@ def place_calls(calls: Iterable[StrictCall], stagger_s: float = 0.0) -> list[Cal
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Place calls and report; exit code 1 when one was dropped or a rule was broken."""
+    """Place calls, print their reports as JSON; exit code 1 when one was dropped or a rule was broken."""
     parser = argparse.ArgumentParser(description="Call an AudioSocket server as a strict Asterisk would.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--calls", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--profile", choices=sorted(VERSIONS), default=CURRENT.name)
-    parser.add_argument("--ptime-ms", type=float, default=20)
-    parser.add_argument("--rate-hz", type=int, choices=sorted(KINDS), default=8_000)
     parser.add_argument("--speaking", type=float, default=0.0, help="share of the calls whose caller speaks")
-    parser.add_argument("--stagger-ms", type=float, default=7.0, help="between two calls' beginnings")
-    parser.add_argument("--json", action="store_true", help="print a list of reports")
-    arguments = parser.parse_args(argv)
-    speech = b""
-    if arguments.speaking:
-        from benchmarks.harness.speech_like import speech_like
-
-        speech = speech_like(arguments.seconds, arguments.rate_hz)
+    options = parser.parse_args(argv)
+    speaking = round(options.calls * options.speaking)
+    speech = speech_like(options.seconds) if speaking else b""
     calls = [
         StrictCall(
-            arguments.port,
-            VERSIONS[arguments.profile],
-            voice(
-                arguments.seconds,
-                audio=speech if index < arguments.calls * arguments.speaking else b"",
-                ptime_ms=arguments.ptime_ms,
-                rate_hz=arguments.rate_hz,
-            ),
-            seconds=arguments.seconds,
-            host=arguments.host,
+            options.port,
+            VERSIONS[options.profile],
+            voice(options.seconds, audio=speech if index < speaking else b""),
+            seconds=options.seconds,
+            host=options.host,
             keeps_audio=False,
         )
-        for index in range(arguments.calls)
+        for index in range(options.calls)
     ]
-    reports = place_calls(calls, arguments.stagger_ms / 1000)
-    if arguments.json:
-        print(json.dumps([asdict(report) | {"ending": report.ending.name} for report in reports]))
-    else:
-        for report in reports:
-            quality = report.quality
-            print(
-                f"{report.call_id} {report.ending.name}: {quality.frames} frames, lateness p99.9 "
-                f"{report.lateness_p999_ms:.1f} ms, longest gap {quality.longest_gap_ms:.0f} ms, "
-                f"{quality.underruns} underruns; {'; '.join(report.violations) or 'no violation'}"
-            )
+    reports = place_calls(calls, STAGGER_S)
+    print(json.dumps([asdict(report) | {"ending": report.ending.name} for report in reports]))
     return int(any(report.violations or report.ending is not Ending.CALLER for report in reports))
 
 

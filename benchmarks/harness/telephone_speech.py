@@ -132,11 +132,7 @@ def _run(command: list[str], folder: str) -> None:
         subprocess.run(
             command, cwd=folder, check=True, capture_output=True, text=True, timeout=_DOWNLOAD_DEADLINE_S
         )
-    except FileNotFoundError as error:
-        raise CorpusError(
-            f"{command[0]} is not on this machine; install the recordings: `{INSTALL}`"
-        ) from error
-    except subprocess.SubprocessError as error:
+    except (OSError, subprocess.SubprocessError) as error:
         output = getattr(error, "stderr", None) or str(error)
         raise CorpusError(
             f"`{' '.join(command[:2])}` failed ({output.strip().splitlines()[-1]}): "

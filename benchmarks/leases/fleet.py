@@ -27,7 +27,7 @@ ANSWER_BYTES = 64 * 1024 * 1024
 """Longest line that an ingress answers with."""
 
 RAY_CPUS = 4
-"""What Ray is told: the workers sleep, so a small machine may hold them all."""
+"""That Ray may assume: the workers sleep, so a small machine may hold them all."""
 
 
 class BenchmarkError(RaymalError):
@@ -36,7 +36,7 @@ class BenchmarkError(RaymalError):
 
 @contextmanager
 def private_ray() -> Iterator[str]:
-    """Start a Ray that nobody else uses; yield its address, and end it."""
+    """Start a Ray for this program only; yield its address, and end it."""
     # Before Ray is imported: no token in a home folder, no idle workers.
     os.environ |= {
         "RAY_AUTH_MODE": "disabled",
@@ -110,14 +110,14 @@ async def fleet(
     speech = SpeechSettings(stt="scripted", tts="scripted", scripted=scripted)
     facts = {"speech": speech.model_dump(mode="json"), "fleet": settings.model_dump(mode="json")}
     try:
-        await everybody(ingresses, "open", [facts] * len(ingresses))
+        await at_once(ingresses, "open", [facts] * len(ingresses))
         yield
-        await everybody(ingresses, "close", [{}] * len(ingresses))
+        await at_once(ingresses, "close", [{}] * len(ingresses))
     finally:
         await stop_fleet(settings)
 
 
-async def everybody(
+async def at_once(
     ingresses: Sequence[IngressProcess], what: str, arguments: Sequence[dict[str, Any]]
 ) -> list[Any]:
     """Give all of them the order at the same time; return their answers."""

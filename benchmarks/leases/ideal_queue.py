@@ -1,6 +1,6 @@
 """The least waiting that any design could have: a queue without costs, on the same arrivals.
 
-`slots` servers, each request served for exactly `service_s`, nobody interrupted, no slot idle while somebody
+`slots` servers, each request served for exactly `service_s`, none interrupted, no slot idle while one
 waits; the lower rank first, then who came first. With one rank and Poisson arrivals it is the M/D/c queue of
 the textbooks. Only the simulation is compared with what was measured: both had the very same arrivals, so
 that their chance cancels out.
@@ -25,7 +25,7 @@ def waits_s(requests: Sequence[Request], service_s: float, slots: int) -> list[f
     line: list[tuple[int, float, int]] = []
     coming = 0
     for _ in order:
-        # The next service begins when a slot is free and somebody is there for it.
+        # The next service begins when a slot is free and a request is there.
         first_s = requests[order[coming]][0] if not line and coming < len(order) else 0.0
         now = max(heapq.heappop(free_at), first_s)
         while coming < len(order) and requests[order[coming]][0] <= now:
@@ -37,8 +37,3 @@ def waits_s(requests: Sequence[Request], service_s: float, slots: int) -> list[f
         waits[index] = start_s - came_s
         heapq.heappush(free_at, start_s + service_s)
     return waits
-
-
-def mean_wait_of_one_slot_s(load: float, service_s: float) -> float:
-    """Return the mean wait of M/D/1 (Pollaczek 1930, Khinchine 1932): load · service / 2 (1 - load)."""
-    return load * service_s / (2.0 * (1.0 - load))

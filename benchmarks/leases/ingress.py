@@ -1,4 +1,4 @@
-"""An ingress without calls: a process of its own that asks for slots when it is told to.
+"""An ingress without calls: a process of its own that asks for slots when it is ordered to.
 
 Run as `python -m benchmarks.leases.ingress NAME`. Orders come as JSON lines on standard input, an answer for
 each goes to standard output. The clock of the answers is CLOCK_MONOTONIC, which all processes of a machine
@@ -36,7 +36,7 @@ AUDIO = bytes(48_000)
 """Three seconds: a usual utterance."""
 
 PATIENCE_S = 60.0
-"""Longer than anybody waits in these runs: who is refused was lost."""
+"""Longer than any request waits in these runs: a refused one was lost."""
 
 READY_S = 90.0
 

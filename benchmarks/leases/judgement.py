@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from actors.messages import Priority
+from benchmarks.harness.outcomes import Outcome, judged
 from benchmarks.leases.ideal_queue import waits_s
 from ingress.caller.listening_quality import percentile
 
@@ -90,60 +91,39 @@ class Throughput:
 class Figures:
     """Everything that was measured."""
 
-    overheads_ms: tuple[float, ...]
+    overheads_ms: Sequence[float]
     """A whole transcription by an engine that takes no time, one after the other: lease, dispatch, result."""
-    steady: tuple[Run, ...]
-    crowded: tuple[Run, ...]
+    steady: Sequence[Run]
+    crowded: Sequence[Run]
     throughput: Throughput
-    refusals_ms: tuple[float, ...]
+    refusals_ms: Sequence[float]
     """From asking to the refusal, with the queue full."""
-    cached_ms: tuple[float, ...]
+    cached_ms: Sequence[float]
     """From a call's UUID on a socket to the first frame of its greeting, which is in the cache."""
 
 
-@dataclass(frozen=True, slots=True)
-class Criterion:
-    """One criterion and what was measured."""
-
-    name: str
-    limit: str
-    measured: str
-    is_met: bool
-
-
-def criteria(figures: Figures) -> list[Criterion]:
+def criteria(figures: Figures) -> list[Outcome]:
     """Judge the figures."""
-    overhead_ms = percentile(figures.overheads_ms, 50)
-    refusal_ms = percentile(figures.refusals_ms, 95)
-    cached_ms = percentile(figures.cached_ms, 50)
-    throughput = figures.throughput
+    throughput, cached_ms = figures.throughput, figures.cached_ms
     return [
-        Criterion(
-            "lease and dispatch, p50",
-            f"{OVERHEAD_MS:g} ms",
-            f"{overhead_ms:.1f} ms",
-            overhead_ms <= OVERHEAD_MS,
-        ),
+        _at_most("lease and dispatch, p50", OVERHEAD_MS, percentile(figures.overheads_ms, 50)),
         _waiting("mean", figures.steady),
         _waiting("p95", figures.steady),
         _emergency(figures.crowded),
-        Criterion(
+        judged(
             "leases per second, manager on one core",
             f"{LEASES_PER_S:g}",
             f"{throughput.leases_per_s:.0f} ({throughput.manager_cpu_percent:.0f} % of the core)",
             throughput.leases_per_s >= LEASES_PER_S,
         ),
-        Criterion(
-            "refusal with the queue full, p95 at the asker",
-            f"{REFUSAL_MS:g} ms",
-            f"{refusal_ms:.1f} ms",
-            refusal_ms <= REFUSAL_MS,
+        _at_most(
+            "refusal with the queue full, p95 at the asker", REFUSAL_MS, percentile(figures.refusals_ms, 95)
         ),
-        Criterion(
+        _at_most(
             "UUID to first frame of a cached greeting, p50",
-            f"{CACHED_MS:g} ms",
-            f"{cached_ms:.1f} ms (p95 {percentile(figures.cached_ms, 95):.1f} ms)",
-            cached_ms <= CACHED_MS,
+            CACHED_MS,
+            percentile(cached_ms, 50),
+            f" (p95 {percentile(cached_ms, 95):.1f} ms)",
         ),
     ]
 
@@ -160,26 +140,29 @@ def ratio(which: str, runs: Sequence[Run]) -> float:
     return summary_ms(which, measured) / max(summary_ms(which, ideal), 1e-9)
 
 
-def _waiting(which: str, runs: Sequence[Run]) -> Criterion:
+def _at_most(criterion: str, limit_ms: float, measured_ms: float, more: str = "") -> Outcome:
+    return judged(criterion, f"{limit_ms:g} ms", f"{measured_ms:.1f} ms{more}", measured_ms <= limit_ms)
+
+
+def _waiting(which: str, runs: Sequence[Run]) -> Outcome:
     each = [ratio(which, [run]) for run in runs]
     pooled = ratio(which, runs)
     refused = sum(run.refused for run in runs)
-    requests = sum(len(run.served) for run in runs)
-    return Criterion(
-        f"{which} waiting at load {runs[0].load:g}, {requests} requests",
+    return judged(
+        f"{which} waiting at load {runs[0].load:g}, {sum(len(run.served) for run in runs)} requests",
         f"{WAIT_RATIO:g}x the ideal queue",
         f"{pooled:.2f}x (runs {min(each):.2f}-{max(each):.2f}){_and(refused)}",
         pooled <= WAIT_RATIO and not refused,
     )
 
 
-def _emergency(runs: Sequence[Run]) -> Criterion:
+def _emergency(runs: Sequence[Run]) -> Outcome:
     waits_ms = [wait for run in runs for wait in run.measured_waits_ms(Priority.EMERGENCY)]
     ideal_ms = [wait for run in runs for wait in run.ideal_waits_ms(Priority.EMERGENCY)]
     limit_ms = EMERGENCY_SERVICES * runs[0].service_s * 1_000.0
     p95_ms = percentile(waits_ms, 95)
     refused = sum(one.is_refused for run in runs for one in run.served if one.priority is Priority.EMERGENCY)
-    return Criterion(
+    return judged(
         f"p95 waiting of {len(waits_ms)} emergencies at load {runs[0].load:g}",
         f"{limit_ms:.0f} ms ({EMERGENCY_SERVICES:g} services)",
         f"{p95_ms:.0f} ms (ideal {percentile(ideal_ms, 95):.0f} ms){_and(refused)}",

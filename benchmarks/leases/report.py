@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from actors.messages import Priority
-from benchmarks.leases.judgement import Criterion, Figures, Run, summary_ms
+from benchmarks.harness.outcomes import figure_table
+from benchmarks.leases.judgement import Figures, Run, summary_ms
 from ingress.caller.listening_quality import percentile
 
 PERCENTILES = (50.0, 95.0, 99.0, 100.0)
@@ -18,16 +17,14 @@ PERCENTILES = (50.0, 95.0, 99.0, 100.0)
 
 def waiting_table(runs: Sequence[Run]) -> Table:
     """Show the waits of every run beside those of the ideal queue."""
-    table = Table(
-        box=SIMPLE_HEAD,
-        title="waiting for a slot, ms",
-        caption="each run has its own arrivals; ideal: a queue without costs on the same arrivals",
+    table = figure_table(
+        "waiting for a slot, ms",
+        "each run has its own arrivals; ideal: a queue without costs on the same arrivals",
+        ("load", "class", "requests", "mean", "ideal", "ratio", "p95", "ideal", "ratio"),
+        left=("class",),
     )
-    for heading in ("load", "class", "requests", "mean", "ideal", "ratio", "p95", "ideal", "ratio"):
-        table.add_column(heading, justify="left" if heading == "class" else "right")
     for run in runs:
-        classes = sorted({one.priority for one in run.served}, key=lambda each: each.rank)
-        for priority in classes:
+        for priority in sorted({one.priority for one in run.served}, key=lambda each: each.rank):
             measured, ideal = run.measured_waits_ms(priority), run.ideal_waits_ms(priority)
             cells: list[str] = []
             for which in ("mean", "p95"):
@@ -39,19 +36,21 @@ def waiting_table(runs: Sequence[Run]) -> Table:
 
 def cost_table(figures: Figures) -> Table:
     """Show what leases and refusals cost."""
-    table = Table(
-        box=SIMPLE_HEAD,
-        title="what it costs, ms",
-        caption=f"manager: {figures.throughput.cpu_ms_per_lease:.2f} ms of CPU per lease and report, "
-        f"{figures.throughput.leases} leases in {figures.throughput.seconds:.1f} s",
+    throughput = figures.throughput
+    table = figure_table(
+        "what it costs, ms",
+        f"manager: {throughput.cpu_ms_per_lease:.2f} ms of CPU per lease and report, "
+        f"{throughput.leases} leases in {throughput.seconds:.1f} s",
+        ("", "count", "p50", "p95", "p99", "max"),
+        left=("",),
     )
-    for heading in ("", "count", "p50", "p95", "p99", "max"):
-        table.add_column(heading, justify="right" if heading else "left")
     services = [one.processing_ms for run in figures.steady for one in run.served if not one.is_refused]
-    added = [each - figures.steady[0].service_s * 1_000.0 for each in services]
     for name, values in (
         ("lease, dispatch, result; engine of 0 ms", figures.overheads_ms),
-        ("work beyond the engine's own time", added),
+        (
+            "work beyond the engine's own time",
+            [each - figures.steady[0].service_s * 1_000.0 for each in services],
+        ),
         ("refusal, queue full", figures.refusals_ms),
         ("UUID to first frame of a cached greeting", figures.cached_ms),
     ):
@@ -59,21 +58,9 @@ def cost_table(figures: Figures) -> Table:
     return table
 
 
-def criteria_table(judged: Sequence[Criterion]) -> Table:
-    """Show the verdicts."""
-    table = Table(box=SIMPLE_HEAD, title="criteria")
-    for heading in ("criterion", "limit", "measured", ""):
-        table.add_column(heading)
-    for each in judged:
-        verdict = "[green]met[/]" if each.is_met else "[red]MISSED[/]"
-        table.add_row(each.name, each.limit, each.measured, verdict)
-    return table
-
-
-def as_json(figures: Figures, judged: Sequence[Criterion]) -> dict[str, Any]:
+def as_json(figures: Figures) -> dict[str, Any]:
     """Return everything that was measured, with the ideal waits beside."""
     return {
-        "criteria": [asdict(each) for each in judged],
         "overheads_ms": _rounded(figures.overheads_ms),
         "refusals_ms": _rounded(figures.refusals_ms),
         "cached_ms": _rounded(figures.cached_ms),
@@ -94,7 +81,6 @@ def _run_as_json(run: Run) -> dict[str, Any]:
         "ideal_wait_ms": _rounded(run.ideal_waits_ms()),
         "processing_ms": _rounded([one.processing_ms for one in run.served]),
         "refused": run.refused,
-        "emergencies": len(run.measured_waits_ms(Priority.EMERGENCY)),
     }
 
 

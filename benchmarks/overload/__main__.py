@@ -3,7 +3,7 @@
 A real `raymal serve` with engines that only take their time, and room for a few dozen calls. Some calls
 stand from before the load until after it and talk all the time (strict peers, which drop what Asterisk
 would drop). Beside them callers come in an open loop, at 1, 2 and 10 times what the rest of the lines can
-take: as many as come, whatever becomes of them. All is measured from outside, at the callers' sockets.
+take, also while others are refused. All is measured from outside, at the callers' sockets.
 
 The server has one core, its callers the other, and on its core the audio clock goes first. What the whole
 machine's CPU says is taken out of the ladder's signals: here the callers are on that machine too. With
@@ -15,34 +15,29 @@ or was disturbed.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import floor
-from pathlib import Path
 
 from rich.console import Console
 
-from actors.errors import RaymalError
 from actors.settings import AdmissionSettings
 from actors.status import AdmissionStatus
-from benchmarks.faults.core_use import Snapshot
-from benchmarks.faults.report import outcome_table, write_figures
-from benchmarks.faults.server import Server, serving, wait_for
-from benchmarks.faults.verdicts import exit_code
-from benchmarks.faults.workplace import Workplace, check_machine, workplace
-from benchmarks.harness.machine import Machine
-from benchmarks.harness.server_process import ServerError
+from benchmarks.harness import command
+from benchmarks.harness.command import Report
+from benchmarks.harness.processes import Snapshot
+from benchmarks.harness.server import RAYMAL, Server, ServerError, wait_for
+from benchmarks.harness.workplace import Workplace
 from benchmarks.overload.judgement import Measured, Phase, Seen, verdicts
-from benchmarks.overload.newcomers import coming_callers
+from benchmarks.overload.newcomers import coming_callers, stream_of
 from benchmarks.overload.speech import CHARACTERS_PER_S, GREETING, PERIOD_S
-from benchmarks.overload.standing import standing_calls
+from benchmarks.overload.standing import ended, standing_calls
 from ingress.link.status import ServerStatus
 
+PROGRAM = "benchmarks.overload"
 SLOTS = 4
 CALLS_PER_SLOT = 12
 STANDING = 12
@@ -55,12 +50,11 @@ SETTINGS: Mapping[str, object] = {
     "throttle.cpu_percent": [101, 101, 101],
 }
 REALTIME = "server.realtime_priority=10"
-"""Gateway and speech workers share the media worker's core: the audio clock goes first (docs/audio.md).
-Needs root."""
+"""Gateway and speech workers have the media worker's core as well: the audio clock goes first
+(docs/audio.md). Needs root."""
 FLAGS = (
     "--stt", "scripted", "--tts", "scripted", "--greeting", GREETING,
     "--max-transcriptions", f"{SLOTS}", "--max-syntheses", f"{SLOTS}",
-    *(part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")),
 )  # fmt: skip
 CALM_TRIES = 2
 LOOK_S = 1.0
@@ -69,7 +63,6 @@ GIVE_BACK_S = 5.0
 """For the places of callers who have left."""
 LAST_ANSWER_S = 1.5
 """What was said just before the end is answered."""
-LEAST_WIDTH = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +75,7 @@ class Extent:
     measured_s: float = 40.0
     """Of each load."""
     stays_s: tuple[float, float] = (8.0, 16.0)
-    """Least and greatest time that newcomers want to stay."""
+    """Least and greatest time that newcomers mean to stay."""
 
     @property
     def mean_stay_s(self) -> float:
@@ -93,115 +86,112 @@ class Extent:
 QUICK = Extent(loads=(2.0, 10.0), alone_s=4.0, measured_s=4.0, stays_s=(5.0, 7.0))
 
 
-def measure(place: Workplace, extent: Extent, on_ray: bool, settings: Sequence[str] = ()) -> Measured:
-    """Measure everything on a fresh server with further `settings`. Raises RaymalError."""
-    flags = (*FLAGS, *(part for setting in settings for part in ("--set", setting)))
-    kind = () if on_ray else ("--no-ray",)
-    with (
-        serving(place, *flags, kind=kind, is_pinned=not on_ray) as server,
-        standing_calls(server.port, STANDING) as standing,
-    ):
-        place.say(f"{STANDING} calls begin to talk")
-        if wait_for(lambda: _admission(server).calls == STANDING, 20.0) is None:
-            raise ServerError(f"not all of {STANDING} calls were taken: {_admission(server)}")
-        time.sleep(PERIOD_S + 1.0)  # all have spoken
-        capacity = floor(_admission(server).capacity * AdmissionSettings().normal_percent / 100.0)
-        phases = [_calm(place, server, extent, on_ray)]
-        for seed, load in enumerate(extent.loads, 1):
-            phases.append(_loaded(place, server, load, capacity, extent, seed, on_ray))
-            wait_for(lambda: _admission(server).calls == STANDING, GIVE_BACK_S)
-        if extent is not QUICK:
-            phases.append(_alone(place, server, "after", extent, on_ray))
-        refused = _admission(server).refused
-        time.sleep(LAST_ANSWER_S)
-        calls = standing.end()
-    return Measured(capacity, calls, phases, refused)
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run on one server."""
 
+    place: Workplace
+    server: Server
+    extent: Extent
+    has_own_core: bool
 
-def _calm(place: Workplace, server: Server, extent: Extent, on_ray: bool) -> Phase:
-    """Return the time that all others are compared with: the first of a few that was not disturbed."""
-    for _ in range(CALM_TRIES):
-        phase = _alone(place, server, "before", extent, on_ray)
-        if not phase.is_disturbed:
-            break
-    return phase
+    def measure(self) -> Measured:
+        """Measure everything. Raises RaymalError."""
+        with standing_calls(self.server.port, STANDING) as standing:
+            self.place.say(f"{STANDING} calls begin to talk")
+            if wait_for(self._only_standing, 20.0) is None:
+                raise ServerError(f"not all of {STANDING} calls were taken: {self._admission()}")
+            time.sleep(PERIOD_S + 1.0)  # all have spoken
+            capacity = floor(self._admission().capacity * AdmissionSettings().normal_percent / 100.0)
+            phases = [self._calm()]
+            for seed, load in enumerate(self.extent.loads, 1):
+                phases.append(self._loaded(load, capacity, seed))
+                wait_for(self._only_standing, GIVE_BACK_S)
+            if self.extent is not QUICK:
+                phases.append(self._alone("after"))
+            refused = self._admission().refused
+            time.sleep(LAST_ANSWER_S)
+            return Measured(capacity, ended(standing), phases, refused)
 
+    def _calm(self) -> Phase:
+        """Return the time that all others are compared with: the first of a few that was not disturbed."""
+        for _ in range(CALM_TRIES):
+            phase = self._alone("before")
+            if not phase.is_disturbed:
+                break
+        return phase
 
-def _alone(place: Workplace, server: Server, name: str, extent: Extent, on_ray: bool) -> Phase:
-    place.say(f"{name}: {STANDING} calls alone")
-    begin_s = time.monotonic()
-    seen = _watched(place, server, lambda: time.monotonic() - begin_s >= extent.alone_s, on_ray)
-    return Phase(name, 0.0, begin_s, time.monotonic(), seen)
+    def _alone(self, name: str) -> Phase:
+        self.place.say(f"{name}: {STANDING} calls alone")
+        begin_s = time.monotonic()
+        seen = self._watch(lambda: time.monotonic() - begin_s >= self.extent.alone_s)
+        return Phase(name, 0.0, begin_s, time.monotonic(), seen)
 
+    def _loaded(self, load: float, capacity: int, seed: int) -> Phase:
+        self.place.say(f"{load:g} times the callers that there is room for")
+        stay_s = self.extent.mean_stay_s
+        per_second = load * (capacity - STANDING) / stay_s
+        seconds = stay_s + self.extent.measured_s
+        with coming_callers(self.server.port, per_second, seconds, self.extent.stays_s, seed) as coming:
+            seen = self._watch(lambda: coming.is_over)
+            stream = stream_of(coming)
+        return Phase(f"{load:g} times", load, stream.loop.began_s + stay_s, stream.loop.ended_s, seen, stream)
 
-def _loaded(
-    place: Workplace, server: Server, load: float, capacity: int, extent: Extent, seed: int, on_ray: bool
-) -> Phase:
-    place.say(f"{load:g} times the callers that there is room for")
-    per_second = load * (capacity - STANDING) / extent.mean_stay_s
-    seconds = extent.mean_stay_s + extent.measured_s
-    with coming_callers(server.port, per_second, seconds, extent.stays_s, seed) as coming:
-        seen = _watched(place, server, lambda: coming.is_over, on_ray)
-        stream = coming.stream()
-    begin_s = stream.began_s + extent.mean_stay_s
-    return Phase(f"{load:g} times", load, begin_s, stream.until_s, seen, stream)
+    def _watch(self, is_over: Callable[[], bool]) -> Seen:
+        """Look at the server until it is over."""
+        before = self._snapshot()
+        most_calls, level, reasons = 0, 0, tuple[str, ...]()
+        while not is_over():
+            status = self._status()
+            assert status.fleet is not None
+            assert status.decision is not None
+            most_calls = max(most_calls, status.fleet.admission.calls)
+            if status.level > level:
+                level, reasons = status.level, status.decision.reasons
+            wait_for(is_over, LOOK_S)
+        use = self._snapshot() - before if self.has_own_core else None
+        return Seen(most_calls, level, reasons, use)
 
+    def _snapshot(self) -> Snapshot:
+        return Snapshot.of(self.server.process_ids(), self.place.server_core)
 
-def _watched(place: Workplace, server: Server, is_over: Callable[[], bool], on_ray: bool) -> Seen:
-    """Look at the server until it is over."""
-    before = None if on_ray else Snapshot.of(server, place.server_core)
-    most_calls, level, reasons = 0, 0, tuple[str, ...]()
-    while not is_over():
-        status = _status(server)
-        assert status.fleet is not None
-        assert status.decision is not None
-        most_calls = max(most_calls, status.fleet.admission.calls)
-        if status.level > level:
-            level, reasons = status.level, status.decision.reasons
-        wait_for(is_over, LOOK_S)
-    use = None if before is None else Snapshot.of(server, place.server_core) - before
-    return Seen(most_calls, level, reasons, use)
+    def _status(self) -> ServerStatus:
+        if (status := self.server.status()) is None or status.fleet is None:
+            raise ServerError("the gateway does not answer")
+        return status
 
+    def _admission(self) -> AdmissionStatus:
+        fleet = self._status().fleet
+        assert fleet is not None
+        return fleet.admission
 
-def _status(server: Server) -> ServerStatus:
-    status = server.status()
-    if status is None or status.fleet is None:
-        raise ServerError("the gateway does not answer")
-    return status
-
-
-def _admission(server: Server) -> AdmissionStatus:
-    fleet = _status(server).fleet
-    assert fleet is not None
-    return fleet.admission
+    def _only_standing(self) -> bool:
+        return self._admission().calls == STANDING
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, judge, report; return the exit code."""
-    options = _options(arguments)
-    console = Console(width=max(LEAST_WIDTH, Console().width))
-    extent = QUICK if options.quick else Extent()
-    try:
-        machine = Machine.this(("numpy", "uvloop", "ray"))
-        console.print(str(machine), highlight=False)
-        cores = check_machine(needs_root=False)
-        with tempfile.TemporaryDirectory(prefix="overload-") as name:
-            os.environ |= {"RAYMAL_RUNTIME": name, "RAYMAL_CACHE": f"{name}/phrases"}
-            place = workplace(Path(name), cores, lambda text: console.print(text, highlight=False))
-            settings = [*([REALTIME] if os.geteuid() == 0 else []), *options.set]
-            place.say(f"further settings: {', '.join(settings) or 'none'}")
-            measured = measure(place, extent, options.ray, settings)
-    except RaymalError as error:
-        console.print(f"[red]not measured:[/] {error}", highlight=False)
-        return 2
-    except KeyboardInterrupt:
-        console.print("interrupted")
-        return 130
-    rows = verdicts(measured)
-    console.print(outcome_table(rows))
-    if options.json:
-        write_figures(options.json, machine, "benchmarks.overload", arguments, rows, **_figures(measured))
-    return exit_code(row for of_phase in rows.values() for row in of_phase)
+    parser = command.parser(PROGRAM, __doc__)
+    parser.add_argument("--quick", action="store_true", help="under 40 s; too few turns to conclude from")
+    parser.add_argument("--ray", action="store_true", help="the speech workers on a private Ray")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="SETTING=VALUE", help="further settings of the server"
+    )
+    options = parser.parse_args(arguments)
+
+    def measure(console: Console) -> Report:
+        place = Workplace.here(lambda text: console.print(text, highlight=False))
+        further = [*([REALTIME] if os.geteuid() == 0 else []), *options.set]
+        place.say(f"further settings: {', '.join(further) or 'none'}")
+        settings = [*(f"{key}={value}" for key, value in SETTINGS.items()), *further]
+        flags = [*FLAGS, *(part for setting in settings for part in ("--set", setting))]
+        kind = () if options.ray else ("--no-ray",)
+        with place.serving(*RAYMAL, *kind, *flags, is_pinned=not options.ray) as server:
+            extent = QUICK if options.quick else Extent()
+            measured = Run(place, server, extent, has_own_core=not options.ray).measure()
+        return Report(verdicts(measured), figures=_figures(measured))
+
+    return command.run(PROGRAM, ("numpy", "uvloop", "ray"), measure, options.json, arguments)
 
 
 def _figures(measured: Measured) -> dict[str, object]:
@@ -216,19 +206,6 @@ def _figures(measured: Measured) -> dict[str, object]:
             for phase in measured.phases
         },
     }
-
-
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.overload", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("--quick", action="store_true", help="under 40 s; too few turns to conclude from")
-    parser.add_argument("--ray", action="store_true", help="the speech workers on a private Ray")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="SETTING=VALUE", help="further settings of the server"
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
 *Capacity* is the number of calls that admission lets this class of callers fill, and *served* the mean
 number of calls there are: those that stand and the admitted newcomers, over capacity. With callers who
-come at random even a perfect server has lines free now and then, since nobody who is refused waits; the
-ideal beside it is Erlang's loss formula on the same load and lines, whatever the calls last.
+come at random even a perfect server has lines free now and then, since a refused caller does not wait; the
+ideal beside it is Erlang's loss formula on the same load and lines, however long the calls last.
 
-The standing calls are compared with themselves before the load. What is missed while the generator was
-late or strangers used the server's core is called disturbed.
+The standing calls are compared with themselves before the load. What is missed while the callers were
+late, or while other processes used the server's core, is called disturbed.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from benchmarks.faults.core_use import CoreUse
-from benchmarks.faults.verdicts import Outcome, Verdict, judged, shown
+from benchmarks.harness.outcomes import Outcome, Verdict, judged, shown
+from benchmarks.harness.processes import CpuUse
 from benchmarks.overload.newcomers import Newcomer, Stream
 from benchmarks.overload.speech import BUSY_S
 from benchmarks.overload.standing import StandingCall
 from ingress.caller.listening_quality import (
-    LONG_GAP_MS,
     PHONE_BUFFER_MS,
     ReceivedFrame,
     lateness_ms,
@@ -37,8 +36,11 @@ JUDGED_LOAD = 2.0
 """Below it there may be fewer callers than lines."""
 ADDED_LATENESS_MS = PHONE_BUFFER_MS * ADDED_PERCENT / 100.0
 """Of frames at p99: a tenth of what a phone's buffer takes."""
+ANSWER_TIME = "standing calls: answer time p50, p95"
+LATENESS = "standing calls: lateness p99"
+INTERRUPTIONS = "standing calls: unanswered; gaps of 100 ms; holes at 60 ms"
 DECISION_S = 1.0
-"""Who came later than this before the end may not have been answered yet, without being forgotten."""
+"""A caller who came later than this before the end may still be without an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Seen:
     level: int
     """Highest step of the ladder."""
     reasons: tuple[str, ...]
-    use: CoreUse | None = None
+    use: CpuUse | None = None
     """Of the server's core; None: it had none of its own."""
 
 
@@ -70,9 +72,14 @@ class Phase:
 
     @property
     def is_disturbed(self) -> bool:
-        """Whether the instrument or the machine was not fit to judge by."""
+        """Whether the callers or the machine were not fit to judge by."""
         use = self.seen.use
-        return bool(self.stream and self.stream.invalid_because()) or bool(use and use.is_disturbed)
+        return bool(self.stream and self.stream.invalid_because()) or bool(use and use.is_disturbed())
+
+    @property
+    def newcomers(self) -> Sequence[Newcomer]:
+        """Who came."""
+        return self.stream.newcomers if self.stream else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,33 +104,35 @@ class Heard(NamedTuple):
 
     utterances: int
     unanswered: int
-    answer_p50_ms: float
-    answer_p95_ms: float
+    answers_ms: tuple[float, float]
+    """Answer times, p50 and p95."""
     lateness_p99_ms: float
     long_gaps: int
     holes: int
+
+    @property
+    def interruptions(self) -> tuple[int, int, int]:
+        """What there should be none of."""
+        return self.unanswered, self.long_gaps, self.holes
 
 
 def heard_by(calls: Sequence[StandingCall], begin_s: float, end_s: float) -> Heard:
     """Return how the standing calls did in a stretch of time."""
     times = [ms for call in calls for ms in call.answer_times_ms(begin_s, end_s)]
     answered = [ms for ms in times if ms is not None] or [float("nan")]
-    late: list[float] = []
-    long_gaps = holes = 0
-    for call in calls:
-        frames = [ReceivedFrame(at_s, lasts_s) for at_s, lasts_s, _ in call.frames if begin_s <= at_s < end_s]
-        quality = listening_quality(frames)
-        late += lateness_ms(frames)
-        long_gaps += quality.long_gaps
-        holes += quality.underruns
+    streams = [
+        [ReceivedFrame(at_s, lasts_s) for at_s, lasts_s, _ in call.frames if begin_s <= at_s < end_s]
+        for call in calls
+    ]
+    late = [ms for frames in streams for ms in lateness_ms(frames)] or [float("nan")]
+    qualities = [listening_quality(frames) for frames in streams]
     return Heard(
         len(times),
         times.count(None),
-        percentile(answered, 50),
-        percentile(answered, 95),
-        percentile(late, 99) if late else float("nan"),
-        long_gaps,
-        holes,
+        (percentile(answered, 50), percentile(answered, 95)),
+        percentile(late, 99),
+        sum(quality.long_gaps for quality in qualities),
+        sum(quality.underruns for quality in qualities),
     )
 
 
@@ -149,7 +158,7 @@ def verdicts(measured: Measured) -> dict[str, list[Outcome]]:
     """Judge a run, phase by phase."""
     first, *others = measured.phases
     before = heard_by(measured.standing, first.begin_s, first.end_s)
-    rows = {f"{first.name}": _shown(before, first)}
+    rows = {first.name: _calm(before, first)}
     for phase in others:
         heard = heard_by(measured.standing, phase.begin_s, phase.end_s)
         newcomers = [] if phase.stream is None else _newcomers(measured, phase, phase.stream)
@@ -159,48 +168,62 @@ def verdicts(measured: Measured) -> dict[str, list[Outcome]]:
 
 
 def _newcomers(measured: Measured, phase: Phase, stream: Stream) -> list[Outcome]:
-    came = stream.newcomers
-    standing = len(measured.standing)
-    served = served_calls(came, phase.begin_s, phase.end_s) + standing
-    ideal = ideal_calls(phase.load * measured.room, measured.room) + standing
-    percent = 100.0 * served / measured.capacity
-    text = f"{percent:.1f} %: {served:.1f} of {measured.capacity} calls (ideal {ideal:.1f})"
-    name = "capacity served"
+    admitted = [one for one in stream.newcomers if one.is_admitted]
+    greeted = sum(one.is_greeted for one in stream.newcomers)
+    loop = stream.loop
     return [
-        judged(name, f"{SERVED_PERCENT:g} %", text, percent >= SERVED_PERCENT, phase.is_disturbed)
-        if phase.load >= JUDGED_LOAD
-        else shown(name, text),
+        _served(measured, phase),
         judged(
             "calls at a time, as the manager has them",
             f"{measured.capacity}",
             f"{phase.seen.most_calls}",
             phase.seen.most_calls <= measured.capacity,
         ),
-        *_refusals(phase, stream),
+        *_refusals(phase, loop.ended_s),
         judged(
             "admitted: heard the greeting first",
             "all",
-            _counted(sum(one.is_greeted for one in came), sum(one.is_admitted for one in came)),
-            all(one.is_greeted for one in came if one.is_admitted),
+            f"{greeted} of {len(admitted)}",
+            all(one.is_greeted for one in admitted),
         ),
-        shown("admitted: first word p50, p95, max", _listed(_waits(one for one in came if one.is_admitted))),
-        shown("the generator; the server's core", _instruments(phase, stream)),
+        shown("admitted: first word p50, p95, max", _listed(_waits(admitted))),
+        shown(
+            "the callers; the server's core",
+            f"{loop.lateness_p99_ms:.1f} ms late at p99, {loop.lateness_max_ms:.0f} ms at most, "
+            f"{loop.cpu_percent:.0f} % CPU; {phase.seen.use or 'no core of its own'}",
+        ),
     ]
 
 
-def _refusals(phase: Phase, stream: Stream) -> list[Outcome]:
-    came = [one for one in stream.newcomers if one.identified_s < stream.until_s - DECISION_S]
+def _served(measured: Measured, phase: Phase) -> Outcome:
+    standing = len(measured.standing)
+    served = served_calls(phase.newcomers, phase.begin_s, phase.end_s) + standing
+    ideal = ideal_calls(phase.load * measured.room, measured.room) + standing
+    percent = 100.0 * served / measured.capacity
+    name = "capacity served"
+    text = f"{percent:.1f} %: {served:.1f} of {measured.capacity} calls (ideal {ideal:.1f})"
+    if phase.load < JUDGED_LOAD:
+        return shown(name, text)
+    return judged(name, f"{SERVED_PERCENT:g} %", text, percent >= SERVED_PERCENT, phase.is_disturbed)
+
+
+def _refusals(phase: Phase, until_s: float) -> list[Outcome]:
+    came = [one for one in phase.newcomers if one.identified_s < until_s - DECISION_S]
     refused = [one for one in came if one.is_refused]
     waits_ms = _waits(refused)
     silent = sum(one.answered_ms is None for one in came)
-    lost = sum(one.is_lost for one in stream.newcomers)
-    over = [one for one in refused if one.identified_s < stream.until_s - DECISION_S - BUSY_S]
-    told = sum(one.is_told_busy and one.hung_up_s is not None and one.sound_s >= BUSY_S for one in over)
+    lost = sum(one.is_lost for one in phase.newcomers)
+    why = ", ".join(
+        f"{count} {reason}"
+        for reason, count in Counter(one.failure for one in phase.newcomers if one.failure).items()
+    )
+    over = [one for one in refused if one.identified_s < until_s - DECISION_S - BUSY_S]
+    whole = sum(one.hears_busy and one.hung_up_s is not None and one.sound_s >= BUSY_S for one in over)
     return [
         judged(
             "newcomers without an answer; lost calls",
             "none; none",
-            f"{silent} of {len(came)}; {lost}{_failures(stream.newcomers)}",
+            f"{silent} of {len(came)}; {lost}{f' ({why})' if why else ''}",
             not silent and not lost,
             phase.is_disturbed,
         ),
@@ -214,8 +237,8 @@ def _refusals(phase: Phase, stream: Stream) -> list[Outcome]:
         judged(
             "refused: heard the whole phrase, nothing else, then a hangup",
             "all",
-            _counted(told, len(over)),
-            told == len(over),
+            f"{whole} of {len(over)}",
+            whole == len(over),
         ),
     ]
 
@@ -223,19 +246,18 @@ def _refusals(phase: Phase, stream: Stream) -> list[Outcome]:
 def _standing(phase: Phase, heard: Heard, before: Heard, was_disturbed: bool) -> list[Outcome]:
     """Judge the standing calls; what is compared with a disturbed time says nothing, even if it is met."""
     factor = 1.0 + ADDED_PERCENT / 100.0
+    pairs = list(zip(heard.answers_ms, before.answers_ms, strict=True))
+    changes = ", ".join(f"{100.0 * (now / then - 1.0):+.0f} %" for now, then in pairs)
     compared = [
         judged(
-            "standing calls: answer time p50, p95",
+            ANSWER_TIME,
             f"{ADDED_PERCENT:g} % above before",
-            f"{heard.answer_p50_ms:.0f}, {heard.answer_p95_ms:.0f} ms "
-            f"({_change(heard.answer_p50_ms, before.answer_p50_ms)}, "
-            f"{_change(heard.answer_p95_ms, before.answer_p95_ms)}; {heard.utterances} turns)",
-            heard.answer_p50_ms <= before.answer_p50_ms * factor
-            and heard.answer_p95_ms <= before.answer_p95_ms * factor,
+            f"{_ms(heard.answers_ms)} ({changes}; {heard.utterances} turns)",
+            all(now <= then * factor for now, then in pairs),
             phase.is_disturbed,
         ),
         judged(
-            "standing calls: lateness p99",
+            LATENESS,
             f"{ADDED_LATENESS_MS:g} ms above before",
             f"{heard.lateness_p99_ms:.1f} ms (before {before.lateness_p99_ms:.1f} ms)",
             heard.lateness_p99_ms <= before.lateness_p99_ms + ADDED_LATENESS_MS,
@@ -244,31 +266,17 @@ def _standing(phase: Phase, heard: Heard, before: Heard, was_disturbed: bool) ->
     ]
     if was_disturbed:
         compared = [replace(row, verdict=Verdict.DISTURBED) for row in compared]
-    return [
-        *compared,
-        judged(
-            "standing calls: unanswered; gaps of 100 ms; holes at 60 ms",
-            "none",
-            f"{heard.unanswered}; {heard.long_gaps}; {heard.holes}",
-            not (heard.unanswered or heard.long_gaps or heard.holes),
-            phase.is_disturbed,
-        ),
-        _ladder(phase),
-    ]
+    text = "; ".join(map(str, heard.interruptions))
+    interrupted = judged(INTERRUPTIONS, "none", text, not any(heard.interruptions), phase.is_disturbed)
+    return [*compared, interrupted, _ladder(phase)]
 
 
-def _shown(heard: Heard, phase: Phase) -> list[Outcome]:
+def _calm(heard: Heard, phase: Phase) -> list[Outcome]:
     return [
-        shown(
-            "standing calls: answer time p50, p95",
-            f"{heard.answer_p50_ms:.0f}, {heard.answer_p95_ms:.0f} ms ({heard.utterances} turns)",
-        ),
-        shown(
-            f"standing calls: unanswered; gaps of {LONG_GAP_MS:g} ms; holes at {PHONE_BUFFER_MS:g} ms",
-            f"{heard.unanswered}; {heard.long_gaps}; {heard.holes}",
-        ),
-        shown("standing calls: lateness p99", f"{heard.lateness_p99_ms:.1f} ms"),
-        shown("the server's core", f"{phase.seen.use}" if phase.seen.use else "none of its own"),
+        shown(ANSWER_TIME, f"{_ms(heard.answers_ms)} ({heard.utterances} turns)"),
+        shown(INTERRUPTIONS, "; ".join(map(str, heard.interruptions))),
+        shown(LATENESS, f"{heard.lateness_p99_ms:.1f} ms"),
+        shown("the server's core", f"{phase.seen.use or 'none of its own'}"),
         _ladder(phase),
     ]
 
@@ -276,11 +284,10 @@ def _shown(heard: Heard, phase: Phase) -> list[Outcome]:
 def _whole(measured: Measured) -> list[Outcome]:
     ended = Counter(call.ending.name for call in measured.standing)
     broken = sorted({rule for call in measured.standing for rule in call.violations})
-    told = sum(one.is_refused for phase in measured.phases if phase.stream for one in phase.stream.newcomers)
+    newcomers = [one for phase in measured.phases for one in phase.newcomers]
+    refused = sum(one.is_refused for one in newcomers)
+    undecided = sum(one.answered_ms is None for one in newcomers)
     counted = sum(measured.refused.values())
-    undecided = sum(
-        one.answered_ms is None for phase in measured.phases if phase.stream for one in phase.stream.newcomers
-    )
     by_reason = ", ".join(f"{count} {reason}" for reason, count in measured.refused.items())
     return [
         judged(
@@ -291,9 +298,9 @@ def _whole(measured: Measured) -> list[Outcome]:
         ),
         judged(
             "refusals: the manager's count",
-            f"{told}, as the callers" if not undecided else f"{told} to {told + undecided}, as the callers",
+            f"{refused}{f' to {refused + undecided}' if undecided else ''}, as the callers",
             f"{counted} ({by_reason})" if counted else "0",
-            told <= counted <= told + undecided,
+            refused <= counted <= refused + undecided,
         ),
     ]
 
@@ -303,32 +310,13 @@ def _ladder(phase: Phase) -> Outcome:
     return shown("the ladder's highest step", f"{phase.seen.level}{because}")
 
 
-def _instruments(phase: Phase, stream: Stream) -> str:
-    text = (
-        f"{stream.lateness_p99_ms:.1f} ms late at p99, {stream.lateness_max_ms:.0f} ms at most, "
-        f"{stream.cpu_percent:.0f} % CPU"
-    )
-    return f"{text}; {phase.seen.use}" if phase.seen.use else text
-
-
 def _waits(newcomers: Iterable[Newcomer]) -> list[float]:
     return [one.answered_ms for one in newcomers if one.answered_ms is not None]
 
 
-def _counted(some: int, all_of_them: int) -> str:
-    return f"{some} of {all_of_them}"
-
-
-def _failures(newcomers: Sequence[Newcomer]) -> str:
-    reasons = Counter(one.failure for one in newcomers if one.failure)
-    return f" ({', '.join(f'{count} {reason}' for reason, count in reasons.items())})" if reasons else ""
-
-
 def _listed(values_ms: Sequence[float]) -> str:
-    if not values_ms:
-        return "none"
-    return ", ".join(f"{percentile(values_ms, percent):.0f}" for percent in (50, 95, 100)) + " ms"
+    return _ms([percentile(values_ms, percent) for percent in (50, 95, 100)]) if values_ms else "none"
 
 
-def _change(now: float, before: float) -> str:
-    return f"{100.0 * (now / before - 1.0):+.0f} %"
+def _ms(values_ms: Sequence[float]) -> str:
+    return ", ".join(f"{each:.0f}" for each in values_ms) + " ms"

@@ -1,21 +1,19 @@
 """What every caller of this benchmark does: says "hello hello", waits for the answer, says it again.
 
-One period is made once, as messages of 20 ms; a caller who has said all of it begins again. The server is
-told to greet and to answer in tones whose pitch follows from the text, so that what a caller heard can be
-told from its first frames: the greeting, or that all lines are busy.
+One period is made once, as messages of 20 ms; a caller who has said all of it begins again. The server
+greets and answers in tones whose pitch follows from the text, so that the first frames that a caller heard
+show what it was: the greeting, or that all lines are busy.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
-import actors.engines
 from actors.engines.scripted import sentence_tone_hz
 from actors.sentences import split_sentences
 from actors.telephone import FRAME_BYTES, FRAME_S, TELEPHONE_RATE_HZ
-from ingress.audiosocket import KIND_SLIN8
+from benchmarks.harness.callers import messages
+from benchmarks.harness.speech_like import recorded_words
 from ingress.caller.listening_quality import speech_spans
 from ingress.configuration.extensions import Phrase
 from ingress.phrases.fixed import TEXTS
@@ -24,7 +22,7 @@ PERIOD_S = 4.0
 SPEAKS_AFTER_S = 0.8
 """Into each period."""
 CHARACTERS_PER_S = 25.0
-"""How fast the scripted engine speaks: short phrases let short calls show everything."""
+"""How fast the scripted engine speaks: with short phrases, short calls contain everything."""
 GREETING = "Hello."
 GREETING_HZ = sentence_tone_hz(GREETING)
 BUSY_TEXT = TEXTS["en"][Phrase.BUSY]
@@ -34,24 +32,11 @@ PITCH_BYTES = 960
 """60 ms of sound, from which a pitch is read."""
 PITCH_ERROR_HZ = 15.0
 
-_WORDS = Path(actors.engines.__file__).with_name("hello.sln").read_bytes() * 2
+_WORDS = recorded_words(2)
 SPEECH_ENDS_S = SPEAKS_AFTER_S + speech_spans(_WORDS)[-1].end_s
 """Into each period: the end of the last sound, not of the recording."""
-
-
-def message(payload: bytes) -> bytes:
-    """Return one audio message."""
-    return bytes((KIND_SLIN8,)) + len(payload).to_bytes(2, "big") + payload
-
-
-def _period() -> tuple[bytes, ...]:
-    silent = bytes(round(SPEAKS_AFTER_S / FRAME_S) * FRAME_BYTES)
-    frames = round(PERIOD_S / FRAME_S)
-    audio = (silent + _WORDS).ljust(frames * FRAME_BYTES, b"\0")
-    return tuple(message(audio[at : at + FRAME_BYTES]) for at in range(0, len(audio), FRAME_BYTES))
-
-
-PERIOD = _period()
+_SILENT = bytes(round(SPEAKS_AFTER_S / FRAME_S) * FRAME_BYTES)
+PERIOD = messages((_SILENT + _WORDS).ljust(round(PERIOD_S / FRAME_S) * FRAME_BYTES, b"\0"))
 
 
 def pitch_hz(audio: bytes) -> float:

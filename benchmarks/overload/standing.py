@@ -6,8 +6,6 @@ machine share.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -15,13 +13,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from actors.telephone import FRAME_S
+from benchmarks.harness.instrument import Instrument, instrument, serve
 from benchmarks.harness.strict_peer import Ending, Outgoing, StrictCall
-from benchmarks.overload.process import Instrument, instrument
-from benchmarks.overload.speech import FRAME_S, PERIOD, PERIOD_S, SPEECH_ENDS_S
+from benchmarks.overload.speech import PERIOD, PERIOD_S, SPEECH_ENDS_S
 from ingress.audiosocket import SLIN_RATES_HZ
 
 PRIORITY = 6
 """Above the newcomers: what these calls hear is measured to the millisecond."""
+SPACING_S = 0.013
 REPORT_DEADLINE_S = 30.0
 
 
@@ -32,13 +32,13 @@ class StandingCall:
     speaks_from_s: float
     """When its first period begins."""
     ending: Ending
-    violations: tuple[str, ...]
+    violations: Sequence[str]
     frames: Sequence[tuple[float, float, bool]]
     """Arrival, duration, whether there was sound in it."""
 
     @property
     def is_whole(self) -> bool:
-        """Whether nobody but the caller ended it and no rule of Asterisk's was broken."""
+        """Whether the caller ended it and no rule of Asterisk's was broken."""
         return self.ending is Ending.CALLER and not self.violations
 
     def answer_times_ms(self, begin_s: float, end_s: float) -> list[float | None]:
@@ -54,39 +54,25 @@ class StandingCall:
         return times
 
 
-class StandingCalls:
-    """The process that has them."""
-
-    def __init__(self, process: Instrument) -> None:
-        self._process = process
-
-    def end(self) -> list[StandingCall]:
-        """Let all hang up and return what they heard. Raises InstrumentError."""
-        return [
-            StandingCall(
-                each["speaks_from_s"],
-                Ending[each["ending"]],
-                tuple(each["violations"]),
-                [(at_s, lasts_s, bool(is_loud)) for at_s, lasts_s, is_loud in each["frames"]],
-            )
-            for each in self._process.result(REPORT_DEADLINE_S)
-        ]
-
-
 @contextmanager
-def standing_calls(port: int, calls: int) -> Iterator[StandingCalls]:
+def standing_calls(port: int, calls: int) -> Iterator[Instrument]:
     """Place calls that stay; they are cut off if the body leaves before it has ended them."""
-    with instrument("standing", PRIORITY, port=port, calls=calls) as process:
-        yield StandingCalls(process)
+    with instrument("benchmarks.overload.standing", PRIORITY, port=port, calls=calls) as process:
+        yield process
 
 
-def _talk(offset_s: float) -> Iterator[Outgoing]:
+def ended(process: Instrument) -> list[StandingCall]:
+    """Let all hang up and return what they heard. Raises InstrumentError."""
+    reports = process.result(REPORT_DEADLINE_S)
+    return [StandingCall(**report | {"ending": Ending[report["ending"]]}) for report in reports]
+
+
+def _talk(silent_frames: int) -> Iterator[Outgoing]:
     """Yield silence, then one period after the other."""
-    silent = round(offset_s / FRAME_S)
     number = 0
     while True:
-        spoken = number - silent
-        yield Outgoing((number + 1) * FRAME_S, PERIOD[spoken % len(PERIOD) if spoken >= 0 else 0])
+        spoken = max(0, number - silent_frames)
+        yield Outgoing((number + 1) * FRAME_S, PERIOD[spoken % len(PERIOD)])
         number += 1
 
 
@@ -96,7 +82,7 @@ def _report(call: StrictCall, offset_s: float) -> dict[str, Any]:
     for received in call.received:
         if received.kind in SLIN_RATES_HZ:
             lasts_s = received.length / 2 / SLIN_RATES_HZ[received.kind]
-            frames.append((received.arrived_s, lasts_s, int(any(audio[at : at + received.length]))))
+            frames.append((received.arrived_s, lasts_s, any(audio[at : at + received.length])))
             at += received.length
     return {
         "speaks_from_s": call.identified_s + offset_s,
@@ -106,26 +92,19 @@ def _report(call: StrictCall, offset_s: float) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Talk until the standard input is closed, then report."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--calls", type=int, required=True)
-    options = parser.parse_args()
+def measure(port: int, calls: int) -> list[dict[str, Any]]:
+    """Talk until the standard input is closed; return what was heard."""
     # Their turns, and their ticks, are spread over time.
-    offsets_s = [
-        round(number * PERIOD_S / options.calls / FRAME_S) * FRAME_S for number in range(options.calls)
-    ]
-    calls = []
-    for offset_s in offsets_s:
-        calls.append(StrictCall(options.port, outgoing=_talk(offset_s)).start())
-        time.sleep(0.013)
+    silent_frames = [round(number * PERIOD_S / calls / FRAME_S) for number in range(calls)]
+    placed = []
+    for silent in silent_frames:
+        placed.append(StrictCall(port, outgoing=_talk(silent)).start())
+        time.sleep(SPACING_S)
     sys.stdin.read()
-    for call in calls:
+    for call in placed:
         call.hang_up()
-    reports = [_report(call, offset_s) for call, offset_s in zip(calls, offsets_s, strict=True)]
-    print(json.dumps(reports))
+    return [_report(call, silent * FRAME_S) for call, silent in zip(placed, silent_frames, strict=True)]
 
 
 if __name__ == "__main__":
-    main()
+    serve(measure)

@@ -1,31 +1,75 @@
-"""One server under one load: what it used, and what its callers heard."""
+"""One server under one load: what it used, and what its callers heard.
+
+| server | what it is |
+|---|---|
+| raymal | `raymal serve --dialog tone --no-ray`: media worker (speech detection on), gateway, supervisor |
+| asyncio deadlines | a task per call, a deadline per frame |
+| asyncio sleeps | a task per call that writes, drains and sleeps: the usual design |
+| C loop | an epoll loop that only reads and writes: the machine's limit |
+
+Each is a process tree on one core; all send the same tone to every caller. A server is started for one
+measurement and stopped after it, so that none pays for another's memory.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from time import monotonic
 
-from benchmarks.harness.server_process import ServerError
-from benchmarks.pacing.callers import Callers
-from benchmarks.pacing.generator import (
-    MAXIMUM_CPU_PERCENT,
-    MAXIMUM_TICK_P99_MS,
-    GeneratorReport,
-    Heard,
-    Load,
-    generate,
+from benchmarks.harness.arrivals import Judgement, frames_of_calls, judge
+from benchmarks.harness.caller_audio import CallerAudio
+from benchmarks.harness.load_generator import MAXIMUM_CPU_PERCENT, MAXIMUM_TICK_P99_MS, Heard, Load, generate
+from benchmarks.harness.native.compiler import program
+from benchmarks.harness.processes import (
+    CoreTime,
+    CpuTime,
+    core_time,
+    cpu_time,
+    cpu_time_of_all,
+    private_bytes,
 )
-from benchmarks.pacing.judgement import Judgement, judge
-from benchmarks.pacing.processes import CoreTime, CpuTime, core_time, cpu_time, private_bytes
-from benchmarks.pacing.servers import Contestant, Server, running
-from benchmarks.pacing.speech_quality import opinion_scores
+from benchmarks.harness.server import TONE, Server, ServerError, serving
+from benchmarks.harness.speech_quality import opinion_scores
 from ingress.caller.listening_quality import has_sound
 
-MAXIMUM_STRANGERS_PERCENT = 10.0
+MAXIMUM_FOREIGN_PERCENT = 10.0
 """Of the server's core: more and it did not have the core to itself."""
 REHEARSAL = (6, 0.3, 0.7)
 """Calls, warm-up and time of a first, small load: what a server loads only when it is called."""
+CALLS_SCORED = 5
+"""By PESQ, which takes a fifth of a second for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """One server in the comparison."""
+
+    name: str
+    command: Callable[[], Sequence[str]]
+    frame_ms: int = 20
+    """Audio in a message."""
+    interval_ms: int = 20
+    """From one message to the next."""
+
+
+def _task_per_call(pace: str, interval_ms: int = 20) -> Callable[[], Sequence[str]]:
+    module = "benchmarks.pacing.task_per_call_server"
+    return lambda: (sys.executable, "-m", module, "--pace", pace, "--interval-ms", str(interval_ms))
+
+
+_RAYMAL = (*TONE, "--max-calls", "1000")
+RAYMAL = Contestant("raymal", lambda: _RAYMAL)
+RAYMAL_THROTTLED = Contestant(
+    "raymal at 30 ms", lambda: (*_RAYMAL, "--set", "server.frame_ms=30"), frame_ms=30, interval_ms=30
+)
+SLEEPS = Contestant("asyncio sleeps", _task_per_call("sleep"))
+SLEEPS_THROTTLED = Contestant("asyncio throttled", _task_per_call("sleep", 30), interval_ms=30)
+DEADLINES = Contestant("asyncio deadlines", _task_per_call("deadline"))
+C_LOOP = Contestant("C loop", lambda: (str(program("epoll_server")),))
+C_LOOP_ON_TICK = Contestant("C loop on tick", lambda: (str(program("epoll_server")), "--read-on-tick"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +81,8 @@ class Usage:
     system_percent: float
     others_percent: float
     """Of its other processes."""
-    strangers_percent: float
-    """Of anybody else in this machine who ran on the server's core."""
+    foreign_percent: float
+    """Of all other processes of this machine, on the server's core."""
     stolen_percent: float
     """Of the server's core, taken by the host."""
     idle_bytes: int
@@ -60,171 +104,107 @@ class Measurement:
     load: Load
     usage: Usage
     heard: Heard
-    opinion_scores: tuple[float, ...]
+    judgement: Judgement
+    opinion_scores: Sequence[float]
 
     @property
-    def generator(self) -> GeneratorReport:
-        """What the generator says of itself."""
-        return self.heard.report
+    def calls(self) -> int:
+        """How many at a time."""
+        return self.load.calls
+
+    @property
+    def cpu_percent_per_call(self) -> float:
+        """Of a core, by the process with the sockets."""
+        return self.usage.cpu_percent / self.calls
+
+    @property
+    def bytes_per_call(self) -> float:
+        """Private memory at the end, less that of the idle server, for each call."""
+        return (self.usage.loaded_bytes - self.usage.idle_bytes) / self.calls
+
+    @property
+    def opinion_score(self) -> float:
+        """Mean PESQ over the calls that were scored; NaN where there was none."""
+        return fmean(self.opinion_scores) if self.opinion_scores else float("nan")
 
     @property
     def disturbance(self) -> float:
         """The worst of what may make a measurement invalid, over its limit: up to 1 is allowed."""
         return max(
-            self.generator.cpu_percent / MAXIMUM_CPU_PERCENT,
-            self.generator.tick_p99_ms / MAXIMUM_TICK_P99_MS,
-            self.usage.strangers_percent / MAXIMUM_STRANGERS_PERCENT,
+            self.heard.report.cpu_percent / MAXIMUM_CPU_PERCENT,
+            self.heard.report.tick_p99_ms / MAXIMUM_TICK_P99_MS,
+            self.usage.foreign_percent / MAXIMUM_FOREIGN_PERCENT,
         )
 
     def invalid_because(self) -> list[str]:
         """Return why this says nothing of the server; empty if it is valid."""
-        reasons = self.generator.invalid_because()
-        if self.usage.strangers_percent > MAXIMUM_STRANGERS_PERCENT:
+        reasons = self.heard.report.invalid_because()
+        if self.usage.foreign_percent > MAXIMUM_FOREIGN_PERCENT:
             reasons.append(
-                f"somebody else used {self.usage.strangers_percent:.0f} % of the server's core "
-                f"(at most {MAXIMUM_STRANGERS_PERCENT:g} %)"
+                f"other processes used {self.usage.foreign_percent:.0f} % of the server's core "
+                f"(at most {MAXIMUM_FOREIGN_PERCENT:g} %)"
             )
         return reasons
 
 
-def measure(contestant: Contestant, load: Load, server_core: int, callers: Callers) -> Measurement:
+def measure(contestant: Contestant, load: Load, server_core: int, audio: CallerAudio) -> Measurement:
     """Start the server, rehearse, measure, stop it. Raises ServerError, GeneratorError, CompilerError."""
-    with running(contestant, server_core) as server:
+    with serving(contestant.name, contestant.command(), [server_core]) as server:
         calls, warm_up_s, measured_s = REHEARSAL
-        generate(Load(calls, warm_up_s, measured_s, load.core), server.port, callers)
-        idle_bytes = _memory(server)
-        before: list[_Snapshot] = []
-        after: list[_Snapshot] = []
-        loaded_bytes: list[int] = []
+        generate(Load(calls, warm_up_s, measured_s, load.core), server.port, audio)
+        seen = [_Snapshot.of(server, server_core)]
 
-        def look_at_the_end() -> None:
-            after.append(_Snapshot.of(server, server_core))
-            loaded_bytes.append(_memory(server))
+        def look() -> None:
+            seen.append(_Snapshot.of(server, server_core))
 
-        heard = generate(
-            load,
-            server.port,
-            callers,
-            lambda: before.append(_Snapshot.of(server, server_core)),
-            look_at_the_end,
-        )
-        if not server.is_alive():
-            raise ServerError(f"{contestant.name} died under {load.calls} calls")
+        heard = generate(load, server.port, audio, look, look)
+        seen[0].check_still_there(server)
     if heard.first_call and not has_sound(heard.first_call):
         raise ServerError(f"{contestant.name} sent silence where a tone was due")
-    return Measurement(
-        contestant,
-        load,
-        _usage(before[0], after[0], idle_bytes, loaded_bytes[0]),
-        heard,
-        tuple(opinion_scores(heard.arrivals, callers.prompt)),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One contestant at one number of calls: all its repetitions."""
-
-    contestant: Contestant
-    measurements: tuple[Measurement, ...]
-    judgement: Judgement
-
-    @classmethod
-    def of(cls, measurements: tuple[Measurement, ...]) -> Result:
-        """Judge all repetitions together."""
-        load = measurements[0].load
-        judgement = judge([each.heard.arrivals for each in measurements], load.calls, load.measured_s)
-        return cls(measurements[0].contestant, measurements, judgement)
-
-    @property
-    def calls(self) -> int:
-        """How many at a time."""
-        return self.measurements[0].load.calls
-
-    @property
-    def cpu_percent_per_call(self) -> float:
-        """Of a core, by the process with the sockets."""
-        return fmean(each.usage.cpu_percent for each in self.measurements) / self.calls
-
-    @property
-    def user_percent_per_call(self) -> float:
-        """Of that, outside the kernel."""
-        return fmean(each.usage.user_percent for each in self.measurements) / self.calls
-
-    @property
-    def system_percent_per_call(self) -> float:
-        """Of that, in the kernel."""
-        return fmean(each.usage.system_percent for each in self.measurements) / self.calls
-
-    @property
-    def others_percent(self) -> float:
-        """Of a core, by the server's other processes together."""
-        return fmean(each.usage.others_percent for each in self.measurements)
-
-    @property
-    def strangers_percent(self) -> float:
-        """Of the server's core, used by somebody else in this machine."""
-        return fmean(each.usage.strangers_percent for each in self.measurements)
-
-    @property
-    def stolen_percent(self) -> float:
-        """Of the server's core, taken by the host."""
-        return fmean(each.usage.stolen_percent for each in self.measurements)
-
-    @property
-    def bytes_per_call(self) -> float:
-        """Private memory at the end, less that of the idle server, for each call."""
-        return (
-            fmean(each.usage.loaded_bytes - each.usage.idle_bytes for each in self.measurements) / self.calls
-        )
-
-    @property
-    def opinion_score(self) -> float:
-        """Mean PESQ over the calls that were heard; NaN where there was none."""
-        scores = [score for each in self.measurements for score in each.opinion_scores]
-        return fmean(scores) if scores else float("nan")
-
-    def invalid_because(self) -> list[str]:
-        """Return why one of the repetitions says nothing of the server."""
-        return [reason for each in self.measurements for reason in each.invalid_because()]
+    idle, begin, end = seen
+    scores = opinion_scores(frames_of_calls(heard.arrivals), audio.prompt, CALLS_SCORED)
+    judgement = judge(heard.arrivals, load.calls, load.measured_s)
+    return Measurement(contestant, load, end.usage_since(begin, idle.private_bytes), heard, judgement, scores)
 
 
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
     at_s: float
+    worker_id: int
     worker: CpuTime
+    """Of the process with the sockets."""
     others: CpuTime
     core: CoreTime
+    private_bytes: int
 
     @classmethod
     def of(cls, server: Server, core: int) -> _Snapshot:
+        workers = server.media_workers()
+        worker_id = workers[0].pid if workers else server.process.pid
+        processes = server.process_ids()
+        others = cpu_time_of_all(process for process in processes if process != worker_id)
         try:
-            others = sum((cpu_time(each) for each in server.others), CpuTime(0.0, 0.0))
-            return cls(monotonic(), cpu_time(server.worker), others, core_time(core))
+            own, at_s, core_used = cpu_time(worker_id), monotonic(), core_time(core)
+            memory = sum(map(private_bytes, processes))
         except OSError as error:
-            raise ServerError(f"{server.contestant.name} died") from error
+            raise ServerError(f"{server.name} ended by itself") from error
+        return cls(at_s, worker_id, own, others, core_used, memory)
 
+    def check_still_there(self, server: Server) -> None:
+        """Raise ServerError if the process with the sockets has ended since."""
+        if server.process.poll() is not None or self.worker_id not in server.process_ids():
+            raise ServerError(f"{server.name} ended by itself")
 
-def _usage(before: _Snapshot, after: _Snapshot, idle_bytes: int, loaded_bytes: int) -> Usage:
-    worker, others, core = (
-        after.worker - before.worker,
-        after.others - before.others,
-        after.core - before.core,
-    )
-    percent = 100.0 / (after.at_s - before.at_s)
-    return Usage(
-        user_percent=worker.user_s * percent,
-        system_percent=worker.system_s * percent,
-        others_percent=others.total_s * percent,
-        strangers_percent=max(0.0, core.busy_s - worker.total_s - others.total_s) * percent,
-        stolen_percent=core.stolen_s * percent,
-        idle_bytes=idle_bytes,
-        loaded_bytes=loaded_bytes,
-    )
-
-
-def _memory(server: Server) -> int:
-    try:
-        return sum(private_bytes(each) for each in (server.worker, *server.others))
-    except OSError as error:
-        raise ServerError(f"{server.contestant.name} died") from error
+    def usage_since(self, before: _Snapshot, idle_bytes: int) -> Usage:
+        percent = 100.0 / (self.at_s - before.at_s)
+        worker, others = self.worker - before.worker, self.others - before.others
+        core = self.core - before.core
+        return Usage(
+            user_percent=worker.user_s * percent,
+            system_percent=worker.system_s * percent,
+            others_percent=others.total_s * percent,
+            foreign_percent=max(0.0, core.busy_s - worker.total_s - others.total_s) * percent,
+            stolen_percent=core.stolen_s * percent,
+            idle_bytes=idle_bytes,
+            loaded_bytes=self.private_bytes,
+        )

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.pacing.judgement import Floats
-from benchmarks.pacing.measurement import Result
-from benchmarks.pacing.servers import (
+from benchmarks.harness.arrivals import Floats
+from benchmarks.pacing.measurement import (
     C_LOOP,
     C_LOOP_ON_TICK,
     DEADLINES,
@@ -19,10 +18,11 @@ from benchmarks.pacing.servers import (
     SLEEPS,
     SLEEPS_THROTTLED,
     Contestant,
+    Measurement,
 )
 from ingress.caller.listening_quality import PHONE_BUFFER_MS
 
-# Okabe and Ito's colours, which the colour-blind tell apart; the markers tell it once more.
+# Okabe and Ito's colours, which the colour-blind can distinguish; the markers differ as well.
 _LOOKS: dict[Contestant, tuple[str, str, str]] = {
     RAYMAL: ("#0072B2", "o", "-"),
     RAYMAL_THROTTLED: ("#56B4E9", "o", "--"),
@@ -38,7 +38,7 @@ _WHOLE = 0.01
 """Less audio missing than this is the edge of the measured time."""
 
 
-def plot(results: Sequence[Result], machine: str, path: Path) -> None:
+def plot(results: Sequence[Measurement], machine: str, path: Path) -> None:
     """Draw the results into an SVG, PNG or PDF file, by the ending of its name."""
     import matplotlib
 
@@ -85,7 +85,7 @@ def plot(results: Sequence[Result], machine: str, path: Path) -> None:
         pyplot.close(figure)
 
 
-def _lateness(axes: Any, results: Sequence[Result]) -> None:
+def _lateness(axes: Any, results: Sequence[Measurement]) -> None:
     calls = max(result.calls for result in results)
     for result in results:
         if result.calls != calls or not result.judgement.frames:
@@ -109,7 +109,7 @@ def _lateness(axes: Any, results: Sequence[Result]) -> None:
     )
 
 
-def _against_calls(axes: Any, results: Sequence[Result], value: Any) -> None:
+def _against_calls(axes: Any, results: Sequence[Measurement], value: Any) -> None:
     for contestant, (colour, marker, line) in _LOOKS.items():
         own = sorted((each for each in results if each.contestant == contestant), key=lambda each: each.calls)
         if own:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from benchmarks.pacing.measurement import Result
-from benchmarks.pacing.servers import C_LOOP, RAYMAL, RAYMAL_THROTTLED, Contestant
+from benchmarks.harness.outcomes import Outcome, judged
+from benchmarks.pacing.measurement import C_LOOP, RAYMAL, RAYMAL_THROTTLED, Contestant, Measurement
 from ingress.caller.listening_quality import PHONE_BUFFER_MS
 
 CPU_RATIO = 2.0
@@ -17,93 +16,85 @@ _EDGE_RATIO = 0.005
 """Missing audio below this is the edge of the measured time: a late last frame."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One criterion and what was measured."""
-
-    name: str
-    limit: str
-    measured: str
-    is_met: bool
-
-
-def targets(results: Sequence[Result]) -> list[Target]:
+def targets(results: Sequence[Measurement]) -> list[Outcome]:
     """Return every target whose contestants took part."""
-    judged = []
-    raymal = _of(RAYMAL, results)
-    limit = _of(C_LOOP, results)
-    throttled = _of(RAYMAL_THROTTLED, results)
+    rows = []
+    raymal, limit, throttled = (_of(each, results) for each in (RAYMAL, C_LOOP, RAYMAL_THROTTLED))
     if raymal and limit:
-        judged += _against_the_limit(raymal[-1], limit[-1])
+        rows += _against_the_limit(raymal[-1], limit[-1])
     if raymal:
-        judged += [_no_underruns(raymal), _memory(raymal[-1])]
+        rows += [_no_underruns(raymal), _memory(raymal[-1])]
     if raymal and throttled:
-        judged += [_saving(raymal[-1], throttled[-1]), _no_underruns(throttled)]
-    return judged
+        rows += [_saving(raymal[-1], throttled[-1]), _no_underruns(throttled)]
+    return rows
 
 
-def _of(contestant: Contestant, results: Iterable[Result]) -> list[Result]:
+def _of(contestant: Contestant, results: Sequence[Measurement]) -> list[Measurement]:
     """Return a contestant's results by ascending number of calls."""
-    return sorted((each for each in results if each.contestant == contestant), key=lambda each: each.calls)
+    return sorted((each for each in results if each.contestant is contestant), key=lambda each: each.calls)
 
 
-def _against_the_limit(raymal: Result, limit: Result) -> list[Target]:
+def _against_the_limit(raymal: Measurement, limit: Measurement) -> list[Outcome]:
     ratio = raymal.cpu_percent_per_call / max(limit.cpu_percent_per_call, 1e-9)
     added_ms = raymal.judgement.lateness_at_ms(99.9) - limit.judgement.lateness_at_ms(99.9)
     at = f"{raymal.calls} calls"
     return [
-        Target(
+        judged(
             f"CPU per call at {at}",
             f"{CPU_RATIO:g}x the C loop",
             f"{ratio:.2f}x{_for_less(raymal)}",
             ratio <= CPU_RATIO and _is_whole(raymal),
+            _is_disturbed(raymal, limit),
         ),
-        Target(
+        judged(
             f"p99.9 lateness at {at}",
             f"{ADDED_LATENESS_MS:g} ms above the C loop",
             f"{added_ms:+.1f} ms",
             added_ms <= ADDED_LATENESS_MS,
+            _is_disturbed(raymal, limit),
         ),
     ]
 
 
-def _is_whole(result: Result) -> bool:
-    """Whether the audio came that was due: CPU that sent less is no saving."""
-    return result.judgement.missing_ratio < _EDGE_RATIO
-
-
-def _for_less(result: Result) -> str:
-    return "" if _is_whole(result) else f", {result.judgement.missing_ratio:.0%} of the audio missing"
-
-
-def _no_underruns(results: Sequence[Result]) -> Target:
+def _no_underruns(results: Sequence[Measurement]) -> Outcome:
     # A frame that never came is no hole between two that did: audio that is missing counts as well.
-    underruns = sum(each.judgement.phone(PHONE_BUFFER_MS).underruns for each in results)
+    underruns = sum(each.judgement.holes for each in results)
     missing = max(each.judgement.missing_ratio for each in results)
     numbers = ", ".join(str(each.calls) for each in results)
-    return Target(
+    return judged(
         f"underruns of {results[0].contestant.name} at {PHONE_BUFFER_MS:.0f} ms, {numbers} calls",
         "none, no audio missing",
         f"{underruns}, {missing:.2%} missing",
         underruns == 0 and all(map(_is_whole, results)),
+        _is_disturbed(*results),
     )
 
 
-def _memory(raymal: Result) -> Target:
+def _memory(raymal: Measurement) -> Outcome:
     kb = raymal.bytes_per_call / 1_000
-    return Target(
-        f"memory per call at {raymal.calls} calls",
-        f"{MEMORY_KB_PER_CALL:g} KB",
-        f"{kb:.0f} KB",
-        kb <= MEMORY_KB_PER_CALL,
-    )
+    name = f"memory per call at {raymal.calls} calls"
+    return judged(name, f"{MEMORY_KB_PER_CALL:g} KB", f"{kb:.0f} KB", kb <= MEMORY_KB_PER_CALL)
 
 
-def _saving(raymal: Result, throttled: Result) -> Target:
+def _saving(raymal: Measurement, throttled: Measurement) -> Outcome:
     saving = 1.0 - throttled.cpu_percent_per_call / max(raymal.cpu_percent_per_call, 1e-9)
-    return Target(
+    return judged(
         f"CPU per call throttled, {raymal.calls} calls",
         f"{THROTTLED_SAVING:.0%} less",
         f"{saving:.1%} less{_for_less(throttled)}",
         saving >= THROTTLED_SAVING and _is_whole(throttled),
+        _is_disturbed(raymal, throttled),
     )
+
+
+def _is_whole(result: Measurement) -> bool:
+    """Whether the audio came that was due: CPU that sent less is no saving."""
+    return result.judgement.missing_ratio < _EDGE_RATIO
+
+
+def _for_less(result: Measurement) -> str:
+    return "" if _is_whole(result) else f", {result.judgement.missing_ratio:.0%} of the audio missing"
+
+
+def _is_disturbed(*results: Measurement) -> bool:
+    return any(result.invalid_because() for result in results)

@@ -1,9 +1,9 @@
 """The usual asyncio design, which raymal was written to replace: a task per call sleeps between frames.
 
 For each connection one task writes a 20 ms frame, drains and sleeps 20 ms, and another reads: header,
-then payload. With `--pace sleep` every wait begins when the last one is over, so that whatever the loop
-was late stays late: the audio runs slower than the phone that plays it. With `--pace deadline` the k-th
-frame waits for its own instant, start + k intervals, the first repair that everybody makes.
+then payload. With `--pace sleep` every wait begins when the last one is over, so that what the loop was late
+stays late: the audio runs slower than the phone that plays it. With `--pace deadline` the k-th frame waits
+for its own instant, start + k intervals, the usual first repair.
 
 `--interval-ms 30` is the throttle of that design: the same 20 ms of audio, every 30 ms.
 
@@ -18,11 +18,10 @@ import asyncio
 import contextlib
 import math
 import struct
-from collections.abc import Iterator
 from itertools import cycle
 
 RATE_HZ = 8_000
-FRAME_MS = 20
+FRAME_SAMPLES = 160
 TONE_HZ = 440
 TONE_FRAMES = 5
 """440 Hz return to their first sample after 100 ms."""
@@ -32,55 +31,40 @@ BACKLOG = 4_096
 
 def tone_messages() -> list[bytes]:
     """Return AudioSocket messages of 20 ms that make an endless tone when repeated."""
-    samples = [
-        int(8_000 * math.sin(2 * math.pi * TONE_HZ * index / RATE_HZ))
-        for index in range(TONE_FRAMES * FRAME_MS * RATE_HZ // 1_000)
-    ]
-    size = FRAME_MS * RATE_HZ // 1_000
+    turns = (index * TONE_HZ / RATE_HZ for index in range(TONE_FRAMES * FRAME_SAMPLES))
+    samples = [int(8_000 * math.sin(2 * math.pi * turn)) for turn in turns]
     return [
-        struct.pack(f">BH{size * 2}s", 0x10, size * 2, struct.pack(f"<{size}h", *samples[at : at + size]))
-        for at in range(0, len(samples), size)
+        struct.pack(">BH", 0x10, 2 * FRAME_SAMPLES)
+        + struct.pack(f"<{FRAME_SAMPLES}h", *samples[at : at + FRAME_SAMPLES])
+        for at in range(0, len(samples), FRAME_SAMPLES)
     ]
 
 
-async def _send_and_sleep(writer: asyncio.StreamWriter, messages: Iterator[bytes], interval_s: float) -> None:
-    for message in messages:
-        writer.write(message)
-        await writer.drain()
-        await asyncio.sleep(interval_s)
-
-
-async def _send_when_due(writer: asyncio.StreamWriter, messages: Iterator[bytes], interval_s: float) -> None:
+async def send(writer: asyncio.StreamWriter, interval_s: float, has_deadlines: bool) -> None:
+    """Send the tone until cancelled."""
     loop = asyncio.get_running_loop()
     due_s = loop.time()
-    for message in messages:
+    for message in cycle(tone_messages()):
         writer.write(message)
         await writer.drain()
         due_s += interval_s
-        await asyncio.sleep(max(0.0, due_s - loop.time()))
+        await asyncio.sleep(max(0.0, due_s - loop.time()) if has_deadlines else interval_s)
 
 
-async def _receive(reader: asyncio.StreamReader) -> None:
-    while True:
-        header = await reader.readexactly(3)
-        await reader.readexactly(int.from_bytes(header[1:], "big"))
-
-
-async def serve(port: int, interval_s: float, with_deadlines: bool) -> None:
+async def serve(port: int, interval_s: float, has_deadlines: bool) -> None:
     """Answer every call with the tone until cancelled."""
-    messages = tone_messages()
-    send = _send_when_due if with_deadlines else _send_and_sleep
 
     async def take_call(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            header = await reader.readexactly(3)
-            await reader.readexactly(int.from_bytes(header[1:], "big"))
-            sender = asyncio.create_task(send(writer, cycle(messages), interval_s))
+        sender = None
+        with contextlib.closing(writer), contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             try:
-                await _receive(reader)
+                while True:  # the first message is the UUID
+                    header = await reader.readexactly(3)
+                    await reader.readexactly(int.from_bytes(header[1:], "big"))
+                    sender = sender or asyncio.create_task(send(writer, interval_s, has_deadlines))
             finally:
-                sender.cancel()
-                writer.close()
+                if sender is not None:
+                    sender.cancel()
 
     server = await asyncio.start_server(take_call, "127.0.0.1", port, backlog=BACKLOG)
     print("listening", server.sockets[0].getsockname()[1], flush=True)
@@ -92,7 +76,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--pace", choices=("sleep", "deadline"), required=True)
-    parser.add_argument("--interval-ms", type=float, default=FRAME_MS)
+    parser.add_argument("--interval-ms", type=float, default=20.0)
     options = parser.parse_args()
     asyncio.run(serve(options.port, options.interval_ms / 1_000, options.pace == "deadline"))
 

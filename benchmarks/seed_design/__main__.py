@@ -1,4 +1,4 @@
-"""Run the rebuilt server until it is told to end; prints "listening PORT" once its models are loaded."""
+"""Run the rebuilt server until SIGTERM; prints "listening PORT" once its models are loaded."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import asyncio
 import os
 
 from actors.engines.whisper_weights import obtain
-from actors.settings import ScriptedSettings, SpeechSettings, WhisperSettings
-from benchmarks.seed_design.models import DEFAULT_BEAM, ScriptedModels, StockModels
+from actors.settings import WhisperSettings
+from benchmarks.seed_design.models import DEFAULT_BEAM, StockModels
 from benchmarks.seed_design.resource_manager import ResourceManager, concurrency_here
 from benchmarks.seed_design.server import SeedServer
 from benchmarks.seed_design.speech_service import Models, SpeechService
@@ -33,16 +33,10 @@ def main() -> None:
     parser.add_argument("--throttle", action="store_true", help="sleep 1.5 times as long under load")
     parser.add_argument("--model", default=WhisperSettings().model, help="as speech.whisper.model")
     parser.add_argument("--beam", type=int, default=DEFAULT_BEAM, help=f"of the decoder ({DEFAULT_BEAM})")
-    parser.add_argument("--scripted-s", type=float, help="no models: hearing and speaking take so long each")
     options = parser.parse_args()
     at_a_time = concurrency_here()
-    models: Models
-    if options.scripted_s is None:
-        threads = len(os.sched_getaffinity(0))
-        models = StockModels(obtain(WhisperSettings(model=options.model)), threads, at_a_time, options.beam)
-    else:
-        scripted = ScriptedSettings(stt_delay_s=options.scripted_s, tts_delay_s=options.scripted_s)
-        models = ScriptedModels(SpeechSettings(scripted=scripted))
+    threads = len(os.sched_getaffinity(0))
+    models = StockModels(obtain(WhisperSettings(model=options.model)), threads, at_a_time, options.beam)
     asyncio.run(serve(options.port, models, at_a_time, options.throttle))
 
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import subprocess
-import sys
-import threading
-from collections.abc import Sequence
 from itertools import pairwise
 from math import inf
 from pathlib import Path
@@ -20,13 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import actors.engines
+from actors.engines.scripted import ScriptedStt, ScriptedTts
+from actors.messages import Synthesize, Transcribe
 from actors.settings import ScriptedSettings, SpeechSettings
 from benchmarks.compare import report
 from benchmarks.compare.__main__ import climb
-from benchmarks.compare.callers import HEARD, Callers, CallersReport, Heard, lines, messages
-from benchmarks.compare.judgement import Answer, Figures, answers, figures, is_loud
+from benchmarks.compare.callers import FRAME, Heard, HeardCall, ScriptedCaller, lines
+from benchmarks.compare.judgement import Answer, Figures, answers, figures
 from benchmarks.compare.ladder import LADDER, calls_held, next_rung
-from benchmarks.compare.measurement import Measurement, Usage
+from benchmarks.compare.measurement import Contestant, Measurement
 from benchmarks.compare.script import (
     FRAME_S,
     JITTER_S,
@@ -36,12 +34,13 @@ from benchmarks.compare.script import (
     fit_for_turns,
     script,
 )
-from benchmarks.compare.servers import Contestant
-from benchmarks.faults.verdicts import Verdict, exit_code
+from benchmarks.harness.callers import LoopReport, messages
+from benchmarks.harness.outcomes import Verdict, exit_code
+from benchmarks.harness.processes import CpuUse
 from benchmarks.harness.strict_peer import Ending, StrictCall, voice
 from benchmarks.harness.telephone_speech import Utterance
 from benchmarks.seed_design.endpointing import Endpointer
-from benchmarks.seed_design.models import DEFAULT_BEAM, ScriptedModels
+from benchmarks.seed_design.models import DEFAULT_BEAM
 from benchmarks.seed_design.resource_manager import ResourceManager, concurrency
 from benchmarks.seed_design.server import SeedServer
 from benchmarks.seed_design.speech_service import SpeechService
@@ -52,7 +51,7 @@ from ingress.media.hearing.vad import is_faint
 WORDS = Path(actors.engines.__file__).with_name("hello.sln").read_bytes()
 SAID = [Recording(WORDS, 1.4), Recording(WORDS, 1.3)]
 PASS, MISS, DISTURBED, SHOWN = Verdict.PASS, Verdict.MISS, Verdict.DISTURBED, Verdict.SHOWN
-QUIET = CallersReport((0.0,), 0, 5.0, 1.0, 2.0)
+QUIET = Heard((), LoopReport(0.0, 20.0, 5.0, 1.0, 2.0))
 
 
 # ---- the seed's design ----------------------------------------------------------------------------------
@@ -113,18 +112,27 @@ def test_a_short_sound_is_no_utterance() -> None:
     assert not any(map(endpointer.hear, click))
 
 
-def scripted(stt_delay_s: float = 0.0) -> ScriptedModels:
-    """Return models that hear "Hi." and answer for half a second."""
-    settings = ScriptedSettings(
-        stt_delay_s=stt_delay_s, tts_delay_s=0.0, transcript="Hi.", speech_rate_characters_per_s=25.0
-    )
-    return ScriptedModels(SpeechSettings(scripted=settings))
+class ScriptedModels:
+    """Hear "Hi." after a time, and answer with half a second of tones."""
+
+    def __init__(self, stt_delay_s: float = 0.0) -> None:
+        scripted = ScriptedSettings(
+            stt_delay_s=stt_delay_s, tts_delay_s=0.0, transcript="Hi.", speech_rate_characters_per_s=25.0
+        )
+        self._stt = ScriptedStt(SpeechSettings(scripted=scripted))
+        self._tts = ScriptedTts(SpeechSettings(scripted=scripted))
+
+    def transcribe(self, audio: bytes) -> str:
+        return self._stt.transcribe(Transcribe("seed", audio, "en")).text
+
+    def synthesize(self, text: str) -> bytes:
+        return b"".join(self._tts.synthesize(Synthesize("seed", text, "en")))
 
 
 async def test_no_more_than_the_semaphore_lets_through_are_transcribed_at_a_time() -> None:
     """Four pieces of work of 50 ms, two at a time, take two rounds."""
     resources = ResourceManager(2, is_throttling=False)
-    speech = SpeechService(scripted(stt_delay_s=0.05), resources)
+    speech = SpeechService(ScriptedModels(stt_delay_s=0.05), resources)
     clock = asyncio.get_running_loop().time
     began_s = clock()
     assert await asyncio.gather(*(speech.transcribe(b"") for _ in range(4))) == ["Hi."] * 4
@@ -137,7 +145,7 @@ async def test_the_seed_server_answers(is_slow: bool) -> None:
     resources = ResourceManager(2, is_throttling=is_slow, cpu_percent=lambda: 100.0)
     resources.sessions.update("abc")
     server = SeedServer(
-        SpeechService(scripted(), resources), resources, EndpointingSettings(end_silence_ms=200)
+        SpeechService(ScriptedModels(), resources), resources, EndpointingSettings(end_silence_ms=200)
     )
     async with server.listening(0) as port:
         call = StrictCall(port, outgoing=voice(8.0, audio=WORDS)).start()
@@ -157,24 +165,9 @@ async def test_the_seed_server_answers(is_slow: bool) -> None:
     assert call.received[0].arrived_s - call.identified_s >= len(WORDS) / 16_000 - 0.3
 
 
-def test_the_seed_server_starts_as_a_program() -> None:
-    """It says where it listens, answers a call there, and ends when it is told to."""
-    command = [sys.executable, "-m", "benchmarks.seed_design", "--throttle", "--scripted-s", "0.01"]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONASYNCIODEBUG"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        try:
-            assert process.stdout is not None
-            listening, port = process.stdout.readline().split()
-            with StrictCall(int(port), outgoing=voice(8.0, audio=WORDS)) as call:
-                call.until_frames(5, 6.0)
-        finally:
-            process.terminate()
-    assert listening == "listening"
-
-
 def test_raymal_takes_the_flags_it_is_compared_with(tmp_path: Path) -> None:
     """Its own check of the configuration finds nothing to say."""
-    command = [*Contestant.RAYMAL.command(0, "bundled", DEFAULT_BEAM), "--check"]
+    command = [*Contestant.RAYMAL.command("bundled", DEFAULT_BEAM), "--check"]
     environment = os.environ | {"RAYMAL_RUNTIME": str(tmp_path)}
     found = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert found.returncode == 0, found.stderr
@@ -184,7 +177,7 @@ def test_raymal_takes_the_flags_it_is_compared_with(tmp_path: Path) -> None:
 
 
 @given(calls=st.integers(1, 40), seed=st.integers(0, 1_000))
-def test_the_script_is_the_same_for_everybody_and_leaves_room_for_answers(calls: int, seed: int) -> None:
+def test_the_script_is_the_same_for_all_and_leaves_room_for_answers(calls: int, seed: int) -> None:
     """Whole frames, one utterance each 12 s give or take the jitter, none before the call begins."""
     scripts = script(calls, 30.0, SAID, seed)
     assert scripts == script(calls, 30.0, SAID, seed)
@@ -226,81 +219,23 @@ def test_a_line_holds_the_utterances_where_the_script_has_them() -> None:
     assert not has_sound(b"".join(frame[3:] for frame in (*sent[0][:5], *sent[1])))
 
 
-class Peer:
-    """A server of known behaviour: it sends back every message, and hangs up on every second call."""
-
-    def __init__(self) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self.listener.getsockname()[1]
-        self.received = [bytearray(), bytearray()]
-        self.threads = [threading.Thread(target=self._serve, args=(number,)) for number in (0, 1)]
-
-    def __enter__(self) -> Peer:
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for thread in self.threads:
-            thread.join()
-        self.listener.close()
-
-    def _serve(self, number: int) -> None:
-        connection, _ = self.listener.accept()
-        with connection:
-            while data := connection.recv(4_096):
-                skipped = 19 - len(self.received[number])
-                self.received[number] += data
-                connection.sendall(data[max(0, skipped) :])
-                if len(self.received[number]) > 3_000 and number == 1:
-                    connection.sendall(b"\0\0\0")
-                    while connection.recv(4_096):  # it is the caller who closes
-                        pass
-                    return
-
-
-def test_the_callers_say_their_lines_on_time_and_note_what_comes() -> None:
-    """What one caller sent comes back whole, with its times; the call that was hung up on is counted lost."""
-    sent = lines([[], []], SAID, 0.6)
-    with Peer() as peer:
-        callers = Callers(peer.port, sent)
-        found = callers.run()
-    first = [(at_s, count) for at_s, number, count in callers.frames if number == 0]
-    assert found.lost_calls == 1
-    assert [count for _, count in first] == [320] * 30
-    said_s = [at_s - found.identified_s[0] for at_s, _ in first]
-    assert all(late_s >= (number + 1) * FRAME_S - 1e-6 for number, late_s in enumerate(said_s))
-    assert bytes(peer.received[0][19:]) == b"".join(sent[0])
-    assert sum(count for _, _, count in callers.frames) == len(b"".join(callers.audio))
-    assert found.identified_s[1] > found.identified_s[0] > 0.0
-    assert found.lateness_max_ms >= found.lateness_p99_ms >= 0.0
-
-
-def test_callers_without_a_server_are_lost() -> None:
-    """Nobody listens: the call counts, and nothing hangs."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    callers = Callers(port, lines([[]], SAID, 0.1))
-    assert callers.run().lost_calls == 1
-    assert not callers.frames
-
-
 # ---- the judgement --------------------------------------------------------------------------------------
 
 
-def heard(*runs: tuple[float, int, float], call: int = 0) -> tuple[Heard, np.ndarray]:
-    """Return frames of one call: each run begins at a time, has so many frames, so far apart."""
+def heard(*runs: tuple[float, int, float]) -> HeardCall:
+    """Return frames of a call from 100 s on: each run begins at a time, has so many frames, so far apart."""
     rows = [
-        (begin_s + number * apart_s, call, 320) for begin_s, count, apart_s in runs for number in range(count)
+        (begin_s + number * apart_s, 320, True) for begin_s, count, apart_s in runs for number in range(count)
     ]
-    return np.array(rows, HEARD), np.ones(len(rows), bool)
+    return HeardCall(100.0, is_lost=False, frames=np.array(rows, FRAME))
+
+
+SCRIPTS = [[Spoken(0.0, 3.0, 0), Spoken(12.0, 15.0, 0)]]
 
 
 def judge(*runs: tuple[float, int, float]) -> list[Answer]:
     """Return the answers to two utterances, that end at 3 and at 15 s."""
-    frames, loud = heard(*runs)
-    scripts = [[Spoken(0.0, 3.0, 0), Spoken(12.0, 15.0, 0)]]
-    return list(answers(frames, loud, scripts, [100.0], 0.0, 20.0))
+    return list(answers([heard(*runs)], SCRIPTS, 0.0, 20.0))
 
 
 def test_a_turn_lasts_from_the_intended_end_to_the_first_sound() -> None:
@@ -314,11 +249,10 @@ def test_a_turn_lasts_from_the_intended_end_to_the_first_sound() -> None:
 
 def test_silence_is_no_answer() -> None:
     """Frames that do not sound neither begin nor end an answer, but lie inside it."""
-    frames, loud = heard((103.0, 100, 0.02))
-    loud[:50] = False
-    loud[60:65] = False
-    loud[90:] = False
-    (answer,) = answers(frames, loud, [[Spoken(0.0, 3.0, 0)]], [100.0], 0.0, 20.0)
+    call = heard((103.0, 100, 0.02))
+    for silent in (slice(50), slice(60, 65), slice(90, None)):
+        call.frames["is_loud"][silent] = False
+    (answer,) = answers([call], [SCRIPTS[0][:1]], 0.0, 20.0)
     assert answer.turn_ms == pytest.approx(1_000.0)
     assert len(answer.at_s) == 40
 
@@ -332,13 +266,8 @@ def test_a_late_answer_is_not_the_answer_to_what_is_said_meanwhile() -> None:
 
 def test_only_turns_of_the_measured_time_count() -> None:
     """By the end of the utterance, the first instant included."""
-    frames, loud = heard((103.5, 10, 0.02))
-    scripts = [[Spoken(0.0, 3.0, 0), Spoken(12.0, 15.0, 0)]]
-    found = [
-        len(list(answers(frames, loud, scripts, [100.0], *span)))
-        for span in ((3.0, 15.0), (3.1, 15.0), (0.0, 3.0))
-    ]
-    assert found == [1, 0, 0]
+    spans = ((3.0, 15.0), (3.1, 15.0), (0.0, 3.0))
+    assert [len(list(answers([heard()], SCRIPTS, *span))) for span in spans] == [1, 0, 0]
 
 
 def test_sleeping_senders_leave_holes_and_punctual_ones_do_not() -> None:
@@ -373,14 +302,16 @@ def test_what_is_held(turns_ms: list[float], lost: int, expected: tuple[bool, bo
     assert (found.is_held, found.is_in_time, found.is_answered) == expected
 
 
-@given(st.lists(st.tuples(st.sampled_from((320, 480)), st.integers(0, 400)), min_size=1, max_size=8))
-def test_frames_sound_as_everywhere_else(shapes: Sequence[tuple[int, int]]) -> None:
-    """All frames at once give what `has_sound` gives for each."""
-    dice = np.random.default_rng(1)
-    audio = [dice.normal(50, amplitude, count // 2).astype("<i2") for count, amplitude in shapes]
-    frames = np.array([(0.0, 0, len(each) * 2) for each in audio], HEARD)
-    assert is_loud(frames, np.concatenate(audio)).tolist() == [has_sound(each.tobytes()) for each in audio]
-    assert not is_loud(frames[:0], np.empty(0, np.int16)).size
+def test_a_caller_keeps_what_it_heard() -> None:
+    """Each frame with its time, and whether it sounds; a call that the server ended is lost."""
+    caller = ScriptedCaller(messages(bytes(640)))
+    for at_s, audio in ((1.0, bytes(320)), (1.02, WORDS[8_000:8_320]), (1.04, b"")):
+        caller.hear(audio, at_s)
+    assert caller.frames() == [(1.0, 320, False), (1.02, 320, True)]
+    assert [caller.next_frame(number) is None for number in (0, 1, 2)] == [False, False, True]
+    assert not caller.is_lost
+    caller.hung_up_s = 2.0
+    assert caller.is_lost
 
 
 # ---- the search and the verdicts ------------------------------------------------------------------------
@@ -404,11 +335,11 @@ def test_what_holds_above_a_failure_does_not_count() -> None:
 
 
 def measured(
-    contestant: Contestant, calls: int, turn_ms: float, holes: int = 0, strangers_percent: float = 0.0
+    contestant: Contestant, calls: int, turn_ms: float, holes: int = 0, foreign_percent: float = 0.0
 ) -> Measurement:
     """Return a measurement with such figures."""
     found = Figures(calls, 20, 0, turn_ms, turn_ms, 80.0, holes, 0.1 * holes, 0.0, 0)
-    return Measurement(contestant, found, Usage(50.0, strangers_percent), (4.5,), QUIET)
+    return Measurement(contestant, found, CpuUse(50.0, foreign_percent), (4.5,), QUIET)
 
 
 def world(contestant: Contestant, calls: int) -> Measurement:
@@ -418,8 +349,8 @@ def world(contestant: Contestant, calls: int) -> Measurement:
     return measured(contestant, calls, 2_000.0 if calls <= 3 else inf, holes=99)
 
 
-def test_everybody_is_measured_in_turns() -> None:
-    """All on the same rung first, then each where its own limits are; only rungs that can tell something."""
+def test_all_are_measured_in_turns() -> None:
+    """All on the same rung first, then each where its own limits are; only rungs that say something new."""
     found = climb(LADDER, world, second_tries=0)
     tried = {each: [one.calls for one in found if one.contestant is each] for each in Contestant}
     assert [one.contestant for one in found[:6]] == list(Contestant) * 2
@@ -433,7 +364,7 @@ def test_a_disturbed_measurement_is_made_again() -> None:
 
     def disturbed(contestant: Contestant, calls: int) -> Measurement:
         made.append(calls)
-        return measured(contestant, calls, 900.0, strangers_percent=50.0)
+        return measured(contestant, calls, 900.0, foreign_percent=50.0)
 
     climb((4,), disturbed, second_tries=2)
     assert made == [4] * 5
@@ -461,14 +392,10 @@ def test_the_verdicts(found: list[Measurement], cores: int, expected: list[Verdi
 
 def test_a_rival_that_holds_nothing_is_no_division_by_zero() -> None:
     """The ratio is then taken against one call."""
-    found = [
-        measured(contestant, 8, 900.0 if contestant is Contestant.RAYMAL else inf)
-        for contestant in Contestant
-    ]
-    row = report.verdicts(found, 2)["raymal"][1]
-    assert (row.verdict, row.measured) == (PASS, "8 to 0: not even one call")
-    found = [measured(contestant, 1, inf) for contestant in Contestant]
-    assert report.verdicts(found, 2)["raymal"][1].verdict is MISS
+    for raymal_ms, verdict in ((900.0, PASS), (inf, MISS)):
+        turns_ms = {each: raymal_ms if each is Contestant.RAYMAL else inf for each in Contestant}
+        found = [measured(contestant, 8, turn_ms) for contestant, turn_ms in turns_ms.items()]
+        assert report.verdicts(found, 2)["raymal"][1].verdict is verdict
 
 
 def test_the_report_is_whole() -> None:

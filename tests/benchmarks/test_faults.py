@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
 import threading
 import time
+from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,23 +16,21 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from actors.telephone import FRAME_S
 from benchmarks import soak
 from benchmarks.faults import __main__ as command
-from benchmarks.faults import links, reference
-from benchmarks.faults.catalogue import FAULTS, Fault, chosen
-from benchmarks.faults.core_use import CoreUse
+from benchmarks.faults import links
+from benchmarks.faults.__main__ import FAULTS, Fault, chosen
 from benchmarks.faults.crowd import Crowd, Guest
 from benchmarks.faults.reference import Quality, pacing_holds
-from benchmarks.faults.report import as_json, outcome_table
-from benchmarks.faults.starvation import quota_folder
-from benchmarks.faults.verdicts import Outcome, Verdict, exit_code, impossible, judged, shown
-from benchmarks.faults.workplace import MachineError, Workplace, check_machine
-from benchmarks.harness.server_process import ServerError
-from benchmarks.pacing.generator import GeneratorReport
-from benchmarks.pacing.judgement import ARRIVAL, judge
+from benchmarks.faults.scarcity import quota_folder
+from benchmarks.harness.arrivals import ARRIVAL, judge
+from benchmarks.harness.load_generator import GeneratorReport
+from benchmarks.harness.outcomes import Outcome, Verdict
+from benchmarks.harness.processes import CpuUse
+from benchmarks.harness.server import ServerError
+from benchmarks.harness.workplace import MachineError, Workplace, check_machine
 from ingress.caller.listening_quality import ReceivedFrame
 
 SECONDS = 4.0
@@ -42,51 +40,10 @@ def outcome(verdict: Verdict) -> Outcome:
     return Outcome("criterion", "1 ms", "2 ms [of 3]", verdict)
 
 
-@pytest.mark.parametrize(
-    ("verdicts", "code"),
-    [
-        ((Verdict.PASS,), 0),
-        ((Verdict.PASS, Verdict.SHOWN, Verdict.IMPOSSIBLE), 0),
-        ((Verdict.PASS, Verdict.DISTURBED), 2),
-        ((Verdict.DISTURBED, Verdict.MISS), 1),
-        ((), 2),
-    ],
-)
-def test_the_exit_code_is_the_worst_verdict(verdicts: tuple[Verdict, ...], code: int) -> None:
-    """A miss is 1, a disturbed measurement or none at all is 2, what this machine cannot do is no failure."""
-    assert exit_code(map(outcome, verdicts)) == code
-
-
-def test_a_disturbed_measurement_still_passes() -> None:
-    """Disturbance only makes things worse, so it takes nothing from a criterion that was met."""
-    assert judged("c", "l", "m", is_met=True, is_disturbed=True).verdict is Verdict.PASS
-    assert judged("c", "l", "m", is_met=False, is_disturbed=True).verdict is Verdict.DISTURBED
-    assert judged("c", "l", "m", is_met=False).verdict is Verdict.MISS
-
-
-def test_the_table_and_the_file_hold_every_row() -> None:
-    """Each verdict is spelled out, an impossible fault among them, and brackets are no markup."""
-    outcomes = {
-        "X1 loss": [outcome(Verdict.PASS), outcome(Verdict.MISS)],
-        "X15 CPU": [impossible("quota", "no control group"), shown("nice", "[red] 3 ms")],
-    }
-    console = Console(width=160, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
-    with console.file:
-        console.print(outcome_table(outcomes))
-    text = console.export_text()
-    for expected in ("X1 loss", "PASS", "MISS", "not possible here", "shown", "2 ms [of 3]", "[red] 3 ms"):
-        assert expected in text
-    rows = as_json(outcomes)
-    assert [row["verdict"] for row in rows] == ["PASS", "MISS", "IMPOSSIBLE", "SHOWN"]
-    assert rows[0]["test"] == "X1 loss"
-    json.dumps(rows)
-
-
 def test_tests_are_chosen_by_name() -> None:
-    """Any order and case; all without a choice; an unknown name says which there are."""
-    assert chosen(None) == FAULTS
+    """Any order and case; the error of an unknown name lists those that there are."""
     assert [fault.name for fault in chosen("x5, X1")] == ["X1", "X5"]
-    with pytest.raises(ValueError, match=r"X99 .*there are X1, X3"):
+    with pytest.raises(ArgumentTypeError, match=r"X99 .*there are X1, X3"):
         chosen("X1,X99")
     assert len({fault.name for fault in FAULTS}) == len(FAULTS)
 
@@ -146,8 +103,9 @@ def test_without_root_it_says_so_and_exits_2(
 def test_missing_tools_are_named_by_their_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command to install them is in the message, each package once."""
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(MachineError, match="apt-get install iproute2 nftables util-linux"):
-        check_machine(needs_root=False)
+        check_machine(with_networks=True)
 
 
 def arrivals(calls: int, late_s: dict[int, float] | None = None, hole_s: float = 0.0) -> Any:
@@ -161,12 +119,12 @@ def arrivals(calls: int, late_s: dict[int, float] | None = None, hole_s: float =
     return np.array(rows, ARRIVAL)
 
 
-def quality(heard: Any, *, ended: int = 0, tick_p99_ms: float = 0.1, strangers: float = 0.0) -> Quality:
+def quality(heard: Any, *, ended: int = 0, tick_p99_ms: float = 0.1, foreign: float = 0.0) -> Quality:
     calls = len(np.unique(heard["call"]))
     report = GeneratorReport(
         0.0, SECONDS, 5.0, 8_000, 0.05, tick_p99_ms, 1.0, len(heard), 0.1, 1.0, 0, 0, ended, 0
     )
-    return Quality(judge([heard], calls, SECONDS), report, heard, CoreUse(10.0, strangers))
+    return Quality(judge(heard, calls, SECONDS), report, heard, CpuUse(10.0, foreign))
 
 
 def verdicts(calm: Quality, faulty: Quality, **options: bool) -> list[Verdict]:
@@ -196,11 +154,11 @@ def test_an_interruption_has_no_allowance() -> None:
 
 
 def test_what_says_nothing_of_the_server_is_disturbed() -> None:
-    """A late generator, a stranger on the server's core, holes without the fault: no verdict."""
+    """A late generator, another process on the server's core, holes without the fault: no verdict."""
     calm, broken = quality(arrivals(10)), arrivals(10, hole_s=0.09)
     assert verdicts(calm, quality(broken, tick_p99_ms=3.0)) == [DISTURBED, DISTURBED]
-    assert verdicts(calm, quality(broken, strangers=40.0)) == [DISTURBED, DISTURBED]
-    assert verdicts(calm, quality(broken, strangers=40.0), shares_core=True) == [MISS, MISS]
+    assert verdicts(calm, quality(broken, foreign=40.0)) == [DISTURBED, DISTURBED]
+    assert verdicts(calm, quality(broken, foreign=40.0), shares_core=True) == [MISS, MISS]
     assert verdicts(quality(broken), quality(broken)) == [PASS, DISTURBED]
 
 
@@ -220,7 +178,7 @@ def report(ending: str, **quality_of: float) -> dict[str, Any]:
 
 
 def test_loss_may_cost_gaps_but_no_call() -> None:
-    """A dropped call and a long recovery are misses, with the rule that dropped it; gaps are only told."""
+    """A dropped call and a long recovery are misses, with the rule that dropped it; gaps are only shown."""
     good = list(links._judge_loss(10.0, [report("CALLER", long_gaps=2, longest_gap_ms=260.0)] * 3, False))
     assert [row.verdict for row in good] == [PASS, PASS, Verdict.SHOWN]
     assert "2.00" in good[2].measured
@@ -243,24 +201,9 @@ def test_loss_may_cost_gaps_but_no_call() -> None:
 def test_too_little_bandwidth_ends_a_call_cleanly(
     endings: tuple[str, ...], late_ms: float, verdict: Verdict
 ) -> None:
-    """Somebody has to go, with a hangup, before what is heard is older than the backlog."""
+    """A call has to end, with a hangup, before what is heard is older than the backlog."""
     reports: list[Any] = [report(ending, lateness_max_ms=late_ms) for ending in endings]
     assert links._too_little(reports).verdict is verdict
-
-
-@pytest.mark.parametrize(
-    ("ending", "frames", "is_refused"),
-    [
-        ("HANGUP", 150, True),
-        ("HANGUP", 0, True),
-        ("CALLER", 225, False),
-        ("FIN", 0, False),
-    ],
-)
-def test_a_refused_caller_is_told_so_and_hung_up_on(ending: str, frames: int, is_refused: bool) -> None:
-    """A tone before the hangup is no call; who may stay longer than the tone was taken."""
-    assert links._is_refused(report(ending, frames=frames)) is is_refused
-    assert links.TOLD_S > 1.0
 
 
 def test_one_write_for_each_message() -> None:
@@ -302,7 +245,7 @@ def test_a_crowd_says_its_lines_and_notes_who_was_closed() -> None:
         lines = [(0.0, b"a"), (0.05, b"b"), (0.1, b"c")]
         guests = [Guest("closed", lines), Guest("kept", lines)]
         began_s = time.monotonic()
-        with Crowd(listener.getsockname()[1], guests, per_second=50, patience_s=0.5) as crowd:
+        with Crowd(listener.getsockname()[1], guests, per_second=50, stays_s=0.5) as crowd:
             pass
         server.join()
     assert time.monotonic() - began_s < 3.0
@@ -338,7 +281,6 @@ def test_memory_is_judged_after_the_warm_up() -> None:
     memory = soak.Memory(times, {"gateway": flat, "serve": leaking})
     assert memory.growth_bytes(memory.total_bytes()) == pytest.approx(72 * 2**20)
     assert memory.slope_bytes_per_hour() == pytest.approx(3600 * 2**20)
-    assert memory.growth_by_process() == "gateway +0.00, serve +72.00"
 
 
 def test_the_first_and_the_last_part_are_judged_by_themselves() -> None:
@@ -346,4 +288,3 @@ def test_the_first_and_the_last_part_are_judged_by_themselves() -> None:
     steady = quality(arrivals(2, hole_s=0.0))
     first, last = soak.ends(steady, 2, 1.0)
     assert first.frames == last.frames == 2 * round(1.0 / FRAME_S)
-    assert reference.CALLS == 10

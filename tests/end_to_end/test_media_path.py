@@ -31,10 +31,10 @@ import pytest
 from chaos_proxy import ChaosProxy, Faults
 from running_server import RunningServer, running_server, wait_until
 
+from benchmarks.harness.asterisk_versions import VERSIONS
 from benchmarks.harness.speech_like import speech_like
 from benchmarks.harness.strict_peer import (
     KINDS,
-    VERSIONS,
     CallReport,
     Ending,
     Outgoing,
@@ -98,7 +98,7 @@ def hurried(folder: Path) -> Iterator[RunningServer]:
 @contextmanager
 def peers(server: RunningServer, calls: int, seconds: float, *flags: str) -> Iterator[list[dict[str, Any]]]:
     """Run strict peers in a process of their own beside the body; their reports are there after it."""
-    arguments = ["--port", str(server.port), "--calls", str(calls), "--seconds", str(seconds), "--json"]
+    arguments = ["--port", str(server.port), "--calls", str(calls), "--seconds", str(seconds)]
     process = subprocess.Popen([*PEER, *arguments, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     reports: list[dict[str, Any]] = []
     try:
@@ -641,7 +641,7 @@ def test_a_network_that_stalls_and_recovers_costs_no_call(server: RunningServer)
 
 def test_a_network_that_resets_frees_the_slot(server: RunningServer) -> None:
     """Both ends see RST; the server has room again within a second."""
-    with ChaosProxy(server.port, uplink=Faults(reset=True, after_bytes=8_000)) as proxy:
+    with ChaosProxy(server.port, uplink=Faults(resets_after_bytes=8_000)) as proxy:
         report = StrictCall(proxy.port, outgoing=voice(3.0), seconds=3.0).start().wait()
     assert report.ending is Ending.RESET
     assert wait_until(lambda: calls_of(server) == 0, 2.0, "a free slot") <= 1.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from actors.errors import LinkError
+from benchmarks.harness.server import free_port
 from ingress.link.status import ServerStatus
 from ingress.server import observer
 
@@ -31,14 +31,6 @@ def raymal(*arguments: str, timeout_s: float = 60.0) -> subprocess.CompletedProc
     return subprocess.run(
         [*RAYMAL, *arguments], capture_output=True, text=True, timeout=timeout_s, check=False
     )
-
-
-def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_until(condition: Callable[[], bool], deadline_s: float, what: str) -> float:

@@ -1,12 +1,12 @@
 /* Many AudioSocket callers at once, full duplex, who note when every message of the server came.
  *
- * Each caller connects, names itself and sends a 20 ms frame every 20 ms on absolute deadlines, phases
- * spread over 40 slots of 0.5 ms, whatever the server does: an open load. A third of the callers speak,
+ * Each caller connects, sends its UUID and then a 20 ms frame every 20 ms on absolute deadlines, phases
+ * spread over 40 slots of 0.5 ms, without waiting for the server: an open load. A third of the callers speak,
  * each from another place of the same recording; the others send the sound of a quiet line.
  *
  * Every whole message is stamped right after the recv that completed it. What is noted during the
- * measured time goes to a file when all is over, as records of `struct arrival`, so that judging it is
- * somebody else's work. Nothing is allocated or written while it runs.
+ * measured time goes to a file when all is over, as records of `struct arrival`, to be judged elsewhere.
+ * Nothing is allocated or written while it runs.
  *
  * A measuring instrument has to be better than what it measures, and has to know whether it was: it
  * reports how late its own ticks were and how much of its core it used.
@@ -30,7 +30,7 @@ enum { SLOTS = 40, FRAME_MS = 20, FRAME_BYTES = FRAME_MS * RATE_HZ / 1000 * BYTE
 enum { SPEAKER_EVERY = 3, EVENTS = 512, MAX_CALLS = 10000, RAMP_MS = 1000, DRAIN_MS = 200, LOOK_MS = 100 };
 enum { CAPTURE_BYTES = 1 << 21, ARRIVALS_PER_SECOND = 100 };
 
-/* benchmarks/pacing/generator.py reads these. */
+/* benchmarks/harness/arrivals.py reads these. */
 struct arrival {
     double at_s; /* CLOCK_MONOTONIC */
     uint32_t call;
@@ -160,7 +160,7 @@ static void send_frame(struct call *call, int64_t due_ns) {
     ssize_t sent = -1;
     if (flush_pending(call)) sent = send(call->fd, message, sizeof message, MSG_NOSIGNAL);
     if (sent < 0) {
-        unsent_frames++; /* the server does not read, or has gone, which recv will tell */
+        unsent_frames++; /* the server does not read, or has gone, which recv will show */
         return;
     }
     call->pending_bytes = sizeof message - (size_t)sent;
@@ -305,7 +305,7 @@ int main(int argc, char **argv) {
         calls[i] = (struct call){.number = i, .audio = audio};
         calls[i].position = (size_t)i * frames / call_count * FRAME_BYTES;
     }
-    /* Better where it is allowed, and the report tells whether it was good enough. */
+    /* Better where it is allowed; the report shows whether it was good enough. */
     struct sched_param priority = {.sched_priority = 10};
     if (mlockall(MCL_CURRENT) || sched_setscheduler(0, SCHED_RR, &priority)) errno = 0;
 

@@ -6,22 +6,22 @@ it as it had of the tone, and a phone with a 60 ms buffer plays them, silence in
 for every server, and none has to be able to play a file.
 
 PESQ is ITU-T P.862, narrow band, mapped to MOS-LQO by P.862.1: 4.55 is a perfect copy, below 3 is hard
-work, 1.0 is the bottom. It likes 8 to 12 s of speech.
+work, 1.0 is the bottom. It is made for 8 to 12 s of speech.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actors.telephone import TELEPHONE_RATE_HZ
-from benchmarks.pacing.judgement import Arrivals, Floats, frames_of_calls, phone_holes_ms
+from benchmarks.harness.arrivals import Floats, phone_holes_ms
 from ingress.caller.listening_quality import PHONE_BUFFER_MS
 
-CALLS_HEARD = 5
-"""Spread over the calls; a call takes PESQ a fifth of a second."""
+SHORTEST_S = 1.0
 LONGEST_S = 12.0
 
 
@@ -48,13 +48,16 @@ def opinion_score(at_s: Floats, lasts_s: Floats, speech: NDArray[np.int16]) -> f
     return float(score) if score > 0 else 1.0  # -1: no speech was found in it
 
 
-def opinion_scores(run: Arrivals, speech: NDArray[np.int16]) -> list[float]:
-    """Return the scores of `CALLS_HEARD` calls that brought at least a second of audio.
+def opinion_scores(
+    streams: Iterable[tuple[Floats, Floats]], speech: NDArray[np.int16], most: int
+) -> list[float]:
+    """Return the scores of `most` streams, evenly chosen of those with a second of audio at least.
 
-    None where the `pesq` package is not installed: it is an extra (`bench`).
+    `streams`: arrivals and durations of the frames of a call or an answer. Empty where the `pesq` package,
+    an extra (`bench`), is not installed.
     """
     if find_spec("pesq") is None:
         return []
-    calls = [call for call in frames_of_calls(run) if call[1].sum() >= 1.0]
-    chosen = calls[:: max(1, len(calls) // CALLS_HEARD)][:CALLS_HEARD]
+    whole = [stream for stream in streams if stream[1].sum() >= SHORTEST_S]
+    chosen = whole[:: max(1, len(whole) // most)][:most]
     return [opinion_score(at_s, lasts_s, speech) for at_s, lasts_s in chosen]

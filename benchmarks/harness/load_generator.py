@@ -6,15 +6,15 @@ import json
 import subprocess
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from actors.errors import RaymalError
+from benchmarks.harness.arrivals import ARRIVAL, Arrivals
+from benchmarks.harness.caller_audio import CallerAudio
 from benchmarks.harness.native.compiler import program
-from benchmarks.pacing.callers import Callers
-from benchmarks.pacing.judgement import ARRIVAL, Arrivals
 
 MAXIMUM_CPU_PERCENT = 70.0
 MAXIMUM_TICK_P99_MS = 2.0
@@ -26,7 +26,7 @@ class GeneratorError(RaymalError):
 
 @dataclass(frozen=True, slots=True)
 class GeneratorReport:
-    """What the generator says of itself, over the measured time."""
+    """What the generator reports of itself, over the measured time."""
 
     measured_from_s: float
     measured_until_s: float
@@ -50,9 +50,9 @@ class GeneratorReport:
     lost_arrivals: int
 
     @property
-    def measured_s(self) -> float:
-        """How long arrivals were noted."""
-        return self.measured_until_s - self.measured_from_s
+    def lost_calls(self) -> int:
+        """Calls that the server ended or never answered."""
+        return max(self.ended_calls, self.unanswered_calls)
 
     def invalid_because(self) -> list[str]:
         """Return why a measurement made with it says nothing; empty if it is valid."""
@@ -94,19 +94,19 @@ class Heard:
 def generate(
     load: Load,
     port: int,
-    callers: Callers,
+    audio: CallerAudio,
     on_begin: Callable[[], None] = lambda: None,
     on_end: Callable[[], None] = lambda: None,
 ) -> Heard:
-    """Call a server on this machine, and tell when the measured time begins and ends.
+    """Call a server on this machine; `on_begin` and `on_end` are called round the measured time.
 
     While `on_end` looks at the server the calls still stand. Raises GeneratorError, CompilerError.
     """
-    with tempfile.TemporaryDirectory(prefix="pacing-") as name:
+    with tempfile.TemporaryDirectory(prefix="load-") as name:
         folder = Path(name)
-        speech, quiet = callers.write(folder)
+        speech, quiet = audio.write(folder)
         arrivals, capture = folder / "arrivals", folder / "capture"
-        arguments = {
+        options = {
             "port": port,
             "calls": load.calls,
             "warm-up-ms": round(load.warm_up_s * 1_000),
@@ -117,8 +117,7 @@ def generate(
             "capture": capture,
         }
         command = ["taskset", "--cpu-list", str(load.core), str(program("load_generator"))]
-        for option, value in arguments.items():
-            command += [f"--{option}", str(value)]
+        command += [f"--{option}={value}" for option, value in options.items()]
         report = _run(command, {"measuring": on_begin, "measured": on_end})
         return Heard(report, np.fromfile(arrivals, ARRIVAL), capture.read_bytes())
 
@@ -139,5 +138,4 @@ def _run(command: list[str], listeners: dict[str, Callable[[], None]]) -> Genera
         process.wait()
     if process.returncode != 0 or not report:
         raise GeneratorError(f"the load generator failed: {errors.strip() or process.returncode}")
-    figures = json.loads(report)
-    return GeneratorReport(**{field.name: figures[field.name] for field in fields(GeneratorReport)})
+    return GeneratorReport(**json.loads(report))

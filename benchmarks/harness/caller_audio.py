@@ -24,8 +24,8 @@ ZEROS_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Callers:
-    """The audio of the callers, 8 kHz int16."""
+class CallerAudio:
+    """What callers send, 8 kHz int16."""
 
     source: str
     speech: NDArray[np.int16]
@@ -42,7 +42,7 @@ class Callers:
         return paths
 
 
-def callers() -> Callers:
+def caller_audio() -> CallerAudio:
     """Return Asterisk's recorded prompts if this machine has them, else the one that comes with raymal."""
     quiet = _quiet_line()
     root = find_corpus()
@@ -54,7 +54,7 @@ def callers() -> Callers:
         prompts, source = [utterance.audio for utterance in chosen], f"{len(chosen)} recorded prompts"
     speech = [np.frombuffer(prompt, "<i2").astype(np.int16) for prompt in prompts]
     pause = quiet[: round(PAUSE_S * TELEPHONE_RATE_HZ)]
-    return Callers(
+    return CallerAudio(
         source, _joined(part for prompt in speech for part in (prompt, pause)), _joined(speech), quiet
     )
 

@@ -7,7 +7,7 @@ plays with the delay max(Z_0 + buffer, Z_1, ..., Z_k), and each step by which th
 
 *Missing* is the audio that a call should have brought and did not, over all calls: what a server that
 runs slow, or 20 ms every 30 ms, leaves out. It is not the concealed ratio, in which a phone with a deep
-buffer may still be living on what came before.
+buffer may still be playing what came before.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 from ingress.audiosocket import KIND_SLIN8
-from ingress.caller.listening_quality import LONG_GAP_MS
+from ingress.caller.listening_quality import LONG_GAP_MS, PHONE_BUFFER_MS, percentile
 
 PHONE_BUFFERS_MS: Final = (40.0, 60.0, 100.0)
 ARRIVAL: Final = np.dtype(
@@ -64,45 +64,35 @@ class Judgement:
     """Messages that are not 8 kHz audio."""
 
     def lateness_at_ms(self, percent: float) -> float:
-        """Return a percentile of lateness (nearest rank); NaN when nothing came."""
-        if not self.lateness_ms.size:
-            return float("nan")
-        rank = int(np.ceil(self.lateness_ms.size * percent / 100))
-        return float(self.lateness_ms[max(rank, 1) - 1])
+        """Return a percentile of lateness; NaN when nothing came."""
+        return percentile(self.lateness_ms.tolist(), percent) if self.frames else float("nan")
 
     def phone(self, buffer_ms: float) -> Phone:
         """Return the phone with that buffer."""
         return next(phone for phone in self.phones if phone.buffer_ms == buffer_ms)
 
+    @property
+    def holes(self) -> int:
+        """In a phone's usual buffer of 60 ms, all calls together."""
+        return self.phone(PHONE_BUFFER_MS).underruns
 
-def judge(runs: Sequence[Arrivals], calls: int, measured_s: float) -> Judgement:
-    """Judge the arrivals of one or more runs of `calls` calls, each measured for `measured_s`."""
-    latenesses: list[Floats] = []
-    holes = [_Holes() for _ in PHONE_BUFFERS_MS]
-    audio_s, long_gaps, frames, messages = 0.0, 0, 0, 0
-    for run in runs:
-        messages += len(run)
-        for at_s, lasts_s in frames_of_calls(run):
-            frames += len(at_s)
-            audio_s += float(lasts_s.sum())
-            long_gaps += int(np.count_nonzero(np.diff(at_s) * 1_000 >= LONG_GAP_MS))
-            latenesses.append(lateness_ms(at_s, lasts_s))
-            for phone, buffer_ms in zip(holes, PHONE_BUFFERS_MS, strict=True):
-                phone.add(phone_holes_ms(at_s, lasts_s, buffer_ms))
-    due_s = len(runs) * calls * measured_s
+
+def judge(run: Arrivals, calls: int, measured_s: float) -> Judgement:
+    """Judge the arrivals of `calls` calls, measured for `measured_s`."""
+    streams = list(frames_of_calls(run))
+    frames = sum(len(at_s) for at_s, _ in streams)
+    audio_s = sum(float(lasts_s.sum()) for _, lasts_s in streams)
+    latenesses = [lateness_ms(at_s, lasts_s) for at_s, lasts_s in streams]
     return Judgement(
         calls=calls,
         frames=frames,
         lateness_ms=np.sort(np.concatenate(latenesses)) if latenesses else np.empty(0),
-        phones=tuple(
-            Phone(buffer_ms, phone.count, phone.ratio(audio_s))
-            for phone, buffer_ms in zip(holes, PHONE_BUFFERS_MS, strict=True)
-        ),
+        phones=tuple(_phone(streams, audio_s, buffer_ms) for buffer_ms in PHONE_BUFFERS_MS),
         # Which frame is the first and which the last inside the measured time is chance: over many calls
         # that is nothing, for one of them a frame.
-        missing_ratio=max(0.0, 1.0 - audio_s / due_s),
-        long_gaps=long_gaps,
-        foreign_messages=messages - frames,
+        missing_ratio=max(0.0, 1.0 - audio_s / (calls * measured_s)),
+        long_gaps=sum(long_gaps(at_s) for at_s, _ in streams),
+        foreign_messages=len(run) - frames,
     )
 
 
@@ -116,6 +106,11 @@ def frames_of_calls(run: Arrivals) -> Iterator[tuple[Floats, Floats]]:
             yield call["at_s"], call["bytes"] / (TELEPHONE_RATE_HZ * BYTES_PER_SAMPLE)
 
 
+def long_gaps(at_s: Floats) -> int:
+    """Return how many arrivals of one call are `LONG_GAP_MS` or more apart."""
+    return int(np.count_nonzero(np.diff(at_s) * 1_000 >= LONG_GAP_MS))
+
+
 def lateness_ms(at_s: Floats, lasts_s: Floats) -> Floats:
     """Return how late each frame of one call came, as `listening_quality.lateness_ms`."""
     zeros_s = _zeros_s(at_s, lasts_s)
@@ -123,7 +118,7 @@ def lateness_ms(at_s: Floats, lasts_s: Floats) -> Floats:
     return late_ms
 
 
-def phone_holes_ms(at_s: Floats, lasts_s: Floats, buffer_ms: float) -> Floats:
+def phone_holes_ms(at_s: Floats, lasts_s: Floats, buffer_ms: float = PHONE_BUFFER_MS) -> Floats:
     """Return the silence that a phone plays before each frame, as `listening_quality.phone_holes_ms`."""
     zeros_s = _zeros_s(at_s, lasts_s)
     first_s = zeros_s[0] + buffer_ms / 1_000
@@ -134,23 +129,15 @@ def phone_holes_ms(at_s: Floats, lasts_s: Floats, buffer_ms: float) -> Floats:
     return holes_ms
 
 
+def _phone(streams: Sequence[tuple[Floats, Floats]], audio_s: float, buffer_ms: float) -> Phone:
+    holes_ms = [phone_holes_ms(at_s, lasts_s, buffer_ms) for at_s, lasts_s in streams]
+    concealed_s = sum(float(holes.sum()) for holes in holes_ms) / 1_000
+    played_s = concealed_s + audio_s
+    underruns = sum(int(np.count_nonzero(holes)) for holes in holes_ms)
+    return Phone(buffer_ms, underruns, concealed_s / played_s if played_s else 0.0)
+
+
 def _zeros_s(at_s: Floats, lasts_s: Floats) -> Floats:
     """Return where each frame says that its call's timeline begins."""
     zeros_s: Floats = at_s - (np.cumsum(lasts_s) - lasts_s)
     return zeros_s
-
-
-class _Holes:
-    """Running sums of one kind of phone."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._concealed_s = 0.0
-
-    def add(self, holes_ms: Floats) -> None:
-        self.count += int(np.count_nonzero(holes_ms))
-        self._concealed_s += float(holes_ms.sum()) / 1_000
-
-    def ratio(self, audio_s: float) -> float:
-        played_s = self._concealed_s + audio_s
-        return self._concealed_s / played_s if played_s else 0.0

@@ -1,0 +1,120 @@
+"""Criteria, what was measured, and what follows from it: for people a table, for programs JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import Enum
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from benchmarks.harness.machine import Machine
+
+
+class Verdict(Enum):
+    """What a measured figure says."""
+
+    PASS = "PASS"
+    MISS = "MISS"
+    SHOWN = "shown"
+    """For information; it has no limit."""
+    IMPOSSIBLE = "not possible here"
+    """This machine cannot make the fault. Not a pass."""
+    DISTURBED = "disturbed"
+    """Missed, but the instrument or the machine was disturbed: says nothing."""
+
+
+COLOURS = {Verdict.PASS: "green", Verdict.MISS: "red", Verdict.DISTURBED: "yellow"}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One criterion of one test."""
+
+    criterion: str
+    limit: str
+    measured: str
+    verdict: Verdict
+
+
+Outcomes = Mapping[str, Sequence[Outcome]]
+"""Test → its criteria."""
+
+
+def judged(criterion: str, limit: str, measured: str, is_met: bool, is_disturbed: bool = False) -> Outcome:
+    """Return PASS or MISS; a miss says nothing when the measurement was disturbed."""
+    verdict = Verdict.PASS if is_met else Verdict.DISTURBED if is_disturbed else Verdict.MISS
+    return Outcome(criterion, limit, measured, verdict)
+
+
+def shown(criterion: str, measured: str) -> Outcome:
+    """Return a figure without a limit."""
+    return Outcome(criterion, "", measured, Verdict.SHOWN)
+
+
+def impossible(criterion: str, reason: str) -> Outcome:
+    """Return that this machine cannot make the fault, and why."""
+    return Outcome(criterion, "", reason, Verdict.IMPOSSIBLE)
+
+
+def exit_code(outcomes: Iterable[Outcome]) -> int:
+    """Return 1 if a criterion was missed, else 2 if one could not be measured, else 0."""
+    verdicts = {outcome.verdict for outcome in outcomes}
+    if Verdict.MISS in verdicts:
+        return 1
+    return 2 if Verdict.DISTURBED in verdicts or not verdicts else 0
+
+
+def rows_of(outcomes: Outcomes) -> list[Outcome]:
+    """Return the criteria of all tests."""
+    return [row for rows in outcomes.values() for row in rows]
+
+
+def outcome_table(outcomes: Outcomes) -> Table:
+    """Show every criterion, by test."""
+    table = Table("test", "criterion", "limit", "measured", "")
+    for test, rows in outcomes.items():
+        for number, row in enumerate(rows, 1):
+            verdict = row.verdict.value
+            if colour := COLOURS.get(row.verdict):
+                verdict = f"[{colour}]{verdict}[/]"
+            cells = map(escape, (row.criterion, row.limit, row.measured))
+            table.add_row(test if number == 1 else "", *cells, verdict, end_section=number == len(rows))
+    return table
+
+
+def figure_table(title: str, caption: str, headings: Sequence[str], left: Iterable[str] = ()) -> Table:
+    """Return an empty table of figures: columns to the right, except those of text, named in `left`."""
+    table = Table(box=SIMPLE_HEAD, title=title, caption=caption)
+    for heading in headings:
+        is_text = heading in left
+        table.add_column(heading, justify="left" if is_text else "right", no_wrap=not is_text)
+    return table
+
+
+def write_figures(
+    file: Path,
+    machine: Machine,
+    program: str,
+    arguments: Sequence[str] | None,
+    outcomes: Outcomes,
+    **more: object,
+) -> None:
+    """Write a run as JSON: what it ran on, how to repeat it, how it ended, and `more` figures."""
+    figures = {
+        "machine": asdict(machine),
+        "command": ["python", "-m", program, *(sys.argv[1:] if arguments is None else arguments)],
+        "exit_code": exit_code(rows_of(outcomes)),
+        "outcomes": [
+            {"test": test, **asdict(row), "verdict": row.verdict.name}
+            for test, rows in outcomes.items()
+            for row in rows
+        ],
+        **more,
+    }
+    file.write_text(json.dumps(figures) + "\n", encoding="utf-8")
