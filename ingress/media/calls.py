@@ -34,7 +34,7 @@ from ingress.link.messages import (
     Refused,
     WorkerHealth,
 )
-from ingress.link.records import CallRecord, LatenessHistogram, MediaHealth
+from ingress.link.records import CallRecord, MediaHealth
 from ingress.media.call import Call
 from ingress.media.closing import Departures
 from ingress.media.connection import Line
@@ -42,6 +42,7 @@ from ingress.media.endings import Ending
 from ingress.media.frame_clock import FrameClock
 from ingress.media.gc_schedule import CollectionPauses
 from ingress.media.hearing.silero import SpeechConfirmer
+from ingress.media.lateness import LatenessHistogram
 from ingress.media.leg import Phrases, Refusal, Session
 
 Listeners = dict[str, socket.socket]

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Literal, Protocol
 
 from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
-from ingress.link.records import LatenessHistogram
+from ingress.media.lateness import LatenessHistogram
 from ingress.media.pacing import Wheel
 
 

@@ -34,7 +34,7 @@ from ingress.audiosocket import (
 from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.settings import Settings
 from ingress.link.messages import Message
-from ingress.link.records import CallRecord, LatenessHistogram
+from ingress.link.records import CallRecord
 from ingress.media.call import Call
 from ingress.media.connection import WHOLE, Line
 from ingress.media.endings import Ending
@@ -47,6 +47,7 @@ from ingress.media.hearing.events import (
 )
 from ingress.media.hearing.hearing import Hearing
 from ingress.media.hearing.silero import SpeechConfirmer
+from ingress.media.lateness import LatenessHistogram
 from ingress.media.pacing import LONG_GAP_S
 from ingress.media.receiver import BadPeerError, Uplink
 
