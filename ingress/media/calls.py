@@ -22,6 +22,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 
+from ingress.audiosocket import AudioSocket, Role
 from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension, Phrase, extensions
 from ingress.configuration.settings import Settings
 from ingress.dialogs.registry import dialog
@@ -331,7 +332,7 @@ class MediaServer:
         else:
             with contextlib.suppress(OSError), connection:
                 connection.setblocking(False)
-                connection.send(b"\x00\x00\x00")
+                connection.send(AudioSocket(Role.SERVER).encode_hangup())
             if not self._endings[Ending.NO_DESCRIPTORS]:
                 log.error("%s: raise LimitNOFILE", Ending.NO_DESCRIPTORS.value)
             self._endings[Ending.NO_DESCRIPTORS] += 1

@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import time
 
-from ingress.audiosocket import HANGUP_MESSAGE
 from ingress.media.connection import Line
 
 CLOSE_DEADLINE_S = 3.0
@@ -38,8 +37,7 @@ class Departures:
     def add(self, line: Line) -> None:
         """Hang up and close, in the order that Asterisk likes."""
         try:
-            line.send(HANGUP_MESSAGE)
-            line.end_sending()
+            line.hang_up()
         except OSError:  # the peer is gone already
             line.close()
             return

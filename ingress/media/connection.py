@@ -16,6 +16,8 @@ import asyncio
 import socket
 from collections.abc import Callable
 
+from ingress.audiosocket import AudioSocket, Role
+
 WHOLE = socket.MSG_EOR
 """Flag of `send`: merge this message with no other."""
 READ_BYTES = 2_048
@@ -38,12 +40,13 @@ USER_TIMEOUT_MS = 10_000
 
 
 class Line:
-    """The socket of one peer. Its owner closes it."""
+    """The socket of one peer and the state of the protocol on it. Its owner closes it."""
 
-    __slots__ = ("_recv", "_socket", "peer", "transmit")
+    __slots__ = ("_recv", "_socket", "peer", "protocol", "transmit")
 
     def __init__(self, connection: socket.socket, peer: str, backlog_ms: int) -> None:
         self.peer = peer
+        self.protocol = AudioSocket(Role.SERVER)
         self._socket = connection
         self.transmit = connection.send
         """The socket's own `send`, for thousands of messages a second: `transmit(message, WHOLE)` returns the
@@ -70,8 +73,9 @@ class Line:
             return data + self._rest()
         return data or None
 
-    def end_sending(self) -> None:
-        """Say that nothing more will come from us. Raises OSError when the peer is gone."""
+    def hang_up(self) -> None:
+        """Send the hangup and the end of our stream. Raises OSError when the peer is gone."""
+        self.send(self.protocol.encode_hangup())
         self._socket.shutdown(socket.SHUT_WR)
 
     def watch(self, on_readable: Callable[[], None]) -> None:

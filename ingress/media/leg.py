@@ -29,7 +29,6 @@ from ingress.audiosocket import (
     PeerFailed,
     PeerHungUp,
     UnknownMessage,
-    audio_message,
 )
 from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.settings import Settings
@@ -138,7 +137,7 @@ class Session:
         self._refusal: str | None = None
         """Why the call was refused; it goes on until its caller has been told."""
         self._settings = host.settings.server
-        self._uplink = Uplink()
+        self._uplink = Uplink(line.protocol)
         self._state = SessionState.HANDSHAKE
         self._call: Call | None = None
         self._hearing: Hearing
@@ -170,7 +169,7 @@ class Session:
         self._last_send_s = now
         try:
             for _ in range(frames):
-                message = audio_message(call.next_frame(now, frame_bytes))
+                message = self._line.protocol.encode_audio(call.next_frame(now, frame_bytes))
                 if self._line.transmit(message, WHOLE) != len(message):
                     raise BlockingIOError
         except BlockingIOError:

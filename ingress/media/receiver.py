@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from actors.errors import RaymalError, RemoteProtocolError
 from actors.telephone import BYTES_PER_SAMPLE, FRAME_BYTES, FRAME_S, TELEPHONE_RATE_HZ
-from ingress.audiosocket import AudioReceived, AudioSocket, CallIdentified, Event, Role
+from ingress.audiosocket import AudioReceived, AudioSocket, CallIdentified, Event, UnknownMessage
 from ingress.media.codec_check import ADVICE, CodecCheck
 from ingress.media.endings import Ending
 from ingress.media.resampling import InboundAudio
@@ -55,10 +55,11 @@ class Uplink:
         "audio_messages",
         "discarded_s",
         "message_since_s",
+        "unknown_messages",
     )
 
-    def __init__(self) -> None:
-        self._socket = AudioSocket(Role.SERVER)
+    def __init__(self, protocol: AudioSocket) -> None:
+        self._socket = protocol
         self._inbound = InboundAudio()
         self._codec_check: CodecCheck | None = CodecCheck()
         """None once nothing more is to be learnt."""
@@ -70,13 +71,10 @@ class Uplink:
         """Those that did not take the short way."""
         self._received_s = -ACCEPT_QUEUE_S
         self.audio_messages = 0
+        self.unknown_messages = 0
+        """Messages that were skipped."""
         self.discarded_s = 0.0
         """Audio thrown away because it was old."""
-
-    @property
-    def unknown_messages(self) -> int:
-        """Messages that were skipped."""
-        return self._socket.unknown_messages
 
     def frames(self, data: bytes, now: float) -> list[bytes] | None:
         """Return the frames of 320 bytes if `data` holds nothing else: the short way, nearly always.
@@ -111,6 +109,8 @@ class Uplink:
                 continue
             if isinstance(event, CallIdentified):
                 self._started_s = now
+            elif isinstance(event, UnknownMessage):
+                self.unknown_messages += 1
             received.append(event)
         if self._socket.is_between_messages:
             self.message_since_s = None

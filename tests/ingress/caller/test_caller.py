@@ -24,7 +24,6 @@ from ingress.audiosocket import (
     Event,
     PeerHungUp,
     Role,
-    audio_message,
 )
 from ingress.caller.caller import SILENCE, CallResult, CallScript, Conversation, place_call
 from ingress.caller.listening_quality import ReceivedFrame, has_sound, listening_quality, speech_spans
@@ -53,6 +52,11 @@ def script(port: int = 9, **changes: Any) -> CallScript:
 
 
 # ---- decisions, with no clock and no socket ------------------------------------------------------------
+
+
+def audio_message(audio: bytes) -> bytes:
+    """Return audio as a server sends it."""
+    return AudioSocket(Role.SERVER).encode_audio(audio)
 
 
 class Rehearsal:
@@ -483,7 +487,7 @@ async def test_what_comes_after_we_hung_up_is_ignored() -> None:
     ("garbage", "why"),
     [
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "kind 0x48"),
-        (b"\x10\x00\x00", "without a sample"),
+        (b"\x10\x00\x00", "of 0 bytes"),
         (b"\x12\x02\x80" + bytes(640), "16000 Hz audio"),
         (b"\x10\x01\x40" + bytes(100), "middle of a message"),
     ],

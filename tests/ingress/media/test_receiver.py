@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingress.audiosocket import CallIdentified, DigitReceived, PeerHungUp
+from ingress.audiosocket import AudioSocket, CallIdentified, DigitReceived, PeerHungUp, Role
 from ingress.media.endings import Ending
 from ingress.media.receiver import ACCEPT_QUEUE_S, HEAD_START_S, MESSAGES_PER_S, STALE_S, BadPeerError, Uplink
 
@@ -24,7 +24,7 @@ def message(sample: int, samples: int = 160, kind: int = 0x10) -> bytes:
 
 def live(now: float = 100.0) -> Uplink:
     """Return an uplink whose call has been identified."""
-    uplink = Uplink()
+    uplink = Uplink(AudioSocket(Role.SERVER))
     (identified,) = uplink.receive(IDENTITY, now)
     assert identified == CallIdentified(uuid.UUID(int=7))
     return uplink
@@ -86,7 +86,7 @@ def test_of_a_backlog_only_the_newest_half_second_of_audio_is_kept() -> None:
 
 def test_what_waited_in_the_accept_queue_is_not_held_against_the_caller() -> None:
     """A call that came while the worker was being replaced."""
-    uplink = Uplink()
+    uplink = Uplink(AudioSocket(Role.SERVER))
     waiting = b"".join(message(value) for value in range(250))  # 5 s
     received = uplink.receive(IDENTITY + waiting, 100.0)
     assert len(samples(received)) == STALE_S * 50
@@ -130,7 +130,7 @@ def test_a_message_that_is_under_way_is_known_since_when() -> None:
 def test_bad_bytes_and_a_broken_end_are_protocol_errors() -> None:
     """With what is wrong, for the log."""
     with pytest.raises(BadPeerError, match="HTTP") as caught:
-        Uplink().receive(b"GET / HTTP/1.1", 100.0)
+        Uplink(AudioSocket(Role.SERVER)).receive(b"GET / HTTP/1.1", 100.0)
     assert caught.value.ending is Ending.PROTOCOL
     uplink = live()
     uplink.receive(message(1)[:5], 100.1)
