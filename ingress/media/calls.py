@@ -169,7 +169,7 @@ class MediaServer:
                 frame_ms = max(message.frame_ms, self.settings.server.frame_ms)
                 if frame_ms != self._clock.frame_ms:
                     log.info("sending frames of %d ms from now on", frame_ms)
-                    self._clock.set_frame(frame_ms)
+                    self._clock.frame_ms = frame_ms
             case PhrasesReady():
                 self._load_phrases()
             case Refused(call_id=call_id, reason=reason):
