@@ -46,8 +46,8 @@ PURE = {
     "ingress.gateway": {"call_figures", "decision_history"},
     "ingress.link": {"messages", "records"},
     "ingress.media": {
-        "call", "codec_check", "endings", "lateness", "pacing", "playout", "receiver", "resampling", "tones",
-        "turn",
+        "call", "codec_check", "endings", "idle_sound", "lateness", "pacing", "playout", "receiver",
+        "resampling", "tones", "turn",
     },
     "ingress.media.hearing": {"endpointing", "events"},
     "ingress.phrases": {"key", "memory"},

@@ -34,7 +34,7 @@ from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.settings import Settings
 from ingress.link.messages import Message
 from ingress.link.records import CallRecord
-from ingress.media.call import Call
+from ingress.media.call import Call, Verdict
 from ingress.media.connection import WHOLE, Line
 from ingress.media.endings import Ending
 from ingress.media.hearing.events import (
@@ -202,7 +202,7 @@ class Session:
         since_s, deadline_s = self._uplink.message_since_s, self._settings.message_deadline_s
         if since_s is not None and now - since_s > deadline_s:
             self.end(Ending.UNFINISHED, f"a message was not complete within {deadline_s:g} s")
-        elif call.wants_to_end:
+        elif call.is_at_end:
             if self._refusal is None:
                 self.end(Ending.DIALOG, Ending.DIALOG.value)
             else:
@@ -235,7 +235,7 @@ class Session:
     @property
     def is_admitted(self) -> bool:
         """Whether the call has been taken for good."""
-        return self._call is not None and self._call.is_admitted
+        return self._call is not None and self._call.verdict is Verdict.ADMITTED
 
     def refuse(self, reason: str) -> None:
         """The call is not taken: tell the caller, then hang up. `reason` is for the log and the record."""
@@ -338,7 +338,7 @@ class Session:
         call = Call(
             call_id,
             extension.name,
-            extension.barge_in,
+            barge_in=extension.barge_in,
             keeps_text=settings.privacy.keep_transcripts,
             phrases=partial(host.phrases.audio, extension.name),
         )
@@ -393,7 +393,7 @@ class Session:
             call_id=call.call_id,
             extension=call.extension,
             priority=self._extension.priority.value,
-            was_refused=call.was_refused,
+            was_refused=call.verdict is Verdict.REFUSED,
             duration_s=monotonic() - self._started_s,
             end_reason=detail,
             frames_sent=lateness.frames,

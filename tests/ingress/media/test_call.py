@@ -29,8 +29,9 @@ from ingress.link.messages import (
     Utterance,
 )
 from ingress.link.records import StageTimes, TurnRecord
-from ingress.media.call import FADE_BYTES, MAXIMUM_WAITING_TURNS, TURN_DEADLINE_S, WAITING_TONE_AFTER_S, Call
+from ingress.media.call import FADE_BYTES, MAXIMUM_WAITING_TURNS, TURN_DEADLINE_S, Call, Verdict
 from ingress.media.hearing.events import EndReason, HeardUtterance
+from ingress.media.idle_sound import WAITING_TONE_AFTER_S
 from ingress.media.playout import LONG_FRAME_BYTES
 from ingress.media.tones import endless_tone, failure_tone, tone, waiting_beep
 
@@ -281,9 +282,9 @@ def test_hanging_up_waits_for_the_last_word() -> None:
     call.receive(audio(2, frames=2), 1.6)
     call.receive(HangUp(call_id="c1", turn=2), 1.6)
     call.receive(TurnDone(call_id="c1", turn=2, stages=STAGES), 1.6)
-    assert not call.wants_to_end
+    assert not call.is_at_end
     play(call, 2, 1.7)
-    assert call.wants_to_end
+    assert call.is_at_end
 
 
 def test_frames_of_both_lengths_play_one_answer() -> None:
@@ -364,7 +365,7 @@ def test_what_still_comes_of_an_interrupted_turn_is_ignored() -> None:
         call.receive(late, 1.9)
     assert play(call, 10, 1.9) == SILENCE_FRAME * 10
     assert call.history == history
-    assert not call.wants_to_end
+    assert not call.is_at_end
     assert len(records(call)) == 1
 
 
@@ -384,7 +385,7 @@ def test_an_interrupted_goodbye_does_not_end_the_call() -> None:
     call.receive(done(2), 1.8)
     call.caller_speaking(1.85)
     play(call, 5, 1.9)
-    assert not call.wants_to_end
+    assert not call.is_at_end
 
 
 def test_a_tone_goes_on_after_an_interruption() -> None:
@@ -610,7 +611,7 @@ def test_a_refused_call_says_so_and_ends() -> None:
     call.next_frame(0.2)
     call.outbox.clear()
     call.refuse(0.3)
-    assert not call.wants_to_end
+    assert not call.is_at_end
     call.caller_speaking(0.3)
     call.caller_paused(utterance(), 0.3)
     call.press("1", 0.3)
@@ -619,9 +620,9 @@ def test_a_refused_call_says_so_and_ends() -> None:
     call.receive(audio(1, frames=5), 0.3)
     call.receive(done(1), 0.3)
     assert play(call, 2, 0.3) == PHRASES[Phrase.BUSY][: 2 * FRAME_BYTES]
-    assert not call.wants_to_end
+    assert not call.is_at_end
     assert call.next_frame(0.4) == PHRASES[Phrase.BUSY][2 * FRAME_BYTES :].ljust(FRAME_BYTES, b"\0")
-    assert call.wants_to_end
+    assert call.is_at_end
     assert call.outbox == []
     assert call.next_frame(0.5) == SILENCE_FRAME
 
@@ -632,7 +633,7 @@ def test_without_the_phrase_a_refused_caller_hears_a_busy_line() -> None:
     call.refuse(0.0)
     heard = play(call, 150, 0.0)
     assert heard.count(tone(425.0, 0.5)) == 3
-    assert call.wants_to_end
+    assert call.is_at_end
 
 
 def test_a_caller_who_waits_is_told_once() -> None:
@@ -712,10 +713,10 @@ class CallMachine(RuleBasedStateMachine):
         """Take what the call says, as a gateway would."""
         messages, self.call.outbox = self.call.outbox, []
         for message in messages:
-            assert not self.call.was_refused
+            assert self.call.verdict is not Verdict.REFUSED
             match message:
                 case CallStarted():
-                    assert message.is_admitted == self.call.is_admitted
+                    assert message.is_admitted == (self.call.verdict is Verdict.ADMITTED)
                 case Greet(turn=turn) | Utterance(turn=turn) | Digit(turn=turn):
                     assert self.ready
                     assert self.running is None
@@ -777,7 +778,7 @@ class CallMachine(RuleBasedStateMachine):
         self.call.receive(Admitted(call_id="c1"), self.now)
         self.collect()
 
-    @precondition(lambda self: self.ready and not self.call.is_admitted and not self.call.was_refused)
+    @precondition(lambda self: self.ready and self.call.verdict is Verdict.NONE)
     @rule()
     def call_is_refused(self) -> None:
         """The other verdict: from now on the phrase plays and nothing else happens."""
@@ -785,7 +786,7 @@ class CallMachine(RuleBasedStateMachine):
         self.running = self.ahead = None
         frames = [self.call.next_frame(self.now) for _ in range(3)]
         assert b"".join(frames).startswith(PHRASES[Phrase.BUSY])
-        assert self.call.wants_to_end
+        assert self.call.is_at_end
 
     @rule()
     def caller_speaks(self) -> None:
@@ -864,7 +865,9 @@ class CallMachine(RuleBasedStateMachine):
         """One turn at a time; each that was asked ends in one record, unless it is under way or dropped."""
         assert self.finished == sorted(set(self.finished))
         assert len(self.finished) + self.call.dropped_turns <= self.added
-        open_turns = set(self.asked) - set(self.finished) if not self.call.was_refused else set()
+        open_turns = (
+            set(self.asked) - set(self.finished) if self.call.verdict is not Verdict.REFUSED else set()
+        )
         assert len(open_turns) <= 1
         assert not open_turns or max(open_turns) >= max(self.finished, default=0)
         assert open_turns or self.call.playout.is_empty
