@@ -16,6 +16,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
 from functools import partial
 from time import monotonic
@@ -338,6 +339,7 @@ class Session:
         call = Call(
             call_id,
             extension.name,
+            started_at_s=datetime.now(UTC).timestamp(),
             barge_in=extension.barge_in,
             keeps_text=settings.privacy.keep_transcripts,
             phrases=partial(host.phrases.audio, extension.name),

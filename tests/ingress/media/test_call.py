@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -23,6 +25,7 @@ from ingress.link.messages import (
     Message,
     PlayTone,
     SentenceAudio,
+    StateChanged,
     TranscribeAhead,
     TurnDone,
     TurnFinished,
@@ -113,12 +116,17 @@ def play(call: Call, frames: int, now: float) -> bytes:
 
 
 def test_a_call_greets_first() -> None:
-    """The call makes itself known, then asks for the greeting."""
-    call = Call("c1", "default")
+    """The call makes itself known, to each gateway in the same words, then asks for the greeting."""
+    call = Call("c1", "default", started_at_s=1_790_000_000.0)
     call.begin(0.0)
     assert call.outbox == []
     call.gateway_ready(0.5)
-    assert [type(message) for message in call.outbox] == [CallStarted, Greet]
+    started = CallStarted(call_id="c1", extension="default", started_at_s=1_790_000_000.0)
+    greet = Greet(call_id="c1", turn=1, history=())
+    assert call.outbox == [started, greet]
+    call.gateway_gone(1.0)
+    call.gateway_ready(2.0)
+    assert call.outbox == [started, greet] * 2
 
 
 def test_a_turn_is_timed_in_stages_that_sum_up_to_the_whole() -> None:
@@ -530,6 +538,113 @@ def test_an_answer_is_not_held_back_for_ever() -> None:
     assert call.next_frame(late_s) != SILENCE_FRAME
 
 
+# What the dialog remembers
+
+
+def remembers(call: Call, turn: int, count: int) -> None:
+    """Let the dialog set its state within a turn."""
+    call.receive(StateChanged(call_id="c1", turn=turn, state={"count": count}), 2.0)
+
+
+def state_of(call: Call) -> object:
+    """Return the state that goes out with the next turn, asked for by a key."""
+    call.outbox.clear()
+    call.gateway_ready(90.0)
+    call.press("9", 90.0)
+    (asked,) = sent(call, Digit)
+    assert isinstance(asked, Digit)
+    return asked.state.get("count")
+
+
+def asked_again() -> Call:
+    """Return a call whose turn has set the state, and then the gateway was replaced."""
+    call = begun()
+    call.hear(utterance(), 1.5)
+    remembers(call, 2, 1)
+    call.gateway_gone(2.1)
+    call.gateway_ready(2.2)
+    call.receive(done(2), 2.3)
+    return call
+
+
+def failed(frames: int, plays: int) -> Call:
+    """Return a call whose turn has set the state and then failed, after so many frames of its answer."""
+    call = begun()
+    call.hear(utterance(), 1.5)
+    remembers(call, 2, 1)
+    call.receive(audio(2, frames), 2.0)
+    play(call, plays, 2.0)
+    call.receive(done(2, "broken"), 2.1)
+    play(call, 100, 2.2)
+    return call
+
+
+def overtaken(words_first: bool) -> Call:
+    """Return a call whose turn has set the state, and whose caller went on before the answer."""
+    call = begun()
+    call.hear(utterance(), 1.5)
+    if words_first:
+        call.receive(Heard(call_id="c1", turn=2, text="hello"), 1.6)
+    remembers(call, 2, 1)
+    call.caller_speaking(2.1)
+    call.receive(done(2), 2.2)
+    return call
+
+
+def interrupted() -> Call:
+    """Return a call in whose answer the state was set and set again, and then the caller spoke."""
+    call = begun()
+    call.hear(utterance(), 1.5)
+    remembers(call, 2, 0)
+    call.receive(audio(2, frames=10), 1.7)
+    play(call, 1, 1.8)
+    remembers(call, 2, 1)
+    call.caller_speaking(2.1)
+    play(call, 1, 2.2)
+    return call
+
+
+def answered(frames: int) -> Call:
+    """Return a call whose answer, which may be no audio at all, set the state and is over."""
+    call = begun()
+    call.hear(utterance(), 1.5)
+    call.receive(audio(2, frames), 1.7)
+    remembers(call, 2, 1)
+    call.receive(done(2), 2.1)
+    play(call, frames + 1, 2.2)
+    return call
+
+
+@pytest.mark.parametrize(
+    ("call", "count"),
+    [
+        pytest.param(lambda: answered(frames=3), 1, id="the answer was heard"),
+        pytest.param(lambda: answered(frames=0), 1, id="the turn is over and had no audio"),
+        pytest.param(interrupted, 1, id="set again while the answer was heard"),
+        pytest.param(lambda: failed(frames=3, plays=1), 1, id="failed after something was heard"),
+        pytest.param(lambda: failed(frames=3, plays=0), None, id="failed before anything was heard"),
+        pytest.param(lambda: failed(frames=0, plays=0), None, id="failed without an answer"),
+        pytest.param(lambda: overtaken(words_first=True), None, id="given up at the caller's next words"),
+        pytest.param(lambda: overtaken(words_first=False), None, id="overtaken before its words were known"),
+        pytest.param(asked_again, None, id="asked again of a new gateway"),
+    ],
+)
+def test_the_dialogs_state_counts_once_its_answer_was_heard(call: Callable[[], Call], count: object) -> None:
+    """So the dialog never remembers what the caller did not hear."""
+    assert state_of(call()) == count
+
+
+def test_the_dialogs_state_survives_the_gateway() -> None:
+    """It travels with the turn that is asked again, as with every other."""
+    call = answered(frames=1)
+    call.outbox.clear()
+    call.hear(utterance(), 3.0)
+    call.gateway_gone(3.1)
+    call.gateway_ready(3.2)
+    asked = sent(call, Utterance)
+    assert [message.state for message in asked] == [{"count": 1}] * 2  # type: ignore[union-attr]
+
+
 # Transcription ahead of time
 
 
@@ -708,6 +823,7 @@ class CallMachine(RuleBasedStateMachine):
         self.ahead: int | None = None
         self.heard_texts: set[str] = set()
         self.sentences = 0
+        self.records: dict[int, TurnRecord] = {}
 
     def collect(self) -> None:
         """Take what the call says, as a gateway would."""
@@ -722,6 +838,10 @@ class CallMachine(RuleBasedStateMachine):
                     assert self.running is None
                     self.running = turn
                     self.asked.append(turn)
+                    if by_turn := message.state.get("turn"):
+                        record = self.records[by_turn]  # type: ignore[index]
+                        assert not record.was_overtaken
+                        assert record.failure is None or record.first_answer_ms is not None
                     if isinstance(message, Utterance) and self.ahead == turn:
                         self.ahead = None
                 case CancelTurn(turn=turn):
@@ -731,6 +851,7 @@ class CallMachine(RuleBasedStateMachine):
                 case TurnFinished(record=record):
                     assert record.turn != self.running
                     self.finished.append(record.turn)
+                    self.records[record.turn] = record
                 case TranscribeAhead(turn=turn):
                     assert self.ready
                     assert self.ahead is None
@@ -835,6 +956,14 @@ class CallMachine(RuleBasedStateMachine):
     def words_come(self, data: st.DataObject) -> None:
         """The transcription."""
         self.call.receive(Heard(call_id="c1", turn=self.some_turn(data), text="words"), self.now)
+        self.collect()
+
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data())
+    def dialog_remembers(self, data: st.DataObject) -> None:
+        """The dialog sets its state."""
+        turn = self.some_turn(data)
+        self.call.receive(StateChanged(call_id="c1", turn=turn, state={"turn": turn}), self.now)
         self.collect()
 
     @precondition(lambda self: self.asked)
