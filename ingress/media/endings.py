@@ -26,5 +26,5 @@ class Ending(Enum):
     FULL = "refused: all calls are taken"
     IN_USE = "refused: the UUID is in use"
     DRAINING = "refused: the server is stopping"
-    CROWDED = "gave way to newer connections before its UUID"
+    CROWDED = "closed before its UUID, to make room for newer connections"
     NO_DESCRIPTORS = "refused: no file descriptors left"

@@ -15,7 +15,7 @@ import socket
 from actors.errors import PortError
 from ingress.configuration.extensions import DEFAULT_EXTENSION, extensions
 from ingress.configuration.settings import Settings
-from ingress.media.calls import BACKLOG, Listeners
+from ingress.media.acceptor import BACKLOG, Listeners
 
 
 def bind(settings: Settings) -> list[Listeners]:

@@ -20,7 +20,7 @@ from actors.errors import ConfigurationError
 from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension, extensions
 from ingress.configuration.settings import Settings
 from ingress.dialogs.registry import dialog
-from ingress.media.calls import Listeners, describe
+from ingress.media.acceptor import Listeners, describe
 from ingress.server.child import Child
 from ingress.server.exit_codes import ExitCode
 from ingress.server.ports import bind, close

@@ -47,7 +47,7 @@ from benchmarks.harness.strict_peer import (
 from ingress.configuration.settings import Settings
 from ingress.link.messages import CallEnded, Greet, HangUp, Message, Readiness, SentenceAudio, TurnDone
 from ingress.link.records import CallRecord, StageTimes
-from ingress.media.calls import MediaServer
+from ingress.media.calls import Calls
 from ingress.media.tones import tone
 from ingress.server import observer
 
@@ -332,8 +332,8 @@ async def test_a_dialog_that_hangs_up_is_heard_to_its_end() -> None:
 
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setblocking(False)
-    media = MediaServer(Settings())
-    await media.start(listener, send)
+    media = Calls(Settings())
+    await media.start({"default": listener}, send)
     media.receive(Readiness(is_ready=True, detail="test"))
     calls = [
         StrictCall(listener.getsockname()[1], version, voice(5.0), seconds=5.0).start()

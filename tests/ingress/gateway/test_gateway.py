@@ -47,7 +47,7 @@ from ingress.link.messages import (
     WorkerHealth,
 )
 from ingress.link.records import LatenessSummary, MediaHealth
-from ingress.media.calls import MediaServer
+from ingress.media.calls import Calls
 from ingress.phrases.fixed import PhraseShelf
 from ingress.server import observer
 from ingress.server.runtime_directory import RuntimeDirectory
@@ -77,11 +77,11 @@ async def media(settings: Settings) -> AsyncIterator[int]:
     port: int = listener.getsockname()[1]
     runtime = RuntimeDirectory.of_port(port)
     runtime.create()
-    server = MediaServer(settings)
+    server = Calls(settings)
     hello = Hello(version=LINK_VERSION, role="media", name="media-0")
     link = LinkClient(runtime.gateway_socket, hello, server.receive, server.gateway_gone)
     running = asyncio.create_task(link.run())
-    await server.start(listener, link.send)
+    await server.start({"default": listener}, link.send)
     try:
         yield port
     finally:
