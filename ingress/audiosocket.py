@@ -155,18 +155,6 @@ class AudioSocket:
     LocalProtocolError before such bytes exist.
     """
 
-    __slots__ = (
-        "_audio_may_begin",
-        "_is_server",
-        "_partial",
-        "_receiving",
-        "_rule",
-        "_rules",
-        "_sending",
-        "_skip_bytes",
-        "_wanted_bytes",
-    )
-
     def __init__(self, role: Role) -> None:
         self._is_server = role is Role.SERVER
         self._receiving = State.UNNAMED if self._is_server else State.OPEN

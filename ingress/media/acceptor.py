@@ -17,13 +17,16 @@ import errno
 import logging
 import os
 import socket
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from ingress.audiosocket import AudioSocket, Role
 from ingress.configuration.extensions import Extension
 from ingress.media.connection import Connection
 from ingress.media.endings import Ending
-from ingress.media.leg import Leg, LegHost, Refusal
+from ingress.media.leg import Leg
+
+if TYPE_CHECKING:
+    from ingress.media.calls import Calls
 
 BACKLOG = 256
 """Connections the kernel holds for us: a burst of calls while we are busy for a moment."""
@@ -45,23 +48,13 @@ def describe(listener: socket.socket) -> str:
     return f"{host}:{port}"
 
 
-class AcceptorHost(LegHost, Protocol):
-    """What the acceptor asks of the worker's calls."""
-
-    def refusal(self) -> Refusal | None:
-        """Return why a new call cannot be taken now, or None."""
-
-    def close(self, connection: Connection | None, ending: Ending) -> None:
-        """Count a connection's end, and hang up, unless that has been done (None)."""
-
-
 class Acceptor:
     """The listening sockets of one worker, and its connections without a UUID."""
 
-    def __init__(self, host: AcceptorHost) -> None:
+    def __init__(self, calls: Calls) -> None:
         self.handshakes: dict[Leg, None] = {}
-        """The oldest first; the host takes out those that are over or have become calls."""
-        self._host = host
+        """The oldest first; `Calls` takes out those that are over or have become calls."""
+        self._calls = calls
         self._listeners: list[socket.socket] = []
         self._spare: int | None = None
         """A descriptor held back: with none left, a connection can still be accepted and refused."""
@@ -103,20 +96,20 @@ class Acceptor:
                 continue
             connection = self._connection(accepted, f"{address[0]}:{address[1]}")
             if connection is not None:
-                self.handshakes[Leg(self._host, connection, extension, listens)] = None
+                self.handshakes[Leg(self._calls, connection, extension, listens)] = None
 
     def _connection(self, accepted: socket.socket, peer: str) -> Connection | None:
         """Return the connection if it may send its UUID; else hang up."""
         try:
-            connection = Connection(accepted, peer, self._host.settings.server.send_backlog_ms)
+            connection = Connection(accepted, peer, self._calls.settings.server.send_backlog_ms)
         except OSError as error:  # reset while it waited
             log.debug("connection from %s is gone: %s", peer, error)
             accepted.close()
             return None
-        refusal = self._host.refusal()
+        refusal = self._calls.refusal()
         if refusal is not None and not refusal.plays_phrase:
             log.info("connection from %s closed: %s", peer, refusal.detail)
-            self._host.close(connection, refusal.ending)
+            self._calls.close(connection, refusal.ending)
             return None
         if len(self.handshakes) >= MAXIMUM_HANDSHAKES:
             next(iter(self.handshakes)).end(Ending.CROWDED, Ending.CROWDED.value)
@@ -137,7 +130,7 @@ class Acceptor:
             if not self._has_run_out:
                 self._has_run_out = True
                 log.error("%s: raise LimitNOFILE", Ending.NO_DESCRIPTORS.value)
-            self._host.close(None, Ending.NO_DESCRIPTORS)
+            self._calls.close(None, Ending.NO_DESCRIPTORS)
             return True
         finally:
             self._spare = os.open(os.devnull, os.O_RDONLY)

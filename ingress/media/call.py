@@ -87,6 +87,7 @@ class Call:
         self.interruptions = 0
         """Answers that the caller stopped by speaking."""
         self.verdict = Verdict.NONE
+        self.refusal: str | None = None
         self._started_at_s = started_at_s
         self._barge_in = barge_in or BargeInSettings()
         self._keeps_text = keeps_text
@@ -124,9 +125,9 @@ class Call:
         """The caller is identified: the first turn is ours."""
         self._add(Turn(self._next_number(), "greeting", now, self.playout), now)
 
-    def refuse(self, now: float) -> None:
-        """The call is not taken: give up whatever was under way, play the busy phrase, then end."""
-        self.verdict = Verdict.REFUSED
+    def refuse(self, reason: str, now: float) -> None:
+        """The call is not taken: give up all turns, play the busy phrase, then end."""
+        self.verdict, self.refusal = Verdict.REFUSED, reason
         self._gateway_is_ready = False
         self._current = self._ahead_turn = self._speaking_s = None
         self._waiting.clear()
@@ -215,8 +216,13 @@ class Call:
 
     def receive(self, message: link.Message, now: float) -> None:
         """Take a message of the gateway; those of turns that it does not work on are ignored."""
-        if isinstance(message, link.Admitted) and self.verdict is Verdict.NONE:
-            self.verdict = Verdict.ADMITTED
+        match message:
+            case link.Readiness(is_ready=True):
+                self.gateway_ready(now)
+            case link.Readiness():
+                self.gateway_gone(now)
+            case link.Admitted() if self.verdict is Verdict.NONE:
+                self.verdict = Verdict.ADMITTED
         turn = self._current
         if turn is None or getattr(message, "turn", None) != turn.number or turn.state not in RUNNING:
             return

@@ -12,6 +12,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable
+from typing import Protocol
 
 from ingress.configuration.extensions import Phrase, extensions
 from ingress.configuration.settings import Settings
@@ -30,12 +31,12 @@ from ingress.media.acceptor import Acceptor, Listeners
 from ingress.media.call import Call
 from ingress.media.closing import ClosingConnections
 from ingress.media.connection import Connection
-from ingress.media.endings import Ending
+from ingress.media.endings import Ending, Refusal
 from ingress.media.frame_clock import FrameClock
 from ingress.media.gc_schedule import CollectionPauses
 from ingress.media.hearing.silero import SpeechConfirmer
 from ingress.media.lateness import LatenessHistogram
-from ingress.media.leg import Leg, Phrases, Refusal
+from ingress.media.leg import Leg
 
 MAXIMUM_REFUSED = 64
 """Refused callers who hear the busy phrase, beside `server.max_calls`: some twenty a second."""
@@ -46,13 +47,22 @@ SendToGateway = Callable[[Message], bool]
 log = logging.getLogger(__name__)
 
 
+class Phrases(Protocol):
+    """What can be played without a gateway, rendered before."""
+
+    def audio(self, extension: str, phrase: Phrase) -> bytes | None:
+        """Return the phrase as 8 kHz int16, at once; None if it has not been rendered."""
+
+    def load(self) -> None:
+        """Fetch what has been rendered meanwhile; blocks."""
+
+
 class Calls:
     """All legs of one media worker."""
 
-    def __init__(self, settings: Settings, phrases: Phrases | None = None) -> None:
-        """`phrases`: what can be played without the gateway; None: nothing, tones take its place."""
+    def __init__(self, settings: Settings, phrases: Phrases) -> None:
         self.settings = settings
-        self.phrases = phrases or _NoPhrases()
+        self.phrases = phrases
         self.confirmer: SpeechConfirmer | None = None
         if settings.endpointing.confirmation == "silero":
             self.confirmer = SpeechConfirmer(settings.endpointing.confirmation_threshold)
@@ -150,12 +160,10 @@ class Calls:
     def receive(self, message: Message) -> None:
         """Take a message of the gateway."""
         match message:
-            case Readiness(is_ready=True):
-                self.gateway_is_ready = True
+            case Readiness(is_ready=is_ready):
+                self.gateway_is_ready = is_ready
                 for leg in tuple(self._calls.values()):
-                    leg.gateway_ready()
-            case Readiness():
-                self.gateway_gone()
+                    leg.receive(message)
             case Pace():
                 frame_ms = max(message.frame_ms, self.settings.server.frame_ms)
                 if frame_ms != self._clock.frame_ms:
@@ -164,20 +172,16 @@ class Calls:
             case PhrasesReady():
                 self._phrases_changed.set()
             case Refused(call_id=call_id, reason=reason):
-                refused = self._calls.get(call_id)
-                if refused is not None and not refused.is_admitted:
+                if call_id in self._calls and self._calls[call_id].refuse(reason):
                     self._refused[call_id] = self._calls.pop(call_id)
-                    refused.refuse(reason)
             case _:
-                call = self._calls.get(getattr(message, "call_id", ""))
-                if call is not None:
-                    call.receive(message)
+                addressed = self._calls.get(getattr(message, "call_id", ""))
+                if addressed is not None:
+                    addressed.receive(message)
 
     def gateway_gone(self) -> None:
-        """The gateway cannot serve turns for now, or the link to it broke."""
-        self.gateway_is_ready = False
-        for leg in tuple(self._calls.values()):
-            leg.gateway_gone()
+        """The link to the gateway broke."""
+        self.receive(Readiness(is_ready=False, detail="the link broke"))
 
     # What legs and the acceptor ask
 
@@ -234,13 +238,3 @@ class Calls:
         self._endings[ending] += 1
         if connection is not None:
             self._closing.add(connection)
-
-
-class _NoPhrases:
-    """Has nothing."""
-
-    def audio(self, extension: str, phrase: Phrase) -> bytes | None:
-        return None
-
-    def load(self) -> None:
-        pass

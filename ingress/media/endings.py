@@ -1,7 +1,8 @@
-"""Why connections end: a short fixed list to count by. The log line beside it has the details."""
+"""Why connections end, or do not become calls: a short fixed list to count by; the log has the details."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 
 
@@ -28,3 +29,13 @@ class Ending(Enum):
     DRAINING = "refused: the server is stopping"
     CROWDED = "closed before its UUID, to make room for newer connections"
     NO_DESCRIPTORS = "refused: no file descriptors left"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a connection does not become a call."""
+
+    ending: Ending
+    detail: str
+    plays_phrase: bool = False
+    """Whether the busy phrase is played before the hangup; the leg is on the clock until then."""

@@ -29,8 +29,6 @@ PhraseSource = Callable[[Phrase], bytes | None]
 class IdleSound:
     """The sound of one call between answers."""
 
-    __slots__ = ("_audio", "_has_asked_to_wait", "_phrases", "_tone", "first", "next_frame")
-
     def __init__(self, phrases: PhraseSource) -> None:
         self._phrases = phrases
         self._has_asked_to_wait = False

@@ -21,12 +21,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from functools import partial
 from time import monotonic
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from actors.telephone import FRAME_S
 from ingress.audiosocket import (
@@ -37,8 +36,7 @@ from ingress.audiosocket import (
     PeerHungUp,
     UnknownMessage,
 )
-from ingress.configuration.extensions import Extension, Phrase
-from ingress.configuration.settings import Settings
+from ingress.configuration.extensions import Extension
 from ingress.link.messages import Message
 from ingress.link.records import CallRecord
 from ingress.media.call import Call, Verdict
@@ -52,10 +50,12 @@ from ingress.media.hearing.events import (
     HearingEvent,
 )
 from ingress.media.hearing.hearing import Hearing
-from ingress.media.hearing.silero import SpeechConfirmer
 from ingress.media.lateness import LatenessHistogram
 from ingress.media.pacing import LONG_GAP_S
 from ingress.media.receiver import BadPeer, Receiver
+
+if TYPE_CHECKING:
+    from ingress.media.calls import Calls
 
 UNUSUAL_GAP_S = 0.03
 """Shorter gaps between two sends are not measured: the longest is this or more."""
@@ -73,75 +73,16 @@ class LegState(Enum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a connection does not become a call."""
-
-    ending: Ending
-    detail: str
-    plays_phrase: bool = False
-    """Whether the busy phrase is played before the hangup; the leg is on the clock until then."""
-
-
-class Phrases(Protocol):
-    """What can be played without a gateway, rendered before."""
-
-    def audio(self, extension: str, phrase: Phrase) -> bytes | None:
-        """Return the phrase as 8 kHz int16, at once; None if it has not been rendered."""
-
-    def load(self) -> None:
-        """Fetch what has been rendered meanwhile; blocks."""
-
-
-class LegHost(Protocol):
-    """What a leg asks of the worker's calls."""
-
-    settings: Settings
-    confirmer: SpeechConfirmer | None
-    phrases: Phrases
-    gateway_is_ready: bool
-
-    def identified(self, leg: Leg, call: Call) -> Refusal | None:
-        """Put the call on the clock; or return why it is refused, on the clock still if a phrase plays."""
-
-    def forward(self, messages: list[Message]) -> None:
-        """Send messages to the gateway, or drop them if it is away."""
-
-    def ended(self, leg: Leg, connection: Connection, ending: Ending, record: CallRecord | None) -> None:
-        """Forget the leg and close its connection; `record` is there if it was a call."""
-
-
 class Leg:
     """One connection, from accept to hangup."""
 
-    __slots__ = (
-        "_call",
-        "_connection",
-        "_deadline",
-        "_extension",
-        "_has_failed",
-        "_hearing",
-        "_host",
-        "_last_send_s",
-        "_lateness",
-        "_listens",
-        "_long_gaps",
-        "_longest_gap_s",
-        "_receiver",
-        "_refusal",
-        "_settings",
-        "_started_s",
-        "_state",
-        "_unread_ticks",
-    )
-
-    def __init__(self, host: LegHost, connection: Connection, extension: Extension, listens: bool) -> None:
+    def __init__(self, calls: Calls, connection: Connection, extension: Extension, listens: bool) -> None:
         """`listens`: whether the dialog takes utterances; callers are heard in any case."""
-        self._host = host
+        self._calls = calls
         self._connection = connection
         self._extension = extension
         self._listens = listens
-        self._settings = host.settings.server
+        self._settings = calls.settings.server
         self._receiver = Receiver(connection.protocol)
         self._state = LegState.HANDSHAKE
         self._call: Call
@@ -149,8 +90,6 @@ class Leg:
         self._hearing: Hearing
         self._started_s: float
         self._last_send_s: float
-        self._refusal = ""
-        """Why the call was refused; it goes on until the phrase has been played."""
         self._lateness = LatenessHistogram()
         self._longest_gap_s = UNUSUAL_GAP_S
         self._long_gaps = 0
@@ -207,10 +146,10 @@ class Leg:
         if since_s is not None and now - since_s > deadline_s:
             self.end(Ending.UNFINISHED, f"a message was not complete within {deadline_s:g} s")
         elif call.is_at_end:
-            if self._refusal:
-                self.end(Ending.REFUSED, f"{Ending.REFUSED.value}: {self._refusal}")
-            else:
+            if call.refusal is None:
                 self.end(Ending.DIALOG, Ending.DIALOG.value)
+            else:
+                self.end(Ending.REFUSED, f"{Ending.REFUSED.value}: {call.refusal}")
 
     def fault(self, error: Exception) -> None:
         """A mistake of ours came up on the clock: it costs this call, and no other."""
@@ -224,25 +163,13 @@ class Leg:
         self._call.receive(message, monotonic())
         self._forward()
 
-    def gateway_ready(self) -> None:
-        """The gateway can serve turns."""
-        self._call.gateway_ready(monotonic())
-        self._forward()
-
-    def gateway_gone(self) -> None:
-        """The gateway cannot serve turns for now."""
-        self._call.gateway_gone(monotonic())
-
-    @property
-    def is_admitted(self) -> bool:
-        """Whether the call has been taken for good."""
-        return self._call.verdict is Verdict.ADMITTED
-
-    def refuse(self, reason: str) -> None:
-        """The call is not taken: play the busy phrase, then hang up. `reason` is for log and record."""
-        self._refusal = reason
+    def refuse(self, reason: str) -> bool:
+        """Play the busy phrase, then hang up; False if the call was admitted and goes on."""
+        if self._call.verdict is Verdict.ADMITTED:
+            return False
         log.info("call %s refused: %s", self._name, reason)
-        self._call.refuse(monotonic())
+        self._call.refuse(reason, monotonic())
+        return True
 
     # The end
 
@@ -259,7 +186,7 @@ class Leg:
             self._hearing.close()
             record = self._record(detail)
             log.info("%s", record.describe())
-        self._host.ended(self, self._connection, ending, record)
+        self._calls.ended(self, self._connection, ending, record)
 
     # Inside
 
@@ -320,30 +247,30 @@ class Leg:
         self.end(Ending.LOST, f"connection lost: {error.strerror or error}")
 
     def _identify(self, call_id: str, now: float) -> None:
-        host, extension = self._host, self._extension
-        settings = host.settings
+        calls, extension = self._calls, self._extension
+        settings = calls.settings
         call = Call(
             call_id,
             extension.name,
             started_at_s=datetime.now(UTC).timestamp(),
             barge_in=extension.barge_in,
             keeps_text=settings.privacy.keep_transcripts,
-            phrases=partial(host.phrases.audio, extension.name),
+            phrases=partial(calls.phrases.audio, extension.name),
         )
-        refusal = host.identified(self, call)
+        refusal = calls.identified(self, call)
         if refusal is not None and not refusal.plays_phrase:
             self.end(refusal.ending, f"call {call_id} refused: {refusal.detail}")
             return
         self._leave_handshake()
         self._state = LegState.LIVE
         self._call = call
-        self._hearing = Hearing(settings.endpointing, extension.barge_in.speech_ms, host.confirmer)
+        self._hearing = Hearing(settings.endpointing, extension.barge_in.speech_ms, calls.confirmer)
         self._started_s = self._last_send_s = now
         if refusal is not None:
             self.refuse(refusal.detail)
             return
         log.info("call %s started from %s on extension %s", call_id, self._connection.peer, extension.name)
-        if host.gateway_is_ready:
+        if calls.gateway_is_ready:
             call.gateway_ready(now)
         call.begin(now)
         self._forward()
@@ -369,7 +296,7 @@ class Leg:
         call = self._call
         if call.outbox:
             messages, call.outbox = call.outbox, []
-            self._host.forward(messages)
+            self._calls.forward(messages)
 
     @property
     def _name(self) -> str:

@@ -55,19 +55,6 @@ Received: TypeAlias = list[bytes] | Event | BadPeer
 class Receiver:
     """The receiving half of one connection."""
 
-    __slots__ = (
-        "_codec_check",
-        "_messages",
-        "_protocol",
-        "_received_s",
-        "_resampler",
-        "_started_s",
-        "audio_messages",
-        "discarded_s",
-        "message_since_s",
-        "unknown_messages",
-    )
-
     def __init__(self, protocol: AudioSocket) -> None:
         self._protocol = protocol
         self._resampler = Resampler()

@@ -15,8 +15,7 @@ from ingress.configuration.extensions import Phrase
 from ingress.configuration.settings import Settings
 from ingress.link.messages import Message, Readiness, SentenceAudio, TurnDone
 from ingress.link.records import StageTimes
-from ingress.media.calls import Calls
-from ingress.media.leg import Phrases
+from ingress.media.calls import Calls, Phrases
 from ingress.media.tones import tone
 
 BUSY = tone(600.0, 0.25)
@@ -95,7 +94,7 @@ async def bench(
         listener.setblocking(False)
     ports = {name: bound.getsockname()[1] for name, bound in listeners.items()}
     sent: list[Message] = []
-    calls = Calls(settings, phrases)
+    calls = Calls(settings, phrases or Shelf())
 
     def send(message: Message) -> bool:
         sent.append(message)

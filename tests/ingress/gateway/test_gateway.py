@@ -77,7 +77,7 @@ async def media(settings: Settings) -> AsyncIterator[int]:
     port: int = listener.getsockname()[1]
     runtime = RuntimeDirectory.of_port(port)
     runtime.create()
-    server = Calls(settings)
+    server = Calls(settings, PhraseShelf(settings))
     hello = Hello(version=LINK_VERSION, role="media", name="media-0")
     link = LinkClient(runtime.gateway_socket, hello, server.receive, server.gateway_gone)
     running = asyncio.create_task(link.run())

@@ -725,7 +725,7 @@ def test_a_refused_call_says_so_and_ends() -> None:
     call.receive(audio(1, frames=5), 0.2)
     call.next_frame(0.2)
     call.outbox.clear()
-    call.refuse(0.3)
+    call.refuse("full", 0.3)
     assert not call.is_at_end
     call.caller_speaking(0.3)
     call.caller_paused(utterance(), 0.3)
@@ -745,7 +745,7 @@ def test_a_refused_call_says_so_and_ends() -> None:
 def test_without_the_phrase_a_refused_caller_hears_a_busy_line() -> None:
     """Three beats, then the end."""
     call = Call("c1", "default")
-    call.refuse(0.0)
+    call.refuse("full", 0.0)
     heard = play(call, 150, 0.0)
     assert heard.count(tone(425.0, 0.5)) == 3
     assert call.is_at_end
@@ -776,7 +776,7 @@ def test_the_phrase_for_those_who_wait_is_not_cut_by_the_greeting() -> None:
     assert call.turn_records[0].answer_ms == 40.0
     refused = speaking()
     refused.next_frame(WAITING_TONE_AFTER_S)
-    refused.refuse(1.1)
+    refused.refuse("full", 1.1)
     assert refused.next_frame(1.1) == PHRASES[Phrase.BUSY][:FRAME_BYTES]
 
 
@@ -903,7 +903,7 @@ class CallMachine(RuleBasedStateMachine):
     @rule()
     def call_is_refused(self) -> None:
         """The other verdict: from now on the phrase plays and nothing else happens."""
-        self.call.refuse(self.now)
+        self.call.refuse("full", self.now)
         self.running = self.ahead = None
         frames = [self.call.next_frame(self.now) for _ in range(3)]
         assert b"".join(frames).startswith(PHRASES[Phrase.BUSY])
@@ -916,7 +916,7 @@ class CallMachine(RuleBasedStateMachine):
         self.call.caller_speaking(self.now)
         self.collect()
         if self.call.interruptions > before:
-            assert self.call.playout.queued_bytes == 0
+            assert self.call.playout.is_empty
             frame = self.call.next_frame(self.now)
             assert not any(frame[FADE_BYTES:]) or not self.ready  # then the waiting beep may begin
 
