@@ -186,15 +186,14 @@ class AudioSocket:
             return None
         size = len(data)
         header = data[:HEADER_BYTES]
-        if header == _SLIN8_HEADERS.get(size):
-            return [data[HEADER_BYTES:]]
         message_bytes = _SLIN8_MESSAGE_BYTES.get(header)
+        if message_bytes == size:
+            return [data[HEADER_BYTES:]]
         if message_bytes is None or size % message_bytes:
             return None
         starts = range(0, size, message_bytes)
-        for start in starts:
-            if data[start : start + HEADER_BYTES] != header:
-                return None
+        if any(data[start : start + HEADER_BYTES] != header for start in starts):
+            return None
         return [data[start + HEADER_BYTES : start + message_bytes] for start in starts]
 
     def receive_data(self, data: bytes | memoryview) -> Iterator[Event]:
@@ -371,13 +370,11 @@ _CALLER_RULES: Final = {
     for kind, rate_hz in SLIN_RATES_HZ.items()
 }
 
-# The header of every 8 kHz message of whole samples, by the message's size: a lookup and one comparison
-# show that some bytes are such a message and nothing more.
-_SLIN8_HEADERS: Final = {
-    HEADER_BYTES + length: bytes((KIND_SLIN8, length >> 8, length & 0xFF))
+_SLIN8_MESSAGE_BYTES: Final = {
+    bytes((KIND_SLIN8, length >> 8, length & 0xFF)): HEADER_BYTES + length
     for length in range(BYTES_PER_SAMPLE, _RECEIVED_LIMITS_BYTES[KIND_SLIN8] + 1, BYTES_PER_SAMPLE)
 }
-_SLIN8_MESSAGE_BYTES: Final = {header: size for size, header in _SLIN8_HEADERS.items()}
+"""The size of every 8 kHz message of whole samples, by its header."""
 
 # What else connects to a port, by its first three bytes. OPTIONS is both HTTP's and SIP's.
 _OTHER_PROTOCOLS: Final = (

@@ -9,7 +9,7 @@ gateway. What has come is read
 |---|---|
 | a decision about the caller's speech is near | tick |
 | the caller surely speaks | second tick |
-| nobody speaks | third tick |
+| the caller is silent | third tick |
 
 so a frame waits 10 to 30 ms on average for its reading, and a call costs no wake-up of its own and a third
 of the reads. Only after a reading may hearing take what is missing for a gap in the stream.

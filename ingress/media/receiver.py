@@ -24,7 +24,7 @@ from actors.telephone import BYTES_PER_SAMPLE, FRAME_BYTES, FRAME_S, TELEPHONE_R
 from ingress.audiosocket import AudioReceived, AudioSocket, CallIdentified, Event, PeerHungUp, UnknownMessage
 from ingress.media.codec_check import ADVICE, CodecCheck
 from ingress.media.endings import Ending
-from ingress.media.resampling import Resampler
+from ingress.media.resampling import InboundAudio
 
 BACKLOG_BYTES = 2_048
 """A longer reading found a backlog: two messages of 20 ms, at 48 kHz nearly so many bytes, are usual."""
@@ -57,7 +57,7 @@ class Receiver:
 
     def __init__(self, protocol: AudioSocket) -> None:
         self._protocol = protocol
-        self._resampler = Resampler()
+        self._inbound = InboundAudio()
         self._codec_check: CodecCheck | None = CodecCheck()
         """None once it is decided."""
         self._started_s: float | None = None
@@ -78,11 +78,7 @@ class Receiver:
         is_backlog = len(data) > BACKLOG_BYTES
         messages = None if is_backlog else self._protocol.receive_audio(data)
         if messages is not None:
-            if (
-                len(messages[0]) == FRAME_BYTES
-                and self._codec_check is None
-                and self._resampler.is_transparent
-            ):
+            if len(messages[0]) == FRAME_BYTES and self._codec_check is None and self._inbound.is_transparent:
                 self.audio_messages += len(messages)
                 self._received_s += len(messages) * FRAME_S
                 return [messages, self._too_fast()] if self._is_ahead(now) else [messages]
@@ -123,7 +119,7 @@ class Receiver:
                     return [*received, BadPeer(Ending.CODEC, ADVICE)]
                 if self._codec_check.is_decided:
                     self._codec_check = None
-            frames = self._resampler.frames(audio, rate_hz)
+            frames = self._inbound.frames(audio, rate_hz)
             if received and isinstance(received[-1], list):
                 received[-1] += frames
             elif frames:

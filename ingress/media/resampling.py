@@ -13,7 +13,7 @@ import soxr
 from actors.telephone import FRAME_BYTES, TELEPHONE_RATE_HZ
 
 
-class Resampler:
+class InboundAudio:
     """Messages in, 320-byte frames out."""
 
     def __init__(self) -> None:

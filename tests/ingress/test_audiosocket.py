@@ -227,7 +227,7 @@ def test_closing_before_the_uuid_is_a_hangup() -> None:
 
 @pytest.mark.parametrize("sent", [b"\x10", header(0x10, 320), message(0x10, FRAME)[:-1], header(0x55, 9)])
 def test_closing_inside_a_message_is_a_fault(sent: bytes) -> None:
-    """A cut message is told from a clean close."""
+    """A close between two messages is none."""
     side = server()
     read(side, sent)
     with pytest.raises(RemoteProtocolError, match="middle of a message"):
@@ -322,7 +322,7 @@ def test_the_cutting_of_a_stream_changes_nothing(
 
 
 def test_an_announced_length_reserves_nothing() -> None:
-    """A header alone costs no memory, whatever length it promises."""
+    """A header alone costs no memory, of any length."""
     side = server()
     read(side, header(0x18, MAX_PAYLOAD_BYTES))
     assert held_bytes(side) == 0

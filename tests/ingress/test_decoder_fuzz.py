@@ -2,17 +2,14 @@
 
 The oracle reads a whole stream at once, with a few lines per rule of the protocol, and says which events it
 holds, whether it is a fault, and whether it ends inside a message. The decoder gets the same bytes in
-pieces and must come to the same end. Streams are made from a seed; one that fails is made smaller before it
-is shown.
+pieces and must come to the same end. Streams are made from a seed.
 """
 
 from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 
 import pytest
 
@@ -208,43 +205,15 @@ def complaint(pieces: list[bytes], role: Role) -> str | None:
     return None
 
 
-def differs(role: Role, pieces: list[bytes]) -> bool:
-    """Whether decoder and oracle disagree."""
-    return complaint(pieces, role) is not None
-
-
-def smaller(pieces: list[bytes], fails: Callable[[list[bytes]], bool]) -> list[bytes]:
-    """Return a small case that still fails: no cut and no stretch of bytes can be left out any more."""
-    while (candidate := next(filter(fails, _smaller_by_one(pieces)), None)) is not None:
-        pieces = candidate
-    return pieces
-
-
-def _smaller_by_one(pieces: list[bytes]) -> Iterator[list[bytes]]:
-    """Yield cases with one thing less: long stretches of bytes first."""
-    for index, piece in enumerate(pieces):
-        before, after = pieces[:index], pieces[index + 1 :]
-        yield [*before, *after]
-        if after:
-            yield [*before, piece + after[0], *after[1:]]
-        size = len(piece) // 2
-        while size:
-            for start in range(0, len(piece), size):
-                yield [*before, piece[:start] + piece[start + size :], *after]
-            size //= 2
-
-
 @pytest.mark.parametrize("seed", range(BATCHES))
 def test_any_stream_in_any_pieces_is_read_as_the_oracle_reads_it(seed: int) -> None:
-    """The same events, the same fault, whatever the cuts; no other exception; at most one payload held."""
+    """The same events, the same fault, for any cuts; no other exception; at most one payload held."""
     dice = random.Random(seed)
     for _ in range(CASES):
         role = Role.SERVER if dice.random() < 0.8 else Role.CALLER
         pieces = some_pieces(dice, some_stream(dice))
-        if complaint(pieces, role) is not None:
-            pieces = smaller(pieces, partial(differs, role))
-            shown = [piece.hex() for piece in pieces]
-            raise AssertionError(f"{role.name}, pieces {shown}: {complaint(pieces, role)}")
+        found = complaint(pieces, role)
+        assert found is None, f"{role.name}, pieces {[piece.hex() for piece in pieces]}: {found}"
 
 
 def test_the_fuzz_reaches_every_kind_of_event_and_fault() -> None:
@@ -259,15 +228,3 @@ def test_the_fuzz_reaches_every_kind_of_event_and_fault() -> None:
             seen[name] = seen.get(name, 0) + 1
     assert len(seen) == 8, seen
     assert min(seen.values()) >= 50, seen
-
-
-def test_a_wrong_decoder_would_be_found() -> None:
-    """The comparison and the shrinking work: a stream that is read wrongly is made small."""
-    stream = b"\x01\x00\x10" + bytes(16) + b"\x03\x00\x011" + b"\x10\x01\x40" + bytes(320)
-
-    def fails(pieces: list[bytes]) -> bool:
-        return b"\x03\x00\x01" in b"".join(pieces)
-
-    small = smaller([stream[:50], stream[50:]], fails)
-    assert fails(small)
-    assert small == [b"\x03\x00\x01"]

@@ -1,9 +1,9 @@
-"""What the ear tells the call: that the caller speaks, pauses, goes on, has finished.
+"""What the caller does, as hearing finds it: speaks, pauses, goes on, has finished.
 
 Order within one utterance: `CallerSpeaking`, then any number of `CallerPaused` and `CallerResumed` in turn,
-then `HeardUtterance`, which may follow a pause directly. A short answer is a `HeardUtterance` alone. Whoever
-was told `CallerSpeaking` is told `HeardUtterance`, unless the call ends. Sounds that turned out to be noise
-are never told.
+then `HeardUtterance`, which may follow a pause directly. A short answer is a `HeardUtterance` alone. After
+`CallerSpeaking` there is always a `HeardUtterance`, unless the call ends. Sounds that turned out to be noise
+make no event.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ its batch axis is free, so a worker's calls are judged together: a window costs 
 among many. One thread of the media worker does that, about every 30 ms, with ONNX Runtime on one core.
 While the model runs the interpreter's lock is free, and the audio clock runs on.
 
-Nothing here may ever block a call or make the server deaf. Waiting windows are bounded; one that does not
-fit, a model that fails, or a thread that is late, ends the confirmation of that utterance, and
+Nothing here may ever block a call or keep its utterances from being heard. Waiting windows are bounded; one
+that does not fit, a model that fails, or a thread that is late, ends the confirmation of that utterance, and
 `ingress.media.hearing.hearing` then trusts the gate alone. What passes between the threads is a `SimpleQueue`
 one way and a list that only grows the other way.
 """

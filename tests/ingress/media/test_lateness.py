@@ -31,7 +31,7 @@ def test_an_empty_histogram_says_zero() -> None:
 
 
 def test_extreme_lateness_is_kept_as_the_maximum() -> None:
-    """Beyond the last bucket the maximum still tells."""
+    """Beyond the last bucket the maximum is still known."""
     histogram = LatenessHistogram()
     histogram.add(2.5)
     assert histogram.summary().maximum_ms == 2_500.0

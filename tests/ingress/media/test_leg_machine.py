@@ -1,10 +1,10 @@
-"""A worker's calls as a state machine: whatever peers and gateway do, in any order, the books are right.
+"""A worker's calls as a state machine: peers and gateway do anything in any order, the books are right.
 
 Hypothesis connects to the ports of two extensions, names calls, sends audio cut at any byte, digits, garbage,
 closes, resets, takes the gateway away and gives it back, admits and refuses. What must become of a connection
 is asked of a decoder of its own that is given the same bytes (`test_decoder_fuzz` judges the decoder). After
 every step: the server has exactly the calls that the model has, each call has ended exactly once and with one
-reason, the refused ones after the phrase for them, whatever was sent to a peer is legal for Asterisk, no
+reason, the refused ones after the phrase for them, all that was sent to a peer is legal for Asterisk, no
 buffer holds more than a payload, and nothing was logged as a fault. At the end no connection, no leg and
 no task is left.
 """
@@ -332,7 +332,7 @@ class CallsMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_server_has_the_calls_of_the_model(self) -> None:
-        """Legs are live sockets: one per call, none more, and no connection that nobody holds."""
+        """Legs are live sockets: one per call, none more, and no connection without an owner."""
         if not hasattr(self, "server"):
             return
         self.until(lambda: self.numbers()[0] == len(self.live), "the calls")

@@ -1,4 +1,4 @@
-"""What comes from the peer: frames and events in order, whatever the cuts; old audio and bad peers out."""
+"""What comes from the peer: frames and events in order for any cuts; old audio and bad peers out."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ingress.audiosocket import SLIN_RATES_HZ
-from ingress.media.resampling import Resampler
+from ingress.media.resampling import InboundAudio
 
 
 def sine(frequency_hz: float, rate_hz: int, duration_s: float) -> bytes:
@@ -15,7 +15,7 @@ def sine(frequency_hz: float, rate_hz: int, duration_s: float) -> bytes:
     return (np.sin(2 * np.pi * frequency_hz * samples / rate_hz) * 8_000).astype("<i2").tobytes()
 
 
-def frames_of(resampler: Resampler, audio: bytes, rate_hz: int, message_ms: int) -> bytes:
+def frames_of(resampler: InboundAudio, audio: bytes, rate_hz: int, message_ms: int) -> bytes:
     """Send audio in messages; return what came of it."""
     size = rate_hz * message_ms // 1000 * 2
     frames = [
@@ -31,7 +31,7 @@ def frames_of(resampler: Resampler, audio: bytes, rate_hz: int, message_ms: int)
 @pytest.mark.parametrize("message_ms", [10, 20, 30, 60])
 def test_every_rate_and_ptime_keeps_length_pitch_and_level(rate_hz: int, message_ms: int) -> None:
     """A second of 1 kHz stays one; the resampler holds back up to 0.12 s."""
-    heard = frames_of(Resampler(), sine(1_000.0, rate_hz, 1.3), rate_hz, message_ms)
+    heard = frames_of(InboundAudio(), sine(1_000.0, rate_hz, 1.3), rate_hz, message_ms)
     samples = np.frombuffer(heard, dtype="<i2")
     assert 1.3 - 0.16 < len(samples) / 8_000 <= 1.3
     spectrum = np.abs(np.fft.rfft(samples[800:8_800].astype(float)))
@@ -41,7 +41,7 @@ def test_every_rate_and_ptime_keeps_length_pitch_and_level(rate_hz: int, message
 
 def test_a_rate_may_change_with_every_message() -> None:
     """And nothing of what came before at that rate is heard again."""
-    resampler = Resampler()
+    resampler = InboundAudio()
     loud, quiet = sine(1_000.0, 16_000, 0.02), bytes(640)
     heard = b""
     for _ in range(20):
