@@ -255,19 +255,6 @@ def test_the_clock_does_not_drift(server: RunningServer) -> None:
     attempts(check)
 
 
-def test_a_caller_who_sends_nothing_is_sent_audio_all_the_same(server: RunningServer) -> None:
-    """The silence of a channel is the absence of frames: the clock does not wait for them."""
-
-    def check() -> None:
-        report = StrictCall(server.port, seconds=2.0).start().wait()
-        assert (report.ending, report.violations, report.frames_sent) == (Ending.CALLER, (), 0)
-        assert report.first_frame_ms is not None
-        assert report.first_frame_ms <= 100
-        assert 95 <= report.quality.frames <= 102
-
-    attempts(check)
-
-
 def test_a_channel_that_names_the_call_late_is_served(server: RunningServer) -> None:
     """The channel driver connects first and says the UUID when it is called."""
     report = StrictCall(server.port, outgoing=voice(0.5), seconds=0.5, identifies_after_s=1.5).start().wait()
@@ -410,17 +397,6 @@ def test_what_a_channel_may_send_costs_no_call(server: RunningServer) -> None:
         assert sum(sent) - 2 <= record.frames_received <= sum(sent), name  # the last may be unread
         expected = {"unknown kinds": 4, "digits that are none": 1}.get(name, 0)
         assert record.unknown_messages == expected, name
-
-
-def test_messages_cut_by_the_network_cost_no_call(strict_server: RunningServer) -> None:
-    """Each reading ends in the middle of a message, for longer than one message may take."""
-    frame = audio_bytes(bytes(320))
-    stream = b"".join(itertools.repeat(frame, 120))
-    pieces = [stream[:100], *(stream[start : start + 323] for start in range(100, len(stream) - 323, 323))]
-    call = StrictCall(strict_server.port, outgoing=at_a_pace(iter(pieces)), seconds=2.2).start()
-    report = call.wait()
-    reason = record_of(strict_server, call.call_id).end_reason
-    assert (report.ending, report.violations) == (Ending.CALLER, ()), reason
 
 
 # ---- F2, X4, X6: bad peers ------------------------------------------------------------------------------

@@ -65,20 +65,6 @@ def caller() -> AudioSocket:
     return side
 
 
-def decode(side: AudioSocket, pieces: list[bytes], ends: bool) -> tuple[list[Event], str | None]:
-    """Feed the pieces; return the events and the text of the fault, if any."""
-    events: list[Event] = []
-    try:
-        for piece in pieces:
-            for event in side.receive_data(piece):
-                events.append(event)
-        if ends:
-            events += side.receive_eof()
-    except RemoteProtocolError as fault:
-        return events, str(fault)
-    return events, None
-
-
 # ---- a server reads ------------------------------------------------------------------------------------
 
 
@@ -286,39 +272,6 @@ def test_audio_after_the_end_of_the_stream_is_ignored() -> None:
 
 
 # ---- what holds for any stream -------------------------------------------------------------------------
-
-payloads = st.binary(min_size=0, max_size=700)
-lively_messages = st.one_of(
-    st.builds(message, st.sampled_from(sorted(SLIN_RATES_HZ)), st.binary(min_size=2, max_size=3_300)),
-    st.just(message(0x10, FRAME)),
-    st.builds(message, st.just(0x03), st.sampled_from(sorted(DIGITS)).map(str.encode)),
-    st.builds(message, st.integers(0, 255), payloads),
-)
-streams = st.one_of(
-    st.lists(lively_messages, max_size=12).map(lambda sent: IDENTITY + b"".join(sent)),
-    st.lists(lively_messages, max_size=12).map(b"".join),
-    st.binary(max_size=400),
-    st.binary(max_size=400).map(lambda garbage: IDENTITY + garbage),
-)
-roles = st.sampled_from(Role)
-
-
-@st.composite
-def cut(draw: st.DrawFn, stream: bytes) -> list[bytes]:
-    """Cut a stream into pieces, empty ones and single bytes among them."""
-    places = sorted(draw(st.lists(st.integers(0, len(stream)), max_size=20)))
-    return [stream[start:end] for start, end in zip([0, *places], [*places, len(stream)], strict=True)]
-
-
-@given(data=st.data(), stream=streams, role=roles, truncate=st.integers(0, 400), ends=st.booleans())
-def test_the_cutting_of_a_stream_changes_nothing(
-    data: st.DataObject, stream: bytes, role: Role, truncate: int, ends: bool
-) -> None:
-    """Any pieces give the events of the byte-by-byte stream, and the same fault after the same events."""
-    stream = stream[: max(0, len(stream) - truncate)]
-    by_byte = decode(AudioSocket(role), [stream[i : i + 1] for i in range(len(stream))], ends)
-    for pieces in ([stream], data.draw(cut(stream))):
-        assert decode(AudioSocket(role), pieces, ends) == by_byte
 
 
 def test_an_announced_length_reserves_nothing() -> None:
