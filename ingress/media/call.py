@@ -123,7 +123,7 @@ class Call:
 
     def begin(self, now: float) -> None:
         """The caller is identified: the first turn is ours."""
-        self._add(Turn(self._next_number(), "greeting", now, self.playout), now)
+        self._add(Turn("greeting", now, self.playout), now)
 
     def refuse(self, reason: str, now: float) -> None:
         """The call is not taken: give up all turns, play the busy phrase, then end."""
@@ -161,20 +161,20 @@ class Call:
         """The utterance may be over: have it transcribed meanwhile, if it would be the next turn."""
         if self._ahead_turn is None and self._gateway_is_ready and not self._waiting:
             self._ahead_turn = self._turns + 1
-            self._say(
+            self.outbox.append(
                 link.TranscribeAhead(call_id=self.call_id, turn=self._ahead_turn, audio=utterance.audio)
             )
 
     def caller_resumed(self, now: float) -> None:
         """The utterance was not over."""
         if self._ahead_turn is not None:
-            self._say(link.DropAhead(call_id=self.call_id, turn=self._ahead_turn))
+            self.outbox.append(link.DropAhead(call_id=self.call_id, turn=self._ahead_turn))
             self._ahead_turn = None
 
     def hear(self, utterance: HeardUtterance, now: float) -> None:
         """The caller has finished an utterance."""
         self._speaking_s = self._ahead_turn = None
-        turn = Turn(self._next_number(), "utterance", utterance.last_speech_s, self.playout)
+        turn = Turn("utterance", utterance.last_speech_s, self.playout)
         turn.audio = utterance.audio
         turn.endpoint_wait_ms = (utterance.decided_s - utterance.last_speech_s) * 1000.0
         self._add(turn, now)
@@ -182,20 +182,21 @@ class Call:
     def press(self, digit: str, now: float) -> None:
         """The caller has pressed a key. An utterance under way has been heard before, or is none."""
         self.caller_resumed(now)  # the number goes to the digit
-        self._add(Turn(self._next_number(), "digit", now, self.playout, digit=digit), now)
+        self._add(Turn("digit", now, self.playout, digit=digit), now)
 
     def gateway_ready(self, now: float) -> None:
         """The gateway can serve turns (again): make the call known and ask what is owed."""
         if self.verdict is Verdict.REFUSED:
             return
         self._gateway_is_ready = True
-        started = link.CallStarted(
-            call_id=self.call_id,
-            extension=self.extension,
-            started_at_s=self._started_at_s,
-            is_admitted=self.verdict is Verdict.ADMITTED,
+        self.outbox.append(
+            link.CallStarted(
+                call_id=self.call_id,
+                extension=self.extension,
+                started_at_s=self._started_at_s,
+                is_admitted=self.verdict is Verdict.ADMITTED,
+            )
         )
-        self._say(started)
         turn = self._current
         if turn is not None and turn.state is TurnState.ASKED:
             turn.step(Step.REPLACED)
@@ -298,7 +299,7 @@ class Call:
         turn = self._current
         is_late = turn is not None and now >= turn.progress_s + TURN_DEADLINE_S
         if turn is not None and is_late and turn.state in RUNNING and self._gateway_is_ready:
-            self._say(link.CancelTurn(call_id=self.call_id, turn=turn.number))
+            self.outbox.append(link.CancelTurn(call_id=self.call_id, turn=turn.number))
             self._fail(turn, f"no answer from the gateway for {TURN_DEADLINE_S:.0f} s")
             self._finish_if_played(now)
         self._settle(now)
@@ -326,14 +327,11 @@ class Call:
     def _may_be_interrupted(self, turn: Turn) -> bool:
         return self._barge_in.in_greeting or turn.kind != "greeting"
 
-    def _next_number(self) -> int:
-        self._turns += 1
-        return self._turns
-
     def _add(self, turn: Turn, now: float) -> None:
         if self.verdict is Verdict.REFUSED:
             return
-        turn.progress_s = now
+        self._turns += 1
+        turn.number, turn.progress_s = self._turns, now
         if len(self._waiting) == MAXIMUM_WAITING_TURNS:
             self.dropped_turns += 1
         self._waiting.append(turn)
@@ -349,10 +347,7 @@ class Call:
         if turn is not None and turn.state is TurnState.WAITING and self._gateway_is_ready:
             turn.step(Step.ASK)
             turn.progress_s = now
-            self._say(turn.request(self.call_id, self.history, self._dialog_state))
-
-    def _say(self, message: link.Message) -> None:
-        self.outbox.append(message)
+            self.outbox.append(turn.request(self.call_id, self.history, self._dialog_state))
 
     def _remember(self, turn: Turn) -> None:
         """What the dialog has set in this turn is the call's state from now on."""
@@ -365,7 +360,7 @@ class Call:
     def _give_up(self, turn: Turn, now: float) -> None:
         """End the turn under way without (the rest of) its answer."""
         if turn.state in RUNNING:
-            self._say(link.CancelTurn(call_id=self.call_id, turn=turn.number))
+            self.outbox.append(link.CancelTurn(call_id=self.call_id, turn=turn.number))
         self._note_heard()
         rest = self.playout.cut(FADE_BYTES)
         if turn.ending is TurnEnding.INTERRUPTED:
@@ -387,5 +382,5 @@ class Call:
         self._hangs_up |= turn.hangs_up
         self.turns_taken += 1
         self.turn_records.append(turn.record(self._keeps_text))
-        self._say(link.TurnFinished(call_id=self.call_id, record=self.turn_records[-1]))
+        self.outbox.append(link.TurnFinished(call_id=self.call_id, record=self.turn_records[-1]))
         self._ask(now)

@@ -65,12 +65,13 @@ RUNNING: Final = (TurnState.ASKED, TurnState.ANSWERING)
 class Turn:
     """A turn and what is known of it so far."""
 
-    number: int
     kind: Literal["greeting", "utterance", "digit"]
     speech_ended_s: float
     """End of the caller's speech; of the event itself for a greeting or a digit."""
     playout: Playout
     """The call's; it plays the answer."""
+    number: int = 0
+    """Within the call, given when the call takes the turn in."""
     endpoint_wait_ms: float | None = None
     audio: bytes = b""
     """The utterance."""

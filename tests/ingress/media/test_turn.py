@@ -46,4 +46,4 @@ def test_every_state_is_reached_and_left_and_every_step_is_used() -> None:
 def test_a_step_that_the_table_does_not_have_is_a_fault() -> None:
     """A turn that has not been asked cannot be answered."""
     with pytest.raises(KeyError):
-        Turn(1, "greeting", 0.0, Playout()).step(Step.AUDIO)
+        Turn("greeting", 0.0, Playout()).step(Step.AUDIO)
