@@ -594,14 +594,6 @@ def test_a_network_that_stalls_and_recovers_costs_no_call(server: RunningServer)
     assert report.quality.frames >= 110
 
 
-def test_a_network_that_resets_frees_the_slot(server: RunningServer) -> None:
-    """Both ends see RST; the server has room again within a second."""
-    with ChaosProxy(server.port, uplink=Faults(reset=True, after_bytes=8_000)) as proxy:
-        report = StrictCall(proxy.port, outgoing=voice(3.0), seconds=3.0).start().wait()
-    assert report.ending is Ending.RESET
-    assert wait_until(lambda: calls_of(server) == 0, 2.0, "a free slot") <= 1.0
-
-
 # ---- X7: the worker stands still ------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""A plain AudioSocket peer for tests: a real TCP socket that sends what a test tells it to."""
+"""A plain AudioSocket peer for tests: a real TCP socket that sends what a test wants sent."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class AsteriskPeer:
 
     @property
     def was_hung_up(self) -> bool:
-        """Whether the server said goodbye with a hangup message or a clean close."""
+        """Whether the server ended the call with a hangup message or a clean close."""
         return any(isinstance(event, PeerHungUp) for event in self.events)
 
     def identify(self) -> None:
