@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 import pytest
-from virtual_time import VirtualTimeLoop
+from virtual_time import TCP_SETTLES_S, VirtualTimeLoop
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 VIRTUAL = {"test_acceptor.py", "test_calls.py", "test_closing.py"}
@@ -15,4 +15,6 @@ VIRTUAL = {"test_acceptor.py", "test_calls.py", "test_closing.py"}
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:
     """Choose the event loop of a test."""
-    return {"virtual": VirtualTimeLoop} if item.path.name in VIRTUAL else {"asyncio": asyncio.new_event_loop}
+    if item.path.name in VIRTUAL:
+        return {"virtual": lambda: VirtualTimeLoop(TCP_SETTLES_S)}
+    return {"asyncio": asyncio.new_event_loop}

@@ -38,7 +38,7 @@ from hypothesis.stateful import (
     rule,
 )
 from media_bench import keep_virtual_time
-from virtual_time import VirtualTimeLoop
+from virtual_time import TCP_SETTLES_S, VirtualTimeLoop
 
 from actors.errors import RemoteProtocolError
 from ingress.audiosocket import (
@@ -163,7 +163,7 @@ class CallsMachine(RuleBasedStateMachine):
         self.loop_faults: list[str] = []
         self.log = FaultLog()
         logging.getLogger().addHandler(self.log)
-        self.loop = VirtualTimeLoop()
+        self.loop = VirtualTimeLoop(TCP_SETTLES_S)
         self.patch = pytest.MonkeyPatch()
         keep_virtual_time(self.patch, self.loop)
         self.loop.set_exception_handler(lambda loop, context: self.loop_faults.append(str(context)))
