@@ -200,9 +200,11 @@ async def test_beyond_those_who_hear_the_phrase_a_hangup_comes_at_once(
     monkeypatch.setattr("ingress.media.calls.MAXIMUM_REFUSED", 1)
     async with bench(Shelf(default=BUSY * 20), max_calls=1) as server, AsyncExitStack() as stack:
         peers = [await stack.enter_async_context(AsteriskPeer(server.port)) for _ in range(3)]
-        for peer in peers:
-            peer.identify()
         taken, refused, rejected = peers
+        for peer in (taken, refused):
+            peer.identify()
+            await peer.until(lambda peer=peer: peer.frames >= 1)  # type: ignore[misc]
+        rejected.identify()
         await rejected.until(lambda: rejected.was_hung_up)
         late = await stack.enter_async_context(AsteriskPeer(server.port))
         await late.until(lambda: late.was_hung_up)
