@@ -45,7 +45,8 @@ PURE = {
     "ingress.gateway": {"decision_history", "dialog_state"},
     "ingress.link": {"framing", "messages", "records", "status"},
     "ingress.media": {
-        "call", "codec_check", "endings", "pacing", "playout", "receiver", "resampling", "tones", "turn",
+        "call", "codec_check", "endings", "idle_sound", "lateness", "pacing", "playout", "receiver",
+        "resampling", "tones", "turn",
     },
     "ingress.media.hearing": {"endpointing", "events"},
     "ingress.phrases": {"key", "memory"},

@@ -1,29 +1,21 @@
-"""A media worker's calls: takes them in, limits them, tracks them, stops in order.
+"""A media worker's calls: limits them, keeps them, reports on them, stops them in order.
 
-A connection that cannot be taken is accepted and answered with a hangup at once, so that the dialplan
-goes on; a closed port would make Asterisk log errors and, on some versions, close another call's socket
-(`res_audiosocket.c:151-184`). A caller who is refused because there are too many calls is told so first,
-as long as not too many others are being told; while that lasts the connection is on the clock and is no call.
-Stopping: refuse new calls, let running ones finish until a deadline, end the rest.
-
-Whoever connects and says nothing holds a place among the handshakes, never one among the calls. When all
-those places are taken the oldest gives way to the newest, so that idle connections cannot lock out a PBX,
-which says its UUID at once.
+A caller who is refused because there are too many calls hears the busy phrase first, as long as it does not
+play to too many others; until then the leg is on the clock and is no call. Stopping: refuse new calls, let
+running ones finish until a deadline, end the rest.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
-import os
-import socket
 from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from ingress.configuration.extension_book import ExtensionBook
-from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension, Phrase
+from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.settings import Settings
 from ingress.link.messages import (
     CallEnded,
@@ -35,96 +27,84 @@ from ingress.link.messages import (
     Refused,
     WorkerHealth,
 )
-from ingress.link.records import CallRecord, LatenessHistogram, MediaHealth
+from ingress.link.records import CallRecord, MediaHealth
+from ingress.media.acceptor import Acceptor, Listeners
 from ingress.media.call import Call
-from ingress.media.closing import Departures
-from ingress.media.connection import Line
-from ingress.media.endings import Ending
+from ingress.media.closing import ClosingConnections
+from ingress.media.connection import Connection
+from ingress.media.endings import Ending, Refusal
 from ingress.media.frame_clock import FrameClock
 from ingress.media.gc_schedule import CollectionPauses
 from ingress.media.hearing.silero import SpeechConfirmer
-from ingress.media.leg import Phrases, Refusal, Session
+from ingress.media.lateness import LatenessHistogram
+from ingress.media.leg import Leg
 
-Listeners = dict[str, socket.socket]
-"""A media worker's listening sockets, by extension; the server's own port first."""
-BACKLOG = 256
-"""Connections the kernel holds for us: a burst of calls while we are busy for a moment."""
-MAXIMUM_HANDSHAKES = 512
-"""Connections without a UUID yet, beside the calls."""
 MAXIMUM_REFUSED = 64
-"""Refused callers who are being told, beside `server.max_calls`: some twenty a second."""
-ACCEPTS_PER_ROUND = 4
-"""Half a millisecond's work: a flood of connections never keeps the loop from the clock for long."""
+"""Refused callers who hear the busy phrase, beside `server.max_calls`: some twenty a second."""
 HEALTH_INTERVAL_S = 1.0
-OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 SendToGateway = Callable[[Message], bool]
 
 log = logging.getLogger(__name__)
 
 
-def describe(listener: socket.socket) -> str:
-    """Return where it listens, for the log."""
-    host, port = listener.getsockname()[:2]
-    return f"{host}:{port}"
+class Phrases(Protocol):
+    """What can be played without a gateway, rendered before."""
+
+    def audio(self, extension: Extension, phrase: Phrase) -> bytes | None:
+        """Return the phrase as 8 kHz int16, at once; None if it has not been rendered."""
+
+    def load(self, extensions: Iterable[Extension]) -> None:
+        """Fetch what has been rendered of their phrases; blocks."""
 
 
-class MediaServer:
-    """All sessions of one media worker."""
+class Calls:
+    """All legs of one media worker."""
 
-    def __init__(self, settings: Settings, book: ExtensionBook, phrases: Phrases | None = None) -> None:
-        """`phrases`: what can be said without the gateway; None: nothing, tones take its place."""
+    def __init__(self, settings: Settings, book: ExtensionBook, phrases: Phrases) -> None:
         self.settings = settings
-        self.phrases = phrases or _NoPhrases()
+        self.extensions = book.extensions
+        self.phrases = phrases
         self.confirmer: SpeechConfirmer | None = None
         if settings.endpointing.confirmation == "silero":
             self.confirmer = SpeechConfirmer(settings.endpointing.confirmation_threshold)
-        self._version = book.version
-        self._extensions = book.extensions
-        self._send: SendToGateway = _no_gateway
         self.pauses = CollectionPauses()
-        self._clock = FrameClock(settings.server.frame_ms, self.pauses.collect_if_due)
-        self._handshakes: dict[Session, None] = {}
-        self._calls: dict[str, Session] = {}
-        self._refused: dict[str, Session] = {}
-        """By their UUIDs, as the calls: who is being told, the longest first."""
-        self._departures = Departures()
-        self._endings: Counter[Ending] = Counter()
         self.gateway_is_ready = False
+        self._version = book.version
+        self._send: SendToGateway = lambda message: False
+        self._clock = FrameClock(settings.server.frame_ms, self.pauses.collect_if_due)
+        self._acceptor = Acceptor(self)
+        self._calls: dict[str, Leg] = {}
+        self._refused: dict[str, Leg] = {}
+        """By their UUIDs, as the calls: those that hear the busy phrase, the longest first."""
+        self._closing = ClosingConnections()
+        self._endings: Counter[Ending] = Counter()
         self._is_draining = False
-        self._listeners: list[socket.socket] = []
-        self._loading: asyncio.Future[None] | None = None
-        self._loads_again = False
-        self._spare = -1
-        """A descriptor held back: with none left, a connection can still be accepted and refused."""
         self._all_ended = asyncio.Event()
+        self._phrases_changed = asyncio.Event()
+        self._loading: asyncio.Task[None] | None = None
         self._reporter: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
-        return f"<MediaServer {len(self._calls)} calls, {self._connections} connections>"
+        return f"<Calls {len(self._calls)} calls, {self._connections} connections>"
 
     @property
     def _connections(self) -> int:
         live = len(self._calls) + len(self._refused)
-        return len(self._handshakes) + live + len(self._departures)
+        return len(self._acceptor.handshakes) + live + len(self._closing)
 
     # Life
 
-    async def start(self, listener: socket.socket, send: SendToGateway) -> None:
-        """Accept the server's own port's connections; `send` takes messages for the gateway."""
+    async def start(self, listeners: Listeners, send: SendToGateway) -> None:
+        """Accept connections on bound sockets, which are ours now; `send` takes messages for the gateway."""
         self._send = send
         if self.confirmer is not None:
             self.confirmer.start()
-        self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        self._load_phrases()
-        self.listen(DEFAULT_EXTENSION, listener)
+        self._phrases_changed.set()
+        self._loading = asyncio.create_task(self._load_phrases())
         self._reporter = asyncio.get_running_loop().call_later(HEALTH_INTERVAL_S, self._report)
-
-    def listen(self, name: str, listener: socket.socket) -> None:
-        """Accept an extension's connections on a bound, listening socket; it is closed with the server."""
-        self._listeners.append(listener)
-        listener.listen(BACKLOG)
-        asyncio.get_running_loop().add_reader(listener, self._accept, listener, name)
+        for name, listener in listeners.items():
+            self._acceptor.listen(listener, name)
 
     async def stop(self, drain_deadline_s: float) -> None:
         """Refuse new calls, wait for running ones, end the rest. May be cancelled and called again."""
@@ -137,95 +117,30 @@ class MediaServer:
                     await self._all_ended.wait()
         if self._calls:
             log.warning("ending %d calls that did not finish in time", len(self._calls))
-        for session in (*self._calls.values(), *self._refused.values(), *self._handshakes):
-            session.end(Ending.STOPPING, Ending.STOPPING.value)
+        for leg in (*self._calls.values(), *self._refused.values(), *self._acceptor.handshakes):
+            leg.end(Ending.STOPPING, Ending.STOPPING.value)
         self._clock.stop()
-        await self._departures.wait()
-        self._close()
-
-    def _close(self) -> None:
-        if not self._listeners:
-            return
-        for listener in self._listeners:
-            asyncio.get_running_loop().remove_reader(listener)
-            listener.close()
-        self._listeners.clear()
-        os.close(self._spare)
-        if self._reporter is not None:
+        await self._closing.wait()
+        self._acceptor.close()
+        if self._loading is not None and self._reporter is not None:
             self._reporter.cancel()
+            self._loading.cancel()
+            await asyncio.wait((self._loading,))
         if self.confirmer is not None:
             self.confirmer.stop()
 
-    # The gateway
-
-    def receive(self, message: Message) -> None:
-        """Take a message of the gateway."""
-        match message:
-            case Readiness(is_ready=is_ready):
-                self._set_readiness(is_ready)
-            case Pace():
-                frame_ms = max(message.frame_ms, self.settings.server.frame_ms)
-                if frame_ms != self._clock.frame_ms:
-                    log.info("sending frames of %d ms from now on", frame_ms)
-                    self._clock.set_frame(frame_ms)
-            case PhrasesReady():
-                self._load_phrases()
-            case ExtensionsChanged(book=book):
-                self._follow(book)
-            case Refused(call_id=call_id, reason=reason):
-                self._refuse(call_id, reason)
-            case _:
-                session = self._calls.get(getattr(message, "call_id", ""))
-                if session is not None:
-                    session.receive(message)
-
-    def gateway_gone(self) -> None:
-        """The link to the gateway broke."""
-        self._set_readiness(False)
-
-    def _set_readiness(self, is_ready: bool) -> None:
-        self.gateway_is_ready = is_ready
-        for session in tuple(self._calls.values()):
-            if is_ready:
-                session.gateway_ready()
-            else:
-                session.gateway_gone()
-
-    def _follow(self, book: ExtensionBook) -> None:
-        """Serve new calls by a newer book. An extension that it lacks keeps its port and its settings."""
-        if book.version > self._version:
-            self._version = book.version
-            self._extensions = self._extensions | book.extensions
-            self._load_phrases()
-
-    def _refuse(self, call_id: str, reason: str) -> None:
-        """Take a call out of the calls, and tell its caller; one that was admitted stays."""
-        session = self._calls.get(call_id)
-        if session is not None and not session.is_admitted:
-            self._refused[call_id] = self._calls.pop(call_id)
-            session.refuse(reason)
-
-    def _load_phrases(self) -> None:
-        """Have the phrases loaded in a thread, and again if this is asked meanwhile."""
-        if self._loading is None:
-            loading = asyncio.get_running_loop().run_in_executor(
-                None, self.phrases.load, tuple(self._extensions.values())
-            )
-            loading.add_done_callback(self._phrases_loaded)
-            self._loading = loading
-        else:
-            self._loads_again = True
-
-    def _phrases_loaded(self, loading: asyncio.Future[None]) -> None:
-        self._loading = None
-        if not loading.cancelled() and (error := loading.exception()) is not None:
-            log.error("the phrases could not be loaded; tones take their place", exc_info=error)
-        if self._loads_again:
-            self._loads_again = False
-            self._load_phrases()
+    async def _load_phrases(self) -> None:
+        """Have the phrases loaded in a thread whenever there are more."""
+        while True:
+            await self._phrases_changed.wait()
+            self._phrases_changed.clear()
+            try:
+                await asyncio.to_thread(self.phrases.load, tuple(self.extensions.values()))
+            except Exception:
+                log.exception("the phrases could not be loaded; tones take their place")
 
     def _report(self) -> None:
-        """Tell the gateway how this worker's clock does."""
+        """Report this worker's health to the gateway, and again after a while."""
         self._reporter = asyncio.get_running_loop().call_later(HEALTH_INTERVAL_S, self._report)
         self.pauses.collect_if_due()
         pauses, longest_s = self.pauses.take()
@@ -242,25 +157,62 @@ class MediaServer:
         self._clock.lateness = LatenessHistogram()
         self._send(WorkerHealth(health=health))
 
-    # What sessions ask
+    # The gateway
 
-    def identified(self, session: Session, call: Call) -> Refusal | None:
-        """Put the call on the clock; or return why it is refused, on the clock still if it is to be told."""
+    def receive(self, message: Message) -> None:
+        """Take a message of the gateway."""
+        match message:
+            case Readiness(is_ready=is_ready):
+                self.gateway_is_ready = is_ready
+                for leg in tuple(self._calls.values()):
+                    leg.receive(message)
+            case Pace():
+                frame_ms = max(message.frame_ms, self.settings.server.frame_ms)
+                if frame_ms != self._clock.frame_ms:
+                    log.info("sending frames of %d ms from now on", frame_ms)
+                    self._clock.frame_ms = frame_ms
+            case PhrasesReady():
+                self._phrases_changed.set()
+            case ExtensionsChanged(book=book):
+                self._follow(book)
+            case Refused(call_id=call_id, reason=reason):
+                if call_id in self._calls and self._calls[call_id].refuse(reason):
+                    self._refused[call_id] = self._calls.pop(call_id)
+            case _:
+                addressed = self._calls.get(getattr(message, "call_id", ""))
+                if addressed is not None:
+                    addressed.receive(message)
+
+    def gateway_gone(self) -> None:
+        """The link to the gateway broke."""
+        self.receive(Readiness(is_ready=False, detail="the link broke"))
+
+    def _follow(self, book: ExtensionBook) -> None:
+        """Serve new calls by a newer book. An extension that it lacks keeps its port and its settings."""
+        if book.version > self._version:
+            self._version = book.version
+            self.extensions = self.extensions | book.extensions
+            self._phrases_changed.set()
+
+    # What legs and the acceptor ask
+
+    def identified(self, leg: Leg, call: Call) -> Refusal | None:
+        """Put the call on the clock; or return why it is refused, on the clock still if a phrase plays."""
         if call.call_id in self._calls or call.call_id in self._refused:
             detail = "its UUID is in use by a running call; give every AudioSocket() its own"
             return Refusal(Ending.IN_USE, detail)
-        refusal = self._refusal()
-        if refusal is not None and not refusal.is_told:
+        refusal = self.refusal()
+        if refusal is not None and not refusal.plays_phrase:
             return refusal
-        del self._handshakes[session]
-        self._clock.add(session)
+        del self._acceptor.handshakes[leg]
+        self._clock.add(leg)
         if refusal is not None:
-            self._refused[call.call_id] = session
+            self._refused[call.call_id] = leg
             return refusal
-        self._calls[call.call_id] = session
+        self._calls[call.call_id] = leg
         if len(self._calls) + len(self._refused) > self.settings.server.max_calls + MAXIMUM_REFUSED:
-            told_longest = next(iter(self._refused.values()))
-            told_longest.end(Ending.REFUSED, f"{Ending.REFUSED.value}: gave way to a new call")
+            longest = next(iter(self._refused.values()))
+            longest.end(Ending.REFUSED, f"{Ending.REFUSED.value}: closed to make room for a new call")
         return None
 
     def forward(self, messages: list[Message]) -> None:
@@ -268,22 +220,19 @@ class MediaServer:
         for message in messages:
             self._send(message)
 
-    def ended(self, session: Session, line: Line, ending: Ending, record: CallRecord | None) -> None:
-        """Forget a session, say goodbye on its line, tell the gateway."""
-        self._endings[ending] += 1
-        self._handshakes.pop(session, None)
-        self._departures.add(line)
+    def ended(self, leg: Leg, connection: Connection, ending: Ending, record: CallRecord | None) -> None:
+        """Forget a leg, hang up, report a call's end to the gateway."""
+        self._acceptor.handshakes.pop(leg, None)
+        self.close(connection, ending)
         if record is None:
             return
-        self._clock.remove(session)
+        self._clock.remove(leg)
         del (self._refused if record.was_refused else self._calls)[record.call_id]
         self._send(CallEnded(record=record))
         if not self._calls and not self._refused:
             self._all_ended.set()
 
-    # Accepting
-
-    def _refusal(self) -> Refusal | None:
+    def refusal(self) -> Refusal | None:
         """Return why a new call cannot be taken now, or None."""
         limit = self.settings.server.max_calls
         if self._is_draining:
@@ -292,74 +241,11 @@ class MediaServer:
             return None
         detail = f"all {limit} calls are taken (server.max_calls)"
         if len(self._refused) < MAXIMUM_REFUSED:
-            return Refusal(Ending.REFUSED, detail, is_told=True)
+            return Refusal(Ending.REFUSED, detail, plays_phrase=True)
         return Refusal(Ending.FULL, detail)
 
-    def _accept(self, listener: socket.socket, name: str) -> None:
-        """Take the connections that wait on an extension's port."""
-        extension = self._extensions[name]
-        for _ in range(ACCEPTS_PER_ROUND):
-            try:
-                connection, address = listener.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno not in OUT_OF_DESCRIPTORS:
-                    return  # that connection is gone already (accept(2)); the next round takes the others
-                if not self._refuse_without_descriptors(listener):
-                    return
-                continue
-            line = self._line(connection, f"{address[0]}:{address[1]}")
-            if line is not None:
-                self._handshakes[Session(self, line, extension, extension.needs_speech)] = None
-
-    def _line(self, connection: socket.socket, peer: str) -> Line | None:
-        """Return the connection's line if it may say its UUID; else hang up."""
-        try:
-            line = Line(connection, peer, self.settings.server.send_backlog_ms)
-        except OSError as error:  # reset while it waited
-            log.debug("connection from %s is gone: %s", peer, error)
-            connection.close()
-            return None
-        refusal = self._refusal()
-        if refusal is not None and not refusal.is_told:
-            log.info("connection from %s closed: %s", peer, refusal.detail)
-            self._endings[refusal.ending] += 1
-            self._departures.add(line)
-            return None
-        if len(self._handshakes) >= MAXIMUM_HANDSHAKES:
-            oldest = next(iter(self._handshakes))
-            oldest.end(Ending.CROWDED, Ending.CROWDED.value)
-        return line
-
-    def _refuse_without_descriptors(self, listener: socket.socket) -> bool:
-        """Give the spare descriptor to the next connection for as long as it takes to hang up."""
-        os.close(self._spare)
-        try:
-            connection, _ = listener.accept()
-        except OSError:
-            return False
-        else:
-            with contextlib.suppress(OSError), connection:
-                connection.setblocking(False)
-                connection.send(b"\x00\x00\x00")
-            if not self._endings[Ending.NO_DESCRIPTORS]:
-                log.error("%s: raise LimitNOFILE", Ending.NO_DESCRIPTORS.value)
-            self._endings[Ending.NO_DESCRIPTORS] += 1
-            return True
-        finally:
-            self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-
-
-def _no_gateway(message: Message) -> bool:
-    return False
-
-
-class _NoPhrases:
-    """A shelf with nothing on it."""
-
-    def audio(self, extension: Extension, phrase: Phrase) -> bytes | None:
-        return None
-
-    def load(self, extensions: Iterable[Extension]) -> None:
-        pass
+    def close(self, connection: Connection | None, ending: Ending) -> None:
+        """Count a connection's end, and hang up, unless that has been done."""
+        self._endings[ending] += 1
+        if connection is not None:
+            self._closing.add(connection)

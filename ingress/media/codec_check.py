@@ -1,8 +1,8 @@
 """Is this linear audio, or µ-law labelled as linear?
 
 `Dial(AudioSocket/…)` without `c(slin)` takes the caller's first codec (chan_audiosocket.c:236-251), and
-Asterisk labels whatever comes as 8 kHz linear (res_audiosocket.c:251-253): 160 bytes of µ-law every 20 ms
-where 320 bytes of linear audio belong. It would be heard as noise, and nothing else tells. 160 bytes every
+Asterisk labels everything as 8 kHz linear (res_audiosocket.c:251-253): 160 bytes of µ-law every 20 ms
+where 320 bytes of linear audio belong. It would be heard as noise, and nothing else shows it. 160 bytes every
 10 ms, from a phone that packs 10 ms, are linear; so the messages' pace decides, counted over windows
 because what is read together says nothing about single intervals.
 """
@@ -32,7 +32,7 @@ class CodecCheck:
 
     def __init__(self) -> None:
         self.is_decided = False
-        """Whether nothing more is to be learnt."""
+        """Whether the answer is final."""
         self._since_s = self._last_s = float("-inf")
         self._messages = 0
         self._windows = 0

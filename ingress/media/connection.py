@@ -13,11 +13,12 @@ would be merged, and cut again where a segment is full; Asterisk drops a call fo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
 
-WHOLE = socket.MSG_EOR
-"""Flag of `send`: merge this message with no other."""
+from ingress.audiosocket import AudioSocket, Role
+
 READ_BYTES = 2_048
 """Six messages of 20 ms: nearly always one or two have come."""
 MAXIMUM_READ_BYTES = 256 * 1_024
@@ -37,26 +38,27 @@ USER_TIMEOUT_MS = 10_000
 """Together: a peer that vanished without a FIN is noticed within 15 s."""
 
 
-class Line:
-    """The socket of one peer. Its owner closes it."""
+class Connection:
+    """The socket of one peer and the state of the protocol on it. Its owner closes it."""
 
-    __slots__ = ("_recv", "_socket", "peer", "transmit")
+    __slots__ = ("_encode_audio", "_recv", "_send", "_socket", "peer", "protocol")
 
-    def __init__(self, connection: socket.socket, peer: str, backlog_ms: int) -> None:
+    def __init__(self, accepted: socket.socket, peer: str, backlog_ms: int) -> None:
         self.peer = peer
-        self._socket = connection
-        self.transmit = connection.send
-        """The socket's own `send`, for thousands of messages a second: `transmit(message, WHOLE)` returns the
-        bytes taken, raises BlockingIOError when the backlog is full, OSError when the peer is gone."""
-        self._recv = connection.recv
-        connection.setblocking(False)
-        if connection.family in (socket.AF_INET, socket.AF_INET6):
-            _set_options(connection, backlog_ms)
+        self.protocol = AudioSocket(Role.SERVER)
+        self._socket = accepted
+        self._send = accepted.send
+        self._recv = accepted.recv
+        self._encode_audio = self.protocol.encode_audio
+        accepted.setblocking(False)
+        if accepted.family in (socket.AF_INET, socket.AF_INET6):
+            _set_options(accepted, backlog_ms)
 
-    def send(self, message: bytes) -> bool:
-        """Send a whole message in one write; False when the backlog is full. Raises OSError."""
+    def send_audio(self, frame: bytes) -> bool:
+        """Send 8 kHz audio as one message in one write; False if the backlog is full. Raises OSError."""
+        message = self._encode_audio(frame)
         try:
-            return self.transmit(message, WHOLE) == len(message)
+            return self._send(message, socket.MSG_EOR) == len(message)
         except BlockingIOError:
             return False
 
@@ -70,8 +72,14 @@ class Line:
             return data + self._rest()
         return data or None
 
-    def end_sending(self) -> None:
-        """Say that nothing more will come from us. Raises OSError when the peer is gone."""
+    def hang_up(self) -> None:
+        """Send the hangup, if there is room for it, and the end of our stream.
+
+        Raises OSError when the peer is gone.
+        """
+        message = self.protocol.encode_hangup()
+        with contextlib.suppress(BlockingIOError):
+            self._send(message, socket.MSG_EOR)
         self._socket.shutdown(socket.SHUT_WR)
 
     def watch(self, on_readable: Callable[[], None]) -> None:
@@ -95,22 +103,25 @@ class Line:
             except BlockingIOError:
                 break
             if not data:
-                break  # the next read says it again
+                break  # the next read finds the end again
             parts.append(data)
             room_bytes -= len(data)
         return b"".join(parts)
 
 
-def _set_options(connection: socket.socket, backlog_ms: int) -> None:
+def _set_options(accepted: socket.socket, backlog_ms: int) -> None:
     """Send at once, notice a vanished peer, keep no more unsent audio than the backlog allows."""
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # A lost frame is sent again soon, however often it is lost: tcp(7), thin streams.
-    connection.setsockopt(socket.IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 1)
-    # The kernel doubles the value (socket(7)).
+    # The kernel doubles the buffer's size (socket(7)).
     backlog_bytes = backlog_ms // MESSAGE_MS * WAITING_MESSAGE_BYTES
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, backlog_bytes // 2)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+    for level, option, value in (
+        (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+        # A lost frame is sent again soon, however often it is lost: tcp(7), thin streams.
+        (socket.IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 1),
+        (socket.SOL_SOCKET, socket.SO_SNDBUF, backlog_bytes // 2),
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES),
+        (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS),
+    ):
+        accepted.setsockopt(level, option, value)

@@ -1,7 +1,8 @@
-"""Why connections end: a short fixed list to count by. The log line beside it has the details."""
+"""Why connections end, or do not become calls: a short fixed list to count by; the log has the details."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 
 
@@ -26,5 +27,15 @@ class Ending(Enum):
     FULL = "refused: all calls are taken"
     IN_USE = "refused: the UUID is in use"
     DRAINING = "refused: the server is stopping"
-    CROWDED = "gave way to newer connections before its UUID"
+    CROWDED = "closed before its UUID, to make room for newer connections"
     NO_DESCRIPTORS = "refused: no file descriptors left"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a connection does not become a call."""
+
+    ending: Ending
+    detail: str
+    plays_phrase: bool = False
+    """Whether the busy phrase is played before the hangup; the leg is on the clock until then."""

@@ -1,11 +1,18 @@
-"""One AudioSocket connection: the only place where line, protocol, hearing, call and clock meet.
+"""One leg, an AudioSocket connection: where socket, protocol, hearing, call and clock meet.
 
-Until the UUID has come the line is watched; from then on it is read and written on the clock's tick alone.
-Out: the call gives a frame, one write per message (`res_audiosocket.c:387-405` drops a call whose payload
-has a hole of 5 ms). In: bytes → events → 20 ms frames → the ear → the call, whose messages go to the
-gateway. When a decision about the caller's speech is near, what has come is read on every tick, while the
-caller surely speaks on every other one, and while nobody does on every third: a frame waits 10 to 30 ms on
-average for its reading, and a call costs no wake-up of its own and a third of the reads.
+Until the UUID has come the connection is watched; from then on it is read and written on the clock's tick
+alone. Out: the call gives a frame, one write per message (`res_audiosocket.c:387-405` drops a call whose
+payload has a hole of 5 ms). In: bytes, events, 20 ms frames, hearing, the call, whose messages go to the
+gateway. What has come is read
+
+| while | every |
+|---|---|
+| a decision about the caller's speech is near | tick |
+| the caller surely speaks | second tick |
+| the caller is silent | third tick |
+
+so a frame waits 10 to 30 ms on average for its reading, and a call costs no wake-up of its own and a third
+of the reads. Only after a reading may hearing take what is missing for a gap in the stream.
 
 Every way a connection ends goes through `end`.
 """
@@ -14,12 +21,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
 from functools import partial
 from time import monotonic
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from actors.telephone import FRAME_S
 from ingress.audiosocket import (
@@ -29,14 +35,12 @@ from ingress.audiosocket import (
     PeerFailed,
     PeerHungUp,
     UnknownMessage,
-    audio_message,
 )
-from ingress.configuration.extensions import Extension, Phrase
-from ingress.configuration.settings import Settings
+from ingress.configuration.extensions import Extension
 from ingress.link.messages import Message
-from ingress.link.records import CallRecord, LatenessHistogram
-from ingress.media.call import Call
-from ingress.media.connection import WHOLE, Line
+from ingress.link.records import CallRecord
+from ingress.media.call import Call, Verdict
+from ingress.media.connection import Connection
 from ingress.media.endings import Ending
 from ingress.media.hearing.events import (
     CallerPaused,
@@ -46,19 +50,22 @@ from ingress.media.hearing.events import (
     HearingEvent,
 )
 from ingress.media.hearing.hearing import Hearing
-from ingress.media.hearing.silero import SpeechConfirmer
+from ingress.media.lateness import LatenessHistogram
 from ingress.media.pacing import LONG_GAP_S
-from ingress.media.receiver import BadPeerError, Uplink
+from ingress.media.receiver import BadPeer, Receiver
+
+if TYPE_CHECKING:
+    from ingress.media.calls import Calls
 
 UNUSUAL_GAP_S = 0.03
-"""Shorter gaps between two sends are not told apart: the longest is this or more."""
+"""Shorter gaps between two sends are not measured: the longest is this or more."""
 FRAMES_PER_READING = 5
 """Three ticks of 30 ms, and jitter."""
 
 log = logging.getLogger(__name__)
 
 
-class SessionState(Enum):
+class LegState(Enum):
     """Where a connection is in its life."""
 
     HANDSHAKE = "handshake"
@@ -66,91 +73,29 @@ class SessionState(Enum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a connection does not become a call."""
+class Leg:
+    """One connection, from accept to hangup."""
 
-    ending: Ending
-    detail: str
-    is_told: bool = False
-    """Whether the caller is told before the hangup, and is on the clock until then."""
-
-
-class Phrases(Protocol):
-    """What can be said without a gateway, rendered before."""
-
-    def audio(self, extension: Extension, phrase: Phrase) -> bytes | None:
-        """Return the phrase as 8 kHz int16, at once; None if it has not been rendered."""
-
-    def load(self, extensions: Iterable[Extension]) -> None:
-        """Fetch what has been rendered of their phrases; blocks."""
-
-
-class SessionHost(Protocol):
-    """What a session asks of the server that accepted it."""
-
-    settings: Settings
-    confirmer: SpeechConfirmer | None
-    phrases: Phrases
-    gateway_is_ready: bool
-
-    def identified(self, session: Session, call: Call) -> Refusal | None:
-        """Put the call on the clock; or return why it is refused, on the clock still if it is to be told."""
-
-    def forward(self, messages: list[Message]) -> None:
-        """Send messages to the gateway, or drop them if it is away."""
-
-    def ended(self, session: Session, line: Line, ending: Ending, record: CallRecord | None) -> None:
-        """Forget the session and close its line; `record` is there if it was a call."""
-
-
-class Session:
-    """One connection, from accept to goodbye."""
-
-    __slots__ = (
-        "_call",
-        "_deadline",
-        "_extension",
-        "_has_failed",
-        "_hearing",
-        "_host",
-        "_last_send_s",
-        "_lateness",
-        "_line",
-        "_listens",
-        "_long_gaps",
-        "_longest_gap_s",
-        "_refusal",
-        "_settings",
-        "_started_s",
-        "_state",
-        "_unread_ticks",
-        "_uplink",
-    )
-
-    def __init__(self, host: SessionHost, line: Line, extension: Extension, listens: bool) -> None:
-        """`listens`: whether the dialog wants to know what callers say; they are heard in any case."""
-        self._host = host
-        self._line = line
+    def __init__(self, calls: Calls, connection: Connection, extension: Extension) -> None:
+        self._calls = calls
+        self._connection = connection
         self._extension = extension
-        self._listens = listens
-        self._refusal: str | None = None
-        """Why the call was refused; it goes on until its caller has been told."""
-        self._settings = host.settings.server
-        self._uplink = Uplink()
-        self._state = SessionState.HANDSHAKE
-        self._call: Call | None = None
+        self._settings = calls.settings.server
+        self._receiver = Receiver(connection.protocol)
+        self._state = LegState.HANDSHAKE
+        self._call: Call
+        """From the UUID on, as the next three."""
         self._hearing: Hearing
+        self._started_s: float
+        self._last_send_s: float
         self._lateness = LatenessHistogram()
-        self._started_s = 0.0
-        self._last_send_s = 0.0
         self._longest_gap_s = UNUSUAL_GAP_S
         self._long_gaps = 0
         self._unread_ticks = 0
         """How many more ticks leave what has come in the kernel."""
         self._has_failed = False
-        """Whether Asterisk has reported an error: said once."""
-        line.watch(self._read)
+        """Whether Asterisk has reported an error: logged once."""
+        connection.watch(self._read)
         deadline_s = self._settings.handshake_deadline_s
         self._deadline = asyncio.get_running_loop().call_later(
             deadline_s, self.end, Ending.NO_UUID, f"no UUID within {deadline_s:g} s"
@@ -161,170 +106,134 @@ class Session:
     def send(self, frames: int, frame_bytes: int, due_s: float) -> None:
         """Send what is due. Called by the clock for a live call; never blocks."""
         now = monotonic()
-        call = self._call
-        assert call is not None
+        call, connection = self._call, self._connection
         self._lateness.add(now - due_s, frames)
-        if now - self._last_send_s > UNUSUAL_GAP_S:
-            self._note_gap(now - self._last_send_s)
+        gap_s = now - self._last_send_s
+        if gap_s > UNUSUAL_GAP_S:
+            self._longest_gap_s = max(self._longest_gap_s, gap_s)
+            self._long_gaps += gap_s >= LONG_GAP_S
         self._last_send_s = now
         try:
             for _ in range(frames):
-                message = audio_message(call.next_frame(now, frame_bytes))
-                if self._line.transmit(message, WHOLE) != len(message):
-                    raise BlockingIOError
-        except BlockingIOError:
-            self.end(Ending.NOT_READING, Ending.NOT_READING.value)
+                if not connection.send_audio(call.next_frame(now, frame_bytes)):
+                    self.end(Ending.NOT_READING, Ending.NOT_READING.value)
+                    return
         except BrokenPipeError:
-            # It closed some frames ago; a connection that broke would be reset. What it said last is there.
+            # It closed some frames ago; a connection that broke would be reset. What it sent last is there.
             self._read()
-            self._peer_closed()
+            self._take(self._receiver.end(), now)
         except OSError as error:
             self._lost(error)
 
     def listen(self) -> None:
         """Take what has come. Called by the clock after the frames of all calls have left; never blocks."""
-        call, hearing = self._call, self._hearing
-        assert call is not None
         if self._unread_ticks:
-            self._unread_ticks -= 1
-            if not hearing.is_in_speech:
-                return  # whatever there is to do can wait for the next reading
-        else:
-            self._read()
-            if self._state is not SessionState.LIVE:
-                return
-            self._unread_ticks = 0 if hearing.is_deciding else 1 if hearing.is_in_speech else 2
-        now = self._last_send_s
-        if hearing.is_in_speech and (events := hearing.pause(now)):
-            self._tell(events, now)
+            self._unread_ticks -= 1  # what there is to do can wait for the next reading
+            return
+        self._read()
+        if self._state is not LegState.LIVE:
+            return
+        call, hearing, now = self._call, self._hearing, self._last_send_s
+        self._unread_ticks = 2
+        if hearing.is_in_speech:
+            self._unread_ticks = 0 if hearing.is_deciding else 1
+            self._pass_on(hearing.pause(now), now)
         if call.outbox:
-            self._forward(call)
-        since_s, deadline_s = self._uplink.message_since_s, self._settings.message_deadline_s
+            self._forward()
+        since_s, deadline_s = self._receiver.message_since_s, self._settings.message_deadline_s
         if since_s is not None and now - since_s > deadline_s:
             self.end(Ending.UNFINISHED, f"a message was not complete within {deadline_s:g} s")
-        elif call.wants_to_end:
-            if self._refusal is None:
+        elif call.is_at_end:
+            if call.refusal is None:
                 self.end(Ending.DIALOG, Ending.DIALOG.value)
             else:
-                self.end(Ending.REFUSED, f"{Ending.REFUSED.value}: {self._refusal}")
+                self.end(Ending.REFUSED, f"{Ending.REFUSED.value}: {call.refusal}")
 
     def fault(self, error: Exception) -> None:
         """A mistake of ours came up on the clock: it costs this call, and no other."""
         log.error("call %s failed", self._name, exc_info=error)
         self.end(Ending.FAULT, f"internal fault: {type(error).__name__}")
 
-    # The gateway
+    # The gateway, for a call that is not over
 
     def receive(self, message: Message) -> None:
         """Take a message of the gateway for this call."""
-        if self._call is not None:
-            self._call.receive(message, monotonic())
-            self._forward(self._call)
+        self._call.receive(message, monotonic())
+        self._forward()
 
-    def gateway_ready(self) -> None:
-        """The gateway can serve turns."""
-        if self._call is not None:
-            self._call.gateway_ready(monotonic())
-            self._forward(self._call)
-
-    def gateway_gone(self) -> None:
-        """The gateway cannot serve turns for now."""
-        if self._call is not None:
-            self._call.gateway_gone(monotonic())
-
-    @property
-    def is_admitted(self) -> bool:
-        """Whether the call has been taken for good."""
-        return self._call is not None and self._call.is_admitted
-
-    def refuse(self, reason: str) -> None:
-        """The call is not taken: tell the caller, then hang up. `reason` is for the log and the record."""
-        if self._call is not None:
-            self._refusal = reason
-            log.info("call %s refused: %s", self._name, reason)
-            self._call.refuse(monotonic())
+    def refuse(self, reason: str) -> bool:
+        """Play the busy phrase, then hang up; False if the call was admitted and goes on."""
+        if self._call.verdict is Verdict.ADMITTED:
+            return False
+        log.info("call %s refused: %s", self._name, reason)
+        self._call.refuse(reason, monotonic())
+        return True
 
     # The end
 
     def end(self, ending: Ending, detail: str) -> None:
-        """End the connection: the one place where a session releases what it holds. Idempotent."""
-        if self._state is SessionState.ENDED:
+        """End the connection: the one place where a leg releases what it holds. Idempotent."""
+        state, self._state = self._state, LegState.ENDED
+        if state is LegState.ENDED:
             return
-        if self._state is SessionState.HANDSHAKE:
-            self._line.unwatch()
-        self._state = SessionState.ENDED
-        self._deadline.cancel()
         record = None
-        if self._call is None:
-            log.info("connection from %s closed: %s", self._line.peer, detail)
+        if state is LegState.HANDSHAKE:
+            self._leave_handshake()
+            log.info("connection from %s closed: %s", self._connection.peer, detail)
         else:
             self._hearing.close()
-            record = self._record(self._call, detail)
+            record = self._record(detail)
             log.info("%s", record.describe())
-        self._host.ended(self, self._line, ending, record)
+        self._calls.ended(self, self._connection, ending, record)
 
     # Inside
 
-    def _note_gap(self, gap_s: float) -> None:
-        self._longest_gap_s = max(self._longest_gap_s, gap_s)
-        self._long_gaps += gap_s >= LONG_GAP_S
+    def _leave_handshake(self) -> None:
+        self._connection.unwatch()
+        self._deadline.cancel()
 
     def _read(self) -> None:
         """Take what has come."""
         try:
-            data = self._line.receive()
+            data = self._connection.receive()
         except OSError as error:
             self._lost(error)
             return
-        if not data:
-            if data is None:
-                self._peer_closed()
-            return
         now = monotonic()
-        received: Sequence[bytes | Event]
-        try:
-            frames = self._uplink.frames(data, now)
-            if frames is not None and self._hearing.has_ignored(frames, now):
-                return
-            received = frames or self._uplink.receive(data, now)
-        except BadPeerError as error:
-            self.end(error.ending, str(error))
+        if data is None:
+            self._take(self._receiver.end(), now)
+        elif data:
+            for item in self._receiver.receive(data, now):
+                if isinstance(item, list):
+                    self._hear(item, now)
+                else:
+                    self._take(item, now)
+                    if self._state is LegState.ENDED:
+                        return
+
+    def _hear(self, frames: list[bytes], now: float) -> None:
+        if self._hearing.has_ignored(frames, now):
             return
-        # Frames that are read together came one after the other; of a longer backlog nobody knows.
-        at_s = now - FRAME_S * min(len(received) - 1, FRAMES_PER_READING)
-        for item in received:
-            if not isinstance(item, bytes):
-                self._take(item, now)
-                if self._state is SessionState.ENDED:
-                    return
-            elif events := self._hearing.frame(item, at_s):
-                self._tell(events, now)
+        # Frames that are read together came one after the other; of a longer backlog that is not known.
+        at_s = now - FRAME_S * min(len(frames) - 1, FRAMES_PER_READING)
+        for frame in frames:
+            if events := self._hearing.frame(frame, at_s):
+                self._pass_on(events, now)
             at_s = min(now, at_s + FRAME_S)
 
-    def _peer_closed(self) -> None:
-        try:
-            self._uplink.end()
-        except BadPeerError as error:
-            self.end(error.ending, str(error))
-            return
-        if self._call is None:
-            self.end(Ending.NO_CALL, Ending.NO_CALL.value)
-        else:
-            self.end(Ending.CALLER, Ending.CALLER.value)
-
-    def _lost(self, error: OSError) -> None:
-        self.end(Ending.LOST, f"connection lost: {error.strerror or error}")
-
-    def _take(self, event: Event, now: float) -> None:
+    def _take(self, event: Event | BadPeer, now: float) -> None:
         match event:
             case CallIdentified(uuid):
                 self._identify(str(uuid), now)
-            case DigitReceived(digit) if self._call is not None:
-                self._tell(self._hearing.digit(now), now)
+            case DigitReceived(digit):
+                self._pass_on(self._hearing.digit(now), now)
                 self._call.press(digit, now)
-                self._forward(self._call)
+                self._forward()
             case PeerHungUp():
-                self.end(Ending.CALLER, Ending.CALLER.value)
+                ending = Ending.NO_CALL if self._state is LegState.HANDSHAKE else Ending.CALLER
+                self.end(ending, ending.value)
+            case BadPeer(ending, detail):
+                self.end(ending, detail)
             case PeerFailed(code):
                 if not self._has_failed:
                     self._has_failed = True
@@ -332,40 +241,43 @@ class Session:
             case UnknownMessage(kind, length):
                 log.debug("call %s: skipped kind 0x%02x, %d bytes", self._name, kind, length)
 
+    def _lost(self, error: OSError) -> None:
+        self.end(Ending.LOST, f"connection lost: {error.strerror or error}")
+
     def _identify(self, call_id: str, now: float) -> None:
-        host, extension = self._host, self._extension
-        settings = host.settings
+        calls, extension = self._calls, self._extension
+        settings = calls.settings
         call = Call(
             call_id,
             extension.name,
-            extension.barge_in,
+            started_at_s=datetime.now(UTC).timestamp(),
+            barge_in=extension.barge_in,
             keeps_text=settings.privacy.keep_transcripts,
-            phrases=partial(host.phrases.audio, extension),
+            phrases=partial(calls.phrases.audio, extension),
         )
-        refusal = host.identified(self, call)
-        if refusal is not None and not refusal.is_told:
+        refusal = calls.identified(self, call)
+        if refusal is not None and not refusal.plays_phrase:
             self.end(refusal.ending, f"call {call_id} refused: {refusal.detail}")
             return
-        self._line.unwatch()
-        self._deadline.cancel()
-        self._state = SessionState.LIVE
+        self._leave_handshake()
+        self._state = LegState.LIVE
         self._call = call
-        self._hearing = Hearing(settings.endpointing, extension.barge_in.speech_ms, host.confirmer)
+        self._hearing = Hearing(settings.endpointing, extension.barge_in.speech_ms, calls.confirmer)
         self._started_s = self._last_send_s = now
         if refusal is not None:
             self.refuse(refusal.detail)
             return
-        log.info("call %s started from %s on extension %s", call_id, self._line.peer, extension.name)
-        if host.gateway_is_ready:
+        log.info("call %s started from %s on extension %s", call_id, self._connection.peer, extension.name)
+        if calls.gateway_is_ready:
             call.gateway_ready(now)
         call.begin(now)
-        self._forward(call)
+        self._forward()
 
-    def _tell(self, events: tuple[HearingEvent, ...], now: float) -> None:
-        """Tell the call what was heard."""
-        call = self._call
-        if call is None or not self._listens:
+    def _pass_on(self, events: tuple[HearingEvent, ...], now: float) -> None:
+        """Give the call what was heard."""
+        if not events or not self._extension.needs_speech:
             return
+        call = self._call
         for event in events:
             match event:
                 case CallerSpeaking():
@@ -376,37 +288,39 @@ class Session:
                     call.caller_resumed(now)
                 case HeardUtterance():
                     call.hear(event, now)
-        self._forward(call)
+        self._forward()
 
-    def _forward(self, call: Call) -> None:
+    def _forward(self) -> None:
+        call = self._call
         if call.outbox:
             messages, call.outbox = call.outbox, []
-            self._host.forward(messages)
+            self._calls.forward(messages)
 
     @property
     def _name(self) -> str:
-        return self._call.call_id if self._call else self._line.peer
+        return self._connection.peer if self._state is LegState.HANDSHAKE else self._call.call_id
 
-    def _record(self, call: Call, detail: str) -> CallRecord:
+    def _record(self, detail: str) -> CallRecord:
+        call, receiver, hearing = self._call, self._receiver, self._hearing
         lateness = self._lateness.summary()
         return CallRecord(
             call_id=call.call_id,
             extension=call.extension,
             priority=self._extension.priority.value,
-            was_refused=call.was_refused,
+            was_refused=call.verdict is Verdict.REFUSED,
             duration_s=monotonic() - self._started_s,
             end_reason=detail,
             frames_sent=lateness.frames,
-            frames_received=self._uplink.audio_messages,
-            unknown_messages=self._uplink.unknown_messages,
-            dropped_noises=self._hearing.dropped_noises,
-            unconfirmed=self._hearing.unconfirmed,
+            frames_received=receiver.audio_messages,
+            unknown_messages=receiver.unknown_messages,
+            dropped_noises=hearing.dropped_noises,
+            unconfirmed=hearing.unconfirmed,
             dropped_turns=call.dropped_turns,
             interruptions=call.interruptions,
             underruns=call.playout.underruns,
             longest_gap_ms=self._longest_gap_s * 1000.0,
             long_gaps=self._long_gaps,
-            discarded_ms=self._uplink.discarded_s * 1000.0,
+            discarded_ms=receiver.discarded_s * 1000.0,
             lateness=lateness,
             turns_taken=call.turns_taken,
             turns=tuple(call.turn_records),

@@ -35,17 +35,6 @@ class _Piece:
 class Playout:
     """Sentences in, frames out."""
 
-    __slots__ = (
-        "_heard",
-        "_pieces",
-        "_queued_bytes",
-        "_sentence_is_open",
-        "has_news",
-        "played_bytes",
-        "underrun_bytes",
-        "underruns",
-    )
-
     def __init__(self) -> None:
         self._pieces: deque[_Piece] = deque()
         self._queued_bytes = 0
@@ -57,7 +46,7 @@ class Playout:
         self.played_bytes = 0
         """Audio taken, padding apart."""
         self.underruns = 0
-        """Frames, of whatever length, that an open sentence did not fill."""
+        """Frames, of any length, that an open sentence did not fill."""
         self.underrun_bytes = 0
         """Silence inside sentences, in the place of audio that was not there."""
 
@@ -65,11 +54,6 @@ class Playout:
     def is_empty(self) -> bool:
         """Whether nothing is queued (a sentence may still be open)."""
         return not self._pieces
-
-    @property
-    def queued_bytes(self) -> int:
-        """Audio waiting to be played."""
-        return self._queued_bytes
 
     def push(self, audio: bytes, text: str, ends_sentence: bool) -> bool:
         """Queue a piece of a sentence; False if the queue is full and the piece was refused."""

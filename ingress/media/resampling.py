@@ -1,4 +1,4 @@
-"""The caller's audio, whatever its rate and message size, as 8 kHz frames of 20 ms.
+"""The caller's audio, of any rate and message size, as 8 kHz frames of 20 ms.
 
 Asterisk sends one message per channel frame: 10 to 60 ms, at the rate of the channel. The rate may change
 within a call, however often: there is one resampler for each rate that came, because making one takes up to
@@ -24,7 +24,7 @@ class InboundAudio:
         self._rest = b""
 
     @property
-    def is_even(self) -> bool:
+    def is_transparent(self) -> bool:
         """Whether a message of 20 ms at 8 kHz would be a frame as it is."""
         return self._resampler is None and not self._rest
 

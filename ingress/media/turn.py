@@ -3,34 +3,89 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final, Literal
 
 from actors.telephone import BYTES_PER_MS, audio_duration_ms
+from ingress.link.messages import DialogState, Digit, Greet, HistoryEntry, SentenceAudio, Utterance
 from ingress.link.records import StageTimes, TurnRecord
 from ingress.media.playout import Playout
+
+
+class TurnState(Enum):
+    """Where a turn is."""
+
+    WAITING = "waits for the turn before it, or for the gateway"
+    ASKED = "the gateway has been asked"
+    ANSWERING = "audio of the answer has come"
+    DONE = "nothing more will come; what is queued plays"
+    OVER = "its record has been written"
+
+
+class Step(Enum):
+    """What leads from one state to another."""
+
+    ASK = "the gateway is ready and asked"
+    AUDIO = "audio comes"
+    COMPLETE = "the gateway is done, or the turn fails"
+    REPLACED = "a new gateway is ready"
+    PLAYED = "the queue is empty"
+    GIVE_UP = "the caller speaks"
+
+
+class TurnEnding(Enum):
+    """How a turn ends if the caller goes on speaking; set as soon as that is known."""
+
+    INTERRUPTED = "the caller spoke over the answer"
+    OVERTAKEN = "the caller went on before the answer was heard: the next turn answers both"
+
+
+NEXT: Final = {
+    TurnState.WAITING: {Step.ASK: TurnState.ASKED},
+    TurnState.ASKED: {
+        Step.AUDIO: TurnState.ANSWERING,
+        Step.COMPLETE: TurnState.DONE,
+        Step.REPLACED: TurnState.WAITING,
+        Step.GIVE_UP: TurnState.OVER,
+    },
+    TurnState.ANSWERING: {
+        Step.AUDIO: TurnState.ANSWERING,
+        Step.COMPLETE: TurnState.DONE,
+        Step.GIVE_UP: TurnState.OVER,
+    },
+    TurnState.DONE: {Step.PLAYED: TurnState.OVER, Step.GIVE_UP: TurnState.OVER},
+    TurnState.OVER: {},
+}
+"""The whole life of a turn: which step leads where. Any other step is a fault (KeyError)."""
+RUNNING: Final = (TurnState.ASKED, TurnState.ANSWERING)
+"""The gateway works on the turn."""
 
 
 @dataclass(slots=True)
 class Turn:
     """A turn and what is known of it so far."""
 
-    number: int
-    kind: str
+    kind: Literal["greeting", "utterance", "digit"]
     speech_ended_s: float
     """End of the caller's speech; of the event itself for a greeting or a digit."""
+    playout: Playout
+    """The call's; it plays the answer."""
+    number: int = 0
+    """Within the call, given when the call takes the turn in."""
     endpoint_wait_ms: float | None = None
-    audio: bytes | None = None
+    audio: bytes = b""
+    """The utterance."""
     digit: str = ""
-    is_asked: bool = False
-    is_done: bool = False
-    is_overtaken: bool = False
-    """The caller went on before the answer: not to be answered by itself."""
-    was_interrupted: bool = False
+    state: TurnState = TurnState.WAITING
+    ending: TurnEnding | None = None
+    failure: str | None = None
     hangs_up: bool = False
+    dialog_state: DialogState | None = None
+    """Set by the dialog in this turn, and not the call's yet, because nothing of the answer was heard."""
     progress_s: float = 0.0
     first_audio_s: float | None = None
     first_frame_s: float | None = None
     stages: StageTimes = field(default_factory=StageTimes)
-    failure: str | None = None
     heard: str | None = None
     was_ahead: bool = False
     answered: str = ""
@@ -38,14 +93,64 @@ class Turn:
     underruns_before: int = 0
     underrun_bytes_before: int = 0
 
-    def begin(self, playout: Playout) -> None:
-        """The turn is the current one from now on: what is played counts as its own."""
-        self.played_bytes_before = playout.played_bytes
-        self.underruns_before = playout.underruns
-        self.underrun_bytes_before = playout.underrun_bytes
+    @property
+    def is_audible(self) -> bool:
+        """Whether the caller has heard anything of the answer."""
+        return self.playout.played_bytes > self.played_bytes_before
 
-    def record(self, playout: Playout, keeps_text: bool) -> TurnRecord:
+    def step(self, step: Step) -> None:
+        """Go to the next state."""
+        self.state = NEXT[self.state][step]
+
+    def begin(self) -> None:
+        """The turn is the current one from now on: what is played counts as its own."""
+        self.played_bytes_before = self.playout.played_bytes
+        self.underruns_before = self.playout.underruns
+        self.underrun_bytes_before = self.playout.underrun_bytes
+
+    def request(
+        self, call_id: str, history: tuple[HistoryEntry, ...], state: DialogState
+    ) -> Greet | Utterance | Digit:
+        """Return what asks the gateway for the answer."""
+        call: dict[str, Any] = {"call_id": call_id, "turn": self.number, "history": history, "state": state}
+        match self.kind:
+            case "greeting":
+                return Greet(**call)
+            case "utterance":
+                return Utterance(**call, audio=self.audio)
+            case "digit":
+                return Digit(**call, digit=self.digit)
+
+    def take_audio(self, message: SentenceAudio, now: float) -> None:
+        """Queue a piece of the answer; that of an overtaken turn is not wanted."""
+        self.stages = message.stages
+        if self.ending is TurnEnding.OVERTAKEN:
+            return
+        if message.audio:
+            self.step(Step.AUDIO)
+            if self.first_audio_s is None:
+                self.first_audio_s = now
+            if not self.playout.push(message.audio, message.text, ends_sentence=False):
+                self.failure = "the answer was longer than the playout queue; its rest was dropped"
+        if message.is_last:
+            self.playout.end_sentence(message.text)
+
+    def complete(self) -> None:
+        """Nothing more will come."""
+        self.step(Step.COMPLETE)
+        self.playout.abandon_sentence()
+
+    def fail(self, failure: str, apology: bytes) -> None:
+        """Nothing more will come, and the answer ends with an apology, unless it is not wanted any more."""
+        self.complete()
+        self.failure = failure
+        self.dialog_state = None
+        if self.ending is not TurnEnding.OVERTAKEN:
+            self.playout.push(apology, "", ends_sentence=True)
+
+    def record(self, keeps_text: bool) -> TurnRecord:
         """Return what was measured; the words only if they may be kept."""
+        playout = self.playout
         first_answer_ms = playout_wait_ms = link_ms = None
         if self.first_frame_s is not None and self.first_audio_s is not None:
             first_answer_ms = (self.first_frame_s - self.speech_ended_s) * 1000.0
@@ -63,7 +168,7 @@ class Turn:
         return TurnRecord(
             turn=self.number,
             kind=self.kind,
-            speech_ms=None if self.audio is None else audio_duration_ms(self.audio),
+            speech_ms=audio_duration_ms(self.audio) if self.kind == "utterance" else None,
             endpoint_wait_ms=self.endpoint_wait_ms,
             stages=self.stages,
             link_ms=link_ms,
@@ -73,8 +178,8 @@ class Turn:
             underruns=playout.underruns - self.underruns_before,
             underrun_ms=(playout.underrun_bytes - self.underrun_bytes_before) / BYTES_PER_MS,
             failure=self.failure,
-            was_interrupted=self.was_interrupted,
-            was_overtaken=self.is_overtaken and not self.was_interrupted,
+            was_interrupted=self.ending is TurnEnding.INTERRUPTED,
+            was_overtaken=self.ending is TurnEnding.OVERTAKEN,
             was_ahead=self.was_ahead,
             heard=self.heard if keeps_text else None,
             answered=self.answered if keeps_text else None,

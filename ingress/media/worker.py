@@ -15,11 +15,11 @@ from pathlib import Path
 import uvloop
 
 from ingress.configuration.extension_book import ExtensionBook
-from ingress.configuration.extensions import DEFAULT_EXTENSION
 from ingress.configuration.settings import Settings
 from ingress.link.client import LinkClient
 from ingress.link.messages import LINK_VERSION, Hello
-from ingress.media.calls import Listeners, MediaServer, describe
+from ingress.media.acceptor import Listeners, describe
+from ingress.media.calls import Calls
 from ingress.media.scheduling import allow_descriptors, prefer
 from ingress.phrases.fixed import PhraseShelf
 
@@ -38,27 +38,25 @@ def run(
 async def _serve(
     settings: Settings, book: ExtensionBook, listeners: Listeners, gateway_socket: Path, name: str
 ) -> None:
-    server = MediaServer(settings, book, PhraseShelf(settings))
-    server.pauses.start()
+    calls = Calls(settings, book, PhraseShelf(settings))
+    calls.pauses.start()
     hello = Hello(version=LINK_VERSION, role="media", name=name)
-    link = LinkClient(gateway_socket, hello, server.receive, server.gateway_gone)
+    link = LinkClient(gateway_socket, hello, calls.receive, calls.gateway_gone)
     async with asyncio.TaskGroup() as tasks:
         link_task = tasks.create_task(link.run())
-        await server.start(listeners[DEFAULT_EXTENSION], link.send)
+        await calls.start(listeners, link.send)
         for extension, listener in listeners.items():
-            if extension != DEFAULT_EXTENSION:
-                server.listen(extension, listener)
             log.info("taking calls on %s for extension %s", describe(listener), extension)
         await _until_terminated()
-        stopping = tasks.create_task(server.stop(settings.server.drain_deadline_s))
-        hurry = tasks.create_task(_until_terminated())
-        await asyncio.wait((stopping, hurry), return_when=asyncio.FIRST_COMPLETED)
+        stopping = tasks.create_task(calls.stop(settings.server.drain_deadline_s))
+        second_signal = tasks.create_task(_until_terminated())
+        await asyncio.wait((stopping, second_signal), return_when=asyncio.FIRST_COMPLETED)
         if not stopping.done():
             stopping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await stopping
-            await server.stop(drain_deadline_s=0.0)
-        hurry.cancel()
+            await calls.stop(drain_deadline_s=0.0)
+        second_signal.cancel()
         link_task.cancel()
 
 

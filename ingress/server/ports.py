@@ -16,7 +16,7 @@ from actors.errors import PortError
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.extensions import DEFAULT_EXTENSION
 from ingress.configuration.settings import ServerSettings
-from ingress.media.calls import BACKLOG, Listeners
+from ingress.media.acceptor import BACKLOG, Listeners
 
 
 def bind(server: ServerSettings, book: ExtensionBook) -> list[Listeners]:

@@ -17,7 +17,7 @@ from actors.cluster.ray_head import RayHead
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.extensions import DEFAULT_EXTENSION
 from ingress.configuration.settings import Settings
-from ingress.media.calls import Listeners, describe
+from ingress.media.acceptor import Listeners, describe
 from ingress.server.checking import check
 from ingress.server.child import Child
 from ingress.server.exit_codes import ExitCode

@@ -1,4 +1,4 @@
-"""The wall clock may jump: NTP steps it, an operator sets it, a virtual machine wakes up. Nobody hears it."""
+"""The wall clock may jump: NTP steps it, an operator sets it, a virtual machine wakes up. Calls go on."""
 
 from __future__ import annotations
 

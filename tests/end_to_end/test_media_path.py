@@ -35,7 +35,6 @@ from benchmarks.harness.asterisk_versions import VERSIONS
 from benchmarks.harness.speech_like import speech_like
 from benchmarks.harness.strict_peer import (
     KINDS,
-    CallReport,
     Ending,
     Outgoing,
     StrictCall,
@@ -47,8 +46,9 @@ from benchmarks.harness.strict_peer import (
 from ingress.configuration.settings import Settings
 from ingress.link.messages import CallEnded, Greet, HangUp, Message, Readiness, SentenceAudio, TurnDone
 from ingress.link.records import CallRecord, StageTimes
-from ingress.media.calls import MediaServer
+from ingress.media.calls import Calls
 from ingress.media.tones import tone
+from ingress.phrases.fixed import PhraseShelf
 from ingress.server import observer
 from ingress.server.checking import extension_book
 
@@ -58,7 +58,7 @@ HANGUP = b"\x00\x00\x00"
 HANDSHAKE_S = 1.0
 MESSAGE_S = 0.6
 BACKLOG_MS = 500
-HURRIED = (
+SHORT_DEADLINES = (
     *TONE,
     *("--set", f"server.handshake_deadline_s={HANDSHAKE_S}"),
     *("--set", f"server.message_deadline_s={MESSAGE_S}"),
@@ -80,15 +80,15 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[RunningServer]:
-    """A server that plays a tone to everybody, with its usual settings."""
+    """A server that plays a tone to every call, with its usual settings."""
     with running_server(folder, *TONE) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def hurried(folder: Path) -> Iterator[RunningServer]:
+def strict_server(folder: Path) -> Iterator[RunningServer]:
     """The same with short deadlines and a short backlog, for bad peers."""
-    with running_server(folder, *HURRIED) as running:
+    with running_server(folder, *SHORT_DEADLINES) as running:
         yield running
 
 
@@ -157,7 +157,7 @@ def connect(server: RunningServer) -> socket.socket:
 
 
 def seconds_until_end(line: socket.socket, began_s: float, limit_s: float) -> float:
-    """Read until the server says goodbye (hangup and FIN, or RST); return when, since `began_s`."""
+    """Read until the server has closed (hangup and FIN, or RST); return when, since `began_s`."""
     tail = b""
     try:
         while True:
@@ -182,34 +182,29 @@ CHANNELS = [
 ]
 
 
-@pytest.mark.parametrize("half_closes", [False, True], ids=["close", "half-close"])
-def test_no_release_of_asterisk_ever_drops_a_call(server: RunningServer, half_closes: bool) -> None:
+def test_no_release_of_asterisk_ever_drops_a_call(server: RunningServer) -> None:
     """All releases × kinds × packet times: no rule broken, one write and one segment per message."""
-    reports: list[CallReport] = []
-    for start in range(0, len(CHANNELS), 28):
-        reports += place_calls(
-            (
-                StrictCall(
-                    server.port,
-                    version,
-                    voice(0.9, rate_hz=rate_hz, ptime_ms=ptime_ms, audio=speech_like(0.3, rate_hz)),
-                    seconds=0.9,
-                    half_closes=half_closes,
-                    keeps_audio=False,
-                )
-                for version, rate_hz, ptime_ms in CHANNELS[start : start + 28]
-            ),
-            stagger_s=0.01,
+    calls = [
+        StrictCall(
+            server.port,
+            version,
+            voice(0.9, rate_hz=rate_hz, ptime_ms=ptime_ms, audio=speech_like(0.3, rate_hz)),
+            seconds=0.9,
+            half_closes=index % 2 == 0,
+            keeps_audio=False,
         )
-    assert len(reports) == len(CHANNELS) == 84
-    for report in reports:
-        assert (report.ending, report.violations) == (Ending.CALLER, ())
-        assert report.messages_in_pieces == 0
-        assert report.longest_message_bytes <= 1_448
-        assert report.messages > 30
-        if half_closes:  # then everything that came was read
-            # A tail loss probe may send a segment twice; a header apart from its payload would double all.
-            assert report.segments <= 1.2 * report.messages
+        for index, (version, rate_hz, ptime_ms) in enumerate(CHANNELS)
+    ]
+    assert len(calls) == 84
+    for start in range(0, len(calls), 28):
+        for index, report in enumerate(place_calls(calls[start : start + 28], stagger_s=0.01)):
+            assert (report.ending, report.violations) == (Ending.CALLER, ())
+            assert report.messages_in_pieces == 0
+            assert report.longest_message_bytes <= 1_448
+            assert report.messages > 30
+            if index % 2 == 0:  # it half-closed, so everything that came was read
+                # A tail loss probe may send a segment twice; a header on its own would double all.
+                assert report.segments <= 1.2 * report.messages
 
 
 @pytest.mark.parametrize("version", sorted(VERSIONS))
@@ -240,7 +235,7 @@ def busy_cores(count: int) -> Iterator[None]:
 
 def test_busy_cores_tear_no_message_apart(server: RunningServer) -> None:
     """Beside two programs that take all they get: no payload hole, nothing in pieces, no call dropped."""
-    with busy_cores(2), peers(server, 8, 6.0, "--profile", "20.14") as reports:
+    with busy_cores(2), peers(server, 8, 4.0, "--profile", "20.14") as reports:
         pass
     assert len(reports) == 8
     for report in reports:
@@ -252,25 +247,11 @@ def test_the_clock_does_not_drift(server: RunningServer) -> None:
     """50 frames a second from the UUID on, the first within 100 ms, none 100 ms after another."""
 
     def check() -> None:
-        with peers(server, 10, 8.0, "--speaking", "0.3") as reports:
+        with peers(server, 10, 6.0, "--speaking", "0.3") as reports:
             pass
-        assert_undisturbed(reports, 10, 8.0)
+        assert_undisturbed(reports, 10, 6.0)
         for report in reports:
             assert abs(report["quality"]["drift_ms"]) <= 60
-
-    attempts(check)
-
-
-def test_a_caller_who_sends_nothing_is_sent_audio_all_the_same(server: RunningServer) -> None:
-    """The silence of a channel is the absence of frames: the clock does not wait for them."""
-
-    def check() -> None:
-        call = StrictCall(server.port, seconds=5.0).start()
-        report = call.wait()
-        assert (report.ending, report.violations, report.frames_sent) == (Ending.CALLER, (), 0)
-        assert report.first_frame_ms is not None
-        assert report.first_frame_ms <= 100
-        assert 240 <= report.quality.frames <= 252
 
     attempts(check)
 
@@ -286,20 +267,15 @@ def test_a_channel_that_names_the_call_late_is_served(server: RunningServer) -> 
 
 
 def test_a_caller_who_hangs_up_is_recorded_so(server: RunningServer) -> None:
-    """Asterisk just closes, a frame before it: that is no lost connection."""
-    call = StrictCall(server.port, outgoing=voice(1.0), seconds=0.5, half_closes=True).start()
-    call.wait()
-    assert record_of(server, call.call_id).end_reason == "the caller hung up"
-
-
-def test_a_caller_who_closes_outright_is_recorded_so(server: RunningServer) -> None:
-    """The last frame and the FIN are found by the same tick, and a frame of ours is answered by RST."""
-    reasons = []
-    for _ in range(5):
-        call = StrictCall(server.port, outgoing=voice(1.0), seconds=0.4).start()
-        call.wait()
-        reasons.append(record_of(server, call.call_id).end_reason)
-    assert "the caller hung up" in reasons
+    """Asterisk just closes: that is no lost connection, whether a frame of ours is answered by RST or not."""
+    calls = [
+        StrictCall(server.port, outgoing=voice(1.0), seconds=0.4, half_closes=index == 0)
+        for index in range(6)
+    ]
+    place_calls(calls, stagger_s=0.013)
+    reasons = [record_of(server, call.call_id).end_reason for call in calls]
+    assert reasons[0] == "the caller hung up"
+    assert "the caller hung up" in reasons[1:]
 
 
 def test_a_reset_frees_the_slot(server: RunningServer) -> None:
@@ -310,7 +286,7 @@ def test_a_reset_frees_the_slot(server: RunningServer) -> None:
     assert "connection lost" in record_of(server, call.call_id).end_reason
 
 
-def test_sigterm_ends_running_calls_politely(folder: Path) -> None:
+def test_sigterm_ends_running_calls_in_order(folder: Path) -> None:
     """After the drain deadline every call gets 0x00 and FIN, never RST."""
     with running_server(folder, *TONE, "--set", "server.drain_deadline_s=0.5") as server:
         calls = [StrictCall(server.port, outgoing=voice(20.0)).start() for _ in range(10)]
@@ -333,20 +309,20 @@ async def test_a_dialog_that_hangs_up_is_heard_to_its_end() -> None:
 
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setblocking(False)
-    media = MediaServer(Settings(), extension_book(Settings()))
-    await media.start(listener, send)
+    media = Calls(Settings(), extension_book(Settings()), PhraseShelf(Settings()))
+    await media.start({"default": listener}, send)
     media.receive(Readiness(is_ready=True, detail="test"))
     calls = [
         StrictCall(listener.getsockname()[1], version, voice(5.0), seconds=5.0).start()
         for version in VERSIONS.values()
     ]
-    goodbye = tone(700.0, 0.3)
+    last_words = tone(700.0, 0.3)
     async with asyncio.timeout(5.0):
         while sum(isinstance(message, Greet) for message in sent) < len(calls):
             await asyncio.sleep(0.01)
     for call in calls:
         name = {"call_id": str(call.call_id), "turn": 1}
-        words = {"sentence": 1, "text": "bye", "audio": goodbye, "is_last": True, "stages": StageTimes()}
+        words = {"sentence": 1, "text": "bye", "audio": last_words, "is_last": True, "stages": StageTimes()}
         media.receive(SentenceAudio.model_validate({**name, **words}))
         media.receive(HangUp.model_validate(name))
         media.receive(TurnDone.model_validate({**name, "stages": StageTimes()}))
@@ -356,7 +332,7 @@ async def test_a_dialog_that_hangs_up_is_heard_to_its_end() -> None:
     assert [report.result for report in reports] == [
         0 if version.ends_normally else -1 for version in VERSIONS.values()
     ]
-    assert all(goodbye in call.audio for call in calls)
+    assert all(last_words in call.audio for call in calls)
     assert sum(isinstance(message, CallEnded) for message in sent) == len(calls)
     await media.stop(drain_deadline_s=0.0)
 
@@ -370,7 +346,7 @@ def at_a_pace(messages: Iterator[bytes], interval_s: float = 0.02) -> Iterator[O
         yield Outgoing(index * interval_s, message)
 
 
-def test_mulaw_in_disguise_is_refused_politely(server: RunningServer) -> None:
+def test_disguised_mulaw_is_refused_with_the_remedy(server: RunningServer) -> None:
     """160 bytes labelled linear every 20 ms: one clear line in the log, 0x00 and FIN for the dialplan."""
     call = StrictCall(server.port, outgoing=at_a_pace(itertools.repeat(audio_bytes(b"\x7f" * 160), 200)))
     report = call.start().wait()
@@ -378,12 +354,6 @@ def test_mulaw_in_disguise_is_refused_politely(server: RunningServer) -> None:
     assert "c(slin)" in record_of(server, call.call_id).end_reason
     lines = [line for line in server.log.read_text().splitlines() if str(call.call_id) in line]
     assert sum("c(slin)" in line for line in lines) == 1
-
-
-def test_a_phone_of_10_ms_is_not_taken_for_mulaw(server: RunningServer) -> None:
-    """160 bytes every 10 ms are linear audio."""
-    report = StrictCall(server.port, outgoing=voice(2.0, ptime_ms=10), seconds=2.0).start().wait()
-    assert (report.ending, report.violations) == (Ending.CALLER, ())
 
 
 def strange_but_legal() -> dict[str, list[Outgoing]]:
@@ -409,67 +379,51 @@ def strange_but_legal() -> dict[str, list[Outgoing]]:
         "an error message": list(heapq.merge([Outgoing(0.3, b"\xff\x00\x01\x04")], voice(1.0))),
         "digits": list(heapq.merge(keys, voice(1.0))),
         "digits that are none": list(heapq.merge([Outgoing(0.3, b"\x03\x00\x01x")], voice(1.0))),
+        "10 ms, which is no disguised µ-law": list(voice(1.5, ptime_ms=10)),
     }
 
 
-@pytest.mark.parametrize("name", list(strange_but_legal()))
-def test_what_a_channel_may_send_costs_no_call(server: RunningServer, name: str) -> None:
-    """The call goes on at 50 frames a second, and what came is counted."""
-    said = strange_but_legal()[name]
-    call = StrictCall(server.port, outgoing=said, seconds=1.6).start()
-    report = call.wait()
-    assert (report.ending, report.violations) == (Ending.CALLER, ())
-    assert report.quality.frames >= 70
-    record = record_of(server, call.call_id)
-    audio_messages = sum(outgoing.message[0] in KINDS.values() for outgoing in said)
-    assert audio_messages - 2 <= record.frames_received <= audio_messages  # the last may be unread
-    assert record.unknown_messages == {"unknown kinds": 4, "digits that are none": 1}.get(name, 0)
-
-
-def test_messages_cut_by_the_network_cost_no_call(hurried: RunningServer) -> None:
-    """Each reading ends in the middle of a message, for longer than one message may take."""
-    frame = audio_bytes(bytes(320))
-    stream = b"".join(itertools.repeat(frame, 120))
-    pieces = [stream[:100], *(stream[start : start + 323] for start in range(100, len(stream) - 323, 323))]
-    call = StrictCall(hurried.port, outgoing=at_a_pace(iter(pieces)), seconds=2.2).start()
-    report = call.wait()
-    reason = record_of(hurried, call.call_id).end_reason
-    assert (report.ending, report.violations) == (Ending.CALLER, ()), reason
-
-
-def test_audio_before_the_uuid_is_refused(server: RunningServer) -> None:
-    """No call, 0x00 and FIN at once."""
-    with connect(server) as line:
-        began_s = time.monotonic()
-        line.sendall(audio_bytes(bytes(320)))
-        assert seconds_until_end(line, began_s, 5.0) < SLACK_S
-    assert calls_of(server) == 0
+def test_what_a_channel_may_send_costs_no_call(server: RunningServer) -> None:
+    """Each call goes on at 50 frames a second, and what came is counted."""
+    calls = {
+        name: StrictCall(server.port, outgoing=sent, seconds=1.6)
+        for name, sent in strange_but_legal().items()
+    }
+    reports = place_calls(calls.values(), stagger_s=0.01)
+    for (name, call), report in zip(calls.items(), reports, strict=True):
+        assert (report.ending, report.violations) == (Ending.CALLER, ()), name
+        assert report.quality.frames >= 70, name
+        record = record_of(server, call.call_id)
+        sent = [outgoing.message[0] in KINDS.values() for outgoing in strange_but_legal()[name]]
+        assert sum(sent) - 2 <= record.frames_received <= sum(sent), name  # the last may be unread
+        expected = {"unknown kinds": 4, "digits that are none": 1}.get(name, 0)
+        assert record.unknown_messages == expected, name
 
 
 # ---- F2, X4, X6: bad peers ------------------------------------------------------------------------------
 
 
-def test_connections_of_random_bytes_disturb_nobody(hurried: RunningServer) -> None:
+def test_connections_of_random_bytes_disturb_no_call(strict_server: RunningServer) -> None:
     """200 of them beside 5 calls: each closed in time, nothing of them left, the calls undisturbed."""
-    media = hurried.child("media-worker")
+    media = strict_server.child("media-worker")
     dice = random.Random(20)
 
     def check() -> None:
         before_bytes = media.memory_info().rss
-        with peers(hurried, 5, 7.0) as reports, contextlib.ExitStack() as stack:
+        with peers(strict_server, 5, 5.0) as reports, contextlib.ExitStack() as stack:
             lines = []
             for index in range(200):
-                line = stack.enter_context(connect(hurried))
+                line = stack.enter_context(connect(strict_server))
                 with contextlib.suppress(ConnectionError):
-                    if index % 4 == 0:  # some are calls before they go mad
+                    if index % 4 == 0:  # some are calls first
                         line.sendall(b"\x01\x00\x10" + uuid.uuid4().bytes)
                     line.sendall(dice.randbytes(dice.randint(1, 3_000)))
                 lines.append((line, time.monotonic()))
             for line, began_s in lines:
                 limit_s = HANDSHAKE_S + SLACK_S
                 assert seconds_until_end(line, began_s, limit_s + 1.0) <= limit_s
-        assert_undisturbed(reports, 5, 7.0)
-        wait_until(lambda: calls_of(hurried) == 0, 3.0, "only the reference calls")
+        assert_undisturbed(reports, 5, 5.0)
+        wait_until(lambda: calls_of(strict_server) == 0, 3.0, "only the reference calls")
         assert media.memory_info().rss - before_bytes < 20e6
 
     attempts(check)
@@ -497,7 +451,7 @@ def drips_its_audio(line: socket.socket) -> Iterator[bytes]:
     yield from itertools.repeat(b"\x00")
 
 
-def test_slow_peers_are_closed_at_their_deadlines(hurried: RunningServer) -> None:
+def test_slow_peers_are_closed_at_their_deadlines(strict_server: RunningServer) -> None:
     """50 connections of four kinds beside 5 calls: each closed in its time, the calls undisturbed."""
     kinds = (
         (says_nothing, HANDSHAKE_S),
@@ -505,17 +459,17 @@ def test_slow_peers_are_closed_at_their_deadlines(hurried: RunningServer) -> Non
         (stops_after_a_header, MESSAGE_S),
         (drips_its_audio, MESSAGE_S),
     )
-    media = hurried.child("media-worker")
+    media = strict_server.child("media-worker")
 
     def check() -> None:
         before_bytes = media.memory_info().rss
         ended_s: dict[socket.socket, float] = {}
-        with peers(hurried, 5, 6.0) as reports, contextlib.ExitStack() as stack:
+        with peers(strict_server, 5, 6.0) as reports, contextlib.ExitStack() as stack:
             began_s = time.monotonic()
             lines = []
             for index in range(50):
                 behave, deadline_s = kinds[index % 4]
-                line = stack.enter_context(connect(hurried))
+                line = stack.enter_context(connect(strict_server))
                 line.setblocking(False)
                 lines.append((line, behave(line), deadline_s))
             assert time.monotonic() - began_s < 0.5
@@ -528,7 +482,7 @@ def test_slow_peers_are_closed_at_their_deadlines(hurried: RunningServer) -> Non
         for line, _, deadline_s in lines:
             assert deadline_s - 0.1 <= ended_s[line] <= deadline_s + 0.5 + SLACK_S
         assert_undisturbed(reports, 5, 6.0)
-        wait_until(lambda: calls_of(hurried) == 0, 3.0, "only the reference calls")
+        wait_until(lambda: calls_of(strict_server) == 0, 3.0, "only the reference calls")
         assert media.memory_info().rss - before_bytes < 50 * 64 * 1024 + 10e6
 
     attempts(check)
@@ -548,57 +502,55 @@ def has_ended(line: socket.socket, says: bytes) -> bool:
     return True
 
 
-def test_peers_that_never_read_lose_their_calls(hurried: RunningServer) -> None:
+def test_peers_that_never_read_lose_their_calls(strict_server: RunningServer) -> None:
     """Each after its bounded backlog, with its reason; the memory does not grow."""
-    media = hurried.child("media-worker")
+    media = strict_server.child("media-worker")
     before_bytes = media.memory_info().rss
     calls = [
-        StrictCall(hurried.port, reads=False, receive_buffer_bytes=2_048, seconds=25.0).start()
+        StrictCall(strict_server.port, reads=False, receive_buffer_bytes=2_048, seconds=25.0).start()
         for _ in range(20)
     ]
     try:
-        wait_until(lambda: calls_of(hurried) == 20, 5.0, "20 calls")
-        waited_s = wait_until(lambda: calls_of(hurried) == 0, 20.0, "the end of calls that do not read")
+        wait_until(lambda: calls_of(strict_server) == 20, 5.0, "20 calls")
+        waited_s = wait_until(lambda: calls_of(strict_server) == 0, 20.0, "the end of calls that do not read")
     finally:
         for call in calls:
             call.hang_up()
     # The backlog and what the two kernels hold beside it.
     assert waited_s < BACKLOG_MS / 1000 * 4 + 4.0
     for call in calls:
-        record = record_of(hurried, call.call_id)
+        record = record_of(strict_server, call.call_id)
         assert record.end_reason == "the peer does not read what it is sent"
         assert record.duration_s * 1000 >= BACKLOG_MS * 0.9
     assert media.memory_info().rss - before_bytes < 10e6
 
 
-FLOODS = {
-    "digits": b"\x03\x00\x011" * 16_384,
-    "unknown kinds": b"\x42\x00\x00" * 21_845,
-    "one sample at a time": audio_bytes(b"\x00\x00") * 13_107,
-    "long unknown messages": b"\x42\xff\xff" + bytes(65_535),
-    "errors": b"\xff\x00\x01\x04" * 16_384,
-}
+FLOODS = (
+    b"\x03\x00\x011" * 16_384,
+    b"\x42\x00\x00" * 21_845,
+    audio_bytes(b"\x00\x00") * 13_107,
+    b"\x42\xff\xff" + bytes(65_535),
+    b"\xff\x00\x01\x04" * 16_384,
+)
+"""Digits, unknown kinds, audio one sample at a time, long unknown messages, errors."""
 
 
-@pytest.mark.parametrize("name", list(FLOODS))
-def test_a_flood_in_one_call_disturbs_no_other(hurried: RunningServer, name: str) -> None:
-    """One peer sends whatever it can as fast as it can: the calls beside it keep their audio."""
-    flood = FLOODS[name]
+def test_floods_disturb_no_other_call(strict_server: RunningServer) -> None:
+    """One peer after another sends all it can as fast as it can: the calls beside them keep their audio."""
 
     def check() -> None:
-        with peers(hurried, 4, 5.0) as reports, connect(hurried) as line:
-            line.sendall(b"\x01\x00\x10" + uuid.uuid4().bytes)
-            line.settimeout(0.2)
-            until_s = time.monotonic() + 3.0
-            with contextlib.suppress(ConnectionError):
-                while time.monotonic() < until_s:
-                    with contextlib.suppress(TimeoutError):
-                        line.sendall(flood)
+        with peers(strict_server, 4, 5.0) as reports:
+            for flood in FLOODS:
+                with connect(strict_server) as line, contextlib.suppress(ConnectionError):
+                    line.sendall(b"\x01\x00\x10" + uuid.uuid4().bytes)
+                    line.settimeout(0.2)
+                    until_s = time.monotonic() + 0.8
+                    while time.monotonic() < until_s:
+                        with contextlib.suppress(TimeoutError):
+                            line.sendall(flood)
         for report in reports:
             assert (report["ending"], report["violations"]) == ("CALLER", [])
-            assert report["quality"]["long_gaps"] == 0, (
-                f"{name}: {report['quality']['longest_gap_ms']:.0f} ms"
-            )
+            assert report["quality"]["long_gaps"] == 0, f"{report['quality']['longest_gap_ms']:.0f} ms"
 
     attempts(check, 2)
 
@@ -606,24 +558,28 @@ def test_a_flood_in_one_call_disturbs_no_other(hurried: RunningServer, name: str
 # ---- X2: a slow network ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("delay_ms", "jitter_ms"), [(5, 5), (50, 50), (200, 50)])
-def test_a_slow_network_costs_no_call(server: RunningServer, delay_ms: float, jitter_ms: float) -> None:
+def test_a_slow_network_costs_no_call(server: RunningServer) -> None:
     """Delay and jitter both ways: nothing dropped, nothing lost, no drift beyond the jitter."""
-    faults = Faults(delay_ms=delay_ms, jitter_ms=jitter_ms)
-    speech = speech_like(4.0)
+    speech = speech_like(3.0)
+    networks = [Faults(delay_ms=delay, jitter_ms=jitter) for delay, jitter in ((5, 5), (50, 50), (200, 50))]
 
     def check() -> None:
-        with ChaosProxy(server.port, uplink=faults, downlink=faults, seed=7) as proxy:
+        with contextlib.ExitStack() as stack:
+            proxies = [
+                stack.enter_context(ChaosProxy(server.port, uplink=faults, downlink=faults, seed=7))
+                for faults in networks
+                for _ in range(2)
+            ]
             reports = place_calls(
-                (StrictCall(proxy.port, outgoing=voice(4.0, audio=speech), seconds=4.0) for _ in range(4)),
+                (StrictCall(proxy.port, outgoing=voice(3.0, audio=speech), seconds=3.0) for proxy in proxies),
                 stagger_s=0.01,
             )
-        for report in reports:
+        for faults, report in zip([faults for faults in networks for _ in range(2)], reports, strict=True):
             assert (report.ending, report.violations) == (Ending.CALLER, ())
-            assert report.quality.lateness_max_ms <= 2 * jitter_ms + 100
-            assert abs(report.quality.drift_ms) <= 2 * jitter_ms + 100
+            assert report.quality.lateness_max_ms <= 2 * faults.jitter_ms + 100
+            assert abs(report.quality.drift_ms) <= 2 * faults.jitter_ms + 100
             assert report.first_frame_ms is not None
-            assert report.first_frame_ms <= 2 * (delay_ms + jitter_ms) + 100
+            assert report.first_frame_ms <= 2 * (faults.delay_ms + faults.jitter_ms) + 100
 
     attempts(check)
 
@@ -637,14 +593,6 @@ def test_a_network_that_stalls_and_recovers_costs_no_call(server: RunningServer)
         report = call.wait()
     assert (report.ending, report.violations) == (Ending.CALLER, ())
     assert report.quality.frames >= 110
-
-
-def test_a_network_that_resets_frees_the_slot(server: RunningServer) -> None:
-    """Both ends see RST; the server has room again within a second."""
-    with ChaosProxy(server.port, uplink=Faults(resets_after_bytes=8_000)) as proxy:
-        report = StrictCall(proxy.port, outgoing=voice(3.0), seconds=3.0).start().wait()
-    assert report.ending is Ending.RESET
-    assert wait_until(lambda: calls_of(server) == 0, 2.0, "a free slot") <= 1.0
 
 
 # ---- X7: the worker stands still ------------------------------------------------------------------------
@@ -662,7 +610,7 @@ def stopped(process: psutil.Process, seconds: float) -> Iterator[None]:
         process.send_signal(signal.SIGCONT)
 
 
-@pytest.mark.parametrize("stall_s", [0.09, 0.5, 5.0])
+@pytest.mark.parametrize("stall_s", [0.09, 2.0])
 def test_a_worker_that_stood_still_goes_on_with_its_calls(server: RunningServer, stall_s: float) -> None:
     """No call lost, at most two frames at once afterwards, and no old audio of the caller is heard."""
     media = server.child("media-worker")
@@ -695,14 +643,14 @@ def test_a_worker_that_stood_still_goes_on_with_its_calls(server: RunningServer,
 def test_a_call_that_came_while_the_worker_stood_still_is_served(server: RunningServer) -> None:
     """Its connection and its first seconds waited in the kernel: it is late, not wrong."""
     media = server.child("media-worker")
-    with stopped(media, 4.5):
+    with stopped(media, 3.5):
         call = StrictCall(
-            server.port, VERSIONS["20.13"], voice(7.0, audio=speech_like(7.0)), seconds=7.0
+            server.port, VERSIONS["20.13"], voice(5.5, audio=speech_like(5.5)), seconds=5.5
         ).start()
     report = call.wait()
     reason = record_of(server, call.call_id).end_reason
     assert (report.ending, report.violations) == (Ending.CALLER, ()), reason
-    assert report.quality.frames >= 90
+    assert report.quality.frames >= 80
 
 
 # ---- X14: no descriptors --------------------------------------------------------------------------------
@@ -712,11 +660,11 @@ def test_without_descriptors_new_calls_are_refused_and_running_ones_go_on(folder
     """Nothing crashes or spins, and when there are descriptors again there are calls again."""
     with running_server(folder, *TONE) as server:
         media = server.child("media-worker")
-        call = StrictCall(server.port, outgoing=voice(8.0)).start()
+        call = StrictCall(server.port, outgoing=voice(6.0)).start()
         call.until_frames(10)
         limits = media.rlimit(psutil.RLIMIT_NOFILE)
         media.rlimit(psutil.RLIMIT_NOFILE, (media.num_fds() + 4, limits[1]))
-        others = [StrictCall(server.port, outgoing=voice(6.0), seconds=6.0).start() for _ in range(20)]
+        others = [StrictCall(server.port, outgoing=voice(4.0), seconds=4.0).start() for _ in range(20)]
         refused = [other for other in others if refuses(other)]
         assert 10 <= len(refused) < 20
         assert media.cpu_percent(1.0) < 60
@@ -736,7 +684,7 @@ def test_without_descriptors_new_calls_are_refused_and_running_ones_go_on(folder
 
 
 def refuses(call: StrictCall) -> bool:
-    """Whether a call just begun is refused politely; otherwise it runs."""
+    """Whether a call just begun is refused in order; otherwise it runs."""
     wait_until(lambda: call.is_over or call.frames >= 3, 5.0, "an answer or a refusal")
     if not call.is_over:
         return False

@@ -1,4 +1,4 @@
-"""Several media workers on one port: calls spread, and the death of one is nobody else's."""
+"""Several media workers on one port: calls spread, and the death of one costs the others nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The media server's tests run on asyncio's loop (its debug mode sees more) and on uvloop, the one in use."""
+"""The event loops of the ingress's tests."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 import pytest
-import uvloop
+from virtual_time import TCP_SETTLES_S, VirtualTimeLoop
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+VIRTUAL = {"test_acceptor.py", "test_calls.py", "test_closing.py"}
+"""Files whose tests wait for nothing but timers and sockets of their own process."""
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:
-    """Choose the event loops of a test."""
-    loops: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
-    if item.path.name == "test_server.py":
-        loops["uvloop"] = uvloop.new_event_loop
-    return loops
+    """Choose the event loop of a test."""
+    if item.path.name in VIRTUAL:
+        return {"virtual": lambda: VirtualTimeLoop(TCP_SETTLES_S)}
+    return {"asyncio": asyncio.new_event_loop}

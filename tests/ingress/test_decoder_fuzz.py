@@ -2,17 +2,14 @@
 
 The oracle reads a whole stream at once, with a few lines per rule of the protocol, and says which events it
 holds, whether it is a fault, and whether it ends inside a message. The decoder gets the same bytes in
-pieces and must come to the same end. Streams are made from a seed; one that fails is made smaller before it
-is shown.
+pieces and must come to the same end. Streams are made from a seed.
 """
 
 from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 
 import pytest
 
@@ -46,7 +43,6 @@ class Outcome:
     is_fault: bool = False
     ends_inside: bool = False
     """Whether the end of the stream would cut a message."""
-    unknown_messages: int = 0
 
 
 def oracle(stream: bytes, role: Role) -> Outcome:
@@ -89,7 +85,6 @@ def oracle(stream: bytes, role: Role) -> Outcome:
                 outcome.events.append(DigitReceived(chr(payload[0])))
             elif is_whole:
                 outcome.events.append(UnknownMessage(kind, length))
-                outcome.unknown_messages += 1
         elif kind == 0xFF and length == 1:
             if is_whole:
                 outcome.events.append(PeerFailed(payload[0]))
@@ -97,7 +92,6 @@ def oracle(stream: bytes, role: Role) -> Outcome:
             outcome.events.append(PeerFailed(None))
         else:
             outcome.events.append(UnknownMessage(kind, length))
-            outcome.unknown_messages += 1
         if not is_whole:
             outcome.ends_inside = True
     return outcome
@@ -137,7 +131,7 @@ def some_stream(dice: random.Random) -> bytes:
     if dice.random() < 0.1:
         return dice.randbytes(dice.randint(0, 60))
     stream = b"".join(some_message(dice) for _ in range(dice.randint(0, 5)))
-    if dice.random() < 0.3:  # several of one size in one reading have a short way of their own
+    if dice.random() < 0.3:  # several of one size in one reading have a fast way of their own
         size = dice.choice((1, 2, 160, 320, 321, 480))
         stream += b"".join(header(0x10, size) + dice.randbytes(size) for _ in range(dice.randint(2, 4)))
     if dice.random() < 0.9:
@@ -180,21 +174,22 @@ def complaint(pieces: list[bytes], role: Role) -> str | None:
     is_fault = False
     for piece in pieces:
         try:
-            # As a session reads: the short way first.
-            messages = side.receive_audio(piece)
-            if messages is None:
-                events += side.receive_data(piece)
-            else:
+            messages = side.receive_audio(piece)  # as the media worker reads: the fast way first
+            if messages is not None:
                 events += [AudioReceived(audio, 8_000) for audio in messages]
+                continue
+            for event in side.receive_data(piece):
+                events.append(event)
         except RemoteProtocolError:
             is_fault = True
         except Exception as error:
             return f"{type(error).__name__}: {error}"
-        if side.buffered_bytes > min(MAX_PAYLOAD_BYTES, len(stream)):
-            return f"{side.buffered_bytes} bytes are held"
+        held_bytes = len(side._partial)
+        if held_bytes > min(MAX_PAYLOAD_BYTES, len(stream)):
+            return f"{held_bytes} bytes are held"
     if is_fault != expected.is_fault:
         return f"fault: {is_fault}, expected {expected.is_fault}"
-    if events != (expected.events[: len(events)] if is_fault else expected.events):
+    if events != expected.events:
         return f"events {events}, expected {expected.events}"
     try:
         end = side.receive_eof()
@@ -207,48 +202,18 @@ def complaint(pieces: list[bytes], role: Role) -> str | None:
             return "a cut message is taken for the end of the stream"
         if end != ([] if is_over else [PeerHungUp()]):
             return f"at the end of the stream: {end}"
-    if not is_fault and side.unknown_messages != expected.unknown_messages:
-        return f"{side.unknown_messages} unknown messages, expected {expected.unknown_messages}"
     return None
-
-
-def differs(role: Role, pieces: list[bytes]) -> bool:
-    """Whether decoder and oracle disagree."""
-    return complaint(pieces, role) is not None
-
-
-def smaller(pieces: list[bytes], fails: Callable[[list[bytes]], bool]) -> list[bytes]:
-    """Return a small case that still fails: no cut and no stretch of bytes can be left out any more."""
-    while (candidate := next(filter(fails, _smaller_by_one(pieces)), None)) is not None:
-        pieces = candidate
-    return pieces
-
-
-def _smaller_by_one(pieces: list[bytes]) -> Iterator[list[bytes]]:
-    """Yield cases with one thing less: long stretches of bytes first."""
-    for index, piece in enumerate(pieces):
-        before, after = pieces[:index], pieces[index + 1 :]
-        yield [*before, *after]
-        if after:
-            yield [*before, piece + after[0], *after[1:]]
-        size = len(piece) // 2
-        while size:
-            for start in range(0, len(piece), size):
-                yield [*before, piece[:start] + piece[start + size :], *after]
-            size //= 2
 
 
 @pytest.mark.parametrize("seed", range(BATCHES))
 def test_any_stream_in_any_pieces_is_read_as_the_oracle_reads_it(seed: int) -> None:
-    """The same events, the same fault, whatever the cuts; no other exception; at most one payload held."""
+    """The same events, the same fault, for any cuts; no other exception; at most one payload held."""
     dice = random.Random(seed)
     for _ in range(CASES):
         role = Role.SERVER if dice.random() < 0.8 else Role.CALLER
         pieces = some_pieces(dice, some_stream(dice))
-        if complaint(pieces, role) is not None:
-            pieces = smaller(pieces, partial(differs, role))
-            shown = [piece.hex() for piece in pieces]
-            raise AssertionError(f"{role.name}, pieces {shown}: {complaint(pieces, role)}")
+        found = complaint(pieces, role)
+        assert found is None, f"{role.name}, pieces {[piece.hex() for piece in pieces]}: {found}"
 
 
 def test_the_fuzz_reaches_every_kind_of_event_and_fault() -> None:
@@ -263,15 +228,3 @@ def test_the_fuzz_reaches_every_kind_of_event_and_fault() -> None:
             seen[name] = seen.get(name, 0) + 1
     assert len(seen) == 8, seen
     assert min(seen.values()) >= 50, seen
-
-
-def test_a_wrong_decoder_would_be_found() -> None:
-    """The comparison and the shrinking work: a stream that is read wrongly is made small."""
-    stream = b"\x01\x00\x10" + bytes(16) + b"\x03\x00\x011" + b"\x10\x01\x40" + bytes(320)
-
-    def fails(pieces: list[bytes]) -> bool:
-        return b"\x03\x00\x01" in b"".join(pieces)
-
-    small = smaller([stream[:50], stream[50:]], fails)
-    assert fails(small)
-    assert small == [b"\x03\x00\x01"]

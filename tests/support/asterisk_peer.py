@@ -85,7 +85,7 @@ class AsteriskPeer:
         loop = asyncio.get_running_loop()
         try:
             while data := await self._reader.read(65_536):
-                events = self._protocol.receive_data(data)
+                events = list(self._protocol.receive_data(data))
                 self.arrivals_s += [loop.time()] * len(events)
                 await self._take(events)
             await self._take(self._protocol.receive_eof())

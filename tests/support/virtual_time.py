@@ -13,6 +13,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+TCP_SETTLES_S = 0.0003
+"""Usually TCP on the loopback has delivered when `send` returns; not while the kernel is behind."""
+
 REAL_PATIENCE_S = 5.0
 """With no timer at all, only another thread can wake the loop: a test that waits longer hangs."""
 
@@ -20,8 +23,10 @@ REAL_PATIENCE_S = 5.0
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """A loop with a clock of its own, which starts at zero."""
 
-    def __init__(self) -> None:
+    def __init__(self, settle_s: float = 0.0) -> None:
+        """`settle_s`: real time before each jump, in which TCP on a busy machine delivers what was sent."""
         self.now_s = 0.0
+        self.settle_s = settle_s
         super().__init__(_JumpingSelector(self))
 
     def time(self) -> float:
@@ -35,7 +40,7 @@ class _JumpingSelector(selectors.SelectSelector):
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
+        ready = super().select(0 if timeout == 0 else self._loop.settle_s)
         if ready or timeout == 0:
             return ready
         if timeout is not None:
@@ -46,7 +51,7 @@ class _JumpingSelector(selectors.SelectSelector):
         return ready
 
 
-def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine in virtual time."""
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+def run(main: Coroutine[Any, Any, T], settle_s: float = 0.0) -> T:
+    """Run a coroutine in virtual time; `settle_s` as of the loop."""
+    with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(settle_s)) as runner:
         return runner.run(main)

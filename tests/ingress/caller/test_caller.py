@@ -23,7 +23,6 @@ from ingress.audiosocket import (
     Event,
     PeerHungUp,
     Role,
-    audio_message,
 )
 from ingress.caller.caller import CallResult, place_call
 from ingress.caller.listening_quality import has_sound, speech_spans
@@ -47,6 +46,11 @@ def script(port: int = 9, host: str = "127.0.0.1", **changes: Any) -> CallScript
         "connect_deadline_s": 2.0,
     }
     return CallScript(host, port, CALL_ID, **values | changes)
+
+
+def audio_message(audio: bytes) -> bytes:
+    """Return audio as a server sends it."""
+    return AudioSocket(Role.SERVER).encode_audio(audio)
 
 
 class Peer:
@@ -127,7 +131,7 @@ def call(behave: Behaviour, progress: list[str] | None = None, **changes: Any) -
             result = await place_call(script(port, **changes), lines.append)
         return result, peers[0]
 
-    return virtual_time.run(both())
+    return virtual_time.run(both(), virtual_time.TCP_SETTLES_S)
 
 
 def test_a_call_is_spoken_answered_and_closed() -> None:
@@ -237,7 +241,7 @@ def test_what_comes_after_we_hung_up_is_ignored(after_close: bytes) -> None:
     ("garbage", "why"),
     [
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "kind 0x48"),
-        (b"\x10\x00\x00", "without a sample"),
+        (b"\x10\x00\x00", "of 0 bytes"),
         (b"\x12\x02\x80" + bytes(640), "16000 Hz audio"),
         (b"\x10\x01\x40" + bytes(100), "middle of a message"),
     ],
@@ -275,14 +279,14 @@ def test_no_connection() -> None:
         full.bind(("127.0.0.1", 0))
         port = full.getsockname()[1]
         with pytest.raises(CallError, match=rf"127\.0\.0\.1:{port} refused .*raymal serve"):
-            virtual_time.run(place_call(script(port)))
+            virtual_time.run(place_call(script(port)), virtual_time.TCP_SETTLES_S)
         full.listen(0)
         # The kernel lets one connection wait for accept() and ignores the next.
         with (
             socket.create_connection(full.getsockname()),
             pytest.raises(CallError, match=r"within 2 s"),
         ):
-            virtual_time.run(place_call(script(port)))
+            virtual_time.run(place_call(script(port)), virtual_time.TCP_SETTLES_S)
     with pytest.raises(CallError, match=r"cannot connect to no-such-host\.invalid:9: "):
         asyncio.run(place_call(script(host="no-such-host.invalid")))
 
@@ -299,4 +303,4 @@ def test_a_cancelled_call_closes_its_connection() -> None:
                 await calling
         assert peers[0].events[-1] == PeerHungUp()
 
-    virtual_time.run(scenario())
+    virtual_time.run(scenario(), virtual_time.TCP_SETTLES_S)

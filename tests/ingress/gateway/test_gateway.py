@@ -40,7 +40,7 @@ from ingress.link.messages import (
 )
 from ingress.link.records import LatenessSummary, MediaHealth
 from ingress.link.status import MediaWorkerStatus
-from ingress.media.calls import MediaServer
+from ingress.media.calls import Calls
 from ingress.phrases.fixed import PhraseShelf
 from ingress.server import observer
 from ingress.server.checking import extension_book
@@ -71,11 +71,11 @@ async def media(settings: Settings) -> AsyncIterator[int]:
     port: int = listener.getsockname()[1]
     runtime = RuntimeDirectory.of_port(port)
     runtime.create()
-    server = MediaServer(settings, extension_book(settings))
+    server = Calls(settings, extension_book(settings), PhraseShelf(settings))
     hello = Hello(version=LINK_VERSION, role="media", name="media-0")
     link = LinkClient(runtime.gateway_socket, hello, server.receive, server.gateway_gone)
     running = asyncio.create_task(link.run())
-    await server.start(listener, link.send)
+    await server.start({"default": listener}, link.send)
     try:
         yield port
     finally:

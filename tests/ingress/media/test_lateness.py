@@ -1,4 +1,4 @@
-"""Plain numbers: the lateness histogram and the tones' levels."""
+"""The lateness histogram against numpy."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingress.link.records import LatenessHistogram
-from ingress.media.tones import endless_tone, failure_tone, silence, tone, waiting_beep
+from ingress.media.lateness import LatenessHistogram
 
 
 @given(st.lists(st.floats(min_value=0.0, max_value=0.2), min_size=1, max_size=300))
@@ -32,23 +31,7 @@ def test_an_empty_histogram_says_zero() -> None:
 
 
 def test_extreme_lateness_is_kept_as_the_maximum() -> None:
-    """Beyond the last bucket the maximum still tells."""
+    """Beyond the last bucket the maximum is still known."""
     histogram = LatenessHistogram()
     histogram.add(2.5)
     assert histogram.summary().maximum_ms == 2_500.0
-
-
-def test_tones_have_their_length_pitch_and_level() -> None:
-    """A quarter of full scale, no click at the ends."""
-    samples = np.frombuffer(tone(1_000.0, 0.5), dtype="<i2")
-    assert len(samples) == 4_000
-    assert abs(int(samples[0])) < 100
-    assert np.max(np.abs(samples)) == pytest.approx(0.25 * 32_767, rel=0.01)
-    assert int(np.argmax(np.abs(np.fft.rfft(samples)))) == 500
-
-
-def test_repeating_tones_are_whole_seconds() -> None:
-    """They are played as loops of 50 frames."""
-    assert len(endless_tone(440.3)) == len(waiting_beep()) == 16_000
-    assert len(failure_tone()) % 2 == 0
-    assert silence(0.5) == bytes(8_000)

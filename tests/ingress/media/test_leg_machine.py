@@ -1,11 +1,11 @@
-"""The media server as a state machine: whatever peers and gateway do, in any order, the books are right.
+"""A worker's calls as a state machine: peers and gateway do anything in any order, the books are right.
 
 Hypothesis connects to the ports of two extensions, names calls, sends audio cut at any byte, digits, garbage,
 closes, resets, takes the gateway away and gives it back, admits and refuses. What must become of a connection
 is asked of a decoder of its own that is given the same bytes (`test_decoder_fuzz` judges the decoder). After
 every step: the server has exactly the calls that the model has, each call has ended exactly once and with one
-reason, the refused ones after the phrase for them, whatever was sent to a peer is legal for Asterisk, no
-buffer holds more than a payload, and nothing was logged as a fault. At the end no connection, no session and
+reason, the refused ones after the phrase for them, all that was sent to a peer is legal for Asterisk, no
+buffer holds more than a payload, and nothing was logged as a fault. At the end no connection, no leg and
 no task is left.
 """
 
@@ -37,6 +37,8 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
+from media_bench import keep_virtual_time
+from virtual_time import TCP_SETTLES_S, VirtualTimeLoop
 
 from actors.errors import RemoteProtocolError
 from ingress.audiosocket import (
@@ -65,15 +67,15 @@ from ingress.link.messages import (
     TurnDone,
 )
 from ingress.link.records import StageTimes
-from ingress.media.calls import MediaServer
-from ingress.media.leg import Session
+from ingress.media.calls import Calls
+from ingress.media.leg import Leg
 from ingress.server.checking import extension_book
 
 MAXIMUM_CALLS = 2
 MAXIMUM_PEERS = 6
 EXTENSIONS = ("default", "sales")
 BUSY = b"\1\0" * 800
-"""What the refused are told: 100 ms."""
+"""100 ms."""
 SETTLE_S = 3.0
 """For the server to come to where the model is; usually a tick or two."""
 SETTINGS = Settings.model_validate(
@@ -91,8 +93,8 @@ class Life(Enum):
 
     HANDSHAKE = auto()
     LIVE = auto()
-    TOLD = auto()
-    """Refused: hears why, is no call any more, and is over soon."""
+    REFUSED = auto()
+    """Hears the busy phrase, is no call any more, and is over soon."""
     OVER = auto()
 
 
@@ -130,7 +132,7 @@ class BusyShelf:
         return BUSY if phrase is Phrase.BUSY else None
 
     def load(self, extensions: Iterable[Extension]) -> None:
-        """Everything is there."""
+        """Everything is there already."""
 
 
 class FaultLog(logging.Handler):
@@ -153,7 +155,7 @@ class CallsMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         gc.collect()
-        self.sessions_before = self.count(Session)
+        self.legs_before = self.count(Leg)
         self.everyone: list[Peer] = []
         self.expected_ended: Counter[str] = Counter()
         self.expected_digits: list[str] = []
@@ -162,7 +164,9 @@ class CallsMachine(RuleBasedStateMachine):
         self.loop_faults: list[str] = []
         self.log = FaultLog()
         logging.getLogger().addHandler(self.log)
-        self.loop = asyncio.new_event_loop()
+        self.loop = VirtualTimeLoop(TCP_SETTLES_S)
+        self.patch = pytest.MonkeyPatch()
+        keep_virtual_time(self.patch, self.loop)
         self.loop.set_exception_handler(lambda loop, context: self.loop_faults.append(str(context)))
 
     @initialize()
@@ -172,13 +176,8 @@ class CallsMachine(RuleBasedStateMachine):
         for listener in listeners.values():
             listener.setblocking(False)
         self.ports = {name: listener.getsockname()[1] for name, listener in listeners.items()}
-        self.server = MediaServer(SETTINGS, extension_book(SETTINGS), BusyShelf())
-        self.run(self.server.start(listeners["default"], self.to_gateway_send))
-        self.run(self.listen_for_sales(listeners["sales"]))
-
-    async def listen_for_sales(self, listener: socket.socket) -> None:
-        """Open the second port."""
-        self.server.listen("sales", listener)
+        self.server = Calls(SETTINGS, extension_book(SETTINGS), BusyShelf())
+        self.run(self.server.start(listeners, self.to_gateway_send))
 
     def to_gateway_send(self, message: Message) -> bool:
         """Take a message for the gateway."""
@@ -243,7 +242,7 @@ class CallsMachine(RuleBasedStateMachine):
         self.say(peer, bytes((3, 0, 1, ord(digit))))
 
     @rule(peer=peers, kind=st.sampled_from([0x02, 0x42, 0xFE, 0xFF]), payload=st.binary(max_size=40))
-    def say_something_unknown(self, peer: Peer, kind: int, payload: bytes) -> None:
+    def send_something_unknown(self, peer: Peer, kind: int, payload: bytes) -> None:
         """A message of a newer Asterisk, or an error."""
         self.say(peer, bytes((kind, 0, len(payload))) + payload)
 
@@ -302,7 +301,7 @@ class CallsMachine(RuleBasedStateMachine):
         self.server.receive(Refused(call_id=str(peer.call_id), reason="test"))
         for other in self.live:
             if other.call_id == peer.call_id and not other.is_admitted:
-                self.is_told(other)
+                self.is_refused(other)
 
     @rule(frame_ms=st.sampled_from([20, 30]))
     def pace(self, frame_ms: int) -> None:
@@ -321,7 +320,7 @@ class CallsMachine(RuleBasedStateMachine):
             self.server.receive(TurnDone.model_validate({**name, "stages": StageTimes()}))
 
     @rule(turn=st.integers(0, 3))
-    def answer_nobody(self, turn: int) -> None:
+    def answer_an_unknown_call(self, turn: int) -> None:
         """The gateway speaks of a call that does not exist."""
         self.server.receive(HangUp(call_id=str(uuid.uuid4()), turn=turn))
 
@@ -334,7 +333,7 @@ class CallsMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_server_has_the_calls_of_the_model(self) -> None:
-        """Sessions are live sockets: one per call, none more, and no connection that nobody holds."""
+        """Legs are live sockets: one per call, none more, and no connection without an owner."""
         if not hasattr(self, "server"):
             return
         self.until(lambda: self.numbers()[0] == len(self.live), "the calls")
@@ -353,12 +352,12 @@ class CallsMachine(RuleBasedStateMachine):
         assert refused == {str(peer.call_id) for peer in self.everyone if peer.was_refused}
 
     @invariant()
-    def what_peers_hear_is_legal(self) -> None:
-        """Audio and one hangup; nothing after it. Whoever is refused or over is told so."""
+    def what_peers_get_is_legal(self) -> None:
+        """Audio and one hangup; nothing after it. A peer that is refused or over is hung up on."""
         for peer in self.everyone:
             self.listen(peer)
             if peer.life is Life.OVER and not peer.is_closed:
-                self.until(lambda peer=peer: self.listen(peer), f"the goodbye to {peer}")  # type: ignore[misc]
+                self.until(lambda peer=peer: self.listen(peer), f"the hangup of {peer}")  # type: ignore[misc]
             if peer.life is not Life.OVER:
                 assert not peer.was_hung_up
 
@@ -384,12 +383,12 @@ class CallsMachine(RuleBasedStateMachine):
         """Stop; nothing may be left, and no buffer may have been larger than a payload."""
         try:
             if hasattr(self, "server"):
-                held = [thing.buffered_bytes for thing in gc.get_objects() if isinstance(thing, AudioSocket)]
+                held = [len(thing._partial) for thing in gc.get_objects() if isinstance(thing, AudioSocket)]
                 assert all(size <= MAX_PAYLOAD_BYTES for size in held)
                 for peer in self.everyone:
                     peer.line.close()
                 self.run(self.server.stop(drain_deadline_s=0.0))
-                assert repr(self.server) == "<MediaServer 0 calls, 0 connections>"
+                assert repr(self.server) == "<Calls 0 calls, 0 connections>"
                 started = {m.call_id for m in self.to_gateway if isinstance(m, CallStarted)}
                 ended = Counter(m.record.call_id for m in self.to_gateway if isinstance(m, CallEnded))
                 assert ended == self.expected_ended + Counter(str(peer.call_id) for peer in self.live)
@@ -398,9 +397,10 @@ class CallsMachine(RuleBasedStateMachine):
                 self.nothing_failed()
                 del self.server
             gc.collect()
-            assert self.count(Session) == self.sessions_before
+            assert self.count(Leg) == self.legs_before
         finally:
             logging.getLogger().removeHandler(self.log)
+            self.patch.undo()
             self.loop.close()
 
     # ---- helpers ----------------------------------------------------------------------------------------
@@ -444,41 +444,38 @@ class CallsMachine(RuleBasedStateMachine):
     def model_reads(self, peer: Peer, data: bytes) -> None:
         """Move the model on as the server should."""
         try:
-            events = peer.sent.receive_data(data)
+            for event in peer.sent.receive_data(data):
+                match event:
+                    case CallIdentified():
+                        in_use = any(other.call_id == event.uuid for other in self.live)
+                        peer.call_id = event.uuid
+                        if in_use:
+                            peer.life = Life.OVER
+                            return
+                        if len(self.live) >= MAXIMUM_CALLS:
+                            self.is_refused(peer)
+                            return
+                        peer.life = Life.LIVE
+                    case AudioReceived(audio, rate_hz):
+                        peer.audio_s += len(audio) / 2 / rate_hz
+                    case DigitReceived(digit):
+                        self.expected_digits.append(digit)
+                    case PeerHungUp():
+                        self.end(peer)
         except RemoteProtocolError:
-            # The UUID may have come in the same bytes; then there was never a call.
             self.end(peer)
-            return
-        for event in events:
-            match event:
-                case CallIdentified():
-                    in_use = any(other.call_id == event.uuid for other in self.live)
-                    peer.call_id = event.uuid
-                    if in_use:
-                        peer.life = Life.OVER
-                        return
-                    if len(self.live) >= MAXIMUM_CALLS:
-                        self.is_told(peer)
-                        return
-                    peer.life = Life.LIVE
-                case AudioReceived(audio, rate_hz):
-                    peer.audio_s += len(audio) / 2 / rate_hz
-                case DigitReceived(digit):
-                    self.expected_digits.append(digit)
-                case PeerHungUp():
-                    self.end(peer)
 
-    def is_told(self, peer: Peer) -> None:
+    def is_refused(self, peer: Peer) -> None:
         """The caller is refused: hears it whole, and is hung up on."""
-        peer.life = Life.TOLD
+        peer.life = Life.REFUSED
         peer.was_refused = True
-        self.until(lambda: self.listen(peer), f"the goodbye to {peer}")
+        self.until(lambda: self.listen(peer), f"the hangup of {peer}")
         assert peer.audio.rstrip(b"\0").endswith(BUSY.rstrip(b"\0"))
         self.end(peer)
 
     def end(self, peer: Peer) -> None:
         """The connection should be over from now on."""
-        if peer.life in (Life.LIVE, Life.TOLD):
+        if peer.life in (Life.LIVE, Life.REFUSED):
             self.expected_ended[str(peer.call_id)] += 1
         peer.life = Life.OVER
         # The server finds out on its next tick; the invariants wait for the books, this for the record.
@@ -491,7 +488,7 @@ class CallsMachine(RuleBasedStateMachine):
         )
 
     def listen(self, peer: Peer) -> bool:
-        """Read what the server has said; whether it has said goodbye. Illegal bytes raise."""
+        """Read what the server has said; whether it has hung up. Illegal bytes raise."""
         if peer.is_closed or peer.was_hung_up:
             return True
         try:
@@ -517,5 +514,5 @@ CallsMachine.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
     print_blob=True,
 )
-# Some 40 s; what it finds takes longer, because it is made small before it is shown.
+# What it finds takes longer than a run, because it is made small before it is shown.
 TestCalls = pytest.mark.timeout(600)(CallsMachine.TestCase)

@@ -17,13 +17,13 @@ def sine(frequency_hz: float, rate_hz: int, duration_s: float) -> bytes:
     return (np.sin(2 * np.pi * frequency_hz * samples / rate_hz) * 8_000).astype("<i2").tobytes()
 
 
-def frames_of(inbound: InboundAudio, audio: bytes, rate_hz: int, message_ms: int) -> bytes:
+def frames_of(resampler: InboundAudio, audio: bytes, rate_hz: int, message_ms: int) -> bytes:
     """Send audio in messages; return what came of it."""
     size = rate_hz * message_ms // 1000 * 2
     frames = [
         frame
         for start in range(0, len(audio), size)
-        for frame in inbound.frames(audio[start : start + size], rate_hz)
+        for frame in resampler.frames(audio[start : start + size], rate_hz)
     ]
     assert all(len(frame) == 320 for frame in frames)
     return b"".join(frames)
@@ -41,18 +41,18 @@ def test_every_rate_and_ptime_keeps_length_pitch_and_level(rate_hz: int, message
     assert np.max(np.abs(samples[800:8_800])) == pytest.approx(8_000, rel=0.05)
 
 
-def test_a_rate_that_changes_with_every_message_is_heard_all_the_same() -> None:
+def test_a_rate_may_change_with_every_message() -> None:
     """And nothing of what came before at that rate is heard again."""
-    inbound = InboundAudio()
+    resampler = InboundAudio()
     loud, quiet = sine(1_000.0, 16_000, 0.02), bytes(640)
     heard = b""
     for _ in range(20):
-        heard += b"".join(inbound.frames(loud, 16_000))
-        heard += b"".join(inbound.frames(sine(1_000.0, 8_000, 0.02), 8_000))
-        heard += b"".join(inbound.frames(sine(1_000.0, 48_000, 0.02), 48_000))
+        heard += b"".join(resampler.frames(loud, 16_000))
+        heard += b"".join(resampler.frames(sine(1_000.0, 8_000, 0.02), 8_000))
+        heard += b"".join(resampler.frames(sine(1_000.0, 48_000, 0.02), 48_000))
     assert len(heard) >= 20 * 320
-    assert inbound.frames(bytes(320), 8_000) == [bytes(320)]
-    after = [frame for _ in range(20) for frame in inbound.frames(quiet, 16_000)]
+    assert resampler.frames(bytes(320), 8_000) == [bytes(320)]
+    after = [frame for _ in range(20) for frame in resampler.frames(quiet, 16_000)]
     assert after
     assert np.max(np.abs(np.frombuffer(b"".join(after), dtype="<i2"))) <= 2  # dither
 

@@ -13,7 +13,7 @@ import logging, os, resource, sys
 from ingress.media.scheduling import allow_descriptors, prefer
 from ingress.configuration.settings import ServerSettings
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
-if sys.argv[1] == "nobody" and os.getuid() == 0:
+if sys.argv[1] == "other" and os.getuid() == 0:
     os.setgid(65534); os.setuid(65534)
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 prefer(ServerSettings(nice=-5, realtime_priority=7))
@@ -38,16 +38,16 @@ def run(user: str) -> list[str]:
 
 
 def test_both_are_applied_to_the_process_where_that_is_allowed() -> None:
-    """Root is; anybody else is told what is missing."""
+    """Root may; for other users the log says what is missing."""
     if os.getuid() == 0:
         assert run("root") == ["-5 True 7 True"]
     else:
-        assert run("root")[-1] == "0 False 0 True"
+        assert run("root")[-1].endswith("False 0 True")
 
 
 def test_without_the_capability_it_says_what_is_missing_and_goes_on() -> None:
     """A warning each, ordinary scheduling, and still all the descriptors that are allowed."""
-    *warnings, state = run("nobody")
+    *warnings, state = run("other")
     assert len(warnings) == 2
     assert all("CAP_SYS_NICE" in warning for warning in warnings)
-    assert state == "0 False 0 True"
+    assert state == f"{os.getpriority(os.PRIO_PROCESS, 0)} False 0 True"

@@ -24,7 +24,8 @@ from ingress.link.messages import (
     Message,
     SentenceAudio,
 )
-from ingress.media.calls import MediaServer
+from ingress.media.calls import Calls
+from ingress.phrases.fixed import PhraseShelf
 from ingress.server.checking import extension_book
 from ingress.server.extension_source import ExtensionSource
 
@@ -81,8 +82,8 @@ async def test_a_media_worker_takes_new_calls_by_the_newer_book() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setblocking(False)
     port = listener.getsockname()[1]
-    server = MediaServer(SETTINGS, OLD)
-    await server.start(listener, send)
+    server = Calls(SETTINGS, OLD, PhraseShelf(SETTINGS))
+    await server.start({"default": listener}, send)
     async with asyncio.timeout(5.0), AsteriskPeer(port) as before:
         before.identify()
         await before.until(lambda: before.frames >= 2)

@@ -1,0 +1,132 @@
+"""Accepts connections: a bounded number of them wait for their UUID, the others are refused.
+
+A connection that cannot be taken is accepted and answered with a hangup at once, so that the dialplan
+goes on; a closed port would make Asterisk log errors and, on some versions, close another call's socket
+(`res_audiosocket.c:151-184`).
+
+A connection that sends nothing takes a place among the handshakes, never one among the calls. When all those
+places are taken the oldest is closed for the newest, so that idle connections cannot lock out a PBX, which
+sends its UUID at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from ingress.audiosocket import AudioSocket, Role
+from ingress.media.connection import Connection
+from ingress.media.endings import Ending
+from ingress.media.leg import Leg
+
+if TYPE_CHECKING:
+    from ingress.media.calls import Calls
+
+BACKLOG = 256
+"""Connections the kernel holds for us: a burst of calls while we are busy for a moment."""
+MAXIMUM_HANDSHAKES = 512
+"""Connections without a UUID yet, beside the calls."""
+ACCEPTS_PER_ROUND = 4
+"""Half a millisecond's work: a flood of connections never keeps the loop from the clock for long."""
+OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+
+Listeners = dict[str, socket.socket]
+"""A media worker's listening sockets, by extension."""
+
+log = logging.getLogger(__name__)
+
+
+def describe(listener: socket.socket) -> str:
+    """Return where it listens, for the log."""
+    host, port = listener.getsockname()[:2]
+    return f"{host}:{port}"
+
+
+class Acceptor:
+    """The listening sockets of one worker, and its connections without a UUID."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.handshakes: dict[Leg, None] = {}
+        """The oldest first; `Calls` takes out those that are over or have become calls."""
+        self._calls = calls
+        self._listeners: list[socket.socket] = []
+        self._spare: int | None = None
+        """A descriptor held back: with none left, a connection can still be accepted and refused."""
+        self._has_run_out = False
+
+    def listen(self, listener: socket.socket, name: str) -> None:
+        """Accept an extension's connections on a bound socket, which is closed with the acceptor."""
+        if self._spare is None:
+            self._spare = os.open(os.devnull, os.O_RDONLY)
+        self._listeners.append(listener)
+        listener.listen(BACKLOG)
+        asyncio.get_running_loop().add_reader(listener, self._accept, listener, name)
+
+    def close(self) -> None:
+        """Stop listening. Idempotent."""
+        for listener in self._listeners:
+            asyncio.get_running_loop().remove_reader(listener)
+            listener.close()
+        self._listeners.clear()
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
+
+    def _accept(self, listener: socket.socket, name: str) -> None:
+        """Take the connections that wait on an extension's port."""
+        for _ in range(ACCEPTS_PER_ROUND):
+            try:
+                accepted, address = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno not in OUT_OF_DESCRIPTORS:
+                    return  # that connection is gone already (accept(2)); the next round takes the others
+                if not self._refuse_without_descriptors(listener):
+                    return
+                continue
+            connection = self._connection(accepted, f"{address[0]}:{address[1]}")
+            if connection is not None:
+                self.handshakes[Leg(self._calls, connection, self._calls.extensions[name])] = None
+
+    def _connection(self, accepted: socket.socket, peer: str) -> Connection | None:
+        """Return the connection if it may send its UUID; else hang up."""
+        try:
+            connection = Connection(accepted, peer, self._calls.settings.server.send_backlog_ms)
+        except OSError as error:  # reset while it waited
+            log.debug("connection from %s is gone: %s", peer, error)
+            accepted.close()
+            return None
+        refusal = self._calls.refusal()
+        if refusal is not None and not refusal.plays_phrase:
+            log.info("connection from %s closed: %s", peer, refusal.detail)
+            self._calls.close(connection, refusal.ending)
+            return None
+        if len(self.handshakes) >= MAXIMUM_HANDSHAKES:
+            next(iter(self.handshakes)).end(Ending.CROWDED, Ending.CROWDED.value)
+        return connection
+
+    def _refuse_without_descriptors(self, listener: socket.socket) -> bool:
+        """Give the spare descriptor to the next connection for as long as it takes to hang up."""
+        assert self._spare is not None
+        os.close(self._spare)
+        try:
+            accepted, _ = listener.accept()
+        except OSError:
+            return False
+        else:
+            with contextlib.suppress(OSError), accepted:
+                accepted.setblocking(False)
+                accepted.send(AudioSocket(Role.SERVER).encode_hangup())
+            if not self._has_run_out:
+                self._has_run_out = True
+                log.error("%s: raise LimitNOFILE", Ending.NO_DESCRIPTORS.value)
+            self._calls.close(None, Ending.NO_DESCRIPTORS)
+            return True
+        finally:
+            self._spare = os.open(os.devnull, os.O_RDONLY)

@@ -1,0 +1,244 @@
+"""A call under any events in any order."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from actors.telephone import FRAME_BYTES
+from ingress.configuration.extensions import Phrase
+from ingress.link.messages import (
+    Admitted,
+    CallStarted,
+    CancelTurn,
+    Digit,
+    DropAhead,
+    Greet,
+    HangUp,
+    Heard,
+    SentenceAudio,
+    StateChanged,
+    TranscribeAhead,
+    TurnDone,
+    TurnFinished,
+    Utterance,
+)
+from ingress.link.records import StageTimes, TurnRecord
+from ingress.media.call import FADE_BYTES, TURN_DEADLINE_S, Call, Verdict
+from ingress.media.hearing.events import EndReason, HeardUtterance
+from ingress.media.playout import LONG_FRAME_BYTES
+
+PHRASES = {phrase: bytes((index + 3, 0)) * 400 for index, phrase in enumerate(Phrase)}
+UTTERANCE = HeardUtterance(b"\1\0" * 800, 0.0, 0.0, EndReason.SILENCE)
+
+
+class CallMachine(RuleBasedStateMachine):
+    """Any events in any order: every turn ends exactly once, in order; frames always come.
+
+    The gateway's side keeps what it was asked; its messages may be late, for turns that are over.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.call = Call("c1", "default", phrases=PHRASES.get)
+        self.call.begin(0.0)
+        self.now = 0.0
+        self.ready = False
+        self.added = 1
+        self.asked: list[int] = []
+        self.finished: list[int] = []
+        self.running: int | None = None
+        """The gateway's turn, neither done nor cancelled."""
+        self.ahead: int | None = None
+        self.heard_texts: set[str] = set()
+        self.sentences = 0
+        self.records: dict[int, TurnRecord] = {}
+
+    def collect(self) -> None:
+        """Take what the call says, as a gateway would."""
+        messages, self.call.outbox = self.call.outbox, []
+        for message in messages:
+            assert self.call.verdict is not Verdict.REFUSED
+            match message:
+                case CallStarted():
+                    assert message.is_admitted == (self.call.verdict is Verdict.ADMITTED)
+                case Greet(turn=turn) | Utterance(turn=turn) | Digit(turn=turn):
+                    assert self.ready
+                    assert self.running is None
+                    self.running = turn
+                    self.asked.append(turn)
+                    if by_turn := message.state.get("turn"):
+                        record = self.records[by_turn]  # type: ignore[index]
+                        assert not record.was_overtaken
+                        assert record.failure is None or record.first_answer_ms is not None
+                    if isinstance(message, Utterance) and self.ahead == turn:
+                        self.ahead = None
+                case CancelTurn(turn=turn):
+                    assert turn in self.asked
+                    if self.running == turn:
+                        self.running = None
+                case TurnFinished(record=record):
+                    assert record.turn != self.running
+                    self.finished.append(record.turn)
+                    self.records[record.turn] = record
+                case TranscribeAhead(turn=turn):
+                    assert self.ready
+                    assert self.ahead is None
+                    assert turn == self.added + 1
+                    self.ahead = turn
+                case DropAhead(turn=turn):
+                    assert turn == self.ahead or not self.ready or self.ahead is None
+                    self.ahead = None
+
+    @rule(sizes=st.lists(st.sampled_from([FRAME_BYTES, LONG_FRAME_BYTES]), min_size=1, max_size=100))
+    def time_passes(self, sizes: list[int]) -> None:
+        """The clock takes frames of both lengths."""
+        for size in sizes:
+            self.now += size / 16_000
+            assert len(self.call.next_frame(self.now, size)) == size
+        self.collect()
+
+    @rule()
+    def a_long_time_passes(self) -> None:
+        """Deadlines run out."""
+        self.now += TURN_DEADLINE_S
+        self.call.next_frame(self.now)
+        self.collect()
+
+    @rule()
+    def gateway_comes(self) -> None:
+        """A new gateway is ready; the old one, if any, is no more."""
+        self.ready = True
+        self.running = self.ahead = None
+        self.call.gateway_ready(self.now)
+        self.collect()
+
+    @rule()
+    def gateway_goes(self) -> None:
+        """The gateway is gone."""
+        self.ready = False
+        self.running = self.ahead = None
+        self.call.gateway_gone(self.now)
+        self.collect()
+
+    @precondition(lambda self: self.ready)
+    @rule()
+    def call_is_admitted(self) -> None:
+        """The verdict, perhaps once more."""
+        self.call.receive(Admitted(call_id="c1"), self.now)
+        self.collect()
+
+    @precondition(lambda self: self.ready and self.call.verdict is Verdict.NONE)
+    @rule()
+    def call_is_refused(self) -> None:
+        """The other verdict: from now on the phrase plays and nothing else happens."""
+        self.call.refuse("full", self.now)
+        self.running = self.ahead = None
+        frames = [self.call.next_frame(self.now) for _ in range(3)]
+        assert b"".join(frames).startswith(PHRASES[Phrase.BUSY])
+        assert self.call.is_at_end
+
+    @rule()
+    def caller_speaks(self) -> None:
+        """Nothing that could be heard is left, but the fade."""
+        before = self.call.interruptions
+        self.call.caller_speaking(self.now)
+        self.collect()
+        if self.call.interruptions > before:
+            assert self.call.playout.is_empty
+            frame = self.call.next_frame(self.now)
+            assert not any(frame[FADE_BYTES:]) or not self.ready  # then the waiting beep may begin
+
+    @rule()
+    def caller_pauses(self) -> None:
+        """Perhaps the end."""
+        self.call.caller_paused(UTTERANCE, self.now)
+        self.collect()
+
+    @rule()
+    def caller_goes_on(self) -> None:
+        """It was not; what was begun for an utterance that is over, and waits, stays."""
+        self.call.caller_resumed(self.now)
+        self.collect()
+        assert self.ahead is None or self.ahead <= self.added
+
+    @rule()
+    def caller_finishes(self) -> None:
+        """The caller has said something."""
+        self.added += 1
+        self.call.hear(UTTERANCE, self.now)
+        self.collect()
+
+    @rule()
+    def caller_presses(self) -> None:
+        """A key."""
+        self.added += 1
+        self.call.press("1", self.now)
+        self.collect()
+
+    def some_turn(self, data: st.DataObject) -> int:
+        """Return the running turn, or any that was asked before: messages may be late."""
+        return data.draw(st.sampled_from([*self.asked, *([self.running] * 4 if self.running else [])]))
+
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data())
+    def words_come(self, data: st.DataObject) -> None:
+        """The transcription."""
+        self.call.receive(Heard(call_id="c1", turn=self.some_turn(data), text="words"), self.now)
+        self.collect()
+
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data())
+    def dialog_remembers(self, data: st.DataObject) -> None:
+        """The dialog sets its state."""
+        turn = self.some_turn(data)
+        self.call.receive(StateChanged(call_id="c1", turn=turn, state={"turn": turn}), self.now)
+        self.collect()
+
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data(), frames=st.integers(min_value=0, max_value=20), is_last=st.booleans())
+    def answer_comes(self, data: st.DataObject, frames: int, is_last: bool) -> None:
+        """A piece of the answer."""
+        text = f"sentence {self.sentences}"
+        self.sentences += is_last
+        if is_last:
+            self.heard_texts.add(text)
+        name = {"call_id": "c1", "turn": self.some_turn(data), "stages": StageTimes()}
+        words = {"sentence": 1, "text": text, "audio": b"\2\0" * 160 * frames, "is_last": is_last}
+        self.call.receive(SentenceAudio.model_validate({**name, **words}), self.now)
+        self.collect()
+
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data(), failure=st.sampled_from([None, "broken"]), hangs_up=st.booleans())
+    def turn_is_done(self, data: st.DataObject, failure: str | None, hangs_up: bool) -> None:
+        """The gateway has nothing more."""
+        turn = self.some_turn(data)
+        if hangs_up:
+            self.call.receive(HangUp(call_id="c1", turn=turn), self.now)
+        if self.running == turn:
+            self.running = None
+        self.call.receive(TurnDone(call_id="c1", turn=turn, stages=StageTimes(), failure=failure), self.now)
+        self.collect()
+
+    @invariant()
+    def turns_end_once_and_in_order(self) -> None:
+        """One turn at a time; each that was asked ends in one record, unless it is under way or dropped."""
+        assert self.finished == sorted(set(self.finished))
+        assert len(self.finished) + self.call.dropped_turns <= self.added
+        open_turns = (
+            set(self.asked) - set(self.finished) if self.call.verdict is not Verdict.REFUSED else set()
+        )
+        assert len(open_turns) <= 1
+        assert not open_turns or max(open_turns) >= max(self.finished, default=0)
+        assert open_turns or self.call.playout.is_empty
+
+    @invariant()
+    def history_holds_whole_sentences_only(self) -> None:
+        """A sentence without its end was not heard to its end."""
+        said = {entry.text for entry in self.call.history if entry.speaker == "server"}
+        assert said <= self.heard_texts
+
+
+TestCallMachine = CallMachine.TestCase
+TestCallMachine.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

@@ -1,0 +1,110 @@
+"""A media worker's calls on real sockets in virtual time; the test plays the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import pytest
+
+from ingress.configuration.extensions import Extension, Phrase
+from ingress.configuration.settings import Settings
+from ingress.link.messages import Message, Readiness, SentenceAudio, TurnDone
+from ingress.link.records import StageTimes
+from ingress.media.calls import Calls, Phrases
+from ingress.media.tones import tone
+from ingress.server.checking import extension_book
+
+BUSY = tone(600.0, 0.25)
+M = TypeVar("M", bound=Message)
+
+
+class Shelf:
+    """Phrases that can be played once they have been loaded."""
+
+    def __init__(self, **busy: bytes) -> None:
+        self.loads = 0
+        self.rendered: dict[str, bytes] = busy
+        """The busy phrase of each extension."""
+        self._busy: dict[str, bytes] = {}
+
+    def audio(self, extension: Extension, phrase: Phrase) -> bytes | None:
+        """Return the busy phrase, if it is there."""
+        return self._busy.get(extension.name) if phrase is Phrase.BUSY else None
+
+    def load(self, extensions: Iterable[Extension]) -> None:
+        """Take what has been rendered."""
+        self._busy = dict(self.rendered)
+        self.loads += 1
+
+
+class Bench:
+    """The calls, their ports, and what went to the gateway."""
+
+    def __init__(self, calls: Calls, ports: dict[str, int], sent: list[Message]) -> None:
+        self.calls = calls
+        self.ports = ports
+        self.port = ports["default"]
+        self.sent = sent
+
+    def sent_of(self, kind: type[M]) -> list[M]:
+        """Return the messages of one type that went to the gateway."""
+        return [message for message in self.sent if isinstance(message, kind)]
+
+    async def until_sent(self, kind: type[M], count: int = 1, deadline_s: float = 10.0) -> M:
+        """Wait until the gateway was sent `count` messages of a type; return the last of them."""
+        async with asyncio.timeout(deadline_s):
+            while len(self.sent_of(kind)) < count:
+                await asyncio.sleep(0.01)
+        return self.sent_of(kind)[count - 1]
+
+    def ready(self) -> None:
+        """Let the gateway be ready."""
+        self.calls.receive(Readiness(is_ready=True, detail="test"))
+
+    def answer(self, call_id: object, turn: int, audio: bytes = b"") -> None:
+        """Answer a turn with one sentence, or with nothing."""
+        name: dict[str, Any] = {"call_id": str(call_id), "turn": turn, "stages": StageTimes()}
+        if audio:
+            self.calls.receive(SentenceAudio(**name, sentence=1, text="x", audio=audio, is_last=True))
+        self.calls.receive(TurnDone(**name))
+
+
+def keep_virtual_time(monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop) -> None:
+    """Let the media room read the loop's clock."""
+    monkeypatch.setattr("ingress.media.leg.monotonic", loop.time)
+    for module in ("closing", "frame_clock", "gc_schedule"):
+        monkeypatch.setattr(f"ingress.media.{module}.time", SimpleNamespace(monotonic=loop.time))
+
+
+@asynccontextmanager
+async def bench(
+    phrases: Phrases | None = None, extensions: dict[str, dict[str, Any]] | None = None, **server: object
+) -> AsyncIterator[Bench]:
+    """Run calls with the given `[extensions]` and `[server]` settings. Real threads have no part in it."""
+    others = {name: {"port": 0, **chosen} for name, chosen in (extensions or {}).items()}
+    settings = Settings.model_validate(
+        {"server": server, "extensions": others, "endpointing": {"confirmation": "none"}}
+    )
+    listeners = {name: socket.create_server(("127.0.0.1", 0)) for name in ("default", *others)}
+    for listener in listeners.values():
+        listener.setblocking(False)
+    ports = {name: bound.getsockname()[1] for name, bound in listeners.items()}
+    sent: list[Message] = []
+    calls = Calls(settings, extension_book(settings), phrases or Shelf())
+
+    def send(message: Message) -> bool:
+        sent.append(message)
+        return True
+
+    await calls.start(listeners, send)
+    while isinstance(phrases, Shelf) and not phrases.loads:
+        await asyncio.sleep(0)
+    try:
+        yield Bench(calls, ports, sent)
+    finally:
+        await calls.stop(drain_deadline_s=0.0)
