@@ -41,7 +41,7 @@ PURE = {
     "actors.pool": {"registration", "speech_pool"},
     "ingress": {"audiosocket"},
     "ingress.caller": {"conversation", "listening_quality", "script", "word_errors"},
-    "ingress.configuration": {"extension_book", "extensions", "settings"},
+    "ingress.configuration": {"extension_book", "extensions", "phrases", "settings"},
     "ingress.gateway": {"decision_history", "dialog_state"},
     "ingress.link": {"framing", "messages", "records", "status"},
     "ingress.media": {

@@ -16,7 +16,7 @@ from benchmarks.harness.callers import messages
 from benchmarks.harness.speech_like import recorded_words
 from ingress.caller.listening_quality import speech_spans
 from ingress.configuration.extensions import Phrase
-from ingress.phrases.fixed import TEXTS
+from ingress.configuration.phrases import TEXTS
 
 PERIOD_S = 4.0
 SPEAKS_AFTER_S = 0.8

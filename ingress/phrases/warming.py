@@ -16,8 +16,8 @@ from actors.errors import RaymalError
 from actors.messages import Level
 from actors.sentences import split_sentences
 from ingress.configuration.extensions import Extension, Phrase
+from ingress.configuration.phrases import phrase_text
 from ingress.dialogs.registry import dialog
-from ingress.phrases.fixed import phrase_text
 from ingress.phrases.speaker import Speaker
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from actors.sentences import split_sentences
 from actors.status import AdmissionStatus
 from benchmarks.harness.strict_peer import Ending, StrictCall, place_calls, voice
 from ingress.configuration.extensions import Phrase
-from ingress.phrases.fixed import TEXTS
+from ingress.configuration.phrases import TEXTS
 from ingress.server import observer
 
 GREETING = "Good day."

@@ -68,7 +68,7 @@ class Peer:
         protocol, clock = AudioSocket(Role.SERVER), asyncio.get_running_loop().time
         while data := await self.reader.read(65_536):
             self.reads.append((clock(), data))
-            events = protocol.receive_data(data)
+            events = list(protocol.receive_data(data))
             self.events += events
             if any(isinstance(event, AudioReceived) and has_sound(event.audio) for event in events):
                 self.last_sound_s = clock()

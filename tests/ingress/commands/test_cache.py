@@ -12,8 +12,9 @@ from recorded_pool import extension
 from actors.settings import SpeechSettings
 from ingress import cli
 from ingress.configuration.extensions import Phrase
+from ingress.configuration.phrases import phrase_text
 from ingress.configuration.settings import CacheSettings, ExtensionSettings, Settings
-from ingress.phrases.fixed import PhraseShelf, phrase_text
+from ingress.phrases.fixed import PhraseShelf
 from ingress.server.checking import extension_book
 from ingress.server.exit_codes import ExitCode
 

@@ -10,9 +10,10 @@ from recorded_pool import extension
 from actors.sentences import split_sentences
 from actors.settings import SpeechSettings
 from ingress.configuration.extensions import Extension, Phrase
+from ingress.configuration.phrases import TEXTS, phrase_text
 from ingress.configuration.settings import CacheSettings, ExtensionSettings, Settings
 from ingress.phrases.disk import Label, PhraseStore
-from ingress.phrases.fixed import TEXTS, PhraseShelf, phrase_text
+from ingress.phrases.fixed import PhraseShelf
 from ingress.phrases.key import phrase_key
 from ingress.server.checking import extension_book
 

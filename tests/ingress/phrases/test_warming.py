@@ -14,8 +14,9 @@ from actors.messages import Decision, Level
 from actors.sentences import split_sentences
 from actors.settings import SpeechSettings
 from ingress.configuration.extensions import Extension, Phrase
+from ingress.configuration.phrases import phrase_text
 from ingress.configuration.settings import CacheSettings, DialogSettings, ExtensionSettings, Settings
-from ingress.phrases.fixed import PhraseShelf, phrase_text
+from ingress.phrases.fixed import PhraseShelf
 from ingress.phrases.speaker import BACKGROUND_CALL_ID, Speaker
 from ingress.phrases.warming import fixed_sentences, fixed_texts, warm
 from ingress.server.checking import extension_book
