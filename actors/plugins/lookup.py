@@ -65,7 +65,7 @@ class Catalogue:
             raise ConfigurationError(f"{setting}: {name!r}: the module {module_name!r} has no {class_name!r}")
         if not isinstance(found, type) or not issubclass(found, base):
             raise ConfigurationError(
-                f"{setting}: {name!r} is not a {base.__name__}: derive the class from {base.__name__}"
+                f"{setting}: {name!r} is no {base.__name__}: derive the class from {base.__name__}"
             )
         if missing := getattr(found, "__abstractmethods__", None):
             raise ConfigurationError(f"{setting}: {name!r} lacks {', '.join(sorted(missing))}: write it")

@@ -109,7 +109,7 @@ def test_beeps_spell_the_text() -> None:
             {"tts": "beeps:Beeps", "beeps": {"x": 1}},
             r"^speech\.beeps: unknown setting 'x'; known here: ",
         ),
-        ({"stt": "beeps"}, r"^speech\.stt: 'beeps' is not a SttEngine"),
+        ({"stt": "beeps"}, r"^speech\.stt: 'beeps' is no SttEngine"),
         (
             {"tts": "beps"},
             r"^speech\.tts: unknown engine 'beps'; choose one of beeps, coqui",
