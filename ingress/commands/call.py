@@ -54,12 +54,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "record the answer. Exit code 0 if every utterance was answered, 3 if the call is not taken.",
     )
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--say", metavar="TEXT", action="append", help="speak this text; may be repeated")
+    what.add_argument(
+        "--say",
+        metavar="TEXT",
+        action="append",
+        help="speak this text; may be repeated (Hello. What time is it?)",
+    )
     what.add_argument(
         "--wav", metavar="FILE", type=Path, action="append", help="play this recording; may be repeated"
     )
     parser.add_argument("--host", default="127.0.0.1", help="the server's address (127.0.0.1)")
-    parser.add_argument("--port", type=int, default=9092, help="the server's port (9092)")
+    parser.add_argument("--port", type=int, default=9092, help="the server's port, or an extension's (9092)")
     parser.add_argument(
         "--save", metavar="FILE", type=Path, default=Path("answer.wav"), help="record here (answer.wav)"
     )
@@ -130,8 +135,13 @@ def show(placed: PlacedCall, console: Console) -> None:
             first = "before the end"  # the server took a pause in the utterance for its end
         answers.add_row(str(number), f"{spoken_s:.1f}", first, length)
     console.print(answers)
+    if placed.result.ended_by == "peer":
+        console.print("the server hung up")
     if placed.record is None:
-        console.print("stages: not known here; ask on the server's machine, as its user")
+        console.print(
+            "stages: not known; they are shown for a call to the server's own port, not an extension's, "
+            "placed on its machine by its user"
+        )
     else:
         console.print(stage_table(placed.record))
     console.print(quality_table(placed.result))

@@ -36,16 +36,16 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "--dialog": (
         "dialog.name",
-        {"metavar": "NAME", "help": f"{', '.join(DIALOGS)}, or package.module:Class (echo)"},
+        {"metavar": "NAME", "help": f"{', '.join(DIALOGS)}, or your own: package.module:Class (echo)"},
     ),
     "--greeting": ("dialog.greeting", {"metavar": "TEXT", "help": "said when a call begins; '' for none"}),
     "--stt": (
         "speech.stt",
-        {"metavar": "ENGINE", "help": f"speech to text: {', '.join(STT_ENGINES)} (whisper)"},
+        {"metavar": "ENGINE", "help": f"speech to text: {', '.join(STT_ENGINES)}, or your own (whisper)"},
     ),
     "--tts": (
         "speech.tts",
-        {"metavar": "ENGINE", "help": f"text to speech: {', '.join(TTS_ENGINES)} (hibari)"},
+        {"metavar": "ENGINE", "help": f"text to speech: {', '.join(TTS_ENGINES)}, or your own (hibari)"},
     ),
     "--language": ("speech.language", {"metavar": "CODE", "help": "of the callers (en)"}),
     "--model": (

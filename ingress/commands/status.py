@@ -26,7 +26,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Show calls, workers and load of the server on this machine. Exit code 1 while it "
         "is not ready to serve a turn.",
     )
-    parser.add_argument("--port", type=int, default=9092, help="the server's port (9092)")
+    parser.add_argument(
+        "--port", type=int, default=9092, help="the server's own port, not an extension's (9092)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 

@@ -74,7 +74,16 @@ async def call_record(port: int, call_id: str, wait_s: float) -> CallRecord | No
 @asynccontextmanager
 async def _gateway(port: int) -> AsyncIterator[Link]:
     path = RuntimeDirectory.of_port(port).gateway_socket
-    link = await connect(path, Hello(version=LINK_VERSION, role="observer", name=f"observer-{os.getpid()}"))
+    hello = Hello(version=LINK_VERSION, role="observer", name=f"observer-{os.getpid()}")
+    try:
+        link = await connect(path, hello)
+    except LinkError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise  # it is there, and does not understand
+        raise LinkError(
+            f"{error}; start `raymal serve`, or ask on its machine, as its user, "
+            "with its own port instead of an extension's"
+        ) from error
     try:
         yield link
     finally:
