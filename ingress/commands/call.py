@@ -161,9 +161,8 @@ def stage_table(record: CallRecord) -> Table:
     totals = (turn.first_answer_ms for turn in record.turns)
     table.add_section()
     table.add_row("first answer", *("none" if total is None else f"{total:.0f}" for total in totals))
-    for turn in record.turns:
-        if turn.failure:
-            table.caption = f"turn {turn.turn} failed: {turn.failure}"
+    failures = [f"turn {turn.turn} failed: {turn.failure}" for turn in record.turns if turn.failure]
+    table.caption = "\n".join(failures) or None
     return table
 
 
