@@ -212,8 +212,9 @@ class Gateway:
         if readiness == self._readiness:
             return
         log.info("%s: %s", "ready" if readiness.is_ready else "not ready", readiness.detail)
-        self._readiness = readiness
-        self._tell_all(readiness)
+        before, self._readiness = self._readiness, readiness
+        if readiness.is_ready != before.is_ready:  # to a call that is served it would be another gateway's
+            self._tell_all(readiness)
 
     def _decided(self, decision: Decision) -> None:
         """Pass on what concerns the media workers; the rest is read where it is needed."""

@@ -8,6 +8,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from asterisk_peer import AsteriskPeer
 from link_end import LinkEnd
-from scripted_pool import Answer, Manner, ScriptedPool
+from scripted_pool import ONE_WORKER, Answer, Manner, ScriptedPool
 
 from actors.engines.scripted import sentence_tone_hz
 from actors.local import LocalPool
@@ -319,6 +320,31 @@ async def test_phrases_that_cannot_be_made_in_time_do_not_keep_callers_waiting(
     async with asyncio.timeout(5.0):
         assert (await end.next(Readiness)).is_ready
         await end.next(PhrasesReady)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await end.hang_up()
+    await gateway.close()
+
+
+async def test_another_worker_disturbs_no_call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Media workers are told that turns can be served, not by how many workers: to their calls it is news
+    of another gateway, and an answer that is being played ends with an apology."""
+    monkeypatch.setattr("ingress.gateway.gateway.POLL_RUNNING_S", 0.01)
+    settings = Settings.model_validate({"speech": {"tts": "scripted"}, "cache": {"directory": str(tmp_path)}})
+    pool = ScriptedPool()
+    gateway = Gateway(settings, extension_book(settings), pool, "gateway")
+    end = await LinkEnd.connect(gateway)
+    await end.next(Readiness)
+    running = asyncio.create_task(gateway.run())
+    assert (await end.next(Readiness)).is_ready
+    two = replace(ONE_WORKER, planned=2, ready=2)
+    pool.status_now = replace(pool.status_now, transcription=two)
+    while "2 of 2" not in gateway._server_status().detail:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.02)
+    assert not any(isinstance(message, Readiness) for message in end.received)
+    pool.status_now = replace(pool.status_now, transcription=replace(two, ready=0))
+    assert not (await end.next(Readiness)).is_ready
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await end.hang_up()
