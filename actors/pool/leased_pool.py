@@ -97,12 +97,20 @@ class LeasedPool(ManagerClient):
     ) -> Transcription:
         """Transcribe one utterance: see `SpeechPool`."""
         deadline = time.monotonic() + deadline_s
-        try:
-            return await self._transcribe_once(request, deadline, is_ahead)
-        except WorkerLostError:
-            if time.monotonic() >= deadline:
-                raise
-        return await self._transcribe_once(request, deadline, is_ahead)
+        may_retry = True
+        while True:
+            try:
+                kind = WorkKind.TRANSCRIPTION
+                async with self._leased(kind, request.call_id, deadline, is_ahead) as (use, lease):
+                    use.audio_ms = audio_duration_ms(request.audio)
+                    async with _until(deadline):
+                        transcript = await self._workers.transcribe(lease, request)
+                    return Transcription(transcript, use.lease_wait_ms, use.elapsed_ms())
+            except WorkerLostError:
+                if not may_retry or time.monotonic() >= deadline:
+                    raise
+            # It may have been promoted meanwhile, and nobody does that again.
+            may_retry, is_ahead = False, use.request.is_ahead
 
     def promote(self, call_id: str) -> None:
         """Let the call's ahead-of-time transcription, if one is under way, be final from now on."""
@@ -130,13 +138,6 @@ class LeasedPool(ManagerClient):
                 yield chunk
 
     # One piece of work
-
-    async def _transcribe_once(self, request: Transcribe, deadline: float, is_ahead: bool) -> Transcription:
-        async with self._leased(WorkKind.TRANSCRIPTION, request.call_id, deadline, is_ahead) as (use, lease):
-            use.audio_ms = audio_duration_ms(request.audio)
-            async with _until(deadline):
-                transcript = await self._workers.transcribe(lease, request)
-            return Transcription(transcript, use.lease_wait_ms, use.elapsed_ms())
 
     async def _synthesize_once(
         self, request: Synthesize, deadline: float
