@@ -147,7 +147,10 @@ class TurnRunner:
             failure = f"no free slot in time: {error}"
         except RaymalError as error:
             failure = str(error)
-        except Exception as error:  # a dialog may be anyone's code; its message may quote the caller
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise
+            # A dialog may be anyone's code; its message may quote the caller.
             frames = traceback.extract_tb(error.__traceback__)
             where = f"{frames[-1].filename}:{frames[-1].lineno}"
             failure = f"the dialog failed: {type(error).__name__} at {where}"
@@ -185,7 +188,6 @@ class _Turn:
         self._request = request
         self._call = call
         self._ahead = ahead
-        self._dialog = runner.dialog_of(call.extension)
         self._pool = runner.pool if call.extension.needs_speech else None
         self._speaker = runner.speaker if call.extension.needs_speech else None
         self._sent_state = b""
@@ -246,7 +248,7 @@ class _Turn:
         self._sent_state = encoded_state(self._request.state)
         call = self._dialog_call()
         asked_s = _now_s()
-        actions = self._dialog.respond(event, call)
+        actions = self._runner.dialog_of(self._call.extension).respond(event, call)
         try:
             async for action in actions:
                 if self.stages.dialog_ms is None:
@@ -352,6 +354,12 @@ class _Turn:
 
     def _note(self, **stages: float) -> None:
         self.stages = self.stages.model_copy(update=stages)
+
+
+def _is_cancelled() -> bool:
+    """Whether this task is cancelled, and not only something that its dialog waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _now_s() -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from recorded_pool import RecordedPool, extension
 
-from actors.errors import CapacityError, EngineError, LinkError, WorkerLostError
+from actors.errors import CapacityError, ConfigurationError, EngineError, LinkError, WorkerLostError
 from actors.messages import Decision, Level, SessionActivity, Transcribe, Transcript
 from actors.pool.speech_pool import Transcription
 from actors.settings import SpeechSettings
@@ -128,7 +128,7 @@ class Served:
 class Scripted(Dialog):
     """Does the same in every turn, and keeps the event and the call."""
 
-    def __init__(self, *actions: DialogAction | Exception) -> None:
+    def __init__(self, *actions: DialogAction | BaseException) -> None:
         self.actions = actions
         self.events: list[DialogEvent] = []
         self.calls: list[DialogCall] = []
@@ -137,7 +137,7 @@ class Scripted(Dialog):
         self.events.append(event)
         self.calls.append(call)
         for action in self.actions:
-            if isinstance(action, Exception):
+            if isinstance(action, BaseException):
                 raise action
             yield action
 
@@ -246,14 +246,30 @@ async def test_no_slot_in_time_ends_the_turn() -> None:
     assert not dialog.events
 
 
-async def test_a_dialog_that_fails_ends_its_turn_only() -> None:
-    """The failure names the place, and quotes nothing."""
-    dialog = Scripted(Say("Before."), RuntimeError("the caller said secret things"))
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("the caller said secret things"), SystemExit("secret"), asyncio.CancelledError("secret")],
+    ids=repr,
+)
+async def test_a_dialog_that_fails_ends_its_turn_only(error: BaseException) -> None:
+    """The failure names the place, and quotes nothing; something that the dialog waited for may have been
+    cancelled, which is not the turn."""
+    dialog = Scripted(Say("Before."), error)
     call = await run(turns(Pool(), default=dialog), UTTERANCE)
     assert call.spoken == ["Before."]
     assert call.done.failure is not None
-    assert call.done.failure.startswith(f"the dialog failed: RuntimeError at {__file__}:")
+    assert call.done.failure.startswith(f"the dialog failed: {type(error).__name__} at {__file__}:")
     assert "secret" not in call.done.failure
+
+
+async def test_a_dialog_that_cannot_be_made_ends_the_turn() -> None:
+    """That of a call which an older extension book serves is made for each turn."""
+
+    def dialog_of(extension: Extension) -> Dialog:
+        raise ConfigurationError("its file is gone")
+
+    call = await run(TurnRunner(None, None, SPEECH, dialog_of), GREET)
+    assert call.done.failure == "its file is gone"
 
 
 @pytest.mark.parametrize("words", ["This is a sentence. " * 60, "One. Two. Three. " * 20])
