@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, FiniteFloat, JsonValue
 
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.link.records import CallRecord, MediaHealth, Record, StageTimes, TurnRecord
@@ -198,7 +198,7 @@ class PlayTone(Message):
 
     call_id: str
     turn: int
-    frequency_hz: float
+    frequency_hz: FiniteFloat
 
 
 class HangUp(Message):

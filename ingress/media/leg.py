@@ -150,7 +150,7 @@ class Leg:
                 self.end(Ending.REFUSED, f"{Ending.REFUSED.value}: {call.refusal}")
 
     def fault(self, error: Exception) -> None:
-        """A mistake of ours came up on the clock: it costs this call, and no other."""
+        """A mistake of ours came up, on the clock or on the link: it costs this call, and no other."""
         log.error("call %s failed", self._name, exc_info=error)
         self.end(Ending.FAULT, f"internal fault: {type(error).__name__}")
 
@@ -158,8 +158,11 @@ class Leg:
 
     def receive(self, message: Message) -> None:
         """Take a message of the gateway for this call."""
-        self._call.receive(message, monotonic())
-        self._forward()
+        try:
+            self._call.receive(message, monotonic())
+            self._forward()
+        except Exception as error:  # the link is all calls'
+            self.fault(error)
 
     def refuse(self, reason: str) -> bool:
         """Play the busy phrase, then hang up; False if the call was admitted and goes on."""

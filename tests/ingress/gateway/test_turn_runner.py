@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -260,6 +261,13 @@ async def test_a_dialog_that_fails_ends_its_turn_only(error: BaseException) -> N
     assert call.done.failure is not None
     assert call.done.failure.startswith(f"the dialog failed: {type(error).__name__} at {__file__}:")
     assert "secret" not in call.done.failure
+
+
+async def test_a_tone_of_no_frequency_fails_the_turn() -> None:
+    """It goes to no media worker, which could not play it."""
+    call = await run(turns(None, default=Scripted(PlayContinuousTone(math.nan))), GREET)
+    assert call.done.failure is not None
+    assert [type(message) for message in call.sent] == [TurnDone]
 
 
 async def test_a_dialog_that_cannot_be_made_ends_the_turn() -> None:

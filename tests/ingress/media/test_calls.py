@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from contextlib import AsyncExitStack
 from itertools import pairwise
 from typing import Any
@@ -23,6 +24,7 @@ from ingress.link.messages import (
     Greet,
     Pace,
     PhrasesReady,
+    PlayTone,
     Refused,
     TurnFinished,
     Utterance,
@@ -262,6 +264,22 @@ async def test_a_refused_caller_hears_the_extensions_phrase() -> None:
         assert (record.extension, record.priority, record.was_refused) == ("sales", "high", True)
         assert record.end_reason == "refused: no slots"
         assert not server.sent_of(Digit)
+
+
+async def test_a_message_that_a_call_cannot_take_ends_that_call_alone() -> None:
+    """The others share its link to the gateway."""
+    async with bench() as server, AsteriskPeer(server.port) as bad, AsteriskPeer(server.port) as good:
+        for count, peer in enumerate((bad, good), start=1):
+            await greeted(server, peer, count)
+        bad.send_digit("1")
+        asked = await server.until_sent(Digit)
+        server.calls.receive(
+            PlayTone.model_construct(call_id=asked.call_id, turn=asked.turn, frequency_hz=math.nan)
+        )
+        await bad.until(lambda: bad.was_hung_up)
+        frames = good.frames
+        await good.until(lambda: good.frames >= frames + 10)
+        assert "internal fault" in (await server.until_sent(CallEnded)).record.end_reason
 
 
 async def test_the_phrases_are_loaded_at_the_start_and_when_there_are_more(
