@@ -53,7 +53,9 @@ class Endpointer:
 
     def __init__(self, settings: EndpointingSettings, sure_ms: int) -> None:
         self._onset_frames = max(1, settings.onset_ms // FRAME_MS)
-        self._sure_frames = max(1, sure_ms // FRAME_MS)
+        # Who is sure may interrupt, so what is sure is never dropped.
+        sure_ms = max(sure_ms, settings.minimum_speech_ms + FRAME_MS - 1)
+        self._sure_frames = sure_ms // FRAME_MS
         self._minimum_speech_ms = settings.minimum_speech_ms
         self._maximum_frames = int(settings.maximum_utterance_s / FRAME_S)
         # Half a frame of tolerance: arrival times jitter, and 499.9 ms of silence is enough.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,6 +66,15 @@ def test_a_click_does_not_start_an_utterance() -> None:
 def test_a_cough_is_dropped() -> None:
     """Less speech than the minimum is not an utterance, and never a pause."""
     assert judge("sssss" + "." * 40)[1:] == [(29, DROPPED, 4 * FRAME_S)]
+
+
+@pytest.mark.parametrize("minimum_ms", [20, 130, 400])
+@pytest.mark.parametrize("speech_frames", [6, 7, 19, 20])
+def test_what_is_sure_is_an_utterance(minimum_ms: int, speech_frames: int) -> None:
+    """Whatever the settings: it stops answers and overtakes turns, and nobody would answer a dropped one."""
+    settings = EndpointingSettings(minimum_speech_ms=minimum_ms)
+    found = {what for _, what, _ in judge("s" * speech_frames + "." * 40, settings, Endpointer(settings, 60))}
+    assert (SURE in found) == (ENDED in found) == (DROPPED not in found)
 
 
 def test_corrected_opinions_decide_what_is_dropped() -> None:
