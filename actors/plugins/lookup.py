@@ -98,11 +98,11 @@ def _import(module: str, where: str) -> object:
         if isinstance(error, ModuleNotFoundError):
             kind += f" ({error.name})"
         raise ConfigurationError(
-            f"{where}: importing {module!r} failed with {kind} at {_place(error)}: correct it there"
+            f"{where}: importing {module!r} failed with {kind} at {place(error)}: correct it there"
         ) from None
 
 
-def _place(error: BaseException) -> str:
+def place(error: BaseException) -> str:
     """Return file and line where an error was raised; of a SyntaxError those that it is about."""
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}"

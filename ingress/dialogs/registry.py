@@ -6,7 +6,8 @@ A dialog is `echo`, `tone`, the name of an entry point in the group `raymal.dial
 
 from __future__ import annotations
 
-from actors.plugins.lookup import Catalogue
+from actors.errors import ConfigurationError
+from actors.plugins.lookup import Catalogue, place
 from actors.plugins.mistakes import own_settings
 from actors.settings import table_name
 from ingress.configuration.settings import DialogSettings
@@ -31,5 +32,15 @@ def check(settings: DialogSettings, where: str = "dialog") -> None:
 
 
 def dialog(settings: DialogSettings) -> Dialog:
-    """Return the configured dialog. Raises ConfigurationError."""
-    return dialog_class(settings.name)(settings)
+    """Return the configured dialog. Raises ConfigurationError, also for an error of its constructor."""
+    chosen = dialog_class(settings.name)
+    try:
+        return chosen(settings)
+    except ConfigurationError:
+        raise
+    except (Exception, SystemExit) as error:
+        # Only type and place: a message may quote anything.
+        raise ConfigurationError(
+            f"dialog.name: {settings.name!r}: making the dialog failed with {type(error).__name__} "
+            f"at {place(error)}: correct it there"
+        ) from None

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from actors.errors import LinkError, RaymalError
+from actors.errors import ConfigurationError, LinkError, RaymalError
 from actors.local import LocalPool
 from actors.messages import Decision
 from actors.pool.speech_pool import SpeechPool
@@ -290,8 +290,12 @@ class Gateway:
         """Serve new calls by a newer book, here and in the media workers."""
         if book.version <= self._book.version:
             return
+        try:
+            self._dialogs = _dialogs(book)
+        except ConfigurationError as error:  # the supervisor would send it again and again
+            log.error("extensions: version %d cannot be served: %s", book.version, error)
+            return
         log.info("extensions: version %d", book.version)
-        self._dialogs = _dialogs(book)
         self._book = book
         self._warming_is_due.set()
         self._tell_all(ExtensionsChanged(book=book))

@@ -11,7 +11,8 @@ import pytest
 from actors.errors import ConfigurationError
 from ingress.configuration.extensions import Extension
 from ingress.configuration.loading import load_settings
-from ingress.configuration.settings import Settings
+from ingress.configuration.settings import DialogSettings, Settings
+from ingress.dialogs.base import Dialog
 from ingress.dialogs.registry import check, dialog, dialog_class
 from ingress.server.checking import extension_book
 
@@ -119,3 +120,20 @@ def test_a_check_constructs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load("[dialog]\nname = 'own_dialog:ShopTalk'\n").dialog
     monkeypatch.setattr(dialog_class(settings.name), "__init__", None)
     check(settings)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("secret"), SystemExit("secret")], ids=repr)
+def test_a_constructor_that_fails_is_a_mistake_of_the_configuration(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """So the server says where it is and stops, instead of starting its gateway for ever."""
+    settings = load("[dialog]\nname = 'own_dialog:ShopTalk'\n").dialog
+
+    def fail(self: Dialog, settings: DialogSettings) -> None:
+        raise error
+
+    monkeypatch.setattr(dialog_class(settings.name), "__init__", fail)
+    with pytest.raises(ConfigurationError) as caught:
+        dialog(settings)
+    assert f"failed with {type(error).__name__} at {__file__}:" in str(caught.value)
+    assert "secret" not in str(caught.value)

@@ -70,6 +70,23 @@ async def test_a_new_call_has_the_new_settings_and_a_running_one_keeps_its_own()
     await gateway.close()
 
 
+async def test_a_book_whose_dialog_cannot_be_made_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """The gateway goes on with the book that it has, and keeps the supervisor's link."""
+    gateway = Gateway(SETTINGS, OLD, ScriptedPool(), "gateway")
+    media = await LinkEnd.connect(gateway)
+    supervisor = await LinkEnd.connect(gateway, "supervisor", "supervisor")
+    wrong = OLD.extensions["default"].model_copy(update={"dialog": DialogSettings(name="nothing:There")})
+    supervisor.say(ExtensionsChanged(book=OLD.change(wrong)))
+    supervisor.say(ExtensionsChanged(book=changed(NEW, "Newest.")))
+    async with asyncio.timeout(5.0):
+        assert (await media.next(ExtensionsChanged)).book == OLD
+        assert (await media.next(ExtensionsChanged)).book.version == 3
+    assert "version 2 cannot be served: dialog.name: 'nothing:There'" in caplog.text
+    await supervisor.hang_up()
+    await media.hang_up()
+    await gateway.close()
+
+
 async def test_a_media_worker_takes_new_calls_by_the_newer_book() -> None:
     """The call that runs keeps its priority."""
     records: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
