@@ -241,9 +241,13 @@ class Gateway:
         if self._speaker is None:
             return
         rendered = 0
-        with contextlib.suppress(RaymalError, TimeoutError):
+        try:
             async with asyncio.timeout(deadline_s + WARMING_MARGIN_S):
                 rendered = await warm(self._speaker, self._book.extensions.values(), deadline_s)
+        except (RaymalError, TimeoutError) as error:
+            log.debug("phrases: %s", error or type(error).__name__)
+        except Exception:  # a dialog's `fixed_texts` may be anything
+            log.exception("the phrases could not be made; they are when they are needed")
         if rendered:
             log.info("%d phrases rendered", rendered)
             self._tell_all(PhrasesReady())

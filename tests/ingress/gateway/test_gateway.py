@@ -25,6 +25,7 @@ from benchmarks.harness.speech_like import speech_like
 from ingress.commands import status as status_command
 from ingress.configuration.extensions import Phrase
 from ingress.configuration.settings import Settings
+from ingress.dialogs.base import Dialog
 from ingress.dialogs.registry import dialog
 from ingress.gateway.gateway import Gateway
 from ingress.link.client import LinkClient, connect
@@ -320,6 +321,26 @@ async def test_phrases_that_cannot_be_made_in_time_do_not_keep_callers_waiting(
     async with asyncio.timeout(5.0):
         assert (await end.next(Readiness)).is_ready
         await end.next(PhrasesReady)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await end.hang_up()
+    await gateway.close()
+
+
+async def test_fixed_texts_that_are_none_keep_no_caller_waiting(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A dialog may be anyone's code; its turns can be served all the same."""
+    monkeypatch.setattr("ingress.dialogs.echo.EchoDialog.__init__", Dialog.__init__)
+    monkeypatch.setattr("ingress.dialogs.echo.EchoDialog.fixed_texts", None)
+    settings = Settings.model_validate({"speech": {"tts": "scripted"}, "cache": {"directory": str(tmp_path)}})
+    gateway = Gateway(settings, extension_book(settings), ScriptedPool(), "gateway")
+    end = await LinkEnd.connect(gateway)
+    await end.next(Readiness)
+    running = asyncio.create_task(gateway.run())
+    async with asyncio.timeout(5.0):
+        assert (await end.next(Readiness)).is_ready
+    assert "the phrases could not be made" in caplog.text
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await end.hang_up()
