@@ -79,3 +79,4 @@ class LinkClient:
                 link, self._link = self._link, None
                 self._on_gone()
                 await link.close()
+            await asyncio.sleep(retry_s)  # the gateway may be one that drops each link at once

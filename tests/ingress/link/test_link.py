@@ -56,6 +56,22 @@ async def test_a_client_connects_again_for_as_long_as_it_runs(path: Path) -> Non
     await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_a_gateway_that_drops_each_link_is_not_asked_without_a_pause(path: Path) -> None:
+    """Each attempt ends its calls' turns, and costs both sides."""
+    links: list[Link] = []
+
+    async def drop(link: Link) -> None:
+        links.append(link)
+
+    client = LinkClient(path, HELLO, lambda message: None, lambda: None)
+    async with await serve(path, drop, "gateway-test"):
+        running = asyncio.create_task(client.run())
+        await asyncio.sleep(0.5)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert 1 <= len(links) <= 6
+
+
 async def test_a_different_version_is_refused_with_both_numbers(path: Path) -> None:
     """After an upgrade of one half only, the message says what to do; the handler never sees such a link."""
     handled: list[Link] = []
