@@ -12,7 +12,7 @@ from actors.errors import EngineError, RaymalError
 
 @contextmanager
 def engine_errors(engine: object, what: str) -> Iterator[None]:
-    """Raise EngineError for any exception of the block that is not one of ours.
+    """Raise EngineError for any exception of the block that is not one of ours, SystemExit too.
 
     `what` finishes the sentence "the engine ...", and names an input by its size, not by its content.
     """
@@ -20,7 +20,7 @@ def engine_errors(engine: object, what: str) -> Iterator[None]:
         yield
     except RaymalError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # The message and the chain may quote what a caller said: only the type and the place go on.
         place = extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}:{place.lineno}"

@@ -44,7 +44,9 @@ class SttWorker:
             duration_ms = sum(audio_duration_ms(request.audio) for request in requests)
             what = f"failed on {len(requests)} utterances with {duration_ms:.0f} ms of audio"
             with suppress(EngineError), engine_errors(self._engine, what):
-                return self._engine.transcribe_batch(requests, abandonments)
+                outcomes = self._engine.transcribe_batch(requests, abandonments)
+                if len(outcomes) == len(requests):
+                    return outcomes
         return [self._alone(*work) for work in zip(requests, abandonments, strict=True)]
 
     def _alone(self, request: Transcribe, abandonment: Abandonment) -> Transcript | EngineError:

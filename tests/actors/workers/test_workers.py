@@ -6,7 +6,7 @@ import pytest
 
 from actors.engines.abandonment import AbandonedError, Abandonment
 from actors.errors import ConfigurationError, EngineError
-from actors.messages import Synthesize, Transcribe
+from actors.messages import Synthesize, Transcribe, Transcript
 from actors.settings import ScriptedSettings, SpeechSettings
 from actors.workers.engine_errors import engine_errors
 from actors.workers.stt_worker import SttWorker
@@ -39,12 +39,14 @@ def test_an_unknown_engine_is_refused_before_loading() -> None:
         SttWorker(SpeechSettings(stt="nothing"))
 
 
-def test_an_engines_exception_never_quotes_the_caller() -> None:
-    """It may contain the caller's words: only its type and place go on, with the size of the input."""
+@pytest.mark.parametrize("raised", [ValueError("my secret words"), SystemExit("my secret words")], ids=repr)
+def test_an_engines_exception_never_quotes_the_caller(raised: BaseException) -> None:
+    """It may contain the caller's words: only its type and place go on, with the size of the input. One that
+    wants to exit would take the whole process along, where the worker is a thread."""
     with pytest.raises(EngineError) as caught, engine_errors(object(), "failed on 12 characters"):
-        raise ValueError("my secret words")
+        raise raised
     error: BaseException | None = caught.value
-    assert "object failed on 12 characters: ValueError at test_workers.py:" in str(error)
+    assert f"object failed on 12 characters: {type(raised).__name__} at test_workers.py:" in str(error)
     assert error is not None
     assert error.__cause__ is None
     assert error.__suppress_context__
@@ -61,3 +63,13 @@ def test_an_abandoned_utterance_is_an_error_of_its_own() -> None:
         outcomes = worker.transcribe_batch([UTTERANCE] * count, [abandonment] * count)
         assert all(isinstance(outcome, AbandonedError) for outcome in outcomes)
         assert len(outcomes) == count
+
+
+def test_a_batch_with_too_few_answers_is_done_again_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise some utterance would have no answer at all, until its asker's deadline."""
+    worker = SttWorker(scripted(stt_delay_s=0.0))
+    worker.load()
+    whole = worker._engine.transcribe_batch
+    monkeypatch.setattr(worker._engine, "transcribe_batch", lambda *work: whole(*work)[:1])
+    outcomes = worker.transcribe_batch([UTTERANCE] * 2, [Abandonment()] * 2)
+    assert [type(outcome) for outcome in outcomes] == [Transcript] * 2
