@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from actors.engines.registry import tts_engine
+from actors.errors import EngineError
 from actors.messages import Synthesize
 from actors.settings import SpeechSettings
+from actors.telephone import BYTES_PER_SAMPLE
 from actors.workers.engine_errors import engine_errors
 
 
@@ -31,4 +33,12 @@ class TtsWorker:
         Closing the iterator stops the engine.
         """
         with engine_errors(self._engine, f"failed on {len(request.text)} characters"):
-            yield from self._engine.synthesize(request)
+            pieces = self._engine.synthesize(request)
+            try:
+                for piece in pieces:
+                    if len(piece) % BYTES_PER_SAMPLE:  # all that follows would be loud noise
+                        raise EngineError(f"{type(self._engine).__name__} yielded half a sample of int16")
+                    yield piece
+            finally:
+                if isinstance(pieces, Generator):
+                    pieces.close()

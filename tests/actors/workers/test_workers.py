@@ -33,6 +33,18 @@ def test_a_voice_that_is_closed_stops_its_engine() -> None:
     assert next(pieces, None) is None
 
 
+def test_half_a_sample_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes of a call's answer are one stream: after an odd piece every sample would be put together from
+    two."""
+    worker = TtsWorker(scripted(tts_delay_s=0.0))
+    worker.load()
+    monkeypatch.setattr(worker._engine, "synthesize", lambda request: iter([b"1234", b"567", b"89"]))
+    pieces = worker.synthesize(SENTENCE)
+    assert next(pieces) == b"1234"
+    with pytest.raises(EngineError, match="yielded half a sample"):
+        next(pieces)
+
+
 def test_an_unknown_engine_is_refused_before_loading() -> None:
     """A worker with a wrong engine name says so at once."""
     with pytest.raises(ConfigurationError, match=r"speech\.stt"):
