@@ -25,6 +25,7 @@ from actors.messages import (
     Lease,
     LeaseRequest,
     Priority,
+    SessionStarted,
     Synthesize,
     Transcribe,
     Transcript,
@@ -97,11 +98,12 @@ class LeasedPool(ManagerClient):
     ) -> Transcription:
         """Transcribe one utterance: see `SpeechPool`."""
         deadline = time.monotonic() + deadline_s
+        session = self._sessions.get(request.call_id)
         may_retry = True
         while True:
             try:
                 kind = WorkKind.TRANSCRIPTION
-                async with self._leased(kind, request.call_id, deadline, is_ahead) as (use, lease):
+                async with self._leased(kind, session, deadline, is_ahead) as (use, lease):
                     use.audio_ms = audio_duration_ms(request.audio)
                     async with _until(deadline):
                         transcript = await self._workers.transcribe(lease, request)
@@ -123,9 +125,11 @@ class LeasedPool(ManagerClient):
     async def synthesize(self, request: Synthesize, deadline_s: float) -> AsyncGenerator[SpeechChunk, None]:
         """Yield one sentence's audio: see `SpeechPool`. The deadline is that of the last chunk."""
         deadline = time.monotonic() + deadline_s
+        # Once for both tries: meanwhile the call may end, and others wait for the same sentence.
+        session = self._sessions.get(request.call_id)
         delivered = False
         try:
-            async with aclosing(self._synthesize_once(request, deadline)) as chunks:
+            async with aclosing(self._synthesize_once(request, session, deadline)) as chunks:
                 async for chunk in chunks:
                     delivered = True
                     yield chunk
@@ -133,17 +137,17 @@ class LeasedPool(ManagerClient):
         except WorkerLostError:
             if delivered or time.monotonic() >= deadline:
                 raise
-        async with aclosing(self._synthesize_once(request, deadline)) as chunks:
+        async with aclosing(self._synthesize_once(request, session, deadline)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
     # One piece of work
 
     async def _synthesize_once(
-        self, request: Synthesize, deadline: float
+        self, request: Synthesize, session: SessionStarted | None, deadline: float
     ) -> AsyncGenerator[SpeechChunk, None]:
         async with (
-            self._leased(WorkKind.SYNTHESIS, request.call_id, deadline) as (use, lease),
+            self._leased(WorkKind.SYNTHESIS, session, deadline) as (use, lease),
             aclosing(self._workers.synthesize(lease, request)) as pieces,
         ):
             while True:
@@ -156,16 +160,15 @@ class LeasedPool(ManagerClient):
 
     @asynccontextmanager
     async def _leased(
-        self, kind: WorkKind, session_id: str, deadline: float, is_ahead: bool = False
+        self, kind: WorkKind, session: SessionStarted | None, deadline: float, is_ahead: bool = False
     ) -> AsyncIterator[tuple[_Use, Lease]]:
         """Hold a lease for the block and report what came of it."""
         now = time.monotonic()
-        session = self._sessions.get(session_id)
         request = LeaseRequest(
             lease_id=uuid.uuid4().hex,
             kind=kind,
             ingress_id=self._ingress.ingress_id,
-            session_id=session_id if session else None,
+            session_id=session.session_id if session else None,
             wait_s=deadline - now,
             hold_s=deadline - now + HOLD_MARGIN_S,
             priority=session.priority if session else Priority.BACKGROUND,

@@ -10,6 +10,8 @@ from actors.errors import WorkerLostError
 from actors.messages import (
     Lease,
     LeaseRequest,
+    Priority,
+    SessionFigures,
     SessionStarted,
     Synthesize,
     Transcribe,
@@ -33,6 +35,9 @@ class Office:
 
     async def register_session(self, session: SessionStarted) -> None:
         """Calls are of no interest."""
+
+    async def unregister_session(self, session_id: str, figures: SessionFigures | None) -> None:
+        """Nothing is known of them."""
 
     async def acquire(self, request: LeaseRequest) -> Lease:
         self.requests.append(request)
@@ -60,7 +65,8 @@ class DyingWorker:
         return HELLO
 
     async def synthesize(self, lease: Lease, request: Synthesize) -> AsyncGenerator[bytes, None]:
-        yield b""
+        await self.transcribe(lease, Transcribe(request.call_id, b"", request.language))
+        yield b"12"
 
 
 async def test_work_that_was_promoted_is_tried_again_as_final_work() -> None:
@@ -82,3 +88,23 @@ async def test_work_that_was_promoted_is_tried_again_as_final_work() -> None:
     worker.dies.set()
     assert (await early).transcript == (await other).transcript == HELLO
     assert [request.is_ahead for request in office.requests] == [True, True, False]
+
+
+async def test_a_sentence_whose_call_has_ended_is_tried_again_in_its_class() -> None:
+    """Other calls wait for the same audio (`ingress.phrases.shared_synthesis`)."""
+    office, worker = Office(), DyingWorker()
+    ingress = IngressStarted("i", "node", SpeechSettings(), FleetSettings())
+    pool = LeasedPool(cast(Manager, office), worker, ingress)
+    await pool.register_session(SessionStarted("call", "i", "100", Priority.HIGH))
+
+    async def synthesize() -> list[bytes]:
+        request = Synthesize("call", "Hello.", "en")
+        return [chunk.audio async for chunk in pool.synthesize(request, deadline_s=5.0)]
+
+    speech = asyncio.create_task(synthesize())
+    while not worker.begun:
+        await asyncio.sleep(0)
+    await pool.unregister_session("call")
+    worker.dies.set()
+    assert await speech == [b"12"]
+    assert [request.priority for request in office.requests] == [Priority.HIGH] * 2
