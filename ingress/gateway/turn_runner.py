@@ -14,8 +14,8 @@ Sentences are sent as they are made: the caller hears the first while the next i
 stays at most `LEAD_S` ahead of what has been played, so that a long answer fills no memory.
 
 A transcription may have been begun ahead of its turn, at a pause that then became the end. Until its turn
-comes it waits behind all other work; then it is as final as the turn. The stages of the turn count from its
-request on: what the caller waits for, so little or nothing in that case.
+comes it gets a slot only if another one stays free; from then on it is final work. The stages of the turn
+count from its request on: what the caller waits for, so little or nothing in that case.
 """
 
 from __future__ import annotations
@@ -291,6 +291,8 @@ class _Turn:
                 await self._call.send(PlayTone(call_id=call_id, turn=turn, frequency_hz=frequency_hz))
             case EndCall():
                 await self._call.send(HangUp(call_id=call_id, turn=turn))
+            case _:
+                raise DialogError(f"the dialog yielded a {type(action).__name__}, which is no action")
 
     async def _say(self, say: Say) -> None:
         if self._speaker is None:

@@ -280,6 +280,13 @@ async def test_a_dialog_that_cannot_be_made_ends_the_turn() -> None:
     assert call.done.failure == "its file is gone"
 
 
+async def test_what_is_no_action_ends_the_turn() -> None:
+    """A plain text is a likely mistake: the reason says what came, and quotes nothing."""
+    call = await run(turns(Pool(), default=Scripted("secret", Say("After."))), UTTERANCE)  # type: ignore[arg-type]
+    assert call.done.failure == "the dialog yielded a str, which is no action"
+    assert not call.spoken
+
+
 @pytest.mark.parametrize("words", ["This is a sentence. " * 60, "One. Two. Three. " * 20])
 async def test_audio_is_made_as_it_is_heard(words: str) -> None:
     """A very long answer is sent at most the lead before it is played, also from the cache."""
