@@ -26,7 +26,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from ingress.caller.listening_quality import PHONE_BUFFER_MS, percentile
+from actors.percentiles import percentile
+from ingress.caller.listening_quality import PHONE_BUFFER_MS
 
 USUAL, IN_ONE_RUN, TAIL, SHARE, ERRORS, RUNGS = 1.25, 1.15, 2.0, 1.05, 1.1, 1.4
 INTO = "{into}"

@@ -28,11 +28,12 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from actors.percentiles import percentile
 from actors.telephone import FRAME_S, audio_duration_ms
 from benchmarks.capacity.peer_quality import PeerQuality
 from benchmarks.capacity.scenario import PlannedCall, PlannedUtterance
 from ingress.audiosocket import KIND_HANGUP, KIND_SLIN8, KIND_UUID, SLIN8_FRAME_BYTES
-from ingress.caller.listening_quality import has_sound, percentile
+from ingress.caller.listening_quality import has_sound
 
 ANSWER_DEADLINE_S: Final = 10.0
 """A caller waits for an answer for so long."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import psutil
 
 from actors.errors import LinkError
+from actors.percentiles import percentile
 from benchmarks.capacity.agenda import Timing
 from benchmarks.capacity.callers import Call, CallersReport, Order, Said
 from benchmarks.capacity.content import understood
@@ -29,7 +30,6 @@ from benchmarks.capacity.standstill import Standstill, watching
 from benchmarks.capacity.subject import Subject
 from benchmarks.capacity.validity import disturbances, late_callers, standstills, unread
 from benchmarks.capacity.workload_meter import StatusLook, mean_calls, services, slot_percent
-from ingress.caller.listening_quality import percentile
 from ingress.link.records import CallRecord, TurnRecord
 from ingress.server import observer
 

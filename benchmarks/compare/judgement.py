@@ -18,11 +18,11 @@ from math import inf
 
 import numpy as np
 
+from actors.percentiles import percentile
 from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 from benchmarks.compare.callers import HeardCall
 from benchmarks.compare.script import Spoken
 from benchmarks.harness.arrivals import Floats, phone_holes_ms
-from ingress.caller.listening_quality import percentile
 
 TURN_P95_MS = 1_500.0
 ANSWERED_P95_MS = 3_000.0

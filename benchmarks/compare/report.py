@@ -9,11 +9,11 @@ from typing import Any
 
 from rich.table import Table
 
+from actors.percentiles import percentile
 from benchmarks.compare.judgement import Figures
 from benchmarks.compare.ladder import calls_held
 from benchmarks.compare.measurement import Contestant, Measurement
 from benchmarks.harness.outcomes import Outcome, Verdict, figure_table, judged, shown
-from ingress.caller.listening_quality import percentile
 
 TARGET_CALLS = 32
 TARGET_CORES = 2

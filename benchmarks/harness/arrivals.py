@@ -19,9 +19,10 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.percentiles import percentile
 from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 from ingress.audiosocket import KIND_SLIN8
-from ingress.caller.listening_quality import LONG_GAP_MS, PHONE_BUFFER_MS, percentile
+from ingress.caller.listening_quality import LONG_GAP_MS, PHONE_BUFFER_MS
 
 PHONE_BUFFERS_MS: Final = (40.0, 60.0, 100.0)
 ARRIVAL: Final = np.dtype(

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
+from actors.percentiles import percentile
 from actors.telephone import FRAME_BYTES, FRAME_S
 from ingress.audiosocket import KIND_HANGUP, KIND_SLIN8, KIND_UUID
-from ingress.caller.listening_quality import percentile
 
 LONGEST_WAIT_S: Final = 0.05
 

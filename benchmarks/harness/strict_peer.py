@@ -40,16 +40,11 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Final, NamedTuple, NoReturn
 
+from actors.percentiles import percentile
 from benchmarks.harness.asterisk_versions import CURRENT, POLL_S, VERSIONS, AsteriskVersion, HeaderReading
 from benchmarks.harness.speech_like import speech_like
 from ingress.audiosocket import HEADER_BYTES, KIND_DIGIT, KIND_HANGUP, KIND_SLIN8, KIND_UUID, SLIN_RATES_HZ
-from ingress.caller.listening_quality import (
-    ListeningQuality,
-    ReceivedFrame,
-    lateness_ms,
-    listening_quality,
-    percentile,
-)
+from ingress.caller.listening_quality import ListeningQuality, ReceivedFrame, lateness_ms, listening_quality
 
 KINDS: Final = {rate_hz: kind for kind, rate_hz in SLIN_RATES_HZ.items()}
 SEGMENT_BYTES: Final = 1_448

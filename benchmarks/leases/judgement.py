@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from actors.messages import Priority
+from actors.percentiles import percentile
 from benchmarks.harness.outcomes import Outcome, judged
 from benchmarks.leases.ideal_queue import waits_s
-from ingress.caller.listening_quality import percentile
 
 OVERHEAD_MS = 10.0
 WAIT_RATIO = 1.2

@@ -8,9 +8,9 @@ from typing import Any
 
 from rich.table import Table
 
+from actors.percentiles import percentile
 from benchmarks.harness.outcomes import figure_table
 from benchmarks.leases.judgement import Figures, Run, summary_ms
-from ingress.caller.listening_quality import percentile
 
 PERCENTILES = (50.0, 95.0, 99.0, 100.0)
 

@@ -16,18 +16,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from actors.percentiles import percentile
 from benchmarks.harness.outcomes import Outcome, Verdict, judged, shown
 from benchmarks.harness.processes import CpuUse
 from benchmarks.overload.newcomers import Newcomer, Stream
 from benchmarks.overload.speech import BUSY_S
 from benchmarks.overload.standing import StandingCall
-from ingress.caller.listening_quality import (
-    PHONE_BUFFER_MS,
-    ReceivedFrame,
-    lateness_ms,
-    listening_quality,
-    percentile,
-)
+from ingress.caller.listening_quality import PHONE_BUFFER_MS, ReceivedFrame, lateness_ms, listening_quality
 
 SERVED_PERCENT = 95.0
 ADDED_PERCENT = 10.0

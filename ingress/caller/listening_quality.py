@@ -20,7 +20,7 @@ is not there yet it conceals until it is.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -28,6 +28,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.percentiles import percentile
 from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 
 PHONE_BUFFER_MS: Final = 60.0
@@ -150,19 +151,6 @@ def phone_holes_ms(frames: Sequence[ReceivedFrame], buffer_ms: float = PHONE_BUF
         holes_ms.append(hole_s * 1000)
         due_s += hole_s + frame.duration_s
     return holes_ms
-
-
-def percentile(values: Iterable[float], percent: float) -> float:
-    """Return the least value that `percent` of the values do not exceed: nearest rank, no interpolation.
-
-    Raises ValueError for no values or a percent outside 0 to 100.
-    """
-    ordered = sorted(values)
-    if not ordered or not 0 <= percent <= 100:
-        raise ValueError("a percentile needs values, and a percent of 0 to 100")
-    # Multiplied first: 1000 * (99.9 / 100) is a hair over 999 and would take the 1000th value.
-    rank = math.ceil(len(ordered) * percent / 100)
-    return ordered[max(rank, 1) - 1]
 
 
 def loudness_dbfs(audio: bytes) -> float:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.messages import Level, WorkTally
+from actors.percentiles import percentile
 from actors.status import FleetStatus, PoolStatus
 from benchmarks.capacity.callers import Call
 from benchmarks.capacity.content import understood
@@ -26,7 +27,7 @@ from benchmarks.capacity.result import Objectives, Step
 from benchmarks.capacity.trial import mean_stages_ms
 from benchmarks.capacity.validity import unread
 from benchmarks.capacity.workload_meter import StatusLook, WorkCount, mean_calls, services, slot_percent
-from ingress.caller.listening_quality import ReceivedFrame, lateness_ms, percentile, phone_holes_ms
+from ingress.caller.listening_quality import ReceivedFrame, lateness_ms, phone_holes_ms
 from ingress.link.records import CallRecord, LatenessSummary, StageTimes, TurnRecord
 from ingress.link.status import DecisionStatus, ServerStatus
 

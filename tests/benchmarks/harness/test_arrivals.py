@@ -7,16 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.percentiles import percentile
 from benchmarks.harness.arrivals import ARRIVAL, judge
 from benchmarks.harness.caller_audio import caller_audio
 from benchmarks.harness.speech_quality import opinion_score, played
-from ingress.caller.listening_quality import (
-    ReceivedFrame,
-    lateness_ms,
-    listening_quality,
-    percentile,
-    phone_holes_ms,
-)
+from ingress.caller.listening_quality import ReceivedFrame, lateness_ms, listening_quality, phone_holes_ms
 
 
 @given(

@@ -21,7 +21,6 @@ from ingress.caller.listening_quality import (
     lateness_ms,
     listening_quality,
     loudness_dbfs,
-    percentile,
     phone_holes_ms,
     speech_spans,
 )
@@ -134,35 +133,6 @@ def test_all_holes_together_are_the_worst_delay_beyond_the_buffer(
     quality = listening_quality(frames, buffer_ms)
     assert 0 <= quality.concealed_ratio < 1
     assert (quality.underruns == 0) == (quality.concealed_ratio == 0)
-
-
-# ---- percentiles ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("percent", "value"), [(0, 1), (0.1, 1), (50, 500), (50.05, 501), (99, 990), (99.9, 999), (100, 1000)]
-)
-def test_percentiles_of_one_to_a_thousand(percent: float, value: float) -> None:
-    """Nearest rank, on numbers that can be counted off."""
-    assert percentile(range(1000, 0, -1), percent) == value
-
-
-@given(values=st.lists(st.integers(-50, 50), min_size=1), percent=st.integers(1, 100))
-def test_a_percentile_is_the_least_value_that_enough_values_do_not_exceed(
-    values: list[int], percent: int
-) -> None:
-    """The definition, counted in whole numbers."""
-    found = percentile(values, percent)
-    assert found in values
-    assert sum(value <= found for value in values) * 100 >= percent * len(values)
-    assert sum(value < found for value in values) * 100 < percent * len(values)
-
-
-@pytest.mark.parametrize(("values", "percent"), [([], 50), ([1.0], -1), ([1.0], 100.1)])
-def test_a_percentile_of_nothing_is_refused(values: list[float], percent: float) -> None:
-    """There is no such value."""
-    with pytest.raises(ValueError, match="percentile"):
-        percentile(values, percent)
 
 
 # ---- sound ---------------------------------------------------------------------------------------------
