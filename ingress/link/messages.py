@@ -45,6 +45,13 @@ class Message(Record):
         return type(self).__name__
 
 
+class TurnMessage(Message):
+    """Base of what concerns one turn of a call."""
+
+    call_id: str
+    turn: int
+
+
 class Hello(Message):
     """First message on a link, both ways."""
 
@@ -70,11 +77,9 @@ class CallStarted(Message):
     """Whether it has been admitted before: then it is not asked again."""
 
 
-class TurnRequest(Message):
+class TurnRequest(TurnMessage):
     """Base of what starts a turn."""
 
-    call_id: str
-    turn: int
     history: tuple[HistoryEntry, ...]
     state: DialogState = Field(default_factory=dict)
     """What the dialog remembers of the call."""
@@ -90,26 +95,18 @@ class Utterance(TurnRequest):
     audio: bytes
 
 
-class TranscribeAhead(Message):
+class TranscribeAhead(TurnMessage):
     """The caller paused: begin to transcribe; `turn` is the number the utterance will have if it is over."""
 
-    call_id: str
-    turn: int
     audio: bytes
 
 
-class DropAhead(Message):
+class DropAhead(TurnMessage):
     """The caller went on: what was begun for that turn is worthless."""
 
-    call_id: str
-    turn: int
 
-
-class CancelTurn(Message):
+class CancelTurn(TurnMessage):
     """The caller interrupted: stop everything still under way for this turn."""
-
-    call_id: str
-    turn: int
 
 
 class WorkerHealth(Message):
@@ -170,21 +167,17 @@ class PhrasesReady(Message):
     """Common phrases have been rendered: those that are missing can be read from the cache's directory."""
 
 
-class Heard(Message):
+class Heard(TurnMessage):
     """The utterance's words."""
 
-    call_id: str
-    turn: int
     text: str
     was_ahead: bool = False
     """Whether the transcription was begun at a pause."""
 
 
-class SentenceAudio(Message):
+class SentenceAudio(TurnMessage):
     """A piece of one sentence, in order. The last one may be empty."""
 
-    call_id: str
-    turn: int
     sentence: int
     text: str
     audio: bytes
@@ -193,35 +186,26 @@ class SentenceAudio(Message):
     stages: StageTimes
 
 
-class PlayTone(Message):
+class PlayTone(TurnMessage):
     """Play a continuous tone until the call ends."""
 
-    call_id: str
-    turn: int
     frequency_hz: FiniteFloat
 
 
-class HangUp(Message):
+class HangUp(TurnMessage):
     """End the call once everything queued has been played."""
 
-    call_id: str
-    turn: int
 
-
-class StateChanged(Message):
+class StateChanged(TurnMessage):
     """The dialog remembers something else now: it counts once something of this turn's answer was heard, or
     the turn is over without having been given up."""
 
-    call_id: str
-    turn: int
     state: DialogState
 
 
-class TurnDone(Message):
+class TurnDone(TurnMessage):
     """Nothing more will come for this turn."""
 
-    call_id: str
-    turn: int
     stages: StageTimes
     failure: str | None = None
 
