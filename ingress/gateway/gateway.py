@@ -345,7 +345,7 @@ class Gateway:
                     dialog=extension.dialog.name,
                     maximum_calls=extension.max_calls,
                     calls=calls[name],
-                    refused=self._places.refused[name],
+                    refused=self._services.refused[name],
                 )
                 for name, extension in self._book.extensions.items()
             ),

@@ -50,13 +50,8 @@ class MediaPeer:
         self._new_shifts = 0
         self._is_closed = False
 
-    @property
-    def calls(self) -> int:
-        """How many calls the media worker has that were not refused."""
-        return len(self._places.of(self._link))
-
     def calls_by_extension(self) -> Counter[str]:
-        """Return how many calls each extension has here."""
+        """Return how many calls each extension has here that were not refused."""
         return Counter(call.extension.name for call in self._places.of(self._link))
 
     def lateness_p99_ms(self, now: float) -> float:

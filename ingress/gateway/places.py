@@ -22,8 +22,6 @@ class Places:
     """All calls of a gateway, whichever media worker they belong to."""
 
     def __init__(self, services: CallServices) -> None:
-        self.refused = services.refused
-        """Calls that were not taken, by extension."""
         self._services = services
         self._newest: dict[str, Call] = {}
         """By UUID."""
