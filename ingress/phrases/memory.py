@@ -6,8 +6,6 @@ process. Pure; for one thread.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 ENTRY_BYTES = 256
 """Counted for each entry in addition to its audio: its key and its place in the order."""
 
@@ -19,10 +17,8 @@ class PhraseCache:
         self.capacity_bytes = capacity_bytes
         self.size_bytes = 0
         """Of all entries, never more than the capacity."""
-        self._audio: OrderedDict[str, bytes] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._audio)
+        self._audio: dict[str, bytes] = {}
+        """The longest unused first."""
 
     def __contains__(self, key: str) -> bool:
         """Whether it is there; this does not count as a use."""
@@ -30,22 +26,21 @@ class PhraseCache:
 
     def get(self, key: str) -> bytes | None:
         """Return the audio, which may be empty; None if it is not there."""
-        audio = self._audio.get(key)
+        audio = self._audio.pop(key, None)
         if audio is not None:
-            self._audio.move_to_end(key)
+            self._audio[key] = audio
         return audio
 
     def put(self, key: str, audio: bytes) -> None:
         """Keep the audio, unless it alone is too large; remove the longest unused until all fits."""
-        self._drop(key)
+        if key in self._audio:
+            self._remove(key)
         if len(audio) + ENTRY_BYTES > self.capacity_bytes:
             return
         self._audio[key] = audio
         self.size_bytes += len(audio) + ENTRY_BYTES
         while self.size_bytes > self.capacity_bytes:
-            self._drop(next(iter(self._audio)))
+            self._remove(next(iter(self._audio)))
 
-    def _drop(self, key: str) -> None:
-        audio = self._audio.pop(key, None)
-        if audio is not None:
-            self.size_bytes -= len(audio) + ENTRY_BYTES
+    def _remove(self, key: str) -> None:
+        self.size_bytes -= len(self._audio.pop(key)) + ENTRY_BYTES
