@@ -62,12 +62,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--most-calls", type=int, metavar="N", help="never try more (what the server takes)")
     parser.add_argument("--no-overload", action="store_true", help="do not offer more than is held")
     own = parser.add_argument_group("the server to start, as for `raymal serve`")
-    own.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML")
-    for flag, (_, options) in serve.FLAGS.items():
-        if flag not in LEFT_OUT:
-            own.add_argument(flag, **options)
+    serve.add_settings_flags(own, [flag for flag in serve.FLAGS if flag not in LEFT_OUT])
     own.add_argument("--no-ray", action="store_true", help="run the speech workers without Ray")
-    own.add_argument("--set", action="append", default=[], metavar="SETTING=VALUE", help="any setting")
     parser.set_defaults(run=run)
 
 

@@ -19,54 +19,24 @@ from ingress.server import logs, supervisor
 from ingress.server.checking import check, extension_book
 from ingress.server.exit_codes import ExitCode
 
-FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
-    "--host": ("server.host", {"help": "address to listen on (127.0.0.1)"}),
-    "--port": ("server.port", {"type": int, "help": "port to listen on (9092); 0 lets the system choose"}),
-    "--media-workers": (
-        "server.media_workers",
-        {"type": int, "metavar": "N", "help": "processes that share the port (1)"},
-    ),
-    "--max-calls": (
-        "server.max_calls",
-        {"type": int, "metavar": "N", "help": "calls per media worker (400)"},
-    ),
-    "--drain": (
-        "server.drain_deadline_s",
-        {"type": float, "metavar": "SECONDS", "help": "time for running calls to finish at stop (30)"},
-    ),
-    "--dialog": (
-        "dialog.name",
-        {"metavar": "NAME", "help": f"{', '.join(DIALOGS)}, or your own: package.module:Class (echo)"},
-    ),
-    "--greeting": ("dialog.greeting", {"metavar": "TEXT", "help": "said when a call begins; '' for none"}),
-    "--stt": (
-        "speech.stt",
-        {"metavar": "ENGINE", "help": f"speech to text: {', '.join(STT_ENGINES)}, or your own (whisper)"},
-    ),
-    "--tts": (
-        "speech.tts",
-        {"metavar": "ENGINE", "help": f"text to speech: {', '.join(TTS_ENGINES)}, or your own (hibari)"},
-    ),
-    "--language": ("speech.language", {"metavar": "CODE", "help": "of the callers (en)"}),
-    "--model": (
-        "speech.whisper.model",
-        {"metavar": "MODEL", "help": "whisper weights: bundled, a folder, or a hub name (bundled)"},
-    ),
-    "--ray-address": (
-        "fleet.ray_address",
-        {"metavar": "ADDRESS", "help": "join this Ray (host:port or auto) instead of starting a private one"},
-    ),
-    "--max-transcriptions": (
-        "fleet.max_concurrent_transcriptions",
-        {"type": int, "metavar": "N", "help": "transcriptions at a time (from the hardware)"},
-    ),
-    "--max-syntheses": (
-        "fleet.max_concurrent_synthesis",
-        {"type": int, "metavar": "N", "help": "syntheses at a time (from the hardware)"},
-    ),
-    "--log-level": ("log_level", {"metavar": "LEVEL", "help": "DEBUG, INFO, WARNING or ERROR (INFO)"}),
+FLAGS = {
+    "--host": ("server.host", "ADDRESS", "address to listen on (127.0.0.1)"),
+    "--port": ("server.port", "PORT", "port to listen on (9092); 0 lets the system choose"),
+    "--media-workers": ("server.media_workers", "N", "processes that share the port (1)"),
+    "--max-calls": ("server.max_calls", "N", "calls per media worker (400)"),
+    "--drain": ("server.drain_deadline_s", "SECONDS", "time for running calls to finish at stop (30)"),
+    "--dialog": ("dialog.name", "NAME", f"{', '.join(DIALOGS)}, or your own: package.module:Class (echo)"),
+    "--greeting": ("dialog.greeting", "TEXT", "said when a call begins; '' for none"),
+    "--stt": ("speech.stt", "ENGINE", f"speech to text: {', '.join(STT_ENGINES)}, or your own (whisper)"),
+    "--tts": ("speech.tts", "ENGINE", f"text to speech: {', '.join(TTS_ENGINES)}, or your own (hibari)"),
+    "--language": ("speech.language", "CODE", "of the callers (en)"),
+    "--model": ("speech.whisper.model", "MODEL", "whisper weights: bundled, a folder, a hub name (bundled)"),
+    "--ray-address": ("fleet.ray_address", "ADDRESS", "join this Ray (host:port or auto), start none"),
+    "--max-transcriptions": ("fleet.max_concurrent_transcriptions", "N", "at a time (from the hardware)"),
+    "--max-syntheses": ("fleet.max_concurrent_synthesis", "N", "at a time (from the hardware)"),
+    "--log-level": ("log_level", "LEVEL", "DEBUG, INFO, WARNING or ERROR (INFO)"),
 }
-"""Each flag with the setting it is short for. `--set` reaches every setting."""
+"""Each flag: the setting it is short for, the name of its value, its help. `--set` reaches every setting."""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -98,11 +68,12 @@ def run(arguments: argparse.Namespace) -> int:
     return asyncio.run(supervisor.serve(settings))
 
 
-def add_settings_flags(parser: argparse.ArgumentParser, flags: Iterable[str] = FLAGS) -> None:
+def add_settings_flags(parser: argparse._ActionsContainer, flags: Iterable[str] = FLAGS) -> None:
     """Add the flags that `settings_of` reads, of `FLAGS` these alone."""
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML")
     for flag in flags:
-        parser.add_argument(flag, **FLAGS[flag][1])
+        _, metavar, text = FLAGS[flag]
+        parser.add_argument(flag, metavar=metavar, help=text)
     parser.add_argument(
         "--set",
         action="append",
@@ -125,7 +96,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         if not equals or not setting:
             raise ConfigurationError(f"--set {assignment!r}: write SETTING=VALUE")
         flags[setting] = (f"--set {setting}", _value(value))
-    for flag, (setting, _) in FLAGS.items():
+    for flag, (setting, *_) in FLAGS.items():
         value = given.get(flag.removeprefix("--").replace("-", "_"))
         if value is not None:
             flags[setting] = (flag, value)
