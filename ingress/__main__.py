@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 from actors.errors import ConfigurationError
+from ingress.server import logs
 from ingress.server.exit_codes import ExitCode
+from ingress.server.runtime_directory import RuntimeDirectory
 
 log = logging.getLogger(__name__)
 
@@ -18,36 +20,30 @@ def main() -> int:
     """Dispatch on the first argument; the supervisor starts the other two forms."""
     match sys.argv[1:]:
         case ["media-worker", folder, index, *listeners]:
-            return _media_worker(Path(folder), f"media-{index}", listeners)
+            return _media_worker(RuntimeDirectory(Path(folder)), f"media-{index}", listeners)
         case ["gateway", folder]:
-            return _gateway(Path(folder))
+            return _gateway(RuntimeDirectory(Path(folder)))
         case _:
             from ingress.cli import main as command_line
 
             return command_line()
 
 
-def _media_worker(folder: Path, name: str, inherited: list[str]) -> int:
+def _media_worker(runtime: RuntimeDirectory, name: str, inherited: list[str]) -> int:
     """`inherited`: EXTENSION=DESCRIPTOR of each listening socket."""
-    from ingress.media import worker as media_worker
-    from ingress.server import logs
-    from ingress.server.runtime_directory import RuntimeDirectory
+    from ingress.media import worker
 
-    runtime = RuntimeDirectory(folder)
     settings, book = runtime.read()
     logs.configure(name, settings.log_level)
     pairs = (item.split("=") for item in inherited)
     listeners = {extension: socket.socket(fileno=int(descriptor)) for extension, descriptor in pairs}
-    media_worker.run(settings, book, listeners, runtime.gateway_socket, name)
+    worker.run(settings, book, listeners, runtime.gateway_socket, name)
     return ExitCode.OK
 
 
-def _gateway(folder: Path) -> int:
+def _gateway(runtime: RuntimeDirectory) -> int:
     from ingress.gateway import gateway
-    from ingress.server import logs
-    from ingress.server.runtime_directory import RuntimeDirectory
 
-    runtime = RuntimeDirectory(folder)
     settings, book = runtime.read()
     logs.configure("gateway", settings.log_level)
     try:

@@ -10,6 +10,7 @@ import fcntl
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -20,6 +21,9 @@ from ingress.configuration.settings import Settings
 
 SOCKET_PATH_LIMIT_BYTES = 107
 """sun_path of unix(7) holds 108 bytes with its final zero."""
+SETTINGS = "settings.json"
+EXTENSIONS = "extensions.json"
+LOCK = "lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +47,6 @@ class RuntimeDirectory:
     def gateway_socket(self) -> Path:
         """The gateway's Unix socket."""
         return self.path / "gateway.sock"
-
-    @property
-    def _settings_file(self) -> Path:
-        return self.path / "settings.json"
-
-    @property
-    def _extensions_file(self) -> Path:
-        return self.path / "extensions.json"
-
-    @property
-    def _lock_file(self) -> Path:
-        return self.path / "lock"
 
     def create(self) -> None:
         """Make the folder, private. Raises ConfigurationError if it cannot be ours."""
@@ -81,7 +73,7 @@ class RuntimeDirectory:
         Raises ConfigurationError if a running server has it: two servers may share a port number on two
         addresses, but not their sockets.
         """
-        file = self._lock_file.open("ab")
+        file = (self.path / LOCK).open("ab")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -98,21 +90,19 @@ class RuntimeDirectory:
         Raises ConfigurationError, OSError.
         """
         self.create()
-        for file, model in ((self._settings_file, settings), (self._extensions_file, book)):
-            written = file.with_suffix(".new")
+        for name, model in ((SETTINGS, settings), (EXTENSIONS, book)):
+            written = self.path / f"{name}.new"
             written.write_text(model.model_dump_json(indent=2))
-            written.replace(file)  # at once: another process may be reading it
+            written.replace(self.path / name)  # at once: another process may be reading it
 
     def read(self) -> tuple[Settings, ExtensionBook]:
         """Return what `write` wrote. Raises OSError, ValueError."""
-        settings = Settings.model_validate_json(self._settings_file.read_text())
-        return settings, ExtensionBook.model_validate_json(self._extensions_file.read_text())
+        settings = Settings.model_validate_json((self.path / SETTINGS).read_text())
+        return settings, ExtensionBook.model_validate_json((self.path / EXTENSIONS).read_text())
 
     def remove(self) -> None:
         """Remove the server's files and, if nothing else is left in it, the folder."""
-        for file in (self.gateway_socket, self._settings_file, self._extensions_file, self._lock_file):
-            file.unlink(missing_ok=True)
-        try:
+        for name in (self.gateway_socket.name, SETTINGS, EXTENSIONS, LOCK):
+            (self.path / name).unlink(missing_ok=True)
+        with suppress(OSError):
             self.path.rmdir()
-        except OSError:
-            return
