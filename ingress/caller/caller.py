@@ -3,10 +3,7 @@
 It behaves on the wire as Asterisk does: the UUID first, then one message of 20 ms per write with
 TCP_NODELAY, paced by absolute deadlines; it never stops reading, accepts audio and hangup and nothing
 else, and ends a call by closing, without a message. Frames that a stall of this process delayed are sent
-at once afterwards, as RTP packets come out of a queue, so the caller's clock never drifts.
-
-Times are seconds since the UUID was sent, by the event loop's clock. Arrivals are stamped before anything
-else is done with the bytes.
+at once afterwards, as RTP packets come out of a queue. Times are seconds since the UUID was sent.
 """
 
 from __future__ import annotations
@@ -36,7 +33,6 @@ class CallResult:
 
     call_id: UUID
     received: bytes
-    """All that was heard: `Conversation.received`."""
     turns: tuple[CallTurn, ...]
     """Utterances spoken to their end, in order; fewer than the script's if the call ended early."""
     quality: ListeningQuality
@@ -48,10 +44,7 @@ class CallResult:
 async def place_call(
     script: CallScript, on_progress: Callable[[str], None] = lambda line: None
 ) -> CallResult:
-    """Call, go through the script, hang up, and return what was heard.
-
-    Args:
-        on_progress: called with one line at each step of the call.
+    """Call, go through the script, hang up, and return what was heard; a line of progress at each step.
 
     Raises CallError if there is no connection or it breaks, RemoteProtocolError if the server sends what
     Asterisk would drop the call for.

@@ -11,9 +11,8 @@ given to it with its time of arrival.
 
 Quiet long enough is `quiet_s`, and `settle_s` where the caller then hangs up.
 
-A frame is sent when its last sample would have been spoken, as a phone does, so the instant at which the
-caller fell silent is never later than the frame that holds it: the answer's delay is what a person at that
-phone would count, to the server's disadvantage if anything.
+A frame is sent when its last sample would have been spoken, as a phone does: the answer's delay is what a
+person at that phone would count.
 """
 
 from __future__ import annotations
@@ -134,11 +133,7 @@ class Conversation:
         self.turns.append(CallTurn(speech.from_s, speech.until_s, answer_from_s, answer_until_s, answer))
 
     def received(self) -> bytes:
-        """Return all that was heard, 8 kHz int16: position 0 is the beginning of the call.
-
-        What a phone's buffer would have missed is silence, so positions are arrival times to within that
-        buffer.
-        """
+        """Return all that was heard, 8 kHz int16, from the beginning of the call, as a phone plays it."""
         recording = bytearray(_bytes_of(self.frames[0].arrived_s) if self.frames else 0)
         for hole_ms, audio in zip(phone_holes_ms(self.frames), self.audio, strict=True):
             recording.extend(bytes(_bytes_of(hole_ms / 1000)))
@@ -169,9 +164,8 @@ class _Speech:
 
     def __init__(self, utterance: bytes) -> None:
         self.from_s: float | None = None
-        """When the sound in it began; None until the frame that holds it is sent."""
         self.until_s: float | None = None
-        """When the sound in it ended; None until the frame that holds it is sent."""
+        """When the sound in it began and ended; None until the frame that holds it is sent."""
         self.duration_s = audio_duration_ms(utterance) / 1000
         self._utterance = utterance
         spans = speech_spans(utterance)

@@ -1,7 +1,7 @@
 """The set of extensions of a server: checked whole, and with a version.
 
-The supervisor holds the book; the other processes get it from a file when they start, and as a message
-when it changes. A higher version replaces a lower one.
+The supervisor holds it; the other processes get it from a file when they start, and as a message when it
+changes.
 """
 
 from __future__ import annotations

@@ -30,12 +30,7 @@ ENVIRONMENT = {
 def load_settings(
     file: Path | None, environment: Mapping[str, str], flags: Mapping[str, tuple[str, Any]]
 ) -> Settings:
-    """Return the checked settings.
-
-    Args:
-        file: a TOML file, or None.
-        environment: usually os.environ.
-        flags: dotted setting to (flag as the user wrote it, value).
+    """Return the checked settings. `flags`: dotted setting to (flag as written, value).
 
     Raises ConfigurationError.
     """

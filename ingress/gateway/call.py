@@ -6,8 +6,7 @@
 | hold | the call's end | run: one, beside at most one transcription ahead of the next |
 | give back | the manager's answer, or `BOOKKEEPING_DEADLINE_S` | are cancelled |
 
-A refused call skips the second stage, so nothing of it takes a slot. Each place that the manager may have
-given is given back exactly once, within seconds. The deadlines here hold for a pool that has none.
+A refused call skips the second stage. Each place that the manager may have given is given back exactly once.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ class CallServices:
     """None: no dialog needs speech, and there is room for every call."""
     runner: TurnRunner
     extension: Callable[[str], Extension]
-    """Finds an extension by its name."""
+    """By its name."""
     ledger: CallLedger
     refused: Counter[str] = field(default_factory=Counter)
     """Calls that were not taken, by extension."""
@@ -72,7 +71,6 @@ class Call:
     """One call of a media worker."""
 
     def __init__(self, started: CallStarted, link: Link, services: CallServices) -> None:
-        """`link`: the media worker's."""
         self.started = started
         self.link = link
         self.extension = services.extension(started.extension)
@@ -101,8 +99,7 @@ class Call:
     async def run(self, before: asyncio.Task[None] | None) -> None:
         """Ask, hold, give back; then write the call's line to the log.
 
-        `before`: the `run` of an older call with the same UUID. Its place is given back first: later, this
-        would take away the place of the new call.
+        `before`: the `run` of an older call with the same UUID: its place is given back first.
         """
         summary: SessionSummary | None = None
         try:
@@ -175,8 +172,7 @@ class Call:
     def end(self, record: CallRecord | None = None) -> None:
         """Stop all work and have the place given back. Idempotent.
 
-        `record`: the media worker's, if it has ended the call. Its totals replace those counted here, because
-        this gateway may not have seen the beginning.
+        `record`: the media worker's. Its totals replace those of this gateway, which may be a later one.
         """
         if self.is_ended:
             return
@@ -250,7 +246,7 @@ class Call:
             await self._services.runner.run(request, self, ahead)
 
     def turn_to(self, activity: SessionActivity) -> None:
-        """The turn has come to another stage."""
+        """Note the stage of the turn."""
         self._count(activity=activity)
 
     async def send(self, message: Message) -> None:

@@ -27,7 +27,6 @@ class CallLedger:
 
     def __init__(self, settings: RecordSettings) -> None:
         self.cache_hits = 0
-        """Sentences of answers that came from the cache."""
         self.cache_misses = 0
         self._records: dict[str, CallRecord] = {}
         """Oldest first."""

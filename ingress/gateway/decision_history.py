@@ -20,7 +20,6 @@ class LevelChange:
     before: Level
     level: Level
     reasons: tuple[str, ...]
-    """Why the new level; going down, what is left of them."""
 
     def describe(self) -> str:
         """Return the change on one line, for the log."""

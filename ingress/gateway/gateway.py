@@ -2,9 +2,7 @@
 
 It may be killed at any moment (Ray kills its driver when the head is gone) and is replaced within seconds.
 So it keeps nothing that a call needs: media workers start their calls again and repeat the requests that were
-not answered. It keeps the records of recent calls, for observers.
-
-It follows the manager's decisions and reports the load signals of this ingress; no call waits for either.
+not answered. No call waits for the manager's decisions, nor for the load signals that it gets.
 """
 
 from __future__ import annotations
@@ -113,8 +111,7 @@ class Gateway:
         self._book = book
         self._dialogs = _dialogs(book)
         self._warming_is_due = asyncio.Event()
-        self._unknown_extensions: set[str] = set()
-        """Those that were logged."""
+        self._unknown_extensions: set[str] = set()  # those that were logged
         self._speaker = Speaker(pool, settings.speech, settings.cache) if pool is not None else None
         self._runner = TurnRunner(pool, self._speaker, settings.speech, self._dialog)
         self._ledger = CallLedger(settings.records)
@@ -124,8 +121,7 @@ class Gateway:
         detail = "no dialog needs speech workers" if pool is None else "the speech workers are starting"
         self._readiness = Readiness(is_ready=pool is None, detail=detail)
         self._status: FleetStatus | None = None
-        self._problems: tuple[str, ...] = ()
-        """Those of the status that were logged."""
+        self._problems: tuple[str, ...] = ()  # those that were logged
         self._decisions = DecisionHistory()
         self._pace = Pace(frame_ms=settings.server.frame_ms)
         self._meter = SignalMeter(self._media)
@@ -227,8 +223,7 @@ class Gateway:
             self._tell_all(pace)
 
     async def _keep_warm(self) -> None:
-        """Go on rendering what is missing: the first time was short, a cache can be cleared, and
-        extensions change."""
+        """Go on rendering: the first time was short, a cache can be cleared, extensions change."""
         while True:
             self._warming_is_due.clear()
             await self._warm(WARMING_S)

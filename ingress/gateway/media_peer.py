@@ -1,7 +1,7 @@
 """One media worker as the gateway sees it: its link and its health.
 
-Its calls go with the link: when that breaks, all work for them stops and their places are given back. A media
-worker that connects again starts its calls anew and repeats the requests that were not answered.
+When the link breaks, all work for its calls stops and their places are given back. A media worker that
+connects again starts its calls anew and repeats the requests that were not answered.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class MediaPeer:
         assert link.peer is not None
         self.name = link.peer.name
         self.health: MediaHealth | None = None
-        """The media worker's last report; None before the first."""
+        """The last report."""
         self._link = link
         self._places = places
         self._services = services

@@ -1,7 +1,7 @@
 """The calls that this gateway has: each from its first message until its place has been given back.
 
-The same call may come again before its place has been given back: on the new link of a media worker, or from
-a PBX that uses a UUID twice. The newer call waits for the end of the older one.
+The same call may come again before: on the new link of a media worker, or from a PBX that uses a UUID twice.
+The newer call waits for the end of the older one.
 """
 
 from __future__ import annotations

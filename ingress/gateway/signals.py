@@ -1,10 +1,8 @@
 """The load signals of this ingress: late frames of its media workers, delay of its loop, machine load.
 
-Late frames come first: callers hear them. The CPU's figure is a weak one: it may be 50 % while something else
-is saturated, and 100 % while speech models do nothing but their work.
-
-CPU use is computed from two readings of the kernel's counters, without waiting. psutil's own `cpu_percent`
-keeps its last reading per thread: two callers in one thread would shorten each other's interval.
+Callers hear late frames. The CPU's figure is a weak one: it may be 50 % while something else is saturated,
+and 100 % while speech models do nothing but their work. It is not psutil's own `cpu_percent`, which keeps
+its last reading per thread: two callers in one thread would shorten each other's interval.
 """
 
 from __future__ import annotations

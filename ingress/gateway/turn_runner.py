@@ -1,8 +1,8 @@
 """One turn in the gateway: words from audio, an answer from the dialog, audio from the answer.
 
-Everything that a turn needs comes with its request, so that any gateway can run it: history, dialog state.
-Language, voice and dialog are the extension's. What the manager's decision forbids (work ahead of time, a
-second decoding, long answers) is looked up each time where it applies.
+History and dialog state come with the request, so that any gateway can run a turn. What the manager's
+decision forbids (work ahead of time, a second decoding, long answers) is looked up each time where it
+applies.
 
 | what fails | then |
 |---|---|
@@ -116,15 +116,11 @@ class TurnRunner:
         self.speech = speech
         self.dialog_of = dialog_of
         self.ahead_begun = 0
-        """Transcriptions begun ahead of time."""
         self.ahead_used = 0
         """Those whose words became a turn's; the rest was dropped, or failed."""
 
     def begin_ahead(self, request: TranscribeAhead, extension: Extension) -> Ahead | None:
-        """Begin to transcribe what may be a whole utterance.
-
-        None if the extension's dialog does not listen, or nothing is to be begun ahead now.
-        """
+        """Begin to transcribe what may be a whole utterance; None if that is not to be done (now)."""
         pool = self.pool
         if pool is None or not extension.needs_speech or not pool.decision.allows_ahead:
             return None
@@ -133,7 +129,7 @@ class TurnRunner:
         return Ahead(request.turn, _now_s(), task)
 
     async def run(self, request: TurnRequest, call: TurnCall, ahead: Ahead | None = None) -> None:
-        """Run one turn to its `TurnDone`. Raises only when the link is gone or the task is cancelled.
+        """Run one turn to its `TurnDone`. Raises LinkError.
 
         `ahead` is what was begun for this turn's utterance; it is cancelled with the turn.
         """
@@ -164,7 +160,7 @@ class TurnRunner:
     async def transcribe(
         self, pool: SpeechPool, call_id: str, audio: bytes, extension: Extension, is_ahead: bool = False
     ) -> Transcription:
-        """Have an utterance of an extension's call transcribed. Raises as `SpeechPool.transcribe` does."""
+        """Have an utterance transcribed. Raises as `SpeechPool.transcribe` does."""
         work = Transcribe(call_id, audio, extension.language, may_retry=pool.decision.allows_retry)
         return await pool.transcribe(work, self.speech.transcription_deadline_s, is_ahead)
 

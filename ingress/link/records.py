@@ -1,8 +1,6 @@
 """What was measured of turns and calls, as plain numbers.
 
-Every stage of a turn is timed on one monotonic clock (the media worker's and the gateway's are the same
-clock: one host). A stage that did not happen is None, never 0: a turn answered from a digit has no
-transcription.
+Every stage of a turn is timed on one monotonic clock: one host. A stage that did not happen is None, never 0.
 """
 
 from __future__ import annotations

@@ -1,18 +1,15 @@
 """Fixed phrases on disk: one file per phrase, in a private folder that several processes may share.
 
-A file appears whole or not at all: it is written under another name and renamed. It is not synchronised,
-so after a power cut a file may be torn; its header holds its lengths and a digest of the rest, and a file
-that does not agree with them is removed, never played. There are no locks, because what one process does is
-harmless to the others: the same key is the same audio, so the last rename is right, and a phrase that
-another process has removed is simply absent.
+A file appears whole or not at all: it is written under another name and renamed. It is not synchronised, so
+after a power cut a file may be torn; one that does not agree with its header is removed, never played. There
+are no locks: the same key is the same audio, so the last rename is right, and a phrase that another process
+has removed is simply absent.
 
-The folder is bounded. Before a new file takes its name the longest unused files are removed until there is
-room. A file's modification time is the time of its last use: access times are not kept on most systems.
-Unfinished files of writers that died are removed by the next write.
+The folder is bounded: before a new file takes its name the longest unused ones are removed. A file's
+modification time is the time of its last use: access times are not kept on most systems.
 
-Only text that the operator or a dialog declared fixed is written here; it is readable in the header.
-Every method blocks: never call one on an event loop. None raises: if the disk is full, read-only or absent,
-one warning is logged and phrases are made again.
+Only text that the operator or a dialog declared fixed is written here; it is readable in the header. Every
+method blocks; none raises: if the disk is full, read-only or absent, one warning is logged.
 """
 
 from __future__ import annotations
@@ -72,10 +69,10 @@ class StoredPhrase:
 
 
 def phrase_directory(settings: CacheSettings, environment: Mapping[str, str] = os.environ) -> Path | None:
-    """Return the folder of the phrases: the setting, else $RAYMAL_CACHE, else in the user's cache folder.
+    """Return the setting, else $RAYMAL_CACHE, else one in the cache folder; None: there is no home.
 
     The latter is $XDG_CACHE_HOME, if that is an absolute path, else `~/.cache` (XDG Base Directory
-    Specification). None: there is no home.
+    Specification).
     """
     chosen = settings.directory or environment.get("RAYMAL_CACHE")
     try:

@@ -1,9 +1,7 @@
 """What a media worker says by itself: all lines are busy, sorry, one moment.
 
-These phrases are said when the gateway cannot help, so their audio lies in the media worker. It is not made
-there: the gateway renders each phrase in the background into the cache's directory on disk
-(`ingress.phrases.warming`), and the shelf reads it from there. A phrase that is not on the shelf, because it
-has not been rendered yet, cannot be, or there is no such directory, is replaced by a tone.
+The gateway renders them in the background into the cache's directory on disk (`ingress.phrases.warming`),
+and the shelf reads them from there. In place of a phrase that is not on the shelf a tone is played.
 """
 
 from __future__ import annotations

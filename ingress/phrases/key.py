@@ -1,13 +1,10 @@
 """Which audio a text is: the key under which a spoken sentence is kept.
 
-The key is a digest of everything that decides how the sentence sounds: the engine and its settings, the
-versions of the programs that make the audio, the language, the voice, the rate and the text. So nothing is
-ever invalidated: after a change of any of these the keys differ, the old audio is no longer asked for, and
-it is removed when room is needed. A setting counts as audible unless it is named in `INAUDIBLE`: to make a
-phrase once too often is cheap, to play the wrong voice is not.
-
-Of the text only the space around it is left out. Case, punctuation and the space inside may change what
-an engine says, and how.
+The key is a digest of everything that decides how the sentence sounds, so nothing is ever invalidated: after
+a change the keys differ, and the old audio is removed when room is needed. A setting counts as audible
+unless it is named in `INAUDIBLE`: to make a phrase once too often is cheap, to play the wrong voice is not.
+Of the text only the space around it is left out: case, punctuation and the space inside may change what an
+engine says.
 """
 
 from __future__ import annotations
@@ -57,9 +54,8 @@ def phrase_key(speech: SpeechSettings, language: str, voice: str | None, text: s
 def engine_version(engine: str) -> str:
     """Return the versions behind an engine's audio, such as `raymal 0.1.0, hibari-tts 0.2.1`.
 
-    raymal's own is among them because it resamples and levels what the engine makes. Read from the
-    packages' metadata, which imports nothing. Where the workers run on other machines the engine's package
-    may be missing here ("elsewhere"): after an upgrade of the engine alone `raymal cache clear` is needed.
+    raymal resamples and levels what the engine makes. Where the workers run on other machines the engine's
+    package may be missing here ("elsewhere"): after an upgrade of it alone `raymal cache clear` is needed.
     """
     package = PACKAGES.get(engine) or TTS.package(engine)
     packages = ["raymal", package] if package else ["raymal"]

@@ -1,11 +1,9 @@
 """One synthesis that any number of calls follow.
 
-The same sentence may be asked for by several calls at once: twenty callers come in the same second and
-get the same greeting. It is made once. A follower that joins late gets the pieces that are there, at once,
-and then the rest with the others; an error is raised in all. When the last follower has left, the work is
-cancelled and its slot is free.
-
-The pieces are kept until the sentence is over, also if a follower is slow: a sentence is 13 s at most.
+Twenty callers who come in the same second get the same greeting, made once. A follower that joins late gets
+the pieces that are there, at once, and then the rest with the others; an error is raised in all. When the
+last follower has left, the work is cancelled and its slot is free. A sentence is 13 s at most, so all is
+kept.
 """
 
 from __future__ import annotations

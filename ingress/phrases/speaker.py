@@ -7,9 +7,9 @@
 | is fixed, and on disk | read, within `DISK_DEADLINE_S` |
 | anything else | synthesised, then kept in memory, and on disk if it is fixed |
 
-Answers are spoken sentence by sentence, so the fixed parts of a changing answer are found as well. Fixed
-text is what its dialog or the operator declared to be the same for every caller: on disk it survives a
-restart and reaches the media workers. The disk is used in a thread of its own.
+Answers are spoken sentence by sentence, so the fixed parts of a changing answer are found as well. Fixed is
+what its dialog or the operator declared to be the same for every caller. The disk is used in a thread of its
+own.
 """
 
 from __future__ import annotations
@@ -75,7 +75,6 @@ class Speaker:
         self._joinable: dict[str, SharedSynthesis] = {}
         """The synthesis under way that a further call may join, by the sentence's key."""
         self._running: set[SharedSynthesis] = set()
-        """All syntheses under way."""
 
     @property
     def decision(self) -> Decision:
@@ -94,11 +93,10 @@ class Speaker:
     async def speak(
         self, text: str, extension: Extension, call_id: str, is_fixed: bool, deadline_s: float
     ) -> AsyncGenerator[SpokenPiece, None]:
-        """Yield one sentence's audio: from the cache, from a synthesis under way, or from a new one.
+        """Yield one sentence's audio; if `is_fixed` it may be kept on disk.
 
-        `is_fixed`: the text is the same for every caller and may be kept on disk. Raises as
-        `SpeechPool.synthesize` does; closing the iterator frees the slot, unless another call waits for
-        the same sentence.
+        Raises as `SpeechPool.synthesize` does. Closing the iterator frees the slot, unless another call waits
+        for the same sentence.
         """
         key = self._key(text, extension)
         audio = self._memory.get(key)
@@ -148,11 +146,7 @@ class Speaker:
     def _synthesis(
         self, text: str, extension: Extension, call_id: str, priority: Priority, deadline_s: float
     ) -> SharedSynthesis:
-        """Return the sentence's synthesis under way, else a new one.
-
-        One that waits for its slot in a lower class is not joined: the call would wait behind calls that it
-        is to be served before.
-        """
+        """Return the sentence's synthesis under way, unless it waits in a lower class, else a new one."""
         key = self._key(text, extension)
         synthesis = self._joinable.get(key)
         if synthesis is None or not synthesis.serves(priority):

@@ -1,8 +1,7 @@
 """Phrases made before any call needs them: greetings, busy, apology, waiting, and what dialogs say verbatim.
 
-One sentence after the other, as background work, and none while the system is busy. A sentence that cannot
-be made now, because there is no worker yet or the engine refuses, is logged once and tried again the next
-time. What is there already costs next to nothing, so `warm` is simply called again and again.
+One sentence after the other, as background work, and none while the system is busy. One that cannot be made
+now is logged once and tried again the next time. What is there already costs next to nothing.
 """
 
 from __future__ import annotations
@@ -24,10 +23,9 @@ log = logging.getLogger(__name__)
 
 
 async def warm(speaker: Speaker, extensions: Iterable[Extension], deadline_s: float) -> int:
-    """Make what is missing of all extensions' fixed sentences; return how many were made.
+    """Make what is missing of all fixed sentences, within the deadline; return how many were made.
 
-    Ends after `deadline_s` at the latest; the sentence under way is then cancelled. While the system is busy
-    nothing is made: what is on disk is copied into memory.
+    While the system is busy nothing is made: what is on disk is copied into memory.
     """
     made = 0
     if not speaker.keeps_anything:

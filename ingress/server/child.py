@@ -49,11 +49,10 @@ class Child:
         self._is_stopping = False
 
     async def keep_running(self) -> int:
-        """Run the child, and again when it dies; return its exit code when it is not to run any more.
+        """Run the child, and again when it dies; return its exit code after `stop`.
 
-        That is after `stop`, or when the very first run ends with `ExitCode.CONFIGURATION`. A later run may
-        end so because its cluster is gone for now: it is tried again, and calls go on.
-        `before_start` is called before each run. Raises what makes the first start impossible.
+        Also when the very first run ends with `ExitCode.CONFIGURATION`; a later one may end so because its
+        cluster is gone for now. Raises what makes the first start impossible.
         """
         is_first = True
         pause_s = FIRST_PAUSE_S

@@ -1,8 +1,7 @@
 """How processes log: one line per event to standard error, with the process's name.
 
-No transcript and no audio ever goes here; ids, lengths and durations do. A pipe that is not read blocks its
-writer. So lines go through a bounded queue to a thread of their own; when the queue is full they are dropped
-and counted, and the audio clock does not wait.
+No transcript and no audio ever goes here. A pipe that is not read blocks its writer, so lines go through a
+bounded queue to a thread of their own; when the queue is full they are dropped and counted.
 """
 
 from __future__ import annotations

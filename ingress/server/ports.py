@@ -1,10 +1,7 @@
 """The listening sockets: bound once by the supervisor, shared with the media workers by inheritance.
 
-Every media worker has one for each extension, so that a call of any extension finds any worker.
-
-The supervisor keeps them open, so that while a worker is being replaced new connections wait in the
-kernel's queue instead of being refused. With several workers each has a socket of its own on the same
-port (SO_REUSEPORT) and the kernel spreads the calls.
+Every media worker has one for each extension; several on the same port (SO_REUSEPORT) share the calls. The
+supervisor keeps them open: while a worker is being replaced new connections wait in the kernel's queue.
 """
 
 from __future__ import annotations
