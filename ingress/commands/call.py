@@ -19,7 +19,6 @@ from actors.messages import Synthesize
 from actors.settings import SpeechSettings
 from actors.telephone import audio_duration_ms
 from ingress.caller.caller import CallResult, place_call
-from ingress.caller.conversation import CallTurn
 from ingress.caller.script import CallScript
 from ingress.caller.wave_files import read_wave, write_wave
 from ingress.link.records import CallRecord
@@ -189,13 +188,12 @@ def as_json(placed: PlacedCall, saved: Path) -> dict[str, Any]:
         "call_id": str(result.call_id),
         "answered": placed.was_answered,
         "ended_by": result.ended_by,
-        "turns": [_turn_as_json(turn) for turn in result.turns],
+        "turns": [
+            {name: value for name, value in asdict(turn).items() if name != "answer"}
+            | {"first_answer_ms": turn.first_answer_ms}
+            for turn in result.turns
+        ],
         "quality": asdict(result.quality),
         "record": placed.record.model_dump() if placed.record else None,
         "wav": str(saved),
     }
-
-
-def _turn_as_json(turn: CallTurn) -> dict[str, Any]:
-    fields = {name: value for name, value in asdict(turn).items() if name != "answer"}
-    return fields | {"first_answer_ms": turn.first_answer_ms}

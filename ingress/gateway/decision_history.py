@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 
 from actors.messages import Decision, Level
 from ingress.link.status import LevelChangeStatus
@@ -11,47 +10,26 @@ from ingress.link.status import LevelChangeStatus
 KEPT_CHANGES = 32
 
 
-@dataclass(frozen=True, slots=True)
-class LevelChange:
-    """One step up or down."""
-
-    changed_s: float
-    """On the monotonic clock."""
-    before: Level
-    level: Level
-    reasons: tuple[str, ...]
-
-    def describe(self) -> str:
-        """Return the change on one line, for the log."""
-        reasons = "; ".join(self.reasons) or "all signals are low again"
-        return f"level {self.level.name.lower()} (was {self.before.name.lower()}): {reasons}"
-
-
 class DecisionHistory:
     """Follows the decisions of one pool."""
 
     def __init__(self) -> None:
-        self.level = Level.NORMAL
-        self.changes: deque[LevelChange] = deque(maxlen=KEPT_CHANGES)
-        """Oldest first."""
+        self._level = Level.NORMAL
+        self._changes: deque[tuple[float, LevelChangeStatus]] = deque(maxlen=KEPT_CHANGES)
+        """With their times, the newest first."""
 
-    def take(self, decision: Decision, now: float) -> LevelChange | None:
-        """Return the change of level that the decision brings, if it brings one."""
-        if decision.level == self.level:
+    def take(self, decision: Decision, now: float) -> str | None:
+        """Return a line for the log if the decision changes the level."""
+        if decision.level == self._level:
             return None
-        change = LevelChange(now, self.level, decision.level, decision.reasons)
-        self.level = decision.level
-        self.changes.append(change)
-        return change
+        before, level = self._level.name.lower(), decision.level.name.lower()
+        change = LevelChangeStatus(age_s=0.0, before=before, level=level, reasons=decision.reasons)
+        self._changes.appendleft((now, change))
+        self._level = decision.level
+        return f"level {level} (was {before}): {'; '.join(decision.reasons) or 'all signals are low again'}"
 
     def status(self, now: float) -> tuple[LevelChangeStatus, ...]:
-        """Return the changes for people, the newest first."""
+        """Return the changes, the newest first."""
         return tuple(
-            LevelChangeStatus(
-                age_s=now - change.changed_s,
-                before=change.before.name.lower(),
-                level=change.level.name.lower(),
-                reasons=change.reasons,
-            )
-            for change in reversed(self.changes)
+            change.model_copy(update={"age_s": now - changed_s}) for changed_s, change in self._changes
         )

@@ -216,7 +216,7 @@ class Gateway:
         """Pass on what concerns the media workers; the rest is read where it is needed."""
         change = self._decisions.take(decision, time.monotonic())
         if change is not None:
-            log.info("%s", change.describe())
+            log.info("%s", change)
         pace = Pace(frame_ms=30 if 30 in (decision.frame_ms, self._settings.server.frame_ms) else 20)
         if pace != self._pace:
             self._pace = pace
