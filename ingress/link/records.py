@@ -5,7 +5,7 @@ Every stage of a turn is timed on one monotonic clock: one host. A stage that di
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Record(BaseModel):
@@ -36,24 +36,24 @@ class TurnRecord(Record):
     turn: int
     kind: str
     """greeting, utterance or digit."""
-    speech_ms: float | None
+    speech_ms: float | None = None
     """Length of the utterance's audio as it went to the transcriber."""
-    endpoint_wait_ms: float | None
+    endpoint_wait_ms: float | None = None
     """From the last voiced frame to the decision that the utterance is over."""
-    stages: StageTimes
-    link_ms: float | None
+    stages: StageTimes = StageTimes()
+    link_ms: float | None = None
     """Everything between the stages: queues, sockets, scheduling."""
-    playout_wait_ms: float | None
+    playout_wait_ms: float | None = None
     """From the first audio's arrival in the media worker to its first frame on the wire."""
-    first_answer_ms: float | None
+    first_answer_ms: float | None = None
     """From the end of the caller's speech to the first answer frame on the wire; None: no answer."""
-    answer_ms: float
+    answer_ms: float = 0.0
     """Audio played in this turn."""
-    underruns: int
+    underruns: int = 0
     """Frames, of 20 or 30 ms, that were due inside a sentence while its audio was not there."""
     underrun_ms: float = 0.0
     """Silence that the caller heard in its place."""
-    failure: str | None
+    failure: str | None = None
     """Why the turn failed, without a word of what was said."""
     was_interrupted: bool = False
     """Whether the caller spoke over the answer and stopped it."""
@@ -93,27 +93,27 @@ class TurnRecord(Record):
 class LatenessSummary(Record):
     """Frame send time minus due time, in milliseconds."""
 
-    frames: int
-    p50_ms: float
-    p99_ms: float
-    p999_ms: float
-    maximum_ms: float
+    frames: int = 0
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+    p999_ms: float = 0.0
+    maximum_ms: float = 0.0
 
 
 class MediaHealth(Record):
     """How a media worker's own clock did since its last report."""
 
-    calls: int
-    connections: int
+    calls: int = 0
+    connections: int = 0
     frame_ms: int
     """20, or 30 when throttled."""
-    lateness: LatenessSummary
+    lateness: LatenessSummary = LatenessSummary()
     """Of all frames of all calls: the loop's lag as callers hear it."""
-    gc_pauses: int
-    gc_pause_maximum_ms: float
-    timeline_shifts: int
+    gc_pauses: int = 0
+    gc_pause_maximum_ms: float = 0.0
+    timeline_shifts: int = 0
     """Stalls so long that the timeline had to move."""
-    closed_peers: dict[str, int]
+    closed_peers: dict[str, int] = Field(default_factory=dict)
     """Connections that ended, calls among them, since the worker's start, by reason."""
 
 
@@ -125,29 +125,29 @@ class CallRecord(Record):
     priority: str = "normal"
     was_refused: bool = False
     """Whether its caller heard that all lines are busy."""
-    duration_s: float
+    duration_s: float = 0.0
     end_reason: str
-    frames_sent: int
-    frames_received: int
-    unknown_messages: int
-    dropped_noises: int
+    frames_sent: int = 0
+    frames_received: int = 0
+    unknown_messages: int = 0
+    dropped_noises: int = 0
     """Sounds of the caller that were too short to be an utterance."""
-    unconfirmed: int
+    unconfirmed: int = 0
     """Utterances that the first detector alone decided on, because the second was late or had failed."""
-    dropped_turns: int
+    dropped_turns: int = 0
     """Utterances and digits that newer ones overtook before they could be answered."""
-    interruptions: int
+    interruptions: int = 0
     """Answers that the caller stopped by speaking."""
-    underruns: int
-    longest_gap_ms: float
+    underruns: int = 0
+    longest_gap_ms: float = 0.0
     """Longest time between two sends; 30 if it was no longer than that."""
-    long_gaps: int
+    long_gaps: int = 0
     """Gaps of 100 ms and more: each makes Asterisk move its RTP timestamps."""
-    discarded_ms: float
+    discarded_ms: float = 0.0
     """Caller's audio thrown away because it had waited too long in the kernel."""
-    lateness: LatenessSummary
-    turns_taken: int
-    turns: tuple[TurnRecord, ...]
+    lateness: LatenessSummary = LatenessSummary()
+    turns_taken: int = 0
+    turns: tuple[TurnRecord, ...] = ()
     """The newest of them."""
 
     def describe(self) -> str:

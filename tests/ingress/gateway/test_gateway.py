@@ -204,16 +204,8 @@ async def test_without_a_gateway_the_error_says_so(runtime_folder: Path) -> None
 async def test_the_status_shows_each_media_workers_health(capsys: pytest.CaptureFixture[str]) -> None:
     """The latest report of each, by name; `raymal status` prints one row for each."""
     lateness = LatenessSummary(frames=9, p50_ms=0.1, p99_ms=1.2, p999_ms=2.3, maximum_ms=3.4)
-    health = MediaHealth(
-        calls=1,
-        connections=2,
-        frame_ms=30,
-        lateness=lateness,
-        gc_pauses=5,
-        gc_pause_maximum_ms=6.7,
-        timeline_shifts=0,
-        closed_peers={"no UUID": 8},
-    )
+    pauses = {"gc_pauses": 5, "gc_pause_maximum_ms": 6.7}
+    health = MediaHealth(calls=1, frame_ms=30, lateness=lateness, closed_peers={"no UUID": 8}, **pauses)
     port = 9_999
     runtime = RuntimeDirectory.of_port(port)
     runtime.create()

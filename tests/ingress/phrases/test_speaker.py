@@ -103,22 +103,6 @@ async def test_a_text_with_nothing_to_say_is_asked_for_once(tmp_path: Path) -> N
         assert len(pool.requests) == 1
 
 
-async def test_what_sounds_different_is_made_for_itself(tmp_path: Path) -> None:
-    """Language, voice and text: each extension's own."""
-    pool = RecordedPool()
-    async with speaking(pool, tmp_path) as speaker:
-        for to in (extension(), extension(language="pt"), extension(voice="anna"), extension(name="b")):
-            await say(speaker, to=to)
-        await say(speaker, "Good evening.")
-        asked = [(request.text, request.language, request.voice) for request in pool.requests]
-        assert asked == [
-            (GREETING, "en", None),
-            (GREETING, "pt", None),
-            (GREETING, "en", "anna"),
-            ("Good evening.", "en", None),
-        ]
-
-
 async def test_callers_who_come_together_share_one_synthesis(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
