@@ -58,7 +58,6 @@ FIRST_WARMING_S = 5.0
 """Callers who wait for the first readiness do not wait longer for phrases."""
 WARMING_S = 60.0
 """For each later round of rendering what is missing, and between two rounds."""
-WARMING_MARGIN_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -237,10 +236,9 @@ class Gateway:
             return
         rendered = 0
         try:
-            async with asyncio.timeout(deadline_s + WARMING_MARGIN_S):
-                rendered = await warm(self._speaker, self._book.extensions.values(), deadline_s)
-        except (RaymalError, TimeoutError) as error:
-            log.debug("phrases: %s", error or type(error).__name__)
+            rendered = await warm(self._speaker, self._book.extensions.values(), deadline_s)
+        except RaymalError as error:
+            log.debug("phrases: %s", error)
         except Exception:  # a dialog's `fixed_texts` may be anything
             log.exception("the phrases could not be made; they are when they are needed")
         if rendered:

@@ -1,4 +1,4 @@
-"""The event loops of the ingress's tests."""
+"""The event loops of the ingress's tests: in virtual time seconds of waiting take none, and are exact."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import pytest
 from virtual_time import TCP_SETTLES_S, VirtualTimeLoop
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
-VIRTUAL = {"test_acceptor.py", "test_calls.py", "test_closing.py"}
-"""Files whose tests wait for nothing but timers and sockets of their own process."""
+OVER_TCP = {"test_acceptor.py", "test_calls.py", "test_closing.py"}
+WITHOUT = {"test_call.py", "test_signals.py", "test_turn_runner.py"}
+"""Files of the gateway whose tests wait for nothing but timers and their own process."""
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:
     """Choose the event loop of a test."""
-    if item.path.name in VIRTUAL:
+    if item.path.name in OVER_TCP:
         return {"virtual": lambda: VirtualTimeLoop(TCP_SETTLES_S)}
+    if item.path.name in WITHOUT and item.path.parent.name == "gateway":
+        return {"virtual": VirtualTimeLoop}
     return {"asyncio": asyncio.new_event_loop}

@@ -235,24 +235,38 @@ async def test_the_status_shows_each_media_workers_health(capsys: pytest.Capture
 # Decisions, readiness and phrases, with a scripted pool
 
 
+@asynccontextmanager
+async def linked(
+    pool: ScriptedPool, settings: Settings, runs: bool = False
+) -> AsyncIterator[tuple[Gateway, LinkEnd]]:
+    """Yield a gateway, which `runs` only if its workers matter, and a media worker's link to it."""
+    gateway = Gateway(settings, extension_book(settings), pool, "gateway")
+    end = await LinkEnd.connect(gateway)
+    running = asyncio.create_task(gateway.run()) if runs else None
+    yield gateway, end
+    if running is not None:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    await end.hang_up()
+    await gateway.close()
+
+
 async def test_a_decision_reaches_every_media_worker(caplog: pytest.LogCaptureFixture) -> None:
     """30 ms frames and back, each once; a worker that comes later gets the last; each step is logged."""
     caplog.set_level(logging.INFO)
     pool = ScriptedPool()
-    gateway = Gateway(Settings(), extension_book(Settings()), pool, "gateway")
-    one = await LinkEnd.connect(gateway, "media-0")
-    assert (await one.next(Pace)).frame_ms == 20
-    pool.decide(Decision("e", 1, Level.BUSY, ("late frames",)))
-    pool.decide(Decision("e", 2, Level.LOADED, ("very late frames",)))
-    assert (await one.next(Pace)).frame_ms == 30
-    two = await LinkEnd.connect(gateway, "media-1")
-    assert (await two.next(Pace)).frame_ms == 30
-    pool.decide(Decision("e", 3, Level.NORMAL))
-    for end in (one, two):
-        assert (await end.next(Pace)).frame_ms == 20
-        assert not any(isinstance(message, Pace) for message in end.received)
-        await end.hang_up()
-    await gateway.close()
+    async with linked(pool, Settings()) as (gateway, one):
+        assert (await one.next(Pace)).frame_ms == 20
+        pool.decide(Decision("e", 1, Level.BUSY, ("late frames",)))
+        pool.decide(Decision("e", 2, Level.LOADED, ("very late frames",)))
+        assert (await one.next(Pace)).frame_ms == 30
+        two = await LinkEnd.connect(gateway, "media-1")
+        assert (await two.next(Pace)).frame_ms == 30
+        pool.decide(Decision("e", 3, Level.NORMAL))
+        for end in (one, two):
+            assert (await end.next(Pace)).frame_ms == 20
+            assert not any(isinstance(message, Pace) for message in end.received)
+        await two.hang_up()
     levels = [record.message for record in caplog.records if record.message.startswith("level")]
     assert levels == [
         "level busy (was normal): late frames",
@@ -264,16 +278,12 @@ async def test_a_decision_reaches_every_media_worker(caplog: pytest.LogCaptureFi
 async def test_frames_are_never_shorter_than_the_setting() -> None:
     """30 ms by configuration stay 30 ms at every level."""
     pool = ScriptedPool()
-    settings = Settings.model_validate({"server": {"frame_ms": 30}})
-    gateway = Gateway(settings, extension_book(settings), pool, "gateway")
-    end = await LinkEnd.connect(gateway)
-    assert (await end.next(Pace)).frame_ms == 30
-    pool.decide(Decision("e", 1, Level.BUSY))
-    pool.decide(Decision("e", 2, Level.NORMAL))
-    await asyncio.sleep(0.02)
-    assert not any(isinstance(message, Pace) for message in end.received)
-    await end.hang_up()
-    await gateway.close()
+    async with linked(pool, Settings.model_validate({"server": {"frame_ms": 30}})) as (_, end):
+        assert (await end.next(Pace)).frame_ms == 30
+        pool.decide(Decision("e", 1, Level.BUSY))
+        pool.decide(Decision("e", 2, Level.NORMAL))
+        await asyncio.sleep(0.02)
+        assert not any(isinstance(message, Pace) for message in end.received)
 
 
 async def test_phrases_are_ready_before_the_first_call(tmp_path: Path) -> None:
@@ -281,22 +291,15 @@ async def test_phrases_are_ready_before_the_first_call(tmp_path: Path) -> None:
     settings = Settings.model_validate(
         {"speech": {"tts": "scripted"}, "cache": {"directory": str(tmp_path)}, "dialog": {"greeting": "Hi."}}
     )
-    gateway = Gateway(settings, extension_book(settings), ScriptedPool(), "gateway")
-    end = await LinkEnd.connect(gateway)
-    first = await end.next(Readiness)
-    assert not first.is_ready
-    running = asyncio.create_task(gateway.run())
-    while not any(isinstance(message, Readiness) for message in end.received):
-        await asyncio.sleep(0.01)
-    assert [message.kind for message in end.received] == ["PhrasesReady", "Readiness"]
-    assert (await end.next(Readiness)).is_ready
+    async with linked(ScriptedPool(), settings, runs=True) as (_, end):
+        assert not (await end.next(Readiness)).is_ready
+        while not any(isinstance(message, Readiness) for message in end.received):
+            await asyncio.sleep(0.01)
+        assert [message.kind for message in end.received] == ["PhrasesReady", "Readiness"]
+        assert (await end.next(Readiness)).is_ready
     shelf, every = PhraseShelf(settings), extension_book(settings).extensions
     await asyncio.to_thread(shelf.load, every.values())
     assert shelf.audio(every["default"], Phrase.BUSY)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    await end.hang_up()
-    await gateway.close()
 
 
 async def test_phrases_that_cannot_be_made_in_time_do_not_keep_callers_waiting(
@@ -306,11 +309,8 @@ async def test_phrases_that_cannot_be_made_in_time_do_not_keep_callers_waiting(
     monkeypatch.setattr("ingress.gateway.gateway.FIRST_WARMING_S", 0.1)
     settings = Settings.model_validate({"speech": {"tts": "scripted"}, "cache": {"directory": str(tmp_path)}})
     slow = iter([Answer(Manner.YES, 0.3)])
-    gateway = Gateway(settings, extension_book(settings), ScriptedPool(work=slow), "gateway")
-    end = await LinkEnd.connect(gateway)
-    await end.next(Readiness)
-    running = asyncio.create_task(gateway.run())
-    async with asyncio.timeout(5.0):
+    async with linked(ScriptedPool(work=slow), settings, runs=True) as (_, end), asyncio.timeout(5.0):
+        await end.next(Readiness)
         assert (await end.next(Readiness)).is_ready
         await end.next(PhrasesReady)
     running.cancel()
