@@ -10,7 +10,7 @@ from dataclasses import astuple
 from rich.console import Console
 from rich.table import Table
 
-from actors.status import AdmissionStatus, FleetStatus, Percentiles
+from actors.status import AdmissionStatus, FleetStatus
 from ingress.link.status import DecisionStatus, LevelChangeStatus, MediaWorkerStatus, ServerStatus
 from ingress.server import observer
 from ingress.server.exit_codes import ExitCode
@@ -113,9 +113,12 @@ def _print_fleet(console: Console, fleet: FleetStatus) -> None:
         table.add_row(kind, workers, slots, *counts, f"{mean_ms:.0f}")
     console.print(table)
     waits = Table("waiting, ms", "count", "p50", "p95", "p99", "longest")
-    waits.add_row("for a transcription slot", *_percentiles(fleet.transcription.lease_wait))
-    waits.add_row("for a synthesis slot", *_percentiles(fleet.synthesis.lease_wait))
-    waits.add_row("of callers, for the answer", *_percentiles(fleet.answer))
+    for name, percentiles in (
+        ("for a transcription slot", fleet.transcription.lease_wait),
+        ("for a synthesis slot", fleet.synthesis.lease_wait),
+        ("of callers, for the answer", fleet.answer),
+    ):
+        waits.add_row(name, *(f"{value:.0f}" for value in astuple(percentiles)))
     console.print(waits)
     _print_admission(console, fleet.admission, fleet.activities)
     if fleet.level or fleet.reasons:
@@ -136,11 +139,6 @@ def _print_admission(console: Console, admission: AdmissionStatus, activities: M
     )
     for reason, count in sorted(admission.refused.items()):
         console.print(f"cluster refused {count}: {reason}", markup=False)
-
-
-def _percentiles(percentiles: Percentiles) -> list[str]:
-    """Return a distribution's count, and then whole milliseconds."""
-    return [f"{value:.0f}" for value in astuple(percentiles)]
 
 
 def _age(seconds: float) -> str:

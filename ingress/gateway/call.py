@@ -44,7 +44,7 @@ ADMISSION_DEADLINE_S = 1.0
 BOOKKEEPING_DEADLINE_S = 2.0
 """Of registering, and of giving back: less than 5 s from a call's end to its last trace."""
 STOP_DEADLINE_S = 1.0
-"""For a cancelled turn to end: a dialog may be anyone's code."""
+"""For a cancelled turn to end: a dialog may do anything then."""
 NO_ANSWER = "the speech workers cannot be asked"
 
 T = TypeVar("T")
@@ -160,13 +160,13 @@ class Call:
     def _admit(self) -> None:
         if not self.is_ended:
             self._admitted.set()
-            self._tell(Admitted(call_id=self.started.call_id))
+            self._notify(Admitted(call_id=self.started.call_id))
 
     def _refuse(self, reason: str) -> None:
         if not self.is_ended:
             log.info("call %s refused: %s", self.started.call_id, reason)
             self._services.refused[self.extension.name] += 1
-            self._tell(Refused(call_id=self.started.call_id, reason=reason))
+            self._notify(Refused(call_id=self.started.call_id, reason=reason))
             self.end()
 
     def end(self, record: CallRecord | None = None) -> None:
@@ -275,6 +275,6 @@ class Call:
         if self._services.pool is not None and self.is_held:
             self._services.pool.note(self.started.call_id, self._figures)
 
-    def _tell(self, message: Message) -> None:
+    def _notify(self, message: Message) -> None:
         with contextlib.suppress(LinkError):
             self.link.send(message)

@@ -209,7 +209,7 @@ class Gateway:
         log.info("%s: %s", "ready" if readiness.is_ready else "not ready", readiness.detail)
         before, self._readiness = self._readiness, readiness
         if readiness.is_ready != before.is_ready:  # to a call that is served it would be another gateway's
-            self._tell_all(readiness)
+            self._send_to_all(readiness)
 
     def _decided(self, decision: Decision) -> None:
         """Pass on what concerns the media workers; the rest is read where it is needed."""
@@ -219,7 +219,7 @@ class Gateway:
         pace = Pace(frame_ms=30 if 30 in (decision.frame_ms, self._settings.server.frame_ms) else 20)
         if pace != self._pace:
             self._pace = pace
-            self._tell_all(pace)
+            self._send_to_all(pace)
 
     async def _keep_warm(self) -> None:
         """Go on rendering: the first time was short, a cache can be cleared, extensions change."""
@@ -243,7 +243,7 @@ class Gateway:
             log.exception("the phrases could not be made; they are when they are needed")
         if rendered:
             log.info("%d phrases rendered", rendered)
-            self._tell_all(PhrasesReady())
+            self._send_to_all(PhrasesReady())
 
     # Media workers
 
@@ -253,15 +253,15 @@ class Gateway:
         log.info("media worker %s connected", media.name)
         try:
             for message in (ExtensionsChanged(book=self._book), self._pace, PhrasesReady(), self._readiness):
-                media.tell(message)
+                media.send(message)
             await media.serve()
         finally:
             self._media.discard(media)
             log.info("media worker %s is gone", media.name)
 
-    def _tell_all(self, message: Message) -> None:
+    def _send_to_all(self, message: Message) -> None:
         for media in self._media:
-            media.tell(message)
+            media.send(message)
 
     def _extension(self, name: str) -> Extension:
         """Return an extension by its name; one that the configuration no longer has is like the default."""
@@ -295,7 +295,7 @@ class Gateway:
         log.info("extensions: version %d", book.version)
         self._book = book
         self._warming_is_due.set()
-        self._tell_all(ExtensionsChanged(book=book))
+        self._send_to_all(ExtensionsChanged(book=book))
 
     def _dialog(self, extension: Extension) -> Dialog:
         """Return an extension's dialog; one for this turn alone if the extension is of an older book."""

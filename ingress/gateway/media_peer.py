@@ -65,7 +65,7 @@ class MediaPeer:
         shifts, self._new_shifts = self._new_shifts, 0
         return shifts
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         """Send a message, unless the link is gone: the receiving side notices that."""
         with contextlib.suppress(LinkError):
             self._link.send(message)
@@ -87,13 +87,20 @@ class MediaPeer:
     def _take(self, message: Message) -> None:
         match message:
             case CallStarted():
-                self._begin(message)
+                # It may be here already: it is repeated whenever the gateway becomes ready.
+                call = self._places.find(message.call_id, self._link)
+                if call is None:
+                    self._places.begin(message, self._link)
+                elif call.is_held:
+                    self.send(Admitted(call_id=message.call_id))
             case CallEnded(record=record):
                 self._end(record)
             case TurnFinished(call_id=call_id, record=record):
                 self._finish_turn(call_id, record)
             case WorkerHealth(health=health):
-                self._take_health(health)
+                if self.health is not None:  # the first report's count is from before this link
+                    self._new_shifts += max(0, health.timeline_shifts - self.health.timeline_shifts)
+                self.health, self._health_s = health, asyncio.get_running_loop().time()
             case TurnRequest() | CancelTurn() | TranscribeAhead() | DropAhead():
                 # Without a call, it was refused: turns of it may still be on their way.
                 call = self._places.find(message.call_id, self._link)
@@ -101,14 +108,6 @@ class MediaPeer:
                     call.take(message)
             case _:
                 raise LinkError(f"a media worker does not send {message.kind}")
-
-    def _begin(self, started: CallStarted) -> None:
-        """Begin a call. It may be here already: it is repeated whenever the gateway becomes ready."""
-        call = self._places.find(started.call_id, self._link)
-        if call is None:
-            self._places.begin(started, self._link)
-        elif call.is_held:
-            self.tell(Admitted(call_id=started.call_id))
 
     def _end(self, record: CallRecord) -> None:
         self._services.ledger.take_call(record)
@@ -127,9 +126,3 @@ class MediaPeer:
         pool = self._services.pool
         if pool is not None and record.kind == "utterance" and record.first_answer_ms is not None:
             pool.note_answer(record.first_answer_ms)
-
-    def _take_health(self, health: MediaHealth) -> None:
-        if self.health is not None:  # the first report's count is from before this link
-            self._new_shifts += max(0, health.timeline_shifts - self.health.timeline_shifts)
-        self.health = health
-        self._health_s = asyncio.get_running_loop().time()

@@ -294,7 +294,9 @@ class _Turn:
         if self._speaker is None:
             raise DialogError("the dialog was declared to need no speech, and asked to speak")
         for sentence in self._wording(say, self._speaker):
-            await self._keep_lead()
+            if self._first_audio_s is not None:
+                played_s = _now_s() - self._first_audio_s
+                await asyncio.sleep(max(0.0, self._sent_audio_s - played_s - LEAD_S))
             await self._speak(sentence, say.is_fixed, self._speaker)
 
     def _wording(self, say: Say, speaker: Speaker) -> list[str]:
@@ -322,7 +324,7 @@ class _Turn:
         await self._send_audio(text, b"", is_last=True)
 
     def _begin_sentence(self, is_cached: bool, asked_s: float) -> None:
-        """Count where a sentence came from; the turn's first one also ends its wait."""
+        """Count where a sentence came from; the first one also ends the wait of the turn."""
         if is_cached:
             self._note(cache_hits=self.stages.cache_hits + 1)
         else:
@@ -331,11 +333,6 @@ class _Turn:
             self._first_audio_s = _now_s()
             self._note(synthesis_ms=_since_ms(asked_s))
             self._call.turn_to(SessionActivity.SPEAKING)
-
-    async def _keep_lead(self) -> None:
-        if self._first_audio_s is not None:
-            played_s = _now_s() - self._first_audio_s
-            await asyncio.sleep(max(0.0, self._sent_audio_s - played_s - LEAD_S))
 
     async def _send_audio(self, text: str, audio: bytes, is_last: bool = False) -> None:
         await self._call.send(

@@ -50,16 +50,14 @@ class Decoder:
             return None
         body = bytes(self._buffer[LENGTH.size : end])
         del self._buffer[:end]
-        return _message(body)
-
-
-def _message(body: bytes) -> Message:
-    try:
-        kind, fields = msgpack.unpackb(body)
-        return Message.kinds[kind].model_validate(fields)
-    except (ValueError, TypeError, KeyError, msgpack.exceptions.UnpackException) as error:
-        # Not chained: the cause may quote what was said.
-        raise LinkError(f"a message of {len(body)} bytes on the link is not valid: {_brief(error)}") from None
+        try:
+            kind, fields = msgpack.unpackb(body)
+            return Message.kinds[kind].model_validate(fields)
+        except (ValueError, TypeError, KeyError, msgpack.exceptions.UnpackException) as error:
+            # Not chained: the cause may quote what was said.
+            raise LinkError(
+                f"a message of {length} bytes on the link is not valid: {_brief(error)}"
+            ) from None
 
 
 def _brief(error: Exception) -> str:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -103,8 +103,8 @@ class Speaker:
         if audio is None and is_fixed and key not in self._joinable:
             audio = await self._read(key) or self._memory.get(key)  # made meanwhile
         if audio is not None:
-            for piece in _pieces(audio):
-                yield SpokenPiece(piece, is_cached=True)
+            for start in range(0, len(audio), PIECE_BYTES):
+                yield SpokenPiece(audio[start : start + PIECE_BYTES], is_cached=True)
             return
         synthesis = self._synthesis(text, extension, call_id, extension.priority, deadline_s)
         synthesis.is_fixed |= is_fixed
@@ -202,8 +202,3 @@ class Speaker:
         self._disk_jobs.add(future)
         future.add_done_callback(self._disk_jobs.discard)
         return future
-
-
-def _pieces(audio: bytes) -> Iterator[bytes]:
-    for start in range(0, len(audio), PIECE_BYTES):
-        yield audio[start : start + PIECE_BYTES]

@@ -71,7 +71,10 @@ class Child:
             is_first = False
             if loop.time() - started_s >= HEALTHY_AFTER_S:
                 pause_s = FIRST_PAUSE_S
-            log.warning("%s %s; starting it again in %.1f s", self.name, _describe(code), pause_s)
+            ended = (
+                f"ended with exit code {code}" if code >= 0 else f"was killed by {signal.Signals(-code).name}"
+            )
+            log.warning("%s %s; starting it again in %.1f s", self.name, ended, pause_s)
             await asyncio.sleep(pause_s)
             if self._is_stopping:
                 return code
@@ -113,12 +116,6 @@ class Child:
             self.signal(signal.SIGTERM)
         log.debug("%s runs as process %d", self.name, self._process.pid)
         return await self._process.wait()
-
-
-def _describe(code: int) -> str:
-    if code < 0:
-        return f"was killed by {signal.Signals(-code).name}"
-    return f"ended with exit code {code}"
 
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -77,16 +77,19 @@ class Supervisor:
 
         environment = ONE_BLAS_THREAD | os.environ
         command = [sys.executable, "-m", "ingress"]
-        self._media = [
-            Child(
-                f"media worker {index}",
-                [*command, "media-worker", str(runtime.path), str(index), *_inherited(listeners)],
-                environment,
-                before_start=write_files,
-                inherited=[listener.fileno() for listener in listeners.values()],
+        self._media: list[Child] = []
+        for index, listeners in enumerate(workers):
+            descriptors = {extension: listener.fileno() for extension, listener in listeners.items()}
+            pairs = [f"{extension}={descriptor}" for extension, descriptor in descriptors.items()]
+            self._media.append(
+                Child(
+                    f"media worker {index}",
+                    [*command, "media-worker", str(runtime.path), str(index), *pairs],
+                    environment,
+                    before_start=write_files,
+                    inherited=list(descriptors.values()),
+                )
             )
-            for index, listeners in enumerate(workers)
-        ]
         self._gateway = Child(
             "gateway",
             [*command, "gateway", str(runtime.path)],
@@ -150,8 +153,3 @@ class Supervisor:
         """Send the media workers, which are stopping, the second signal: it ends running calls."""
         for child in self._media:
             child.signal(signal.SIGTERM)
-
-
-def _inherited(listeners: Listeners) -> list[str]:
-    """Return the listening sockets as a media worker's arguments."""
-    return [f"{extension}={listener.fileno()}" for extension, listener in listeners.items()]

@@ -29,14 +29,14 @@ REASON = "slots [transcription] 96 % in use"
 
 
 def loaded_pool() -> ScriptedPool:
-    """Return a pool that has much to tell and refuses the next call."""
+    """Return a pool with much to show that refuses the next call."""
     pool = ScriptedPool(iter([Answer(Manner.NO)]))
     fleet = pool.status_now
     pool.status_now = replace(
         fleet,
         transcription=replace(fleet.transcription, slots=4, lease_wait=WAITED),
         level=Level.BUSY,
-        reasons=("everybody waits",),
+        reasons=("long waits",),
         admission=AdmissionStatus(capacity=32, calls=31, unspoken=2, admitted=40, refused={"no room": 9}),
         activities={"listening": 20, "thinking": 0, "speaking": 11},
         answer=replace(WAITED, count=123),
@@ -89,7 +89,7 @@ async def test_it_says_what_is_done_less_and_why(capsys: pytest.CaptureFixture[s
         "of callers, for the answer 123 1 20 300 4000",
         "cluster: 31 calls of 32, 2 not heard yet (20 listening, 11 speaking); 40 taken so far",
         "cluster refused 9: no room",
-        "cluster: level 1, busy: everybody waits",
+        "cluster: level 1, busy: long waits",
         "sentences of answers: 0 cached, 0 made",
         "problem: a worker [1] could not start",
     ):
@@ -97,7 +97,7 @@ async def test_it_says_what_is_done_less_and_why(capsys: pytest.CaptureFixture[s
 
 
 async def test_json_has_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
-    """What a monitor wants to read."""
+    """For a monitor."""
     assert await ask(as_json=True) == 1
     status = json.loads(capsys.readouterr().out)
     assert status["decision"] == {

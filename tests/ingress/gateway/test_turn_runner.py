@@ -216,7 +216,7 @@ async def test_a_dialog_gets_the_call() -> None:
 
 
 @pytest.mark.parametrize("error", [None, EngineError("cannot"), WorkerLostError("lost")])
-async def test_without_words_the_dialog_is_not_told_any(error: Exception | None) -> None:
+async def test_without_words_the_dialog_gets_none(error: Exception | None) -> None:
     """An empty transcript and a failed transcription are "not understood", never consent."""
     pool, dialog = Pool(), Scripted()
     pool.text = ""

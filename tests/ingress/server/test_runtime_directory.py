@@ -28,7 +28,7 @@ def test_the_folder_is_private_and_goes_again(runtime_folder: Path) -> None:
 
 
 def test_a_folder_that_others_may_enter_is_refused(runtime_folder: Path) -> None:
-    """Somebody may have put a socket of theirs there."""
+    """Another user may have put a socket there."""
     runtime = RuntimeDirectory.of_port(9092)
     runtime.path.mkdir()
     runtime.path.chmod(0o777)
