@@ -100,24 +100,18 @@ class Ahead:
     """None: it failed, and the turn has to transcribe by itself."""
 
 
+@dataclass(eq=False)
 class TurnRunner:
     """Runs turns for all calls of a gateway; holds no state of one."""
 
-    def __init__(
-        self,
-        pool: SpeechPool | None,
-        speaker: Speaker | None,
-        speech: SpeechSettings,
-        dialog_of: Callable[[Extension], Dialog],
-    ) -> None:
-        """`dialog_of` an extension; without a pool and a speaker, none of them may need speech."""
-        self.pool = pool
-        self.speaker = speaker
-        self.speech = speech
-        self.dialog_of = dialog_of
-        self.ahead_begun = 0
-        self.ahead_used = 0
-        """Those whose words became a turn's; the rest was dropped, or failed."""
+    pool: SpeechPool | None
+    """None, as the speaker: no extension may need speech."""
+    speaker: Speaker | None
+    speech: SpeechSettings
+    dialog_of: Callable[[Extension], Dialog]
+    ahead_begun: int = 0
+    ahead_used: int = 0
+    """Those whose words became a turn's; the rest was dropped, or failed."""
 
     def begin_ahead(self, request: TranscribeAhead, extension: Extension) -> Ahead | None:
         """Begin to transcribe what may be a whole utterance; None if that is not to be done (now)."""

@@ -14,6 +14,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from actors.errors import ConfigurationError
 from ingress.server.exit_codes import ExitCode
@@ -27,26 +28,19 @@ PR_SET_PDEATHSIG = 1
 log = logging.getLogger(__name__)
 
 
+@dataclass(eq=False)
 class Child:
     """A process that should be running."""
 
-    def __init__(
-        self,
-        name: str,
-        arguments: Sequence[str],
-        environment: Mapping[str, str],
-        before_start: Callable[[], None] = lambda: None,
-        inherited: Sequence[int] = (),
-        output: int | None = None,
-    ) -> None:
-        self.name = name
-        self._arguments = arguments
-        self._environment = environment
-        self._inherited = inherited
-        self._before_start = before_start
-        self._output = output
-        self._process: asyncio.subprocess.Process | None = None
-        self._is_stopping = False
+    name: str
+    arguments: Sequence[str]
+    environment: Mapping[str, str]
+    before_start: Callable[[], None] = lambda: None
+    inherited: Sequence[int] = ()
+    """Descriptors of sockets."""
+    output: int | None = None
+    _process: asyncio.subprocess.Process | None = field(default=None, init=False)
+    _is_stopping: bool = field(default=False, init=False)
 
     async def keep_running(self) -> int:
         """Run the child, and again when it dies; return its exit code after `stop`.
@@ -101,14 +95,14 @@ class Child:
             await self._process.wait()
 
     async def _run_once(self) -> int:
-        self._before_start()
+        self.before_start()
         self._process = await asyncio.create_subprocess_exec(
-            *self._arguments,
-            env=dict(self._environment),
+            *self.arguments,
+            env=dict(self.environment),
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=self._output,
-            pass_fds=tuple(self._inherited),
+            stdout=self.output,
+            stderr=self.output,
+            pass_fds=tuple(self.inherited),
             start_new_session=True,
             preexec_fn=_die_with_parent,
         )
