@@ -313,10 +313,6 @@ async def test_phrases_that_cannot_be_made_in_time_do_not_keep_callers_waiting(
         await end.next(Readiness)
         assert (await end.next(Readiness)).is_ready
         await end.next(PhrasesReady)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    await end.hang_up()
-    await gateway.close()
 
 
 async def test_fixed_texts_that_are_none_keep_no_caller_waiting(
@@ -326,17 +322,10 @@ async def test_fixed_texts_that_are_none_keep_no_caller_waiting(
     monkeypatch.setattr("ingress.dialogs.echo.EchoDialog.__init__", Dialog.__init__)
     monkeypatch.setattr("ingress.dialogs.echo.EchoDialog.fixed_texts", None)
     settings = Settings.model_validate({"speech": {"tts": "scripted"}, "cache": {"directory": str(tmp_path)}})
-    gateway = Gateway(settings, extension_book(settings), ScriptedPool(), "gateway")
-    end = await LinkEnd.connect(gateway)
-    await end.next(Readiness)
-    running = asyncio.create_task(gateway.run())
-    async with asyncio.timeout(5.0):
+    async with linked(ScriptedPool(), settings, runs=True) as (_, end), asyncio.timeout(5.0):
+        await end.next(Readiness)
         assert (await end.next(Readiness)).is_ready
     assert "the phrases could not be made" in caplog.text
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    await end.hang_up()
-    await gateway.close()
 
 
 async def test_another_worker_disturbs_no_call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -345,20 +334,14 @@ async def test_another_worker_disturbs_no_call(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr("ingress.gateway.gateway.POLL_RUNNING_S", 0.01)
     settings = Settings.model_validate({"speech": {"tts": "scripted"}, "cache": {"directory": str(tmp_path)}})
     pool = ScriptedPool()
-    gateway = Gateway(settings, extension_book(settings), pool, "gateway")
-    end = await LinkEnd.connect(gateway)
-    await end.next(Readiness)
-    running = asyncio.create_task(gateway.run())
-    assert (await end.next(Readiness)).is_ready
-    two = replace(ONE_WORKER, planned=2, ready=2)
-    pool.status_now = replace(pool.status_now, transcription=two)
-    while "2 of 2" not in gateway._server_status().detail:
-        await asyncio.sleep(0.01)
-    await asyncio.sleep(0.02)
-    assert not any(isinstance(message, Readiness) for message in end.received)
-    pool.status_now = replace(pool.status_now, transcription=replace(two, ready=0))
-    assert not (await end.next(Readiness)).is_ready
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    await end.hang_up()
-    await gateway.close()
+    async with linked(pool, settings, runs=True) as (gateway, end), asyncio.timeout(5.0):
+        await end.next(Readiness)
+        assert (await end.next(Readiness)).is_ready
+        two = replace(ONE_WORKER, planned=2, ready=2)
+        pool.status_now = replace(pool.status_now, transcription=two)
+        while "2 of 2" not in gateway._server_status().detail:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.02)
+        assert not any(isinstance(message, Readiness) for message in end.received)
+        pool.status_now = replace(pool.status_now, transcription=replace(two, ready=0))
+        assert not (await end.next(Readiness)).is_ready
