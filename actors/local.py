@@ -22,8 +22,8 @@ from actors.fleet.fleet import WorkerSpec
 from actors.fleet.sizing import NodeResources
 from actors.manager.resource_manager import ResourceManager
 from actors.messages import Lease, Synthesize, Transcribe, Transcript, WorkKind
-from actors.pool.leased_pool import LeasedPool
 from actors.pool.registration import IngressStarted
+from actors.pool.speech_pool import SpeechPool
 from actors.settings import AdmissionSettings, FleetSettings, SpeechSettings, ThrottleSettings
 from actors.workers.stt_worker import SttWorker
 from actors.workers.tts_worker import TtsWorker
@@ -86,7 +86,7 @@ class LocalWorkers:
         return thread.synthesize(request)
 
 
-class LocalPool(LeasedPool):
+class LocalPool(SpeechPool):
     """A `SpeechPool` in this process, with a manager of its own."""
 
     def __init__(

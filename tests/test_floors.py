@@ -38,7 +38,7 @@ PURE = {
     "actors.leases": {"book", "deadlines", "queue"},
     "actors.manager": {"admission", "lease_accounts", "overload", "session_book", "throttle"},
     "actors.plugins": {"lookup", "mistakes"},
-    "actors.pool": {"registration", "speech_pool"},
+    "actors.pool": {"registration"},
     "ingress": {"audiosocket"},
     "ingress.caller": {"conversation", "listening_quality", "script", "word_errors"},
     "ingress.configuration": {"extension_book", "extensions", "phrases", "settings"},

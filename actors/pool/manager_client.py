@@ -80,12 +80,15 @@ class Manager(Protocol):
 
 
 class ManagerClient:
-    """Keeps one ingress known to the manager: the part of `SpeechPool` without the work. One event loop."""
+    """Keeps one ingress known to the manager. For one event loop."""
 
     def __init__(self, manager: Manager, ingress: IngressStarted) -> None:
         self.decision = Decision()
+        """The manager's current decision; without a manager the last one, then one of our own."""
         self.on_decision: Callable[[Decision], None] = lambda decision: None
+        """Called after each change of level or reasons. Set by the gateway."""
         self.signals: Callable[[], IngressSignals] = IngressSignals
+        """Asked once per heartbeat how the ingress does. Set by the gateway."""
         self._manager = manager
         self._ingress = ingress
         self._sessions: dict[str, SessionStarted] = {}
