@@ -35,7 +35,7 @@ APART = {("gateway", "media"), ("media", "gateway")}
 PURE = {
     "actors": {"errors", "messages", "percentiles", "sentences", "settings", "status"},
     "actors.fleet": {"gpu_memory", "node_notation", "sizing"},
-    "actors.leases": {"book", "deadlines", "queue"},
+    "actors.leases": {"book", "queue"},
     "actors.manager": {"admission", "lease_accounts", "overload", "session_book", "throttle"},
     "actors.plugins": {"lookup", "mistakes"},
     "actors.pool": {"registration"},

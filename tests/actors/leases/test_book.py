@@ -261,13 +261,11 @@ def test_a_full_queue_refuses_the_newcomer_of_its_own_class(book: LeaseBook) -> 
 
 
 def test_a_request_that_waited_too_long_is_refused(book: LeaseBook) -> None:
-    """Its deadline comes first in `next_deadline`, then `expire` ends it."""
-    book.request(request("a", hold_s=10.0), now=0.0)
+    """At its deadline, not before."""
+    book.request(request("a"), now=0.0)
     book.request(request("b", wait_s=2.0), now=1.0)
-    assert book.next_deadline() == 3.0
     assert book.expire(now=2.9) == []
     assert book.expire(now=3.0) == [Refused("b", Refusal.LATE)]
-    assert book.next_deadline() == 10.0
 
 
 def test_an_overdue_lease_ends_but_its_slot_rests(book: LeaseBook) -> None:
