@@ -12,7 +12,6 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 import psutil
@@ -21,13 +20,11 @@ from actors.engines.registry import check_machine
 from actors.fleet.fleet import WorkerSpec
 from actors.fleet.sizing import NodeResources
 from actors.manager.resource_manager import ResourceManager
-from actors.messages import Lease, Synthesize, Transcribe, Transcript, WorkKind
+from actors.messages import Lease, Synthesize, Transcribe, Transcript
 from actors.pool.registration import IngressStarted
 from actors.pool.speech_pool import SpeechPool
 from actors.settings import AdmissionSettings, FleetSettings, SpeechSettings, ThrottleSettings
-from actors.workers.stt_worker import SttWorker
-from actors.workers.tts_worker import TtsWorker
-from actors.workers.worker_thread import SYNTHESIS_NICENESS, WorkerThread
+from actors.workers.worker_thread import WorkerThread, speech_thread
 
 NODE_ID = "this-machine"
 
@@ -56,11 +53,7 @@ class LocalWorkers:
         """Return the worker's thread once it has loaded its model and is idle."""
         thread = self._threads.get(spec.worker_id)
         if thread is None:
-            if spec.kind is WorkKind.TRANSCRIPTION:
-                thread = WorkerThread(partial(SttWorker, spec.speech), spec.worker_id, spec.slots)
-            else:
-                make = partial(TtsWorker, spec.speech)
-                thread = WorkerThread(make, spec.worker_id, spec.slots, SYNTHESIS_NICENESS)
+            thread = speech_thread(spec.kind, spec.speech, spec.worker_id, spec.slots)
             self._threads[spec.worker_id] = thread
         await thread.idle()
         return thread

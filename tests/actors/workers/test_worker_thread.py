@@ -16,8 +16,7 @@ from actors.engines.registry import STT_ENGINES
 from actors.errors import ConfigurationError, EngineError, WorkerLostError
 from actors.messages import Synthesize, Transcribe
 from actors.settings import ScriptedSettings, SpeechSettings, WhisperSettings
-from actors.workers.stt_worker import SttWorker
-from actors.workers.tts_worker import TtsWorker
+from actors.workers.speech_workers import SttWorker, TtsWorker
 from actors.workers.worker_thread import SYNTHESIS_NICENESS, TRANSCRIPTION_NICENESS, WorkerThread
 
 UTTERANCE = Transcribe("call", b"\0" * 1_600, "en")

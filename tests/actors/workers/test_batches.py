@@ -17,7 +17,7 @@ from actors.engines.registry import STT_ENGINES
 from actors.errors import EngineError
 from actors.messages import Transcribe, Transcript
 from actors.settings import ScriptedSettings, SpeechSettings
-from actors.workers.stt_worker import SttWorker
+from actors.workers.speech_workers import SttWorker
 from actors.workers.worker_thread import WorkerThread
 
 SILENCE = b"\0\0"

@@ -8,9 +8,7 @@ from actors.engines.abandonment import AbandonedError, Abandonment
 from actors.errors import ConfigurationError, EngineError
 from actors.messages import Synthesize, Transcribe
 from actors.settings import ScriptedSettings, SpeechSettings
-from actors.workers.engine_errors import engine_errors
-from actors.workers.stt_worker import SttWorker
-from actors.workers.tts_worker import TtsWorker
+from actors.workers.speech_workers import SttWorker, TtsWorker, engine_errors
 
 UTTERANCE = Transcribe("call", b"\0" * 1_600, "en")
 SENTENCE = Synthesize("call", "a sentence that lasts more than four seconds, " * 2, "en")
@@ -44,7 +42,7 @@ def test_an_engines_exception_never_quotes_the_caller() -> None:
     with pytest.raises(EngineError) as caught, engine_errors(object(), "failed on 12 characters"):
         raise ValueError("my secret words")
     error: BaseException | None = caught.value
-    assert "object failed on 12 characters: ValueError at test_workers.py:" in str(error)
+    assert "object failed on 12 characters: ValueError at test_speech_workers.py:" in str(error)
     assert error is not None
     assert error.__cause__ is None
     assert error.__suppress_context__
