@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from actors.engines.abandonment import AbandonedError, Abandonment
 from actors.errors import ConfigurationError, EngineError
 from actors.messages import Synthesize, Transcribe
 from actors.settings import ScriptedSettings, SpeechSettings
-from actors.workers.speech_workers import SttWorker, TtsWorker, engine_errors
+from actors.workers.speech_workers import SttWorker, engine_errors
 
 UTTERANCE = Transcribe("call", b"\0" * 1_600, "en")
 SENTENCE = Synthesize("call", "a sentence that lasts more than four seconds, " * 2, "en")
@@ -16,19 +15,6 @@ SENTENCE = Synthesize("call", "a sentence that lasts more than four seconds, " *
 
 def scripted(**delays: float) -> SpeechSettings:
     return SpeechSettings(stt="scripted", tts="scripted", scripted=ScriptedSettings(**delays))
-
-
-def test_a_voice_that_is_closed_stops_its_engine() -> None:
-    """The engine's iterator is closed with the worker's."""
-    worker = TtsWorker(scripted(tts_delay_s=0.0))
-    worker.load()
-    pieces = worker.synthesize(SENTENCE)
-    assert next(pieces)
-    assert b"".join(pieces)
-    pieces = worker.synthesize(SENTENCE)
-    assert next(pieces)
-    pieces.close()
-    assert next(pieces, None) is None
 
 
 def test_an_unknown_engine_is_refused_before_loading() -> None:
@@ -47,15 +33,3 @@ def test_an_engines_exception_never_quotes_the_caller() -> None:
     assert error.__cause__ is None
     assert error.__suppress_context__
     assert "secret" not in str(error)
-
-
-def test_an_abandoned_utterance_is_an_error_of_its_own() -> None:
-    """Alone as in a batch."""
-    worker = SttWorker(scripted(stt_delay_s=30.0))
-    worker.load()
-    abandonment = Abandonment()
-    abandonment.set()
-    for count in (1, 2):
-        outcomes = worker.transcribe_batch([UTTERANCE] * count, [abandonment] * count)
-        assert all(isinstance(outcome, AbandonedError) for outcome in outcomes)
-        assert len(outcomes) == count

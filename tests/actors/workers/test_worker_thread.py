@@ -96,21 +96,6 @@ async def test_an_engine_that_cannot_be_interrupted_keeps_its_thread(gated: Work
     await soon(idle)
 
 
-async def test_cancelled_work_that_has_not_begun_never_begins(gated: WorkerThread) -> None:
-    """It leaves the queue at once, and makes room in it."""
-    first = asyncio.create_task(gated.transcribe(say("a")))
-    await begun(GatedStt.newest)
-    second, third = (asyncio.create_task(gated.transcribe(say(name))) for name in "bc")
-    await asyncio.sleep(0)
-    second.cancel()
-    await asyncio.wait([second])
-    fourth = asyncio.create_task(gated.transcribe(say("d")))
-    GatedStt.newest.gate.release(3)
-    heard = [await asker for asker in (first, third, fourth)]
-    assert [transcript.text for transcript in heard] == ["a", "c", "d"]
-    assert GatedStt.newest.batches == [["a"], ["c"], ["d"]]
-
-
 async def test_idle_waits_for_what_was_asked_before_and_no_more(gated: WorkerThread) -> None:
     """Under steady load on its other slots a worker can still prove that it has come back."""
     first = asyncio.create_task(gated.transcribe(say("before")))
