@@ -34,15 +34,6 @@ def test_the_registry_finds_both_engines_and_they_load_after_their_delay() -> No
         assert time.monotonic() - started >= 0.05
 
 
-def test_stt_hears_the_configured_words_after_its_delay() -> None:
-    """For every audio and language."""
-    engine = ScriptedStt(speech(transcript="two tickets", stt_delay_s=0.05))
-    started = time.monotonic()
-    transcript = engine.transcribe(Transcribe(call_id="call", audio=bytes(320), language="pt"))
-    assert time.monotonic() - started >= 0.05
-    assert (transcript.text, transcript.language, transcript.attempts) == ("two tickets", "pt", 1)
-
-
 def test_stt_stops_within_milliseconds_when_it_is_abandoned() -> None:
     """The delay is waited for, not slept."""
     engine = ScriptedStt(speech(stt_delay_s=30.0))
@@ -113,8 +104,3 @@ def test_each_sentence_is_recognised_by_its_tone(text: str) -> None:
     assert np.sqrt(np.mean(audio**2)) == pytest.approx(0.25 * 32767 / np.sqrt(2), rel=0.01)
     jump = np.abs(np.diff(audio)).max()
     assert jump <= 2 * np.pi * sentence_tone_hz(text) / 8000 * 0.25 * 32767 + 1
-
-
-def test_blank_text_yields_nothing() -> None:
-    """Nothing to say is said without delay and without audio."""
-    assert list(ScriptedTts(speech()).synthesize(say(" \n"))) == []
