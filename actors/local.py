@@ -2,8 +2,7 @@
 
 The same manager and the same workers as in a cluster; a worker is a thread. Engines spend their time in
 native code that releases the interpreter, so threads do use the cores, but a crash in one takes the
-process with it. A cancelled sentence stops after its current piece, a cancelled utterance at the engine's
-next step; until then the slot is not lent out.
+process with it.
 """
 
 from __future__ import annotations

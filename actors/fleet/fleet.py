@@ -7,19 +7,16 @@
 | checking | may be busy with what no one waits for; ready, but not lent until seen idle | serving |
 | retiring | gets no new lease, finishes those that are out, and stops | checking, if wanted again |
 
-One idempotent step leads to *serving*. `Launcher.ensure` makes sure that a worker exists, has loaded its
-model and is idle: it starts a new worker, adopts one that an earlier manager left behind, and proves that
-one is idle again. If it fails or takes too long, the worker is stopped and tried again after a pause that
-doubles; the reason stands in `problems` until it works.
+One idempotent step leads to *serving*: `Launcher.ensure`. If it fails or takes too long, the worker is
+stopped and tried again after a pause that doubles; the reason stands in `problems` until it works.
 
-Which workers should exist is always derived anew (plan -> worker ids). An id carries the node, a number and a
-digest of the settings, the slots and the share of a GPU: another count leaves the others' ids alone, other
-settings mean other workers.
+Which workers should exist is always derived anew (plan -> worker ids). Workers come at once and go slowly:
 
-Workers come at once and go slowly. One that the plan no longer wants goes on for `scale_down_hold_s`, since
-resources come and go; then it retires. One that could not serve on (its node is being drained, its settings
-are not the fleet's) retires at once. One whose node is gone is forgotten at once, so that its leases end
-and their holders try elsewhere.
+| a worker that the plan no longer wants | |
+|---|---|
+| could serve on | goes on for `scale_down_hold_s`, since resources come and go; then it retires |
+| its node is being drained, or its settings are not the fleet's | retires at once |
+| its node is gone | is forgotten at once, so that its leases end and their holders try elsewhere |
 """
 
 from __future__ import annotations

@@ -1,15 +1,10 @@
 """Who may use which worker: slots, the queue before them, and an end for every request.
 
 A worker is one slot or more. A request goes `waiting -> granted -> ended` or `waiting -> ended`, and it ends
-exactly once. A request is known by the id its asker chose: asked again, it is the same request, so a lost
-reply can simply be repeated. The order of those that wait is that of `actors.leases.queue`.
-
-Final work waits only while no slot may be lent. Ahead-of-time work never takes the last free slot of its
-kind, so that a final request finds one; where there is one slot in all, it may take that one while nothing
-final waits.
-
-Each class of final work, and all ahead-of-time work together, may have `queue_limit` requests waiting; the
-next is refused at once. So a queue full of one class keeps no other class out.
+exactly once. It is known by the id its asker chose: asked again, it is the same request, so a lost reply can
+simply be repeated. The order of those that wait is that of `actors.leases.queue`; ahead-of-time work never
+takes the last free slot of its kind where there are several. Each class of final work, and all ahead-of-time
+work together, may have `queue_limit` requests waiting; the next is refused at once.
 
 | what ends a request | when |
 |---|---|
@@ -19,8 +14,7 @@ next is refused at once. So a queue full of one class keeps no other class out.
 | its ingress or its worker is gone | at any time |
 
 Where work did not end well (lost, abandoned, overdue) the slot may still be busy with it. Its worker gets
-no new work until `lend` is called again, which is for the fleet to decide; its other leases go on. A lease
-that a former manager granted is taken over as it is, also before its worker is known here.
+no new work until `lend` is called again, which is for the fleet to decide; its other leases go on.
 
 Time is an argument. Methods that can grant, refuse or doubt return what happened, in order.
 """

@@ -1,13 +1,8 @@
 """Knows the whole fleet: its ingresses, their calls, the workers and who may use them.
 
-Never on the audio path. An asker takes a lease here, does its work with the worker itself, and gives the
-lease back with a report. Everything an ingress has here (its calls, requests and leases) lives by its
-heartbeat. Nothing is stored: an ingress that a new manager does not know registers with all its calls and
-leases.
-
-The rules are elsewhere and know no clock: how many workers (`sizing`), who gets a slot (`leases`), how much
-is too much (`overload`, `throttle`), which calls are taken (`admission`). The decision for each ingress is
-on the `DecisionBoard`, where the ingresses wait for the next.
+Never on the audio path: an asker takes a lease here and does its work with the worker itself. Everything an
+ingress has here (calls, requests, leases) lives by its heartbeat. Nothing is stored: an ingress that a new
+manager does not know registers with all its calls and leases.
 
 A fleet runs one set of settings. The first live ingress brings them; another with different ones is refused
 while the first lives. When the last has been gone for a while the workers are stopped, so that an unused

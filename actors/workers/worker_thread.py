@@ -1,15 +1,12 @@
 """A worker on a thread of its own, driven from an event loop.
 
-The thread does everything in order: first the loading, then each request. So what is queued behind a piece
-of work is answered exactly when the worker is done with it, and `idle` is both the health check and the proof
-that a slot is free: native code that cannot be interrupted has returned.
+The thread does everything in order: first the loading, then each request. So `idle`, queued behind a piece of
+work, is both the health check and the proof that a slot is free: native code that cannot be interrupted has
+returned.
 
-Utterances that came while the thread was busy are transcribed together, as many as suit the engine. No
-utterance waits for a batch to fill. Each utterance also queues one run of `_serve` on the thread; a run that
-finds the queue empty, because an earlier one took all, does nothing.
-
-An abandoned utterance leaves the queue at once. If the engine has it already, a flag is set that the engine
-reads between its steps.
+Utterances that came while the thread was busy are transcribed together, as many as suit the engine; none
+waits for a batch to fill. Each also queues one run of `_serve` on the thread; a run that finds the queue
+empty, because an earlier one took all, does nothing.
 
 The thread has a higher niceness than the rest, as have the threads that the engine starts from it: on a
 machine shared with Asterisk and the audio clock, speech models take what those leave.
