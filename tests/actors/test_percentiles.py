@@ -67,11 +67,6 @@ def test_an_impossible_duration_counts_as_zero(odd: float) -> None:
     assert distribution.summary() == Percentiles(count=1)
 
 
-def test_an_endless_duration_is_the_maximum() -> None:
-    """Infinity lands in the last bucket."""
-    assert filled([math.inf]).percentile(50) == math.inf
-
-
 @given(st.lists(st.integers(), min_size=1, max_size=100), st.integers(0, 100))
 def test_the_nearest_rank_is_numpys(values: list[int], percent: int) -> None:
     """The smallest value that so many percent do not pass."""

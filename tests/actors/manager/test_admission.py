@@ -121,12 +121,6 @@ def test_a_single_line_is_for_every_class() -> None:
     assert reason(book, call("b", Priority.EMERGENCY)) == Reason.LINES
 
 
-def test_shares_that_fall_upwards_do_not_turn_the_classes_round() -> None:
-    """What a class may fill, those above it may as well, for any percentages."""
-    book = book_with(high_percent=10.0, normal_percent=20.0, background_percent=50.0)
-    assert [book.ceiling(priority, TEN) for priority in CLASSES] == [100, 50, 50, 50]
-
-
 def test_an_extension_has_its_own_limit() -> None:
     """Over all ingresses; other extensions do not count, and a call that ends makes room."""
     book = book_with()
