@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 CHECK_DEADLINE_S = 30.0
 """A worker in doubt that is not idle by then is replaced: it hangs, or restarts too slowly."""
 
-LONGEST_PAUSE_S = 60.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 """Between two attempts to start a worker that fails."""
 
 PREFIXES = {WorkKind.TRANSCRIPTION: "raymal-stt", WorkKind.SYNTHESIS: "raymal-tts"}
@@ -111,8 +111,6 @@ class Fleet:
     launcher: Launcher
     desk: LeaseDesk
     start_deadline_s: float = 120.0
-    first_pause_s: float = 1.0
-    """Before the second attempt to start a worker."""
     scale_down_hold_s: float = 30.0
     """Workers that the plan no longer wants stay this long."""
     plan: FleetPlan = field(default_factory=FleetPlan)
@@ -270,7 +268,7 @@ class Fleet:
             )
 
     async def _until_it_serves(self, member: _Member, deadline_s: float) -> None:
-        spec, pause_s = member.spec, self.first_pause_s
+        spec, pause_s = member.spec, FIRST_PAUSE_S
         while True:
             try:
                 async with asyncio.timeout(deadline_s):

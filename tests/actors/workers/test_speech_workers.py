@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from gated_engine import GATED, SURPRISING, GatedStt
 
+from actors.engines.abandonment import Abandonment
+from actors.engines.registry import STT_ENGINES
 from actors.errors import ConfigurationError, EngineError
-from actors.messages import Synthesize, Transcribe
+from actors.messages import Transcribe, Transcript
 from actors.settings import ScriptedSettings, SpeechSettings
 from actors.workers.speech_workers import SttWorker, engine_errors
-
-UTTERANCE = Transcribe("call", b"\0" * 1_600, "en")
-SENTENCE = Synthesize("call", "a sentence that lasts more than four seconds, " * 2, "en")
-
-
-def scripted(**delays: float) -> SpeechSettings:
-    return SpeechSettings(stt="scripted", tts="scripted", scripted=ScriptedSettings(**delays))
 
 
 def test_an_unknown_engine_is_refused_before_loading() -> None:
@@ -33,3 +29,22 @@ def test_an_engines_exception_never_quotes_the_caller() -> None:
     assert error.__cause__ is None
     assert error.__suppress_context__
     assert "secret" not in str(error)
+
+
+def test_a_batch_that_fails_is_done_again_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is tried alone; the one that fails gets an error, without its words."""
+    monkeypatch.setitem(STT_ENGINES, "gated", GATED)
+    worker = SttWorker(SpeechSettings(stt="gated", scripted=ScriptedSettings(batch_size=3)))
+    worker.load()
+    engine = GatedStt.newest
+    engine.gate.release(4)
+    calls = {"a": b"\0\0", "culprit": SURPRISING, "b": b"\0\0"}
+    requests = [Transcribe(call, audio, "en") for call, audio in calls.items()]
+    first, culprit, last = worker.transcribe_batch(requests, [Abandonment() for _ in calls])
+    assert isinstance(first, Transcript)
+    assert isinstance(last, Transcript)
+    assert (first.text, last.text) == ("a", "b")
+    assert isinstance(culprit, EngineError)
+    assert "LookupError" in str(culprit)
+    assert "surprising" not in str(culprit)
+    assert engine.batches == [["a", "culprit", "b"], ["a"], ["culprit"], ["b"]]
