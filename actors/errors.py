@@ -1,19 +1,5 @@
 """Every error raymal raises on purpose.
 
-    RaymalError
-    ├── ConfigurationError      what the operator wrote cannot work; says where and what to do
-    ├── ProtocolError           AudioSocket
-    │   ├── RemoteProtocolError     the peer sent what the protocol forbids: end this call
-    │   └── LocalProtocolError      we misused the protocol class: a defect of ours
-    ├── CapacityError           no slot within the deadline
-    ├── WorkerLostError         the worker died or was unreachable while it held a request
-    │   └── UnknownIngressError     the manager does not know the ingress: it has to register
-    ├── EngineError             an engine could not load, transcribe or synthesize
-    ├── DialogError             a dialog did what no dialog may do
-    ├── PortError               a port cannot be listened on
-    ├── LinkError               media worker and gateway could not exchange messages
-    └── CallError               our own caller could not place a call, or it broke off
-
 Errors carry facts (ids, lengths, names), never a transcript and never audio.
 """
 
@@ -25,7 +11,7 @@ class RaymalError(Exception):
 
 
 class ConfigurationError(RaymalError):
-    """The configuration cannot work. The message says what, where and what to do."""
+    """What the operator wrote cannot work. The message says what, where and what to do."""
 
 
 class ProtocolError(RaymalError):
@@ -37,7 +23,7 @@ class RemoteProtocolError(ProtocolError):
 
 
 class LocalProtocolError(ProtocolError):
-    """We asked the protocol class for something it must not do."""
+    """We misused the protocol class: a defect of ours."""
 
 
 class CapacityError(RaymalError):
@@ -49,7 +35,7 @@ class WorkerLostError(RaymalError):
 
 
 class UnknownIngressError(WorkerLostError):
-    """The manager does not know the ingress: it is new, or the ingress was silent for too long."""
+    """The manager is new, or the ingress was silent for too long: the ingress has to register."""
 
 
 class EngineError(RaymalError):

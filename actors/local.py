@@ -2,8 +2,7 @@
 
 The same manager and the same workers as in a cluster; a worker is a thread. Engines spend their time in
 native code that releases the interpreter, so threads do use the cores, but a crash in one takes the
-process with it. A cancelled sentence stops after its current piece, a cancelled utterance at the engine's
-next step; until then the slot is not lent out.
+process with it.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 import psutil
@@ -21,13 +19,11 @@ from actors.engines.registry import check_machine
 from actors.fleet.fleet import WorkerSpec
 from actors.fleet.sizing import NodeResources
 from actors.manager.resource_manager import ResourceManager
-from actors.messages import Lease, Synthesize, Transcribe, Transcript, WorkKind
-from actors.pool.leased_pool import LeasedPool
+from actors.messages import Lease, Synthesize, Transcribe, Transcript
 from actors.pool.registration import IngressStarted
+from actors.pool.speech_pool import SpeechPool
 from actors.settings import AdmissionSettings, FleetSettings, SpeechSettings, ThrottleSettings
-from actors.workers.stt_worker import SttWorker
-from actors.workers.tts_worker import TtsWorker
-from actors.workers.worker_thread import SYNTHESIS_NICENESS, WorkerThread
+from actors.workers.worker_thread import WorkerThread, speech_thread
 
 NODE_ID = "this-machine"
 
@@ -56,11 +52,7 @@ class LocalWorkers:
         """Return the worker's thread once it has loaded its model and is idle."""
         thread = self._threads.get(spec.worker_id)
         if thread is None:
-            if spec.kind is WorkKind.TRANSCRIPTION:
-                thread = WorkerThread(partial(SttWorker, spec.speech), spec.worker_id, spec.slots)
-            else:
-                make = partial(TtsWorker, spec.speech)
-                thread = WorkerThread(make, spec.worker_id, spec.slots, SYNTHESIS_NICENESS)
+            thread = speech_thread(spec.kind, spec.speech, spec.worker_id, spec.slots)
             self._threads[spec.worker_id] = thread
         await thread.idle()
         return thread
@@ -86,7 +78,7 @@ class LocalWorkers:
         return thread.synthesize(request)
 
 
-class LocalPool(LeasedPool):
+class LocalPool(SpeechPool):
     """A `SpeechPool` in this process, with a manager of its own."""
 
     def __init__(

@@ -55,11 +55,11 @@ class Transcript:
 
     text: str
     language: str
-    mean_log_probability: float
+    mean_log_probability: float = 0.0
     """Mean natural-log probability of the tokens; nearer 0 is surer. 0.0 when there are none."""
-    no_speech_probability: float
+    no_speech_probability: float = 0.0
     """The model's own estimate, 0..1, that there is no speech."""
-    attempts: int
+    attempts: int = 1
     """1, or 2 when the short window looked doubtful and 30 s was decoded as well."""
 
 

@@ -35,10 +35,10 @@ APART = {("gateway", "media"), ("media", "gateway")}
 PURE = {
     "actors": {"errors", "messages", "percentiles", "sentences", "settings", "status"},
     "actors.fleet": {"gpu_memory", "node_notation", "sizing"},
-    "actors.leases": {"book", "deadlines", "queue"},
+    "actors.leases": {"book", "queue"},
     "actors.manager": {"admission", "lease_accounts", "overload", "session_book", "throttle"},
     "actors.plugins": {"lookup", "mistakes"},
-    "actors.pool": {"registration", "speech_pool"},
+    "actors.pool": {"registration"},
     "ingress": {"audiosocket"},
     "ingress.caller": {"conversation", "listening_quality", "script", "word_errors"},
     "ingress.configuration": {"extension_book", "extensions", "phrases", "settings"},

@@ -17,12 +17,12 @@ from actors.cluster.manager import RemoteManager
 from actors.cluster.workers import RemoteWorkers
 from actors.engines.registry import check_names
 from actors.errors import ConfigurationError, WorkerLostError
-from actors.pool.leased_pool import LeasedPool
 from actors.pool.registration import IngressStarted
+from actors.pool.speech_pool import SpeechPool
 from actors.settings import AdmissionSettings, FleetSettings, SpeechSettings, ThrottleSettings
 
 
-class ClusterPool(LeasedPool):
+class ClusterPool(SpeechPool):
     """A `SpeechPool` on a Ray cluster. This process becomes a Ray driver."""
 
     def __init__(

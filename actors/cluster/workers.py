@@ -11,18 +11,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import ray
 from ray.exceptions import RayError
 
 from actors.cluster.connection import MANAGER_NAME, border, call, cancel
-from actors.messages import Lease, Synthesize, Transcribe, Transcript
+from actors.messages import Lease, Synthesize, Transcribe, Transcript, WorkKind
 from actors.settings import SpeechSettings
-from actors.workers.stt_worker import SttWorker
-from actors.workers.tts_worker import TtsWorker
-from actors.workers.worker_thread import SYNTHESIS_NICENESS, WorkerThread
+from actors.workers.worker_thread import speech_thread
 
 UNCONSUMED_PIECES = 16
 """A synthesis pauses when its asker is this many pieces behind."""
@@ -58,17 +55,25 @@ class CompletionReport:
             self._manager = None
 
 
-class SttActor:
-    """An `SttWorker` as an actor."""
+class _SpeechActor:
+    """What both kinds of worker have as actors."""
 
-    def __init__(self, worker_id: str, namespace: str, speech: SpeechSettings, slots: int = 1) -> None:
-        self._thread = WorkerThread(partial(SttWorker, speech), worker_id, slots)
+    kind: ClassVar[WorkKind]
+
+    def __init__(self, worker_id: str, namespace: str, speech: SpeechSettings, slots: int) -> None:
+        self._thread = speech_thread(self.kind, speech, worker_id, slots)
         self._completion = CompletionReport(namespace)
 
     @ray.method(concurrency_group="control")
     async def idle(self) -> None:
         """Return once the model is loaded and what was asked before is done. Raises what loading raised."""
         await self._thread.idle()
+
+
+class SttActor(_SpeechActor):
+    """An `SttWorker` as an actor."""
+
+    kind = WorkKind.TRANSCRIPTION
 
     @ray.method(concurrency_group="infer")
     async def transcribe(self, request: Transcribe, lease_id: str) -> Transcript:
@@ -78,17 +83,10 @@ class SttActor:
         return transcript
 
 
-class TtsActor:
+class TtsActor(_SpeechActor):
     """A `TtsWorker` as an actor."""
 
-    def __init__(self, worker_id: str, namespace: str, speech: SpeechSettings, slots: int = 1) -> None:
-        self._thread = WorkerThread(partial(TtsWorker, speech), worker_id, slots, SYNTHESIS_NICENESS)
-        self._completion = CompletionReport(namespace)
-
-    @ray.method(concurrency_group="control")
-    async def idle(self) -> None:
-        """Return once the model is loaded and what was asked before is done. Raises what loading raised."""
-        await self._thread.idle()
+    kind = WorkKind.SYNTHESIS
 
     @ray.method(concurrency_group="infer")
     async def synthesize(self, request: Synthesize, lease_id: str) -> AsyncGenerator[bytes, None]:

@@ -1,11 +1,7 @@
 """The two kinds of engine.
 
-An engine is a model: heavy, loaded once per worker in `load`, which also runs it once, so that the first
-caller does not wait for it; used by one thread at a time, which is not the event loop's. Errors are
-EngineErrors that say what, where and what to do; no message contains a transcript.
-
-An STT engine may take several utterances at once, and looks between its steps whether their results are still
-needed. A TTS engine is stopped by closing its iterator.
+An engine is a model: heavy, loaded once per worker, used by one thread at a time, which is not the event
+loop's. Errors are EngineErrors that say what, where and what to do; no message contains a transcript.
 """
 
 from __future__ import annotations

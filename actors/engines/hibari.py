@@ -8,7 +8,7 @@ noise part of the voice has a fixed seed: the same text is always the same audio
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import TYPE_CHECKING, ClassVar
 
 from actors.engines.base import TtsEngine
 from actors.engines.speech_audio import Samples, telephone_pieces
@@ -76,8 +76,9 @@ class HibariTts(TtsEngine):
             for phonemes in voice.phonemize(text):
                 if any(symbol.isalpha() for symbol in phonemes):
                     yield voice.from_phonemes(phonemes, speed, NOISE_SEED)
-        except Exception as error:
-            _refuse(text, error)
+        except Exception as error:  # not chained: the message may quote the text
+            size, kind = len(text), type(error).__name__
+            raise EngineError(f"hibari could not speak a text of {size} characters: {kind}") from None
 
 
 def _voice_names() -> list[str]:
@@ -100,10 +101,3 @@ def _not_english(language: str) -> str:
 
 def _unknown(voice: str) -> str:
     return f"hibari has no voice {voice!r}; choose one of {', '.join(_voice_names())}"
-
-
-def _refuse(text: str, error: Exception) -> NoReturn:
-    """Raise EngineError without the cause: its message may quote the text."""
-    raise EngineError(
-        f"hibari could not speak a text of {len(text)} characters: {type(error).__name__}"
-    ) from None

@@ -54,13 +54,7 @@ class ScriptedStt(BatchSttEngine):
             return AbandonedError()
         if len(request.audio) % BYTES_PER_SAMPLE:
             return EngineError(f"{len(request.audio)} bytes of audio are no whole number of 16-bit samples")
-        return Transcript(
-            text=self.settings.scripted.transcript,
-            language=request.language,
-            mean_log_probability=0.0,
-            no_speech_probability=0.0,
-            attempts=1,
-        )
+        return Transcript(self.settings.scripted.transcript, request.language)
 
 
 class ScriptedTts(TtsEngine):

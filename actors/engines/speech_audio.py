@@ -1,11 +1,9 @@
 """From a model's speech to the telephone's: floats at any rate in, 8 kHz int16 out.
 
 Neural voices make mono floats in -1..1 at a rate of their own, in chunks of any size, and begin with up to
-0.3 s of silence. One resampler per sentence keeps its filter state between chunks, so that the result does
-not depend on where they were cut: a new resampler per chunk would click at each border.
-
-The level stays the model's (hibari's active speech is near -24 dBFS with peaks under -8 dBFS). Samples beyond
-full scale, which a resampler's overshoot can make, are clipped.
+0.3 s of silence. One resampler per sentence keeps its filter state between chunks: a new resampler per chunk
+would click at each border. The level stays the model's (hibari's active speech is near -24 dBFS with peaks
+under -8 dBFS). Samples beyond full scale, which a resampler's overshoot can make, are clipped.
 """
 
 from __future__ import annotations

@@ -146,13 +146,15 @@ class WhisperStt(BatchSttEngine):
             )
         code = request.language.split("-")[0].lower()
         if not request.audio:
-            return _transcript("", code)
+            return Transcript("", code, no_speech_probability=1.0)
         try:
             language = self._language(code)
         except EngineError as error:
             return error
         work = _Work(_samples(request.audio), language, request.may_retry, abandonment)
-        return work if np.abs(work.samples).max(initial=0.0) >= _SILENT_PEAK else _transcript("", code)
+        if np.abs(work.samples).max(initial=0.0) < _SILENT_PEAK:
+            return Transcript("", code, no_speech_probability=1.0)
+        return work
 
     def _language(self, code: str) -> _Language:
         if code not in self._languages:
@@ -182,7 +184,7 @@ class WhisperStt(BatchSttEngine):
         return [
             AbandonedError()
             if work.abandonment.is_set
-            else _transcript(
+            else Transcript(
                 attempt.text if attempt.is_understood else "",
                 work.language.code,
                 attempt.mean_log_probability,
@@ -243,9 +245,9 @@ class WhisperStt(BatchSttEngine):
                 return AbandonedError()
             segments.append(segment)
         if not segments:
-            return _transcript("", code)
+            return Transcript("", code, no_speech_probability=1.0)
         tokens = [len(segment.tokens) for segment in segments]
-        return _transcript(
+        return Transcript(
             "".join(segment.text for segment in segments).strip(),
             code,
             float(np.average([segment.avg_logprob for segment in segments], weights=tokens)),
@@ -341,12 +343,6 @@ def _attempt(result: Any, tokenizer: Any, most_tokens: int) -> Attempt:
         no_speech_probability=result.no_speech_prob,
         ended=len(tokens) < most_tokens,
     )
-
-
-def _transcript(
-    text: str, language: str, log_probability: float = 0.0, no_speech: float = 1.0, attempts: int = 1
-) -> Transcript:
-    return Transcript(text, language, log_probability, no_speech, attempts)
 
 
 def _samples(audio: bytes) -> Samples:

@@ -6,10 +6,8 @@
 | a folder | a CTranslate2 model |
 | a hub name: `small`, `owner/name` | for faster-whisper, which downloads it or finds it in its own cache |
 
-`locate` is cheap (it looks for packages and files, before a port opens); `obtain` joins the parts. A joined
-folder appears whole or not at all: it is written beside its place, under a file lock, and renamed once the
-SHA-256 of every file was checked. Later only sizes are compared, which costs nothing; a cut or missing file
-means that it is built again.
+A joined folder appears whole or not at all: it is written beside its place, under a file lock, and renamed
+once the SHA-256 of every file was checked. Later only sizes are compared, which costs nothing.
 """
 
 from __future__ import annotations

@@ -7,19 +7,16 @@
 | checking | may be busy with what no one waits for; ready, but not lent until seen idle | serving |
 | retiring | gets no new lease, finishes those that are out, and stops | checking, if wanted again |
 
-One idempotent step leads to *serving*. `Launcher.ensure` makes sure that a worker exists, has loaded its
-model and is idle: it starts a new worker, adopts one that an earlier manager left behind, and proves that
-one is idle again. If it fails or takes too long, the worker is stopped and tried again after a pause that
-doubles; the reason stands in `problems` until it works.
+One idempotent step leads to *serving*: `Launcher.ensure`. If it fails or takes too long, the worker is
+stopped and tried again after a pause that doubles; the reason stands in `problems` until it works.
 
-Which workers should exist is always derived anew (plan -> worker ids). An id carries the node, a number and a
-digest of the settings, the slots and the share of a GPU: another count leaves the others' ids alone, other
-settings mean other workers.
+Which workers should exist is always derived anew (plan -> worker ids). Workers come at once and go slowly:
 
-Workers come at once and go slowly. One that the plan no longer wants goes on for `scale_down_hold_s`, since
-resources come and go; then it retires. One that could not serve on (its node is being drained, its settings
-are not the fleet's) retires at once. One whose node is gone is forgotten at once, so that its leases end
-and their holders try elsewhere.
+| a worker that the plan no longer wants | |
+|---|---|
+| could serve on | goes on for `scale_down_hold_s`, since resources come and go; then it retires |
+| its node is being drained, or its settings are not the fleet's | retires at once |
+| its node is gone | is forgotten at once, so that its leases end and their holders try elsewhere |
 """
 
 from __future__ import annotations
@@ -46,7 +43,7 @@ logger = logging.getLogger(__name__)
 CHECK_DEADLINE_S = 30.0
 """A worker in doubt that is not idle by then is replaced: it hangs, or restarts too slowly."""
 
-LONGEST_PAUSE_S = 60.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 """Between two attempts to start a worker that fails."""
 
 PREFIXES = {WorkKind.TRANSCRIPTION: "raymal-stt", WorkKind.SYNTHESIS: "raymal-tts"}
@@ -114,8 +111,6 @@ class Fleet:
     launcher: Launcher
     desk: LeaseDesk
     start_deadline_s: float = 120.0
-    first_pause_s: float = 1.0
-    """Before the second attempt to start a worker."""
     scale_down_hold_s: float = 30.0
     """Workers that the plan no longer wants stay this long."""
     plan: FleetPlan = field(default_factory=FleetPlan)
@@ -273,7 +268,7 @@ class Fleet:
             )
 
     async def _until_it_serves(self, member: _Member, deadline_s: float) -> None:
-        spec, pause_s = member.spec, self.first_pause_s
+        spec, pause_s = member.spec, FIRST_PAUSE_S
         while True:
             try:
                 async with asyncio.timeout(deadline_s):

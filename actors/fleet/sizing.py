@@ -1,22 +1,17 @@
 """How many workers of each kind run on each node, and what each of them reserves in Ray.
 
 A call either transcribes or speaks, hardly ever both, so one core serves one transcription worker and
-one synthesis worker: both pools are sized by cores and share them. A node without an ingress gives all
-its cores. A node that hosts one also runs Asterisk and the audio clock, so it follows three tiers by
-cores and memory, which keep a core free from four cores on and stop at six workers of a kind; or, if
-`fleet.reserved_cpus` says how much to keep, it gives the rest. On GPUs memory decides
-(`actors.fleet.gpu_memory`), and an engine that decodes batches has a slot for each place in its batch.
+one synthesis worker. A node without an ingress gives all its cores. A node that hosts one also runs Asterisk
+and the audio clock: it follows three tiers (`ingress_tier`), or gives what `fleet.reserved_cpus` leaves. On
+GPUs memory decides (`actors.fleet.gpu_memory`), and an engine that decodes batches has a slot for each place
+in its batch.
 
 What a worker reserves (`num_cpus`) is bookkeeping, not a limit: Ray starts an actor only where the figure is
-still free. So a worker's figure is its fair share of the node's budget, fractional where there are more
-workers than cores, and the shares of a node never add up to more than the node has: a plan that
-could not be placed is never made. Threads, not `num_cpus`, bound what an engine really uses.
+still free. So a worker's figure is its share of the node's budget, fractional where there are more workers
+than cores. Threads, not `num_cpus`, bound what an engine really uses.
 
 Nodes that are being drained get nothing; the label `raymal-work` gives a node to one kind of work, or to
 none. What cannot be done is a line in the plan, never raised: the rest of the fleet goes on.
-
-An engine takes part through optional settings of its section: `threads`, `device`, `batch_size` and
-`gpu_memory_gb`.
 """
 
 from __future__ import annotations

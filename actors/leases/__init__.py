@@ -1,1 +1,1 @@
-"""Who may use which slot: the lease book, its queue, its deadlines, and the desk where coroutines wait."""
+"""Who may use which slot: the lease book, its queue, and the desk where coroutines wait."""

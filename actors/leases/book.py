@@ -1,15 +1,10 @@
 """Who may use which worker: slots, the queue before them, and an end for every request.
 
 A worker is one slot or more. A request goes `waiting -> granted -> ended` or `waiting -> ended`, and it ends
-exactly once. A request is known by the id its asker chose: asked again, it is the same request, so a lost
-reply can simply be repeated. The order of those that wait is that of `actors.leases.queue`.
-
-Final work waits only while no slot may be lent. Ahead-of-time work never takes the last free slot of its
-kind, so that a final request finds one; where there is one slot in all, it may take that one while nothing
-final waits.
-
-Each class of final work, and all ahead-of-time work together, may have `queue_limit` requests waiting; the
-next is refused at once. So a queue full of one class keeps no other class out.
+exactly once. It is known by the id its asker chose: asked again, it is the same request, so a lost reply can
+simply be repeated. The order of those that wait is that of `actors.leases.queue`; ahead-of-time work never
+takes the last free slot of its kind where there are several. Each class of final work, and all ahead-of-time
+work together, may have `queue_limit` requests waiting; the next is refused at once.
 
 | what ends a request | when |
 |---|---|
@@ -19,8 +14,7 @@ next is refused at once. So a queue full of one class keeps no other class out.
 | its ingress or its worker is gone | at any time |
 
 Where work did not end well (lost, abandoned, overdue) the slot may still be busy with it. Its worker gets
-no new work until `lend` is called again, which is for the fleet to decide; its other leases go on. A lease
-that a former manager granted is taken over as it is, also before its worker is known here.
+no new work until `lend` is called again, which is for the fleet to decide; its other leases go on.
 
 Time is an argument. Methods that can grant, refuse or doubt return what happened, in order.
 """
@@ -32,7 +26,6 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, NamedTuple
 
-from actors.leases.deadlines import Agenda
 from actors.leases.queue import LeaseQueue, Waiting
 from actors.messages import Lease, LeaseRequest, WorkKind, WorkOutcome
 
@@ -114,6 +107,7 @@ class _Held:
     request: LeaseRequest
     lease: Lease
     worker: _Worker
+    ends: float
 
 
 class LeaseBook:
@@ -132,8 +126,6 @@ class LeaseBook:
         self._queues = {kind: LeaseQueue() for kind in WorkKind}
         self._waiting: dict[str, Waiting] = {}
         self._held: dict[str, _Held] = {}
-        self._deadlines = Agenda()
-        """When each request stops waiting, or its lease ends."""
         self._ended: OrderedDict[str, None] = OrderedDict()
 
     # Workers
@@ -196,16 +188,13 @@ class LeaseBook:
             return [Granted(self._held[lease_id].lease)]
         if lease_id in self._waiting:
             return [] if request.is_ahead else self.promote(lease_id, now)
-        answers = self._end_overdue(now)
-        self._wait(Waiting(request, now))
-        answers += self._grant(request.kind, now)
+        self._wait(Waiting(request, now, now + request.wait_s))
+        answers = self._grant(request.kind, now)
         if lease_id in self._waiting:
             if request.wait_s <= 0:
                 answers.append(self._refuse(lease_id, Refusal.LATE))
             elif len(self._queues[request.kind].lane(request)) > self.queue_limit:
                 answers.append(self._refuse(lease_id, Refusal.QUEUE_FULL))
-            else:
-                self._deadlines.set(lease_id, now + request.wait_s)
         return answers
 
     def promote(self, lease_id: str, now: float) -> list[Answer]:
@@ -214,7 +203,7 @@ class LeaseBook:
         if waiting is None or not waiting.request.is_ahead:
             return []
         self._leave(lease_id)
-        self._wait(Waiting(replace(waiting.request, is_ahead=False), now))
+        self._wait(Waiting(replace(waiting.request, is_ahead=False), now, waiting.deadline))
         return self._grant(waiting.request.kind, now)
 
     def give_back(self, lease_id: str, outcome: WorkOutcome, now: float) -> list[Answer]:
@@ -256,12 +245,15 @@ class LeaseBook:
 
     def expire(self, now: float) -> list[Answer]:
         """Refuse requests whose deadline has come, end overdue leases, grant what may be granted."""
-        answers = self._end_overdue(now)
+        due = [(it.deadline, lease_id) for lease_id, it in self._waiting.items() if it.deadline <= now]
+        due += [(it.ends, lease_id) for lease_id, it in self._held.items() if it.ends <= now]
+        answers: list[Answer] = [
+            self._refuse(lease_id, Refusal.LATE)
+            if lease_id in self._waiting
+            else self._doubt(self._close(lease_id))
+            for _, lease_id in sorted(due)
+        ]
         return answers + [answer for kind in WorkKind for answer in self._grant(kind, now)]
-
-    def next_deadline(self) -> float | None:
-        """Return the earliest instant at which a request or a lease ends, None if there is none."""
-        return self._deadlines.earliest()
 
     def held(self, lease_id: str) -> tuple[LeaseRequest, Lease] | None:
         """Return a lease that is out and its request, None if it is not (any more)."""
@@ -301,14 +293,6 @@ class LeaseBook:
         is_last = counts.total - counts.busy <= 1
         return None if is_last and counts.total > 1 else queue.first_ahead()
 
-    def _end_overdue(self, now: float) -> list[Answer]:
-        return [
-            self._refuse(lease_id, Refusal.LATE)
-            if lease_id in self._waiting
-            else self._doubt(self._close(lease_id))
-            for lease_id in self._deadlines.take_due(now)
-        ]
-
     def _doubt(self, worker: _Worker, is_lost: bool = False) -> Doubted:
         """Lend the worker no more, and count it out if it may be gone."""
         worker.is_lent = False
@@ -324,13 +308,12 @@ class LeaseBook:
         self._queues[waiting.request.kind].lane(waiting.request)[waiting.request.lease_id] = waiting
 
     def _leave(self, lease_id: str) -> None:
-        """Take a request out of the queue. Its deadline stands until it is held or ended."""
+        """Take a request out of the queue."""
         request = self._waiting.pop(lease_id).request
         del self._queues[request.kind].lane(request)[lease_id]
 
     def _hold(self, request: LeaseRequest, lease: Lease, worker: _Worker, now: float) -> None:
-        self._held[lease.lease_id] = _Held(request, lease, worker)
-        self._deadlines.set(lease.lease_id, now + request.hold_s)
+        self._held[lease.lease_id] = _Held(request, lease, worker, now + request.hold_s)
         worker.leases[lease.lease_id] = request
         self._refresh(worker)
 
@@ -365,7 +348,6 @@ class LeaseBook:
         return Refused(lease_id, reason)
 
     def _end(self, lease_id: str) -> None:
-        self._deadlines.drop(lease_id)
         self._ended[lease_id] = None
         while len(self._ended) > REMEMBERED_ENDINGS:
             self._ended.popitem(last=False)

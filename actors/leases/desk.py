@@ -30,8 +30,8 @@ class LeaseDesk:
     async def acquire(self, request: LeaseRequest) -> Lease:
         """Return a lease when it is this request's turn. Raises CapacityError.
 
-        `expire` has to be called in time for the deadline to be kept. A cancelled asker still has to
-        give the lease back, since it may have been granted already.
+        The deadline is kept as exactly as `expire` is called. A cancelled asker still has to give the
+        lease back, since it may have been granted already.
         """
         asker = self._askers.setdefault(request.lease_id, asyncio.get_running_loop().create_future())
         self._deliver(self.book.request(request, self._clock()))

@@ -29,10 +29,11 @@ counted, it would hold the level up."""
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A request, and since when it waits."""
+    """A request, since when it waits, and until when."""
 
     request: LeaseRequest
     since: float
+    deadline: float
 
     def turn(self, aging_s: float) -> float:
         """Return what orders the requests of place 2."""

@@ -1,8 +1,7 @@
 """Where ingresses read their decisions: the current one of each, and a way to wait for the next.
 
-A driver cannot be called by an actor, so an ingress asks, naming the version that it knows, and the answer
-comes when there is another one or after the time that it is willing to wait. It is always the whole current
-state, never a change, so an answer that is lost costs nothing. The epoch distinguishes two
+A driver cannot be called by an actor, so an ingress asks, naming the version that it knows. The answer is
+always the whole current state, never a change, so one that is lost costs nothing. The epoch distinguishes two
 managers: the numbers of a new one begin anew and are not older.
 """
 

@@ -6,8 +6,6 @@
 | one for each ingress | its late frames, its gateway's event loop, CPU and memory of its machine |
 
 An ingress observes the higher of the two levels, so one overloaded PBX does not slow the others.
-
-Slots in use are a mean over time, not a sample: a sample twice a second would miss work of 50 ms.
 """
 
 from __future__ import annotations

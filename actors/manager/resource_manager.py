@@ -1,13 +1,8 @@
 """Knows the whole fleet: its ingresses, their calls, the workers and who may use them.
 
-Never on the audio path. An asker takes a lease here, does its work with the worker itself, and gives the
-lease back with a report. Everything an ingress has here (its calls, requests and leases) lives by its
-heartbeat. Nothing is stored: an ingress that a new manager does not know registers with all its calls and
-leases.
-
-The rules are elsewhere and know no clock: how many workers (`sizing`), who gets a slot (`leases`), how much
-is too much (`overload`, `throttle`), which calls are taken (`admission`). The decision for each ingress is
-on the `DecisionBoard`, where the ingresses wait for the next.
+Never on the audio path: an asker takes a lease here and does its work with the worker itself. Everything an
+ingress has here (calls, requests, leases) lives by its heartbeat. Nothing is stored: an ingress that a new
+manager does not know registers with all its calls and leases.
 
 A fleet runs one set of settings. The first live ingress brings them; another with different ones is refused
 while the first lives. When the last has been gone for a while the workers are stopped, so that an unused
@@ -22,7 +17,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import psutil
@@ -71,7 +65,7 @@ PLAN_PERIOD_S = 2.0
 """Between two looks at the nodes. Ray offers no subscription; its own Serve polls as well."""
 
 TICK_S = 0.5
-"""Between two ticks, when no deadline comes sooner."""
+"""Between two ticks: askers keep their deadlines themselves, so the book's need not be exact."""
 
 
 @dataclass(slots=True)
@@ -102,10 +96,6 @@ class ResourceManager:
         """Whose settings the fleet runs."""
         self._planning_problem: str | None = None
         self._has_looked_for_leftovers = False
-        self._next_tick = clock()
-        self._earlier_deadline = asyncio.Event()
-        """Set when a deadline comes before the next tick."""
-        self._stepped = clock()
         self._cpu_percent = psutil.cpu_percent(interval=None)
         self._memory_percent = psutil.virtual_memory().percent
 
@@ -127,7 +117,9 @@ class ResourceManager:
         self._follow_settings(ingress)
         self._ingresses[ingress.ingress_id] = _Ingress(replace(ingress, sessions=(), held=()), now)
         self._unused_since = None
-        self._reconcile(ingress, now)
+        self._sessions.replace(ingress.ingress_id, ingress.sessions, now)
+        for held in ingress.held:
+            self._desk.adopt(held.request, held.lease)
         self._post(ingress.ingress_id)
         try:
             await self.plan_once()
@@ -189,12 +181,6 @@ class ResourceManager:
         if old is None or old.admission != ingress.admission:
             self._admission = AdmissionBook(ingress.admission, self._sessions)
 
-    def _reconcile(self, ingress: IngressStarted, now: float) -> None:
-        """Make our knowledge of an ingress's calls and leases equal to its own."""
-        self._sessions.replace(ingress.ingress_id, ingress.sessions, now)
-        for held in ingress.held:
-            self._desk.adopt(held.request, held.lease)
-
     def _forget(self, ingress_id: str) -> None:
         if self._ingresses.pop(ingress_id, None) is None:
             return
@@ -233,8 +219,6 @@ class ResourceManager:
         """Return a lease when it is this request's turn. Raises CapacityError or UnknownIngressError."""
         self._check_known(request.ingress_id)
         now = self._clock()
-        if now + request.wait_s < self._next_tick:
-            self._earlier_deadline.set()
         try:
             return await self._desk.acquire(request)
         finally:
@@ -388,11 +372,6 @@ class ResourceManager:
                 self._forget(ingress_id)
         self._desk.expire()
         self._fleet.stop_retired()
-        if now - self._stepped >= TICK_S:
-            self._stepped = now
-            self._look_at_the_load(now)
-
-    def _look_at_the_load(self, now: float) -> None:
         # Without an interval psutil compares with the last call and does not block.
         self._cpu_percent = psutil.cpu_percent(interval=None)
         self._memory_percent = psutil.virtual_memory().percent
@@ -417,9 +396,4 @@ class ResourceManager:
     async def _keep_ticking(self) -> None:
         while True:
             self.tick()
-            now, deadline = self._clock(), self._desk.book.next_deadline()
-            self._next_tick = now + TICK_S if deadline is None else min(now + TICK_S, deadline)
-            self._earlier_deadline.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(max(self._next_tick - now, 0.0)):
-                    await self._earlier_deadline.wait()
+            await asyncio.sleep(TICK_S)

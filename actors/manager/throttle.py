@@ -2,12 +2,11 @@
 
 Entered fast, left slowly: a higher step must be asked for during `up_hold_s`, by any one signal that has
 reached its threshold; a lower one is taken when all signals have been well below the thresholds of the
-current step (`exit_ratio`) during `down_hold_s`. Between two steps up lies at least `up_hold_s`, before a
-step down at least `down_hold_s` since the last step of either direction.
+current step (`exit_ratio`) during `down_hold_s`. The same times must have passed since the step before.
 
-How long each step has been asked for, and could have been left, is timed at every level.
-That makes the ladder monotone: of two ladders stepped at the same times, the one with the worse signals
-never stands lower. A threshold that a signal cannot reach (above 100 %) neither takes nor holds a step.
+Both are timed at every level, which makes the ladder monotone: of two ladders stepped at the same times, the
+one with the worse signals never stands lower. A threshold that a signal cannot reach (above 100 %) neither
+takes nor holds a step.
 """
 
 from __future__ import annotations

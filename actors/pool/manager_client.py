@@ -1,13 +1,8 @@
 """An ingress's side of its relation with the manager: registered, heard, and with a current decision.
 
-| what runs | does |
-|---|---|
-| a heartbeat, every second | says how the ingress and its calls do |
-| a long poll | brings the next decision |
-
-A manager that does not know this ingress, because it is new or because the ingress was silent for too long,
-says so in the answer to a heartbeat; then the ingress registers with everything: the settings, all calls,
-all leases in use.
+A heartbeat says every second how the ingress and its calls do; a long poll brings the next decision. A
+manager that does not know this ingress says so in the answer to a heartbeat; then the ingress registers with
+everything: the settings, all calls, all leases in use.
 
 While the manager cannot be reached the last decision stands for `throttle.keep_s`; then the ingress decides
 for itself: level busy at least, and no more calls than the manager once said it may hold alone. Calls that
@@ -80,12 +75,15 @@ class Manager(Protocol):
 
 
 class ManagerClient:
-    """Keeps one ingress known to the manager: the part of `SpeechPool` without the work. One event loop."""
+    """Keeps one ingress known to the manager. For one event loop."""
 
     def __init__(self, manager: Manager, ingress: IngressStarted) -> None:
         self.decision = Decision()
+        """The manager's current decision; without a manager the last one, then one of our own."""
         self.on_decision: Callable[[Decision], None] = lambda decision: None
+        """Called after each change of level or reasons. Set by the gateway."""
         self.signals: Callable[[], IngressSignals] = IngressSignals
+        """Asked once per heartbeat how the ingress does. Set by the gateway."""
         self._manager = manager
         self._ingress = ingress
         self._sessions: dict[str, SessionStarted] = {}

@@ -1,28 +1,52 @@
-"""What a gateway asks of the speech side.
+"""What a gateway asks of the speech side: lease a worker, use it, give it back with a report, always.
 
-There are two backends: `actors.cluster` (Ray) and `actors.local` (this process). Each request
-takes a lease, uses the slot, gives the lease back and reports what it took, however it ends.
-Cancelling the awaiting task, or closing the iterator, cancels the work and frees the slot.
+Both backends are this class over a manager and workers that they bring: objects of this process
+(`actors.local`) or actors of a cluster (`actors.cluster`). Cancelling the awaiting task, or closing the
+iterator, cancels the work and frees the slot. The report is sent by a task of its own, so that neither a
+cancelled asker nor a slow manager can lose it.
+
+A lost worker costs the asker one more try on another worker, inside the same deadline; a sentence is
+tried again only while none of it was delivered. A lost manager costs waiting: the ingress, its calls and the
+leases in use are registered again as soon as there is a manager, and a request that waits goes on asking.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from actors.errors import CapacityError, EngineError, UnknownIngressError, WorkerLostError
 from actors.messages import (
-    Admission,
-    Decision,
-    IngressSignals,
-    SessionFigures,
+    Lease,
+    LeaseRequest,
+    Priority,
     SessionStarted,
-    SessionSummary,
     Synthesize,
     Transcribe,
     Transcript,
+    WorkKind,
+    WorkOutcome,
+    WorkReport,
 )
-from actors.status import FleetStatus
+from actors.pool.manager_client import MANAGER_RETRY_S, Manager, ManagerClient
+from actors.pool.registration import HeldLease, IngressStarted
+from actors.telephone import audio_duration_ms
+
+logger = logging.getLogger(__name__)
+
+HOLD_MARGIN_S = 5.0
+"""How much longer than the asker's deadline a lease lives, for the report to arrive."""
+
+REPORT_ATTEMPTS = 20
+"""Then the lease's time to live has to do it."""
+
+CLOSE_DEADLINE_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +72,49 @@ class SpeechChunk:
     """From the lease to this chunk, as seen by the asker."""
 
 
-class SpeechPool(Protocol):
-    """Leases, workers and bookkeeping behind one interface."""
+class Workers(Protocol):
+    """The way to a leased worker. Cancelled or closed, both methods cancel the work."""
 
-    on_decision: Callable[[Decision], None]
-    """Called after each change of level or reasons. Set by the gateway."""
-    signals: Callable[[], IngressSignals]
-    """Asked once per heartbeat how the ingress does. Set by the gateway."""
+    async def transcribe(self, lease: Lease, request: Transcribe) -> Transcript:
+        """Raises EngineError or WorkerLostError."""
+
+    def synthesize(self, lease: Lease, request: Synthesize) -> AsyncGenerator[bytes, None]:
+        """Return an async generator of pieces. Raises EngineError or WorkerLostError."""
+
+
+@dataclass(slots=True)
+class _Use:
+    """One request, from asking for its lease to its end."""
+
+    request: LeaseRequest
+    asked_s: float
+    lease: Lease | None = None
+    granted_s: float = 0.0
+    audio_ms: float = 0.0
 
     @property
-    def decision(self) -> Decision:
-        """The manager's current decision; without a manager the last one, then one of our own."""
+    def lease_wait_ms(self) -> float:
+        return (self.granted_s - self.asked_s) * 1000.0
 
-    async def start(self) -> None:
-        """Plan and start the workers. Returns before they are ready; raises ConfigurationError."""
+    def elapsed_ms(self) -> float:
+        return (time.monotonic() - self.granted_s) * 1000.0
 
-    async def status(self) -> FleetStatus:
-        """Return what the manager knows now. Raises WorkerLostError when it cannot be asked."""
+
+class SpeechPool(ManagerClient):
+    """What a gateway asks of the speech side. For one event loop."""
+
+    def __init__(self, manager: Manager, workers: Workers, ingress: IngressStarted) -> None:
+        super().__init__(manager, ingress)
+        self._workers = workers
+        self._uses: dict[str, _Use] = {}
+
+    async def close(self) -> None:
+        """Give back everything this asker holds. Idempotent."""
+        if self._tasks and self._background:  # the last reports
+            await asyncio.wait(self._background, timeout=CLOSE_DEADLINE_S)
+        await super().close()
+
+    # Work
 
     async def transcribe(
         self, request: Transcribe, deadline_s: float, is_ahead: bool = False
@@ -77,30 +127,150 @@ class SpeechPool(Protocol):
         Raises CapacityError (no slot in time), WorkerLostError (the worker died or the deadline
         passed while it worked) or EngineError (the engine refused).
         """
+        deadline = time.monotonic() + deadline_s
+        session = self._sessions.get(request.call_id)
+        may_retry = True
+        while True:
+            try:
+                kind = WorkKind.TRANSCRIPTION
+                async with self._leased(kind, session, deadline, is_ahead) as (use, lease):
+                    use.audio_ms = audio_duration_ms(request.audio)
+                    async with _until(deadline):
+                        transcript = await self._workers.transcribe(lease, request)
+                    return Transcription(transcript, use.lease_wait_ms, use.elapsed_ms())
+            except WorkerLostError:
+                if not may_retry or time.monotonic() >= deadline:
+                    raise
+            # It may have been promoted meanwhile, and nothing promotes it again.
+            may_retry, is_ahead = False, use.request.is_ahead
 
     def promote(self, call_id: str) -> None:
         """Let the call's ahead-of-time transcription, if one is under way, be final from now on."""
+        for use in self._uses.values():
+            if use.request.session_id == call_id and use.request.is_ahead:
+                use.request = replace(use.request, is_ahead=False)
+                if use.lease is None:
+                    self._in_background(self._promote(use.request.lease_id))
 
-    def synthesize(self, request: Synthesize, deadline_s: float) -> AsyncIterator[SpeechChunk]:
-        """Yield the audio of one sentence as it is made; raises as `transcribe` does."""
+    async def synthesize(self, request: Synthesize, deadline_s: float) -> AsyncGenerator[SpeechChunk, None]:
+        """Yield the audio of one sentence as it is made; raises as `transcribe` does.
 
-    async def admit(self, session: SessionStarted) -> Admission:
-        """Ask whether a new call may be taken; if so it is registered. Answers within a third of a second."""
-
-    async def register_session(self, session: SessionStarted) -> None:
-        """Make a call known that was admitted before. Repeating it changes nothing."""
-
-    def note(self, session_id: str, figures: SessionFigures) -> None:
-        """Remember a call's newest figures for the next heartbeat. Unknown calls are ignored."""
-
-    def note_answer(self, answer_ms: float) -> None:
-        """Count one answered turn: end of the caller's speech to the answer's first frame."""
-
-    async def unregister_session(self, session_id: str) -> SessionSummary | None:
-        """Report that a call ended; returns what it used, None if it was unknown.
-
-        The figures noted last go into the summary.
+        The deadline is that of the last chunk.
         """
+        deadline = time.monotonic() + deadline_s
+        # Once for both tries: meanwhile the call may end, and others wait for the same sentence.
+        session = self._sessions.get(request.call_id)
+        delivered = False
+        try:
+            async with aclosing(self._synthesize_once(request, session, deadline)) as chunks:
+                async for chunk in chunks:
+                    delivered = True
+                    yield chunk
+            return
+        except WorkerLostError:
+            if delivered or time.monotonic() >= deadline:
+                raise
+        async with aclosing(self._synthesize_once(request, session, deadline)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
-    async def close(self) -> None:
-        """Give back everything this asker holds. Idempotent."""
+    # One piece of work
+
+    async def _synthesize_once(
+        self, request: Synthesize, session: SessionStarted | None, deadline: float
+    ) -> AsyncGenerator[SpeechChunk, None]:
+        async with (
+            self._leased(WorkKind.SYNTHESIS, session, deadline) as (use, lease),
+            aclosing(self._workers.synthesize(lease, request)) as pieces,
+        ):
+            while True:
+                async with _until(deadline):
+                    piece = await anext(pieces, None)
+                if piece is None:
+                    return
+                use.audio_ms += audio_duration_ms(piece)
+                yield SpeechChunk(piece, use.lease_wait_ms, use.elapsed_ms())
+
+    @asynccontextmanager
+    async def _leased(
+        self, kind: WorkKind, session: SessionStarted | None, deadline: float, is_ahead: bool = False
+    ) -> AsyncIterator[tuple[_Use, Lease]]:
+        """Hold a lease for the block and report what came of it."""
+        now = time.monotonic()
+        request = LeaseRequest(
+            lease_id=uuid.uuid4().hex,
+            kind=kind,
+            ingress_id=self._ingress.ingress_id,
+            session_id=session.session_id if session else None,
+            wait_s=deadline - now,
+            hold_s=deadline - now + HOLD_MARGIN_S,
+            priority=session.priority if session else Priority.BACKGROUND,
+            is_ahead=is_ahead,
+        )
+        use = self._uses[request.lease_id] = _Use(request, now)
+        outcome = WorkOutcome.ABANDONED  # cancelled, closed, out of time, or a bug of ours
+        try:
+            use.lease = lease = await self._acquire(use, deadline)
+            use.granted_s = time.monotonic()
+            yield use, lease
+            outcome = WorkOutcome.DONE
+        except EngineError:
+            outcome = WorkOutcome.FAILED
+            raise
+        except _OutOfTimeError:
+            raise
+        except WorkerLostError:
+            outcome = WorkOutcome.LOST
+            raise
+        finally:
+            # Also without a lease: it may still wait, or have been granted on the way.
+            del self._uses[request.lease_id]
+            elapsed_ms = use.elapsed_ms() if use.lease is not None else 0.0
+            self._in_background(self._report(WorkReport(request.lease_id, outcome, elapsed_ms, use.audio_ms)))
+
+    async def _acquire(self, use: _Use, deadline: float) -> Lease:
+        """Return a lease, asking again, as the same request, while there is no manager."""
+        while (wait_s := deadline - time.monotonic()) > 0:
+            request = replace(use.request, wait_s=wait_s, hold_s=wait_s + HOLD_MARGIN_S)
+            try:
+                async with asyncio.timeout(wait_s):
+                    return await self._manager.acquire(request)
+            except UnknownIngressError:
+                with suppress(WorkerLostError):
+                    await self._make_known()
+            except WorkerLostError:
+                await asyncio.sleep(min(MANAGER_RETRY_S, wait_s))
+            except TimeoutError:
+                break
+        raise CapacityError(f"no slot for {use.request.kind} within the deadline")
+
+    async def _report(self, report: WorkReport) -> None:
+        for _ in range(REPORT_ATTEMPTS):
+            try:
+                return await self._manager.release(report)
+            except WorkerLostError:
+                await asyncio.sleep(MANAGER_RETRY_S)
+        logger.warning("no manager took the report of lease %s", report.lease_id)
+
+    async def _promote(self, lease_id: str) -> None:
+        with suppress(WorkerLostError):  # the request is repeated to a new manager, as final work
+            await self._manager.promote(lease_id)
+
+    def _held_leases(self) -> tuple[HeldLease, ...]:
+        return tuple(
+            HeldLease(use.request, use.lease) for use in self._uses.values() if use.lease is not None
+        )
+
+
+class _OutOfTimeError(WorkerLostError):
+    """The asker's deadline passed while the worker worked: the worker need not be lost."""
+
+
+@asynccontextmanager
+async def _until(deadline: float) -> AsyncIterator[None]:
+    """Cancel the block at `deadline` (monotonic seconds)."""
+    try:
+        async with asyncio.timeout(deadline - time.monotonic()):
+            yield
+    except TimeoutError:
+        raise _OutOfTimeError("the deadline passed while the worker worked") from None

@@ -1,15 +1,12 @@
 """A worker on a thread of its own, driven from an event loop.
 
-The thread does everything in order: first the loading, then each request. So what is queued behind a piece
-of work is answered exactly when the worker is done with it, and `idle` is both the health check and the proof
-that a slot is free: native code that cannot be interrupted has returned.
+The thread does everything in order: first the loading, then each request. So `idle`, queued behind a piece of
+work, is both the health check and the proof that a slot is free: native code that cannot be interrupted has
+returned.
 
-Utterances that came while the thread was busy are transcribed together, as many as suit the engine. No
-utterance waits for a batch to fill. Each utterance also queues one run of `_serve` on the thread; a run that
-finds the queue empty, because an earlier one took all, does nothing.
-
-An abandoned utterance leaves the queue at once. If the engine has it already, a flag is set that the engine
-reads between its steps.
+Utterances that came while the thread was busy are transcribed together, as many as suit the engine; none
+waits for a batch to fill. Each also queues one run of `_serve` on the thread; a run that finds the queue
+empty, because an earlier one took all, does nothing.
 
 The thread has a higher niceness than the rest, as have the threads that the engine starts from it: on a
 machine shared with Asterisk and the audio clock, speech models take what those leave.
@@ -25,15 +22,17 @@ from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from actors.engines.abandonment import AbandonedError, Abandonment
 from actors.errors import WorkerLostError
-from actors.messages import Synthesize, Transcribe, Transcript
-from actors.workers.stt_worker import SttWorker
-from actors.workers.tts_worker import TtsWorker
+from actors.messages import Synthesize, Transcribe, Transcript, WorkKind
+from actors.settings import SpeechSettings
+from actors.workers.speech_workers import SttWorker, TtsWorker
 
 Result = TypeVar("Result")
+Worker = SttWorker | TtsWorker
 
 TRANSCRIPTION_NICENESS = 10
 """On top of the process's. Against a thread without it this is one part CPU to ten."""
@@ -59,12 +58,19 @@ class _Utterance:
             self.transcript.set_result(outcome)
 
 
+def speech_thread(kind: WorkKind, speech: SpeechSettings, name: str, slots: int) -> WorkerThread:
+    """Return a thread that loads the configured engine of a kind."""
+    if kind is WorkKind.TRANSCRIPTION:
+        return WorkerThread(partial(SttWorker, speech), name, slots, TRANSCRIPTION_NICENESS)
+    return WorkerThread(partial(TtsWorker, speech), name, slots, SYNTHESIS_NICENESS)
+
+
 class WorkerThread:
     """Loads a worker at once, in the background, and runs its requests."""
 
     def __init__(
         self,
-        make: Callable[[], SttWorker | TtsWorker],
+        make: Callable[[], Worker],
         name: str,
         slots: int = 1,
         niceness: int = TRANSCRIPTION_NICENESS,
@@ -84,7 +90,7 @@ class WorkerThread:
         self._executor = ThreadPoolExecutor(
             max_workers=1, thread_name_prefix=name, initializer=_raise_niceness, initargs=(niceness,)
         )
-        self._worker: Future[SttWorker | TtsWorker] = self._executor.submit(_loaded, make)
+        self._worker: Future[Worker] = self._executor.submit(_loaded, make)
 
     async def idle(self) -> None:
         """Return once the model is loaded and what was asked before is done. Raises what loading raised."""
@@ -210,7 +216,7 @@ def _raise_niceness(niceness: int) -> None:
     os.setpriority(os.PRIO_PROCESS, thread_id, os.getpriority(os.PRIO_PROCESS, thread_id) + niceness)
 
 
-def _loaded(make: Callable[[], SttWorker | TtsWorker]) -> SttWorker | TtsWorker:
+def _loaded(make: Callable[[], Worker]) -> Worker:
     worker = make()
     worker.load()
     return worker

@@ -11,9 +11,9 @@ from dataclasses import replace
 import pytest
 
 from actors.errors import CapacityError, ConfigurationError, WorkerLostError
-from actors.local import LocalPool, LocalWorkers, this_machine
+from actors.local import LocalPool, LocalWorkers
 from actors.messages import Priority, SessionStarted, Synthesize, Transcribe
-from actors.settings import AdmissionSettings, FleetSettings, ScriptedSettings, SpeechSettings
+from actors.settings import FleetSettings, ScriptedSettings, SpeechSettings
 from actors.status import FleetStatus
 from actors.telephone import audio_duration_ms
 
@@ -111,20 +111,6 @@ async def test_a_cancelled_utterance_frees_its_slot() -> None:
         assert (status.transcription.tally.count, status.transcription.tally.failed) == (1, 1)
 
 
-async def test_a_cancelled_asker_leaves_the_line() -> None:
-    """Who gives up while waiting does not get a slot later."""
-    async with pool(stt_delay_s=0.2) as speech:
-        first = asyncio.create_task(speech.transcribe(UTTERANCE, deadline_s=2.0))
-        await until(speech.status, lambda status: status.transcription.busy == 1)
-        second = asyncio.create_task(speech.transcribe(UTTERANCE, deadline_s=2.0))
-        await until(speech.status, lambda status: status.transcription.waiting == 1)
-        second.cancel()
-        await until(speech.status, lambda status: status.transcription.waiting == 0)
-        await first
-        await until(speech.status, lambda status: status.transcription.busy == 0)
-        assert (await speech.status()).transcription.tally.count == 1
-
-
 async def test_a_closed_sentence_frees_its_slot() -> None:
     """Barge-in: closing the iterator after the first piece ends the work."""
     async with pool() as speech:
@@ -171,17 +157,6 @@ async def test_a_manager_that_forgot_is_told_again() -> None:
         assert (status.ingresses, status.sessions) == (1, 1)
 
 
-async def test_more_requests_than_slots_share_them_in_order() -> None:
-    """Six utterances of 100 ms on two workers take three rounds, not more."""
-    async with pool(stt_delay_s=0.1, workers=2) as speech:
-        before = time.monotonic()
-        heard = await asyncio.gather(*(speech.transcribe(UTTERANCE, deadline_s=5.0) for _ in range(6)))
-        assert 0.3 <= time.monotonic() - before < 0.6
-        first, second, third = (heard[index : index + 2] for index in (0, 2, 4))
-        assert max(it.lease_wait_ms for it in first) < min(it.lease_wait_ms for it in second)
-        assert max(it.lease_wait_ms for it in second) < min(it.lease_wait_ms for it in third)
-
-
 async def test_closing_gives_everything_back() -> None:
     """After `close`, once or twice, no worker is left."""
     async with pool() as speech:
@@ -198,13 +173,6 @@ async def test_an_engine_that_is_not_ours_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"speech\.stt"):
         await made.start()
     await made.close()
-
-
-def test_this_machine_has_cores_and_memory() -> None:
-    """What the plan is made from on a single machine."""
-    machine = this_machine()
-    assert machine.cpus >= 1
-    assert machine.memory_bytes > 0
 
 
 async def call(speech: LocalPool, name: str, priority: Priority = Priority.NORMAL) -> Transcribe:
@@ -226,17 +194,6 @@ async def test_ahead_of_time_work_leaves_a_slot_until_it_is_promoted() -> None:
         assert (await ahead).transcript.text == (await other).transcript.text == "hello"
 
 
-async def test_where_there_is_one_slot_ahead_of_time_work_is_finished_first() -> None:
-    """Others wait for it as for any work."""
-    async with pool(stt_delay_s=0.2) as speech:
-        early, late = await call(speech, "early"), await call(speech, "late")
-        ahead = asyncio.create_task(speech.transcribe(early, deadline_s=9.0, is_ahead=True))
-        await until(speech.status, lambda status: status.transcription.busy == 1)
-        final = asyncio.create_task(speech.transcribe(late, deadline_s=9.0))
-        assert (await ahead).transcript.text == "hello"
-        assert (await final).lease_wait_ms > 100.0
-
-
 async def test_work_is_served_by_the_class_of_its_call() -> None:
     """An emergency that comes last is next; work for no call at all is background work and last."""
     async with pool(stt_delay_s=0.1) as speech:
@@ -255,18 +212,3 @@ async def test_work_is_served_by_the_class_of_its_call() -> None:
         await until(speech.status, lambda status: status.transcription.waiting == 3)
         await asyncio.gather(first, *rest)
         assert order == ["normal", "urgent", "normal", "no call"]
-
-
-async def test_a_full_house_refuses_and_lets_in_again() -> None:
-    """Admission asks the manager; a call that ends makes room."""
-    speech_settings = SpeechSettings(stt="scripted", tts="scripted")
-    fleet = FleetSettings(max_concurrent_transcriptions=1, max_concurrent_synthesis=1)
-    admission = AdmissionSettings(calls_per_slot=1)
-    made = LocalPool(speech_settings, fleet, "ingress", admission)
-    await made.start()
-    await until(made.status, lambda status: status.is_ready)
-    assert (await made.admit(SessionStarted("a", "ingress", "100"))).is_admitted
-    assert not (await made.admit(SessionStarted("b", "ingress", "100"))).is_admitted
-    await made.unregister_session("a")
-    assert (await made.admit(SessionStarted("b", "ingress", "100"))).is_admitted
-    await made.close()

@@ -58,4 +58,4 @@ class GatedStt(BatchSttEngine):
     def _heard(self, request: Transcribe) -> Transcript | EngineError:
         if request.audio == UNREADABLE:
             return EngineError("unreadable")
-        return Transcript(request.call_id, request.language, 0.0, 0.0, 1)
+        return Transcript(request.call_id, request.language)

@@ -27,17 +27,13 @@ def option(head: RayHead, name: str) -> str:
     return found.partition("=")[2]
 
 
-def test_the_machine_is_described_whole(head: RayHead) -> None:
-    """The plan holds Asterisk's share back, so Ray gets all cores and all memory."""
+def test_this_machine_alone_is_served_and_described_whole(head: RayHead) -> None:
+    """On a loopback address that Ray does not replace; the plan holds Asterisk's share back."""
+    assert option(head, "node-ip-address") == "127.0.0.2"
+    assert head.address == f"127.0.0.2:{option(head, 'port')}"
     assert int(option(head, "num-cpus")) == len(os.sched_getaffinity(0))
     assert int(option(head, "memory")) == psutil.virtual_memory().total
     assert int(option(head, "object-store-memory")) == FleetSettings().object_store_bytes
-
-
-def test_only_this_machine_is_served(head: RayHead) -> None:
-    """Drivers and workers find each other on a loopback address that Ray does not replace."""
-    assert option(head, "node-ip-address") == "127.0.0.2"
-    assert head.address == f"127.0.0.2:{option(head, 'port')}"
 
 
 def test_no_port_is_in_the_rtp_range(head: RayHead) -> None:
@@ -46,13 +42,6 @@ def test_no_port_is_in_the_rtp_range(head: RayHead) -> None:
         assert not 10_000 <= int(option(head, name)) <= 20_000
     for name in ("min-worker-port", "max-worker-port", "node-manager-port", "object-manager-port"):
         assert option(head, name) == "0"
-
-
-def test_two_heads_share_no_port(runtime_folder: Path) -> None:
-    """Two servers on one machine start two heads."""
-    one, other = (RayHead.plan(runtime_folder / name, FleetSettings()) for name in ("a", "b"))
-    assert len({one.port, one.client_port, other.port, other.client_port}) == 4
-    assert one.folder != other.folder
 
 
 def test_a_token_is_needed_everywhere(head: RayHead) -> None:
@@ -92,7 +81,9 @@ def test_a_long_folder_is_replaced_by_a_short_one(tmp_path: Path) -> None:
     head = RayHead.plan(deep, FleetSettings())
     assert len(os.fsencode(head.folder)) <= LONGEST_FOLDER_BYTES
     assert head.folder == RayHead.plan(deep, FleetSettings()).folder
-    assert head.folder != RayHead.plan(deep / "y", FleetSettings()).folder
+    other = RayHead.plan(deep / "y", FleetSettings())
+    assert head.folder != other.folder
+    assert len({head.port, head.client_port, other.port, other.client_port}) == 4
 
 
 @pytest.mark.cluster

@@ -34,15 +34,6 @@ def test_the_registry_finds_both_engines_and_they_load_after_their_delay() -> No
         assert time.monotonic() - started >= 0.05
 
 
-def test_stt_hears_the_configured_words_after_its_delay() -> None:
-    """For every audio and language."""
-    engine = ScriptedStt(speech(transcript="two tickets", stt_delay_s=0.05))
-    started = time.monotonic()
-    transcript = engine.transcribe(Transcribe(call_id="call", audio=bytes(320), language="pt"))
-    assert time.monotonic() - started >= 0.05
-    assert (transcript.text, transcript.language, transcript.attempts) == ("two tickets", "pt", 1)
-
-
 def test_stt_stops_within_milliseconds_when_it_is_abandoned() -> None:
     """The delay is waited for, not slept."""
     engine = ScriptedStt(speech(stt_delay_s=30.0))
@@ -81,26 +72,12 @@ def test_a_batch_ends_early_only_when_all_of_it_is_abandoned() -> None:
     assert all(isinstance(outcome, AbandonedError) for outcome in outcomes)
 
 
-def test_tts_begins_after_its_delay() -> None:
-    """The first piece, and only the first, is late."""
-    engine = ScriptedTts(speech(tts_delay_s=0.05, speech_rate_characters_per_s=1.0))
-    pieces = engine.synthesize(say("four"))
-    started = time.monotonic()
-    next(pieces)
-    first = time.monotonic() - started
-    next(pieces)
-    assert first >= 0.05
-    assert time.monotonic() - started - first < 0.05
-
-
 def test_a_sentence_lasts_as_long_as_its_text_in_pieces_of_two_seconds() -> None:
-    """75 characters at 15 a second are five seconds: two full pieces and half of one."""
-    engine = ScriptedTts(speech(tts_delay_s=0.0))
-    assert [audio_duration_ms(piece) for piece in engine.synthesize(say("x" * 75))] == [
-        2000.0,
-        2000.0,
-        1000.0,
-    ]
+    """75 characters at 15 a second are five seconds: two full pieces and half of one, after one delay."""
+    started = time.monotonic()
+    pieces = list(ScriptedTts(speech(tts_delay_s=0.2)).synthesize(say("x" * 75)))
+    assert 0.2 <= time.monotonic() - started < 0.5
+    assert [audio_duration_ms(piece) for piece in pieces] == [2000.0, 2000.0, 1000.0]
 
 
 @pytest.mark.parametrize("text", ["hello", "You said: hello.", "sim, obrigado"])
@@ -113,8 +90,3 @@ def test_each_sentence_is_recognised_by_its_tone(text: str) -> None:
     assert np.sqrt(np.mean(audio**2)) == pytest.approx(0.25 * 32767 / np.sqrt(2), rel=0.01)
     jump = np.abs(np.diff(audio)).max()
     assert jump <= 2 * np.pi * sentence_tone_hz(text) / 8000 * 0.25 * 32767 + 1
-
-
-def test_blank_text_yields_nothing() -> None:
-    """Nothing to say is said without delay and without audio."""
-    assert list(ScriptedTts(speech()).synthesize(say(" \n"))) == []

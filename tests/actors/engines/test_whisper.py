@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from actors.engines.abandonment import AbandonedError, Abandonment
 from actors.engines.hibari import HibariTts
 from actors.engines.whisper import FULL_WINDOW_S, WhisperStt, _attempt, window_s
-from actors.engines.whisper_attempt import Attempt, better, compression_ratio
+from actors.engines.whisper_attempt import Attempt, better
 from actors.errors import EngineError
 from actors.messages import Synthesize, Transcribe, Transcript
 from actors.settings import SpeechSettings, WhisperSettings
@@ -78,12 +78,6 @@ def test_an_endless_decode_never_beats_one_that_ended() -> None:
     assert better(runaway, sound) is sound
     assert better(sound, runaway) is sound
     assert better(attempt(surety=-0.5), surer := attempt(surety=-0.1)) is surer
-
-
-def test_repetition_compresses() -> None:
-    """The measure grows with repetition and copes with nothing."""
-    assert compression_ratio("") == 0.0
-    assert compression_ratio("hello. " * 50) > 2.4 > compression_ratio("hello, hello, who is there?")
 
 
 def test_an_engine_that_was_not_loaded_says_so() -> None:

@@ -185,12 +185,6 @@ def test_missing_packages_come_with_their_command(cache: Path) -> None:
         locate(TINY, BUNDLED)
 
 
-def test_locating_joins_nothing(cache: Path, packages: Path) -> None:
-    """The check before a port opens is cheap."""
-    assert locate(TINY, BUNDLED) == BUNDLED["tiny"]
-    assert not cache.exists()
-
-
 def test_a_folder_is_used_where_it_lies(tmp_path: Path) -> None:
     """A complete model folder is handed on as it is; one that lacks a file is refused by name."""
     for name in ("model.bin", "config.json", "vocabulary.json"):

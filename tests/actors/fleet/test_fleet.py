@@ -128,6 +128,7 @@ async def test_a_worker_in_use_finishes_before_it_goes(yard: Yard) -> None:
     """After the hold it gets no new lease, and stops when the last is given back."""
     await yard.follow(group("1", 1))
     lease = await yard.lease()
+    assert lease.worker == f"the worker of {lease.worker_id}"
     await yard.follow()
     yard.now += HOLD_S
     assert await yard.follow() == [lease.worker_id]
@@ -229,19 +230,6 @@ async def test_a_worker_that_still_loads_is_stopped_as_well(yard: Yard) -> None:
     yard.hall.gate.set()
     assert await yard.settle() == []
     assert yard.desk.book.slots(STT).total == 0
-
-
-async def test_a_worker_is_lent_with_its_slots(yard: Yard) -> None:
-    """Three leases fit on a worker of three slots and carry it; a fourth waits."""
-    [worker_id] = await yard.follow(group("1", 1, slots=3))
-    leases = [await yard.lease(name) for name in "abc"]
-    assert {lease.worker_id for lease in leases} == {worker_id}
-    assert {lease.worker for lease in leases} == {f"the worker of {worker_id}"}
-    waiting = asyncio.create_task(yard.lease("d"))
-    await yard.settle()
-    assert not waiting.done()
-    await yard.finish("a")
-    assert (await waiting).worker_id == worker_id
 
 
 async def test_the_status_has_what_is_planned_and_what_is_there(yard: Yard) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from actors.engines.registry import check_names
 from actors.errors import ConfigurationError
 from actors.fleet.gpu_memory import TYPE_LABEL, USABLE, memory_gb
-from actors.fleet.sizing import FleetPlan, NodeResources, WorkerGroup, ingress_reserve, ingress_tier, plan
+from actors.fleet.sizing import FleetPlan, NodeResources, WorkerGroup, ingress_reserve, plan
 from actors.messages import WorkKind
 from actors.settings import CoquiSettings, FleetSettings, SpeechSettings, WhisperSettings
 
@@ -50,18 +50,6 @@ def counts(nodes: list[NodeResources], fleet: FleetSettings, speech: SpeechSetti
 def test_one_pbx_gets_the_three_tiers(cpus: float, gigabytes: float, workers: int) -> None:
     """One machine beside Asterisk gets the tier of its cores and memory, for both kinds."""
     assert counts([pbx(cpus, gigabytes)], FleetSettings(), CPU_ONLY) == (workers, workers)
-
-
-def test_a_machine_sold_as_8_gib_counts_as_8_gb() -> None:
-    """The kernel of a machine with 8 GiB reports a little less, which is still the top tier."""
-    assert ingress_tier(4, 8_200_000_000) == 3
-
-
-def test_the_pbx_keeps_cores_that_a_worker_node_gives() -> None:
-    """A node without an ingress runs one worker of each kind per core; the same node with one fewer."""
-    worker_node = NodeResources("w", 8, 32 * GB)
-    assert counts([worker_node], FleetSettings(), CPU_ONLY) == (8, 8)
-    assert counts([worker_node, pbx(8, 32)], FleetSettings(), CPU_ONLY) == (14, 14)
 
 
 def test_memory_limits_a_worker_node() -> None:
@@ -187,13 +175,6 @@ def test_an_engine_that_must_have_a_gpu_says_so() -> None:
     assert "which is taken to be 16 GB" in made.impossible[0]
 
 
-def test_an_engine_that_must_have_a_gpu_runs_only_where_one_is() -> None:
-    """device=cuda puts no worker of that kind on a CPU node."""
-    speech = SpeechSettings(whisper=WhisperSettings(device="cuda"))
-    made = plan([pbx(4, 8), NodeResources("g", 8, 64 * GB, gpus=1)], FleetSettings(), speech)
-    assert {group.node_id for group in made.groups if group.kind is WorkKind.TRANSCRIPTION} == {"g"}
-
-
 def test_threads_divide_the_count() -> None:
     """An engine of two threads gets half as many workers."""
     speech = SpeechSettings(whisper=WhisperSettings(device="cpu", threads=2))
@@ -213,11 +194,6 @@ def test_every_group_states_its_reason() -> None:
     fleet = FleetSettings(max_concurrent_synthesis=3)
     reasons = [group.reason for group in plan([pbx(4, 8)], fleet, CPU_ONLY).groups]
     assert reasons == ["beside an ingress on 4 cores and 8 GB: 3", "MAX_CONCURRENT_SYNTHESIS=3"]
-
-
-def test_no_node_no_worker() -> None:
-    """Without nodes there is nothing to plan, and nothing to complain of."""
-    assert plan([], FleetSettings(), CPU_ONLY) == FleetPlan()
 
 
 @pytest.mark.parametrize(("reserved", "workers"), [(0, 8), (3, 5), (7.5, 1), (None, 6)])

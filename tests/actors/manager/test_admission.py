@@ -14,7 +14,6 @@ from actors.manager.admission import AdmissionBook, Reason, SlotUse
 from actors.manager.session_book import SessionBook
 from actors.messages import Level, Priority, SessionFigures, SessionStarted, WorkKind
 from actors.settings import AdmissionSettings
-from actors.status import AdmissionStatus
 
 NORMAL = Level.NORMAL
 CLASSES = list(Priority)
@@ -80,14 +79,6 @@ def fill(book: Book, calls: int, **how: Any) -> None:
         book.has_spoken(f"filled-{number}")
 
 
-def test_a_free_cluster_takes_a_call() -> None:
-    """Registered and counted; asked again, it is the same call."""
-    book = book_with()
-    assert reason(book, call("a")) == ""
-    assert reason(book, call("a")) == ""
-    assert book.status(TEN) == AdmissionStatus(capacity=100, calls=1, unspoken=1, admitted=1)
-
-
 @pytest.mark.parametrize(
     ("use", "maximum_calls", "capacity"),
     [
@@ -128,12 +119,6 @@ def test_a_single_line_is_for_every_class() -> None:
     book = book_with(maximum_calls=1)
     assert reason(book, call("a", Priority.BACKGROUND)) == ""
     assert reason(book, call("b", Priority.EMERGENCY)) == Reason.LINES
-
-
-def test_shares_that_fall_upwards_do_not_turn_the_classes_round() -> None:
-    """What a class may fill, those above it may as well, for any percentages."""
-    book = book_with(high_percent=10.0, normal_percent=20.0, background_percent=50.0)
-    assert [book.ceiling(priority, TEN) for priority in CLASSES] == [100, 50, 50, 50]
 
 
 def test_an_extension_has_its_own_limit() -> None:
@@ -210,14 +195,6 @@ def test_a_place_is_not_kept_for_ever() -> None:
     assert reason(book, call("b"), use, now=19.9) == Reason.SLOTS
     assert reason(book, call("b"), use, now=20.0) == ""
     assert book.status(use).unspoken == 2
-
-
-def test_calls_taken_before_are_never_refused() -> None:
-    """Calls of a former manager are entered beyond the capacity; new ones wait for room."""
-    book = book_with()
-    fill(book, 150)
-    assert book.status(TEN).calls == 150
-    assert reason(book, call("new", Priority.EMERGENCY)) == Reason.LINES
 
 
 def test_switched_off_it_takes_all_but_what_an_extension_limits() -> None:

@@ -49,11 +49,6 @@ async def test_room_alone_wakes_no_reader_and_is_read_all_the_same() -> None:
     assert board.read("i").calls_alone == 7
 
 
-async def test_two_lives_have_two_epochs() -> None:
-    """Or the first decision of a new manager could pass for one of the old one."""
-    assert DecisionBoard().read("i").epoch != DecisionBoard().read("i").epoch
-
-
 async def test_a_forgotten_ingress_leaves_nothing_and_wakes_its_readers() -> None:
     """Also those that ask with the version that is current then."""
     board = DecisionBoard()

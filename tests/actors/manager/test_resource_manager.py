@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from actors.errors import CapacityError, ConfigurationError, UnknownIngressError, WorkerLostError
+from actors.errors import ConfigurationError, UnknownIngressError, WorkerLostError
 from actors.fleet.fleet import WorkerSpec
 from actors.fleet.sizing import NodeResources
 from actors.local import LocalWorkers
@@ -141,18 +141,6 @@ async def test_a_lease_is_granted_used_and_counted(ready: House) -> None:
     assert summary is not None
     assert (summary.extension, summary.duration_s, summary.transcription) == ("100", 7.0, tally)
     assert await ready.manager.unregister_session("call") is None
-
-
-async def test_an_asker_that_waits_too_long_is_refused(house: House) -> None:
-    """At its deadline a tick refuses the request."""
-    house.machines.refused.add("node-a")
-    await house.manager.register_ingress(ingress())
-    waiting = asyncio.create_task(house.manager.acquire(request("a", wait_s=1.0)))
-    await house.until(lambda status: status.transcription.waiting == 1)
-    house.clock.now += 1.0
-    house.manager.tick()
-    with pytest.raises(CapacityError, match="no slot came free"):
-        await waiting
 
 
 async def test_an_unknown_ingress_has_to_register(house: House) -> None:
@@ -290,15 +278,6 @@ async def test_nodes_that_cannot_be_read_are_a_line_in_the_status(house: House) 
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
-
-
-async def test_the_load_is_measured_without_blocking(house: House) -> None:
-    """CPU and memory are percentages of this machine, looked at once a second."""
-    house.clock.now += 1.0
-    house.manager.tick()
-    status = await house.manager.status()
-    assert 0.0 <= status.cpu_percent <= 100.0
-    assert 0.0 < status.memory_percent < 100.0
 
 
 # Calls

@@ -6,20 +6,23 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import asynccontextmanager
 from functools import partial
 
 import pytest
-from gated_engine import GATED, GatedStt
+from gated_engine import GATED, UNREADABLE, GatedStt
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from actors.engines.registry import STT_ENGINES
 from actors.errors import ConfigurationError, EngineError, WorkerLostError
-from actors.messages import Synthesize, Transcribe
+from actors.messages import Synthesize, Transcribe, Transcript
 from actors.settings import ScriptedSettings, SpeechSettings, WhisperSettings
-from actors.workers.stt_worker import SttWorker
-from actors.workers.tts_worker import TtsWorker
+from actors.workers.speech_workers import SttWorker, TtsWorker
 from actors.workers.worker_thread import SYNTHESIS_NICENESS, TRANSCRIPTION_NICENESS, WorkerThread
 
+SILENCE = b"\0\0"
 UTTERANCE = Transcribe("call", b"\0" * 1_600, "en")
 SENTENCE = Synthesize("call", "a sentence that lasts more than four seconds, " * 2, "en")
 
@@ -42,15 +45,32 @@ async def soon(work: Awaitable[object]) -> None:
     await asyncio.wait_for(work, 2.0)
 
 
-@pytest.fixture
-async def gated(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerThread]:
-    """A thread of two slots with a loaded engine that waits for the test at each utterance."""
-    monkeypatch.setitem(STT_ENGINES, "gated", GATED)
-    thread = WorkerThread(partial(SttWorker, SpeechSettings(stt="gated")), "gated", slots=2)
+@pytest.fixture(autouse=True, scope="module")
+def gated_engine() -> Iterator[None]:
+    STT_ENGINES["gated"] = GATED
+    yield
+    del STT_ENGINES["gated"]
+
+
+@asynccontextmanager
+async def running(batch_size: int, slots: int = 16) -> AsyncIterator[tuple[WorkerThread, GatedStt]]:
+    """Yield a thread and its engine, loaded and idle."""
+    speech = SpeechSettings(stt="gated", scripted=ScriptedSettings(batch_size=batch_size))
+    thread = WorkerThread(partial(SttWorker, speech), "gated", slots)
     await thread.idle()
-    yield thread
-    thread.stop()
-    GatedStt.newest.gate.release(100)
+    engine = GatedStt.newest
+    try:
+        yield thread, engine
+    finally:
+        thread.stop()
+        engine.gate.release(100)
+
+
+@pytest.fixture
+async def gated() -> AsyncIterator[WorkerThread]:
+    """A thread of two slots with a loaded engine that waits for the test at each utterance."""
+    async with running(batch_size=1, slots=2) as (thread, _):
+        yield thread
 
 
 async def test_a_thread_is_idle_once_it_has_loaded() -> None:
@@ -97,21 +117,6 @@ async def test_an_engine_that_cannot_be_interrupted_keeps_its_thread(gated: Work
     await soon(idle)
 
 
-async def test_cancelled_work_that_has_not_begun_never_begins(gated: WorkerThread) -> None:
-    """It leaves the queue at once, and makes room in it."""
-    first = asyncio.create_task(gated.transcribe(say("a")))
-    await begun(GatedStt.newest)
-    second, third = (asyncio.create_task(gated.transcribe(say(name))) for name in "bc")
-    await asyncio.sleep(0)
-    second.cancel()
-    await asyncio.wait([second])
-    fourth = asyncio.create_task(gated.transcribe(say("d")))
-    GatedStt.newest.gate.release(3)
-    heard = [await asker for asker in (first, third, fourth)]
-    assert [transcript.text for transcript in heard] == ["a", "c", "d"]
-    assert GatedStt.newest.batches == [["a"], ["c"], ["d"]]
-
-
 async def test_idle_waits_for_what_was_asked_before_and_no_more(gated: WorkerThread) -> None:
     """Under steady load on its other slots a worker can still prove that it has come back."""
     first = asyncio.create_task(gated.transcribe(say("before")))
@@ -152,19 +157,8 @@ async def test_a_closed_sentence_stops_the_engine() -> None:
     thread.stop()
 
 
-async def test_a_stopped_thread_takes_no_work() -> None:
-    """Work for a stopped worker is lost, not forgotten."""
-    thread = WorkerThread(partial(SttWorker, scripted()), "w")
-    await thread.idle()
-    thread.stop()
-    with pytest.raises(WorkerLostError):
-        await thread.transcribe(UTTERANCE)
-    with pytest.raises(WorkerLostError):
-        await thread.idle()
-
-
 async def test_stopping_loses_what_is_under_way() -> None:
-    """Work, waiting work and `idle` get an error, not a cancellation."""
+    """Work, waiting work and `idle` get an error, not a cancellation; so does work that comes later."""
     thread = WorkerThread(partial(SttWorker, scripted(stt_delay_s=30.0)), "w", slots=2)
     await thread.idle()
     askers: list[asyncio.Task[object]] = [
@@ -179,6 +173,8 @@ async def test_stopping_loses_what_is_under_way() -> None:
     for asker in askers:
         assert not asker.cancelled()
         assert isinstance(asker.exception(), WorkerLostError)
+    with pytest.raises(WorkerLostError):
+        await thread.transcribe(UTTERANCE)
 
 
 @pytest.mark.parametrize("niceness", [SYNTHESIS_NICENESS, TRANSCRIPTION_NICENESS])
@@ -191,3 +187,86 @@ async def test_an_engine_runs_at_a_lower_priority(niceness: int) -> None:
     ours = os.getpriority(os.PRIO_PROCESS, 0)
     assert os.getpriority(os.PRIO_PROCESS, native_id) == min(19, ours + niceness)
     thread.stop()
+
+
+# Utterances that are transcribed together
+
+
+async def ask(thread: WorkerThread, *calls: str, audio: bytes = SILENCE) -> list[asyncio.Task[Transcript]]:
+    """Return a task for each call; all are queued, in this order."""
+    askers = [asyncio.create_task(thread.transcribe(Transcribe(call, audio, "en"))) for call in calls]
+    await asyncio.sleep(0)
+    return askers
+
+
+async def test_what_came_while_the_engine_worked_goes_together() -> None:
+    """As many as suit the engine, in the order in which they came; the first does not wait."""
+    async with running(batch_size=4) as (thread, engine):
+        askers = await ask(thread, "a")
+        await begun(engine)
+        askers += await ask(thread, *"bcdefg")
+        engine.gate.release(3)
+        assert [(await asker).text for asker in askers] == list("abcdefg")
+        assert engine.batches == [["a"], ["b", "c", "d", "e"], ["f", "g"]]
+
+
+async def test_what_was_given_up_does_not_go_along() -> None:
+    """Given up while waiting, an utterance takes no place in the batch; while it works, the others go on."""
+    async with running(batch_size=4) as (thread, engine):
+        askers = await ask(thread, "a")
+        await begun(engine)
+        askers += await ask(thread, *"bcd")
+        askers[2].cancel()
+        await asyncio.wait([askers[2]])
+        engine.gate.release()
+        await begun(engine)
+        askers[3].cancel()
+        engine.gate.release()
+        assert (await askers[1]).text == "b"
+        assert engine.batches == [["a"], ["b", "d"]]
+        await asyncio.wait(askers)
+        assert [asker.cancelled() for asker in askers] == [False, False, True, True]
+
+
+async def test_one_bad_utterance_fails_alone() -> None:
+    """Those transcribed with it get their words."""
+    async with running(batch_size=4) as (thread, engine):
+        askers = await ask(thread, "a")
+        await begun(engine)
+        askers += await ask(thread, "bad", audio=UNREADABLE)
+        askers += await ask(thread, "good")
+        engine.gate.release(2)
+        await asyncio.wait(askers)
+        assert isinstance(askers[1].exception(), EngineError)
+        assert askers[2].result().text == "good"
+        assert engine.batches == [["a"], ["bad", "good"]]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    batch_size=st.integers(1, 4),
+    steps=st.lists(st.one_of(st.just("ask"), st.just("let"), st.integers(0, 15)), max_size=24),
+)
+async def test_each_is_answered_once_and_in_order(batch_size: int, steps: list[str | int]) -> None:
+    """Asked, let through and given up in any order: none is lost, doubled or overtaken."""
+    async with running(batch_size, slots=len(steps) + 1) as (thread, engine):
+        askers: list[asyncio.Task[Transcript]] = []
+        for step in steps:
+            if step == "ask":
+                askers += await ask(thread, str(len(askers)))
+            elif step == "let":
+                engine.gate.release()
+                await asyncio.sleep(0.001)
+            elif isinstance(step, int) and step < len(askers):
+                askers[step].cancel()
+        engine.gate.release(len(askers) + 1)
+        await asyncio.wait_for(thread.idle(), 10.0)
+        if askers:
+            await asyncio.wait(askers, timeout=10.0)
+        for name, asker in enumerate(askers):
+            assert asker.cancelled() or asker.result().text == str(name)
+        assert all(0 < len(batch) <= batch_size for batch in engine.batches)
+        order = [int(name) for batch in engine.batches for name in batch]
+        assert order == sorted(set(order))
+        answered = {name for name, asker in enumerate(askers) if not asker.cancelled()}
+        assert answered <= set(order)

@@ -18,9 +18,9 @@ from actors.messages import (
     Transcript,
     WorkReport,
 )
-from actors.pool.leased_pool import LeasedPool
 from actors.pool.manager_client import Manager
 from actors.pool.registration import IngressStarted
+from actors.pool.speech_pool import SpeechPool
 from actors.settings import FleetSettings, SpeechSettings
 
 HELLO = Transcript("hello", "en", -0.1, 0.0, 1)
@@ -73,7 +73,7 @@ async def test_work_that_was_promoted_is_tried_again_as_final_work() -> None:
     """Its caller waits for it: behind all other work it might get no slot within its deadline."""
     office, worker = Office(), DyingWorker()
     ingress = IngressStarted("i", "node", SpeechSettings(), FleetSettings())
-    pool = LeasedPool(cast(Manager, office), worker, ingress)
+    pool = SpeechPool(cast(Manager, office), worker, ingress)
     for call in ("call", "other"):
         await pool.register_session(SessionStarted(call, "i", "100"))
     early = asyncio.create_task(
@@ -94,7 +94,7 @@ async def test_a_sentence_whose_call_has_ended_is_tried_again_in_its_class() -> 
     """Other calls wait for the same audio (`ingress.phrases.shared_synthesis`)."""
     office, worker = Office(), DyingWorker()
     ingress = IngressStarted("i", "node", SpeechSettings(), FleetSettings())
-    pool = LeasedPool(cast(Manager, office), worker, ingress)
+    pool = SpeechPool(cast(Manager, office), worker, ingress)
     await pool.register_session(SessionStarted("call", "i", "100", Priority.HIGH))
 
     async def synthesize() -> list[bytes]:

@@ -1,0 +1,74 @@
+"""The plain workers: an engine and its errors."""
+
+from __future__ import annotations
+
+import pytest
+from gated_engine import GATED, SURPRISING, GatedStt
+
+from actors.engines.abandonment import Abandonment
+from actors.engines.registry import STT_ENGINES
+from actors.errors import ConfigurationError, EngineError
+from actors.messages import Synthesize, Transcribe, Transcript
+from actors.settings import ScriptedSettings, SpeechSettings
+from actors.workers.speech_workers import SttWorker, TtsWorker, engine_errors
+
+
+def test_an_unknown_engine_is_refused_before_loading() -> None:
+    """A worker with a wrong engine name says so at once."""
+    with pytest.raises(ConfigurationError, match=r"speech\.stt"):
+        SttWorker(SpeechSettings(stt="nothing"))
+
+
+@pytest.mark.parametrize("raised", [ValueError("my secret words"), SystemExit("my secret words")], ids=repr)
+def test_an_engines_exception_never_quotes_the_caller(raised: BaseException) -> None:
+    """It may contain the caller's words: only its type and place go on, with the size of the input. One that
+    wants to exit would take the whole process along, where the worker is a thread."""
+    with pytest.raises(EngineError) as caught, engine_errors(object(), "failed on 12 characters"):
+        raise raised
+    error: BaseException | None = caught.value
+    assert f"object failed on 12 characters: {type(raised).__name__} at test_speech_workers.py:" in str(error)
+    assert error is not None
+    assert error.__cause__ is None
+    assert error.__suppress_context__
+    assert "secret" not in str(error)
+
+
+def test_a_batch_that_fails_is_done_again_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is tried alone; the one that fails gets an error, without its words."""
+    monkeypatch.setitem(STT_ENGINES, "gated", GATED)
+    worker = SttWorker(SpeechSettings(stt="gated", scripted=ScriptedSettings(batch_size=3)))
+    worker.load()
+    engine = GatedStt.newest
+    engine.gate.release(4)
+    calls = {"a": b"\0\0", "culprit": SURPRISING, "b": b"\0\0"}
+    requests = [Transcribe(call, audio, "en") for call, audio in calls.items()]
+    first, culprit, last = worker.transcribe_batch(requests, [Abandonment() for _ in calls])
+    assert isinstance(first, Transcript)
+    assert isinstance(last, Transcript)
+    assert (first.text, last.text) == ("a", "b")
+    assert isinstance(culprit, EngineError)
+    assert "LookupError" in str(culprit)
+    assert "surprising" not in str(culprit)
+    assert engine.batches == [["a", "culprit", "b"], ["a"], ["culprit"], ["b"]]
+
+
+def test_half_a_sample_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes of a call's answer are one stream: after an odd piece every sample would be put together from
+    two."""
+    worker = TtsWorker(SpeechSettings(tts="scripted"))
+    worker.load()
+    monkeypatch.setattr(worker._engine, "synthesize", lambda request: iter([b"1234", b"567", b"89"]))
+    pieces = worker.synthesize(Synthesize("call", "a sentence", "en"))
+    assert next(pieces) == b"1234"
+    with pytest.raises(EngineError, match="yielded half a sample"):
+        next(pieces)
+
+
+def test_a_batch_with_too_few_answers_is_done_again_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise some utterance would have no answer at all, until its asker's deadline."""
+    worker = SttWorker(SpeechSettings(stt="scripted", scripted=ScriptedSettings(stt_delay_s=0.0)))
+    worker.load()
+    whole = worker._engine.transcribe_batch
+    monkeypatch.setattr(worker._engine, "transcribe_batch", lambda *work: whole(*work)[:1])
+    outcomes = worker.transcribe_batch([Transcribe("call", bytes(1_600), "en")] * 2, [Abandonment()] * 2)
+    assert [type(outcome) for outcome in outcomes] == [Transcript] * 2
