@@ -24,11 +24,10 @@ from enum import Enum, auto
 
 from actors.telephone import FRAME_MS, FRAME_S
 from ingress.configuration.settings import EndpointingSettings
-from ingress.media.hearing.events import EndReason
 
 
 class Judgement(Enum):
-    """What a frame decides; the times and the reason are the endpointer's attributes."""
+    """What a frame decides."""
 
     SURE = auto()
     """There has been so much speech that it is nothing else."""
@@ -63,12 +62,8 @@ class Endpointer:
             self._pause_s = self._end_silence_s
         self._recent: deque[bool] = deque(maxlen=max(1, self._onset_frames * 3 // 2))
         self._state = _State.LISTENING
-        self.started_s = 0.0
-        """When the utterance began."""
         self.last_speech_s = 0.0
         """When its last frame with speech had arrived: the end of the caller's words."""
-        self.end_reason = EndReason.SILENCE
-        """Why it ended, if it has."""
         self._frames = 0
         self._speech_frames = 0
 
@@ -87,7 +82,7 @@ class Endpointer:
         if not has_speech or recent.count(True) < self._onset_frames:
             return ()
         self._state = _State.BEGUN
-        self.started_s = self.last_speech_s = now
+        self.last_speech_s = now
         self._frames = self._speech_frames = 0
         onset = tuple(recent)
         recent.clear()
@@ -108,7 +103,7 @@ class Endpointer:
             self._speech_frames += 1
             self.last_speech_s = at_s
         if self._frames >= self._maximum_frames:
-            return self._finish(EndReason.MAXIMUM)
+            return self._finish()
         return self._judge_speech() if has_speech else self._judge_silence(at_s - self.last_speech_s)
 
     def correct(self, has_speech: bool, at_s: float) -> None:
@@ -119,9 +114,9 @@ class Endpointer:
         else:
             self._speech_frames -= 1
 
-    def end(self, reason: EndReason) -> Judgement | None:
-        """End the utterance, if one is under way, for a reason that is not silence."""
-        return self._finish(reason) if self.is_in_speech else None
+    def end(self) -> Judgement | None:
+        """End the utterance now, if one is under way."""
+        return self._finish() if self.is_in_speech else None
 
     def _judge_speech(self) -> Judgement | None:
         if self._state is _State.PAUSED:
@@ -134,14 +129,13 @@ class Endpointer:
 
     def _judge_silence(self, silence_s: float) -> Judgement | None:
         if silence_s >= self._end_silence_s:
-            return self._finish(EndReason.SILENCE)
+            return self._finish()
         if self._state is _State.SURE and silence_s >= self._pause_s:
             self._state = _State.PAUSED
             return Judgement.PAUSED
         return None
 
-    def _finish(self, reason: EndReason) -> Judgement:
+    def _finish(self) -> Judgement:
         self._state = _State.LISTENING
-        self.end_reason = reason
         has_enough = self._speech_frames * FRAME_MS >= self._minimum_speech_ms
         return Judgement.ENDED if has_enough else Judgement.DROPPED

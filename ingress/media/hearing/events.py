@@ -14,15 +14,6 @@ noise nothing is reported.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
-
-
-class EndReason(Enum):
-    """Why an utterance is over."""
-
-    SILENCE = "silence"
-    MAXIMUM = "maximum"
-    DIGIT = "digit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +24,11 @@ class HeardUtterance:
     """8 kHz int16, look-back and a little trailing silence included."""
     last_speech_s: float
     decided_s: float
-    reason: EndReason
 
 
 @dataclass(frozen=True, slots=True)
 class CallerSpeaking:
     """It is sure that the caller speaks: enough speech, confirmed. Stops an answer that is being played."""
-
-    since_s: float
-    """When the utterance began."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,6 @@ from ingress.media.hearing.events import (
     CallerPaused,
     CallerResumed,
     CallerSpeaking,
-    EndReason,
     HeardUtterance,
     HearingEvent,
 )
@@ -126,7 +125,7 @@ class Hearing:
         if self._utterance is None:
             return NOTHING
         events = self._decide(self._utterance, now)
-        judgement = self._endpointer.end(EndReason.DIGIT)
+        judgement = self._endpointer.end()
         return events if judgement is None else (*events, *self._act(judgement, now))
 
     def close(self) -> None:
@@ -156,21 +155,20 @@ class Hearing:
         return events
 
     def _act(self, judgement: Judgement, now: float) -> tuple[HearingEvent, ...]:
-        utterance, endpointer = self._utterance, self._endpointer
+        utterance = self._utterance
         assert utterance is not None
         match judgement:
             case Judgement.SURE:
                 utterance.become_sure()
-                return (CallerSpeaking(endpointer.started_s),)
+                return (CallerSpeaking(),)
             case Judgement.RESUMED:
                 return (CallerResumed(),)
             case Judgement.DROPPED:
                 self.dropped_noises += 1
                 self._forget_utterance()
                 return NOTHING
-        reason = endpointer.end_reason if judgement is Judgement.ENDED else EndReason.SILENCE
         kept = bytes(utterance.audio[: utterance.kept_bytes])
-        heard = HeardUtterance(kept, endpointer.last_speech_s, now, reason)
+        heard = HeardUtterance(kept, self._endpointer.last_speech_s, now)
         if judgement is Judgement.PAUSED:
             return (CallerPaused(heard),)
         self._forget_utterance(utterance.kept_bytes)

@@ -31,7 +31,7 @@ from ingress.link.messages import (
 )
 from ingress.link.records import StageTimes, TurnRecord
 from ingress.media.call import FADE_BYTES, MAXIMUM_WAITING_TURNS, TURN_DEADLINE_S, Call
-from ingress.media.hearing.events import EndReason, HeardUtterance
+from ingress.media.hearing.events import HeardUtterance
 from ingress.media.idle_sound import WAITING_TONE_AFTER_S, PhraseSource
 from ingress.media.playout import LONG_FRAME_BYTES
 from ingress.media.tones import endless_tone, failure_tone, tone, waiting_beep
@@ -72,7 +72,7 @@ def begun(
 
 def utterance(last_speech_s: float = 1.0, decided_s: float = 1.5) -> HeardUtterance:
     """Return an utterance of one second."""
-    return HeardUtterance(b"\1\0" * 8_000, last_speech_s, decided_s, EndReason.SILENCE)
+    return HeardUtterance(b"\1\0" * 8_000, last_speech_s, decided_s)
 
 
 def audio(turn: int, frames: int, text: str = "yes", is_last: bool = True) -> SentenceAudio:

@@ -26,11 +26,11 @@ from ingress.link.messages import (
 )
 from ingress.link.records import StageTimes, TurnRecord
 from ingress.media.call import FADE_BYTES, TURN_DEADLINE_S, Call, Verdict
-from ingress.media.hearing.events import EndReason, HeardUtterance
+from ingress.media.hearing.events import HeardUtterance
 from ingress.media.playout import LONG_FRAME_BYTES
 
 PHRASES = {phrase: bytes((index + 3, 0)) * 400 for index, phrase in enumerate(Phrase)}
-UTTERANCE = HeardUtterance(b"\1\0" * 800, 0.0, 0.0, EndReason.SILENCE)
+UTTERANCE = HeardUtterance(b"\1\0" * 800, 0.0, 0.0)
 
 
 class CallMachine(RuleBasedStateMachine):
