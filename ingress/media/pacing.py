@@ -46,7 +46,7 @@ class Tick:
     """What to do at one wake-up of a slot."""
 
     frames: int
-    """How many frames to send now: 0 (too early), 1, or 2 after a stall."""
+    """How many frames to send now: 1, or 2 after a stall."""
     due_s: float
     """When the first of them was due."""
     shift_s: float = 0.0
@@ -64,12 +64,9 @@ class Slot(Generic[C]):
         """Replaced, never changed, so that a call may leave while its slot is being served."""
 
     def tick(self, now: float, frame_s: float) -> Tick:
-        """Return how many frames of `frame_s` to send at `now`, and move on to the next deadline."""
+        """Return how many frames of `frame_s` to send at `now`; one is due. Go on to the next deadline."""
         due_s = self.next_due_s
-        lateness_s = now - due_s
-        if lateness_s < -EARLY_S:
-            return Tick(0, due_s)
-        if lateness_s < frame_s:
+        if now - due_s < frame_s:
             self.next_due_s = due_s + frame_s
             return Tick(1, due_s)
         self.next_due_s = due_s + MAXIMUM_BURST_FRAMES * frame_s
