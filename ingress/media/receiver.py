@@ -115,9 +115,10 @@ class Receiver:
             if self._is_ahead(now):
                 return [*received, self._too_fast()]
             if self._codec_check is not None:
-                if self._codec_check.is_disguised(len(audio), rate_hz, now):
+                is_disguised = self._codec_check.is_disguised(len(audio), rate_hz, now)
+                if is_disguised:
                     return [*received, BadPeer(Ending.CODEC, ADVICE)]
-                if self._codec_check.is_decided:
+                if is_disguised is False:
                     self._codec_check = None
             frames = self._inbound.frames(audio, rate_hz)
             if received and isinstance(received[-1], list):
@@ -141,8 +142,10 @@ class Receiver:
                 events.append(event)
                 self._messages += 1
                 if self._messages > allowed:
-                    reason = f"more than {MESSAGES_PER_S} messages a second came"
-                    return [*events, BadPeer(Ending.TOO_FAST, reason)]
+                    events.append(
+                        BadPeer(Ending.TOO_FAST, f"more than {MESSAGES_PER_S} messages a second came")
+                    )
+                    break
         except RemoteProtocolError as error:
             events.append(_protocol_error(error))
         return events
