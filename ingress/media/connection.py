@@ -69,7 +69,8 @@ class Connection:
         except BlockingIOError:
             return b""
         if len(data) == READ_BYTES:
-            return data + self._rest()
+            with contextlib.suppress(BlockingIOError):
+                data += self._recv(MAXIMUM_READ_BYTES - READ_BYTES)
         return data or None
 
     def hang_up(self) -> None:
@@ -93,20 +94,6 @@ class Connection:
     def close(self) -> None:
         """Close the socket; it must not be watched. Idempotent."""
         self._socket.close()
-
-    def _rest(self) -> bytes:
-        parts: list[bytes] = []
-        room_bytes = MAXIMUM_READ_BYTES - READ_BYTES
-        while room_bytes > 0:
-            try:
-                data = self._recv(min(room_bytes, 65_536))
-            except BlockingIOError:
-                break
-            if not data:
-                break  # the next read finds the end again
-            parts.append(data)
-            room_bytes -= len(data)
-        return b"".join(parts)
 
 
 def _set_options(accepted: socket.socket, backlog_ms: int) -> None:
