@@ -81,6 +81,7 @@ class Call:
         self.extension = extension
         self.outbox: list[link.Message] = []
         self.playout = Playout()
+        """Of the turn under way, or of the busy phrase."""
         self.turn_records: deque[TurnRecord] = deque(maxlen=MAXIMUM_TURN_RECORDS)
         self.turns_taken = 0
         self.dropped_turns = 0
@@ -97,6 +98,7 @@ class Call:
         self._waiting: deque[Turn] = deque(maxlen=MAXIMUM_WAITING_TURNS)
         self._current: Turn | None = None
         self._turns = 0
+        self._underruns_before = 0
         self._gateway_is_ready = False
         self._hangs_up = False
         self._speaking_s: float | None = None
@@ -115,6 +117,11 @@ class Call:
         return tuple(self._history)
 
     @property
+    def underruns(self) -> int:
+        """Frames of all answers that were due and not there."""
+        return self._underruns_before + self.playout.underruns
+
+    @property
     def is_at_end(self) -> bool:
         """Whether the dialog hung up, or the call was refused, and everything has been played."""
         return self._hangs_up and self._current is None and self.playout.is_empty
@@ -123,7 +130,7 @@ class Call:
 
     def begin(self, now: float) -> None:
         """The caller is identified: the first turn is ours."""
-        self._add(Turn("greeting", now, self.playout), now)
+        self._add(Turn("greeting", now), now)
 
     def refuse(self, reason: str, now: float) -> None:
         """The call is not taken: give up all turns, play the busy phrase, then end."""
@@ -132,7 +139,7 @@ class Call:
         self._current = self._ahead_turn = self._speaking_s = None
         self._waiting.clear()
         self._idle.clear()
-        self.playout.cut(0)
+        self._change_playout(Playout())
         self.playout.push(self._phrases(Phrase.BUSY) or busy_tone(), "", ends_sentence=True)
         self._hangs_up = True
         self._settle(now)
@@ -174,15 +181,14 @@ class Call:
     def hear(self, utterance: HeardUtterance, now: float) -> None:
         """The caller has finished an utterance."""
         self._speaking_s = self._ahead_turn = None
-        turn = Turn("utterance", utterance.last_speech_s, self.playout)
-        turn.audio = utterance.audio
-        turn.endpoint_wait_ms = (utterance.decided_s - utterance.last_speech_s) * 1000.0
-        self._add(turn, now)
+        last_s = utterance.last_speech_s
+        wait_ms = (utterance.decided_s - last_s) * 1000.0
+        self._add(Turn("utterance", last_s, audio=utterance.audio, endpoint_wait_ms=wait_ms), now)
 
     def press(self, digit: str, now: float) -> None:
         """The caller has pressed a key. An utterance under way has been heard before, or is none."""
         self.caller_resumed(now)  # the number goes to the digit
-        self._add(Turn("digit", now, self.playout, digit=digit), now)
+        self._add(Turn("digit", now, digit=digit), now)
 
     def gateway_ready(self, now: float) -> None:
         """The gateway can serve turns (again): make the call known and ask what is owed."""
@@ -342,12 +348,15 @@ class Call:
         """Ask the gateway for the turn under way, or for the next one, unless it has been asked."""
         if self._current is None and self._waiting:
             self._current = self._waiting.popleft()
-            self._current.begin()
+            self._change_playout(self._current.playout)
         turn = self._current
         if turn is not None and turn.state is TurnState.WAITING and self._gateway_is_ready:
             turn.step(Step.ASK)
             turn.progress_s = now
             self.outbox.append(turn.request(self.call_id, self.history, self._dialog_state))
+
+    def _change_playout(self, playout: Playout) -> None:
+        self._underruns_before, self.playout = self.underruns, playout
 
     def _remember(self, turn: Turn) -> None:
         """What the dialog has set in this turn is the call's state from now on."""
@@ -362,9 +371,9 @@ class Call:
         if turn.state in RUNNING:
             self.outbox.append(link.CancelTurn(call_id=self.call_id, turn=turn.number))
         self._note_heard()
-        rest = self.playout.cut(FADE_BYTES)
         if turn.ending is TurnEnding.INTERRUPTED:
-            self._idle.fade_out(rest)
+            self._idle.fade_out(self.playout.rest(FADE_BYTES))
+        self._change_playout(Playout())
         turn.hangs_up = False
         turn.step(Step.GIVE_UP)
         self._finish(turn, now)

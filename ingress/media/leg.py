@@ -317,7 +317,7 @@ class Leg:
             unconfirmed=hearing.unconfirmed,
             dropped_turns=call.dropped_turns,
             interruptions=call.interruptions,
-            underruns=call.playout.underruns,
+            underruns=call.underruns,
             longest_gap_ms=self._longest_gap_s * 1000.0,
             long_gaps=self._long_gaps,
             discarded_ms=receiver.discarded_s * 1000.0,

@@ -33,7 +33,7 @@ class _Piece:
 
 
 class Playout:
-    """Sentences in, frames out."""
+    """The audio of one answer: sentences in, frames out."""
 
     def __init__(self) -> None:
         self._pieces: deque[_Piece] = deque()
@@ -83,19 +83,12 @@ class Playout:
             self._pieces[-1].text = ""
         self._sentence_is_open = False
 
-    def cut(self, rest_bytes: int) -> bytes:
-        """Drop everything queued and the open sentence; return what would have been played next.
-
-        At most `rest_bytes` of it, for a fade. Sentences heard before stay in `take_heard`.
-        """
-        rest = b""
-        if self._pieces:
-            piece = self._pieces[0]
-            rest = piece.audio[piece.offset : piece.offset + rest_bytes]
-        self._pieces.clear()
-        self._queued_bytes = 0
-        self._sentence_is_open = False
-        return rest
+    def rest(self, at_most_bytes: int) -> bytes:
+        """Return what would be played next, of the first piece, for a fade."""
+        if not self._pieces:
+            return b""
+        piece = self._pieces[0]
+        return piece.audio[piece.offset : piece.offset + at_most_bytes]
 
     def next_frame(self, frame_bytes: int = FRAME_BYTES) -> bytes | None:
         """Return the next `frame_bytes` to play; None when there is nothing to say now."""

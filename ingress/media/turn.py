@@ -68,8 +68,8 @@ class Turn:
     kind: Literal["greeting", "utterance", "digit"]
     speech_ended_s: float
     """End of the caller's speech; of the event itself for a greeting or a digit."""
-    playout: Playout
-    """The call's; it plays the answer."""
+    playout: Playout = field(default_factory=Playout)
+    """The answer."""
     number: int = 0
     """Within the call, given when the call takes the turn in."""
     endpoint_wait_ms: float | None = None
@@ -89,24 +89,15 @@ class Turn:
     heard: str | None = None
     was_ahead: bool = False
     answered: str = ""
-    played_bytes_before: int = 0
-    underruns_before: int = 0
-    underrun_bytes_before: int = 0
 
     @property
     def is_audible(self) -> bool:
         """Whether the caller has heard anything of the answer."""
-        return self.playout.played_bytes > self.played_bytes_before
+        return self.playout.played_bytes > 0
 
     def step(self, step: Step) -> None:
         """Go to the next state."""
         self.state = NEXT[self.state][step]
-
-    def begin(self) -> None:
-        """The turn is the current one from now on: what is played counts as its own."""
-        self.played_bytes_before = self.playout.played_bytes
-        self.underruns_before = self.playout.underruns
-        self.underrun_bytes_before = self.playout.underrun_bytes
 
     def request(
         self, call_id: str, history: tuple[HistoryEntry, ...], state: DialogState
@@ -150,33 +141,26 @@ class Turn:
 
     def record(self, keeps_text: bool) -> TurnRecord:
         """Return what was measured; the words only if they may be kept."""
-        playout = self.playout
+        playout, stages = self.playout, self.stages
         first_answer_ms = playout_wait_ms = link_ms = None
         if self.first_frame_s is not None and self.first_audio_s is not None:
             first_answer_ms = (self.first_frame_s - self.speech_ended_s) * 1000.0
             playout_wait_ms = (self.first_frame_s - self.first_audio_s) * 1000.0
-            stages = self.stages
-            named = (
-                self.endpoint_wait_ms,
-                stages.lease_wait_ms,
-                stages.transcription_ms,
-                stages.dialog_ms,
-                stages.synthesis_ms,
-                playout_wait_ms,
-            )
+            gateway = (stages.lease_wait_ms, stages.transcription_ms, stages.dialog_ms, stages.synthesis_ms)
+            named = (self.endpoint_wait_ms, *gateway, playout_wait_ms)
             link_ms = max(0.0, first_answer_ms - sum(stage or 0.0 for stage in named))
         return TurnRecord(
             turn=self.number,
             kind=self.kind,
             speech_ms=audio_duration_ms(self.audio) if self.kind == "utterance" else None,
             endpoint_wait_ms=self.endpoint_wait_ms,
-            stages=self.stages,
+            stages=stages,
             link_ms=link_ms,
             playout_wait_ms=playout_wait_ms,
             first_answer_ms=first_answer_ms,
-            answer_ms=(playout.played_bytes - self.played_bytes_before) / BYTES_PER_MS,
-            underruns=playout.underruns - self.underruns_before,
-            underrun_ms=(playout.underrun_bytes - self.underrun_bytes_before) / BYTES_PER_MS,
+            answer_ms=playout.played_bytes / BYTES_PER_MS,
+            underruns=playout.underruns,
+            underrun_ms=playout.underrun_bytes / BYTES_PER_MS,
             failure=self.failure,
             was_interrupted=self.ending is TurnEnding.INTERRUPTED,
             was_overtaken=self.ending is TurnEnding.OVERTAKEN,

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from ingress.media.playout import Playout
 from ingress.media.turn import NEXT, Step, Turn, TurnState
 
 PAGE = Path(__file__).parents[3] / "docs" / "call-states.md"
@@ -46,4 +45,4 @@ def test_every_state_is_reached_and_left_and_every_step_is_used() -> None:
 def test_a_step_that_the_table_does_not_have_is_a_fault() -> None:
     """A turn that has not been asked cannot be answered."""
     with pytest.raises(KeyError):
-        Turn("greeting", 0.0, Playout()).step(Step.AUDIO)
+        Turn("greeting", 0.0).step(Step.AUDIO)
