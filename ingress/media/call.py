@@ -1,10 +1,7 @@
 """One conversation as the media worker keeps it: pure, no socket, no clock, no Ray.
 
-What must survive a restart of the gateway lives here: the history, the dialog's state, the turn under way,
-what has been played. Turns are taken one at a time (`ingress.media.turn` has their states): a turn is asked
-of the gateway (greeting, utterance or digit), its sentences arrive as audio and are played, and when the
-last frame has left the turn is over and the next one, if the caller has spoken meanwhile, is asked. Messages
-for the gateway collect in `outbox`.
+What must survive a restart of the gateway lives here: the history, the dialog's state, the turn under way.
+Turns are taken one at a time (`ingress.media.turn` has their states).
 
 | event | effect |
 |---|---|
@@ -17,10 +14,8 @@ for the gateway collect in `outbox`.
 | the call is refused | its turns are given up, the busy phrase plays, the call ends |
 
 What a dialog remembers counts once something of the turn's answer was heard, or the turn is over without
-having been given up or failed: so it never remembers what the caller did not hear.
-
-That the call was admitted is remembered, so that no later gateway refuses a caller who is already talking.
-The phrases (busy, apology, please wait) were rendered before; while there are none, tones take their place.
+having been given up or failed: so it never remembers what the caller did not hear. While a phrase has not
+been rendered, a tone takes its place.
 
 `next_frame` runs 50 times a second for each call. So what plays when there is nothing to say is chosen
 beforehand, whenever something happens (`_settle`).
@@ -64,7 +59,7 @@ class Verdict(Enum):
 
 
 class Call:
-    """The conversation of one caller."""
+    """One caller's."""
 
     def __init__(
         self,
@@ -75,18 +70,17 @@ class Call:
         keeps_text: bool = False,
         phrases: PhraseSource = lambda phrase: None,
     ) -> None:
-        """`started_at_s` is Unix time, for people; `barge_in` defaults to the settings' defaults;
-        `keeps_text` puts words into the records."""
+        """`started_at_s` is Unix time; `keeps_text` puts words into the records."""
         self.call_id = call_id
         self.extension = extension
         self.outbox: list[link.Message] = []
+        """For the gateway; the user takes them out."""
         self.playout = Playout()
         """Of the turn under way, or of the busy phrase."""
         self.turn_records: deque[TurnRecord] = deque(maxlen=MAXIMUM_TURN_RECORDS)
         self.turns_taken = 0
         self.dropped_turns = 0
         self.interruptions = 0
-        """Answers that the caller stopped by speaking."""
         self.verdict = Verdict.NONE
         self.refusal: str | None = None
         self._started_at_s = started_at_s
@@ -106,9 +100,8 @@ class Call:
         self._ahead_turn: int | None = None
         """The turn whose transcription was begun at the pause that lasts."""
         self._idle = IdleSound(phrases)
-        # Both are found out by `_settle`.
         self._holds = False
-        """What is queued does not play now."""
+        """What is queued does not play now: found out by `_settle`, as the next."""
         self._settled_until_s = inf
 
     @property
@@ -123,13 +116,11 @@ class Call:
 
     @property
     def is_at_end(self) -> bool:
-        """Whether the dialog hung up, or the call was refused, and everything has been played."""
+        """Whether it is to end and everything has been played."""
         return self._hangs_up and self._current is None and self.playout.is_empty
 
-    # What happens to the call
-
     def begin(self, now: float) -> None:
-        """The caller is identified: the first turn is ours."""
+        """Take the first turn, the greeting."""
         self._add(Turn("greeting", now), now)
 
     def refuse(self, reason: str, now: float) -> None:
@@ -164,7 +155,7 @@ class Call:
                     self._give_up(turn, now)
         self._settle(now)
 
-    def caller_paused(self, utterance: HeardUtterance, now: float) -> None:
+    def caller_paused(self, utterance: HeardUtterance) -> None:
         """The utterance may be over: have it transcribed meanwhile, if it would be the next turn."""
         if self._ahead_turn is None and self._gateway_is_ready and not self._waiting:
             self._ahead_turn = self._turns + 1
@@ -172,7 +163,7 @@ class Call:
                 link.TranscribeAhead(call_id=self.call_id, turn=self._ahead_turn, audio=utterance.audio)
             )
 
-    def caller_resumed(self, now: float) -> None:
+    def caller_resumed(self) -> None:
         """The utterance was not over."""
         if self._ahead_turn is not None:
             self.outbox.append(link.DropAhead(call_id=self.call_id, turn=self._ahead_turn))
@@ -187,7 +178,7 @@ class Call:
 
     def press(self, digit: str, now: float) -> None:
         """The caller has pressed a key. An utterance under way has been heard before, or is none."""
-        self.caller_resumed(now)  # the number goes to the digit
+        self.caller_resumed()  # the number goes to the digit
         self._add(Turn("digit", now, digit=digit), now)
 
     def gateway_ready(self, now: float) -> None:
@@ -215,14 +206,14 @@ class Call:
         self._settle(now)
 
     def gateway_gone(self, now: float) -> None:
-        """The gateway cannot serve turns for now."""
+        """The gateway cannot serve turns."""
         self._gateway_is_ready = False
         if self._current is not None:
             self._current.progress_s = now
         self._settle(now)
 
     def receive(self, message: link.Message, now: float) -> None:
-        """Take a message of the gateway; those of turns that it does not work on are ignored."""
+        """Take a message of the gateway; one of a turn that it does not work on is ignored."""
         match message:
             case link.Readiness(is_ready=True):
                 self.gateway_ready(now)
@@ -230,8 +221,8 @@ class Call:
                 self.gateway_gone(now)
             case link.Admitted() if self.verdict is Verdict.NONE:
                 self.verdict = Verdict.ADMITTED
-        turn = self._current
-        if turn is None or getattr(message, "turn", None) != turn.number or turn.state not in RUNNING:
+        turn = self._running
+        if turn is None or getattr(message, "turn", None) != turn.number:
             return
         turn.progress_s = now
         match message:
@@ -261,8 +252,6 @@ class Call:
         else:
             self._finish_if_played(now)
         self._settle(now)
-
-    # What leaves on the clock
 
     def next_frame(self, now: float, frame_bytes: int = FRAME_BYTES) -> bytes:
         """Return the `frame_bytes` (20 or 30 ms) to send now: speech, a tone, the waiting beep or silence."""
@@ -302,9 +291,8 @@ class Call:
         """The gateway's next message or the caller's utterance may have taken too long."""
         if self._speaking_s is not None and now >= self._speaking_s + TURN_DEADLINE_S:
             self._speaking_s = None
-        turn = self._current
-        is_late = turn is not None and now >= turn.progress_s + TURN_DEADLINE_S
-        if turn is not None and is_late and turn.state in RUNNING and self._gateway_is_ready:
+        turn = self._running
+        if turn is not None and self._gateway_is_ready and now >= turn.progress_s + TURN_DEADLINE_S:
             self.outbox.append(link.CancelTurn(call_id=self.call_id, turn=turn.number))
             self._fail(turn, f"no answer from the gateway for {TURN_DEADLINE_S:.0f} s")
             self._finish_if_played(now)
@@ -328,7 +316,11 @@ class Call:
                 if self._current is not None:
                     self._current.answered = f"{self._current.answered} {text}".strip()
 
-    # The turns
+    @property
+    def _running(self) -> Turn | None:
+        """The turn that the gateway works on."""
+        turn = self._current
+        return turn if turn is not None and turn.state in RUNNING else None
 
     def _may_be_interrupted(self, turn: Turn) -> bool:
         return self._barge_in.in_greeting or turn.kind != "greeting"
@@ -345,7 +337,7 @@ class Call:
         self._settle(now)
 
     def _ask(self, now: float) -> None:
-        """Ask the gateway for the turn under way, or for the next one, unless it has been asked."""
+        """Ask the gateway for the turn under way, or the next one, unless it has been asked."""
         if self._current is None and self._waiting:
             self._current = self._waiting.popleft()
             self._change_playout(self._current.playout)

@@ -283,9 +283,9 @@ class Leg:
                 case CallerSpeaking():
                     call.caller_speaking(now)
                 case CallerPaused(utterance):
-                    call.caller_paused(utterance, now)
+                    call.caller_paused(utterance)
                 case CallerResumed():
-                    call.caller_resumed(now)
+                    call.caller_resumed()
                 case HeardUtterance():
                     call.hear(event, now)
         self._forward()

@@ -142,10 +142,8 @@ class Receiver:
                 events.append(event)
                 self._messages += 1
                 if self._messages > allowed:
-                    events.append(
-                        BadPeer(Ending.TOO_FAST, f"more than {MESSAGES_PER_S} messages a second came")
-                    )
-                    break
+                    reason = f"more than {MESSAGES_PER_S} messages a second came"
+                    return [*events, BadPeer(Ending.TOO_FAST, reason)]
         except RemoteProtocolError as error:
             events.append(_protocol_error(error))
         return events

@@ -153,13 +153,13 @@ class CallMachine(RuleBasedStateMachine):
     @rule()
     def caller_pauses(self) -> None:
         """Perhaps the end."""
-        self.call.caller_paused(UTTERANCE, self.now)
+        self.call.caller_paused(UTTERANCE)
         self.collect()
 
     @rule()
     def caller_goes_on(self) -> None:
         """It was not; what was begun for an utterance that is over, and waits, stays."""
-        self.call.caller_resumed(self.now)
+        self.call.caller_resumed()
         self.collect()
         assert self.ahead is None or self.ahead <= self.added
 
