@@ -34,7 +34,6 @@ from ingress.link import messages as link
 from ingress.link.records import TurnRecord
 from ingress.media.hearing.events import HeardUtterance
 from ingress.media.idle_sound import IdleSound, PhraseSource
-from ingress.media.playout import Playout
 from ingress.media.tones import busy_tone, failure_tone
 from ingress.media.turn import RUNNING, Step, Turn, TurnEnding, TurnState
 
@@ -59,7 +58,7 @@ class Verdict(Enum):
 
 
 class Call:
-    """One caller's."""
+    """The conversation of one caller."""
 
     def __init__(
         self,
@@ -75,8 +74,6 @@ class Call:
         self.extension = extension
         self.outbox: list[link.Message] = []
         """For the gateway; the user takes them out."""
-        self.playout = Playout()
-        """Of the turn under way, or of the busy phrase."""
         self.turn_records: deque[TurnRecord] = deque(maxlen=MAXIMUM_TURN_RECORDS)
         self.turns_taken = 0
         self.dropped_turns = 0
@@ -90,7 +87,9 @@ class Call:
         self._history: deque[link.HistoryEntry] = deque(maxlen=MAXIMUM_HISTORY)
         self._dialog_state: link.DialogState = {}
         self._waiting: deque[Turn] = deque(maxlen=MAXIMUM_WAITING_TURNS)
-        self._current: Turn | None = None
+        self._turn = Turn.none()
+        """The turn under way."""
+        self.playout = self._turn.playout
         self._turns = 0
         self._underruns_before = 0
         self._gateway_is_ready = False
@@ -117,7 +116,7 @@ class Call:
     @property
     def is_at_end(self) -> bool:
         """Whether it is to end and everything has been played."""
-        return self._hangs_up and self._current is None and self.playout.is_empty
+        return self._hangs_up and self._turn.state is TurnState.OVER and self.playout.is_empty
 
     def begin(self, now: float) -> None:
         """Take the first turn, the greeting."""
@@ -127,10 +126,10 @@ class Call:
         """The call is not taken: give up all turns, play the busy phrase, then end."""
         self.verdict, self.refusal = Verdict.REFUSED, reason
         self._gateway_is_ready = False
-        self._current = self._ahead_turn = self._speaking_s = None
+        self._ahead_turn = self._speaking_s = None
         self._waiting.clear()
         self._idle.clear()
-        self._change_playout(Playout())
+        self._change_turn(Turn.none())
         self.playout.push(self._phrases(Phrase.BUSY) or busy_tone(), "", ends_sentence=True)
         self._hangs_up = True
         self._settle(now)
@@ -143,8 +142,8 @@ class Call:
         for waiting in self._waiting:
             if waiting.kind == "utterance":
                 waiting.ending = TurnEnding.OVERTAKEN
-        turn = self._current
-        if turn is not None and self._may_be_interrupted(turn):
+        turn = self._turn
+        if self._may_be_interrupted(turn):
             if turn.is_audible:
                 turn.ending = TurnEnding.INTERRUPTED
                 self.interruptions += 1
@@ -194,13 +193,13 @@ class Call:
                 is_admitted=self.verdict is Verdict.ADMITTED,
             )
         )
-        turn = self._current
-        if turn is not None and turn.state is TurnState.ASKED:
+        turn = self._turn
+        if turn.state is TurnState.ASKED:
             turn.step(Step.REPLACED)
             if turn.heard and self._history[-1].speaker == "caller":  # they will be transcribed again
                 self._history.pop()
             turn.heard = turn.dialog_state = None
-        elif turn is not None and turn.state is TurnState.ANSWERING:
+        elif turn.state is TurnState.ANSWERING:
             self._fail(turn, "the gateway was replaced in mid-answer")
         self._ask(now)
         self._settle(now)
@@ -208,8 +207,7 @@ class Call:
     def gateway_gone(self, now: float) -> None:
         """The gateway cannot serve turns."""
         self._gateway_is_ready = False
-        if self._current is not None:
-            self._current.progress_s = now
+        self._turn.progress_s = now
         self._settle(now)
 
     def receive(self, message: link.Message, now: float) -> None:
@@ -221,8 +219,8 @@ class Call:
                 self.gateway_gone(now)
             case link.Admitted() if self.verdict is Verdict.NONE:
                 self.verdict = Verdict.ADMITTED
-        turn = self._running
-        if turn is None or getattr(message, "turn", None) != turn.number:
+        turn = self._turn
+        if turn.state not in RUNNING or getattr(message, "turn", None) != turn.number:
             return
         turn.progress_s = now
         match message:
@@ -273,16 +271,15 @@ class Call:
 
     def _settle(self, now: float) -> None:
         """Find out whether answers may play, what plays without one, and until when that holds."""
-        turn = self._current
+        turn = self._turn
         until_s, waits_since_s = inf, None
-        if turn is not None and turn.state in RUNNING and self._gateway_is_ready:
+        if turn.state in RUNNING and self._gateway_is_ready:
             until_s = turn.progress_s + TURN_DEADLINE_S
-        elif turn is not None and turn.state is not TurnState.DONE:
+        elif turn.state not in (TurnState.DONE, TurnState.OVER):
             waits_since_s = turn.progress_s
-        is_greeting = turn is not None and turn.kind == "greeting"
-        until_s = min(until_s, self._idle.settle(now, waits_since_s, is_greeting))
+        until_s = min(until_s, self._idle.settle(now, waits_since_s, turn.kind == "greeting"))
         self._holds = bool(self._idle.first)
-        if turn is not None and self._speaking_s is not None and self._may_be_interrupted(turn):
+        if self._speaking_s is not None and self._may_be_interrupted(turn):
             self._holds |= not turn.is_audible
             until_s = min(until_s, self._speaking_s + TURN_DEADLINE_S)
         self._settled_until_s = until_s
@@ -291,8 +288,9 @@ class Call:
         """The gateway's next message or the caller's utterance may have taken too long."""
         if self._speaking_s is not None and now >= self._speaking_s + TURN_DEADLINE_S:
             self._speaking_s = None
-        turn = self._running
-        if turn is not None and self._gateway_is_ready and now >= turn.progress_s + TURN_DEADLINE_S:
+        turn = self._turn
+        is_late = self._gateway_is_ready and now >= turn.progress_s + TURN_DEADLINE_S
+        if is_late and turn.state in RUNNING:
             self.outbox.append(link.CancelTurn(call_id=self.call_id, turn=turn.number))
             self._fail(turn, f"no answer from the gateway for {TURN_DEADLINE_S:.0f} s")
             self._finish_if_played(now)
@@ -301,8 +299,8 @@ class Call:
     def _take_news(self, now: float) -> None:
         """Audio began or ended with this frame."""
         self.playout.has_news = False
-        turn = self._current
-        if turn is not None and turn.first_frame_s is None and turn.first_audio_s is not None:
+        turn = self._turn
+        if turn.first_frame_s is None and turn.first_audio_s is not None:
             turn.first_frame_s = now
             self._remember(turn)
         self._note_heard()
@@ -313,17 +311,11 @@ class Call:
         for text in self.playout.take_heard():
             if text:
                 self._history.append(link.HistoryEntry(speaker="server", text=text))
-                if self._current is not None:
-                    self._current.answered = f"{self._current.answered} {text}".strip()
-
-    @property
-    def _running(self) -> Turn | None:
-        """The turn that the gateway works on."""
-        turn = self._current
-        return turn if turn is not None and turn.state in RUNNING else None
+                self._turn.answered = f"{self._turn.answered} {text}".strip()
 
     def _may_be_interrupted(self, turn: Turn) -> bool:
-        return self._barge_in.in_greeting or turn.kind != "greeting"
+        is_protected = turn.kind == "greeting" and not self._barge_in.in_greeting
+        return turn.state is not TurnState.OVER and not is_protected
 
     def _add(self, turn: Turn, now: float) -> None:
         if self.verdict is Verdict.REFUSED:
@@ -338,17 +330,17 @@ class Call:
 
     def _ask(self, now: float) -> None:
         """Ask the gateway for the turn under way, or the next one, unless it has been asked."""
-        if self._current is None and self._waiting:
-            self._current = self._waiting.popleft()
-            self._change_playout(self._current.playout)
-        turn = self._current
-        if turn is not None and turn.state is TurnState.WAITING and self._gateway_is_ready:
+        if self._turn.state is TurnState.OVER and self._waiting:
+            self._change_turn(self._waiting.popleft())
+        turn = self._turn
+        if turn.state is TurnState.WAITING and self._gateway_is_ready:
             turn.step(Step.ASK)
             turn.progress_s = now
             self.outbox.append(turn.request(self.call_id, self.history, self._dialog_state))
 
-    def _change_playout(self, playout: Playout) -> None:
-        self._underruns_before, self.playout = self.underruns, playout
+    def _change_turn(self, turn: Turn) -> None:
+        self._underruns_before = self.underruns
+        self._turn, self.playout = turn, turn.playout
 
     def _remember(self, turn: Turn) -> None:
         """What the dialog has set in this turn is the call's state from now on."""
@@ -365,21 +357,20 @@ class Call:
         self._note_heard()
         if turn.ending is TurnEnding.INTERRUPTED:
             self._idle.fade_out(self.playout.rest(FADE_BYTES))
-        self._change_playout(Playout())
         turn.hangs_up = False
         turn.step(Step.GIVE_UP)
         self._finish(turn, now)
 
     def _finish_if_played(self, now: float) -> None:
-        turn = self._current
-        if turn is not None and turn.state is TurnState.DONE and self.playout.is_empty:
+        turn = self._turn
+        if turn.state is TurnState.DONE and self.playout.is_empty:
             if turn.ending is None:
                 self._remember(turn)
             turn.step(Step.PLAYED)
             self._finish(turn, now)
 
     def _finish(self, turn: Turn, now: float) -> None:
-        self._current = None
+        self._change_turn(Turn.none())
         self._hangs_up |= turn.hangs_up
         self.turns_taken += 1
         self.turn_records.append(turn.record(self._keeps_text))

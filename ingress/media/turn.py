@@ -95,6 +95,11 @@ class Turn:
         """Whether the caller has heard anything of the answer."""
         return self.playout.played_bytes > 0
 
+    @classmethod
+    def none(cls) -> Turn:
+        """Return what stands for a turn while there is none: one that is over."""
+        return cls("greeting", 0.0, state=TurnState.OVER)
+
     def step(self, step: Step) -> None:
         """Go to the next state."""
         self.state = NEXT[self.state][step]
