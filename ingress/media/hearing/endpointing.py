@@ -10,11 +10,9 @@
 
 An utterance with less speech than `minimum_speech_ms` is a cough and is dropped.
 
-While listening, `listen` takes a quick first opinion on each frame as it comes. From the start on, `follow`
-takes a second opinion on every frame, those of the onset included: it may come a little after the frame, so
-each has the time of its own arrival, and those times, not the moment of the call, decide. `correct` replaces
-an opinion that later audio shows to be wrong. The caller's silence is often the absence of frames (silence
-suppression); it is given to this class as frames without speech. Nothing here reads a clock.
+`listen` takes a quick first opinion on each frame; from the start on `follow` takes a second one, on the
+frames of the onset as well. It may come after the frame, so the time of the frame's arrival decides. Frames
+that silence suppression has left out are given to this class as frames without speech.
 """
 
 from __future__ import annotations
@@ -30,11 +28,8 @@ class Judgement(Enum):
     """What a frame decides."""
 
     SURE = auto()
-    """There has been so much speech that it is nothing else."""
     PAUSED = auto()
-    """The utterance may be over."""
     RESUMED = auto()
-    """It was not over."""
     ENDED = auto()
     DROPPED = auto()
     """What had begun was too short to be an utterance."""
@@ -63,7 +58,7 @@ class Endpointer:
         self._recent: deque[bool] = deque(maxlen=max(1, self._onset_frames * 3 // 2))
         self._state = _State.LISTENING
         self.last_speech_s = 0.0
-        """When its last frame with speech had arrived: the end of the caller's words."""
+        """When the utterance's last frame with speech arrived."""
         self._frames = 0
         self._speech_frames = 0
 
@@ -73,10 +68,7 @@ class Endpointer:
         return self._state is not _State.LISTENING
 
     def listen(self, has_speech: bool, now: float) -> tuple[bool, ...]:
-        """Take the first opinion on a frame, while listening.
-
-        If an utterance has begun return the opinions on the latest frames, oldest first, this one included.
-        """
+        """Take the first opinion on a frame; return those on the latest frames if an utterance has begun."""
         recent = self._recent
         recent.append(has_speech)
         if not has_speech or recent.count(True) < self._onset_frames:
@@ -93,7 +85,7 @@ class Endpointer:
         self._recent.extend((False,) * frames)
 
     def forget(self) -> None:
-        """Forget the latest frames: the stream was interrupted, so they are no part of an onset."""
+        """Forget the latest frames: the stream was interrupted."""
         self._recent.clear()
 
     def follow(self, has_speech: bool, at_s: float) -> Judgement | None:

@@ -1,4 +1,4 @@
-"""What hearing reports to the call: that the caller speaks, pauses, goes on, has finished.
+"""What hearing reports to the call.
 
 | event | is followed by |
 |---|---|
@@ -7,8 +7,7 @@
 | `CallerResumed` | `CallerPaused`, `HeardUtterance` |
 | `HeardUtterance` | `CallerSpeaking`, or `HeardUtterance` of a short answer |
 
-So every `CallerSpeaking` leads to a `HeardUtterance`, unless the call ends. Of sounds that turned out to be
-noise nothing is reported.
+Of sounds that turned out to be noise nothing is reported.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ class HeardUtterance:
 
 @dataclass(frozen=True, slots=True)
 class CallerSpeaking:
-    """It is sure that the caller speaks: enough speech, confirmed. Stops an answer that is being played."""
+    """It is sure that the caller speaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +35,12 @@ class CallerPaused:
     """The utterance may be over: transcription may begin."""
 
     utterance: HeardUtterance
-    """What was said so far; its `decided_s` is the moment of the pause."""
+    """What was said so far."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallerResumed:
-    """The caller went on after a pause: a transcription begun then is of no use."""
+    """The utterance was not over."""
 
 
 HearingEvent = CallerSpeaking | CallerPaused | CallerResumed | HeardUtterance
