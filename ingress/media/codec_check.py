@@ -2,9 +2,8 @@
 
 `Dial(AudioSocket/…)` without `c(slin)` takes the caller's first codec (chan_audiosocket.c:236-251), and
 Asterisk labels everything as 8 kHz linear (res_audiosocket.c:251-253): 160 bytes of µ-law every 20 ms
-where 320 bytes of linear audio belong. It would be heard as noise, and nothing else shows it. 160 bytes every
-10 ms, from a phone that packs 10 ms, are linear; so the messages' pace decides, counted over windows
-because what is read together says nothing about single intervals.
+where 320 bytes of linear audio belong. 160 bytes every 10 ms are linear; so the messages' pace decides,
+counted over windows because what is read together says nothing about single intervals.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """Drives the wheel on the event loop: one timer for all calls of a worker.
 
-When a slot is due, each of its calls sends its frame, and then each of them reads what has come: first all
-of the one, then all of the other. So no call's frame waits for another call's hearing, and the same code
-runs many times in a row, which is cheaper. Nothing here waits, allocates per call or logs. A call that
-fails is taken off the clock and its `fault` is called; the others go on. How late each slot was is the
-loop's lag as callers hear it, and is counted.
+When a slot is due all its calls send their frames, then all read what has come. So no call's frame waits for
+another call's hearing, and the same code runs many times in a row, which is cheaper. Nothing here waits,
+allocates per call or logs. A call that fails is taken off the clock and its `fault` is called; the others go
+on.
 """
 
 from __future__ import annotations
@@ -37,9 +36,9 @@ class FrameClock:
     """All calls of one worker on one wheel."""
 
     def __init__(self, frame_ms: Literal[20, 30], between_ticks: Callable[[], None] = lambda: None) -> None:
-        """`between_ticks` is called after each round, when as much time is left as there ever is."""
+        """`between_ticks` is called after each round, when most time is left."""
         self.frame_ms = frame_ms
-        """Frames are sent in this length from now on, at that interval; what was sent keeps its length."""
+        """Of the next frames, and their interval."""
         self.lateness = LatenessHistogram()
         """Of all frames since it was last replaced by its reader."""
         self.timeline_shifts = 0

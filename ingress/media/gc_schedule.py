@@ -1,10 +1,8 @@
 """Garbage collection, kept out of the audio clock's way and measured.
 
-Python's collector stops everything while it looks for cycles, whenever enough objects have been made: in
-the middle of a tick as likely as not. In a media worker it is switched off; what the process holds at its
-start is set aside for good (`gc.freeze`), and the rest is collected between two rounds of the clock, the
-young objects often and all of them seldom. Frames make no cycles, so there is little to find: calls that
-ended, exceptions.
+Python's collector stops everything while it looks for cycles, in the middle of a tick as likely as not. In a
+media worker it is switched off; what the process holds at its start is set aside for good (`gc.freeze`), and
+the rest is collected between two rounds of the clock: young objects often, all of them seldom.
 """
 
 from __future__ import annotations

@@ -1,12 +1,8 @@
 """What one call plays next: a bounded queue of sentences, cut into frames as they are asked for.
 
-Sentences arrive in pieces of any size and are played without a seam. Each frame may have another length
-than the one before (20 ms, or 30 ms when throttled): the queue is one stream of bytes, and a frame takes
-the next so many of it. If a sentence is open and its audio is not there, that is an underrun: the caller
-gets silence on the clock, and it is counted. A sentence counts as heard once its last byte has been taken.
-
-The common case, a frame out of the middle of a piece, is one slice; everything else (the beginning or
-the end of a piece, an underrun) is left to the rarer path, which says so in `has_news`.
+Sentences arrive in pieces of any size and are played without a seam; each frame may have another length than
+the one before. If a sentence is open and its audio is not there, that is an underrun: the caller gets silence
+on the clock, and it is counted. A sentence counts as heard once its last byte has been taken.
 """
 
 from __future__ import annotations
@@ -21,7 +17,7 @@ LONG_FRAME_BYTES = 30 * BYTES_PER_MS
 SILENCE = {size: bytes(size) for size in (FRAME_BYTES, LONG_FRAME_BYTES)}
 """A frame of silence, by its length."""
 MAXIMUM_QUEUED_BYTES = 60_000 * BYTES_PER_MS
-"""60 s. The gateway stays 20 s ahead at most; anything beyond this is refused by `push`."""
+"""60 s. The gateway stays 20 s ahead at most."""
 
 
 @dataclass(slots=True)
@@ -41,14 +37,13 @@ class Playout:
         self._sentence_is_open = False
         self._heard: list[str] = []
         self.has_news = False
-        """Whether audio began, or a piece ended, since its user last set this to False: only then can
-        a sentence have been heard or the queue have become empty."""
+        """Whether audio began, or a piece ended, since its user last set this to False."""
         self.played_bytes = 0
         """Audio taken, padding apart."""
         self.underruns = 0
         """Frames, of any length, that an open sentence did not fill."""
         self.underrun_bytes = 0
-        """Silence inside sentences, in the place of audio that was not there."""
+        """Silence in them."""
 
     @property
     def is_empty(self) -> bool:
@@ -74,10 +69,7 @@ class Playout:
             self._sentence_is_open = False
 
     def abandon_sentence(self) -> None:
-        """The open sentence, if any, gets no more audio: what is queued plays, then silence is right.
-
-        It will not count as heard.
-        """
+        """The open sentence, if any, gets no more audio. It will not count as heard."""
         if self._pieces and not self._pieces[-1].ends_sentence:
             self._pieces[-1].ends_sentence = True
             self._pieces[-1].text = ""
@@ -108,7 +100,7 @@ class Playout:
         return piece.audio[start:end]
 
     def take_heard(self) -> list[str]:
-        """Return the sentences that have been played to their end since the last call."""
+        """Return the sentences that were played to their end since the last call."""
         heard, self._heard = self._heard, []
         return heard
 
