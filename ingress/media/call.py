@@ -130,7 +130,7 @@ class Call:
         self._waiting.clear()
         self._idle.clear()
         self._change_turn(Turn.none())
-        self.playout.push(self._phrases(Phrase.BUSY) or busy_tone(), "", ends_sentence=True)
+        self.playout.push(self._phrases(Phrase.BUSY) or busy_tone(), "")
         self._hangs_up = True
         self._settle(now)
 

@@ -23,8 +23,8 @@ MAXIMUM_QUEUED_BYTES = 60_000 * BYTES_PER_MS
 @dataclass(slots=True)
 class _Piece:
     audio: bytes
-    text: str
-    ends_sentence: bool
+    text: str | None
+    """The sentence's, in its last piece."""
     offset: int = 0
 
 
@@ -50,30 +50,23 @@ class Playout:
         """Whether nothing is queued (a sentence may still be open)."""
         return not self._pieces
 
-    def push(self, audio: bytes, text: str, ends_sentence: bool) -> bool:
-        """Queue a piece of a sentence; False if the queue is full and the piece was refused."""
+    def push(self, audio: bytes, text: str | None = None) -> bool:
+        """Queue a piece of a sentence, its last one if there is `text`; False: the queue is full."""
         if self._queued_bytes + len(audio) > MAXIMUM_QUEUED_BYTES:
             return False
         if not self._pieces:
             self.has_news = True
-        self._pieces.append(_Piece(audio, text, ends_sentence))
+        self._pieces.append(_Piece(audio, text))
         self._queued_bytes += len(audio)
         return True
 
     def end_sentence(self, text: str) -> None:
-        """The sentence has all its audio: it is heard when what is queued of it has been played."""
-        if self._pieces:
-            self._pieces[-1].ends_sentence = True
-        else:
+        """The open sentence, if any, gets no more audio; it counts as heard when it has been played."""
+        if not self._pieces:
             self._heard.append(text)
             self._sentence_is_open = False
-
-    def abandon_sentence(self) -> None:
-        """The open sentence, if any, gets no more audio. It will not count as heard."""
-        if self._pieces and not self._pieces[-1].ends_sentence:
-            self._pieces[-1].ends_sentence = True
-            self._pieces[-1].text = ""
-        self._sentence_is_open = False
+        elif self._pieces[-1].text is None:
+            self._pieces[-1].text = text
 
     def rest(self, at_most_bytes: int) -> bytes:
         """Return what would be played next, of the first piece, for a fade."""
@@ -114,10 +107,10 @@ class Playout:
             piece.offset += len(part)
             missing -= len(part)
             parts.append(part)
-            self._sentence_is_open = not piece.ends_sentence
+            self._sentence_is_open = piece.text is None
             if piece.offset == len(piece.audio):
                 self._pieces.popleft()
-                if piece.ends_sentence:
+                if piece.text is not None:
                     self._heard.append(piece.text)
         self.has_news = True
         self._queued_bytes -= frame_bytes - missing

@@ -126,7 +126,7 @@ class Turn:
             self.step(Step.AUDIO)
             if self.first_audio_s is None:
                 self.first_audio_s = now
-            if not self.playout.push(message.audio, message.text, ends_sentence=False):
+            if not self.playout.push(message.audio):
                 self.failure = "the answer was longer than the playout queue; its rest was dropped"
         if message.is_last:
             self.playout.end_sentence(message.text)
@@ -134,7 +134,7 @@ class Turn:
     def complete(self) -> None:
         """Nothing more will come."""
         self.step(Step.COMPLETE)
-        self.playout.abandon_sentence()
+        self.playout.end_sentence("")  # an open one is not heard to its end
 
     def fail(self, failure: str, apology: bytes) -> None:
         """Nothing more will come, and the answer ends with an apology, unless it is not wanted any more."""
@@ -142,7 +142,7 @@ class Turn:
         self.failure = failure
         self.dialog_state = None
         if self.ending is not TurnEnding.OVERTAKEN:
-            self.playout.push(apology, "", ends_sentence=True)
+            self.playout.push(apology, "")
 
     def record(self, keeps_text: bool) -> TurnRecord:
         """Return what was measured; the words only if they may be kept."""
