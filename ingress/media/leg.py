@@ -98,7 +98,7 @@ class Leg:
         )
 
     def send(self, frames: int, frame_bytes: int, due_s: float) -> None:
-        """Send what is due. Called by the clock for a live call; never blocks."""
+        """Send `frames` frames, the first of which was due at `due_s`. Called by the clock; never blocks."""
         now = monotonic()
         call, connection = self._call, self._connection
         self._lateness.add(now - due_s, frames)
@@ -120,7 +120,7 @@ class Leg:
             self._lost(error)
 
     def listen(self) -> None:
-        """Take what has come. Called by the clock after the frames of all calls have left; never blocks."""
+        """Take what has come. Called by the clock after the frames of all legs; never blocks."""
         if self._unread_ticks:
             self._unread_ticks -= 1  # what there is to do can wait for the next reading
             return
