@@ -35,7 +35,7 @@ from ingress.link.records import TurnRecord
 from ingress.media.hearing.events import HeardUtterance
 from ingress.media.idle_sound import IdleSound, PhraseSource
 from ingress.media.tones import busy_tone, failure_tone
-from ingress.media.turn import RUNNING, Step, Turn, TurnEnding, TurnState
+from ingress.media.turn import RUNNING, Turn, TurnEnding, TurnState
 
 MAXIMUM_HISTORY = 64
 """Entries that travel with each request; the oldest are dropped."""
@@ -195,7 +195,7 @@ class Call:
         )
         turn = self._turn
         if turn.state is TurnState.ASKED:
-            turn.step(Step.REPLACED)
+            turn.enter(TurnState.WAITING)
             if turn.heard and self._history[-1].speaker == "caller":  # they will be transcribed again
                 self._history.pop()
             turn.heard = turn.dialog_state = None
@@ -334,7 +334,7 @@ class Call:
             self._change_turn(self._waiting.popleft())
         turn = self._turn
         if turn.state is TurnState.WAITING and self._gateway_is_ready:
-            turn.step(Step.ASK)
+            turn.enter(TurnState.ASKED)
             turn.progress_s = now
             self.outbox.append(turn.request(self.call_id, self.history, self._dialog_state))
 
@@ -358,7 +358,6 @@ class Call:
         if turn.ending is TurnEnding.INTERRUPTED:
             self._idle.fade_out(self.playout.rest(FADE_BYTES))
         turn.hangs_up = False
-        turn.step(Step.GIVE_UP)
         self._finish(turn, now)
 
     def _finish_if_played(self, now: float) -> None:
@@ -366,10 +365,10 @@ class Call:
         if turn.state is TurnState.DONE and self.playout.is_empty:
             if turn.ending is None:
                 self._remember(turn)
-            turn.step(Step.PLAYED)
             self._finish(turn, now)
 
     def _finish(self, turn: Turn, now: float) -> None:
+        turn.enter(TurnState.OVER)
         self._change_turn(Turn.none())
         self._hangs_up |= turn.hangs_up
         self.turns_taken += 1

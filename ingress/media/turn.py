@@ -22,17 +22,6 @@ class TurnState(Enum):
     OVER = "its record has been written"
 
 
-class Step(Enum):
-    """What leads from one state to another."""
-
-    ASK = "the gateway is ready and asked"
-    AUDIO = "audio comes"
-    COMPLETE = "the gateway is done, or the turn fails"
-    REPLACED = "a new gateway is ready"
-    PLAYED = "the queue is empty"
-    GIVE_UP = "the caller speaks"
-
-
 class TurnEnding(Enum):
     """How a turn ends if the caller goes on speaking; set as soon as that is known."""
 
@@ -40,23 +29,23 @@ class TurnEnding(Enum):
     OVERTAKEN = "the caller went on before the answer was heard: the next turn answers both"
 
 
-NEXT: Final = {
-    TurnState.WAITING: {Step.ASK: TurnState.ASKED},
+NEXT: Final[dict[TurnState, dict[TurnState, str]]] = {
+    TurnState.WAITING: {TurnState.ASKED: "the gateway is ready and asked"},
     TurnState.ASKED: {
-        Step.AUDIO: TurnState.ANSWERING,
-        Step.COMPLETE: TurnState.DONE,
-        Step.REPLACED: TurnState.WAITING,
-        Step.GIVE_UP: TurnState.OVER,
+        TurnState.ANSWERING: "audio comes",
+        TurnState.DONE: "the gateway is done, or the turn fails",
+        TurnState.WAITING: "a new gateway is ready",
+        TurnState.OVER: "the caller speaks",
     },
     TurnState.ANSWERING: {
-        Step.AUDIO: TurnState.ANSWERING,
-        Step.COMPLETE: TurnState.DONE,
-        Step.GIVE_UP: TurnState.OVER,
+        TurnState.ANSWERING: "audio comes",
+        TurnState.DONE: "the gateway is done, or the turn fails",
+        TurnState.OVER: "the caller speaks",
     },
-    TurnState.DONE: {Step.PLAYED: TurnState.OVER, Step.GIVE_UP: TurnState.OVER},
+    TurnState.DONE: {TurnState.OVER: "the queue is empty, or the caller speaks"},
     TurnState.OVER: {},
 }
-"""The whole life of a turn: which step leads where. Any other step is a fault (KeyError)."""
+"""The whole life of a turn: which states follow a state, and when."""
 RUNNING: Final = (TurnState.ASKED, TurnState.ANSWERING)
 """The gateway works on the turn."""
 
@@ -100,9 +89,11 @@ class Turn:
         """Return what stands for a turn while there is none: one that is over."""
         return cls("greeting", 0.0, state=TurnState.OVER)
 
-    def step(self, step: Step) -> None:
-        """Go to the next state."""
-        self.state = NEXT[self.state][step]
+    def enter(self, state: TurnState) -> None:
+        """Go to another state. Raises ValueError if the table does not allow it."""
+        if state not in NEXT[self.state]:
+            raise ValueError(f"a turn cannot go from {self.state.name} to {state.name}")
+        self.state = state
 
     def request(
         self, call_id: str, history: tuple[HistoryEntry, ...], state: DialogState
@@ -123,7 +114,7 @@ class Turn:
         if self.ending is TurnEnding.OVERTAKEN:
             return
         if message.audio:
-            self.step(Step.AUDIO)
+            self.enter(TurnState.ANSWERING)
             if self.first_audio_s is None:
                 self.first_audio_s = now
             if not self.playout.push(message.audio):
@@ -133,7 +124,7 @@ class Turn:
 
     def complete(self) -> None:
         """Nothing more will come."""
-        self.step(Step.COMPLETE)
+        self.enter(TurnState.DONE)
         self.playout.end_sentence("")  # an open one is not heard to its end
 
     def fail(self, failure: str, apology: bytes) -> None:
