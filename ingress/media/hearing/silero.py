@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnxruntime import InferenceSession
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 WINDOW_BYTES = 256 * BYTES_PER_SAMPLE
 """32 ms. The 8 kHz branch accepts no other length (silero-vad, utils_vad.py, `OnnxWrapper.__call__`)."""
@@ -176,9 +176,17 @@ class SpeechConfirmer:
         """Return the confirmation of an utterance from its byte `first` on; None: there are no verdicts."""
         return None if self.failure else Confirmation(self._queue, first)
 
-    def confirm_waiting(self) -> None:
-        """Judge every window that waits now, in the caller's thread. Raises EngineError."""
-        self._confirm(self._take_waiting())
+    def confirm_waiting(self, *first: Pending) -> None:
+        """Judge the given windows, and all others that wait now. Raises EngineError."""
+        waiting: dict[Confirmation, list[bytearray]] = {}
+        for stream, window in (*first, *self._take_waiting()):
+            if not stream.is_over:
+                waiting.setdefault(stream, []).append(window)
+        # One window of each stream at a time: the next one needs the state that this one leaves.
+        for windows in zip_longest(*waiting.values()):
+            due = [pair for pair in zip(waiting, windows, strict=True) if pair[1] is not None]
+            for start in range(0, len(due), MAXIMUM_BATCH):
+                self._judge(due[start : start + MAXIMUM_BATCH])
 
     def _take_waiting(self) -> list[Pending]:
         items: list[Pending] = []
@@ -189,17 +197,6 @@ class SpeechConfirmer:
                 break
             items.append(item)
         return items
-
-    def _confirm(self, pending: list[Pending]) -> None:
-        waiting: dict[Confirmation, list[bytearray]] = {}
-        for stream, window in pending:
-            if not stream.is_over:
-                waiting.setdefault(stream, []).append(window)
-        # One window of each stream at a time: the next one needs the state that this one leaves.
-        for windows in zip_longest(*waiting.values()):
-            due = [pair for pair in zip(waiting, windows, strict=True) if pair[1] is not None]
-            for start in range(0, len(due), MAXIMUM_BATCH):
-                self._judge(due[start : start + MAXIMUM_BATCH])
 
     def _judge(self, batch: list[Pending]) -> None:
         states = np.stack([stream.state for stream, _ in batch], axis=1)
@@ -215,12 +212,12 @@ class SpeechConfirmer:
         try:
             while (item := self._queue.get()) is not None:
                 began_s = time.monotonic()
-                self._confirm([item, *self._take_waiting()])
+                self.confirm_waiting(item)
                 work_s = time.monotonic() - began_s
                 time.sleep(min(max(CYCLE_S, work_s * IDLE_SHARE), LONGEST_CYCLE_S))
         except Exception as error:
             self.failure = str(error) or type(error).__name__
-            logger.error("%s; from now on WebRTC's detector alone decides what is speech", self.failure)
+            log.error("%s; from now on WebRTC's detector alone decides what is speech", self.failure)
 
 
 def _stay_below_the_clock() -> None:

@@ -108,14 +108,6 @@ def test_an_opinion_that_comes_late_counts_from_its_own_frame() -> None:
     assert endpointer.last_speech_s == 0.38
 
 
-def test_an_onset_across_an_interruption_does_not_count() -> None:
-    """Speech frames from before a gap in the stream are no part of an onset."""
-    endpointer = Endpointer(SETTINGS, SURE_MS)
-    assert judge("ssss", endpointer=endpointer) == []
-    endpointer.forget()
-    assert judge("ssss", endpointer=endpointer) == []
-
-
 def test_an_endless_utterance_is_cut() -> None:
     """At the longest that the transcriber can hear."""
     endpointer = Endpointer(SETTINGS, SURE_MS)
