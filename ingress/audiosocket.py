@@ -16,18 +16,16 @@ makes Asterisk drop the call (`res/res_audiosocket.c:366-376`). What each side a
 `SERVER` is lenient where a newer Asterisk may say more; `CALLER` is as strict as Asterisk. Kinds:
 `include/asterisk/res_audiosocket.h:40-79`.
 
-A fault is judged from the header alone, and an announced length reserves no memory: the decoder collects a
-header, then that one payload or a count of bytes to skip. It never holds more than one payload, and finds
-the same events and the same fault however TCP cuts the stream.
+A fault is judged from the header alone. The decoder never holds more than one payload, reserves nothing for
+one that is announced, and finds the same events and the same fault however TCP cuts the stream.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
-from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
 from actors.errors import LocalProtocolError, RemoteProtocolError
@@ -42,28 +40,17 @@ KIND_DIGIT: Final = 0x03
 KIND_SLIN8: Final = 0x10
 KIND_ERROR: Final = 0xFF
 
-SLIN_RATES_HZ: Final[Mapping[int, int]] = MappingProxyType(
-    {
-        KIND_SLIN8: 8_000,
-        0x11: 12_000,
-        0x12: 16_000,
-        0x13: 24_000,
-        0x14: 32_000,
-        0x15: 44_100,
-        0x16: 48_000,
-        0x17: 96_000,
-        0x18: 192_000,
-    }
+SLIN_RATES_HZ: Final = dict(
+    enumerate((8_000, 12_000, 16_000, 24_000, 32_000, 44_100, 48_000, 96_000, 192_000), start=KIND_SLIN8)
 )
-"""Sample rate of each audio kind."""
+"""Sample rate of each audio kind, 0x10 to 0x18."""
 
 DIGITS: Final = frozenset("0123456789*#ABCD")
 
 MAX_PAYLOAD_BYTES: Final = 0xFFFF
 MAX_RECEIVED_MS: Final = 200
-"""Longest audio message a server accepts. Asterisk sends one message per channel frame: 10 to 60 ms by
-the phone's ptime, 120 ms at most in SDP practice. More than this is not a phone."""
-
+"""Longest audio message a server accepts. Asterisk sends one per channel frame: 10 to 60 ms by the phone's
+ptime, 120 ms at most in SDP practice."""
 MAX_SEGMENT_PAYLOAD_BYTES: Final = 1_445
 """Longest payload a server sends: with its header it fits one TCP segment of an Ethernet (1,448 bytes
 beside the timestamp option). Asterisk drops a call whose payload arrives in two pieces more than 5 ms
@@ -79,14 +66,13 @@ class Role(Enum):
     """Whose side we are on."""
 
     SERVER = auto()
-    """We accept calls; the peer is Asterisk."""
     CALLER = auto()
-    """We play Asterisk; the peer is a server."""
+    """Asterisk's."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallIdentified:
-    """The peer named the call. Always a server's first event, and only once."""
+    """The peer named the call: a server's first event, and only once."""
 
     uuid: uuid.UUID
 
@@ -95,8 +81,7 @@ class CallIdentified:
 class AudioReceived:
     """One message of audio: mono int16 little-endian, at least one whole sample.
 
-    Treat it as frozen, like the others. It is not declared so because it is made 50 times a second for
-    each call, and a frozen dataclass takes 2.7 times as long to make.
+    Not declared frozen, because a frozen dataclass takes 2.7 times as long to make.
     """
 
     audio: bytes
@@ -117,10 +102,10 @@ class PeerHungUp:
 
 @dataclass(frozen=True, slots=True)
 class PeerFailed:
-    """The peer reported an error. Defined by Asterisk and not sent by any release; the stream goes on."""
+    """The peer reported an error, which no release of Asterisk does; the stream goes on."""
 
     code: int | None
-    """The payload's only byte; None when the payload is not one byte."""
+    """None when the payload is not one byte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,24 +120,21 @@ Event: TypeAlias = CallIdentified | AudioReceived | DigitReceived | PeerHungUp |
 
 
 class State(Enum):
-    """Of one direction of a connection, in either role."""
+    """Of one direction of a connection."""
 
     UNNAMED = auto()
-    """The call's UUID comes first. Only what a caller sends begins here."""
+    """The call's UUID comes first: what a caller sends begins here."""
     OPEN = auto()
     OVER = auto()
-    """Nothing follows a hangup, nor a fault."""
+    """After a hangup or a fault."""
 
 
 class AudioSocket:
     """One side of one connection.
 
-    Receiving: `receive_data` yields events in order and raises RemoteProtocolError where the peer breaks the
-    protocol, after all that came before; no other exception, anything else is our bug. After a fault or a
-    `PeerHungUp` the rest is ignored, so that a shell can drain the socket.
-
-    Sending: `encode_*` return the bytes of one message, which belong in one `send()`. Misuse raises
-    LocalProtocolError before such bytes exist.
+    `receive_data` yields events in order and raises RemoteProtocolError where the peer breaks the protocol.
+    After a fault or a `PeerHungUp` the rest is ignored, so that the socket can be drained. `encode_*` return
+    the bytes of one message, which belong in one `send()`; misuse raises LocalProtocolError.
     """
 
     def __init__(self, role: Role) -> None:
@@ -163,24 +145,21 @@ class AudioSocket:
         self._rule: _Rule | None = None
         """Of the payload that is being collected; None: a header is."""
         self._partial = bytearray()
-        """What is there of it: fewer than `_wanted_bytes` between two calls."""
+        """What is there of it."""
         self._wanted_bytes = HEADER_BYTES
         self._skip_bytes = 0
         self._audio_may_begin = not self._is_server
-        """Whether the next byte may begin an audio message: all that `receive_audio` needs to know."""
+        """Whether the next byte may begin an audio message."""
 
     @property
     def is_between_messages(self) -> bool:
-        """Whether no message is under way: the next byte begins one."""
+        """Whether the next byte begins a message."""
         return not self._partial and self._rule is None and not self._skip_bytes
-
-    # Receiving
 
     def receive_audio(self, data: bytes) -> list[bytes] | None:
         """Return the audio of each message if `data` is whole 8 kHz messages of one size and nothing else.
 
-        Otherwise None, and nothing was taken: `receive_data` is for all that. This is the hot path of
-        receiving; nearly every read finds one or two messages of 20 ms.
+        Otherwise None, and nothing was taken. Nearly every read finds one or two messages of 20 ms.
         """
         if not self._audio_may_begin:
             return None
@@ -197,10 +176,7 @@ class AudioSocket:
         return [data[start + HEADER_BYTES : start + message_bytes] for start in starts]
 
     def receive_data(self, data: bytes | memoryview) -> Iterator[Event]:
-        """Yield the events that `data`, the next bytes of the stream, completes: iterate to the end.
-
-        Raises RemoteProtocolError when the peer broke the protocol: close the connection.
-        """
+        """Yield the events that `data`, the stream's next bytes, completes. Raises RemoteProtocolError."""
         rest = memoryview(data)
         self._audio_may_begin = False
         while rest and self._receiving is not State.OVER:
@@ -222,10 +198,7 @@ class AudioSocket:
         self._audio_may_begin = self._receiving is State.OPEN and self.is_between_messages
 
     def receive_eof(self) -> list[Event]:
-        """Return `PeerHungUp`, unless the call was over before.
-
-        Raises RemoteProtocolError when the stream ended inside a message.
-        """
+        """Return `PeerHungUp`, unless the call was over. Raises RemoteProtocolError within a message."""
         if self._receiving is State.OVER:
             return []
         if not self.is_between_messages:
@@ -233,7 +206,7 @@ class AudioSocket:
         return [self._hangup()]
 
     def _header(self, header: bytes) -> Event | None:
-        """Judge a header: collect its payload, or skip it and say why. Raises RemoteProtocolError."""
+        """Judge a header: its payload is collected, or skipped. Raises RemoteProtocolError."""
         kind, length = header[0], int.from_bytes(header[1:], "big")
         rule = self._rules.get(kind)
         if rule is not None and rule.least_bytes <= length <= rule.most_bytes:
@@ -269,8 +242,6 @@ class AudioSocket:
     def _fault(self, message: str) -> RemoteProtocolError:
         self._receiving, self._audio_may_begin = State.OVER, False
         return RemoteProtocolError(message)
-
-    # Sending
 
     def encode_uuid(self, call_id: uuid.UUID) -> bytes:
         """Return the message that names the call; a caller's first. Raises LocalProtocolError."""
@@ -311,10 +282,7 @@ class AudioSocket:
         return bytes((kind, length >> 8, length & 0xFF)) + audio
 
     def encode_hangup(self) -> bytes:
-        """Return the message that ends the call; encoding it again is allowed. Nothing else may follow.
-
-        Asterisk itself only ever closes the connection; a caller may send this.
-        """
+        """Return the message that ends the call, once or again; nothing else may follow."""
         self._sending = State.OVER
         return HANGUP_MESSAGE
 
@@ -325,7 +293,7 @@ class AudioSocket:
 
 
 _OPEN: Final = State.OPEN
-"""For `encode_audio`, thousands of times a second: a member of an Enum class is slow to look up."""
+"""A member of an Enum class is slow to look up."""
 
 
 class _Rule(NamedTuple):

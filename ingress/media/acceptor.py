@@ -1,12 +1,9 @@
 """Accepts connections: a bounded number of them wait for their UUID, the others are refused.
 
-A connection that cannot be taken is accepted and answered with a hangup at once, so that the dialplan
-goes on; a closed port would make Asterisk log errors and, on some versions, close another call's socket
-(`res_audiosocket.c:151-184`).
-
-A connection that sends nothing takes a place among the handshakes, never one among the calls. When all those
-places are taken the oldest is closed for the newest, so that idle connections cannot lock out a PBX, which
-sends its UUID at once.
+A connection that cannot be taken is answered with a hangup at once, so that the dialplan goes on; a closed
+port would make Asterisk log errors and, on some versions, close another call's socket
+(`res_audiosocket.c:151-184`). When too many connections wait for their UUID the oldest is closed for the
+newest, so that idle ones cannot lock out a PBX, which sends its UUID at once.
 """
 
 from __future__ import annotations
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
     from ingress.media.calls import Calls
 
 BACKLOG = 256
-"""Connections the kernel holds for us: a burst of calls while we are busy for a moment."""
+"""Connections that the kernel holds for us."""
 MAXIMUM_HANDSHAKES = 512
 """Connections without a UUID yet, beside the calls."""
 ACCEPTS_PER_ROUND = 4
@@ -56,7 +53,7 @@ class Acceptor:
         self._calls = calls
         self._listeners: list[socket.socket] = []
         self._spare: int | None = None
-        """A descriptor held back: with none left, a connection can still be accepted and refused."""
+        """A descriptor held back to refuse a connection with when none is left."""
         self._has_run_out = False
 
     def listen(self, listener: socket.socket, name: str) -> None:
@@ -78,7 +75,6 @@ class Acceptor:
             self._spare = None
 
     def _accept(self, listener: socket.socket, name: str) -> None:
-        """Take the connections that wait on an extension's port."""
         for _ in range(ACCEPTS_PER_ROUND):
             try:
                 accepted, address = listener.accept()
@@ -89,30 +85,28 @@ class Acceptor:
                     return  # that connection is gone already (accept(2)); the next round takes the others
                 if not self._refuse_without_descriptors(listener):
                     return
-                continue
-            connection = self._connection(accepted, f"{address[0]}:{address[1]}")
-            if connection is not None:
-                self.handshakes[Leg(self._calls, connection, self._calls.extensions[name])] = None
+            else:
+                self._take(accepted, f"{address[0]}:{address[1]}", name)
 
-    def _connection(self, accepted: socket.socket, peer: str) -> Connection | None:
-        """Return the connection if it may send its UUID; else hang up."""
+    def _take(self, accepted: socket.socket, peer: str, name: str) -> None:
+        """Let the connection send its UUID, or hang up."""
         try:
             connection = Connection(accepted, peer, self._calls.settings.server.send_backlog_ms)
         except OSError as error:  # reset while it waited
             log.debug("connection from %s is gone: %s", peer, error)
             accepted.close()
-            return None
+            return
         refusal = self._calls.refusal()
         if refusal is not None and not refusal.plays_phrase:
             log.info("connection from %s closed: %s", peer, refusal.detail)
             self._calls.close(connection, refusal.ending)
-            return None
+            return
         if len(self.handshakes) >= MAXIMUM_HANDSHAKES:
-            next(iter(self.handshakes)).end(Ending.CROWDED, Ending.CROWDED.value)
-        return connection
+            next(iter(self.handshakes)).end(Ending.CROWDED)
+        self.handshakes[Leg(self._calls, connection, self._calls.extensions[name])] = None
 
     def _refuse_without_descriptors(self, listener: socket.socket) -> bool:
-        """Give the spare descriptor to the next connection for as long as it takes to hang up."""
+        """Use the spare descriptor to hang up on the next connection; False if there was none."""
         assert self._spare is not None
         os.close(self._spare)
         try:

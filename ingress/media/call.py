@@ -1,10 +1,7 @@
 """One conversation as the media worker keeps it: pure, no socket, no clock, no Ray.
 
-What must survive a restart of the gateway lives here: the history, the dialog's state, the turn under way,
-what has been played. Turns are taken one at a time (`ingress.media.turn` has their states): a turn is asked
-of the gateway (greeting, utterance or digit), its sentences arrive as audio and are played, and when the
-last frame has left the turn is over and the next one, if the caller has spoken meanwhile, is asked. Messages
-for the gateway collect in `outbox`.
+What must survive a restart of the gateway lives here: the history, the dialog's state, the turn under way.
+Turns are taken one at a time (`ingress.media.turn` has their states).
 
 | event | effect |
 |---|---|
@@ -17,10 +14,8 @@ for the gateway collect in `outbox`.
 | the call is refused | its turns are given up, the busy phrase plays, the call ends |
 
 What a dialog remembers counts once something of the turn's answer was heard, or the turn is over without
-having been given up or failed: so it never remembers what the caller did not hear.
-
-That the call was admitted is remembered, so that no later gateway refuses a caller who is already talking.
-The phrases (busy, apology, please wait) were rendered before; while there are none, tones take their place.
+having been given up or failed: so it never remembers what the caller did not hear. While a phrase has not
+been rendered, a tone takes its place.
 
 `next_frame` runs 50 times a second for each call. So what plays when there is nothing to say is chosen
 beforehand, whenever something happens (`_settle`).
@@ -39,9 +34,8 @@ from ingress.link import messages as link
 from ingress.link.records import TurnRecord
 from ingress.media.hearing.events import HeardUtterance
 from ingress.media.idle_sound import IdleSound, PhraseSource
-from ingress.media.playout import Playout
 from ingress.media.tones import busy_tone, failure_tone
-from ingress.media.turn import RUNNING, Step, Turn, TurnEnding, TurnState
+from ingress.media.turn import RUNNING, Turn, TurnEnding, TurnState
 
 MAXIMUM_HISTORY = 64
 """Entries that travel with each request; the oldest are dropped."""
@@ -75,17 +69,15 @@ class Call:
         keeps_text: bool = False,
         phrases: PhraseSource = lambda phrase: None,
     ) -> None:
-        """`started_at_s` is Unix time, for people; `barge_in` defaults to the settings' defaults;
-        `keeps_text` puts words into the records."""
+        """`started_at_s` is Unix time; `keeps_text` puts words into the records."""
         self.call_id = call_id
         self.extension = extension
         self.outbox: list[link.Message] = []
-        self.playout = Playout()
+        """For the gateway; the user takes them out."""
         self.turn_records: deque[TurnRecord] = deque(maxlen=MAXIMUM_TURN_RECORDS)
         self.turns_taken = 0
         self.dropped_turns = 0
         self.interruptions = 0
-        """Answers that the caller stopped by speaking."""
         self.verdict = Verdict.NONE
         self.refusal: str | None = None
         self._started_at_s = started_at_s
@@ -95,8 +87,11 @@ class Call:
         self._history: deque[link.HistoryEntry] = deque(maxlen=MAXIMUM_HISTORY)
         self._dialog_state: link.DialogState = {}
         self._waiting: deque[Turn] = deque(maxlen=MAXIMUM_WAITING_TURNS)
-        self._current: Turn | None = None
+        self._turn = Turn.none()
+        """The turn under way."""
+        self.playout = self._turn.playout
         self._turns = 0
+        self._underruns_before = 0
         self._gateway_is_ready = False
         self._hangs_up = False
         self._speaking_s: float | None = None
@@ -104,9 +99,8 @@ class Call:
         self._ahead_turn: int | None = None
         """The turn whose transcription was begun at the pause that lasts."""
         self._idle = IdleSound(phrases)
-        # Both are found out by `_settle`.
         self._holds = False
-        """What is queued does not play now."""
+        """What is queued does not play now: found out by `_settle`, as the next."""
         self._settled_until_s = inf
 
     @property
@@ -115,25 +109,28 @@ class Call:
         return tuple(self._history)
 
     @property
-    def is_at_end(self) -> bool:
-        """Whether the dialog hung up, or the call was refused, and everything has been played."""
-        return self._hangs_up and self._current is None and self.playout.is_empty
+    def underruns(self) -> int:
+        """Frames of all answers that were due and not there."""
+        return self._underruns_before + self.playout.underruns
 
-    # What happens to the call
+    @property
+    def is_at_end(self) -> bool:
+        """Whether it is to end and everything has been played."""
+        return self._hangs_up and self._turn.state is TurnState.OVER and self.playout.is_empty
 
     def begin(self, now: float) -> None:
-        """The caller is identified: the first turn is ours."""
-        self._add(Turn("greeting", now, self.playout), now)
+        """Take the first turn, the greeting."""
+        self._add(Turn("greeting", now), now)
 
     def refuse(self, reason: str, now: float) -> None:
         """The call is not taken: give up all turns, play the busy phrase, then end."""
         self.verdict, self.refusal = Verdict.REFUSED, reason
         self._gateway_is_ready = False
-        self._current = self._ahead_turn = self._speaking_s = None
+        self._ahead_turn = self._speaking_s = None
         self._waiting.clear()
         self._idle.clear()
-        self.playout.cut(0)
-        self.playout.push(self._phrases(Phrase.BUSY) or busy_tone(), "", ends_sentence=True)
+        self._change_turn(Turn.none())
+        self.playout.push(self._phrases(Phrase.BUSY) or busy_tone(), "")
         self._hangs_up = True
         self._settle(now)
 
@@ -145,8 +142,8 @@ class Call:
         for waiting in self._waiting:
             if waiting.kind == "utterance":
                 waiting.ending = TurnEnding.OVERTAKEN
-        turn = self._current
-        if turn is not None and self._may_be_interrupted(turn):
+        turn = self._turn
+        if self._may_be_interrupted(turn):
             if turn.is_audible:
                 turn.ending = TurnEnding.INTERRUPTED
                 self.interruptions += 1
@@ -157,7 +154,7 @@ class Call:
                     self._give_up(turn, now)
         self._settle(now)
 
-    def caller_paused(self, utterance: HeardUtterance, now: float) -> None:
+    def caller_paused(self, utterance: HeardUtterance) -> None:
         """The utterance may be over: have it transcribed meanwhile, if it would be the next turn."""
         if self._ahead_turn is None and self._gateway_is_ready and not self._waiting:
             self._ahead_turn = self._turns + 1
@@ -165,7 +162,7 @@ class Call:
                 link.TranscribeAhead(call_id=self.call_id, turn=self._ahead_turn, audio=utterance.audio)
             )
 
-    def caller_resumed(self, now: float) -> None:
+    def caller_resumed(self) -> None:
         """The utterance was not over."""
         if self._ahead_turn is not None:
             self.outbox.append(link.DropAhead(call_id=self.call_id, turn=self._ahead_turn))
@@ -174,15 +171,14 @@ class Call:
     def hear(self, utterance: HeardUtterance, now: float) -> None:
         """The caller has finished an utterance."""
         self._speaking_s = self._ahead_turn = None
-        turn = Turn("utterance", utterance.last_speech_s, self.playout)
-        turn.audio = utterance.audio
-        turn.endpoint_wait_ms = (utterance.decided_s - utterance.last_speech_s) * 1000.0
-        self._add(turn, now)
+        last_s = utterance.last_speech_s
+        wait_ms = (utterance.decided_s - last_s) * 1000.0
+        self._add(Turn("utterance", last_s, audio=utterance.audio, endpoint_wait_ms=wait_ms), now)
 
     def press(self, digit: str, now: float) -> None:
         """The caller has pressed a key. An utterance under way has been heard before, or is none."""
-        self.caller_resumed(now)  # the number goes to the digit
-        self._add(Turn("digit", now, self.playout, digit=digit), now)
+        self.caller_resumed()  # the number goes to the digit
+        self._add(Turn("digit", now, digit=digit), now)
 
     def gateway_ready(self, now: float) -> None:
         """The gateway can serve turns (again): make the call known and ask what is owed."""
@@ -197,26 +193,25 @@ class Call:
                 is_admitted=self.verdict is Verdict.ADMITTED,
             )
         )
-        turn = self._current
-        if turn is not None and turn.state is TurnState.ASKED:
-            turn.step(Step.REPLACED)
+        turn = self._turn
+        if turn.state is TurnState.ASKED:
+            turn.enter(TurnState.WAITING)
             if turn.heard and self._history[-1].speaker == "caller":  # they will be transcribed again
                 self._history.pop()
             turn.heard = turn.dialog_state = None
-        elif turn is not None and turn.state is TurnState.ANSWERING:
+        elif turn.state is TurnState.ANSWERING:
             self._fail(turn, "the gateway was replaced in mid-answer")
         self._ask(now)
         self._settle(now)
 
     def gateway_gone(self, now: float) -> None:
-        """The gateway cannot serve turns for now."""
+        """The gateway cannot serve turns."""
         self._gateway_is_ready = False
-        if self._current is not None:
-            self._current.progress_s = now
+        self._turn.progress_s = now
         self._settle(now)
 
     def receive(self, message: link.Message, now: float) -> None:
-        """Take a message of the gateway; those of turns that it does not work on are ignored."""
+        """Take a message of the gateway; one of a turn that it does not work on is ignored."""
         match message:
             case link.Readiness(is_ready=True):
                 self.gateway_ready(now)
@@ -224,8 +219,8 @@ class Call:
                 self.gateway_gone(now)
             case link.Admitted() if self.verdict is Verdict.NONE:
                 self.verdict = Verdict.ADMITTED
-        turn = self._current
-        if turn is None or getattr(message, "turn", None) != turn.number or turn.state not in RUNNING:
+        turn = self._turn
+        if turn.state not in RUNNING or getattr(message, "turn", None) != turn.number:
             return
         turn.progress_s = now
         match message:
@@ -256,8 +251,6 @@ class Call:
             self._finish_if_played(now)
         self._settle(now)
 
-    # What leaves on the clock
-
     def next_frame(self, now: float, frame_bytes: int = FRAME_BYTES) -> bytes:
         """Return the `frame_bytes` (20 or 30 ms) to send now: speech, a tone, the waiting beep or silence."""
         playout = self.playout
@@ -278,16 +271,15 @@ class Call:
 
     def _settle(self, now: float) -> None:
         """Find out whether answers may play, what plays without one, and until when that holds."""
-        turn = self._current
+        turn = self._turn
         until_s, waits_since_s = inf, None
-        if turn is not None and turn.state in RUNNING and self._gateway_is_ready:
+        if turn.state in RUNNING and self._gateway_is_ready:
             until_s = turn.progress_s + TURN_DEADLINE_S
-        elif turn is not None and turn.state is not TurnState.DONE:
+        elif turn.state not in (TurnState.DONE, TurnState.OVER):
             waits_since_s = turn.progress_s
-        is_greeting = turn is not None and turn.kind == "greeting"
-        until_s = min(until_s, self._idle.settle(now, waits_since_s, is_greeting))
+        until_s = min(until_s, self._idle.settle(now, waits_since_s, turn.kind == "greeting"))
         self._holds = bool(self._idle.first)
-        if turn is not None and self._speaking_s is not None and self._may_be_interrupted(turn):
+        if self._speaking_s is not None and self._may_be_interrupted(turn):
             self._holds |= not turn.is_audible
             until_s = min(until_s, self._speaking_s + TURN_DEADLINE_S)
         self._settled_until_s = until_s
@@ -296,9 +288,9 @@ class Call:
         """The gateway's next message or the caller's utterance may have taken too long."""
         if self._speaking_s is not None and now >= self._speaking_s + TURN_DEADLINE_S:
             self._speaking_s = None
-        turn = self._current
-        is_late = turn is not None and now >= turn.progress_s + TURN_DEADLINE_S
-        if turn is not None and is_late and turn.state in RUNNING and self._gateway_is_ready:
+        turn = self._turn
+        is_late = self._gateway_is_ready and now >= turn.progress_s + TURN_DEADLINE_S
+        if is_late and turn.state in RUNNING:
             self.outbox.append(link.CancelTurn(call_id=self.call_id, turn=turn.number))
             self._fail(turn, f"no answer from the gateway for {TURN_DEADLINE_S:.0f} s")
             self._finish_if_played(now)
@@ -307,8 +299,8 @@ class Call:
     def _take_news(self, now: float) -> None:
         """Audio began or ended with this frame."""
         self.playout.has_news = False
-        turn = self._current
-        if turn is not None and turn.first_frame_s is None and turn.first_audio_s is not None:
+        turn = self._turn
+        if turn.first_frame_s is None and turn.first_audio_s is not None:
             turn.first_frame_s = now
             self._remember(turn)
         self._note_heard()
@@ -319,13 +311,11 @@ class Call:
         for text in self.playout.take_heard():
             if text:
                 self._history.append(link.HistoryEntry(speaker="server", text=text))
-                if self._current is not None:
-                    self._current.answered = f"{self._current.answered} {text}".strip()
-
-    # The turns
+                self._turn.answered = f"{self._turn.answered} {text}".strip()
 
     def _may_be_interrupted(self, turn: Turn) -> bool:
-        return self._barge_in.in_greeting or turn.kind != "greeting"
+        is_protected = turn.kind == "greeting" and not self._barge_in.in_greeting
+        return turn.state is not TurnState.OVER and not is_protected
 
     def _add(self, turn: Turn, now: float) -> None:
         if self.verdict is Verdict.REFUSED:
@@ -339,15 +329,18 @@ class Call:
         self._settle(now)
 
     def _ask(self, now: float) -> None:
-        """Ask the gateway for the turn under way, or for the next one, unless it has been asked."""
-        if self._current is None and self._waiting:
-            self._current = self._waiting.popleft()
-            self._current.begin()
-        turn = self._current
-        if turn is not None and turn.state is TurnState.WAITING and self._gateway_is_ready:
-            turn.step(Step.ASK)
+        """Ask the gateway for the turn under way, or the next one, unless it has been asked."""
+        if self._turn.state is TurnState.OVER and self._waiting:
+            self._change_turn(self._waiting.popleft())
+        turn = self._turn
+        if turn.state is TurnState.WAITING and self._gateway_is_ready:
+            turn.enter(TurnState.ASKED)
             turn.progress_s = now
             self.outbox.append(turn.request(self.call_id, self.history, self._dialog_state))
+
+    def _change_turn(self, turn: Turn) -> None:
+        self._underruns_before = self.underruns
+        self._turn, self.playout = turn, turn.playout
 
     def _remember(self, turn: Turn) -> None:
         """What the dialog has set in this turn is the call's state from now on."""
@@ -362,23 +355,21 @@ class Call:
         if turn.state in RUNNING:
             self.outbox.append(link.CancelTurn(call_id=self.call_id, turn=turn.number))
         self._note_heard()
-        rest = self.playout.cut(FADE_BYTES)
         if turn.ending is TurnEnding.INTERRUPTED:
-            self._idle.fade_out(rest)
+            self._idle.fade_out(self.playout.rest(FADE_BYTES))
         turn.hangs_up = False
-        turn.step(Step.GIVE_UP)
         self._finish(turn, now)
 
     def _finish_if_played(self, now: float) -> None:
-        turn = self._current
-        if turn is not None and turn.state is TurnState.DONE and self.playout.is_empty:
+        turn = self._turn
+        if turn.state is TurnState.DONE and self.playout.is_empty:
             if turn.ending is None:
                 self._remember(turn)
-            turn.step(Step.PLAYED)
             self._finish(turn, now)
 
     def _finish(self, turn: Turn, now: float) -> None:
-        self._current = None
+        turn.enter(TurnState.OVER)
+        self._change_turn(Turn.none())
         self._hangs_up |= turn.hangs_up
         self.turns_taken += 1
         self.turn_records.append(turn.record(self._keeps_text))

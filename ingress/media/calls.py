@@ -1,8 +1,7 @@
 """A media worker's calls: limits them, keeps them, reports on them, stops them in order.
 
 A caller who is refused because there are too many calls hears the busy phrase first, as long as it does not
-play to too many others; until then the leg is on the clock and is no call. Stopping: refuse new calls, let
-running ones finish until a deadline, end the rest.
+play to too many others; until then the leg is on the clock and is no call.
 """
 
 from __future__ import annotations
@@ -11,11 +10,9 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable
 
 from ingress.configuration.extension_book import ExtensionBook
-from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.settings import Settings
 from ingress.link.messages import (
     CallEnded,
@@ -38,6 +35,7 @@ from ingress.media.gc_schedule import CollectionPauses
 from ingress.media.hearing.silero import SpeechConfirmer
 from ingress.media.lateness import LatenessHistogram
 from ingress.media.leg import Leg
+from ingress.phrases.fixed import PhraseShelf
 
 MAXIMUM_REFUSED = 64
 """Refused callers who hear the busy phrase, beside `server.max_calls`: some twenty a second."""
@@ -48,20 +46,10 @@ SendToGateway = Callable[[Message], bool]
 log = logging.getLogger(__name__)
 
 
-class Phrases(Protocol):
-    """What can be played without a gateway, rendered before."""
-
-    def audio(self, extension: Extension, phrase: Phrase) -> bytes | None:
-        """Return the phrase as 8 kHz int16, at once; None if it has not been rendered."""
-
-    def load(self, extensions: Iterable[Extension]) -> None:
-        """Fetch what has been rendered of their phrases; blocks."""
-
-
 class Calls:
     """All legs of one media worker."""
 
-    def __init__(self, settings: Settings, book: ExtensionBook, phrases: Phrases) -> None:
+    def __init__(self, settings: Settings, book: ExtensionBook, phrases: PhraseShelf) -> None:
         self.settings = settings
         self.extensions = book.extensions
         self.phrases = phrases
@@ -71,12 +59,13 @@ class Calls:
         self.pauses = CollectionPauses()
         self.gateway_is_ready = False
         self._version = book.version
-        self._send: SendToGateway = lambda message: False
+        self.send: SendToGateway = lambda message: False
+        """Sends a message to the gateway, or drops it if the gateway is away: calls ask again."""
         self._clock = FrameClock(settings.server.frame_ms, self.pauses.collect_if_due)
         self._acceptor = Acceptor(self)
         self._calls: dict[str, Leg] = {}
         self._refused: dict[str, Leg] = {}
-        """By their UUIDs, as the calls: those that hear the busy phrase, the longest first."""
+        """Those that hear the busy phrase, the longest first."""
         self._closing = ClosingConnections()
         self._endings: Counter[Ending] = Counter()
         self._is_draining = False
@@ -93,11 +82,9 @@ class Calls:
         live = len(self._calls) + len(self._refused)
         return len(self._acceptor.handshakes) + live + len(self._closing)
 
-    # Life
-
     async def start(self, listeners: Listeners, send: SendToGateway) -> None:
-        """Accept connections on bound sockets, which are ours now; `send` takes messages for the gateway."""
-        self._send = send
+        """Accept connections on bound sockets, which are ours now; `send` is the gateway's link."""
+        self.send = send
         if self.confirmer is not None:
             self.confirmer.start()
         self._phrases_changed.set()
@@ -118,7 +105,7 @@ class Calls:
         if self._calls:
             log.warning("ending %d calls that did not finish in time", len(self._calls))
         for leg in (*self._calls.values(), *self._refused.values(), *self._acceptor.handshakes):
-            leg.end(Ending.STOPPING, Ending.STOPPING.value)
+            leg.end(Ending.STOPPING)
         self._clock.stop()
         await self._closing.wait()
         self._acceptor.close()
@@ -130,7 +117,7 @@ class Calls:
             self.confirmer.stop()
 
     async def _load_phrases(self) -> None:
-        """Have the phrases loaded in a thread whenever there are more."""
+        """Load the phrases in a thread whenever there are more."""
         while True:
             await self._phrases_changed.wait()
             self._phrases_changed.clear()
@@ -140,7 +127,7 @@ class Calls:
                 log.exception("the phrases could not be loaded; tones take their place")
 
     def _report(self) -> None:
-        """Report this worker's health to the gateway, and again after a while."""
+        """Report this worker's health, and again after a while."""
         self._reporter = asyncio.get_running_loop().call_later(HEALTH_INTERVAL_S, self._report)
         self.pauses.collect_if_due()
         pauses, longest_s = self.pauses.take()
@@ -155,9 +142,7 @@ class Calls:
             closed_peers={ending.value: count for ending, count in self._endings.items()},
         )
         self._clock.lateness = LatenessHistogram()
-        self._send(WorkerHealth(health=health))
-
-    # The gateway
+        self.send(WorkerHealth(health=health))
 
     def receive(self, message: Message) -> None:
         """Take a message of the gateway."""
@@ -194,13 +179,12 @@ class Calls:
             self.extensions = self.extensions | book.extensions
             self._phrases_changed.set()
 
-    # What legs and the acceptor ask
-
     def identified(self, leg: Leg, call: Call) -> Refusal | None:
         """Put the call on the clock; or return why it is refused, on the clock still if a phrase plays."""
         if call.call_id in self._calls or call.call_id in self._refused:
-            detail = "its UUID is in use by a running call; give every AudioSocket() its own"
-            return Refusal(Ending.IN_USE, detail)
+            return Refusal(
+                Ending.IN_USE, "its UUID is in use by a running call; give every AudioSocket() its own"
+            )
         refusal = self.refusal()
         if refusal is not None and not refusal.plays_phrase:
             return refusal
@@ -215,11 +199,6 @@ class Calls:
             longest.end(Ending.REFUSED, f"{Ending.REFUSED.value}: closed to make room for a new call")
         return None
 
-    def forward(self, messages: list[Message]) -> None:
-        """Send messages to the gateway, or drop them if it is away: calls ask again."""
-        for message in messages:
-            self._send(message)
-
     def ended(self, leg: Leg, connection: Connection, ending: Ending, record: CallRecord | None) -> None:
         """Forget a leg, hang up, report a call's end to the gateway."""
         self._acceptor.handshakes.pop(leg, None)
@@ -228,7 +207,7 @@ class Calls:
             return
         self._clock.remove(leg)
         del (self._refused if record.was_refused else self._calls)[record.call_id]
-        self._send(CallEnded(record=record))
+        self.send(CallEnded(record=record))
         if not self._calls and not self._refused:
             self._all_ended.set()
 
@@ -245,7 +224,7 @@ class Calls:
         return Refusal(Ending.FULL, detail)
 
     def close(self, connection: Connection | None, ending: Ending) -> None:
-        """Count a connection's end, and hang up, unless that has been done."""
+        """Count a connection's end, and hang up unless it has been done."""
         self._endings[ending] += 1
         if connection is not None:
             self._closing.add(connection)

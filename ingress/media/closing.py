@@ -1,9 +1,7 @@
 """Connections that we have hung up on, until the peer has closed as well.
 
 A close with unread data in the socket sends a reset, which Asterisk takes for an error
-(`res_audiosocket.c:321-322`), so after hangup and half-close we read on, and throw away, until the peer
-closes; at a deadline we close anyway. One timer looks after all of them: of what a thousand bad peers go
-on sending, a bounded number of bytes is read a few times a second.
+(`res_audiosocket.c:321-322`), so after hangup and half-close we read on until the peer closes, or a deadline.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ import time
 from ingress.media.connection import Connection
 
 CLOSE_DEADLINE_S = 3.0
-"""How long a peer may take to close its side after our hangup: what waits for a slow one drains meanwhile."""
+"""How long a peer may take to close its side after our hangup."""
 SWEEP_INTERVAL_S = 0.05
 MAXIMUM_CLOSING = 512
 """Beyond it the one that has waited longest is closed at once."""

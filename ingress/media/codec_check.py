@@ -2,9 +2,8 @@
 
 `Dial(AudioSocket/…)` without `c(slin)` takes the caller's first codec (chan_audiosocket.c:236-251), and
 Asterisk labels everything as 8 kHz linear (res_audiosocket.c:251-253): 160 bytes of µ-law every 20 ms
-where 320 bytes of linear audio belong. It would be heard as noise, and nothing else shows it. 160 bytes every
-10 ms, from a phone that packs 10 ms, are linear; so the messages' pace decides, counted over windows
-because what is read together says nothing about single intervals.
+where 320 bytes of linear audio belong. 160 bytes every 10 ms are linear; so the messages' pace decides,
+counted over windows because what is read together says nothing about single intervals.
 """
 
 from __future__ import annotations
@@ -31,33 +30,27 @@ class CodecCheck:
     """Watches the beginning of a stream."""
 
     def __init__(self) -> None:
-        self.is_decided = False
-        """Whether the answer is final."""
         self._since_s = self._last_s = float("-inf")
         self._messages = 0
         self._windows = 0
         self._slow_windows = 0
 
-    def is_disguised(self, size_bytes: int, rate_hz: int, now: float) -> bool:
-        """Take one audio message; True once it is sure that the audio is not linear."""
-        if self.is_decided:
-            return False
+    def is_disguised(self, size_bytes: int, rate_hz: int, now: float) -> bool | None:
+        """Take one audio message; return whether the audio is not linear, for good, once that is sure."""
         if size_bytes != DISGUISED_BYTES or rate_hz != TELEPHONE_RATE_HZ:
-            self.is_decided = True
             return False
         pause_s = now - self._last_s
         self._last_s = now
         if pause_s > LONGEST_INTERVAL_S:
             self._since_s, self._messages = now, 0
-            return False
+            return None
         self._messages += 1
         elapsed_s = now - self._since_s
         if elapsed_s < WINDOW_S:
-            return False
+            return None
         self._windows += 1
         self._slow_windows += self._messages / elapsed_s < SLOWEST_LINEAR_HZ
         self._since_s, self._messages = now, 0
         if self._windows < WINDOWS:
-            return False
-        self.is_decided = True
+            return None
         return self._slow_windows >= DECISIVE_WINDOWS

@@ -1,13 +1,12 @@
 """One accepted TCP connection, used directly: non-blocking, no buffers of our own.
 
-A live call is read and written on its clock's tick, fifty times a second, so there is nothing to wait for
-and no event to dispatch: one `send` and one `recv` a frame are all it costs. (Through an event loop's
-transports the same work took half as much CPU again; see docs/decisions/0008.)
+One `send` and one `recv` a frame are all that a call costs; through an event loop's transports the same work
+took half as much CPU again (docs/decisions/0008).
 
 What is not sent yet waits in the kernel, whose send buffer is set to the backlog that a call may have. A
-message that does not fit means that the peer has not been reading for that long. Messages that wait there
-would be merged, and cut again where a segment is full; Asterisk drops a call for that (`res_audiosocket.c:
-387-405`). MSG_EOR keeps each message in a segment of its own.
+message that does not fit means that the peer has not been reading for that long. MSG_EOR keeps each message
+that waits in a segment of its own: Asterisk drops a call whose payload has a hole of 5 ms
+(`res_audiosocket.c:387-405`).
 """
 
 from __future__ import annotations
@@ -22,15 +21,14 @@ from ingress.audiosocket import AudioSocket, Role
 READ_BYTES = 2_048
 """Six messages of 20 ms: nearly always one or two have come."""
 MAXIMUM_READ_BYTES = 256 * 1_024
-"""Taken in one go: 16 s of 8 kHz audio that piled up while the process was stopped."""
-
+"""16 s of 8 kHz audio that piled up while the process was stopped."""
+PIECE_BYTES = 65_536
+"""A longer buffer costs 8 µs, and with 48 kHz audio most readings need one."""
 TCP_THIN_LINEAR_TIMEOUTS = 16
-"""linux/tcp.h; Python has no name for it."""
+"""linux/tcp.h."""
 MESSAGE_MS = 20
 WAITING_MESSAGE_BYTES = 1_280
-"""What the kernel counts for one message of 20 ms that waits: 323 bytes, and its own bookkeeping (Linux,
-`skb->truesize`). One of 30 ms is counted the same."""
-
+"""What the kernel counts for one message of 20 or 30 ms that waits (Linux, `skb->truesize`)."""
 KEEPALIVE_IDLE_S = 5
 KEEPALIVE_INTERVAL_S = 3
 KEEPALIVE_PROBES = 3
@@ -39,7 +37,7 @@ USER_TIMEOUT_MS = 10_000
 
 
 class Connection:
-    """The socket of one peer and the state of the protocol on it. Its owner closes it."""
+    """The socket of one peer and the protocol on it. Its owner closes it."""
 
     __slots__ = ("_encode_audio", "_recv", "_send", "_socket", "peer", "protocol")
 
@@ -69,14 +67,13 @@ class Connection:
         except BlockingIOError:
             return b""
         if len(data) == READ_BYTES:
-            return data + self._rest()
+            with contextlib.suppress(BlockingIOError):
+                while more := self._recv(min(PIECE_BYTES, MAXIMUM_READ_BYTES - len(data))):
+                    data += more
         return data or None
 
     def hang_up(self) -> None:
-        """Send the hangup, if there is room for it, and the end of our stream.
-
-        Raises OSError when the peer is gone.
-        """
+        """Send the hangup, if there is room for it, and the end of our stream. Raises OSError."""
         message = self.protocol.encode_hangup()
         with contextlib.suppress(BlockingIOError):
             self._send(message, socket.MSG_EOR)
@@ -94,23 +91,8 @@ class Connection:
         """Close the socket; it must not be watched. Idempotent."""
         self._socket.close()
 
-    def _rest(self) -> bytes:
-        parts: list[bytes] = []
-        room_bytes = MAXIMUM_READ_BYTES - READ_BYTES
-        while room_bytes > 0:
-            try:
-                data = self._recv(min(room_bytes, 65_536))
-            except BlockingIOError:
-                break
-            if not data:
-                break  # the next read finds the end again
-            parts.append(data)
-            room_bytes -= len(data)
-        return b"".join(parts)
-
 
 def _set_options(accepted: socket.socket, backlog_ms: int) -> None:
-    """Send at once, notice a vanished peer, keep no more unsent audio than the backlog allows."""
     # The kernel doubles the buffer's size (socket(7)).
     backlog_bytes = backlog_ms // MESSAGE_MS * WAITING_MESSAGE_BYTES
     for level, option, value in (

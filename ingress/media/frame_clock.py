@@ -1,10 +1,9 @@
 """Drives the wheel on the event loop: one timer for all calls of a worker.
 
-When a slot is due, each of its calls sends its frame, and then each of them reads what has come: first all
-of the one, then all of the other. So no call's frame waits for another call's hearing, and the same code
-runs many times in a row, which is cheaper. Nothing here waits, allocates per call or logs. A call that
-fails is taken off the clock and its `fault` is called; the others go on. How late each slot was is the
-loop's lag as callers hear it, and is counted.
+When a slot is due all its calls send their frames, then all read what has come. So no call's frame waits for
+another call's hearing, and the same code runs many times in a row, which is cheaper. Nothing here waits,
+allocates per call or logs. A call that fails is taken off the clock and its `fault` is called; the others go
+on.
 """
 
 from __future__ import annotations
@@ -13,48 +12,38 @@ import asyncio
 import time
 from collections.abc import Callable
 from math import inf
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from actors.telephone import BYTES_PER_MS
 from ingress.media.lateness import LatenessHistogram
 from ingress.media.pacing import Slot, Wheel
 
-
-class OnClock(Protocol):
-    """A call on the clock."""
-
-    def send(self, frames: int, frame_bytes: int, due_s: float) -> None:
-        """Send `frames` frames, the first of which was due at `due_s`."""
-
-    def listen(self) -> None:
-        """Take what has come; not called for a call that has left the clock."""
-
-    def fault(self, error: Exception) -> None:
-        """One of them raised `error`; the call is off the clock."""
+if TYPE_CHECKING:
+    from ingress.media.leg import Leg
 
 
 class FrameClock:
-    """All calls of one worker on one wheel."""
+    """All legs of one worker on one wheel."""
 
     def __init__(self, frame_ms: Literal[20, 30], between_ticks: Callable[[], None] = lambda: None) -> None:
-        """`between_ticks` is called after each round, when as much time is left as there ever is."""
+        """`between_ticks` is called after each round, when most time is left."""
         self.frame_ms = frame_ms
-        """Frames are sent in this length from now on, at that interval; what was sent keeps its length."""
+        """Of the next frames, and their interval."""
         self.lateness = LatenessHistogram()
         """Of all frames since it was last replaced by its reader."""
         self.timeline_shifts = 0
         self._between_ticks = between_ticks
-        self._wheel: Wheel[OnClock] = Wheel(start_s=time.monotonic())
+        self._wheel: Wheel[Leg] = Wheel(start_s=time.monotonic())
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, call: OnClock) -> None:
+    def add(self, leg: Leg) -> None:
         """Put a call on the clock; its first frame is due within 20 ms."""
-        self._wheel.add(call, time.monotonic())
+        self._wheel.add(leg, time.monotonic())
         self._arm()
 
-    def remove(self, call: OnClock) -> None:
+    def remove(self, leg: Leg) -> None:
         """Take a call off the clock; unknown ones are ignored."""
-        self._wheel.remove(call)
+        self._wheel.remove(leg)
 
     def stop(self) -> None:
         """Stop the timer."""
@@ -77,24 +66,24 @@ class FrameClock:
         finally:
             self._arm()
 
-    def _serve(self, slot: Slot[OnClock]) -> None:
+    def _serve(self, slot: Slot[Leg]) -> None:
         now = time.monotonic()  # the slots before this one took their time
-        calls = slot.calls
+        legs = slot.calls
         tick = slot.tick(now, self.frame_ms / 1000.0)
         frames, frame_bytes, due_s = tick.frames, self.frame_ms * BYTES_PER_MS, tick.due_s
-        self.lateness.add(now - due_s, frames * len(calls))
+        self.lateness.add(now - due_s, frames * len(legs))
         self.timeline_shifts += tick.shift_s > 0.0
-        for call in calls:
+        for leg in legs:
             try:
-                call.send(frames, frame_bytes, due_s)
+                leg.send(frames, frame_bytes, due_s)
             except Exception as error:
-                self._fail(call, error)
-        for call in slot.calls:  # without those that have ended meanwhile
+                self._fail(leg, error)
+        for leg in slot.calls:  # without those that have ended meanwhile
             try:
-                call.listen()
+                leg.listen()
             except Exception as error:
-                self._fail(call, error)
+                self._fail(leg, error)
 
-    def _fail(self, call: OnClock, error: Exception) -> None:
-        self.remove(call)
-        call.fault(error)
+    def _fail(self, leg: Leg, error: Exception) -> None:
+        self.remove(leg)
+        leg.fault(error)

@@ -1,22 +1,19 @@
 """Garbage collection, kept out of the audio clock's way and measured.
 
-Python's collector stops everything while it looks for cycles, whenever enough objects have been made: in
-the middle of a tick as likely as not. In a media worker it is switched off; what the process holds at its
-start is set aside for good (`gc.freeze`), and the rest is collected between two rounds of the clock, the
-young objects often and all of them seldom. Frames make no cycles, so there is little to find: calls that
-ended, exceptions.
+Python's collector stops everything while it looks for cycles, in the middle of a tick as likely as not. In a
+media worker it is switched off; what the process holds at its start is set aside for good (`gc.freeze`), and
+the rest is collected between two rounds of the clock: young objects often, all of them seldom.
 """
 
 from __future__ import annotations
 
 import gc
 import time
+from math import inf
 from typing import Literal
 
 YOUNG_INTERVAL_S = 5.0
 FULL_INTERVAL_S = 60.0
-OLDEST = 2
-YOUNG = 1
 
 
 class CollectionPauses:
@@ -26,38 +23,28 @@ class CollectionPauses:
         self._pauses = 0
         self._longest_s = 0.0
         self._began_s = 0.0
-        self._young_due_s = self._full_due_s = 0.0
-        self._is_running = False
+        self._young_due_s = self._full_due_s = inf
 
     def start(self) -> None:
-        """Take over from Python's own rhythm. Everything that lives now is never looked at again."""
+        """Collect at times of its own from now on. Everything that lives now is never looked at again."""
         gc.collect()
         gc.freeze()
         gc.disable()
         gc.callbacks.append(self._measure)
         now = time.monotonic()
         self._young_due_s, self._full_due_s = now + YOUNG_INTERVAL_S, now + FULL_INTERVAL_S
-        self._is_running = True
-
-    def stop(self) -> None:
-        """Give it back."""
-        if self._is_running:
-            self._is_running = False
-            gc.callbacks.remove(self._measure)
-            gc.unfreeze()
-            gc.enable()
 
     def collect_if_due(self) -> None:
         """Collect if it is time; call it when nothing is due for the next milliseconds."""
         now = time.monotonic()
-        if now < self._young_due_s or not self._is_running:
+        if now < self._young_due_s:
             return
         self._young_due_s = now + YOUNG_INTERVAL_S
         if now < self._full_due_s:
-            gc.collect(YOUNG)
+            gc.collect(1)
         else:
             self._full_due_s = now + FULL_INTERVAL_S
-            gc.collect(OLDEST)
+            gc.collect()
 
     def take(self) -> tuple[int, float]:
         """Return how many pauses there were since the last call, and the longest in seconds."""

@@ -19,7 +19,6 @@ from ingress.media.playout import SILENCE
 from ingress.media.tones import Loop, endless_tone, faded_out, waiting_beep
 
 WAITING_TONE_AFTER_S = 1.0
-"""A shorter absence of the gateway is not worth a beep in the middle of a call, nor a word at its start."""
 NOTHING = memoryview(b"")
 
 PhraseSource = Callable[[Phrase], bytes | None]
@@ -37,9 +36,9 @@ class IdleSound:
         self._audio: bytes | None = None
         """What is repeated now; None: silence."""
         self.first = NOTHING
-        """What comes before everything, answers too, to its end."""
+        """What comes before everything, answers too."""
         self.next_frame: Callable[[int], bytes] = SILENCE.__getitem__
-        """Returns the next frame, of so many bytes (20 or 30 ms), of what is repeated."""
+        """Returns the next frame, of so many bytes, of what is repeated."""
 
     def next_first(self, frame_bytes: int) -> bytes:
         """Return the next frame of `first`, padded at its end."""
@@ -52,7 +51,7 @@ class IdleSound:
         self.first = memoryview(faded_out(rest))
 
     def set_tone(self, frequency_hz: float) -> None:
-        """Play a tone from the next `settle` on, whenever there is nothing else."""
+        """Play a tone from the next `settle` on."""
         self._tone = endless_tone(frequency_hz)
 
     def clear(self) -> None:
@@ -60,10 +59,7 @@ class IdleSound:
         self.first, self._tone = NOTHING, None
 
     def settle(self, now: float, waits_since_s: float | None, is_greeting: bool) -> float:
-        """Choose the sound; return until when that choice holds.
-
-        `waits_since_s`: since when a turn waits for the gateway; None: no turn does.
-        """
+        """Choose the sound, given since when a turn waits, if one does; return until when that holds."""
         audio, until_s = self._tone, inf
         if waits_since_s is not None:
             waits_long = now >= waits_since_s + WAITING_TONE_AFTER_S

@@ -32,10 +32,6 @@ class LatenessHistogram:
             bucket = 0
         self._counts[bucket] += frames
 
-    def percentile_ms(self, percent: float) -> float:
-        """Return the upper edge of the bucket that holds the given percentile; 0.0 when empty."""
-        return self._percentile_ms(list(accumulate(self._counts)), percent)
-
     def summary(self) -> LatenessSummary:
         """Return the counted frames, p50, p99, p99.9 and maximum."""
         seen = list(accumulate(self._counts))
@@ -48,7 +44,7 @@ class LatenessHistogram:
         )
 
     def _percentile_ms(self, seen: list[int], percent: float) -> float:
-        """Return a percentile, given how many frames each bucket and those below it hold."""
+        """Return the upper edge of the percentile's bucket; `seen`: frames up to and with each bucket."""
         if not seen[-1]:
             return 0.0
         bucket = bisect_left(seen, max(1.0, seen[-1] * percent / 100.0))

@@ -1,9 +1,7 @@
 """One leg, an AudioSocket connection: where socket, protocol, hearing, call and clock meet.
 
 Until the UUID has come the connection is watched; from then on it is read and written on the clock's tick
-alone. Out: the call gives a frame, one write per message (`res_audiosocket.c:387-405` drops a call whose
-payload has a hole of 5 ms). In: bytes, events, 20 ms frames, hearing, the call, whose messages go to the
-gateway. What has come is read
+alone. What has come is read
 
 | while | every |
 |---|---|
@@ -13,8 +11,6 @@ gateway. What has come is read
 
 so a frame waits 10 to 30 ms on average for its reading, and a call costs no wake-up of its own and a third
 of the reads. Only after a reading may hearing take what is missing for a gap in the stream.
-
-Every way a connection ends goes through `end`.
 """
 
 from __future__ import annotations
@@ -66,7 +62,7 @@ log = logging.getLogger(__name__)
 
 
 class LegState(Enum):
-    """Where a connection is in its life."""
+    """Where a connection is."""
 
     HANDSHAKE = "handshake"
     LIVE = "live"
@@ -94,17 +90,15 @@ class Leg:
         self._unread_ticks = 0
         """How many more ticks leave what has come in the kernel."""
         self._has_failed = False
-        """Whether Asterisk has reported an error: logged once."""
+        """Whether Asterisk has reported an error."""
         connection.watch(self._read)
         deadline_s = self._settings.handshake_deadline_s
         self._deadline = asyncio.get_running_loop().call_later(
             deadline_s, self.end, Ending.NO_UUID, f"no UUID within {deadline_s:g} s"
         )
 
-    # The clock
-
     def send(self, frames: int, frame_bytes: int, due_s: float) -> None:
-        """Send what is due. Called by the clock for a live call; never blocks."""
+        """Send `frames` frames, the first of which was due at `due_s`. Called by the clock; never blocks."""
         now = monotonic()
         call, connection = self._call, self._connection
         self._lateness.add(now - due_s, frames)
@@ -116,7 +110,7 @@ class Leg:
         try:
             for _ in range(frames):
                 if not connection.send_audio(call.next_frame(now, frame_bytes)):
-                    self.end(Ending.NOT_READING, Ending.NOT_READING.value)
+                    self.end(Ending.NOT_READING)
                     return
         except BrokenPipeError:
             # It closed some frames ago; a connection that broke would be reset. What it sent last is there.
@@ -126,7 +120,7 @@ class Leg:
             self._lost(error)
 
     def listen(self) -> None:
-        """Take what has come. Called by the clock after the frames of all calls have left; never blocks."""
+        """Take what has come. Called by the clock after the frames of all legs; never blocks."""
         if self._unread_ticks:
             self._unread_ticks -= 1  # what there is to do can wait for the next reading
             return
@@ -145,16 +139,14 @@ class Leg:
             self.end(Ending.UNFINISHED, f"a message was not complete within {deadline_s:g} s")
         elif call.is_at_end:
             if call.refusal is None:
-                self.end(Ending.DIALOG, Ending.DIALOG.value)
+                self.end(Ending.DIALOG)
             else:
                 self.end(Ending.REFUSED, f"{Ending.REFUSED.value}: {call.refusal}")
 
     def fault(self, error: Exception) -> None:
-        """A mistake of ours came up, on the clock or on the link: it costs this call, and no other."""
+        """A mistake of ours came up, on the clock or on the link: it costs this call alone."""
         log.error("call %s failed", self._name, exc_info=error)
         self.end(Ending.FAULT, f"internal fault: {type(error).__name__}")
-
-    # The gateway, for a call that is not over
 
     def receive(self, message: Message) -> None:
         """Take a message of the gateway for this call."""
@@ -172,10 +164,9 @@ class Leg:
         self._call.refuse(reason, monotonic())
         return True
 
-    # The end
-
-    def end(self, ending: Ending, detail: str) -> None:
+    def end(self, ending: Ending, detail: str = "") -> None:
         """End the connection: the one place where a leg releases what it holds. Idempotent."""
+        detail = detail or ending.value
         state, self._state = self._state, LegState.ENDED
         if state is LegState.ENDED:
             return
@@ -189,14 +180,11 @@ class Leg:
             log.info("%s", record.describe())
         self._calls.ended(self, self._connection, ending, record)
 
-    # Inside
-
     def _leave_handshake(self) -> None:
         self._connection.unwatch()
         self._deadline.cancel()
 
     def _read(self) -> None:
-        """Take what has come."""
         try:
             data = self._connection.receive()
         except OSError as error:
@@ -233,8 +221,7 @@ class Leg:
                 self._call.press(digit, now)
                 self._forward()
             case PeerHungUp():
-                ending = Ending.NO_CALL if self._state is LegState.HANDSHAKE else Ending.CALLER
-                self.end(ending, ending.value)
+                self.end(Ending.NO_CALL if self._state is LegState.HANDSHAKE else Ending.CALLER)
             case BadPeer(ending, detail):
                 self.end(ending, detail)
             case PeerFailed(code):
@@ -277,7 +264,6 @@ class Leg:
         self._forward()
 
     def _pass_on(self, events: tuple[HearingEvent, ...], now: float) -> None:
-        """Give the call what was heard."""
         if not events or not self._extension.needs_speech:
             return
         call = self._call
@@ -286,18 +272,17 @@ class Leg:
                 case CallerSpeaking():
                     call.caller_speaking(now)
                 case CallerPaused(utterance):
-                    call.caller_paused(utterance, now)
+                    call.caller_paused(utterance)
                 case CallerResumed():
-                    call.caller_resumed(now)
+                    call.caller_resumed()
                 case HeardUtterance():
                     call.hear(event, now)
         self._forward()
 
     def _forward(self) -> None:
-        call = self._call
-        if call.outbox:
-            messages, call.outbox = call.outbox, []
-            self._calls.forward(messages)
+        messages, self._call.outbox = self._call.outbox, []
+        for message in messages:
+            self._calls.send(message)
 
     @property
     def _name(self) -> str:
@@ -320,7 +305,7 @@ class Leg:
             unconfirmed=hearing.unconfirmed,
             dropped_turns=call.dropped_turns,
             interruptions=call.interruptions,
-            underruns=call.playout.underruns,
+            underruns=call.underruns,
             longest_gap_ms=self._longest_gap_s * 1000.0,
             long_gaps=self._long_gaps,
             discarded_ms=receiver.discarded_s * 1000.0,

@@ -1,15 +1,12 @@
 """The audio clock's rules: when each frame leaves. Pure: `now` is an argument.
 
 Asterisk does not pace what we send (app_audiosocket.c:198-216: a frame read from the socket becomes an
-RTP packet at once), so this is the clock of the phone's audio. A frame is due at an absolute instant,
-and the next one is due when its audio has been played; a late frame does not make the next one late, so
-nothing accumulates ("sleep 20 ms after each write" loses 0.1 to 0.4 s in 5 s).
-
-Normally a frame is 20 ms. A throttled server sends 30 ms every 30 ms: a third fewer wake-ups and the same
-audio. The length may change at any frame, because the interval is always the length of what was sent.
+RTP packet at once), so this is the clock of the phone's audio. A frame is due at an absolute instant, so a
+late one does not make the next one late ("sleep 20 ms after each write" loses 0.1 to 0.4 s in 5 s). The
+interval is always the length of the frame that was sent, 20 ms or, throttled, 30.
 
 All calls of a worker share one wheel of a few slots, phases spread over the 20 ms, so that 400 calls
-are not one burst of 400 writes. A slot is one clock for all its calls.
+are not one burst of 400 writes.
 
 | a slot is late by | frames sent at once | its next deadline |
 |---|---|---|
@@ -30,7 +27,6 @@ from typing import Generic, TypeVar
 from actors.telephone import FRAME_S
 
 MAXIMUM_BURST_FRAMES = 2
-"""More in a row would be discarded or resynchronised by the phone."""
 LONG_GAP_S = 0.1
 """Two sends this far apart make Asterisk move its RTP timestamps (its tolerance is 80 ms and the frame)."""
 EARLY_S = 0.0005
@@ -38,7 +34,6 @@ EARLY_S = 0.0005
 SLOTS = 10
 
 C = TypeVar("C")
-"""A call on the wheel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +41,7 @@ class Tick:
     """What to do at one wake-up of a slot."""
 
     frames: int
-    """How many frames to send now: 0 (too early), 1, or 2 after a stall."""
+    """How many frames to send now: 1, or 2 after a stall."""
     due_s: float
     """When the first of them was due."""
     shift_s: float = 0.0
@@ -64,12 +59,9 @@ class Slot(Generic[C]):
         """Replaced, never changed, so that a call may leave while its slot is being served."""
 
     def tick(self, now: float, frame_s: float) -> Tick:
-        """Return how many frames of `frame_s` to send at `now`, and move on to the next deadline."""
+        """Return how many frames of `frame_s` to send at `now`; one is due. Go on to the next deadline."""
         due_s = self.next_due_s
-        lateness_s = now - due_s
-        if lateness_s < -EARLY_S:
-            return Tick(0, due_s)
-        if lateness_s < frame_s:
+        if now - due_s < frame_s:
             self.next_due_s = due_s + frame_s
             return Tick(1, due_s)
         self.next_due_s = due_s + MAXIMUM_BURST_FRAMES * frame_s
@@ -81,7 +73,7 @@ class Slot(Generic[C]):
 
 
 class Wheel(Generic[C]):
-    """The slots of one worker, phases spread evenly over a frame, and who sends when."""
+    """The slots of one worker."""
 
     def __init__(self, start_s: float) -> None:
         self._slots = [Slot[C](start_s + index * FRAME_S / SLOTS) for index in range(SLOTS)]

@@ -1,12 +1,8 @@
 """What one call plays next: a bounded queue of sentences, cut into frames as they are asked for.
 
-Sentences arrive in pieces of any size and are played without a seam. Each frame may have another length
-than the one before (20 ms, or 30 ms when throttled): the queue is one stream of bytes, and a frame takes
-the next so many of it. If a sentence is open and its audio is not there, that is an underrun: the caller
-gets silence on the clock, and it is counted. A sentence counts as heard once its last byte has been taken.
-
-The common case, a frame out of the middle of a piece, is one slice; everything else (the beginning or
-the end of a piece, an underrun) is left to the rarer path, which says so in `has_news`.
+Sentences arrive in pieces of any size and are played without a seam; each frame may have another length than
+the one before. If a sentence is open and its audio is not there, that is an underrun: the caller gets silence
+on the clock, and it is counted. A sentence counts as heard once its last byte has been taken.
 """
 
 from __future__ import annotations
@@ -21,19 +17,19 @@ LONG_FRAME_BYTES = 30 * BYTES_PER_MS
 SILENCE = {size: bytes(size) for size in (FRAME_BYTES, LONG_FRAME_BYTES)}
 """A frame of silence, by its length."""
 MAXIMUM_QUEUED_BYTES = 60_000 * BYTES_PER_MS
-"""60 s. The gateway stays 20 s ahead at most; anything beyond this is refused by `push`."""
+"""60 s. The gateway stays 20 s ahead at most."""
 
 
 @dataclass(slots=True)
 class _Piece:
     audio: bytes
-    text: str
-    ends_sentence: bool
+    text: str | None
+    """The sentence's, in its last piece."""
     offset: int = 0
 
 
 class Playout:
-    """Sentences in, frames out."""
+    """The audio of one answer: sentences in, frames out."""
 
     def __init__(self) -> None:
         self._pieces: deque[_Piece] = deque()
@@ -41,61 +37,43 @@ class Playout:
         self._sentence_is_open = False
         self._heard: list[str] = []
         self.has_news = False
-        """Whether audio began, or a piece ended, since its user last set this to False: only then can
-        a sentence have been heard or the queue have become empty."""
+        """Whether audio began, or a piece ended, since its user last set this to False."""
         self.played_bytes = 0
         """Audio taken, padding apart."""
         self.underruns = 0
         """Frames, of any length, that an open sentence did not fill."""
         self.underrun_bytes = 0
-        """Silence inside sentences, in the place of audio that was not there."""
+        """Silence in them."""
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is queued (a sentence may still be open)."""
         return not self._pieces
 
-    def push(self, audio: bytes, text: str, ends_sentence: bool) -> bool:
-        """Queue a piece of a sentence; False if the queue is full and the piece was refused."""
+    def push(self, audio: bytes, text: str | None = None) -> bool:
+        """Queue a piece of a sentence, its last one if there is `text`; False: the queue is full."""
         if self._queued_bytes + len(audio) > MAXIMUM_QUEUED_BYTES:
             return False
         if not self._pieces:
             self.has_news = True
-        self._pieces.append(_Piece(audio, text, ends_sentence))
+        self._pieces.append(_Piece(audio, text))
         self._queued_bytes += len(audio)
         return True
 
     def end_sentence(self, text: str) -> None:
-        """The sentence has all its audio: it is heard when what is queued of it has been played."""
-        if self._pieces:
-            self._pieces[-1].ends_sentence = True
-        else:
+        """The open sentence, if any, gets no more audio; it counts as heard when it has been played."""
+        if not self._pieces:
             self._heard.append(text)
             self._sentence_is_open = False
+        elif self._pieces[-1].text is None:
+            self._pieces[-1].text = text
 
-    def abandon_sentence(self) -> None:
-        """The open sentence, if any, gets no more audio: what is queued plays, then silence is right.
-
-        It will not count as heard.
-        """
-        if self._pieces and not self._pieces[-1].ends_sentence:
-            self._pieces[-1].ends_sentence = True
-            self._pieces[-1].text = ""
-        self._sentence_is_open = False
-
-    def cut(self, rest_bytes: int) -> bytes:
-        """Drop everything queued and the open sentence; return what would have been played next.
-
-        At most `rest_bytes` of it, for a fade. Sentences heard before stay in `take_heard`.
-        """
-        rest = b""
-        if self._pieces:
-            piece = self._pieces[0]
-            rest = piece.audio[piece.offset : piece.offset + rest_bytes]
-        self._pieces.clear()
-        self._queued_bytes = 0
-        self._sentence_is_open = False
-        return rest
+    def rest(self, at_most_bytes: int) -> bytes:
+        """Return what would be played next, of the first piece, for a fade."""
+        if not self._pieces:
+            return b""
+        piece = self._pieces[0]
+        return piece.audio[piece.offset : piece.offset + at_most_bytes]
 
     def next_frame(self, frame_bytes: int = FRAME_BYTES) -> bytes | None:
         """Return the next `frame_bytes` to play; None when there is nothing to say now."""
@@ -115,7 +93,7 @@ class Playout:
         return piece.audio[start:end]
 
     def take_heard(self) -> list[str]:
-        """Return the sentences that have been played to their end since the last call."""
+        """Return the sentences that were played to their end since the last call."""
         heard, self._heard = self._heard, []
         return heard
 
@@ -129,10 +107,10 @@ class Playout:
             piece.offset += len(part)
             missing -= len(part)
             parts.append(part)
-            self._sentence_is_open = not piece.ends_sentence
+            self._sentence_is_open = piece.text is None
             if piece.offset == len(piece.audio):
                 self._pieces.popleft()
-                if piece.ends_sentence:
+                if piece.text is not None:
                     self._heard.append(piece.text)
         self.has_news = True
         self._queued_bytes -= frame_bytes - missing

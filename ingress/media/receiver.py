@@ -1,8 +1,5 @@
 """What comes from the peer: bytes in, 20 ms frames of 8 kHz audio and events out; no socket, no clock.
 
-Asterisk sends one message per channel frame, 10 to 60 ms at the channel's rate. Nearly every reading finds
-one or two messages of 20 ms at 8 kHz.
-
 | what came | effect |
 |---|---|
 | a backlog, after this process was stopped | of its audio only the newest half second is taken |
@@ -10,8 +7,6 @@ one or two messages of 20 ms at 8 kHz.
 | more messages than any ptime makes | `BadPeer` |
 | bytes that are not the protocol, or an end within a message | `BadPeer` |
 | a phone's codec labelled as linear audio | `BadPeer` |
-
-A bad peer costs its own connection and no other.
 """
 
 from __future__ import annotations
@@ -35,7 +30,7 @@ ROUNDING_S = 1e-6
 HEAD_START_S = 3.0
 """How far the caller's audio may be ahead of time before the peer is no phone."""
 ACCEPT_QUEUE_S = 10.0
-"""What may have come before the UUID was read: connections wait while a worker is being replaced."""
+"""What may have come before the UUID was read, while a worker was being replaced."""
 MESSAGES_PER_S = 200
 """More than any phone sends: 100 of audio at a ptime of 10 ms, and digits."""
 
@@ -65,13 +60,10 @@ class Receiver:
         self.message_since_s: float | None = None
         """When the message that is under way began; None between messages."""
         self._messages = 0
-        """Those that the decoder took one by one."""
         self._received_s = -ACCEPT_QUEUE_S
         self.audio_messages = 0
         self.unknown_messages = 0
-        """Messages that were skipped."""
         self.discarded_s = 0.0
-        """Audio thrown away because it was old."""
 
     def receive(self, data: bytes, now: float) -> list[Received]:
         """Return what `data`, read at `now`, holds, in order."""
@@ -91,7 +83,7 @@ class Receiver:
         return self._take(self._fresh(events) if is_backlog else events, now)
 
     def end(self) -> PeerHungUp | BadPeer:
-        """Return what it means that the peer has closed its side."""
+        """Take the end of the stream."""
         try:
             self._protocol.receive_eof()
         except RemoteProtocolError as error:
@@ -99,7 +91,6 @@ class Receiver:
         return PeerHungUp()
 
     def _take(self, events: list[Event | BadPeer], now: float) -> list[Received]:
-        """Turn audio into frames, unless it shows that the peer is bad."""
         received: list[Received] = []
         for event in events:
             if not isinstance(event, AudioReceived):
@@ -115,9 +106,10 @@ class Receiver:
             if self._is_ahead(now):
                 return [*received, self._too_fast()]
             if self._codec_check is not None:
-                if self._codec_check.is_disguised(len(audio), rate_hz, now):
+                is_disguised = self._codec_check.is_disguised(len(audio), rate_hz, now)
+                if is_disguised:
                     return [*received, BadPeer(Ending.CODEC, ADVICE)]
-                if self._codec_check.is_decided:
+                if is_disguised is False:
                     self._codec_check = None
             frames = self._inbound.frames(audio, rate_hz)
             if received and isinstance(received[-1], list):
@@ -148,7 +140,7 @@ class Receiver:
         return events
 
     def _fresh(self, events: list[Event | BadPeer]) -> list[Event | BadPeer]:
-        """Return what is worth taking of a backlog: everything but old audio."""
+        """Return all of a backlog but old audio."""
         kept: list[Event | BadPeer] = []
         kept_s = 0.0
         for event in reversed(events):

@@ -1,8 +1,7 @@
 """The caller's audio, of any rate and message size, as 8 kHz frames of 20 ms.
 
 Asterisk sends one message per channel frame: 10 to 60 ms, at the rate of the channel. The rate may change
-within a call, however often: there is one resampler for each rate that came, because making one takes up to
-2 ms, and it is cleared when its rate comes again.
+within a call, however often: resamplers are kept, because making one takes up to 2 ms.
 """
 
 from __future__ import annotations

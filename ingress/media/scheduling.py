@@ -1,8 +1,6 @@
 """What a media worker asks of the operating system: to be woken in time, and room for its sockets.
 
-The audio clock sleeps nearly always and must not wait once it is due. Ordinary scheduling does well on a
-machine with an idle core; beside busy programs a lower niceness helps, and SCHED_RR helps most. Both need
-the capability CAP_SYS_NICE; without it we say so and go on.
+Beside busy programs a lower niceness helps the audio clock, and SCHED_RR helps most. Both need CAP_SYS_NICE.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""Tones as ready-made 8 kHz audio: the waiting beep, the failure tone, the measuring tone; and how to
-repeat one, and how to end audio without a click."""
+"""Tones as ready-made 8 kHz audio, how to repeat one, and how to end audio without a click."""
 
 from __future__ import annotations
 
@@ -29,10 +28,7 @@ def tone(frequency_hz: float, duration_s: float, level: float = LEVEL) -> bytes:
 
 @cache
 def endless_tone(frequency_hz: float, level: float = LEVEL) -> bytes:
-    """Return one second of a sine that can be repeated without a click.
-
-    The frequency is rounded to a whole number of hertz, so that a second holds whole periods.
-    """
+    """Return one second of a sine that can be repeated without a click: of a whole number of hertz."""
     samples = np.arange(TELEPHONE_RATE_HZ)
     return _int16(np.sin(2 * np.pi * round(frequency_hz) * samples / TELEPHONE_RATE_HZ) * level)
 
@@ -67,17 +63,16 @@ def faded_out(audio: bytes) -> bytes:
 
 
 class Loop:
-    """Audio that repeats without end, as frames of any length, each of which may differ from the last."""
+    """Audio that repeats without end, as frames of any length."""
 
     __slots__ = ("_offset", "audio")
 
     def __init__(self, audio: bytes) -> None:
         self.audio = audio
-        """What is repeated; never empty."""
         self._offset = 0
 
     def next_frame(self, frame_bytes: int) -> bytes:
-        """Return the next `frame_bytes` of the endless repetition."""
+        """Return the next `frame_bytes`."""
         start = self._offset
         end = start + frame_bytes
         length = len(self.audio)

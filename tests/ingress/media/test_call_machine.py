@@ -26,11 +26,11 @@ from ingress.link.messages import (
 )
 from ingress.link.records import StageTimes, TurnRecord
 from ingress.media.call import FADE_BYTES, TURN_DEADLINE_S, Call, Verdict
-from ingress.media.hearing.events import EndReason, HeardUtterance
+from ingress.media.hearing.events import HeardUtterance
 from ingress.media.playout import LONG_FRAME_BYTES
 
 PHRASES = {phrase: bytes((index + 3, 0)) * 400 for index, phrase in enumerate(Phrase)}
-UTTERANCE = HeardUtterance(b"\1\0" * 800, 0.0, 0.0, EndReason.SILENCE)
+UTTERANCE = HeardUtterance(b"\1\0" * 800, 0.0, 0.0)
 
 
 class CallMachine(RuleBasedStateMachine):
@@ -153,13 +153,13 @@ class CallMachine(RuleBasedStateMachine):
     @rule()
     def caller_pauses(self) -> None:
         """Perhaps the end."""
-        self.call.caller_paused(UTTERANCE, self.now)
+        self.call.caller_paused(UTTERANCE)
         self.collect()
 
     @rule()
     def caller_goes_on(self) -> None:
         """It was not; what was begun for an utterance that is over, and waits, stays."""
-        self.call.caller_resumed(self.now)
+        self.call.caller_resumed()
         self.collect()
         assert self.ahead is None or self.ahead <= self.added
 

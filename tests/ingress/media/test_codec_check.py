@@ -11,8 +11,9 @@ def verdict(size_bytes: int, interval_s: float, messages: int = 200, rate_hz: in
     """Feed messages at a steady pace; return at which one the disguise was noticed."""
     check = CodecCheck()
     for index in range(messages):
-        if check.is_disguised(size_bytes, rate_hz, index * interval_s):
-            return index
+        is_disguised = check.is_disguised(size_bytes, rate_hz, index * interval_s)
+        if is_disguised is not None:
+            return index if is_disguised else None
     return None
 
 

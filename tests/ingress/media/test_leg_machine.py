@@ -69,6 +69,7 @@ from ingress.link.messages import (
 from ingress.link.records import StageTimes
 from ingress.media.calls import Calls
 from ingress.media.leg import Leg
+from ingress.phrases.fixed import PhraseShelf
 from ingress.server.checking import extension_book
 
 MAXIMUM_CALLS = 2
@@ -124,7 +125,7 @@ class Peer:
         return f"<Peer {self.life.name} {self.call_id}>"
 
 
-class BusyShelf:
+class BusyShelf(PhraseShelf):
     """Knows one phrase."""
 
     def audio(self, extension: Extension, phrase: Phrase) -> bytes | None:
@@ -176,7 +177,7 @@ class CallsMachine(RuleBasedStateMachine):
         for listener in listeners.values():
             listener.setblocking(False)
         self.ports = {name: listener.getsockname()[1] for name, listener in listeners.items()}
-        self.server = Calls(SETTINGS, extension_book(SETTINGS), BusyShelf())
+        self.server = Calls(SETTINGS, extension_book(SETTINGS), BusyShelf(SETTINGS))
         self.run(self.server.start(listeners, self.to_gateway_send))
 
     def to_gateway_send(self, message: Message) -> bool:

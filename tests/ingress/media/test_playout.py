@@ -34,7 +34,7 @@ def test_pieces_and_frames_of_any_size_are_played_without_a_seam(
     audio = bytes(index % 251 + 1 for index in range(sum(pieces)))
     start = 0
     for index, size in enumerate(pieces):
-        assert playout.push(audio[start : start + size], str(index), ends_sentence=index % 3 == 0)
+        assert playout.push(audio[start : start + size], str(index) if index % 3 == 0 else None)
         start += size
     playout.end_sentence("end")
     played = b"".join(drain(playout, frames))
@@ -49,8 +49,8 @@ def test_pieces_and_frames_of_any_size_are_played_without_a_seam(
 def test_a_sentence_is_heard_when_its_last_frame_has_been_taken() -> None:
     """Half a sentence does not count."""
     playout = Playout()
-    playout.push(bytes(FRAME_BYTES * 2), "one", ends_sentence=True)
-    playout.push(bytes(FRAME_BYTES), "two", ends_sentence=True)
+    playout.push(bytes(FRAME_BYTES * 2), "one")
+    playout.push(bytes(FRAME_BYTES), "two")
     playout.next_frame()
     assert playout.take_heard() == []
     playout.next_frame()
@@ -64,7 +64,7 @@ def test_missing_audio_inside_a_sentence_is_an_underrun() -> None:
     playout = Playout()
     assert playout.next_frame() is None
     assert playout.underruns == 0
-    playout.push(bytes(FRAME_BYTES), "one", ends_sentence=False)
+    playout.push(bytes(FRAME_BYTES))
     playout.next_frame()
     assert playout.next_frame() is None
     assert playout.next_frame(LONG_FRAME_BYTES) is None
@@ -79,7 +79,7 @@ def test_missing_audio_inside_a_sentence_is_an_underrun() -> None:
 def test_a_frame_padded_inside_a_sentence_is_an_underrun_too() -> None:
     """Half a frame of speech, then nothing: the caller hears a hole."""
     playout = Playout()
-    playout.push(bytes(FRAME_BYTES + 100), "one", ends_sentence=False)
+    playout.push(bytes(FRAME_BYTES + 100))
     playout.next_frame()
     playout.next_frame(LONG_FRAME_BYTES)
     assert (playout.underruns, playout.underrun_bytes) == (1, LONG_FRAME_BYTES - 100)
@@ -88,9 +88,9 @@ def test_a_frame_padded_inside_a_sentence_is_an_underrun_too() -> None:
 def test_an_abandoned_sentence_plays_out_and_leaves_no_underrun() -> None:
     """The gateway died in mid-sentence: what is there is played, then silence is right."""
     playout = Playout()
-    playout.push(bytes(FRAME_BYTES * 3), "one", ends_sentence=False)
+    playout.push(bytes(FRAME_BYTES * 3))
     playout.next_frame()
-    playout.abandon_sentence()
+    playout.end_sentence("")
     assert len(drain(playout)) == 2
     assert playout.underruns == 0
     assert "one" not in playout.take_heard()
@@ -99,30 +99,27 @@ def test_an_abandoned_sentence_plays_out_and_leaves_no_underrun() -> None:
 def test_abandoning_after_a_whole_sentence_takes_nothing_from_it() -> None:
     """The turn is done as usual: its last sentence is heard."""
     playout = Playout()
-    playout.push(bytes(FRAME_BYTES), "one", ends_sentence=True)
-    playout.abandon_sentence()
+    playout.push(bytes(FRAME_BYTES), "one")
+    playout.end_sentence("")
     drain(playout)
     assert playout.take_heard() == ["one"]
 
 
-def test_a_cut_leaves_nothing_but_a_rest_for_the_fade() -> None:
-    """The next audio that would have been played is returned, the heard sentences are kept."""
+def test_the_rest_for_a_fade_is_what_would_be_played_next() -> None:
+    """Of what is queued, as much as there is."""
     playout = Playout()
-    playout.push(b"\1" * FRAME_BYTES, "one", ends_sentence=True)
-    playout.push(b"\2" * FRAME_BYTES + b"\3" * FRAME_BYTES, "two", ends_sentence=False)
+    playout.push(b"\1" * FRAME_BYTES, "one")
+    playout.push(b"\2" * FRAME_BYTES + b"\3" * FRAME_BYTES)
     playout.next_frame()
     playout.next_frame()
-    assert playout.cut(80) == b"\3" * 80
-    assert playout.next_frame() is None
-    assert playout.is_empty
-    assert playout.underruns == 0
-    assert playout.take_heard() == ["one"]
-    assert playout.cut(80) == b""
+    assert playout.rest(80) == b"\3" * 80
+    playout.next_frame()
+    assert playout.rest(80) == b""
 
 
 def test_the_queue_is_bounded() -> None:
     """A piece that does not fit is refused, and what was there stays."""
     playout = Playout()
-    assert playout.push(bytes(MAXIMUM_QUEUED_BYTES), "", ends_sentence=True)
-    assert not playout.push(b"\0\0", "", ends_sentence=True)
+    assert playout.push(bytes(MAXIMUM_QUEUED_BYTES), "")
+    assert not playout.push(b"\0\0", "")
     assert len(b"".join(drain(playout))) == MAXIMUM_QUEUED_BYTES

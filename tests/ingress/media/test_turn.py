@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ingress.media.playout import Playout
-from ingress.media.turn import NEXT, Step, Turn, TurnState
+from ingress.media.turn import NEXT, Turn, TurnState
 
 PAGE = Path(__file__).parents[3] / "docs" / "call-states.md"
 
@@ -15,9 +14,9 @@ PAGE = Path(__file__).parents[3] / "docs" / "call-states.md"
 def diagram() -> str:
     """Return the table as a Mermaid state diagram."""
     arrows = [
-        f"    {state.name} --> {following.name}: {step.value}"
-        for state, steps in NEXT.items()
-        for step, following in steps.items()
+        f"    {state.name} --> {following.name}: {when}"
+        for state, followers in NEXT.items()
+        for following, when in followers.items()
     ]
     return "\n".join(["stateDiagram-v2", "    [*] --> WAITING", *arrows, "    OVER --> [*]"])
 
@@ -34,16 +33,14 @@ def test_the_page_shows_the_table() -> None:
     assert meanings() in page
 
 
-def test_every_state_is_reached_and_left_and_every_step_is_used() -> None:
+def test_every_state_is_reached_and_left() -> None:
     """From WAITING to OVER, without a dead end."""
     assert set(NEXT) == set(TurnState)
-    reached = {following for steps in NEXT.values() for following in steps.values()}
-    assert reached | {TurnState.WAITING} == set(TurnState)
-    assert [state for state, steps in NEXT.items() if not steps] == [TurnState.OVER]
-    assert {step for steps in NEXT.values() for step in steps} == set(Step)
+    assert {following for followers in NEXT.values() for following in followers} == set(TurnState)
+    assert [state for state, followers in NEXT.items() if not followers] == [TurnState.OVER]
 
 
 def test_a_step_that_the_table_does_not_have_is_a_fault() -> None:
     """A turn that has not been asked cannot be answered."""
-    with pytest.raises(KeyError):
-        Turn("greeting", 0.0, Playout()).step(Step.AUDIO)
+    with pytest.raises(ValueError, match="from WAITING to ANSWERING"):
+        Turn("greeting", 0.0).enter(TurnState.ANSWERING)
