@@ -11,7 +11,6 @@ import numpy as np
 from benchmarks.harness.arrivals import Floats
 from benchmarks.pacing.measurement import (
     C_LOOP,
-    C_LOOP_ON_TICK,
     DEADLINES,
     RAYMAL,
     RAYMAL_THROTTLED,
@@ -30,7 +29,6 @@ _LOOKS: dict[Contestant, tuple[str, str, str]] = {
     SLEEPS: ("#D55E00", "s", "-"),
     SLEEPS_THROTTLED: ("#CC79A7", "s", "--"),
     C_LOOP: ("#404040", "D", "-"),
-    C_LOOP_ON_TICK: ("#909090", "D", "--"),
 }
 _LEAST_MS = 0.05
 _POINTS = 400
