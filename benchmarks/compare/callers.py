@@ -101,9 +101,9 @@ def lines(
 
 
 @contextmanager
-def calling(port: int, calls: int, seconds: float, seed: int) -> Iterator[Instrument]:
+def calling(port: int, calls: int, seconds: float) -> Iterator[Instrument]:
     """Call a server on this machine; the calls are cut off if the body leaves before they are over."""
-    options = {"port": port, "calls": calls, "seconds": seconds, "seed": seed}
+    options = {"port": port, "calls": calls, "seconds": seconds}
     with instrument("benchmarks.compare.callers", PRIORITY, **options) as process:
         yield process
 
@@ -118,10 +118,10 @@ def heard_by(process: Instrument, deadline_s: float) -> Heard:
     return Heard(calls, LoopReport(**found["loop"]))
 
 
-def measure(port: int, calls: int, seconds: float, seed: int) -> dict[str, Any]:
+def measure(port: int, calls: int, seconds: float) -> dict[str, Any]:
     """Call and return what was heard."""
     said = recordings()
-    callers = [ScriptedCaller(line) for line in lines(script(calls, seconds, said, seed), said, seconds)]
+    callers = [ScriptedCaller(line) for line in lines(script(calls, seconds, said), said, seconds)]
     loop = OpenLoop(port, ((number * SPACING_S, each) for number, each in enumerate(callers)))
     print("began", flush=True)
     report = asdict(loop.run())

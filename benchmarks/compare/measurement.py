@@ -17,12 +17,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-import numpy as np
-from numpy.typing import NDArray
-
 from benchmarks.compare.callers import Heard, calling, heard_by
 from benchmarks.compare.judgement import Figures, answers, figures
-from benchmarks.compare.script import Recording, script
+from benchmarks.compare.script import recordings, script
+from benchmarks.harness.caller_audio import caller_audio
 from benchmarks.harness.processes import CpuUse, Snapshot
 from benchmarks.harness.server import RAYMAL, serving
 from benchmarks.harness.speech_quality import opinion_scores
@@ -42,39 +40,15 @@ class Contestant(Enum):
     SEED = "seed"
     SEED_THROTTLED = "seed, throttled"
 
-    def command(self, whisper: str, seed_beam: int) -> Sequence[str]:
+    def command(self, whisper: str) -> Sequence[str]:
         """Return how it is started; `whisper` is the folder of the weights, or a hub name."""
         if self is Contestant.RAYMAL:
             return [
                 *RAYMAL, "--no-ray", "--dialog", "echo", "--greeting", "", "--model", whisper,
                 "--set", "admission.enabled=false", "--set", "cache.memory_bytes=0",
             ]  # fmt: skip
-        return [
-            sys.executable, "-m", "benchmarks.seed_design", "--model", whisper, "--beam", str(seed_beam),
-            *(["--throttle"] if self is Contestant.SEED_THROTTLED else []),
-        ]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """What is the same for all."""
-
-    warm_up_s: float
-    measured_s: float
-    seed: int
-    """Of the callers' script."""
-    said: Sequence[Recording]
-    prompt: NDArray[np.int16]
-    """Speech without pauses, for PESQ."""
-    whisper: str
-    """The weights: a folder, or a hub name."""
-    seed_beam: int
-    """Of the seed's decoder."""
-
-    @property
-    def seconds(self) -> float:
-        """How long each call lasts."""
-        return self.warm_up_s + self.measured_s + LAST_ANSWER_S
+        throttle = ["--throttle"] if self is Contestant.SEED_THROTTLED else []
+        return [sys.executable, "-m", "benchmarks.seed_design", "--model", whisper, *throttle]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,27 +81,28 @@ class Measurement:
         return reasons
 
 
-def measure(contestant: Contestant, calls: int, conditions: Conditions) -> Measurement:
-    """Measure a fresh server. Raises ServerError, InstrumentError."""
-    command = contestant.command(conditions.whisper, conditions.seed_beam)
+def measure(
+    contestant: Contestant, calls: int, whisper: str, warm_up_s: float, measured_s: float
+) -> Measurement:
+    """Measure a fresh server; `whisper` is the weights. Raises ServerError, InstrumentError, CorpusError."""
+    ends_s = warm_up_s + measured_s
+    seconds = ends_s + LAST_ANSWER_S
     with (
-        serving(contestant.value, command) as server,
-        calling(server.port, calls, conditions.seconds, conditions.seed) as callers,
+        serving(contestant.value, contestant.command(whisper)) as server,
+        calling(server.port, calls, seconds) as callers,
     ):
         callers.wait_began()
-        time.sleep(conditions.warm_up_s)
+        time.sleep(warm_up_s)
         before = Snapshot.of(server.process_ids(), None, [callers.process.pid])
-        time.sleep(conditions.measured_s)
+        time.sleep(measured_s)
         use = Snapshot.of(server.process_ids(), None, [callers.process.pid]) - before
-        heard = heard_by(callers, conditions.seconds + REPORT_MARGIN_S)
-    scripts = script(calls, conditions.seconds, conditions.said, conditions.seed)
-    ends_s = conditions.warm_up_s + conditions.measured_s
-    given = list(answers(heard.calls, scripts, conditions.warm_up_s, ends_s))
+        heard = heard_by(callers, seconds + REPORT_MARGIN_S)
+    given = list(answers(heard.calls, script(calls, seconds, recordings()), warm_up_s, ends_s))
     streams = ((answer.at_s, answer.lasts_s) for answer in given)
     return Measurement(
         contestant,
         figures(calls, given, sum(call.is_lost for call in heard.calls)),
         use,
-        opinion_scores(streams, conditions.prompt, ANSWERS_SCORED),
+        opinion_scores(streams, caller_audio().prompt, ANSWERS_SCORED),
         heard,
     )
