@@ -22,6 +22,7 @@ from actors.settings import WhisperSettings
 from benchmarks.compare.ladder import LADDER, next_rung
 from benchmarks.compare.measurement import Contestant, Measurement, measure
 from benchmarks.compare.report import as_json, limits_as_json, measurement_table, quick_verdicts, verdicts
+from benchmarks.compare.script import recordings
 from benchmarks.harness import command
 from benchmarks.harness.command import Report, progress_bar
 from benchmarks.harness.machine import available_cores
@@ -79,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def measure_all(console: Console) -> Report:
         whisper = obtain(WhisperSettings())
+        recordings()  # obtained before the callers have to begin in time
         measured_s = QUICK_MEASURED_S if options.quick else options.seconds
         with progress_bar(console) as progress:
             bar = progress.add_task("", total=len(Contestant) * len(ladder).bit_length())

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 from actors.telephone import FRAME_S
@@ -45,6 +46,7 @@ class Spoken(NamedTuple):
     recording: int
 
 
+@cache
 def recordings() -> tuple[Recording, ...]:
     """Return what is said. Raises CorpusError."""
     return fit_for_turns(read_corpus(obtain_corpus()))

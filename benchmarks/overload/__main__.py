@@ -6,8 +6,7 @@ would drop). Beside them callers come in an open loop, at 1, 2 and 10 times what
 take, also while others are refused. All is measured from outside, at the callers' sockets.
 
 The server has one core, its callers the other, and on its core the audio clock goes first. What the whole
-machine's CPU says is taken out of the ladder's signals: here the callers are on that machine too. With
-`--ray` the speech workers run on a private Ray, and no core is set apart.
+machine's CPU says is taken out of the ladder's signals: here the callers are on that machine too.
 
 Run as `python -m benchmarks.overload`. Exit code 1 if a criterion is missed, 2 if it could not be measured
 or was disturbed.
@@ -35,7 +34,6 @@ from benchmarks.overload.judgement import Measured, Phase, Seen, verdicts
 from benchmarks.overload.newcomers import coming_callers, stream_of
 from benchmarks.overload.speech import CHARACTERS_PER_S, GREETING, PERIOD_S
 from benchmarks.overload.standing import ended, standing_calls
-from ingress.link.status import ServerStatus
 
 PROGRAM = "benchmarks.overload"
 SLOTS = 4
@@ -49,14 +47,13 @@ SETTINGS: Mapping[str, object] = {
     "cache.memory_bytes": 0,  # every answer is synthesized
     "throttle.cpu_percent": [101, 101, 101],
 }
-REALTIME = "server.realtime_priority=10"
+REALTIME = ("server.realtime_priority=10",)
 """Gateway and speech workers have the media worker's core as well: the audio clock goes first
 (docs/audio.md). Needs root."""
 FLAGS = (
     "--stt", "scripted", "--tts", "scripted", "--greeting", GREETING,
     "--max-transcriptions", f"{SLOTS}", "--max-syntheses", f"{SLOTS}",
 )  # fmt: skip
-CALM_TRIES = 2
 LOOK_S = 1.0
 """Between two looks at the server's status."""
 GIVE_BACK_S = 5.0
@@ -93,7 +90,6 @@ class Run:
     place: Workplace
     server: Server
     extent: Extent
-    has_own_core: bool
 
     def measure(self) -> Measured:
         """Measure everything. Raises RaymalError."""
@@ -103,7 +99,7 @@ class Run:
                 raise ServerError(f"not all of {STANDING} calls were taken: {self._admission()}")
             time.sleep(PERIOD_S + 1.0)  # all have spoken
             capacity = floor(self._admission().capacity * AdmissionSettings().normal_percent / 100.0)
-            phases = [self._calm()]
+            phases = [self._alone("before")]
             for seed, load in enumerate(self.extent.loads, 1):
                 phases.append(self._loaded(load, capacity, seed))
                 wait_for(self._only_standing, GIVE_BACK_S)
@@ -112,14 +108,6 @@ class Run:
             refused = self._admission().refused
             time.sleep(LAST_ANSWER_S)
             return Measured(capacity, ended(standing), phases, refused)
-
-    def _calm(self) -> Phase:
-        """Return the time that all others are compared with: the first of a few that was not disturbed."""
-        for _ in range(CALM_TRIES):
-            phase = self._alone("before")
-            if not phase.is_disturbed:
-                break
-        return phase
 
     def _alone(self, name: str) -> Phase:
         self.place.say(f"{name}: {STANDING} calls alone")
@@ -139,31 +127,17 @@ class Run:
 
     def _watch(self, is_over: Callable[[], bool]) -> Seen:
         """Look at the server until it is over."""
-        before = self._snapshot()
-        most_calls, level, reasons = 0, 0, tuple[str, ...]()
+        before = Snapshot.of(self.server.process_ids(), self.place.server_core)
+        most_calls = 0
         while not is_over():
-            status = self._status()
-            assert status.fleet is not None
-            assert status.decision is not None
-            most_calls = max(most_calls, status.fleet.admission.calls)
-            if status.level > level:
-                level, reasons = status.level, status.decision.reasons
+            most_calls = max(most_calls, self._admission().calls)
             wait_for(is_over, LOOK_S)
-        use = self._snapshot() - before if self.has_own_core else None
-        return Seen(most_calls, level, reasons, use)
-
-    def _snapshot(self) -> Snapshot:
-        return Snapshot.of(self.server.process_ids(), self.place.server_core)
-
-    def _status(self) -> ServerStatus:
-        if (status := self.server.status()) is None or status.fleet is None:
-            raise ServerError("the gateway does not answer")
-        return status
+        return Seen(most_calls, Snapshot.of(self.server.process_ids(), self.place.server_core) - before)
 
     def _admission(self) -> AdmissionStatus:
-        fleet = self._status().fleet
-        assert fleet is not None
-        return fleet.admission
+        if (status := self.server.status()) is None or status.fleet is None:
+            raise ServerError("the gateway does not answer")
+        return status.fleet.admission
 
     def _only_standing(self) -> bool:
         return self._admission().calls == STANDING
@@ -173,25 +147,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, judge, report; return the exit code."""
     parser = command.parser(PROGRAM, __doc__)
     parser.add_argument("--quick", action="store_true", help="under 40 s; too few turns to conclude from")
-    parser.add_argument("--ray", action="store_true", help="the speech workers on a private Ray")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="SETTING=VALUE", help="further settings of the server"
-    )
     options = parser.parse_args(arguments)
 
     def measure(console: Console) -> Report:
         place = Workplace.here(lambda text: console.print(text, highlight=False))
-        further = [*([REALTIME] if os.geteuid() == 0 else []), *options.set]
-        place.say(f"further settings: {', '.join(further) or 'none'}")
-        settings = [*(f"{key}={value}" for key, value in SETTINGS.items()), *further]
+        settings = [*(f"{key}={value}" for key, value in SETTINGS.items()), *REALTIME * (os.geteuid() == 0)]
         flags = [*FLAGS, *(part for setting in settings for part in ("--set", setting))]
-        kind = () if options.ray else ("--no-ray",)
-        with place.serving(*RAYMAL, *kind, *flags, is_pinned=not options.ray) as server:
-            extent = QUICK if options.quick else Extent()
-            measured = Run(place, server, extent, has_own_core=not options.ray).measure()
+        with place.serving(*RAYMAL, "--no-ray", *flags) as server:
+            measured = Run(place, server, QUICK if options.quick else Extent()).measure()
         return Report(verdicts(measured), figures=_figures(measured))
 
-    return command.run(PROGRAM, ("numpy", "uvloop", "ray"), measure, options.json, arguments)
+    return command.run(PROGRAM, ("numpy", "uvloop"), measure, options.json, arguments)
 
 
 def _figures(measured: Measured) -> dict[str, object]:

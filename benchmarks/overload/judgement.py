@@ -12,7 +12,7 @@ late, or while other processes used the server's core, is called disturbed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -49,11 +49,8 @@ class Seen:
 
     most_calls: int
     """That the manager had at a time."""
-    level: int
-    """Highest step of the ladder."""
-    reasons: tuple[str, ...]
-    use: CpuUse | None = None
-    """Of the server's core; None: it had none of its own."""
+    use: CpuUse
+    """Of the server's core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +70,7 @@ class Phase:
     @property
     def is_disturbed(self) -> bool:
         """Whether the callers or the machine were not fit to judge by."""
-        use = self.seen.use
-        return bool(self.stream and self.stream.invalid_because()) or bool(use and use.is_disturbed())
+        return self.seen.use.is_disturbed() or bool(self.stream and self.stream.invalid_because())
 
     @property
     def newcomers(self) -> Sequence[Newcomer]:
@@ -170,7 +166,6 @@ def verdicts(measured: Measured) -> dict[str, list[Outcome]]:
 def _newcomers(measured: Measured, phase: Phase, stream: Stream) -> list[Outcome]:
     admitted = [one for one in stream.newcomers if one.is_admitted]
     greeted = sum(one.is_greeted for one in stream.newcomers)
-    loop = stream.loop
     return [
         _served(measured, phase),
         judged(
@@ -179,19 +174,14 @@ def _newcomers(measured: Measured, phase: Phase, stream: Stream) -> list[Outcome
             f"{phase.seen.most_calls}",
             phase.seen.most_calls <= measured.capacity,
         ),
-        *_refusals(phase, loop.ended_s),
+        *_refusals(phase, stream.loop.ended_s),
         judged(
             "admitted: heard the greeting first",
             "all",
             f"{greeted} of {len(admitted)}",
             all(one.is_greeted for one in admitted),
         ),
-        shown("admitted: first word p50, p95, max", _listed(_waits(admitted))),
-        shown(
-            "the callers; the server's core",
-            f"{loop.lateness_p99_ms:.1f} ms late at p99, {loop.lateness_max_ms:.0f} ms at most, "
-            f"{loop.cpu_percent:.0f} % CPU; {phase.seen.use or 'no core of its own'}",
-        ),
+        shown("the callers", f"{stream.loop.lateness_p99_ms:.1f} ms late at p99"),
     ]
 
 
@@ -210,27 +200,26 @@ def _served(measured: Measured, phase: Phase) -> Outcome:
 def _refusals(phase: Phase, until_s: float) -> list[Outcome]:
     came = [one for one in phase.newcomers if one.identified_s < until_s - DECISION_S]
     refused = [one for one in came if one.is_refused]
-    waits_ms = _waits(refused)
+    waits_ms = [one.answered_ms for one in refused if one.answered_ms is not None]
     silent = sum(one.answered_ms is None for one in came)
     lost = sum(one.is_lost for one in phase.newcomers)
-    why = ", ".join(
-        f"{count} {reason}"
-        for reason, count in Counter(one.failure for one in phase.newcomers if one.failure).items()
-    )
+    why = _counted(Counter(one.failure for one in phase.newcomers if one.failure))
     over = [one for one in refused if one.identified_s < until_s - DECISION_S - BUSY_S]
     whole = sum(one.hears_busy and one.hung_up_s is not None and one.sound_s >= BUSY_S for one in over)
     return [
         judged(
             "newcomers without an answer; lost calls",
             "none; none",
-            f"{silent} of {len(came)}; {lost}{f' ({why})' if why else ''}",
+            f"{silent} of {len(came)}; {lost} {why}".rstrip(),
             not silent and not lost,
             phase.is_disturbed,
         ),
         judged(
             "refused: UUID to the phrase p50, p95, max",
             f"{REFUSAL_MS:g} ms",
-            f"{_listed(waits_ms)} ({len(refused)} callers)",
+            f"{_ms([percentile(waits_ms, each) for each in (50, 95, 100)])} ({len(refused)} callers)"
+            if waits_ms
+            else "none",
             max(waits_ms, default=0.0) <= REFUSAL_MS,
             phase.is_disturbed,
         ),
@@ -246,13 +235,12 @@ def _refusals(phase: Phase, until_s: float) -> list[Outcome]:
 def _standing(phase: Phase, heard: Heard, before: Heard, was_disturbed: bool) -> list[Outcome]:
     """Judge the standing calls; what is compared with a disturbed time says nothing, even if it is met."""
     factor = 1.0 + ADDED_PERCENT / 100.0
-    pairs = list(zip(heard.answers_ms, before.answers_ms, strict=True))
-    changes = ", ".join(f"{100.0 * (now / then - 1.0):+.0f} %" for now, then in pairs)
+    pairs = zip(heard.answers_ms, before.answers_ms, strict=True)
     compared = [
         judged(
             ANSWER_TIME,
             f"{ADDED_PERCENT:g} % above before",
-            f"{_ms(heard.answers_ms)} ({changes}; {heard.utterances} turns)",
+            f"{_ms(heard.answers_ms)} (before {_ms(before.answers_ms)}; {heard.utterances} turns)",
             all(now <= then * factor for now, then in pairs),
             phase.is_disturbed,
         ),
@@ -268,7 +256,7 @@ def _standing(phase: Phase, heard: Heard, before: Heard, was_disturbed: bool) ->
         compared = [replace(row, verdict=Verdict.DISTURBED) for row in compared]
     text = "; ".join(map(str, heard.interruptions))
     interrupted = judged(INTERRUPTIONS, "none", text, not any(heard.interruptions), phase.is_disturbed)
-    return [*compared, interrupted, _ladder(phase)]
+    return [*compared, interrupted]
 
 
 def _calm(heard: Heard, phase: Phase) -> list[Outcome]:
@@ -276,8 +264,7 @@ def _calm(heard: Heard, phase: Phase) -> list[Outcome]:
         shown(ANSWER_TIME, f"{_ms(heard.answers_ms)} ({heard.utterances} turns)"),
         shown(INTERRUPTIONS, "; ".join(map(str, heard.interruptions))),
         shown(LATENESS, f"{heard.lateness_p99_ms:.1f} ms"),
-        shown("the server's core", f"{phase.seen.use or 'none of its own'}"),
-        _ladder(phase),
+        shown("the server's core", f"{phase.seen.use}"),
     ]
 
 
@@ -288,34 +275,24 @@ def _whole(measured: Measured) -> list[Outcome]:
     refused = sum(one.is_refused for one in newcomers)
     undecided = sum(one.answered_ms is None for one in newcomers)
     counted = sum(measured.refused.values())
-    by_reason = ", ".join(f"{count} {reason}" for reason, count in measured.refused.items())
     return [
         judged(
             "standing calls: until they hang up, no rule of Asterisk's broken",
             f"{len(measured.standing)}",
-            ", ".join((*(f"{count} {name}" for name, count in ended.items()), *broken)),
+            ", ".join((_counted(ended), *broken)),
             all(call.is_whole for call in measured.standing),
         ),
         judged(
             "refusals: the manager's count",
-            f"{refused}{f' to {refused + undecided}' if undecided else ''}, as the callers",
-            f"{counted} ({by_reason})" if counted else "0",
+            f"{refused} to {refused + undecided}, as the callers",
+            f"{counted} ({_counted(measured.refused)})",
             refused <= counted <= refused + undecided,
         ),
     ]
 
 
-def _ladder(phase: Phase) -> Outcome:
-    because = f" ({'; '.join(phase.seen.reasons)})" if phase.seen.reasons else ""
-    return shown("the ladder's highest step", f"{phase.seen.level}{because}")
-
-
-def _waits(newcomers: Iterable[Newcomer]) -> list[float]:
-    return [one.answered_ms for one in newcomers if one.answered_ms is not None]
-
-
-def _listed(values_ms: Sequence[float]) -> str:
-    return _ms([percentile(values_ms, percent) for percent in (50, 95, 100)]) if values_ms else "none"
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
 def _ms(values_ms: Sequence[float]) -> str:

@@ -154,9 +154,9 @@ def measured(
     late_ms: float = 1.0,
 ) -> Measured:
     """Return a run: 40 s alone, then 40 s of newcomers; ten lines."""
-    seen = Seen(most_calls, 0, (), CpuUse(30.0, foreign_percent))
+    seen = Seen(most_calls, CpuUse(30.0, foreign_percent))
     newcomers = Stream(came, LoopReport(49.0, 90.0, 10.0, late_ms, late_ms))
-    phases = [Phase("before", 0.0, 8.0, 48.0, Seen(2, 0, ()))]
+    phases = [Phase("before", 0.0, 8.0, 48.0, Seen(2, CpuUse(30.0, 0.0)))]
     phases.append(Phase("loaded", load, 50.0, 90.0, seen, newcomers))
     return Measured(10, calls, phases, {"busy": refused})
 
