@@ -17,8 +17,7 @@ from actors.messages import Priority
 from benchmarks.harness.outcomes import Verdict
 from benchmarks.leases.arrivals import dealt, poisson, rate_hz
 from benchmarks.leases.ideal_queue import waits_s
-from benchmarks.leases.judgement import Figures, Run, Served, Throughput, criteria, ratio
-from benchmarks.leases.report import as_json
+from benchmarks.leases.judgement import Figures, Run, Served, Throughput, as_json, criteria, ratio
 
 REQUESTS = st.lists(st.tuples(st.floats(0, 20), st.integers(0, 3)), max_size=40)
 
