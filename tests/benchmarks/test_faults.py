@@ -67,29 +67,6 @@ def test_a_test_that_breaks_off_is_a_miss_and_the_next_one_runs(tmp_path: Path) 
     assert any("broke off" in line for line in said)
 
 
-@pytest.mark.parametrize(
-    ("tries", "runs", "kept"),
-    [
-        (("PASS", "MISS"), 1, "PASS"),
-        (("MISS", "PASS"), 1, "MISS"),
-        (("DISTURBED", "PASS"), 2, "PASS"),
-        (("DISTURBED", "MISS"), 2, "MISS"),
-        (("DISTURBED", "DISTURBED"), 2, "DISTURBED"),
-    ],
-)
-def test_a_disturbed_test_is_run_once_more(tries: tuple[str, ...], runs: int, kept: str) -> None:
-    """Only then, only once, and a miss of the second run counts."""
-    coming = iter(tries)
-
-    def noisy(workplace: Workplace) -> Iterator[Outcome]:
-        yield outcome(Verdict[next(coming)])
-
-    place: Any = None
-    outcomes = command.run((Fault("A", "a", noisy),), place, lambda text: None)
-    assert [row.verdict.name for row in outcomes["A a"]] == [kept]
-    assert len(tries) - len(list(coming)) == runs
-
-
 def test_without_root_it_says_so_and_exits_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
