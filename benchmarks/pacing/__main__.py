@@ -36,7 +36,7 @@ from benchmarks.pacing.measurement import (
     Measurement,
     measure,
 )
-from benchmarks.pacing.plots import plot
+from benchmarks.pacing.plots import picture
 from benchmarks.pacing.report import as_json, result_table
 from benchmarks.pacing.targets import targets
 
@@ -69,14 +69,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--seconds", type=float, default=10.0, help="measured, each time (10)")
     add("--throttled", action="store_true", help="raymal at 20 and at 30 ms, no other")
     add("--seed-throttle", action="store_true", help="asyncio with sleeps, and with 20 ms every 30 ms")
-    add("--plot", type=Path, metavar="FILE", help="draw the figures: .svg, .png or .pdf")
+    add("--plot", type=Path, metavar="FILE", help="draw the figures as SVG")
     options = parser.parse_args(arguments)
     if options.seconds < 1:
         parser.error("--seconds must be at least 1")
 
     def measure_all(console: Console) -> Report:
         cores = check_machine()
-        _check_libraries(options.throttled or options.seed_throttle, options.plot is not None)
+        if find_spec("pesq") is None and (options.throttled or options.seed_throttle):
+            raise MachineError("pesq is not installed: `pip install 'raymal[bench]'`")
         # Beside the generator, unless there is a third core: never on the server's.
         os.sched_setaffinity(0, {cores[2] if len(cores) > 2 else cores[1]})
         field = contestants(options.throttled, options.seed_throttle)
@@ -90,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 progress.advance(bar)
         results.sort(key=lambda each: (each.calls, field.index(each.contestant)))
         if options.plot:
-            plot(results, str(Machine.this(PACKAGES)), options.plot)
+            options.plot.write_text(picture(results, str(Machine.this(PACKAGES))), encoding="utf-8")
         rows = targets(results) or [shown("none without raymal", "")]
         invalid = [
             f"{result.contestant.name}, {result.calls} calls: {reason}"
@@ -101,12 +102,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return Report({"targets": rows}, [result_table(results)], figures, invalid)
 
     return command.run(PROGRAM, PACKAGES, measure_all, options.json, arguments)
-
-
-def _check_libraries(needs_pesq: bool, needs_matplotlib: bool) -> None:
-    for is_needed, library in ((needs_pesq, "pesq"), (needs_matplotlib, "matplotlib")):
-        if is_needed and find_spec(library) is None:
-            raise MachineError(f"{library} is not installed: `pip install 'raymal[bench]'`")
 
 
 if __name__ == "__main__":
