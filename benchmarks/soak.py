@@ -3,13 +3,11 @@
 A steady number of calls (the C load generator), thousands of calls of two seconds beside them, a few at a
 time, and one call for the whole time, both from the strict peer, which drops what Asterisk would drop.
 
-- *memory* is the resident memory of all the server's processes. After the warm-up, a fifth of the time, a
-  run of less than an hour is judged by its growth: median of the last tenth less median of the first tenth.
-  (A slope of minutes, stretched to an hour, says little.) From an hour on the slope is judged as well.
-- *quality* is that of the steady calls: the last minute against the first, or the last quarter of the time
-  against the first if that is shorter.
-- *drift* is the long call's: its audio against the clock. The best frame of the first ten seconds is
-  compared with the best of the last ten, so that one late frame at either end is not taken for drift.
+- *memory* is the resident memory of all the server's processes, after a warm-up of a fifth of the time:
+  median of the last tenth less median of the first; from an hour on also the slope, which says little before.
+- *quality* is that of the steady calls: the last minute (at most a quarter) against the first.
+- *drift* is the long call's: the best frame of the first ten seconds against the best of the last ten, so
+  that one late frame at either end is not taken for drift.
 - *left behind*: descriptors and threads of every process, before the first call and after the last.
 
 Run as `python -m benchmarks.soak --minutes 10`. Exit code 1 if a criterion is missed, 2 if it could not be
@@ -24,7 +22,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -62,23 +60,6 @@ SPARE_DESCRIPTORS = 1
 """The one that a media worker keeps in reserve may be in use for an instant."""
 
 
-@dataclass(frozen=True, slots=True)
-class Holdings:
-    """What the processes of a server hold."""
-
-    descriptors: int
-    threads: int
-
-    @classmethod
-    def of(cls, server: Server) -> Holdings:
-        """Count."""
-        tree = server.tree()
-        return cls(sum(each.num_fds() for each in tree), sum(each.num_threads() for each in tree))
-
-    def __str__(self) -> str:
-        return f"{self.descriptors}, {self.threads}"
-
-
 @dataclass(slots=True)
 class Memory:
     """Resident memory over time, by process."""
@@ -90,7 +71,10 @@ class Memory:
         """Take one sample."""
         self.at_s.append(time.monotonic())
         for process in server.tree():
-            self.bytes_of.setdefault(_name(process), []).append(_resident_bytes(process))
+            words = command_line(process)
+            name = next((name for name in ("gateway", "media-worker", "serve") if name in words), "other")
+            with suppress(psutil.Error):
+                self.bytes_of.setdefault(f"{name} {process.pid}", []).append(process.memory_info().rss)
 
     def total_bytes(self) -> list[int]:
         """Return all processes together, sample by sample."""
@@ -115,8 +99,9 @@ class Soaked:
 
     calls: int
     minutes: float
-    before: Holdings
-    after: Holdings
+    before: tuple[int, int]
+    after: tuple[int, int]
+    """Descriptors and threads of all processes."""
     memory: Memory
     first: Judgement
     last: Judgement
@@ -145,10 +130,9 @@ class Soaked:
             *self._memory(),
             judged(
                 "descriptors, threads: back to where they began",
-                f"{self.before}",
-                f"{self.after}",
-                self.after.descriptors <= self.before.descriptors + SPARE_DESCRIPTORS
-                and self.after.threads <= self.before.threads,
+                f"{self.before[0]}, {self.before[1]}",
+                f"{self.after[0]}, {self.after[1]}",
+                self.after[0] <= self.before[0] + SPARE_DESCRIPTORS and self.after[1] <= self.before[1],
             ),
             judged(
                 "p99.9 lateness at the end",
@@ -178,19 +162,19 @@ class Soaked:
         memory = self.memory
         growth = memory.growth_bytes(memory.total_bytes())
         by_process = (f"{name} {_mib(memory.growth_bytes(each))}" for name, each in memory.bytes_of.items())
-        per_100 = memory.slope_bytes_per_hour() * 100 / self.calls
-        slope = "memory, slope an hour and 100 calls"
-        return [
+        rows = [
             judged(
                 "memory, growth after the warm-up",
                 f"{GROWTH_BYTES / 2**20:g} MiB",
                 f"{_mib(growth)} MiB ({', '.join(by_process)})",
                 growth < GROWTH_BYTES * max(1.0, self.minutes / 60),
-            ),
-            judged(slope, f"{SLOPE_BYTES / 2**20:g} MiB", f"{_mib(per_100)} MiB", per_100 < SLOPE_BYTES)
-            if self.minutes >= 60
-            else shown(slope, f"{_mib(per_100)} MiB"),
+            )
         ]
+        if self.minutes >= 60:
+            name, limit = "memory, slope an hour and 100 calls", f"{SLOPE_BYTES / 2**20:g} MiB"
+            per_100 = memory.slope_bytes_per_hour() * 100 / self.calls
+            rows.append(judged(name, limit, f"{_mib(per_100)} MiB", per_100 < SLOPE_BYTES))
+        return rows
 
 
 @contextmanager
@@ -243,7 +227,7 @@ def soak(place: Workplace, minutes: float, calls: int, on_second: Callable[[floa
         calm_quality(place, server)
         _fill_records(server)
         wait_for(lambda: not server.calls(), SETTLE_S)
-        before, memory = Holdings.of(server), Memory()
+        before, memory = _holdings(server), Memory()
         long = StrictCall(server.port, outgoing=voice(seconds + 60), keeps_audio=False)
         with (
             reference_calls(place, server, seconds, calls) as reference,
@@ -258,8 +242,8 @@ def soak(place: Workplace, minutes: float, calls: int, on_second: Callable[[floa
             steady = reference.quality()
         report = long.wait()
         wait_for(lambda: not server.calls(), SETTLE_S)
-        wait_for(lambda: Holdings.of(server).descriptors <= before.descriptors, SETTLE_S)
-        after = Holdings.of(server)
+        wait_for(lambda: _holdings(server)[0] <= before[0], SETTLE_S)
+        after = _holdings(server)
     first, last = ends(steady, calls, min(QUALITY_S, seconds / 4))
     drifted_ms = drift_ms(long.arrivals, min(DRIFT_WINDOW_S, seconds / 4))
     return Soaked(calls, minutes, before, after, memory, first, last, steady, short, report, drifted_ms)
@@ -313,20 +297,10 @@ def _mib(size_bytes: float) -> str:
     return f"{size_bytes / 2**20:+.2f}"
 
 
-def _name(process: psutil.Process) -> str:
-    """Return what a process of the server is: its command, with a media worker's id."""
-    words = command_line(process)
-    for name in ("gateway", "media-worker", "serve"):
-        if name in words:
-            return f"{name} {process.pid}" if name == "media-worker" else name
-    return "other"
-
-
-def _resident_bytes(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.Error:
-        return 0
+def _holdings(server: Server) -> tuple[int, int]:
+    """Return the descriptors and threads of all processes of a server."""
+    tree = server.tree()
+    return sum(each.num_fds() for each in tree), sum(each.num_threads() for each in tree)
 
 
 if __name__ == "__main__":
