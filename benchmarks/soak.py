@@ -239,7 +239,7 @@ def soak(place: Workplace, minutes: float, calls: int, on_second: Callable[[floa
                 memory.sample(server)
                 on_second(passed_s, len(short))
                 time.sleep(SAMPLE_S)
-            steady = reference.quality()
+            steady = reference()
         report = long.wait()
         wait_for(lambda: not server.calls(), SETTLE_S)
         wait_for(lambda: _holdings(server)[0] <= before[0], SETTLE_S)

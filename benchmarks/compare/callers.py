@@ -6,8 +6,7 @@ and of each frame of audio when it came, its length in bytes and whether it soun
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, TypeAlias
 
@@ -18,10 +17,9 @@ from actors.telephone import FRAME_S
 from benchmarks.compare.script import Recording, Spoken, recordings, script
 from benchmarks.harness.caller_audio import caller_audio
 from benchmarks.harness.callers import Caller, LoopReport, OpenLoop, messages
-from benchmarks.harness.instrument import Instrument, instrument, serve
+from benchmarks.harness.instrument import Instrument, serve
 from ingress.caller.listening_quality import has_sound
 
-PRIORITY = 5
 SPACING_S = 0.013
 """Between two calls' beginnings: their ticks are spread."""
 MAXIMUM_LATENESS_MS = 5.0
@@ -98,14 +96,6 @@ def lines(
             line[begin : begin + len(words)] = words
         sent.append(line)
     return sent
-
-
-@contextmanager
-def calling(port: int, calls: int, seconds: float) -> Iterator[Instrument]:
-    """Call a server on this machine; the calls are cut off if the body leaves before they are over."""
-    options = {"port": port, "calls": calls, "seconds": seconds}
-    with instrument("benchmarks.compare.callers", PRIORITY, **options) as process:
-        yield process
 
 
 def heard_by(process: Instrument, deadline_s: float) -> Heard:

@@ -63,12 +63,7 @@ class Figures:
     @property
     def is_held(self) -> bool:
         """Whether the callers were answered in time and heard no hole."""
-        return self.is_in_time and not self.holes
-
-    @property
-    def is_in_time(self) -> bool:
-        """Whether they were answered in time."""
-        return self._is_within(TURN_P95_MS)
+        return self._is_within(TURN_P95_MS) and not self.holes
 
     @property
     def is_answered(self) -> bool:

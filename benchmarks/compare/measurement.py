@@ -17,10 +17,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from benchmarks.compare.callers import Heard, calling, heard_by
+from benchmarks.compare.callers import Heard, heard_by
 from benchmarks.compare.judgement import Figures, answers, figures
 from benchmarks.compare.script import recordings, script
 from benchmarks.harness.caller_audio import caller_audio
+from benchmarks.harness.instrument import instrument
 from benchmarks.harness.processes import CpuUse, Snapshot
 from benchmarks.harness.server import RAYMAL, serving
 from benchmarks.harness.speech_quality import opinion_scores
@@ -28,6 +29,7 @@ from benchmarks.harness.speech_quality import opinion_scores
 LAST_ANSWER_S = 3.0
 """After the measured time, for its last answers to begin."""
 ANSWERS_SCORED = 10
+PRIORITY = 5
 REPORT_MARGIN_S = 20.0
 MAXIMUM_FOREIGN_PERCENT = 15.0
 """Of a core: what others on this machine, and its host, may take."""
@@ -89,7 +91,9 @@ def measure(
     seconds = ends_s + LAST_ANSWER_S
     with (
         serving(contestant.value, contestant.command(whisper)) as server,
-        calling(server.port, calls, seconds) as callers,
+        instrument(
+            "benchmarks.compare.callers", PRIORITY, port=server.port, calls=calls, seconds=seconds
+        ) as callers,
     ):
         callers.wait_began()
         time.sleep(warm_up_s)

@@ -28,8 +28,6 @@ class Limit:
 
     calls_held: int
     """In time and without a hole."""
-    calls_in_time: int
-    """With or without holes."""
     calls_answered: int
     """Within twice the time, with or without holes."""
     most_tried: int
@@ -42,7 +40,6 @@ class Limit:
         own = {each.calls: each for each in measurements if each.contestant is contestant}
         return cls(
             calls_held({calls: each.figures.is_held for calls, each in own.items()}),
-            calls_held({calls: each.figures.is_in_time for calls, each in own.items()}),
             calls_held({calls: each.figures.is_answered for calls, each in own.items()}),
             max(own),
             any(each.invalid_because() for each in own.values()),
@@ -138,7 +135,6 @@ def as_json(measurements: Sequence[Measurement]) -> list[dict[str, Any]]:
         {
             "contestant": each.contestant.name.lower(),
             **{name: _finite(value) for name, value in asdict(each.figures).items()},
-            "is_in_time": each.figures.is_in_time,
             "is_held": each.figures.is_held,
             "is_answered": each.figures.is_answered,
             "cpu_percent": round(each.use.server_percent, 2),
@@ -160,8 +156,6 @@ def limits_as_json(measurements: Sequence[Measurement]) -> dict[str, Any]:
 def _what(each: Measurement) -> str:
     if each.figures.is_held:
         return "held"
-    if each.figures.is_in_time:
-        return "in time"
     return "answered" if each.figures.is_answered else "too late"
 
 

@@ -95,7 +95,7 @@ def _attack(
                         honest.start()
                         honest_due_s = inf
                     wait_for(lambda: crowd.is_over, 0.1)
-            quality = reference.quality()
+            quality = reference()
         report = honest.wait()
         # Beside the guests, the reference calls and the honest one ended.
         fresh = server.settled_endings(before, len(guests) + CALLS + 1)
@@ -143,7 +143,7 @@ def odd_peers(workplace: Workplace) -> Iterator[Outcome]:
             with Crowd(server.port, early, EARLY_CALLS / (ODD_S - 2.0), 5.0) as crowd:
                 for call in (call for of_kind in calls.values() for call in of_kind):
                     call.start()
-            quality = reference.quality()
+            quality = reference()
         reports = {kind: [call.wait() for call in of_kind] for kind, of_kind in calls.items()}
         fresh = server.settled_endings(before, 3 * ODD_PER_KIND + EARLY_CALLS + CALLS)
     yield from pacing_holds(f"{CALLS} calls", calm, quality)

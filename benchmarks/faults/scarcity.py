@@ -42,7 +42,7 @@ def _beside_hogs(workplace: Workplace, name: str, flags: tuple[str, ...]) -> tup
         calm = calm_quality(workplace, server)
         workplace.say(f"{HOGS} busy loops, {name} scheduling")
         with _hogs(workplace.cores), reference_calls(workplace, server, MEASURED_S) as reference:
-            return calm, reference.quality()
+            return calm, reference()
 
 
 def _under_quota(workplace: Workplace) -> Iterator[Outcome]:
@@ -58,7 +58,7 @@ def _under_quota(workplace: Workplace) -> Iterator[Outcome]:
             _quota(folder, server.process_ids()),
             reference_calls(workplace, server, MEASURED_S) as reference,
         ):
-            quality = reference.quality()
+            quality = reference()
     yield from pacing_holds(criterion, calm, quality)
 
 

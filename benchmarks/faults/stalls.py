@@ -60,7 +60,7 @@ def mute_peers(workplace: Workplace) -> Iterator[Outcome]:
             while time.monotonic() < until_s:
                 peak_bytes = max(peak_bytes, server.resident_bytes())
                 time.sleep(0.1)
-            quality = reference.quality()
+            quality = reference()
         for peer in peers:
             peer.wait()
         names = {str(peer.call_id) for peer in peers}
@@ -100,7 +100,7 @@ def stopped_worker(workplace: Workplace) -> Iterator[Outcome]:
                     time.sleep(stop_s)
                 finally:
                     os.kill(worker.pid, signal.SIGCONT)
-                quality = reference.quality()
+                quality = reference()
             speaker.wait()
             record = server.call_record(str(speaker.call_id))
             yield from _judge_stop(stop_s, quality)

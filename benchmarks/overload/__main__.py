@@ -27,18 +27,20 @@ from actors.settings import AdmissionSettings
 from actors.status import AdmissionStatus
 from benchmarks.harness import command
 from benchmarks.harness.command import Report
+from benchmarks.harness.instrument import instrument
 from benchmarks.harness.processes import Snapshot
 from benchmarks.harness.server import RAYMAL, Server, ServerError, wait_for
 from benchmarks.harness.workplace import Workplace
 from benchmarks.overload.judgement import Measured, Phase, Seen, verdicts
-from benchmarks.overload.newcomers import coming_callers, stream_of
+from benchmarks.overload.newcomers import stream_of
 from benchmarks.overload.speech import CHARACTERS_PER_S, GREETING, PERIOD_S
-from benchmarks.overload.standing import ended, standing_calls
+from benchmarks.overload.standing import ended
 
 PROGRAM = "benchmarks.overload"
 SLOTS = 4
 CALLS_PER_SLOT = 12
 STANDING = 12
+NEWCOMERS_PRIORITY = 5
 SETTINGS: Mapping[str, object] = {
     "speech.scripted.stt_delay_s": 0.2,
     "speech.scripted.tts_delay_s": 0.05,
@@ -93,7 +95,10 @@ class Run:
 
     def measure(self) -> Measured:
         """Measure everything. Raises RaymalError."""
-        with standing_calls(self.server.port, STANDING) as standing:
+        # Above the newcomers: what these calls hear is measured to the millisecond.
+        with instrument(
+            "benchmarks.overload.standing", NEWCOMERS_PRIORITY + 1, port=self.server.port, calls=STANDING
+        ) as standing:
             self.place.say(f"{STANDING} calls begin to talk")
             if wait_for(self._only_standing, 20.0) is None:
                 raise ServerError(f"not all of {STANDING} calls were taken: {self._admission()}")
@@ -120,7 +125,10 @@ class Run:
         stay_s = self.extent.mean_stay_s
         per_second = load * (capacity - STANDING) / stay_s
         seconds = stay_s + self.extent.measured_s
-        with coming_callers(self.server.port, per_second, seconds, self.extent.stays_s, seed) as coming:
+        with instrument(
+            "benchmarks.overload.newcomers", NEWCOMERS_PRIORITY, port=self.server.port,
+            per_second=per_second, seconds=seconds, stays_s=self.extent.stays_s, seed=seed,
+        ) as coming:  # fmt: skip
             seen = self._watch(lambda: coming.is_over)
             stream = stream_of(coming)
         return Phase(f"{load:g} times", load, stream.loop.began_s + stay_s, stream.loop.ended_s, seen, stream)

@@ -36,9 +36,6 @@ JUDGED_LOAD = 2.0
 """Below it there may be fewer callers than lines."""
 ADDED_LATENESS_MS = PHONE_BUFFER_MS * ADDED_PERCENT / 100.0
 """Of frames at p99: a tenth of what a phone's buffer takes."""
-ANSWER_TIME = "standing calls: answer time p50, p95"
-LATENESS = "standing calls: lateness p99"
-INTERRUPTIONS = "standing calls: unanswered; gaps of 100 ms; holes at 60 ms"
 DECISION_S = 1.0
 """A caller who came later than this before the end may still be without an answer."""
 
@@ -154,7 +151,7 @@ def verdicts(measured: Measured) -> dict[str, list[Outcome]]:
     """Judge a run, phase by phase."""
     first, *others = measured.phases
     before = heard_by(measured.standing, first.begin_s, first.end_s)
-    rows = {first.name: _calm(before, first)}
+    rows: dict[str, list[Outcome]] = {}
     for phase in others:
         heard = heard_by(measured.standing, phase.begin_s, phase.end_s)
         newcomers = [] if phase.stream is None else _newcomers(measured, phase, phase.stream)
@@ -238,14 +235,14 @@ def _standing(phase: Phase, heard: Heard, before: Heard, was_disturbed: bool) ->
     pairs = zip(heard.answers_ms, before.answers_ms, strict=True)
     compared = [
         judged(
-            ANSWER_TIME,
+            "standing calls: answer time p50, p95",
             f"{ADDED_PERCENT:g} % above before",
             f"{_ms(heard.answers_ms)} (before {_ms(before.answers_ms)}; {heard.utterances} turns)",
             all(now <= then * factor for now, then in pairs),
             phase.is_disturbed,
         ),
         judged(
-            LATENESS,
+            "standing calls: lateness p99",
             f"{ADDED_LATENESS_MS:g} ms above before",
             f"{heard.lateness_p99_ms:.1f} ms (before {before.lateness_p99_ms:.1f} ms)",
             heard.lateness_p99_ms <= before.lateness_p99_ms + ADDED_LATENESS_MS,
@@ -255,17 +252,9 @@ def _standing(phase: Phase, heard: Heard, before: Heard, was_disturbed: bool) ->
     if was_disturbed:
         compared = [replace(row, verdict=Verdict.DISTURBED) for row in compared]
     text = "; ".join(map(str, heard.interruptions))
-    interrupted = judged(INTERRUPTIONS, "none", text, not any(heard.interruptions), phase.is_disturbed)
+    name = "standing calls: unanswered; gaps of 100 ms; holes at 60 ms"
+    interrupted = judged(name, "none", text, not any(heard.interruptions), phase.is_disturbed)
     return [*compared, interrupted]
-
-
-def _calm(heard: Heard, phase: Phase) -> list[Outcome]:
-    return [
-        shown(ANSWER_TIME, f"{_ms(heard.answers_ms)} ({heard.utterances} turns)"),
-        shown(INTERRUPTIONS, "; ".join(map(str, heard.interruptions))),
-        shown(LATENESS, f"{heard.lateness_p99_ms:.1f} ms"),
-        shown("the server's core", f"{phase.seen.use}"),
-    ]
 
 
 def _whole(measured: Measured) -> list[Outcome]:

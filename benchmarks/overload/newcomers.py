@@ -7,18 +7,16 @@ the refusal lasts, so that a refused caller hears the server's hangup before it 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
 from typing import Any
 
 from actors.telephone import FRAME_S
 from benchmarks.harness.callers import Caller, LoopReport, OpenLoop
-from benchmarks.harness.instrument import Instrument, instrument, serve
+from benchmarks.harness.instrument import Instrument, serve
 from benchmarks.overload.speech import BUSY_HZ, GREETING_HZ, PERIOD, PITCH_BYTES, PITCH_ERROR_HZ, pitch_hz
 
-PRIORITY = 5
 MAXIMUM_LATENESS_MS = 20.0
 """Of the callers' own deadlines at p99: a frame's length."""
 MAXIMUM_CPU_PERCENT = 70.0
@@ -133,16 +131,6 @@ def arrivals(
         found.append((at_s, ComingCaller(dice.uniform(*stays_s))))
         at_s += dice.expovariate(per_second)
     return found
-
-
-@contextmanager
-def coming_callers(
-    port: int, per_second: float, seconds: float, stays_s: tuple[float, float], seed: int
-) -> Iterator[Instrument]:
-    """Let callers come from now on; they are cut off if the body leaves before they are over."""
-    options = {"port": port, "per_second": per_second, "seconds": seconds, "stays_s": stays_s, "seed": seed}
-    with instrument("benchmarks.overload.newcomers", PRIORITY, **options) as process:
-        yield process
 
 
 def stream_of(process: Instrument) -> Stream:

@@ -266,26 +266,26 @@ def test_sleeping_senders_leave_holes_and_punctual_ones_do_not() -> None:
     assert 138 <= cut.holes <= 140
     assert cut.concealed_percent == pytest.approx(100 * 0.139 / 8.139, rel=0.01)
     assert cut.answers_with_holes_percent == 50.0
-    assert (cut.is_held, cut.is_in_time, cut.is_answered) == (False, True, True)
+    assert (cut.is_held, cut.is_answered) == (False, True)
 
 
 @pytest.mark.parametrize(
     ("turns_ms", "lost", "expected"),
     [
-        ([1_500.0], 0, (True, True, True)),
-        ([1_501.0], 0, (False, False, True)),
-        ([3_001.0], 0, (False, False, False)),
-        ([900.0] * 19 + [inf], 0, (True, True, True)),
-        ([900.0] * 18 + [inf], 0, (False, False, False)),
-        ([900.0], 1, (False, False, False)),
-        ([], 0, (False, False, False)),
+        ([1_500.0], 0, (True, True)),
+        ([1_501.0], 0, (False, True)),
+        ([3_001.0], 0, (False, False)),
+        ([900.0] * 19 + [inf], 0, (True, True)),
+        ([900.0] * 18 + [inf], 0, (False, False)),
+        ([900.0], 1, (False, False)),
+        ([], 0, (False, False)),
     ],
 )
-def test_what_is_held(turns_ms: list[float], lost: int, expected: tuple[bool, bool, bool]) -> None:
+def test_what_is_held(turns_ms: list[float], lost: int, expected: tuple[bool, bool]) -> None:
     """The 95th percentile decides, unanswered turns in it; a lost call or nothing at all is not held."""
     given_ = [Answer(ms, np.array([100.0]), np.array([0.02])) for ms in turns_ms]
     found = figures(1, given_, lost)
-    assert (found.is_held, found.is_in_time, found.is_answered) == expected
+    assert (found.is_held, found.is_answered) == expected
 
 
 def test_a_caller_keeps_what_it_heard() -> None:
@@ -379,5 +379,5 @@ def test_the_report_is_whole() -> None:
     assert len(rows) == len(found) == report.measurement_table(found).row_count
     assert {row["turn_p95_ms"] for row in rows} >= {None, 1_000.0}
     assert report.limits_as_json(found)["seed"] == {
-        "calls_held": 0, "calls_in_time": 0, "calls_answered": 3, "most_tried": 8, "is_disturbed": False,
+        "calls_held": 0, "calls_answered": 3, "most_tried": 8, "is_disturbed": False,
     }  # fmt: skip
