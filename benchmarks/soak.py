@@ -35,7 +35,7 @@ from benchmarks.faults.reference import Quality, calm_quality, reference_calls
 from benchmarks.harness import command
 from benchmarks.harness.arrivals import Judgement, judge
 from benchmarks.harness.command import Report, progress_bar
-from benchmarks.harness.outcomes import Outcome, judged, shown
+from benchmarks.harness.outcomes import Outcome, at_most, judged, shown
 from benchmarks.harness.server import TONE, Server, command_line, wait_for
 from benchmarks.harness.strict_peer import CallReport, Ending, StrictCall, voice
 from benchmarks.harness.workplace import Workplace
@@ -49,8 +49,8 @@ SAMPLE_S = 1.0
 QUALITY_S = 60.0
 DRIFT_WINDOW_S = 10.0
 WARM_UP_SHARE = 0.2
-GROWTH_BYTES = 2 * 2**20
-SLOPE_BYTES = 2**20
+GROWTH_MIB = 2.0
+SLOPE_MIB = 1.0
 """An hour, for each hundred calls."""
 ADDED_LATENESS_MS = 5.0
 DRIFT_MS = 5.0
@@ -148,32 +148,22 @@ class Soaked:
                 last.long_gaps <= first.long_gaps and last.holes <= first.holes,
                 is_disturbed,
             ),
-            judged(
-                "drift of the long call",
-                f"{limit_ms:g} ms",
-                f"{self.drift_ms:+.1f} ms in {self.long.connected_s / 60:.1f} min",
-                abs(self.drift_ms) <= limit_ms,
-                is_disturbed,
-            ),
+            at_most("drift of the long call", limit_ms, abs(self.drift_ms), "ms", is_disturbed),
             shown("CPU", f"{self.steady.use}"),
         ]
 
     def _memory(self) -> list[Outcome]:
         memory = self.memory
         growth = memory.growth_bytes(memory.total_bytes())
-        by_process = (f"{name} {_mib(memory.growth_bytes(each))}" for name, each in memory.bytes_of.items())
-        rows = [
-            judged(
-                "memory, growth after the warm-up",
-                f"{GROWTH_BYTES / 2**20:g} MiB",
-                f"{_mib(growth)} MiB ({', '.join(by_process)})",
-                growth < GROWTH_BYTES * max(1.0, self.minutes / 60),
-            )
-        ]
+        by_process = (
+            f"{name} {memory.growth_bytes(each) / 2**20:+.2f}" for name, each in memory.bytes_of.items()
+        )
+        limit_mib = GROWTH_MIB * max(1.0, self.minutes / 60)
+        note = f" ({', '.join(by_process)})"
+        rows = [at_most("memory, growth after the warm-up", limit_mib, growth / 2**20, "MiB", note=note)]
         if self.minutes >= 60:
-            name, limit = "memory, slope an hour and 100 calls", f"{SLOPE_BYTES / 2**20:g} MiB"
-            per_100 = memory.slope_bytes_per_hour() * 100 / self.calls
-            rows.append(judged(name, limit, f"{_mib(per_100)} MiB", per_100 < SLOPE_BYTES))
+            per_100_mib = memory.slope_bytes_per_hour() * 100 / self.calls / 2**20
+            rows.append(at_most("memory, slope an hour and 100 calls", SLOPE_MIB, per_100_mib, "MiB"))
         return rows
 
 
@@ -291,10 +281,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return Report({f"soak, {minutes:g} min": found.outcomes()}, figures={"memory": memory})
 
     return command.run(PROGRAM, ("numpy", "uvloop", "webrtcvad-wheels"), measure, options.json, arguments)
-
-
-def _mib(size_bytes: float) -> str:
-    return f"{size_bytes / 2**20:+.2f}"
 
 
 def _holdings(server: Server) -> tuple[int, int]:

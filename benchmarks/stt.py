@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from multiprocessing.synchronize import Barrier
 from typing import Any
@@ -84,36 +83,30 @@ class Score:
         return word_errors([u.text for u in utterances], [self.texts[u.name] for u in utterances])
 
 
-class MeasurementError(RaymalError):
-    """A worker could not start or died."""
-
-
 class Team:
     """The worker processes of one contestant: loaded once, idle between blocks."""
 
     def __init__(self, contestant: Contestant, settings: WhisperSettings) -> None:
-        """Return when every worker has loaded its model. Raises MeasurementError, TimeoutError."""
+        """Return when every worker has loaded its model. Raises BrokenProcessPool, TimeoutError."""
         context = multiprocessing.get_context("spawn")
         self.score = Score(contestant)
         barrier = context.Barrier(contestant.processes)
         self._pool = ProcessPoolExecutor(contestant.processes, context, _start, (barrier,))
         # As Ray does for an actor of so many CPUs; numpy and OpenMP read it when they are imported.
         os.environ["OMP_NUM_THREADS"] = str(contestant.threads)
-        with _broken_pool(contestant):
-            loading = [self._pool.submit(_load, contestant, settings) for _ in range(contestant.processes)]
-            del os.environ["OMP_NUM_THREADS"]
-            self._workers = [each.result(_ANSWER_DEADLINE_S) for each in loading]
+        loading = [self._pool.submit(_load, contestant, settings) for _ in range(contestant.processes)]
+        del os.environ["OMP_NUM_THREADS"]
+        self._workers = [each.result(_ANSWER_DEADLINE_S) for each in loading]
 
     def transcribe(self, block: Sequence[Utterance]) -> Iterator[None]:
         """Transcribe a block, yielding after each utterance, and add it to the score."""
         started = time.perf_counter()
-        with _broken_pool(self.score.contestant):
-            names = {self._pool.submit(_transcribe, each.audio): each.name for each in block}
-            for answer in as_completed(names, _ANSWER_DEADLINE_S * len(block)):
-                text, decodes = answer.result()
-                self.score.texts[names[answer]] = text
-                self.score.second_decodes += decodes > 1
-                yield
+        names = {self._pool.submit(_transcribe, each.audio): each.name for each in block}
+        for answer in as_completed(names, _ANSWER_DEADLINE_S * len(block)):
+            text, decodes = answer.result()
+            self.score.texts[names[answer]] = text
+            self.score.second_decodes += decodes > 1
+            yield
         self.score.seconds += time.perf_counter() - started
 
     def note_memory(self) -> None:
@@ -123,14 +116,6 @@ class Team:
     def close(self) -> None:
         """Stop the workers."""
         self._pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _broken_pool(contestant: Contestant) -> Iterator[None]:
-    try:
-        yield
-    except BrokenProcessPool:
-        raise MeasurementError(f"a worker of {contestant.name} died") from None
 
 
 _all_loaded: Barrier
@@ -186,7 +171,7 @@ def contestants(cores: int) -> list[Contestant]:
 def run(
     utterances: Sequence[Utterance], field_: Sequence[Contestant], settings: WhisperSettings, console: Console
 ) -> list[Score]:
-    """Let every contestant transcribe every utterance, block by block in turn. Raises MeasurementError."""
+    """Let every contestant transcribe every utterance, block by block in turn. Raises RaymalError."""
     teams: list[Team] = []
     try:
         with progress_bar(console) as progress:
@@ -201,6 +186,8 @@ def run(
                     progress.refresh()
         for team in teams:
             team.note_memory()
+    except BrokenProcessPool as error:
+        raise RaymalError("a worker died") from error
     finally:
         for team in teams:
             team.close()

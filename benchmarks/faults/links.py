@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from actors.telephone import BYTES_PER_MS
 from benchmarks.faults.network import Host, Report, cable, distant_calls, host
-from benchmarks.harness.outcomes import Outcome, judged, shown
+from benchmarks.harness.outcomes import Outcome, at_most, judged, shown
 from benchmarks.harness.processes import Snapshot
 from benchmarks.harness.server import TONE, wait_for
 from benchmarks.harness.workplace import Workplace
@@ -66,13 +66,7 @@ def _judge_loss(per_mille: float, reports: Sequence[Report], is_disturbed: bool)
     found = f"{dropped}, {ended} of {len(reports)}{_reasons(reports)}"
     yield judged(f"{what}: calls dropped or ended", "0", found, ended == 0)
     longest_ms = max(report["quality"]["longest_gap_ms"] for report in reports)
-    yield judged(
-        f"{what}: recovery (longest gap)",
-        f"{RECOVERY_MS:g} ms",
-        f"{longest_ms:.0f} ms",
-        longest_ms <= RECOVERY_MS,
-        is_disturbed,
-    )
+    yield at_most(f"{what}: recovery (longest gap)", RECOVERY_MS, longest_ms, "ms", is_disturbed)
     minutes = sum(report["connected_s"] for report in reports) / 60
     gaps, holes = _interruptions(reports)
     found = f"{gaps / minutes:.2f}, {holes / minutes:.2f}"

@@ -47,6 +47,15 @@ def judged(criterion: str, limit: str, measured: str, is_met: bool, is_disturbed
     return Outcome(criterion, limit, measured, verdict)
 
 
+def at_most(
+    criterion: str, limit: float, measured: float, unit: str, is_disturbed: bool = False, note: str = ""
+) -> Outcome:
+    """Judge a figure that may not be above its limit; `note` stands behind it."""
+    return judged(
+        criterion, f"{limit:g} {unit}", f"{measured:.1f} {unit}{note}", measured <= limit, is_disturbed
+    )
+
+
 def shown(criterion: str, measured: str) -> Outcome:
     """Return a figure without a limit."""
     return Outcome(criterion, "", measured, Verdict.SHOWN)

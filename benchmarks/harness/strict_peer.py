@@ -43,13 +43,7 @@ from typing import Final, NamedTuple, NoReturn
 from benchmarks.harness.asterisk_versions import CURRENT, POLL_S, VERSIONS, AsteriskVersion, HeaderReading
 from benchmarks.harness.speech_like import speech_like
 from ingress.audiosocket import HEADER_BYTES, KIND_DIGIT, KIND_HANGUP, KIND_SLIN8, KIND_UUID, SLIN_RATES_HZ
-from ingress.caller.listening_quality import (
-    ListeningQuality,
-    ReceivedFrame,
-    lateness_ms,
-    listening_quality,
-    percentile,
-)
+from ingress.caller.listening_quality import ListeningQuality, ReceivedFrame, listening_quality
 
 KINDS: Final = {rate_hz: kind for kind, rate_hz in SLIN_RATES_HZ.items()}
 SEGMENT_BYTES: Final = 1_448
@@ -64,9 +58,6 @@ STAGGER_S: Final = 0.007
 """Between the beginnings of two calls of the program."""
 BUFFERS_MS: Final = (40, 60, 100)
 """Phone buffers that a report has the holes for."""
-
-
-# ---- what the channel says ------------------------------------------------------------------------------
 
 
 class Outgoing(NamedTuple):
@@ -108,9 +99,6 @@ def audio_bytes(payload: bytes, rate_hz: int = 8_000) -> bytes:
 def digit(key: str, at_s: float) -> Outgoing:
     """Return a key press."""
     return Outgoing(at_s, bytes((KIND_DIGIT, 0, 1, ord(key))))
-
-
-# ---- what comes back ------------------------------------------------------------------------------------
 
 
 class Received(NamedTuple):
@@ -160,7 +148,6 @@ class CallReport:
     """How long the call lasted, from the UUID on."""
     first_frame_ms: float | None
     """From the UUID to the first audio."""
-    lateness_p999_ms: float
     quality: ListeningQuality
     """Through a phone's buffer of 60 ms; `long_gaps` are those of 100 ms and more."""
     holes: dict[int, tuple[int, float]]
@@ -530,7 +517,6 @@ class StrictCall:
             frames_sent=self.frames_sent,
             connected_s=self._ended_s - self.identified_s,
             first_frame_ms=(arrivals[0].arrived_s - self.identified_s) * 1000 if arrivals else None,
-            lateness_p999_ms=percentile(lateness_ms(arrivals), 99.9) if arrivals else 0.0,
             quality=qualities[60],
             holes={
                 buffer_ms: (quality.underruns, quality.concealed_ratio)

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from actors.messages import Priority
-from benchmarks.harness.outcomes import Outcome, judged
+from benchmarks.harness.outcomes import Outcome, at_most, judged
 from benchmarks.leases.ideal_queue import waits_s
 from ingress.caller.listening_quality import percentile
 
@@ -102,7 +102,7 @@ def criteria(figures: Figures) -> list[Outcome]:
     """Judge the figures."""
     throughput, cached_ms = figures.throughput, figures.cached_ms
     return [
-        _at_most("lease and dispatch, p50", OVERHEAD_MS, percentile(figures.overheads_ms, 50)),
+        at_most("lease and dispatch, p50", OVERHEAD_MS, percentile(figures.overheads_ms, 50), "ms"),
         _waiting("mean", figures.steady),
         _waiting("p95", figures.steady),
         _emergency(figures.crowded),
@@ -112,15 +112,8 @@ def criteria(figures: Figures) -> list[Outcome]:
             f"{throughput.leases_per_s:.0f} ({throughput.manager_cpu_percent:.0f} % of the core)",
             throughput.leases_per_s >= LEASES_PER_S,
         ),
-        _at_most(
-            "refusal with the queue full, p95 at the asker", REFUSAL_MS, percentile(figures.refusals_ms, 95)
-        ),
-        _at_most(
-            "UUID to first frame of a cached greeting, p50",
-            CACHED_MS,
-            percentile(cached_ms, 50),
-            f" (p95 {percentile(cached_ms, 95):.1f} ms)",
-        ),
+        at_most("refusal with the queue full, p95", REFUSAL_MS, percentile(figures.refusals_ms, 95), "ms"),
+        at_most("UUID to first frame of a cached greeting, p50", CACHED_MS, percentile(cached_ms, 50), "ms"),
     ]
 
 
@@ -134,10 +127,6 @@ def ratio(which: str, runs: Sequence[Run]) -> float:
         )
     )
     return measured / max(ideal, 1e-9)
-
-
-def _at_most(criterion: str, limit_ms: float, measured_ms: float, more: str = "") -> Outcome:
-    return judged(criterion, f"{limit_ms:g} ms", f"{measured_ms:.1f} ms{more}", measured_ms <= limit_ms)
 
 
 def _waiting(which: str, runs: Sequence[Run]) -> Outcome:

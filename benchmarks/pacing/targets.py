@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.harness.outcomes import Outcome, judged
+from benchmarks.harness.outcomes import Outcome, at_most, judged
 from benchmarks.pacing.measurement import C_LOOP, RAYMAL, RAYMAL_THROTTLED, Contestant, Measurement
 from ingress.caller.listening_quality import PHONE_BUFFER_MS
 
@@ -23,10 +23,8 @@ def targets(results: Sequence[Measurement]) -> list[Outcome]:
     if raymal and limit:
         rows += _against_the_limit(raymal[-1], limit[-1])
     if raymal:
-        kb = raymal[-1].bytes_per_call / 1_000
-        name = f"memory per call at {raymal[-1].calls} calls"
-        rows.append(_no_underruns(raymal))
-        rows.append(judged(name, f"{MEMORY_KB_PER_CALL:g} KB", f"{kb:.0f} KB", kb <= MEMORY_KB_PER_CALL))
+        kb, name = raymal[-1].bytes_per_call / 1_000, f"memory per call at {raymal[-1].calls} calls"
+        rows += [_no_underruns(raymal), at_most(name, MEMORY_KB_PER_CALL, kb, "KB")]
     if raymal and throttled:
         rows += [_saving(raymal[-1], throttled[-1]), _no_underruns(throttled)]
     return rows
@@ -48,11 +46,11 @@ def _against_the_limit(raymal: Measurement, limit: Measurement) -> list[Outcome]
             ratio <= CPU_RATIO and _is_whole(raymal),
             _is_disturbed(raymal, limit),
         ),
-        judged(
-            f"p99.9 lateness at {raymal.calls} calls",
-            f"{ADDED_LATENESS_MS:g} ms above the C loop",
-            f"{added_ms:+.1f} ms",
-            added_ms <= ADDED_LATENESS_MS,
+        at_most(
+            f"p99.9 lateness at {raymal.calls} calls, above the C loop",
+            ADDED_LATENESS_MS,
+            added_ms,
+            "ms",
             _is_disturbed(raymal, limit),
         ),
     ]
