@@ -98,9 +98,7 @@ def arrivals(calls: int, late_s: dict[int, float] | None = None, hole_s: float =
 
 def quality(heard: Any, *, ended: int = 0, tick_p99_ms: float = 0.1, foreign: float = 0.0) -> Quality:
     calls = len(np.unique(heard["call"]))
-    report = GeneratorReport(
-        0.0, SECONDS, 5.0, 8_000, 0.05, tick_p99_ms, 1.0, len(heard), 0.1, 1.0, 0, 0, ended, 0
-    )
+    report = GeneratorReport(0.0, SECONDS, 5.0, tick_p99_ms, 1.0, len(heard), 0, 0, ended, 0)
     return Quality(judge(heard, calls, SECONDS), report, heard, CpuUse(10.0, foreign))
 
 

@@ -32,7 +32,7 @@ from benchmarks.pacing.targets import targets
 CORES = sorted(os.sched_getaffinity(0))
 CALLS = 5
 SHORT = Load(calls=CALLS, warm_up_s=0.3, measured_s=0.5, core=CORES[-1])
-REPORT = GeneratorReport(0.0, 10.0, 40.0, 20_000, 0.1, 0.5, 3.0, 200_000, 0.6, 3.0, 0, 0, 0, 0)
+REPORT = GeneratorReport(0.0, 10.0, 40.0, 0.5, 3.0, 200_000, 0, 0, 0, 0)
 
 pytestmark = pytest.mark.skipif(len(CORES) < 2, reason="two cores: one for the server, one for the callers")
 
