@@ -1,14 +1,8 @@
 """One server for a long time: nothing may grow, slow down or drift.
 
-A steady number of calls (the C load generator), thousands of calls of two seconds beside them, a few at a
-time, and one call for the whole time, both from the strict peer, which drops what Asterisk would drop.
-
-- *memory* is the resident memory of all the server's processes, after a warm-up of a fifth of the time:
-  median of the last tenth less median of the first; from an hour on also the slope, which says little before.
-- *quality* is that of the steady calls: the last minute (at most a quarter) against the first.
-- *drift* is the long call's: the best frame of the first ten seconds against the best of the last ten, so
-  that one late frame at either end is not taken for drift.
-- *left behind*: descriptors and threads of every process, before the first call and after the last.
+What is measured is in benchmarks/README.md. Growth is judged in a run of any length, a slope from an hour
+on: stretched to an hour, that of minutes says little. For drift the best frame of ten seconds at either end
+counts, so that one late frame is not taken for it.
 
 Run as `python -m benchmarks.soak --minutes 10`. Exit code 1 if a criterion is missed, 2 if it could not be
 run or was disturbed.

@@ -1,12 +1,8 @@
 """Speech to text: the `whisper` engine against stock faster-whisper, side by side.
 
-Both sides get the same model, cores and recordings, and work in turns: a block of utterances by one,
-the same block by the other, so that a slow minute of the machine hits both. The workers of the side
-whose turn it is not are loaded and idle.
-
-    stock   `faster_whisper.WhisperModel.transcribe`, one process, as many CPU threads as there are cores,
-            int8, the language given, beam 1
-    raymal  the engine as raymal deploys it: one worker process of one thread per core
+Both get the same model, cores and recordings, and work in turns: a block of utterances by one, the same
+block by the other, so that a slow minute of the machine hits both. Stock is one process with a thread per
+core, int8, the language given, beam 1; raymal one worker process of one thread per core, as it is deployed.
 
 Run as `python -m benchmarks.stt`. Exit code 1 if a target is missed, 2 if it could not be measured.
 """

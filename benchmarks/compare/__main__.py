@@ -1,10 +1,7 @@
 """raymal beside the design of its seed: same callers, same cores, same weights, in turns.
 
-The seed's design is rebuilt in `benchmarks/seed_design`, plain and with its throttle. Asked of each is the
-number of calls that it *holds*: 95 of 100 turns answered within 1.5 s, and no hole in an answer through a
-phone's buffer of 60 ms; and of the seed's also how many it *answers* in twice the time, holes or not. All
-begin on the same rung of the ladder, then each goes up or down by bisection, one after the other in every
-round.
+Asked of each is how many calls it holds, of the seed's also how many it answers (benchmarks/README.md). All
+begin on the same rung of the ladder, then each goes up or down by bisection.
 
 Run as `python -m benchmarks.compare`. Exit code 1 if a target is missed, 2 if it could not be measured or
 was disturbed.

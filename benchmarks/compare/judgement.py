@@ -1,13 +1,10 @@
 """What was heard, judged turn by turn and answer by answer, the same for every server.
 
 An answer is what begins to sound between the end of an utterance and the beginning of the next one; what
-sounds already is a late answer to something said before. It is *in time* by its first frame that sounds,
-counted from the intended end of the caller's last sound. An utterance without an answer is a turn of
-infinite length: it is in the percentile, not beside it.
-
-The seed's design sends nothing between answers, and a phone meets each burst with an empty buffer that it
-fills anew. So every answer of every server is played by a phone of its own with 60 ms of buffer, from the
-first to the last frame that sounds.
+sounds already is a late answer to something said before. An utterance without an answer is a turn of
+infinite length, in the percentile. The seed's design sends nothing between answers, and a phone meets each
+burst with an empty buffer: so every answer of every server is played by a phone of its own with 60 ms of
+buffer.
 """
 
 from __future__ import annotations

@@ -1,13 +1,8 @@
-"""One server, one number of calls: start, call, judge, end.
+"""One server, one number of calls: start, call, judge, end, each time a fresh process tree on all cores.
 
-| server | what it is |
-|---|---|
-| raymal | `raymal serve --no-ray`, whisper base and hibari, as it comes; no admission limit, since the machine's limit is asked for and not the operator's, and no cache of answers, since callers rarely say the same |
-| seed | `python -m benchmarks.seed_design`: the same weights in stock faster-whisper, the same voice |
-| seed, throttled | the same, and it sends more slowly under load |
-
-Each is a process tree on all cores, started for one measurement and ended after it.
-"""  # noqa: E501
+raymal runs without an admission limit, since the machine's limit is asked for, and without a cache of
+answers, since callers rarely say the same.
+"""
 
 from __future__ import annotations
 

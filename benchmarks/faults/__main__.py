@@ -1,12 +1,9 @@
 """What goes wrong around a server, done to a real one, and what its callers notice.
 
-Networks lose packets, are too narrow or vanish; peers hold connections, send noise or do not read; the
-machine is busy; a worker stops or dies. For each there is a real `raymal serve --dialog tone`, honest
-calls beside the fault where they could suffer from it, and criteria with figures. The network is one of
-namespaces that this program makes and removes, so it needs root and nothing else of the machine's.
-
-Run as `python -m benchmarks.faults`. Exit code 1 if a criterion is missed, 2 if the tests could not be run
-or were disturbed. A fault that this machine cannot make is listed as such: that is not a pass.
+The network is one of namespaces that this program makes and removes, so it needs root and nothing else of
+the machine's. Run as `python -m benchmarks.faults`. Exit code 1 if a criterion is missed, 2 if the tests
+could not be run or were disturbed. A fault that this machine cannot make is listed as such: that is not a
+pass.
 """
 
 from __future__ import annotations

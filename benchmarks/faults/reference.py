@@ -1,9 +1,7 @@
 """Honest calls beside a fault: ten of them, from the C load generator, and what they may notice.
 
-No machine is quiet, so the same calls are measured on the same server without the fault first, and the
-limits of lateness are what the fault may add. A gap of 100 ms or a hole in a phone's buffer has no such
-allowance. What is missed while the generator itself was late, or while other processes used the server's
-core, or what the calm calls show as well, says nothing of the server and is called disturbed.
+No machine is quiet: the same calls are measured without the fault first, and the limits of lateness are what
+the fault may add. What the calm calls show as well says nothing of the server and is called disturbed.
 """
 
 from __future__ import annotations

@@ -1,12 +1,7 @@
 """Leases on Ray: what one costs, and whether waiting for one is as short as theory allows.
 
-A private Ray, the real manager, workers whose engines only sleep, and two ingress processes. No model
-computes anything, so what is measured is ours: asking, queueing, dispatch, reports, and Ray below them.
-
-Waiting is compared with an ideal queue on the very same arrivals: no costs, no messages, the slots used
-perfectly. Loads take turns, each time with other arrivals, so that a noisy minute of the machine falls on
-both. The whole time that an asker waits is counted, messages included, against an engine time of exactly
-0.3 s. How soon a cached sentence is heard is measured apart, on a server without Ray.
+A private Ray, the real manager, workers whose engines only sleep, and two ingress processes. Loads take
+turns, each time with other arrivals, so that a noisy minute of the machine falls on both.
 
 Run as `python -m benchmarks.leases`. Exit code 1 if a criterion is missed, 2 if it could not be measured.
 """

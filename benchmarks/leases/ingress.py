@@ -1,8 +1,7 @@
 """An ingress without calls: a process of its own that asks for slots when it is ordered to.
 
-Run as `python -m benchmarks.leases.ingress NAME`. Orders come as JSON lines on standard input, an answer for
-each goes to standard output. The clock of the answers is CLOCK_MONOTONIC, which all processes of a machine
-share.
+Orders come as JSON lines on standard input, an answer for each goes to standard output. The clock of the
+answers is CLOCK_MONOTONIC, which all processes of a machine share.
 """
 
 from __future__ import annotations

@@ -1,12 +1,7 @@
 """More callers than there is room for: who is served, who is refused and how soon, and who else notices.
 
-A real `raymal serve` with engines that only take their time, and room for a few dozen calls. Some calls
-stand from before the load until after it and talk all the time (strict peers, which drop what Asterisk
-would drop). Beside them callers come in an open loop, at 1, 2 and 10 times what the rest of the lines can
-take, also while others are refused. All is measured from outside, at the callers' sockets.
-
-The server has one core, its callers the other, and on its core the audio clock goes first. What the whole
-machine's CPU says is taken out of the ladder's signals: here the callers are on that machine too.
+A real `raymal serve` with engines that only take their time. What the whole machine's CPU says is taken out
+of the ladder's signals: here the callers are on that machine too.
 
 Run as `python -m benchmarks.overload`. Exit code 1 if a criterion is missed, 2 if it could not be measured
 or was disturbed.

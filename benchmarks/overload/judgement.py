@@ -1,12 +1,9 @@
 """What overload may cost whom: plain figures in, verdicts out.
 
-*Capacity* is the number of calls that admission lets this class of callers fill, and *served* the mean
-number of calls there are: those that stand and the admitted newcomers, over capacity. With callers who
-come at random even a perfect server has lines free now and then, since a refused caller does not wait; the
-ideal beside it is Erlang's loss formula on the same load and lines, however long the calls last.
-
-The standing calls are compared with themselves before the load. What is missed while the callers were
-late, or while other processes used the server's core, is called disturbed.
+*Served* is the mean number of calls there are, standing ones and admitted newcomers, over the number that
+admission lets this class of callers fill. With callers who come at random even a perfect server has lines
+free now and then: the ideal beside it is Erlang's loss formula on the same load and lines, however long
+calls last.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """New callers, who do not wait for those before them, in a process of their own.
 
-Arrivals are Poisson's; how long a caller means to stay is even between two limits, the lower one longer than
-the refusal lasts, so that a refused caller hears the server's hangup before it would leave.
+The least time that one means to stay is longer than the refusal lasts, so that a refused caller hears the
+server's hangup before it would leave.
 """
 
 from __future__ import annotations

@@ -1,11 +1,8 @@
 """The media path under load: raymal against the usual asyncio designs and a C loop, on the same core.
 
-For each number of calls the servers take turns: start, a small rehearsal, a warm-up that is not counted,
-the measured time, stop. The server has one core to itself, the load generator another. A run in which the
-generator itself was late or short of CPU, or other processes used the server's core, is invalid.
-
-Run as `python -m benchmarks.pacing`. Exit code 1 if a target is missed, 2 if the run is invalid or could
-not be made.
+For each number of calls the servers take turns. The server has one core to itself, the load generator
+another. Run as `python -m benchmarks.pacing`. Exit code 1 if a target is missed, 2 if the run is invalid or
+could not be made.
 """
 
 from __future__ import annotations

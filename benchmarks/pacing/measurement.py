@@ -1,14 +1,6 @@
-"""One server under one load: what it used, and what its callers heard.
+"""One server under one load: what it used, and what its callers heard. benchmarks/README.md has the servers.
 
-| server | what it is |
-|---|---|
-| raymal | `raymal serve --dialog tone --no-ray`: media worker (speech detection on), gateway, supervisor |
-| asyncio deadlines | a task per call, a deadline per frame |
-| asyncio sleeps | a task per call that writes, drains and sleeps: the usual design |
-| C loop | an epoll loop that only reads and writes: the machine's limit |
-
-Each is a process tree on one core; all send the same tone to every caller. A server is started for one
-measurement and stopped after it, so that none pays for another's memory.
+A server is started for one measurement and stopped after it, so that none pays for another's memory.
 """
 
 from __future__ import annotations
