@@ -22,10 +22,6 @@ from ingress.caller.listening_quality import has_sound
 
 SPACING_S = 0.013
 """Between two calls' beginnings: their ticks are spread."""
-MAXIMUM_LATENESS_MS = 5.0
-"""Of the callers' own deadlines, at p99."""
-MAXIMUM_CPU_PERCENT = 50.0
-
 FRAME: Final = np.dtype([("at_s", "<f8"), ("bytes", "<u4"), ("is_loud", "?")])
 """One message of audio."""
 Frames: TypeAlias = NDArray[np.void]
@@ -40,18 +36,6 @@ class HeardCall:
     is_lost: bool
     """Whether the server refused it, ended it, or did not read."""
     frames: Frames
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What all callers heard, and how the loop that made them did."""
-
-    calls: Sequence[HeardCall]
-    loop: LoopReport
-
-    def invalid_because(self) -> list[str]:
-        """Return why a measurement made with them says nothing; empty if it is valid."""
-        return self.loop.invalid_because(MAXIMUM_LATENESS_MS, MAXIMUM_CPU_PERCENT)
 
 
 class ScriptedCaller(Caller):
@@ -98,14 +82,14 @@ def lines(
     return sent
 
 
-def heard_by(process: Instrument, deadline_s: float) -> Heard:
-    """Wait until all is over; return what was heard. Raises InstrumentError."""
+def heard_by(process: Instrument, deadline_s: float) -> tuple[list[HeardCall], LoopReport]:
+    """Wait until all is over; return what was heard, and how the loop did. Raises InstrumentError."""
     found: dict[str, Any] = process.result(deadline_s)
     calls = [
         HeardCall(identified_s, is_lost, np.array(list(map(tuple, frames)), FRAME))
         for identified_s, is_lost, frames in found["calls"]
     ]
-    return Heard(calls, LoopReport(**found["loop"]))
+    return calls, LoopReport(**found["loop"])
 
 
 def measure(port: int, calls: int, seconds: float) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from benchmarks.compare.callers import Heard, heard_by
+from benchmarks.compare.callers import heard_by
 from benchmarks.compare.judgement import Figures, answers, figures
 from benchmarks.compare.script import recordings, script
 from benchmarks.harness.caller_audio import caller_audio
+from benchmarks.harness.callers import LoopReport
 from benchmarks.harness.instrument import instrument
 from benchmarks.harness.processes import CpuUse, Snapshot
 from benchmarks.harness.server import RAYMAL, serving
@@ -25,6 +26,9 @@ LAST_ANSWER_S = 3.0
 """After the measured time, for its last answers to begin."""
 ANSWERS_SCORED = 10
 PRIORITY = 5
+MAXIMUM_LATENESS_MS = 5.0
+"""Of the callers' own deadlines, at p99."""
+MAXIMUM_CPU_PERCENT = 50.0
 REPORT_MARGIN_S = 20.0
 MAXIMUM_FOREIGN_PERCENT = 15.0
 """Of a core: what others on this machine, and its host, may take."""
@@ -58,7 +62,7 @@ class Measurement:
     """Over the measured time; foreign: neither the server nor its callers, on any core."""
     opinion_scores: Sequence[float]
     """PESQ of some answers, as a known prompt in their place; none without the `pesq` package."""
-    heard: Heard
+    loop: LoopReport
 
     @property
     def calls(self) -> int:
@@ -72,7 +76,7 @@ class Measurement:
 
     def invalid_because(self) -> list[str]:
         """Return why it says nothing; empty if it is valid."""
-        reasons = self.heard.invalid_because()
+        reasons = self.loop.invalid_because(MAXIMUM_LATENESS_MS, MAXIMUM_CPU_PERCENT)
         if self.use.is_disturbed(MAXIMUM_FOREIGN_PERCENT):
             reasons.append(f"others used {self.use.others_percent:.0f} % of a core")
         return reasons
@@ -95,13 +99,13 @@ def measure(
         before = Snapshot.of(server.process_ids(), None, [callers.process.pid])
         time.sleep(measured_s)
         use = Snapshot.of(server.process_ids(), None, [callers.process.pid]) - before
-        heard = heard_by(callers, seconds + REPORT_MARGIN_S)
-    given = list(answers(heard.calls, script(calls, seconds, recordings()), warm_up_s, ends_s))
+        heard, loop = heard_by(callers, seconds + REPORT_MARGIN_S)
+    given = list(answers(heard, script(calls, seconds, recordings()), warm_up_s, ends_s))
     streams = ((answer.at_s, answer.lasts_s) for answer in given)
     return Measurement(
         contestant,
-        figures(calls, given, sum(call.is_lost for call in heard.calls)),
+        figures(calls, given, sum(call.is_lost for call in heard)),
         use,
         opinion_scores(streams, caller_audio().prompt, ANSWERS_SCORED),
-        heard,
+        loop,
     )

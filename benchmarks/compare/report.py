@@ -141,7 +141,7 @@ def as_json(measurements: Sequence[Measurement]) -> list[dict[str, Any]]:
             "cpu_percent_per_call": round(each.cpu_percent_per_call, 3),
             "foreign_percent": round(each.use.others_percent, 2),
             "opinion_scores": [round(score, 3) for score in each.opinion_scores],
-            "callers": {name: round(value, 3) for name, value in asdict(each.heard.loop).items()},
+            "callers": {name: round(value, 3) for name, value in asdict(each.loop).items()},
             "invalid_because": each.invalid_because(),
         }
         for each in measurements

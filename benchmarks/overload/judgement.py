@@ -33,6 +33,9 @@ JUDGED_LOAD = 2.0
 """Below it there may be fewer callers than lines."""
 ADDED_LATENESS_MS = PHONE_BUFFER_MS * ADDED_PERCENT / 100.0
 """Of frames at p99: a tenth of what a phone's buffer takes."""
+MAXIMUM_LATENESS_MS = 20.0
+"""Of the callers' own deadlines at p99: a frame's length."""
+MAXIMUM_CPU_PERCENT = 70.0
 DECISION_S = 1.0
 """A caller who came later than this before the end may still be without an answer."""
 
@@ -64,7 +67,9 @@ class Phase:
     @property
     def is_disturbed(self) -> bool:
         """Whether the callers or the machine were not fit to judge by."""
-        return self.seen.use.is_disturbed() or bool(self.stream and self.stream.invalid_because())
+        stream = self.stream
+        is_late = bool(stream and stream.loop.invalid_because(MAXIMUM_LATENESS_MS, MAXIMUM_CPU_PERCENT))
+        return is_late or self.seen.use.is_disturbed()
 
     @property
     def newcomers(self) -> Sequence[Newcomer]:

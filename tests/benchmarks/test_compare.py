@@ -21,7 +21,7 @@ from actors.messages import Synthesize, Transcribe
 from actors.settings import ScriptedSettings, SpeechSettings
 from benchmarks.compare import report
 from benchmarks.compare.__main__ import climb
-from benchmarks.compare.callers import FRAME, Heard, HeardCall, ScriptedCaller, lines
+from benchmarks.compare.callers import FRAME, HeardCall, ScriptedCaller, lines
 from benchmarks.compare.judgement import Answer, Figures, answers, figures
 from benchmarks.compare.ladder import LADDER, calls_held, next_rung
 from benchmarks.compare.measurement import Contestant, Measurement
@@ -49,7 +49,7 @@ from ingress.media.hearing.vad import is_faint
 WORDS = Path(actors.engines.__file__).with_name("hello.sln").read_bytes()
 SAID = [Recording(WORDS, 1.4), Recording(WORDS, 1.3)]
 PASS, MISS, DISTURBED, SHOWN = Verdict.PASS, Verdict.MISS, Verdict.DISTURBED, Verdict.SHOWN
-QUIET = Heard((), LoopReport(0.0, 20.0, 5.0, 1.0, 2.0))
+LOOP = LoopReport(0.0, 20.0, 5.0, 1.0, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def measured(
 ) -> Measurement:
     """Return a measurement with such figures."""
     found = Figures(calls, 20, 0, turn_ms, turn_ms, 80.0, holes, 0.1 * holes, 0.0, 0)
-    return Measurement(contestant, found, CpuUse(50.0, foreign_percent), (4.5,), QUIET)
+    return Measurement(contestant, found, CpuUse(50.0, foreign_percent), (4.5,), LOOP)
 
 
 def world(contestant: Contestant, calls: int) -> Measurement:
