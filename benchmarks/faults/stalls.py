@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
 
 import numpy as np
@@ -114,7 +114,8 @@ def _judge_stop(stop_s: float, quality: Quality) -> Iterator[Outcome]:
     for at_s, _ in frames_of_calls(quality.arrivals):
         between_s = np.diff(at_s)
         gaps_s.append(float(between_s.max(initial=0.0)))
-        bursts.append(_longest_run((between_s < BACK_TO_BACK_S).tolist()) + 1)
+        runs = (sum(run) for _, run in groupby((between_s < BACK_TO_BACK_S).tolist()))
+        bursts.append(max(runs, default=0) + 1)
     yield judged(
         f"{stop_s:g} s: lost calls; frames back to back",
         f"none; {BURST_FRAMES}",
@@ -124,8 +125,3 @@ def _judge_stop(stop_s: float, quality: Quality) -> Iterator[Outcome]:
     )
     limit_ms, longest_ms = (stop_s + RESUME_S) * 1_000, max(gaps_s) * 1_000
     yield at_most(f"{stop_s:g} s: longest gap", limit_ms, longest_ms, "ms", quality.is_disturbed)
-
-
-def _longest_run(flags: Iterable[bool]) -> int:
-    """Return the greatest number of True in a row."""
-    return max((sum(run) for _, run in groupby(flags)), default=0)

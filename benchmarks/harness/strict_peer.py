@@ -129,7 +129,6 @@ class CallReport:
     """One call as Asterisk saw it."""
 
     call_id: str
-    version: str
     ending: Ending
     dropped_by: str | None
     """The rule that the server broke."""
@@ -281,6 +280,7 @@ class StrictCall:
                 self._must_hang_up.wait(self.identifies_after_s)
             self._write(bytes((KIND_UUID, 0, 16)) + self.call_id.bytes)
             self.identified_s = time.monotonic()
+            self._ends_s = math.inf if self.seconds is None else self.identified_s + self.seconds
             try:
                 self._run_channel()
             except _Over as over:
@@ -325,10 +325,6 @@ class StrictCall:
             limit_s = self.version.silence_limit_s
             if limit_s is not None and self.reads and now - active_s >= limit_s:
                 self._drop(f"nothing from either side for {limit_s:g} s")
-
-    @property
-    def _ends_s(self) -> float:
-        return math.inf if self.seconds is None else self.identified_s + self.seconds
 
     def _is_hung_up(self) -> bool:
         return self._must_hang_up.is_set() or time.monotonic() >= self._ends_s
@@ -400,7 +396,7 @@ class StrictCall:
             except BlockingIOError:
                 if self.version.header is HeaderReading.ONCE:
                     self._drop(f"header hole after {count} bytes")
-                if not self._poll_5_ms():
+                if not self._poller.poll(POLL_S * 1000):
                     self._violate(f"header hole after {count} bytes")
                     if self._is_hung_up():  # Asterisk itself never ends this loop
                         raise _Over(Ending.FROZEN) from None
@@ -422,7 +418,7 @@ class StrictCall:
                 piece = self._socket.recv(length - len(payload))
             except BlockingIOError:
                 pieces = max(pieces, 1)
-                if self.version.payload_wait_s and self._poll_5_ms():
+                if self.version.payload_wait_s and self._poller.poll(POLL_S * 1000):
                     continue
                 self._drop(f"payload hole after {len(payload)} of {length} bytes")
             if not piece:
@@ -430,9 +426,6 @@ class StrictCall:
             payload += piece
             pieces += 1
         return bytes(payload), max(pieces, 1)
-
-    def _poll_5_ms(self) -> bool:
-        return bool(self._poller.poll(POLL_S * 1000))
 
     # The end
 
@@ -505,7 +498,6 @@ class StrictCall:
         qualities = {buffer_ms: listening_quality(arrivals, buffer_ms) for buffer_ms in BUFFERS_MS}
         return CallReport(
             call_id=str(self.call_id),
-            version=self.version.name,
             ending=ending,
             dropped_by=self._over.rule,
             result=0 if is_normal else -1,
