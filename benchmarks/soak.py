@@ -203,7 +203,7 @@ def drift_ms(frames: Sequence[ReceivedFrame], window_s: float = DRIFT_WINDOW_S) 
     return (min(last) - min(first)) * 1000
 
 
-def soak(place: Workplace, minutes: float, calls: int, on_second: Callable[[float, int], None]) -> Soaked:
+def soak(place: Workplace, minutes: float, calls: int, on_second: Callable[[float], None]) -> Soaked:
     """Run it all on a fresh server. Raises RaymalError."""
     seconds = minutes * 60
     most_calls = str(calls + SHORT_CALLS_AT_A_TIME + 50)
@@ -221,7 +221,7 @@ def soak(place: Workplace, minutes: float, calls: int, on_second: Callable[[floa
             began_s = time.monotonic()
             while (passed_s := time.monotonic() - began_s) < seconds:
                 memory.sample(server)
-                on_second(passed_s, len(short))
+                on_second(passed_s)
                 time.sleep(SAMPLE_S)
             steady = reference()
         report = long.wait()
@@ -263,16 +263,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with progress_bar(console) as progress:
             bar = progress.add_task(f"{calls} calls", total=round(minutes * 60))
 
-            def show(passed_s: float, ended: int) -> None:
-                text = f"{calls} calls, {ended} short ones over"
-                progress.update(bar, completed=round(passed_s), description=text, refresh=True)
+            def show(passed_s: float) -> None:
+                progress.update(bar, completed=round(passed_s), refresh=True)
 
             found = soak(Workplace.here(), minutes, calls, show)
-        memory = {
-            "seconds": [round(at_s - found.memory.at_s[0], 1) for at_s in found.memory.at_s],
-            "bytes": found.memory.bytes_of,
-        }
-        return Report({f"soak, {minutes:g} min": found.outcomes()}, figures={"memory": memory})
+        figures = {"memory": {"seconds": found.memory.at_s, "bytes": found.memory.bytes_of}}
+        return Report({f"soak, {minutes:g} min": found.outcomes()}, figures=figures)
 
     return command.run(PROGRAM, ("numpy", "uvloop", "webrtcvad-wheels"), measure, options.json, arguments)
 

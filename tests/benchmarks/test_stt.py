@@ -34,20 +34,11 @@ def test_transcripts_are_read_line_by_line() -> None:
     assert parse_transcripts(lines) == {"hello": "Hello.", "screen": "You have: Dial 1."}
 
 
-@pytest.mark.parametrize(
-    ("text", "usable"),
-    [
-        ("Please enter your number, followed by #", True),
-        ("[ascending tones]", False),
-        ("(1 second of silence)", False),
-        ("<beep ascending>", False),
-        ("at [@]", False),
-        ("...", False),
-    ],
-)
-def test_only_words_are_transcripts(text: str, usable: bool) -> None:
+def test_only_words_are_transcripts() -> None:
     """Notes in brackets describe what is heard, not what is said."""
-    assert is_words(text) is usable
+    assert is_words("Please enter your number, followed by #")
+    noted = ("[ascending tones]", "(1 second of silence)", "<beep ascending>", "at [@]", "...")
+    assert not any(map(is_words, noted))
 
 
 @given(items=st.lists(st.integers(), unique=True), count=st.integers(1, 50))
