@@ -18,7 +18,7 @@ from actors.engines.whisper_weights import obtain
 from actors.settings import WhisperSettings
 from benchmarks.compare.ladder import LADDER, next_rung
 from benchmarks.compare.measurement import Contestant, Measurement, measure
-from benchmarks.compare.report import as_json, limits_as_json, measurement_table, quick_verdicts, verdicts
+from benchmarks.compare.report import as_json, limits_as_json, quick_verdicts, summary, verdicts
 from benchmarks.compare.script import recordings
 from benchmarks.harness import command
 from benchmarks.harness.command import Report, progress_bar
@@ -86,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 progress.update(bar, description=f"{contestant.value}, {calls} calls", refresh=True)
                 found = measure(contestant, calls, whisper, WARM_UP_S, measured_s)
                 progress.advance(bar)
+                console.print(summary(found), highlight=False)
                 return found
 
             found = climb(ladder, measure_once)
@@ -98,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "measurements": as_json(found),
         }
         rows = quick_verdicts(found) if options.quick else verdicts(found, available_cores())
-        return Report(rows, [measurement_table(found)], figures)
+        return Report(rows, figures)
 
     packages = ("faster-whisper", "ctranslate2", "hibari-tts", "uvloop")
     return command.run(PROGRAM, packages, measure_all, options.json, arguments)

@@ -7,11 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from math import inf
 from typing import Any
 
-from rich.table import Table
-
 from benchmarks.compare.ladder import calls_held
 from benchmarks.compare.measurement import Contestant, Measurement
-from benchmarks.harness.outcomes import Outcome, Verdict, figure_table, judged, shown
+from benchmarks.harness.outcomes import Outcome, Verdict, judged, shown
 from ingress.caller.listening_quality import percentile
 
 TARGET_CALLS = 32
@@ -89,7 +87,7 @@ def _holds_more(raymal: Limit, others: Sequence[Limit]) -> Outcome:
 
 
 def quick_verdicts(measurements: Sequence[Measurement]) -> dict[str, list[Outcome]]:
-    """Return whether the few calls of a quick run were held; what the seed did is in the table."""
+    """Return whether the few calls of a quick run were held; what the seed did is in its line."""
     return {
         each.contestant.value: [
             judged(
@@ -101,32 +99,16 @@ def quick_verdicts(measurements: Sequence[Measurement]) -> dict[str, list[Outcom
     }
 
 
-def measurement_table(measurements: Sequence[Measurement]) -> Table:
-    """Show every measurement, side by side where several were made at one number of calls."""
-    table = figure_table(
-        "side by side",
-        "p50, p95: ms from the end of speech to the first sound, infinite if none comes; holes: in "
-        "answers, at a phone's buffer of 60 ms; concealed: their share;\n"
-        "PESQ: median of some answers; CPU: percent of a core for each call, of all the server's processes",
-        ("calls", "server", "turns", "none", "p50", "p95", "holes", "concealed", "PESQ", "CPU", ""),
-        left=("server", ""),
+def summary(each: Measurement) -> str:
+    """Return a measurement in one line."""
+    figures = each.figures
+    scores = f", PESQ {percentile(each.opinion_scores, 50):.2f}" if each.opinion_scores else ""
+    text = (
+        f"{each.contestant.value}, {each.calls} calls: {_what(each)}; {figures.turns} turns, "
+        f"p50 {figures.turn_p50_ms:.0f} ms, p95 {figures.turn_p95_ms:.0f} ms, {figures.holes} holes{scores}, "
+        f"{each.cpu_percent_per_call:.1f} % of a core for each call"
     )
-    for each in sorted(measurements, key=lambda each: each.calls):
-        figures, scores = each.figures, each.opinion_scores
-        table.add_row(
-            str(each.calls),
-            each.contestant.value,
-            str(figures.turns),
-            str(figures.unanswered),
-            f"{figures.turn_p50_ms:.0f}",
-            f"{figures.turn_p95_ms:.0f}",
-            str(figures.holes),
-            f"{figures.concealed_percent:.1f} %",
-            f"{percentile(scores, 50):.2f}" if scores else "",
-            f"{each.cpu_percent_per_call:.1f}",
-            "; ".join((_what(each), *each.invalid_because())),
-        )
-    return table
+    return "; ".join((text, *each.invalid_because()))
 
 
 def as_json(measurements: Sequence[Measurement]) -> list[dict[str, Any]]:

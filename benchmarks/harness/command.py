@@ -19,7 +19,6 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from actors.errors import RaymalError
 from benchmarks.harness.machine import Machine
@@ -34,7 +33,6 @@ class Report:
     """What a benchmark found."""
 
     outcomes: Outcomes
-    tables: Sequence[Table] = ()
     figures: Mapping[str, object] = field(default_factory=dict)
     """For the JSON, beside machine, command and outcomes."""
     invalid: Sequence[str] = ()
@@ -90,7 +88,7 @@ def run(
     except KeyboardInterrupt:
         console.print("interrupted; everything that was started is ended")
         return 130
-    console.print(*report.tables, outcome_table(report.outcomes))
+    console.print(outcome_table(report.outcomes))
     for line in report.invalid:
         console.print(f"[red]INVALID[/] {line}", highlight=False)
     if json_file:

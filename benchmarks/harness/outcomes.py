@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
@@ -84,13 +83,4 @@ def outcome_table(outcomes: Outcomes) -> Table:
                 verdict = f"[{colour}]{verdict}[/]"
             cells = map(escape, (row.criterion, row.limit, row.measured))
             table.add_row(test if number == 1 else "", *cells, verdict, end_section=number == len(rows))
-    return table
-
-
-def figure_table(title: str, caption: str, headings: Sequence[str], left: Iterable[str] = ()) -> Table:
-    """Return an empty table of figures: columns to the right, except those of text, named in `left`."""
-    table = Table(box=SIMPLE_HEAD, title=title, caption=caption)
-    for heading in headings:
-        is_text = heading in left
-        table.add_column(heading, justify="left" if is_text else "right", no_wrap=not is_text)
     return table

@@ -34,7 +34,7 @@ from benchmarks.pacing.measurement import (
     measure,
 )
 from benchmarks.pacing.plots import picture
-from benchmarks.pacing.report import as_json, result_table
+from benchmarks.pacing.report import as_json, summary
 from benchmarks.pacing.targets import targets
 
 PROGRAM = "benchmarks.pacing"
@@ -85,6 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 progress.update(bar, description=f"{contestant.name}, {calls} calls", refresh=True)
                 load = Load(calls, WARM_UP_S, options.seconds, cores[1])
                 results.append(measure(contestant, load, cores[0], audio))
+                console.print(summary(results[-1]), highlight=False)
                 progress.advance(bar)
         results.sort(key=lambda each: (each.calls, field.index(each.contestant)))
         if options.plot:
@@ -96,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for reason in result.invalid_because()
         ]
         figures = {"callers": audio.source} | as_json(results)
-        return Report({"targets": rows}, [result_table(results)], figures, invalid)
+        return Report({"targets": rows}, figures, invalid)
 
     return command.run(PROGRAM, PACKAGES, measure_all, options.json, arguments)
 

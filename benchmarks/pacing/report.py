@@ -1,4 +1,4 @@
-"""The results as a table for people and as JSON for the rest."""
+"""The results as a line for people and as JSON for the rest."""
 
 from __future__ import annotations
 
@@ -7,44 +7,22 @@ from dataclasses import asdict
 from math import isnan
 from typing import Any
 
-from rich.table import Table
-
-from benchmarks.harness.outcomes import figure_table
 from benchmarks.pacing.measurement import C_LOOP, Measurement
 from ingress.caller.listening_quality import PHONE_BUFFER_MS
 
 PERCENTILES = (50.0, 99.0, 99.9, 100.0)
 
 
-def result_table(results: Sequence[Measurement]) -> Table:
-    """Show what the servers used, when the frames came, and what phones had to conceal."""
-    table = figure_table(
-        "servers side by side",
-        "CPU: percent of a core, of the process with the sockets, less work where audio is missing; foreign: "
-        "other processes on that core;\nKB: private, beyond the idle server's; p50 to max: lateness, ms; "
-        "underruns: of phones with 40, 60 and 100 ms of buffer; concealed: at 60 ms",
-        ("server", "calls", "CPU/call", "to C", "foreign", "KB", "p50", "p99", "p99.9", "max", "missing",
-         "gaps", "lost", "underruns", "concealed", "PESQ"),
-        left=("server",),
-    )  # fmt: skip
-    for result in results:
-        judgement, ratio, score = result.judgement, _cpu_ratio(result, results), result.opinion_score
-        table.add_row(
-            result.contestant.name,
-            str(result.calls),
-            f"{result.cpu_percent_per_call:.3f}",
-            "" if ratio is None else f"{ratio:.2f}x",
-            f"{result.use.foreign_percent:.1f}",
-            f"{result.bytes_per_call / 1_000:.0f}",
-            *(f"{judgement.lateness_at_ms(percent):.1f}" for percent in PERCENTILES),
-            f"{judgement.missing_ratio:.2%}",
-            str(judgement.long_gaps),
-            str(result.heard.report.lost_calls),
-            "/".join(str(phone.underruns) for phone in judgement.phones),
-            f"{judgement.phone(PHONE_BUFFER_MS).concealed_ratio:.2%}",
-            "" if isnan(score) else f"{score:.2f}",
-        )
-    return table
+def summary(result: Measurement) -> str:
+    """Return a measurement in one line."""
+    judgement = result.judgement
+    late = ", ".join(f"{judgement.lateness_at_ms(percent):.1f}" for percent in PERCENTILES)
+    return (
+        f"{result.contestant.name}, {result.calls} calls: {result.cpu_percent_per_call:.3f} % of a core and "
+        f"{result.bytes_per_call / 1_000:.0f} KB a call; lateness p50, p99, p99.9, max {late} ms; "
+        f"{judgement.holes} underruns at {PHONE_BUFFER_MS:.0f} ms, {judgement.missing_ratio:.2%} missing, "
+        f"{result.heard.report.lost_calls} calls lost, PESQ {result.opinion_score:.2f}"
+    )
 
 
 def as_json(results: Sequence[Measurement]) -> dict[str, Any]:

@@ -335,10 +335,10 @@ def test_the_verdicts(found: list[Measurement], cores: int, expected: list[Verdi
 
 
 def test_the_report_is_whole() -> None:
-    """Every measurement is in the JSON, which JSON can hold, and every one is a row of the table."""
+    """Every measurement is in the JSON, which JSON can hold."""
     found = climb(LADDER, world)
     rows = json.loads(json.dumps(report.as_json(found), allow_nan=False))
-    assert len(rows) == len(found) == report.measurement_table(found).row_count
+    assert len(rows) == len(found)
     assert {row["turn_p95_ms"] for row in rows} >= {None, 1_000.0}
     assert report.limits_as_json(found)["seed"] == {
         "calls_held": 0, "calls_answered": 3, "most_tried": 8, "is_disturbed": False,

@@ -26,7 +26,7 @@ from benchmarks.pacing.measurement import (
     measure,
 )
 from benchmarks.pacing.plots import picture
-from benchmarks.pacing.report import as_json, result_table
+from benchmarks.pacing.report import as_json, summary
 from benchmarks.pacing.targets import targets
 
 CORES = sorted(os.sched_getaffinity(0))
@@ -136,9 +136,9 @@ def test_what_was_measured_on_a_shared_core_says_nothing() -> None:
 
 
 def test_the_report_holds_every_result() -> None:
-    """As rows of the table, in JSON, and in the picture."""
+    """As a line, in JSON, and in the picture."""
     results = [result(RAYMAL, 60.0, late_ms=2.0, missing=0.02), result(C_LOOP, 30.0)]
-    assert result_table(results).row_count == 2
+    assert summary(results[0]).startswith("raymal, 400 calls: 0.150 % of a core and 50 KB")
     first, second = json.loads(json.dumps(as_json(results), allow_nan=False))["results"]
     assert (first["server"], first["cpu_ratio_to_c_loop"], first["bytes_per_call"]) == ("raymal", 2.0, 50_000)
     assert (first["lateness_ms"]["p99.9"], second["missing_ratio"]) == (2.0, 0.0)
