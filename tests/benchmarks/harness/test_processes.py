@@ -18,7 +18,7 @@ def test_cpu_time_is_what_was_burnt() -> None:
     assert cpu_s([os.getpid()]) - before == pytest.approx(time.process_time() - before_s, abs=0.03)
 
 
-def test_strangers_are_what_neither_the_server_nor_its_callers_used() -> None:
+def test_foreign_is_what_neither_the_server_nor_its_callers_used() -> None:
     """In percent of a core; what the host took counts as well."""
     before = Snapshot(10.0, 2.0, 0.5, CoreTime(20.0, 3.0))
     after = Snapshot(20.0, 5.0, 1.5, CoreTime(25.0, 3.5))
