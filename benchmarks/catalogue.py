@@ -216,7 +216,7 @@ SOAK = (
     Figure("lateness p99.9 at the end", "ms", TAIL, lambda it: _measured(it, "p99.9 lateness at the end")),
 )  # fmt: skip
 
-_FEW_CALLS = ("--calls", "400", "--seconds", "3", "--second-tries", "1")
+_FEW_CALLS = ("--calls", "400", "--seconds", "3")
 _THROTTLED = ("--throttled", "--seed-throttle")
 BENCHMARKS = (
     Benchmark(

@@ -1,16 +1,8 @@
 """One server for a long time: nothing may grow, slow down or drift.
 
-A steady number of calls (the C load generator), thousands of calls of two seconds beside them, a few at a
-time, and one call for the whole time, both from the strict peer, which drops what Asterisk would drop.
-
-- *memory* is the resident memory of all the server's processes. After the warm-up, a fifth of the time, a
-  run of less than an hour is judged by its growth: median of the last tenth less median of the first tenth.
-  (A slope of minutes, stretched to an hour, says little.) From an hour on the slope is judged as well.
-- *quality* is that of the steady calls: the last minute against the first, or the last quarter of the time
-  against the first if that is shorter.
-- *drift* is the long call's: its audio against the clock. The best frame of the first ten seconds is
-  compared with the best of the last ten, so that one late frame at either end is not taken for drift.
-- *left behind*: descriptors and threads of every process, before the first call and after the last.
+What is measured is in benchmarks/README.md. Growth is judged in a run of any length, a slope from an hour
+on: stretched to an hour, that of minutes says little. For drift the best frame of ten seconds at either end
+counts, so that one late frame is not taken for it.
 
 Run as `python -m benchmarks.soak --minutes 10`. Exit code 1 if a criterion is missed, 2 if it could not be
 run or was disturbed.
@@ -24,7 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -37,7 +29,7 @@ from benchmarks.faults.reference import Quality, calm_quality, reference_calls
 from benchmarks.harness import command
 from benchmarks.harness.arrivals import Judgement, judge
 from benchmarks.harness.command import Report, progress_bar
-from benchmarks.harness.outcomes import Outcome, judged, shown
+from benchmarks.harness.outcomes import Outcome, at_most, judged, shown
 from benchmarks.harness.server import TONE, Server, command_line, wait_for
 from benchmarks.harness.strict_peer import CallReport, Ending, StrictCall, voice
 from benchmarks.harness.workplace import Workplace
@@ -51,8 +43,8 @@ SAMPLE_S = 1.0
 QUALITY_S = 60.0
 DRIFT_WINDOW_S = 10.0
 WARM_UP_SHARE = 0.2
-GROWTH_BYTES = 2 * 2**20
-SLOPE_BYTES = 2**20
+GROWTH_MIB = 2.0
+SLOPE_MIB = 1.0
 """An hour, for each hundred calls."""
 ADDED_LATENESS_MS = 5.0
 DRIFT_MS = 5.0
@@ -60,23 +52,6 @@ DRIFT_MS = 5.0
 SETTLE_S = 15.0
 SPARE_DESCRIPTORS = 1
 """The one that a media worker keeps in reserve may be in use for an instant."""
-
-
-@dataclass(frozen=True, slots=True)
-class Holdings:
-    """What the processes of a server hold."""
-
-    descriptors: int
-    threads: int
-
-    @classmethod
-    def of(cls, server: Server) -> Holdings:
-        """Count."""
-        tree = server.tree()
-        return cls(sum(each.num_fds() for each in tree), sum(each.num_threads() for each in tree))
-
-    def __str__(self) -> str:
-        return f"{self.descriptors}, {self.threads}"
 
 
 @dataclass(slots=True)
@@ -90,7 +65,10 @@ class Memory:
         """Take one sample."""
         self.at_s.append(time.monotonic())
         for process in server.tree():
-            self.bytes_of.setdefault(_name(process), []).append(_resident_bytes(process))
+            words = command_line(process)
+            name = next((name for name in ("gateway", "media-worker", "serve") if name in words), "other")
+            with suppress(psutil.Error):
+                self.bytes_of.setdefault(f"{name} {process.pid}", []).append(process.memory_info().rss)
 
     def total_bytes(self) -> list[int]:
         """Return all processes together, sample by sample."""
@@ -115,8 +93,9 @@ class Soaked:
 
     calls: int
     minutes: float
-    before: Holdings
-    after: Holdings
+    before: tuple[int, int]
+    after: tuple[int, int]
+    """Descriptors and threads of all processes."""
     memory: Memory
     first: Judgement
     last: Judgement
@@ -145,10 +124,9 @@ class Soaked:
             *self._memory(),
             judged(
                 "descriptors, threads: back to where they began",
-                f"{self.before}",
-                f"{self.after}",
-                self.after.descriptors <= self.before.descriptors + SPARE_DESCRIPTORS
-                and self.after.threads <= self.before.threads,
+                f"{self.before[0]}, {self.before[1]}",
+                f"{self.after[0]}, {self.after[1]}",
+                self.after[0] <= self.before[0] + SPARE_DESCRIPTORS and self.after[1] <= self.before[1],
             ),
             judged(
                 "p99.9 lateness at the end",
@@ -164,33 +142,23 @@ class Soaked:
                 last.long_gaps <= first.long_gaps and last.holes <= first.holes,
                 is_disturbed,
             ),
-            judged(
-                "drift of the long call",
-                f"{limit_ms:g} ms",
-                f"{self.drift_ms:+.1f} ms in {self.long.connected_s / 60:.1f} min",
-                abs(self.drift_ms) <= limit_ms,
-                is_disturbed,
-            ),
+            at_most("drift of the long call", limit_ms, abs(self.drift_ms), "ms", is_disturbed),
             shown("CPU", f"{self.steady.use}"),
         ]
 
     def _memory(self) -> list[Outcome]:
         memory = self.memory
         growth = memory.growth_bytes(memory.total_bytes())
-        by_process = (f"{name} {_mib(memory.growth_bytes(each))}" for name, each in memory.bytes_of.items())
-        per_100 = memory.slope_bytes_per_hour() * 100 / self.calls
-        slope = "memory, slope an hour and 100 calls"
-        return [
-            judged(
-                "memory, growth after the warm-up",
-                f"{GROWTH_BYTES / 2**20:g} MiB",
-                f"{_mib(growth)} MiB ({', '.join(by_process)})",
-                growth < GROWTH_BYTES * max(1.0, self.minutes / 60),
-            ),
-            judged(slope, f"{SLOPE_BYTES / 2**20:g} MiB", f"{_mib(per_100)} MiB", per_100 < SLOPE_BYTES)
-            if self.minutes >= 60
-            else shown(slope, f"{_mib(per_100)} MiB"),
-        ]
+        by_process = (
+            f"{name} {memory.growth_bytes(each) / 2**20:+.2f}" for name, each in memory.bytes_of.items()
+        )
+        limit_mib = GROWTH_MIB * max(1.0, self.minutes / 60)
+        note = f" ({', '.join(by_process)})"
+        rows = [at_most("memory, growth after the warm-up", limit_mib, growth / 2**20, "MiB", note=note)]
+        if self.minutes >= 60:
+            per_100_mib = memory.slope_bytes_per_hour() * 100 / self.calls / 2**20
+            rows.append(at_most("memory, slope an hour and 100 calls", SLOPE_MIB, per_100_mib, "MiB"))
+        return rows
 
 
 @contextmanager
@@ -235,7 +203,7 @@ def drift_ms(frames: Sequence[ReceivedFrame], window_s: float = DRIFT_WINDOW_S) 
     return (min(last) - min(first)) * 1000
 
 
-def soak(place: Workplace, minutes: float, calls: int, on_second: Callable[[float, int], None]) -> Soaked:
+def soak(place: Workplace, minutes: float, calls: int, on_second: Callable[[float], None]) -> Soaked:
     """Run it all on a fresh server. Raises RaymalError."""
     seconds = minutes * 60
     most_calls = str(calls + SHORT_CALLS_AT_A_TIME + 50)
@@ -243,7 +211,7 @@ def soak(place: Workplace, minutes: float, calls: int, on_second: Callable[[floa
         calm_quality(place, server)
         _fill_records(server)
         wait_for(lambda: not server.calls(), SETTLE_S)
-        before, memory = Holdings.of(server), Memory()
+        before, memory = _holdings(server), Memory()
         long = StrictCall(server.port, outgoing=voice(seconds + 60), keeps_audio=False)
         with (
             reference_calls(place, server, seconds, calls) as reference,
@@ -253,13 +221,13 @@ def soak(place: Workplace, minutes: float, calls: int, on_second: Callable[[floa
             began_s = time.monotonic()
             while (passed_s := time.monotonic() - began_s) < seconds:
                 memory.sample(server)
-                on_second(passed_s, len(short))
+                on_second(passed_s)
                 time.sleep(SAMPLE_S)
-            steady = reference.quality()
+            steady = reference()
         report = long.wait()
         wait_for(lambda: not server.calls(), SETTLE_S)
-        wait_for(lambda: Holdings.of(server).descriptors <= before.descriptors, SETTLE_S)
-        after = Holdings.of(server)
+        wait_for(lambda: _holdings(server)[0] <= before[0], SETTLE_S)
+        after = _holdings(server)
     first, last = ends(steady, calls, min(QUALITY_S, seconds / 4))
     drifted_ms = drift_ms(long.arrivals, min(DRIFT_WINDOW_S, seconds / 4))
     return Soaked(calls, minutes, before, after, memory, first, last, steady, short, report, drifted_ms)
@@ -295,38 +263,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with progress_bar(console) as progress:
             bar = progress.add_task(f"{calls} calls", total=round(minutes * 60))
 
-            def show(passed_s: float, ended: int) -> None:
-                text = f"{calls} calls, {ended} short ones over"
-                progress.update(bar, completed=round(passed_s), description=text, refresh=True)
+            def show(passed_s: float) -> None:
+                progress.update(bar, completed=round(passed_s), refresh=True)
 
             found = soak(Workplace.here(), minutes, calls, show)
-        memory = {
-            "seconds": [round(at_s - found.memory.at_s[0], 1) for at_s in found.memory.at_s],
-            "bytes": found.memory.bytes_of,
-        }
-        return Report({f"soak, {minutes:g} min": found.outcomes()}, figures={"memory": memory})
+        figures = {"memory": {"seconds": found.memory.at_s, "bytes": found.memory.bytes_of}}
+        return Report({f"soak, {minutes:g} min": found.outcomes()}, figures=figures)
 
     return command.run(PROGRAM, ("numpy", "uvloop", "webrtcvad-wheels"), measure, options.json, arguments)
 
 
-def _mib(size_bytes: float) -> str:
-    return f"{size_bytes / 2**20:+.2f}"
-
-
-def _name(process: psutil.Process) -> str:
-    """Return what a process of the server is: its command, with a media worker's id."""
-    words = command_line(process)
-    for name in ("gateway", "media-worker", "serve"):
-        if name in words:
-            return f"{name} {process.pid}" if name == "media-worker" else name
-    return "other"
-
-
-def _resident_bytes(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.Error:
-        return 0
+def _holdings(server: Server) -> tuple[int, int]:
+    """Return the descriptors and threads of all processes of a server."""
+    tree = server.tree()
+    return sum(each.num_fds() for each in tree), sum(each.num_threads() for each in tree)
 
 
 if __name__ == "__main__":

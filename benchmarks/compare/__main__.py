@@ -1,10 +1,7 @@
 """raymal beside the design of its seed: same callers, same cores, same weights, in turns.
 
-The seed's design is rebuilt in `benchmarks/seed_design`, plain and with its throttle. Asked of each is the
-number of calls that it *holds*: 95 of 100 turns answered within 1.5 s, and no hole in an answer through a
-phone's buffer of 60 ms; and of the seed's also how many it *answers* in twice the time, holes or not. All
-begin on the same rung of the ladder, then each goes up or down by bisection, one after the other in every
-round.
+Asked of each is how many calls it holds, of the seed's also how many it answers (benchmarks/README.md). All
+begin on the same rung of the ladder, then each goes up or down by bisection.
 
 Run as `python -m benchmarks.compare`. Exit code 1 if a target is missed, 2 if it could not be measured or
 was disturbed.
@@ -20,11 +17,10 @@ from rich.console import Console
 from actors.engines.whisper_weights import obtain
 from actors.settings import WhisperSettings
 from benchmarks.compare.ladder import LADDER, next_rung
-from benchmarks.compare.measurement import Conditions, Contestant, Measurement, measure
-from benchmarks.compare.report import as_json, limits_as_json, measurement_table, quick_verdicts, verdicts
+from benchmarks.compare.measurement import Contestant, Measurement, measure
+from benchmarks.compare.report import as_json, limits_as_json, quick_verdicts, summary, verdicts
 from benchmarks.compare.script import recordings
 from benchmarks.harness import command
-from benchmarks.harness.caller_audio import caller_audio
 from benchmarks.harness.command import Report, progress_bar
 from benchmarks.harness.machine import available_cores
 from benchmarks.seed_design.models import DEFAULT_BEAM
@@ -34,25 +30,16 @@ WARM_UP_S = 3.0
 MEASURED_S = 20.0
 QUICK_MEASURED_S = 13.0
 QUICK_LADDER = (4,)
-SEED = 1
-SECOND_TRIES = 2
-"""Disturbed measurements of a run that are made again."""
 
 Measure = Callable[[Contestant, int], Measurement]
 
 
-def climb(
-    ladder: Sequence[int], measure_once: Measure, second_tries: int = SECOND_TRIES
-) -> list[Measurement]:
+def climb(ladder: Sequence[int], measure_once: Measure) -> list[Measurement]:
     """Measure all in turns until the limits of each lie between neighbours of the ladder."""
     measured: dict[tuple[Contestant, int], Measurement] = {}
     while coming := _coming(ladder, measured):
-        for contestant, calls in coming:
-            found = measure_once(contestant, calls)
-            if found.invalid_because() and second_tries:
-                second_tries -= 1
-                found = measure_once(contestant, calls)
-            measured[contestant, calls] = found
+        for each in coming:
+            measured[each] = measure_once(*each)
     return list(measured.values())
 
 
@@ -83,48 +70,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--seconds", type=float, default=MEASURED_S, help=f"measured, each time ({MEASURED_S:g})"
     )
-    parser.add_argument("--seed", type=int, default=SEED, help=f"of the callers' script ({SEED})")
-    parser.add_argument(
-        "--seed-beam", type=int, default=DEFAULT_BEAM,
-        help=f"of the seed's decoder; the library's own is {DEFAULT_BEAM}, raymal has 1 ({DEFAULT_BEAM})",
-    )  # fmt: skip
-    parser.add_argument("--model", default=WhisperSettings().model, help="as speech.whisper.model")
     options = parser.parse_args(arguments)
     if options.seconds < 1:
         parser.error("--seconds must be at least 1")
     ladder = QUICK_LADDER if options.quick else options.calls
 
     def measure_all(console: Console) -> Report:
-        conditions = Conditions(
-            WARM_UP_S,
-            QUICK_MEASURED_S if options.quick else options.seconds,
-            options.seed,
-            recordings(),
-            caller_audio().prompt,
-            obtain(WhisperSettings(model=options.model)),
-            options.seed_beam,
-        )
+        whisper = obtain(WhisperSettings())
+        recordings()  # obtained before the callers have to begin in time
+        measured_s = QUICK_MEASURED_S if options.quick else options.seconds
         with progress_bar(console) as progress:
             bar = progress.add_task("", total=len(Contestant) * len(ladder).bit_length())
 
             def measure_once(contestant: Contestant, calls: int) -> Measurement:
                 progress.update(bar, description=f"{contestant.value}, {calls} calls", refresh=True)
-                found = measure(contestant, calls, conditions)
+                found = measure(contestant, calls, whisper, WARM_UP_S, measured_s)
                 progress.advance(bar)
+                console.print(summary(found), highlight=False)
                 return found
 
             found = climb(ladder, measure_once)
         figures = {
-            "seed": options.seed,
-            "seed_beam": options.seed_beam,
-            "warm_up_s": conditions.warm_up_s,
-            "measured_s": conditions.measured_s,
+            "seed_beam": DEFAULT_BEAM,
+            "warm_up_s": WARM_UP_S,
+            "measured_s": measured_s,
             "ladder": list(ladder),
             "limits": limits_as_json(found),
             "measurements": as_json(found),
         }
         rows = quick_verdicts(found) if options.quick else verdicts(found, available_cores())
-        return Report(rows, [measurement_table(found)], figures)
+        return Report(rows, figures)
 
     packages = ("faster-whisper", "ctranslate2", "hibari-tts", "uvloop")
     return command.run(PROGRAM, packages, measure_all, options.json, arguments)

@@ -6,8 +6,7 @@ and of each frame of audio when it came, its length in bytes and whether it soun
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, TypeAlias
 
@@ -18,16 +17,11 @@ from actors.telephone import FRAME_S
 from benchmarks.compare.script import Recording, Spoken, recordings, script
 from benchmarks.harness.caller_audio import caller_audio
 from benchmarks.harness.callers import Caller, LoopReport, OpenLoop, messages
-from benchmarks.harness.instrument import Instrument, instrument, serve
+from benchmarks.harness.instrument import Instrument, serve
 from ingress.caller.listening_quality import has_sound
 
-PRIORITY = 5
 SPACING_S = 0.013
 """Between two calls' beginnings: their ticks are spread."""
-MAXIMUM_LATENESS_MS = 5.0
-"""Of the callers' own deadlines, at p99."""
-MAXIMUM_CPU_PERCENT = 50.0
-
 FRAME: Final = np.dtype([("at_s", "<f8"), ("bytes", "<u4"), ("is_loud", "?")])
 """One message of audio."""
 Frames: TypeAlias = NDArray[np.void]
@@ -42,18 +36,6 @@ class HeardCall:
     is_lost: bool
     """Whether the server refused it, ended it, or did not read."""
     frames: Frames
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What all callers heard, and how the loop that made them did."""
-
-    calls: Sequence[HeardCall]
-    loop: LoopReport
-
-    def invalid_because(self) -> list[str]:
-        """Return why a measurement made with them says nothing; empty if it is valid."""
-        return self.loop.invalid_because(MAXIMUM_LATENESS_MS, MAXIMUM_CPU_PERCENT)
 
 
 class ScriptedCaller(Caller):
@@ -100,28 +82,20 @@ def lines(
     return sent
 
 
-@contextmanager
-def calling(port: int, calls: int, seconds: float, seed: int) -> Iterator[Instrument]:
-    """Call a server on this machine; the calls are cut off if the body leaves before they are over."""
-    options = {"port": port, "calls": calls, "seconds": seconds, "seed": seed}
-    with instrument("benchmarks.compare.callers", PRIORITY, **options) as process:
-        yield process
-
-
-def heard_by(process: Instrument, deadline_s: float) -> Heard:
-    """Wait until all is over; return what was heard. Raises InstrumentError."""
+def heard_by(process: Instrument, deadline_s: float) -> tuple[list[HeardCall], LoopReport]:
+    """Wait until all is over; return what was heard, and how the loop did. Raises InstrumentError."""
     found: dict[str, Any] = process.result(deadline_s)
     calls = [
         HeardCall(identified_s, is_lost, np.array(list(map(tuple, frames)), FRAME))
         for identified_s, is_lost, frames in found["calls"]
     ]
-    return Heard(calls, LoopReport(**found["loop"]))
+    return calls, LoopReport(**found["loop"])
 
 
-def measure(port: int, calls: int, seconds: float, seed: int) -> dict[str, Any]:
+def measure(port: int, calls: int, seconds: float) -> dict[str, Any]:
     """Call and return what was heard."""
     said = recordings()
-    callers = [ScriptedCaller(line) for line in lines(script(calls, seconds, said, seed), said, seconds)]
+    callers = [ScriptedCaller(line) for line in lines(script(calls, seconds, said), said, seconds)]
     loop = OpenLoop(port, ((number * SPACING_S, each) for number, each in enumerate(callers)))
     print("began", flush=True)
     report = asdict(loop.run())

@@ -1,13 +1,10 @@
 """What was heard, judged turn by turn and answer by answer, the same for every server.
 
 An answer is what begins to sound between the end of an utterance and the beginning of the next one; what
-sounds already is a late answer to something said before. It is *in time* by its first frame that sounds,
-counted from the intended end of the caller's last sound. An utterance without an answer is a turn of
-infinite length: it is in the percentile, not beside it.
-
-The seed's design sends nothing between answers, and a phone meets each burst with an empty buffer that it
-fills anew. So every answer of every server is played by a phone of its own with 60 ms of buffer, from the
-first to the last frame that sounds.
+sounds already is a late answer to something said before. An utterance without an answer is a turn of
+infinite length, in the percentile. The seed's design sends nothing between answers, and a phone meets each
+burst with an empty buffer: so every answer of every server is played by a phone of its own with 60 ms of
+buffer.
 """
 
 from __future__ import annotations
@@ -63,12 +60,7 @@ class Figures:
     @property
     def is_held(self) -> bool:
         """Whether the callers were answered in time and heard no hole."""
-        return self.is_in_time and not self.holes
-
-    @property
-    def is_in_time(self) -> bool:
-        """Whether they were answered in time."""
-        return self._is_within(TURN_P95_MS)
+        return self._is_within(TURN_P95_MS) and not self.holes
 
     @property
     def is_answered(self) -> bool:

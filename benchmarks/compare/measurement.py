@@ -1,13 +1,8 @@
-"""One server, one number of calls: start, call, judge, end.
+"""One server, one number of calls: start, call, judge, end, each time a fresh process tree on all cores.
 
-| server | what it is |
-|---|---|
-| raymal | `raymal serve --no-ray`, whisper base and hibari, as it comes; no admission limit, since the machine's limit is asked for and not the operator's, and no cache of answers, since callers rarely say the same |
-| seed | `python -m benchmarks.seed_design`: the same weights in stock faster-whisper, the same voice |
-| seed, throttled | the same, and it sends more slowly under load |
-
-Each is a process tree on all cores, started for one measurement and ended after it.
-"""  # noqa: E501
+raymal runs without an admission limit, since the machine's limit is asked for, and without a cache of
+answers, since callers rarely say the same.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-import numpy as np
-from numpy.typing import NDArray
-
-from benchmarks.compare.callers import Heard, calling, heard_by
+from benchmarks.compare.callers import heard_by
 from benchmarks.compare.judgement import Figures, answers, figures
-from benchmarks.compare.script import Recording, script
+from benchmarks.compare.script import recordings, script
+from benchmarks.harness.caller_audio import caller_audio
+from benchmarks.harness.callers import LoopReport
+from benchmarks.harness.instrument import instrument
 from benchmarks.harness.processes import CpuUse, Snapshot
 from benchmarks.harness.server import RAYMAL, serving
 from benchmarks.harness.speech_quality import opinion_scores
@@ -30,6 +25,10 @@ from benchmarks.harness.speech_quality import opinion_scores
 LAST_ANSWER_S = 3.0
 """After the measured time, for its last answers to begin."""
 ANSWERS_SCORED = 10
+PRIORITY = 5
+MAXIMUM_LATENESS_MS = 5.0
+"""Of the callers' own deadlines, at p99."""
+MAXIMUM_CPU_PERCENT = 50.0
 REPORT_MARGIN_S = 20.0
 MAXIMUM_FOREIGN_PERCENT = 15.0
 """Of a core: what others on this machine, and its host, may take."""
@@ -42,39 +41,15 @@ class Contestant(Enum):
     SEED = "seed"
     SEED_THROTTLED = "seed, throttled"
 
-    def command(self, whisper: str, seed_beam: int) -> Sequence[str]:
+    def command(self, whisper: str) -> Sequence[str]:
         """Return how it is started; `whisper` is the folder of the weights, or a hub name."""
         if self is Contestant.RAYMAL:
             return [
                 *RAYMAL, "--no-ray", "--dialog", "echo", "--greeting", "", "--model", whisper,
                 "--set", "admission.enabled=false", "--set", "cache.memory_bytes=0",
             ]  # fmt: skip
-        return [
-            sys.executable, "-m", "benchmarks.seed_design", "--model", whisper, "--beam", str(seed_beam),
-            *(["--throttle"] if self is Contestant.SEED_THROTTLED else []),
-        ]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """What is the same for all."""
-
-    warm_up_s: float
-    measured_s: float
-    seed: int
-    """Of the callers' script."""
-    said: Sequence[Recording]
-    prompt: NDArray[np.int16]
-    """Speech without pauses, for PESQ."""
-    whisper: str
-    """The weights: a folder, or a hub name."""
-    seed_beam: int
-    """Of the seed's decoder."""
-
-    @property
-    def seconds(self) -> float:
-        """How long each call lasts."""
-        return self.warm_up_s + self.measured_s + LAST_ANSWER_S
+        throttle = ["--throttle"] if self is Contestant.SEED_THROTTLED else []
+        return [sys.executable, "-m", "benchmarks.seed_design", "--model", whisper, *throttle]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +62,7 @@ class Measurement:
     """Over the measured time; foreign: neither the server nor its callers, on any core."""
     opinion_scores: Sequence[float]
     """PESQ of some answers, as a known prompt in their place; none without the `pesq` package."""
-    heard: Heard
+    loop: LoopReport
 
     @property
     def calls(self) -> int:
@@ -101,33 +76,36 @@ class Measurement:
 
     def invalid_because(self) -> list[str]:
         """Return why it says nothing; empty if it is valid."""
-        reasons = self.heard.invalid_because()
+        reasons = self.loop.invalid_because(MAXIMUM_LATENESS_MS, MAXIMUM_CPU_PERCENT)
         if self.use.is_disturbed(MAXIMUM_FOREIGN_PERCENT):
             reasons.append(f"others used {self.use.others_percent:.0f} % of a core")
         return reasons
 
 
-def measure(contestant: Contestant, calls: int, conditions: Conditions) -> Measurement:
-    """Measure a fresh server. Raises ServerError, InstrumentError."""
-    command = contestant.command(conditions.whisper, conditions.seed_beam)
+def measure(
+    contestant: Contestant, calls: int, whisper: str, warm_up_s: float, measured_s: float
+) -> Measurement:
+    """Measure a fresh server; `whisper` is the weights. Raises ServerError, InstrumentError, CorpusError."""
+    ends_s = warm_up_s + measured_s
+    seconds = ends_s + LAST_ANSWER_S
     with (
-        serving(contestant.value, command) as server,
-        calling(server.port, calls, conditions.seconds, conditions.seed) as callers,
+        serving(contestant.value, contestant.command(whisper)) as server,
+        instrument(
+            "benchmarks.compare.callers", PRIORITY, port=server.port, calls=calls, seconds=seconds
+        ) as callers,
     ):
         callers.wait_began()
-        time.sleep(conditions.warm_up_s)
+        time.sleep(warm_up_s)
         before = Snapshot.of(server.process_ids(), None, [callers.process.pid])
-        time.sleep(conditions.measured_s)
+        time.sleep(measured_s)
         use = Snapshot.of(server.process_ids(), None, [callers.process.pid]) - before
-        heard = heard_by(callers, conditions.seconds + REPORT_MARGIN_S)
-    scripts = script(calls, conditions.seconds, conditions.said, conditions.seed)
-    ends_s = conditions.warm_up_s + conditions.measured_s
-    given = list(answers(heard.calls, scripts, conditions.warm_up_s, ends_s))
+        heard, loop = heard_by(callers, seconds + REPORT_MARGIN_S)
+    given = list(answers(heard, script(calls, seconds, recordings()), warm_up_s, ends_s))
     streams = ((answer.at_s, answer.lasts_s) for answer in given)
     return Measurement(
         contestant,
-        figures(calls, given, sum(call.is_lost for call in heard.calls)),
+        figures(calls, given, sum(call.is_lost for call in heard)),
         use,
-        opinion_scores(streams, conditions.prompt, ANSWERS_SCORED),
-        heard,
+        opinion_scores(streams, caller_audio().prompt, ANSWERS_SCORED),
+        loop,
     )

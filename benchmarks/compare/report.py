@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from math import inf, isinf
+from math import inf
 from typing import Any
 
-from rich.table import Table
-
 from actors.percentiles import percentile
-from benchmarks.compare.judgement import Figures
 from benchmarks.compare.ladder import calls_held
 from benchmarks.compare.measurement import Contestant, Measurement
-from benchmarks.harness.outcomes import Outcome, Verdict, figure_table, judged, shown
+from benchmarks.harness.outcomes import Outcome, Verdict, judged, shown
 
 TARGET_CALLS = 32
 TARGET_CORES = 2
@@ -29,8 +26,6 @@ class Limit:
 
     calls_held: int
     """In time and without a hole."""
-    calls_in_time: int
-    """With or without holes."""
     calls_answered: int
     """Within twice the time, with or without holes."""
     most_tried: int
@@ -43,7 +38,6 @@ class Limit:
         own = {each.calls: each for each in measurements if each.contestant is contestant}
         return cls(
             calls_held({calls: each.figures.is_held for calls, each in own.items()}),
-            calls_held({calls: each.figures.is_in_time for calls, each in own.items()}),
             calls_held({calls: each.figures.is_answered for calls, each in own.items()}),
             max(own),
             any(each.invalid_because() for each in own.values()),
@@ -62,17 +56,11 @@ def verdicts(measurements: Sequence[Measurement], cores: int) -> dict[str, list[
     rows = {
         contestant.value: [
             shown(HELD, _at_most_tried(limit.calls_held, limit)),
-            shown("the same, holes or not", _at_most_tried(limit.calls_in_time, limit)),
             shown(ANSWERED, _at_most_tried(limit.calls_answered, limit)),
         ]
         for contestant, limit in found.items()
     }
-    held = max(limit.calls_held for limit in found.values())
-    rows[Contestant.RAYMAL.value] = [
-        _holds_enough(raymal, cores),
-        _holds_more(raymal, list(found.values())),
-        shown("its calls held, over the better seed's calls held", _ratio(raymal.calls_held, held)),
-    ]
+    rows[Contestant.RAYMAL.value] = [_holds_enough(raymal, cores), _holds_more(raymal, list(found.values()))]
     return rows
 
 
@@ -89,7 +77,7 @@ def _holds_more(raymal: Limit, others: Sequence[Limit]) -> Outcome:
     outcome = judged(
         "its calls held, over the better seed's calls answered",
         f"{TARGET_RATIO:g} times",
-        _ratio(raymal.calls_held, answered),
+        f"{raymal.calls_held} to {answered}",
         raymal.calls_held >= TARGET_RATIO * max(1, answered),
         raymal.is_disturbed,
     )
@@ -99,52 +87,28 @@ def _holds_more(raymal: Limit, others: Sequence[Limit]) -> Outcome:
 
 
 def quick_verdicts(measurements: Sequence[Measurement]) -> dict[str, list[Outcome]]:
-    """Return whether the few calls of a quick run were held."""
-    return {each.contestant.value: [_quick_verdict(each)] for each in measurements}
+    """Return whether the few calls of a quick run were held; what the seed did is in its line."""
+    return {
+        each.contestant.value: [
+            judged(
+                "calls held", f"{each.calls}", _what(each), each.figures.is_held, bool(each.invalid_because())
+            )
+        ]
+        for each in measurements
+        if each.contestant is Contestant.RAYMAL
+    }
 
 
-def _quick_verdict(each: Measurement) -> Outcome:
+def summary(each: Measurement) -> str:
+    """Return a measurement in one line."""
     figures = each.figures
+    scores = f", PESQ {percentile(each.opinion_scores, 50):.2f}" if each.opinion_scores else ""
     text = (
-        f"{figures.turns} turns, p95 {_ms(figures.turn_p95_ms)} ms, {figures.holes} holes, "
-        f"{figures.concealed_percent:.1f} % concealed, {each.cpu_percent_per_call:.1f} % of a core per call"
+        f"{each.contestant.value}, {each.calls} calls: {_what(each)}; {figures.turns} turns, "
+        f"p50 {figures.turn_p50_ms:.0f} ms, p95 {figures.turn_p95_ms:.0f} ms, {figures.holes} holes{scores}, "
+        f"{each.cpu_percent_per_call:.1f} % of a core for each call"
     )
-    if each.contestant is not Contestant.RAYMAL:
-        return shown(f"{each.calls} calls", text)
-    return judged("calls held", f"{each.calls}", text, figures.is_held, bool(each.invalid_because()))
-
-
-def measurement_table(measurements: Sequence[Measurement]) -> Table:
-    """Show every measurement, side by side where several were made at one number of calls."""
-    table = figure_table(
-        "side by side",
-        "p50, p95: ms from the end of speech to the first sound, infinite if none comes; holes: in "
-        "answers, at a phone's buffer of 60 ms; concealed: their share; cut: answers with a hole;\n"
-        "PESQ: median and worst of some answers; CPU: percent of a core, of all the server's processes",
-        ("calls", "server", "turns", "none", "p50", "p95", "holes", "concealed", "cut", "PESQ", "worst",
-         "CPU", "per call", "", "disturbed"),
-        left=("server", "", "disturbed"),
-    )  # fmt: skip
-    for each in sorted(measurements, key=lambda each: each.calls):
-        figures, scores = each.figures, each.opinion_scores
-        table.add_row(
-            str(each.calls),
-            each.contestant.value,
-            str(figures.turns),
-            str(figures.unanswered),
-            _ms(figures.turn_p50_ms),
-            _ms(figures.turn_p95_ms),
-            str(figures.holes),
-            f"{figures.concealed_percent:.1f} %",
-            f"{figures.answers_with_holes_percent:.0f} %",
-            f"{percentile(scores, 50):.2f}" if scores else "",
-            f"{min(scores):.2f}" if scores else "",
-            f"{each.use.server_percent:.0f}",
-            f"{each.cpu_percent_per_call:.1f}",
-            _what(figures),
-            "; ".join(each.invalid_because()),
-        )
-    return table
+    return "; ".join((text, *each.invalid_because()))
 
 
 def as_json(measurements: Sequence[Measurement]) -> list[dict[str, Any]]:
@@ -153,45 +117,32 @@ def as_json(measurements: Sequence[Measurement]) -> list[dict[str, Any]]:
         {
             "contestant": each.contestant.name.lower(),
             **{name: _finite(value) for name, value in asdict(each.figures).items()},
-            "is_in_time": each.figures.is_in_time,
             "is_held": each.figures.is_held,
             "is_answered": each.figures.is_answered,
             "cpu_percent": round(each.use.server_percent, 2),
             "cpu_percent_per_call": round(each.cpu_percent_per_call, 3),
             "foreign_percent": round(each.use.others_percent, 2),
             "opinion_scores": [round(score, 3) for score in each.opinion_scores],
-            "callers": {name: round(value, 3) for name, value in asdict(each.heard.loop).items()},
+            "callers": {name: round(value, 3) for name, value in asdict(each.loop).items()},
             "invalid_because": each.invalid_because(),
         }
         for each in measurements
     ]
 
 
-def limits_as_json(measurements: Sequence[Measurement]) -> Mapping[str, Any]:
+def limits_as_json(measurements: Sequence[Measurement]) -> dict[str, Any]:
     """Return the limit of each."""
     return {contestant.name.lower(): asdict(limit) for contestant, limit in limits(measurements).items()}
 
 
-def _what(figures: Figures) -> str:
-    if figures.is_held:
+def _what(each: Measurement) -> str:
+    if each.figures.is_held:
         return "held"
-    if figures.is_in_time:
-        return "in time"
-    return "answered" if figures.is_answered else "too late"
+    return "answered" if each.figures.is_answered else "too late"
 
 
 def _at_most_tried(calls: int, limit: Limit) -> str:
     return f"{calls} (not more were tried)" if calls == limit.most_tried else str(calls)
-
-
-def _ratio(calls: int, others: int) -> str:
-    if not others:
-        return f"{calls} to 0: not even one call"
-    return f"{calls / others:.1f} times ({calls} to {others})"
-
-
-def _ms(ms: float) -> str:
-    return "∞" if isinf(ms) else f"{ms:.0f}"
 
 
 def _finite(value: float) -> float | None:

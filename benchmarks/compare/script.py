@@ -2,8 +2,8 @@
 
 The recordings are Asterisk's prompts of 2.5 to 3.5 s without a pause in them that could be taken for the
 end. Each call has its own phase, drawn evenly from a period, and each utterance comes up to half a second
-before or after its time, so that several callers end at once as often as chance has it. The same seed is
-the same script for every server: all get the same bursts.
+before or after its time, so that several callers end at once as often as chance has it. All
+servers get the same script, and so the same bursts.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 from actors.telephone import FRAME_S
@@ -22,6 +23,7 @@ SHORTEST_S = 2.5
 LONGEST_S = 3.5
 PERIOD_S = 12.0
 JITTER_S = 0.5
+SEED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Spoken(NamedTuple):
     recording: int
 
 
+@cache
 def recordings() -> tuple[Recording, ...]:
     """Return what is said. Raises CorpusError."""
     return fit_for_turns(read_corpus(obtain_corpus()))
@@ -59,20 +62,16 @@ def fit_for_turns(corpus: Sequence[Utterance]) -> tuple[Recording, ...]:
     return spread(fit, UTTERANCES)
 
 
-def script(calls: int, seconds: float, said: Sequence[Recording], seed: int) -> list[list[Spoken]]:
-    """Return, for each call, what it says until `seconds` after its UUID."""
-    dice = random.Random(seed)
-    return [_of_one_call(dice.uniform(0.0, PERIOD_S), seconds, said, dice) for _ in range(calls)]
-
-
-def _of_one_call(
-    phase_s: float, seconds: float, said: Sequence[Recording], dice: random.Random
-) -> list[Spoken]:
-    spoken = []
-    number = 0
-    while (at_s := phase_s + number * PERIOD_S + dice.uniform(-JITTER_S, JITTER_S)) < seconds:
-        number += 1
-        recording = dice.randrange(len(said))
-        begins_s = max(0, round(at_s / FRAME_S)) * FRAME_S
-        spoken.append(Spoken(begins_s, begins_s + said[recording].sound_ends_s, recording))
-    return spoken
+def script(calls: int, seconds: float, said: Sequence[Recording]) -> list[list[Spoken]]:
+    """Return, for each call, what it says until `seconds` after its UUID; the same each time."""
+    dice = random.Random(SEED)
+    scripts = []
+    for _ in range(calls):
+        spoken, due_s = list[Spoken](), dice.uniform(0.0, PERIOD_S)
+        while (at_s := due_s + dice.uniform(-JITTER_S, JITTER_S)) < seconds:
+            due_s += PERIOD_S
+            recording = dice.randrange(len(said))
+            begins_s = max(0, round(at_s / FRAME_S)) * FRAME_S
+            spoken.append(Spoken(begins_s, begins_s + said[recording].sound_ends_s, recording))
+        scripts.append(spoken)
+    return scripts

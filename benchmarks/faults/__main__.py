@@ -1,12 +1,9 @@
 """What goes wrong around a server, done to a real one, and what its callers notice.
 
-Networks lose packets, are too narrow or vanish; peers hold connections, send noise or do not read; the
-machine is busy; a worker stops or dies. For each there is a real `raymal serve --dialog tone`, honest
-calls beside the fault where they could suffer from it, and criteria with figures. The network is one of
-namespaces that this program makes and removes, so it needs root and nothing else of the machine's.
-
-Run as `python -m benchmarks.faults`. Exit code 1 if a criterion is missed, 2 if the tests could not be run
-or were disturbed. A fault that this machine cannot make is listed as such: that is not a pass.
+The network is one of namespaces that this program makes and removes, so it needs root and nothing else of
+the machine's. Run as `python -m benchmarks.faults`. Exit code 1 if a criterion is missed, 2 if the tests
+could not be run or were disturbed. A fault that this machine cannot make is listed as such: that is not a
+pass.
 """
 
 from __future__ import annotations
@@ -14,7 +11,6 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
@@ -30,12 +26,10 @@ from benchmarks.faults.scarcity import scarcity
 from benchmarks.faults.stalls import mute_peers, stopped_worker
 from benchmarks.harness import command
 from benchmarks.harness.command import Report
-from benchmarks.harness.outcomes import Outcome, Verdict, judged
+from benchmarks.harness.outcomes import Outcome, judged
 from benchmarks.harness.workplace import Workplace
 
 PROGRAM = "benchmarks.faults"
-SECOND_TRIES_S = 480.0
-"""Later than this nothing is run again: a run takes 12 minutes at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,43 +67,19 @@ def chosen(names: str) -> tuple[Fault, ...]:
 
 
 def run(faults: Iterable[Fault], place: Workplace, say: Callable[[str], None]) -> dict[str, list[Outcome]]:
-    """Run the tests one after the other; one that was disturbed is run again while there is time."""
-    began_s = time.monotonic()
+    """Run the tests one after the other; one that breaks off is a miss, and what it found before is kept."""
     outcomes: dict[str, list[Outcome]] = {}
     for fault in faults:
         say(f"[bold]{fault.name}[/] {fault.title}")
-        rows = _attempt(fault, place, say)
-        was_only_disturbed = _count(rows, Verdict.DISTURBED) > 0 == _count(rows, Verdict.MISS)
-        if was_only_disturbed and time.monotonic() - began_s < SECOND_TRIES_S:
-            say("  disturbed: once more")
-            rows = _better(rows, _attempt(fault, place, say))
-        outcomes[f"{fault.name} {fault.title}"] = rows
+        rows = outcomes[f"{fault.name} {fault.title}"] = []
+        try:
+            for row in fault.run(place):
+                say(escape(f"  {row.verdict.value}: {row.criterion}: {row.measured}"))
+                rows.append(row)
+        except (RaymalError, AssertionError) as error:
+            rows.append(judged("runs to its end", "yes", str(error), is_met=False))
+            say(escape(f"  broke off: {error}"))
     return outcomes
-
-
-def _attempt(fault: Fault, place: Workplace, say: Callable[[str], None]) -> list[Outcome]:
-    """Run one test; if it breaks off that is a miss, and what was found before is kept."""
-    began_s = time.monotonic()
-    rows: list[Outcome] = []
-    try:
-        for row in fault.run(place):
-            say(escape(f"  {row.verdict.value}: {row.criterion}: {row.measured}"))
-            rows.append(row)
-    except (RaymalError, AssertionError) as error:
-        rows.append(judged("runs to its end", "yes", str(error), is_met=False))
-        say(escape(f"  broke off: {error}"))
-    say(f"  {time.monotonic() - began_s:.0f} s")
-    return rows
-
-
-def _better(disturbed: list[Outcome], again: list[Outcome]) -> list[Outcome]:
-    """Return the second try, unless it was disturbed as much; a miss is never hidden."""
-    fewer = _count(again, Verdict.DISTURBED) < _count(disturbed, Verdict.DISTURBED)
-    return again if fewer or _count(again, Verdict.MISS) else disturbed
-
-
-def _count(rows: Sequence[Outcome], verdict: Verdict) -> int:
-    return sum(row.verdict is verdict for row in rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

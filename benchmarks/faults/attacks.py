@@ -11,7 +11,7 @@ from math import inf
 
 from benchmarks.faults.crowd import Crowd, Guest
 from benchmarks.faults.reference import CALLS, calm_quality, pacing_holds, reference_calls
-from benchmarks.harness.outcomes import Outcome, judged
+from benchmarks.harness.outcomes import Outcome, at_most, judged
 from benchmarks.harness.server import TONE, wait_for
 from benchmarks.harness.strict_peer import CallReport, Outgoing, StrictCall, audio_bytes, voice
 from benchmarks.harness.strict_peer import Ending as SeenEnding
@@ -27,7 +27,7 @@ PER_SECOND = 250.0
 ATTACK_S = 10.0
 HONEST_AFTER_S = 2.0
 HONEST_S = 2.0
-CONNECTION_BYTES = 64 * 1024
+CONNECTION_KIB = 64
 ODD_S = 8.0
 ODD_PER_KIND = 15
 EARLY = "audio before the UUID"
@@ -95,7 +95,7 @@ def _attack(
                         honest.start()
                         honest_due_s = inf
                     wait_for(lambda: crowd.is_over, 0.1)
-            quality = reference.quality()
+            quality = reference()
         report = honest.wait()
         # Beside the guests, the reference calls and the honest one ended.
         fresh = server.settled_endings(before, len(guests) + CALLS + 1)
@@ -104,13 +104,8 @@ def _attack(
         yield _closed(crowd, f"who {kind} is closed", kind, deadline_s)
     fitting = sum(fresh[reason] for reason in reasons)
     yield _counted(f"{len(guests)} fitting", fresh, fitting == len(guests), fitting, CALLS + 1)
-    growth_bytes = (peak_bytes - memory_bytes) / len(guests)
-    yield judged(
-        "memory of the media worker, for each connection",
-        f"{CONNECTION_BYTES // 1024} KiB",
-        f"{growth_bytes / 1024:.1f} KiB",
-        growth_bytes < CONNECTION_BYTES,
-    )
+    growth_kib = (peak_bytes - memory_bytes) / len(guests) / 1024
+    yield at_most("memory of the media worker, for each connection", CONNECTION_KIB, growth_kib, "KiB")
     yield judged(
         "a new call during the attack",
         "taken and heard to its end",
@@ -143,7 +138,7 @@ def odd_peers(workplace: Workplace) -> Iterator[Outcome]:
             with Crowd(server.port, early, EARLY_CALLS / (ODD_S - 2.0), 5.0) as crowd:
                 for call in (call for of_kind in calls.values() for call in of_kind):
                     call.start()
-            quality = reference.quality()
+            quality = reference()
         reports = {kind: [call.wait() for call in of_kind] for kind, of_kind in calls.items()}
         fresh = server.settled_endings(before, 3 * ODD_PER_KIND + EARLY_CALLS + CALLS)
     yield from pacing_holds(f"{CALLS} calls", calm, quality)

@@ -42,7 +42,7 @@ def killed_worker(workplace: Workplace) -> Iterator[Outcome]:
                 for _ in range(NEW_CALLS)
             ]
             served_s = wait_for(lambda: _is_served(server, new_calls, other), RESTART_S + 3.0)
-            quality = reference.quality()
+            quality = reference()
             for call in new_calls:
                 call.hang_up()
             ends = [call.wait().ending for call in new_calls]

@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +43,7 @@ class Host:
         return ("ip", "netns", "exec", self.name)
 
     def run(self, *command: str, text: str = "") -> None:
-        """Run a short command there. Raises NetworkError with its error output."""
+        """Run a short command there. Raises NetworkError."""
         _run(*self.inside, *command, text=text)
 
     def lose(self, per_mille: float) -> None:
@@ -110,40 +110,36 @@ def cable(left: Host, right: Host) -> Cable:
     return Cable(left, ends[0], f"{net}.1", right, ends[1])
 
 
-class DistantCalls:
-    """Strict peers in a process of their own, on another host, with calls under way."""
-
-    def __init__(self, process: subprocess.Popen[str], deadline_s: float) -> None:
-        self._process = process
-        self._deadline_s = deadline_s
-
-    def reports(self) -> list[Report]:
-        """Wait until all are over and return what Asterisk saw of them. Raises NetworkError."""
-        try:
-            output, errors = self._process.communicate(timeout=self._deadline_s)
-        except subprocess.TimeoutExpired as error:
-            raise NetworkError(f"the strict peer did not end in {self._deadline_s:.0f} s") from error
-        if not output:
-            raise NetworkError(f"the strict peer failed: {errors.strip()[-500:]}")
-        reports: list[Report] = json.loads(output)
-        return reports
-
-
 @contextmanager
-def distant_calls(where: Host, address: str, port: int, calls: int, seconds: float) -> Iterator[DistantCalls]:
-    """Place calls from `where`, at a real-time priority; they are cut off if the body leaves before."""
+def distant_calls(
+    where: Host, address: str, port: int, calls: int, seconds: float
+) -> Iterator[Callable[[], list[Report]]]:
+    """Place calls of strict peers from `where`, at a real-time priority; the body may wait for their reports.
+
+    They are cut off if the body leaves before. The wait raises NetworkError.
+    """
     command = [
         *where.inside, "chrt", "--rr", "5", sys.executable, "-m", "benchmarks.harness.strict_peer",
         "--host", address, "--port", str(port), "--calls", str(calls), "--seconds", f"{seconds:g}",
     ]  # fmt: skip
-    process = subprocess.Popen(
+
+    def reports() -> list[Report]:
+        try:
+            output, errors = process.communicate(timeout=seconds + _REPORT_MARGIN_S)
+            found: list[Report] = json.loads(output)
+        except subprocess.TimeoutExpired as error:
+            raise NetworkError("the strict peer did not end") from error
+        except ValueError as error:
+            raise NetworkError(f"the strict peer failed: {errors.strip()[-500:]}") from error
+        return found
+
+    with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        yield DistantCalls(process, seconds + _REPORT_MARGIN_S)
-    finally:
-        process.kill()
-        process.communicate()
+    ) as process:
+        try:
+            yield reports
+        finally:
+            process.kill()
 
 
 def _run(*command: str, text: str = "") -> None:
@@ -151,7 +147,6 @@ def _run(*command: str, text: str = "") -> None:
         subprocess.run(
             command, check=True, capture_output=True, text=True, input=text, timeout=_COMMAND_DEADLINE_S
         )
-    except subprocess.CalledProcessError as error:
-        raise NetworkError(f"`{' '.join(command)}` failed: {error.stderr.strip()}") from error
-    except subprocess.TimeoutExpired as error:
-        raise NetworkError(f"`{' '.join(command)}` did not end") from error
+    except subprocess.SubprocessError as error:
+        output = getattr(error, "stderr", None) or ""
+        raise NetworkError(f"`{' '.join(command)}` failed: {error} {output}".rstrip()) from error

@@ -1,21 +1,19 @@
 """Honest calls beside a fault: ten of them, from the C load generator, and what they may notice.
 
-No machine is quiet, so the same calls are measured on the same server without the fault first, and the
-limits of lateness are what the fault may add. A gap of 100 ms or a hole in a phone's buffer has no such
-allowance. What is missed while the generator itself was late, or while other processes used the server's
-core, or what the calm calls show as well, says nothing of the server and is called disturbed.
+No machine is quiet: the same calls are measured without the fault first, and the limits of lateness are what
+the fault may add. What the calm calls show as well says nothing of the server and is called disturbed.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from benchmarks.harness.arrivals import Arrivals, Judgement, judge
-from benchmarks.harness.load_generator import GeneratorError, GeneratorReport, Heard, Load, generate
+from benchmarks.harness.load_generator import GeneratorError, GeneratorReport, Load, generate
 from benchmarks.harness.outcomes import Outcome, judged
 from benchmarks.harness.processes import CpuUse, Snapshot
 from benchmarks.harness.server import Server
@@ -55,26 +53,14 @@ class Quality:
         return tuple(self.judgement.lateness_at_ms(percent) for percent in ADDED_MS)
 
 
-class ReferenceCalls:
-    """Calls that stand until `quality()` is asked for; measured from the moment this object exists."""
-
-    def __init__(self, load: Load, heard: Future[Heard], snapshots: list[Snapshot]) -> None:
-        self._load = load
-        self._heard = heard
-        self._snapshots = snapshots
-
-    def quality(self) -> Quality:
-        """Wait until the calls are over and judge them."""
-        heard = self._heard.result()
-        judgement = judge(heard.arrivals, self._load.calls, self._load.measured_s)
-        return Quality(judgement, heard.report, heard.arrivals, self._snapshots[-1] - self._snapshots[0])
-
-
 @contextmanager
 def reference_calls(
     workplace: Workplace, server: Server, seconds: float, calls: int = CALLS
-) -> Iterator[ReferenceCalls]:
-    """Place calls; the body runs from the beginning of the measured time. Raises GeneratorError."""
+) -> Iterator[Callable[[], Quality]]:
+    """Place calls; the body runs from the beginning of the measured time, and may wait for their quality.
+
+    Raises GeneratorError.
+    """
     load = Load(calls, WARM_UP_S, seconds, workplace.peer_core)
     began = threading.Event()
     snapshots: list[Snapshot] = []
@@ -83,12 +69,17 @@ def reference_calls(
         snapshots.append(Snapshot.of(server.process_ids(), workplace.server_core))
         began.set()
 
+    def quality() -> Quality:
+        heard = running.result()
+        judgement = judge(heard.arrivals, calls, seconds)
+        return Quality(judgement, heard.report, heard.arrivals, snapshots[-1] - snapshots[0])
+
     with ThreadPoolExecutor(1, "reference calls") as thread:
-        heard = thread.submit(generate, load, server.port, workplace.audio, look, look)
-        heard.add_done_callback(lambda _: began.set())
+        running = thread.submit(generate, load, server.port, workplace.audio, look, look)
+        running.add_done_callback(lambda _: began.set())
         if not began.wait(WARM_UP_S + 30.0):
             raise GeneratorError("the load generator did not begin")
-        yield ReferenceCalls(load, heard, snapshots)
+        yield quality
 
 
 def calm_quality(workplace: Workplace, server: Server, calls: int = CALLS) -> Quality:
@@ -96,8 +87,8 @@ def calm_quality(workplace: Workplace, server: Server, calls: int = CALLS) -> Qu
     workplace.say("the reference calls alone")
     tries: list[Quality] = []
     for _ in range(CALM_TRIES):
-        with reference_calls(workplace, server, CALM_S, calls) as reference:
-            tries.append(reference.quality())
+        with reference_calls(workplace, server, CALM_S, calls) as quality:
+            tries.append(quality())
         if tries[-1].latenesses_ms()[0] <= CALM_P99_MS and not any(tries[-1].interruptions):
             break
     return min(tries, key=lambda quality: (sum(quality.interruptions), quality.latenesses_ms()))

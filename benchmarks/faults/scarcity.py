@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.faults.reference import CALLS, Quality, calm_quality, pacing_holds, reference_calls
+from benchmarks.faults.reference import CALLS, calm_quality, pacing_holds, reference_calls
 from benchmarks.harness.outcomes import Outcome, impossible, shown
 from benchmarks.harness.server import TONE
 from benchmarks.harness.workplace import Workplace
@@ -30,19 +30,14 @@ _PERIOD_US = 100_000
 def scarcity(workplace: Workplace) -> Iterator[Outcome]:
     """X15: four busy loops, at each way of scheduling; then a quota."""
     for name, flags in SCHEDULING.items():
-        calm, busy = _beside_hogs(workplace, name, flags)
-        outcomes = pacing_holds(f"{HOGS} hogs, {name}", calm, busy, shares_core=True)
-        for outcome in outcomes:
-            yield outcome if name == JUDGED else shown(outcome.criterion, outcome.measured)
+        with workplace.serving(*TONE, *flags, is_pinned=False) as server:
+            calm = calm_quality(workplace, server)
+            workplace.say(f"{HOGS} busy loops, {name} scheduling")
+            with _hogs(workplace.cores), reference_calls(workplace, server, MEASURED_S) as reference:
+                busy = reference()
+        for row in pacing_holds(f"{HOGS} hogs, {name}", calm, busy, shares_core=True):
+            yield row if name == JUDGED else shown(row.criterion, row.measured)
     yield from _under_quota(workplace)
-
-
-def _beside_hogs(workplace: Workplace, name: str, flags: tuple[str, ...]) -> tuple[Quality, Quality]:
-    with workplace.serving(*TONE, *flags, is_pinned=False) as server:
-        calm = calm_quality(workplace, server)
-        workplace.say(f"{HOGS} busy loops, {name} scheduling")
-        with _hogs(workplace.cores), reference_calls(workplace, server, MEASURED_S) as reference:
-            return calm, reference.quality()
 
 
 def _under_quota(workplace: Workplace) -> Iterator[Outcome]:
@@ -58,7 +53,7 @@ def _under_quota(workplace: Workplace) -> Iterator[Outcome]:
             _quota(folder, server.process_ids()),
             reference_calls(workplace, server, MEASURED_S) as reference,
         ):
-            quality = reference.quality()
+            quality = reference()
     yield from pacing_holds(criterion, calm, quality)
 
 

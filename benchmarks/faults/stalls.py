@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
 
 import numpy as np
 
 from benchmarks.faults.reference import CALLS, Quality, calm_quality, pacing_holds, reference_calls
 from benchmarks.harness.arrivals import frames_of_calls
-from benchmarks.harness.outcomes import Outcome, judged
+from benchmarks.harness.outcomes import Outcome, at_most, judged
 from benchmarks.harness.server import TONE
 from benchmarks.harness.strict_peer import StrictCall, voice
 from benchmarks.harness.workplace import Workplace
@@ -24,7 +24,7 @@ BACKLOG_S = 2.0
 PEER_BUFFER_BYTES = 4_096
 PEER_BUFFER_S = 0.5
 """What the peer's own kernel takes, beyond the server's backlog."""
-CALL_BYTES = 256 * 1024
+CALL_KIB = 256
 
 STOPS_S = (0.09, 0.5, 5.0)
 CALM_BEFORE_S = 1.5
@@ -40,8 +40,7 @@ def mute_peers(workplace: Workplace) -> Iterator[Outcome]:
     """X6: peers that send but never read."""
     with workplace.serving(*TONE) as server:
         calm = calm_quality(workplace, server)
-        memory_bytes = server.resident_bytes()
-        peak_bytes = memory_bytes
+        memory_bytes = peak_bytes = server.resident_bytes()
         workplace.say(f"{MUTE_PEERS} peers that do not read beside {CALLS} calls")
         peers = [
             StrictCall(
@@ -60,7 +59,7 @@ def mute_peers(workplace: Workplace) -> Iterator[Outcome]:
             while time.monotonic() < until_s:
                 peak_bytes = max(peak_bytes, server.resident_bytes())
                 time.sleep(0.1)
-            quality = reference.quality()
+            quality = reference()
         for peer in peers:
             peer.wait()
         names = {str(peer.call_id) for peer in peers}
@@ -75,13 +74,8 @@ def mute_peers(workplace: Workplace) -> Iterator[Outcome]:
         f"{len(fitting)}, the last after {longest_s:.1f} s",
         len(fitting) == MUTE_PEERS and longest_s <= limit_s,
     )
-    growth = (peak_bytes - memory_bytes) / MUTE_PEERS
-    yield judged(
-        "memory of the media worker, for each of them",
-        f"{CALL_BYTES // 1024} KiB",
-        f"{growth / 1024:.0f} KiB",
-        growth < CALL_BYTES,
-    )
+    growth_kib = (peak_bytes - memory_bytes) / MUTE_PEERS / 1024
+    yield at_most("memory of the media worker, for each of them", CALL_KIB, growth_kib, "KiB")
 
 
 def stopped_worker(workplace: Workplace) -> Iterator[Outcome]:
@@ -100,19 +94,18 @@ def stopped_worker(workplace: Workplace) -> Iterator[Outcome]:
                     time.sleep(stop_s)
                 finally:
                     os.kill(worker.pid, signal.SIGCONT)
-                quality = reference.quality()
+                quality = reference()
             speaker.wait()
             record = server.call_record(str(speaker.call_id))
             yield from _judge_stop(stop_s, quality)
             discarded_s = float("nan") if record is None else record.discarded_ms / 1000
             due_s = max(0.0, stop_s - FRESH_S - KEPT_MARGIN_S)
+            most_s = max(stop_s, KEPT_MARGIN_S)
             yield judged(
                 f"{stop_s:g} s: old audio of the caller thrown away",
-                f"{due_s:.1f} to {stop_s:g} s"
-                if due_s
-                else f"{max(0.0, stop_s - FRESH_S) + KEPT_MARGIN_S:g} s at most",
+                f"{due_s:.1f} to {most_s:g} s",
                 f"{discarded_s:.2f} s",
-                due_s <= discarded_s <= max(stop_s, KEPT_MARGIN_S),
+                due_s <= discarded_s <= most_s,
             )
 
 
@@ -121,7 +114,8 @@ def _judge_stop(stop_s: float, quality: Quality) -> Iterator[Outcome]:
     for at_s, _ in frames_of_calls(quality.arrivals):
         between_s = np.diff(at_s)
         gaps_s.append(float(between_s.max(initial=0.0)))
-        bursts.append(_longest_run((between_s < BACK_TO_BACK_S).tolist()) + 1)
+        runs = (sum(run) for _, run in groupby((between_s < BACK_TO_BACK_S).tolist()))
+        bursts.append(max(runs, default=0) + 1)
     yield judged(
         f"{stop_s:g} s: lost calls; frames back to back",
         f"none; {BURST_FRAMES}",
@@ -129,15 +123,5 @@ def _judge_stop(stop_s: float, quality: Quality) -> Iterator[Outcome]:
         quality.report.lost_calls == 0 and 0 < max(bursts) <= BURST_FRAMES,
         quality.is_disturbed,
     )
-    yield judged(
-        f"{stop_s:g} s: longest gap",
-        f"{stop_s + RESUME_S:g} s",
-        f"{max(gaps_s):.3f} s",
-        max(gaps_s) <= stop_s + RESUME_S,
-        quality.is_disturbed,
-    )
-
-
-def _longest_run(flags: Iterable[bool]) -> int:
-    """Return the greatest number of True in a row."""
-    return max((sum(run) for _, run in groupby(flags)), default=0)
+    limit_ms, longest_ms = (stop_s + RESUME_S) * 1_000, max(gaps_s) * 1_000
+    yield at_most(f"{stop_s:g} s: longest gap", limit_ms, longest_ms, "ms", quality.is_disturbed)

@@ -11,17 +11,18 @@
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from actors.errors import RaymalError
 from benchmarks.harness.machine import Machine
-from benchmarks.harness.outcomes import Outcomes, exit_code, outcome_table, rows_of, write_figures
+from benchmarks.harness.outcomes import Outcomes, exit_code, outcome_table
 
 LEAST_WIDTH = 140
 """Of the tables, in a file or a pipe as well."""
@@ -32,7 +33,6 @@ class Report:
     """What a benchmark found."""
 
     outcomes: Outcomes
-    tables: Sequence[Table] = ()
     figures: Mapping[str, object] = field(default_factory=dict)
     """For the JSON, beside machine, command and outcomes."""
     invalid: Sequence[str] = ()
@@ -41,7 +41,7 @@ class Report:
     @property
     def exit_code(self) -> int:
         """Of the command."""
-        return 2 if self.invalid else exit_code(rows_of(self.outcomes))
+        return 2 if self.invalid else exit_code(row for rows in self.outcomes.values() for row in rows)
 
 
 def parser(program: str, documentation: str) -> argparse.ArgumentParser:
@@ -88,10 +88,20 @@ def run(
     except KeyboardInterrupt:
         console.print("interrupted; everything that was started is ended")
         return 130
-    console.print(*report.tables, outcome_table(report.outcomes))
+    console.print(outcome_table(report.outcomes))
     for line in report.invalid:
         console.print(f"[red]INVALID[/] {line}", highlight=False)
     if json_file:
-        figures = {"exit_code": report.exit_code, **report.figures}
-        write_figures(json_file, machine, program, arguments, report.outcomes, **figures)
+        found = {
+            "machine": asdict(machine),
+            "command": ["python", "-m", program, *(sys.argv[1:] if arguments is None else arguments)],
+            "exit_code": report.exit_code,
+            "outcomes": [
+                {"test": test, **asdict(row), "verdict": row.verdict.name}
+                for test, rows in report.outcomes.items()
+                for row in rows
+            ],
+            **report.figures,
+        }
+        json_file.write_text(json.dumps(found) + "\n", encoding="utf-8")
     return report.exit_code

@@ -32,15 +32,10 @@ class GeneratorReport:
     measured_until_s: float
     cpu_percent: float
     """Of its core."""
-    ticks: int
-    """Its own deadlines, 2,000 a second; all audio is sent on one."""
-    tick_p50_ms: float
     tick_p99_ms: float
+    """Of its own deadlines, 2,000 a second; all audio is sent on one."""
     tick_max_ms: float
     sent_frames: int
-    send_p99_ms: float
-    """After the frame's due time, the sending included."""
-    send_max_ms: float
     unsent_frames: int
     """That a server's full socket did not take."""
     unanswered_calls: int

@@ -1,19 +1,13 @@
-"""Criteria, what was measured, and what follows from it: for people a table, for programs JSON."""
+"""Criteria, what was measured, and what follows from it."""
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 
-from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
-
-from benchmarks.harness.machine import Machine
 
 
 class Verdict(Enum):
@@ -52,6 +46,15 @@ def judged(criterion: str, limit: str, measured: str, is_met: bool, is_disturbed
     return Outcome(criterion, limit, measured, verdict)
 
 
+def at_most(
+    criterion: str, limit: float, measured: float, unit: str, is_disturbed: bool = False, note: str = ""
+) -> Outcome:
+    """Judge a figure that may not be above its limit; `note` stands behind it."""
+    return judged(
+        criterion, f"{limit:g} {unit}", f"{measured:.1f} {unit}{note}", measured <= limit, is_disturbed
+    )
+
+
 def shown(criterion: str, measured: str) -> Outcome:
     """Return a figure without a limit."""
     return Outcome(criterion, "", measured, Verdict.SHOWN)
@@ -70,11 +73,6 @@ def exit_code(outcomes: Iterable[Outcome]) -> int:
     return 2 if Verdict.DISTURBED in verdicts or not verdicts else 0
 
 
-def rows_of(outcomes: Outcomes) -> list[Outcome]:
-    """Return the criteria of all tests."""
-    return [row for rows in outcomes.values() for row in rows]
-
-
 def outcome_table(outcomes: Outcomes) -> Table:
     """Show every criterion, by test."""
     table = Table("test", "criterion", "limit", "measured", "")
@@ -86,35 +84,3 @@ def outcome_table(outcomes: Outcomes) -> Table:
             cells = map(escape, (row.criterion, row.limit, row.measured))
             table.add_row(test if number == 1 else "", *cells, verdict, end_section=number == len(rows))
     return table
-
-
-def figure_table(title: str, caption: str, headings: Sequence[str], left: Iterable[str] = ()) -> Table:
-    """Return an empty table of figures: columns to the right, except those of text, named in `left`."""
-    table = Table(box=SIMPLE_HEAD, title=title, caption=caption)
-    for heading in headings:
-        is_text = heading in left
-        table.add_column(heading, justify="left" if is_text else "right", no_wrap=not is_text)
-    return table
-
-
-def write_figures(
-    file: Path,
-    machine: Machine,
-    program: str,
-    arguments: Sequence[str] | None,
-    outcomes: Outcomes,
-    **more: object,
-) -> None:
-    """Write a run as JSON: what it ran on, how to repeat it, how it ended, and `more` figures."""
-    figures = {
-        "machine": asdict(machine),
-        "command": ["python", "-m", program, *(sys.argv[1:] if arguments is None else arguments)],
-        "exit_code": exit_code(rows_of(outcomes)),
-        "outcomes": [
-            {"test": test, **asdict(row), "verdict": row.verdict.name}
-            for test, rows in outcomes.items()
-            for row in rows
-        ],
-        **more,
-    }
-    file.write_text(json.dumps(figures) + "\n", encoding="utf-8")

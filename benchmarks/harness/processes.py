@@ -1,12 +1,10 @@
 """What processes and cores have used so far, as the kernel counts it (proc(5)).
 
-CPU time is utime + stime of /proc/PID/stat: all threads, those that ended among them. The kernel knows the
-sum to the nanosecond and divides it into user and system by samples, so the split is coarser than the sum.
-On loopback the sender also pays for TCP's work at the receiver, which is the same for every server that
-sends as many messages.
+CPU time is utime + stime of /proc/PID/stat: all threads, those that ended among them. On loopback the sender
+also pays for TCP's work at the receiver, which is the same for every server that sends as many messages.
 
-Memory is what belongs to the process alone (Private_Clean + Private_Dirty of smaps_rollup), so pages of
-the interpreter that it shares with others are in no figure. Socket buffers are the kernel's and in none.
+Memory is what belongs to the process alone (Private_Clean + Private_Dirty of smaps_rollup): no pages that it
+shares with others, no socket buffers of the kernel.
 """
 
 from __future__ import annotations
@@ -21,39 +19,15 @@ from pathlib import Path
 _TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
 
 
-@dataclass(frozen=True, slots=True)
-class CpuTime:
-    """Seconds of CPU that something has used."""
-
-    user_s: float = 0.0
-    system_s: float = 0.0
-
-    @property
-    def total_s(self) -> float:
-        """Both together."""
-        return self.user_s + self.system_s
-
-    def __sub__(self, before: CpuTime) -> CpuTime:
-        return CpuTime(self.user_s - before.user_s, self.system_s - before.system_s)
-
-    def __add__(self, other: CpuTime) -> CpuTime:
-        return CpuTime(self.user_s + other.user_s, self.system_s + other.system_s)
-
-
-def cpu_time(process: int) -> CpuTime:
-    """Return what a process has used. Raises OSError when it has ended."""
-    # The name, in brackets, may hold anything; what follows the last bracket is fields 3 and on.
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return CpuTime(int(fields[11]) * _TICK_S, int(fields[12]) * _TICK_S)
-
-
-def cpu_time_of_all(processes: Iterable[int]) -> CpuTime:
-    """Return what processes have used together; one that has just ended is left out."""
-    used = CpuTime()
+def cpu_s(processes: Iterable[int]) -> float:
+    """Return what processes have used together, in seconds; one that has ended is left out."""
+    ticks = 0
     for process in processes:
         with suppress(OSError):
-            used += cpu_time(process)
-    return used
+            # The name, in brackets, may hold anything; what follows the last bracket is fields 3 and on.
+            fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks * _TICK_S
 
 
 def private_bytes(process: int) -> int:
@@ -110,20 +84,20 @@ class Snapshot:
     """What had been used at one time."""
 
     at_s: float
-    server: CpuTime
-    known: CpuTime
-    """Of processes beside the server that are not foreign: its callers."""
+    server_s: float
+    known_s: float
+    """CPU of processes beside the server that are not foreign: its callers."""
     core: CoreTime
 
     @classmethod
     def of(cls, server: Iterable[int], core: int | None, known: Iterable[int] = ()) -> Snapshot:
         """Look at the processes of a server and at its core; None: all cores."""
-        return cls(time.monotonic(), cpu_time_of_all(server), cpu_time_of_all(known), core_time(core))
+        return cls(time.monotonic(), cpu_s(server), cpu_s(known), core_time(core))
 
     def __sub__(self, before: Snapshot) -> CpuUse:
         percent = 100.0 / (self.at_s - before.at_s)
         core = self.core - before.core
         # A process of the server that has ended is missing from what it had used before.
-        server_s = max(0.0, (self.server - before.server).total_s)
-        foreign_s = max(0.0, core.busy_s - server_s - (self.known - before.known).total_s)
+        server_s = max(0.0, self.server_s - before.server_s)
+        foreign_s = max(0.0, core.busy_s - server_s - (self.known_s - before.known_s))
         return CpuUse(server_s * percent, foreign_s * percent, core.stolen_s * percent)

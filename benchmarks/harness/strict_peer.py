@@ -40,11 +40,10 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Final, NamedTuple, NoReturn
 
-from actors.percentiles import percentile
 from benchmarks.harness.asterisk_versions import CURRENT, POLL_S, VERSIONS, AsteriskVersion, HeaderReading
 from benchmarks.harness.speech_like import speech_like
 from ingress.audiosocket import HEADER_BYTES, KIND_DIGIT, KIND_HANGUP, KIND_SLIN8, KIND_UUID, SLIN_RATES_HZ
-from ingress.caller.listening_quality import ListeningQuality, ReceivedFrame, lateness_ms, listening_quality
+from ingress.caller.listening_quality import ListeningQuality, ReceivedFrame, listening_quality
 
 KINDS: Final = {rate_hz: kind for kind, rate_hz in SLIN_RATES_HZ.items()}
 SEGMENT_BYTES: Final = 1_448
@@ -59,9 +58,6 @@ STAGGER_S: Final = 0.007
 """Between the beginnings of two calls of the program."""
 BUFFERS_MS: Final = (40, 60, 100)
 """Phone buffers that a report has the holes for."""
-
-
-# ---- what the channel says ------------------------------------------------------------------------------
 
 
 class Outgoing(NamedTuple):
@@ -105,9 +101,6 @@ def digit(key: str, at_s: float) -> Outgoing:
     return Outgoing(at_s, bytes((KIND_DIGIT, 0, 1, ord(key))))
 
 
-# ---- what comes back ------------------------------------------------------------------------------------
-
-
 class Received(NamedTuple):
     """One message of the server."""
 
@@ -136,7 +129,6 @@ class CallReport:
     """One call as Asterisk saw it."""
 
     call_id: str
-    version: str
     ending: Ending
     dropped_by: str | None
     """The rule that the server broke."""
@@ -155,7 +147,6 @@ class CallReport:
     """How long the call lasted, from the UUID on."""
     first_frame_ms: float | None
     """From the UUID to the first audio."""
-    lateness_p999_ms: float
     quality: ListeningQuality
     """Through a phone's buffer of 60 ms; `long_gaps` are those of 100 ms and more."""
     holes: dict[int, tuple[int, float]]
@@ -289,6 +280,7 @@ class StrictCall:
                 self._must_hang_up.wait(self.identifies_after_s)
             self._write(bytes((KIND_UUID, 0, 16)) + self.call_id.bytes)
             self.identified_s = time.monotonic()
+            self._ends_s = math.inf if self.seconds is None else self.identified_s + self.seconds
             try:
                 self._run_channel()
             except _Over as over:
@@ -333,10 +325,6 @@ class StrictCall:
             limit_s = self.version.silence_limit_s
             if limit_s is not None and self.reads and now - active_s >= limit_s:
                 self._drop(f"nothing from either side for {limit_s:g} s")
-
-    @property
-    def _ends_s(self) -> float:
-        return math.inf if self.seconds is None else self.identified_s + self.seconds
 
     def _is_hung_up(self) -> bool:
         return self._must_hang_up.is_set() or time.monotonic() >= self._ends_s
@@ -408,7 +396,7 @@ class StrictCall:
             except BlockingIOError:
                 if self.version.header is HeaderReading.ONCE:
                     self._drop(f"header hole after {count} bytes")
-                if not self._poll_5_ms():
+                if not self._poller.poll(POLL_S * 1000):
                     self._violate(f"header hole after {count} bytes")
                     if self._is_hung_up():  # Asterisk itself never ends this loop
                         raise _Over(Ending.FROZEN) from None
@@ -430,7 +418,7 @@ class StrictCall:
                 piece = self._socket.recv(length - len(payload))
             except BlockingIOError:
                 pieces = max(pieces, 1)
-                if self.version.payload_wait_s and self._poll_5_ms():
+                if self.version.payload_wait_s and self._poller.poll(POLL_S * 1000):
                     continue
                 self._drop(f"payload hole after {len(payload)} of {length} bytes")
             if not piece:
@@ -438,9 +426,6 @@ class StrictCall:
             payload += piece
             pieces += 1
         return bytes(payload), max(pieces, 1)
-
-    def _poll_5_ms(self) -> bool:
-        return bool(self._poller.poll(POLL_S * 1000))
 
     # The end
 
@@ -513,7 +498,6 @@ class StrictCall:
         qualities = {buffer_ms: listening_quality(arrivals, buffer_ms) for buffer_ms in BUFFERS_MS}
         return CallReport(
             call_id=str(self.call_id),
-            version=self.version.name,
             ending=ending,
             dropped_by=self._over.rule,
             result=0 if is_normal else -1,
@@ -525,7 +509,6 @@ class StrictCall:
             frames_sent=self.frames_sent,
             connected_s=self._ended_s - self.identified_s,
             first_frame_ms=(arrivals[0].arrived_s - self.identified_s) * 1000 if arrivals else None,
-            lateness_p999_ms=percentile(lateness_ms(arrivals), 99.9) if arrivals else 0.0,
             quality=qualities[60],
             holes={
                 buffer_ms: (quality.underruns, quality.concealed_ratio)

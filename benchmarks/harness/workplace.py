@@ -1,7 +1,7 @@
 """What a run needs of its machine: two cores, the tools, and for networks root.
 
 The server has one core and this program with its peers another, so that what the peers cost is not taken
-from the server. Only where the fault is a busy machine may the server run anywhere.
+from the server.
 """
 
 from __future__ import annotations

@@ -1,12 +1,7 @@
 """Leases on Ray: what one costs, and whether waiting for one is as short as theory allows.
 
-A private Ray, the real manager, workers whose engines only sleep, and two ingress processes. No model
-computes anything, so what is measured is ours: asking, queueing, dispatch, reports, and Ray below them.
-
-Waiting is compared with an ideal queue on the very same arrivals: no costs, no messages, the slots used
-perfectly. Loads take turns, each time with other arrivals, so that a noisy minute of the machine falls on
-both. The whole time that an asker waits is counted, messages included, against an engine time of exactly
-0.3 s. How soon a cached sentence is heard is measured apart, on a server without Ray.
+A private Ray, the real manager, workers whose engines only sleep, and two ingress processes. Loads take
+turns, each time with other arrivals, so that a noisy minute of the machine falls on both.
 
 Run as `python -m benchmarks.leases`. Exit code 1 if a criterion is missed, 2 if it could not be measured.
 """
@@ -37,8 +32,7 @@ from benchmarks.leases.fleet import (
     manager_on_one_core,
     private_ray,
 )
-from benchmarks.leases.judgement import Figures, Run, Served, Throughput, criteria
-from benchmarks.leases.report import as_json, cost_table, waiting_table
+from benchmarks.leases.judgement import Figures, Run, Served, Throughput, as_json, criteria
 
 PROGRAM = "benchmarks.leases"
 SERVICE_S = 0.3
@@ -128,22 +122,18 @@ async def _throughput(ingresses: Sequence[IngressProcess], seconds: float) -> Th
 
 async def _refusals(ingresses: Sequence[IngressProcess], count: int) -> list[float]:
     limit = FleetSettings().lease_queue_limit
-    refusals: list[float] = await ingresses[0].order(
+    refusals_ms: list[float] = await ingresses[0].order(
         "be_refused", slots=SLOTS, queue_limit=limit, count=count
     )
-    return refusals
+    return refusals_ms
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, judge, report; return the exit code."""
     parser = command.parser(PROGRAM, __doc__)
-    parser.add_argument("--seconds", type=float, default=30.0, help="of arrivals, each run (30)")
-    parser.add_argument("--runs", type=int, default=3, help="at each load, with other arrivals (3)")
     parser.add_argument("--quick", action="store_true", help="under 40 s; too few requests to conclude from")
     options = parser.parse_args(arguments)
-    if options.seconds < 5 or options.runs < 1:
-        parser.error("--seconds must be at least 5, --runs at least 1")
-    extent = QUICK if options.quick else Extent(run_s=options.seconds, runs=options.runs)
+    extent = QUICK if options.quick else Extent()
 
     def measure(console: Console) -> Report:
         def say(text: str) -> None:
@@ -153,9 +143,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say("calls with a cached greeting")
             cached_ms = greeting_times_ms(extent.greetings)
             figures = asyncio.run(measure_leases(address, extent, cached_ms, say))
-        tables = [cost_table(figures), waiting_table((*figures.steady, *figures.crowded))]
         load_average = {"load_average": round(os.getloadavg()[0], 1)}
-        return Report({"leases": criteria(figures)}, tables, load_average | as_json(figures))
+        return Report({"leases": criteria(figures)}, figures=load_average | as_json(figures))
 
     return command.run(PROGRAM, ("ray",), measure, options.json, arguments)
 

@@ -1,9 +1,7 @@
 """How soon a caller hears a sentence that is in the cache: a real server, a real socket, a greeting.
 
-`raymal serve --no-ray` with an engine that needs 200 ms for a sentence. Its greeting is made before it is
-ready, so that every call finds it. A caller connects, sends its UUID and waits for the first frame that is
-not silence: reading the UUID, admission, the way to the gateway and back, the dialog, the cache and the wait
-for the call's next 20 ms tick are all in it. That last wait alone is 10 ms in the mean and 20 at the most.
+The greeting is made before the server is ready, so that every call finds it. The wait for the call's next 20
+ms tick, in it as all of a call's beginning, is 10 ms in the mean and 20 at the most.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +91,20 @@ class IngressProcess:
 @asynccontextmanager
 async def ingress_processes() -> AsyncIterator[list[IngressProcess]]:
     """Start the ingresses; end them in any case."""
-    async with AsyncExitStack() as stack:
-        yield [IngressProcess(await stack.enter_async_context(_running(name)), name) for name in NAMES]
+    program, pipe = "benchmarks.leases.ingress", asyncio.subprocess.PIPE
+    running: list[asyncio.subprocess.Process] = []
+    try:
+        for name in NAMES:
+            command = (sys.executable, "-m", program, name)
+            running.append(
+                await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, limit=ANSWER_BYTES)
+            )
+        yield [IngressProcess(process, name) for process, name in zip(running, NAMES, strict=True)]
+    finally:
+        for process in running:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
 
 
 @asynccontextmanager
@@ -145,22 +157,3 @@ def manager_on_one_core() -> Iterator[psutil.Process]:
     finally:
         for thread in manager.threads():
             psutil.Process(thread.id).cpu_affinity(cores)
-
-
-@asynccontextmanager
-async def _running(name: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "benchmarks.leases.ingress",
-        name,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=ANSWER_BYTES,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()

@@ -16,9 +16,7 @@ Request = tuple[float, int]
 
 
 def waits_s(requests: Sequence[Request], service_s: float, slots: int) -> list[float]:
-    """Return how long each request waits, in the order of `requests`. Raises ValueError without slots."""
-    if slots < 1 or service_s < 0:
-        raise ValueError("an ideal queue needs a slot, and a service time of 0 or more")
+    """Return how long each request waits, in the order of `requests`."""
     order = sorted(range(len(requests)), key=lambda index: requests[index][0])
     free_at = [0.0] * slots
     waits = [0.0] * len(requests)

@@ -1,8 +1,7 @@
 """An ingress without calls: a process of its own that asks for slots when it is ordered to.
 
-Run as `python -m benchmarks.leases.ingress NAME`. Orders come as JSON lines on standard input, an answer for
-each goes to standard output. The clock of the answers is CLOCK_MONOTONIC, which all processes of a machine
-share.
+Orders come as JSON lines on standard input, an answer for each goes to standard output. The clock of the
+answers is CLOCK_MONOTONIC, which all processes of a machine share.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from benchmarks.leases.judgement import Served
 AUDIO = bytes(48_000)
 """Three seconds: a usual utterance."""
 
-PATIENCE_S = 60.0
+LONGEST_WAIT_S = 60.0
 """Longer than any request waits in these runs: a refused one was lost."""
 
 READY_S = 90.0
@@ -98,7 +97,9 @@ class BenchmarkIngress:
         self._numbers += 1
         lease_id = f"{self._name}-{self._numbers}"
         call = self._call(Priority.NORMAL)
-        return LeaseRequest(lease_id, WorkKind.TRANSCRIPTION, self._name, call, PATIENCE_S, PATIENCE_S)
+        return LeaseRequest(
+            lease_id, WorkKind.TRANSCRIPTION, self._name, call, LONGEST_WAIT_S, LONGEST_WAIT_S
+        )
 
     async def _until(self, met: Callable[[FleetStatus], bool]) -> None:
         async with asyncio.timeout(READY_S):
@@ -109,14 +110,14 @@ class BenchmarkIngress:
 
     async def _timed(self) -> float:
         asked_s = time.monotonic()
-        await self._pool.transcribe(Transcribe(self._call(Priority.NORMAL), AUDIO, "en"), PATIENCE_S)
+        await self._pool.transcribe(Transcribe(self._call(Priority.NORMAL), AUDIO, "en"), LONGEST_WAIT_S)
         return (time.monotonic() - asked_s) * 1_000.0
 
     async def _arrive(self, at_s: float, priority: Priority) -> Served:
         await asyncio.sleep(max(0.0, at_s - time.monotonic()))
         asked_s = time.monotonic()
         try:
-            done = await self._pool.transcribe(Transcribe(self._call(priority), AUDIO, "en"), PATIENCE_S)
+            done = await self._pool.transcribe(Transcribe(self._call(priority), AUDIO, "en"), LONGEST_WAIT_S)
         except RaymalError:
             waited_ms = (time.monotonic() - asked_s) * 1_000.0
             return Served(asked_s, priority, waited_ms, 0.0, is_refused=True)

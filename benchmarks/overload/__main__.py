@@ -1,13 +1,7 @@
 """More callers than there is room for: who is served, who is refused and how soon, and who else notices.
 
-A real `raymal serve` with engines that only take their time, and room for a few dozen calls. Some calls
-stand from before the load until after it and talk all the time (strict peers, which drop what Asterisk
-would drop). Beside them callers come in an open loop, at 1, 2 and 10 times what the rest of the lines can
-take, also while others are refused. All is measured from outside, at the callers' sockets.
-
-The server has one core, its callers the other, and on its core the audio clock goes first. What the whole
-machine's CPU says is taken out of the ladder's signals: here the callers are on that machine too. With
-`--ray` the speech workers run on a private Ray, and no core is set apart.
+A real `raymal serve` with engines that only take their time. What the whole machine's CPU says is taken out
+of the ladder's signals: here the callers are on that machine too.
 
 Run as `python -m benchmarks.overload`. Exit code 1 if a criterion is missed, 2 if it could not be measured
 or was disturbed.
@@ -28,19 +22,20 @@ from actors.settings import AdmissionSettings
 from actors.status import AdmissionStatus
 from benchmarks.harness import command
 from benchmarks.harness.command import Report
+from benchmarks.harness.instrument import instrument
 from benchmarks.harness.processes import Snapshot
 from benchmarks.harness.server import RAYMAL, Server, ServerError, wait_for
 from benchmarks.harness.workplace import Workplace
 from benchmarks.overload.judgement import Measured, Phase, Seen, verdicts
-from benchmarks.overload.newcomers import coming_callers, stream_of
+from benchmarks.overload.newcomers import stream_of
 from benchmarks.overload.speech import CHARACTERS_PER_S, GREETING, PERIOD_S
-from benchmarks.overload.standing import ended, standing_calls
-from ingress.link.status import ServerStatus
+from benchmarks.overload.standing import ended
 
 PROGRAM = "benchmarks.overload"
 SLOTS = 4
 CALLS_PER_SLOT = 12
 STANDING = 12
+NEWCOMERS_PRIORITY = 5
 SETTINGS: Mapping[str, object] = {
     "speech.scripted.stt_delay_s": 0.2,
     "speech.scripted.tts_delay_s": 0.05,
@@ -49,14 +44,13 @@ SETTINGS: Mapping[str, object] = {
     "cache.memory_bytes": 0,  # every answer is synthesized
     "throttle.cpu_percent": [101, 101, 101],
 }
-REALTIME = "server.realtime_priority=10"
+REALTIME = ("server.realtime_priority=10",)
 """Gateway and speech workers have the media worker's core as well: the audio clock goes first
 (docs/audio.md). Needs root."""
 FLAGS = (
     "--stt", "scripted", "--tts", "scripted", "--greeting", GREETING,
     "--max-transcriptions", f"{SLOTS}", "--max-syntheses", f"{SLOTS}",
 )  # fmt: skip
-CALM_TRIES = 2
 LOOK_S = 1.0
 """Between two looks at the server's status."""
 GIVE_BACK_S = 5.0
@@ -93,17 +87,19 @@ class Run:
     place: Workplace
     server: Server
     extent: Extent
-    has_own_core: bool
 
     def measure(self) -> Measured:
         """Measure everything. Raises RaymalError."""
-        with standing_calls(self.server.port, STANDING) as standing:
+        # Above the newcomers: what these calls hear is measured to the millisecond.
+        with instrument(
+            "benchmarks.overload.standing", NEWCOMERS_PRIORITY + 1, port=self.server.port, calls=STANDING
+        ) as standing:
             self.place.say(f"{STANDING} calls begin to talk")
             if wait_for(self._only_standing, 20.0) is None:
                 raise ServerError(f"not all of {STANDING} calls were taken: {self._admission()}")
             time.sleep(PERIOD_S + 1.0)  # all have spoken
             capacity = floor(self._admission().capacity * AdmissionSettings().normal_percent / 100.0)
-            phases = [self._calm()]
+            phases = [self._alone("before")]
             for seed, load in enumerate(self.extent.loads, 1):
                 phases.append(self._loaded(load, capacity, seed))
                 wait_for(self._only_standing, GIVE_BACK_S)
@@ -112,14 +108,6 @@ class Run:
             refused = self._admission().refused
             time.sleep(LAST_ANSWER_S)
             return Measured(capacity, ended(standing), phases, refused)
-
-    def _calm(self) -> Phase:
-        """Return the time that all others are compared with: the first of a few that was not disturbed."""
-        for _ in range(CALM_TRIES):
-            phase = self._alone("before")
-            if not phase.is_disturbed:
-                break
-        return phase
 
     def _alone(self, name: str) -> Phase:
         self.place.say(f"{name}: {STANDING} calls alone")
@@ -132,38 +120,27 @@ class Run:
         stay_s = self.extent.mean_stay_s
         per_second = load * (capacity - STANDING) / stay_s
         seconds = stay_s + self.extent.measured_s
-        with coming_callers(self.server.port, per_second, seconds, self.extent.stays_s, seed) as coming:
+        with instrument(
+            "benchmarks.overload.newcomers", NEWCOMERS_PRIORITY, port=self.server.port,
+            per_second=per_second, seconds=seconds, stays_s=self.extent.stays_s, seed=seed,
+        ) as coming:  # fmt: skip
             seen = self._watch(lambda: coming.is_over)
             stream = stream_of(coming)
         return Phase(f"{load:g} times", load, stream.loop.began_s + stay_s, stream.loop.ended_s, seen, stream)
 
     def _watch(self, is_over: Callable[[], bool]) -> Seen:
         """Look at the server until it is over."""
-        before = self._snapshot()
-        most_calls, level, reasons = 0, 0, tuple[str, ...]()
+        before = Snapshot.of(self.server.process_ids(), self.place.server_core)
+        most_calls = 0
         while not is_over():
-            status = self._status()
-            assert status.fleet is not None
-            assert status.decision is not None
-            most_calls = max(most_calls, status.fleet.admission.calls)
-            if status.level > level:
-                level, reasons = status.level, status.decision.reasons
+            most_calls = max(most_calls, self._admission().calls)
             wait_for(is_over, LOOK_S)
-        use = self._snapshot() - before if self.has_own_core else None
-        return Seen(most_calls, level, reasons, use)
-
-    def _snapshot(self) -> Snapshot:
-        return Snapshot.of(self.server.process_ids(), self.place.server_core)
-
-    def _status(self) -> ServerStatus:
-        if (status := self.server.status()) is None or status.fleet is None:
-            raise ServerError("the gateway does not answer")
-        return status
+        return Seen(most_calls, Snapshot.of(self.server.process_ids(), self.place.server_core) - before)
 
     def _admission(self) -> AdmissionStatus:
-        fleet = self._status().fleet
-        assert fleet is not None
-        return fleet.admission
+        if (status := self.server.status()) is None or status.fleet is None:
+            raise ServerError("the gateway does not answer")
+        return status.fleet.admission
 
     def _only_standing(self) -> bool:
         return self._admission().calls == STANDING
@@ -173,25 +150,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, judge, report; return the exit code."""
     parser = command.parser(PROGRAM, __doc__)
     parser.add_argument("--quick", action="store_true", help="under 40 s; too few turns to conclude from")
-    parser.add_argument("--ray", action="store_true", help="the speech workers on a private Ray")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="SETTING=VALUE", help="further settings of the server"
-    )
     options = parser.parse_args(arguments)
 
     def measure(console: Console) -> Report:
         place = Workplace.here(lambda text: console.print(text, highlight=False))
-        further = [*([REALTIME] if os.geteuid() == 0 else []), *options.set]
-        place.say(f"further settings: {', '.join(further) or 'none'}")
-        settings = [*(f"{key}={value}" for key, value in SETTINGS.items()), *further]
+        settings = [*(f"{key}={value}" for key, value in SETTINGS.items()), *REALTIME * (os.geteuid() == 0)]
         flags = [*FLAGS, *(part for setting in settings for part in ("--set", setting))]
-        kind = () if options.ray else ("--no-ray",)
-        with place.serving(*RAYMAL, *kind, *flags, is_pinned=not options.ray) as server:
-            extent = QUICK if options.quick else Extent()
-            measured = Run(place, server, extent, has_own_core=not options.ray).measure()
+        with place.serving(*RAYMAL, "--no-ray", *flags) as server:
+            measured = Run(place, server, QUICK if options.quick else Extent()).measure()
         return Report(verdicts(measured), figures=_figures(measured))
 
-    return command.run(PROGRAM, ("numpy", "uvloop", "ray"), measure, options.json, arguments)
+    return command.run(PROGRAM, ("numpy", "uvloop"), measure, options.json, arguments)
 
 
 def _figures(measured: Measured) -> dict[str, object]:

@@ -1,18 +1,15 @@
 """What overload may cost whom: plain figures in, verdicts out.
 
-*Capacity* is the number of calls that admission lets this class of callers fill, and *served* the mean
-number of calls there are: those that stand and the admitted newcomers, over capacity. With callers who
-come at random even a perfect server has lines free now and then, since a refused caller does not wait; the
-ideal beside it is Erlang's loss formula on the same load and lines, however long the calls last.
-
-The standing calls are compared with themselves before the load. What is missed while the callers were
-late, or while other processes used the server's core, is called disturbed.
+*Served* is the mean number of calls there are, standing ones and admitted newcomers, over the number that
+admission lets this class of callers fill. With callers who come at random even a perfect server has lines
+free now and then: the ideal beside it is Erlang's loss formula on the same load and lines, however long
+calls last.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -31,9 +28,9 @@ JUDGED_LOAD = 2.0
 """Below it there may be fewer callers than lines."""
 ADDED_LATENESS_MS = PHONE_BUFFER_MS * ADDED_PERCENT / 100.0
 """Of frames at p99: a tenth of what a phone's buffer takes."""
-ANSWER_TIME = "standing calls: answer time p50, p95"
-LATENESS = "standing calls: lateness p99"
-INTERRUPTIONS = "standing calls: unanswered; gaps of 100 ms; holes at 60 ms"
+MAXIMUM_LATENESS_MS = 20.0
+"""Of the callers' own deadlines at p99: a frame's length."""
+MAXIMUM_CPU_PERCENT = 70.0
 DECISION_S = 1.0
 """A caller who came later than this before the end may still be without an answer."""
 
@@ -44,11 +41,8 @@ class Seen:
 
     most_calls: int
     """That the manager had at a time."""
-    level: int
-    """Highest step of the ladder."""
-    reasons: tuple[str, ...]
-    use: CpuUse | None = None
-    """Of the server's core; None: it had none of its own."""
+    use: CpuUse
+    """Of the server's core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +62,9 @@ class Phase:
     @property
     def is_disturbed(self) -> bool:
         """Whether the callers or the machine were not fit to judge by."""
-        use = self.seen.use
-        return bool(self.stream and self.stream.invalid_because()) or bool(use and use.is_disturbed())
+        stream = self.stream
+        is_late = bool(stream and stream.loop.invalid_because(MAXIMUM_LATENESS_MS, MAXIMUM_CPU_PERCENT))
+        return is_late or self.seen.use.is_disturbed()
 
     @property
     def newcomers(self) -> Sequence[Newcomer]:
@@ -153,7 +148,7 @@ def verdicts(measured: Measured) -> dict[str, list[Outcome]]:
     """Judge a run, phase by phase."""
     first, *others = measured.phases
     before = heard_by(measured.standing, first.begin_s, first.end_s)
-    rows = {first.name: _calm(before, first)}
+    rows: dict[str, list[Outcome]] = {}
     for phase in others:
         heard = heard_by(measured.standing, phase.begin_s, phase.end_s)
         newcomers = [] if phase.stream is None else _newcomers(measured, phase, phase.stream)
@@ -165,7 +160,6 @@ def verdicts(measured: Measured) -> dict[str, list[Outcome]]:
 def _newcomers(measured: Measured, phase: Phase, stream: Stream) -> list[Outcome]:
     admitted = [one for one in stream.newcomers if one.is_admitted]
     greeted = sum(one.is_greeted for one in stream.newcomers)
-    loop = stream.loop
     return [
         _served(measured, phase),
         judged(
@@ -174,19 +168,14 @@ def _newcomers(measured: Measured, phase: Phase, stream: Stream) -> list[Outcome
             f"{phase.seen.most_calls}",
             phase.seen.most_calls <= measured.capacity,
         ),
-        *_refusals(phase, loop.ended_s),
+        *_refusals(phase, stream.loop.ended_s),
         judged(
             "admitted: heard the greeting first",
             "all",
             f"{greeted} of {len(admitted)}",
             all(one.is_greeted for one in admitted),
         ),
-        shown("admitted: first word p50, p95, max", _listed(_waits(admitted))),
-        shown(
-            "the callers; the server's core",
-            f"{loop.lateness_p99_ms:.1f} ms late at p99, {loop.lateness_max_ms:.0f} ms at most, "
-            f"{loop.cpu_percent:.0f} % CPU; {phase.seen.use or 'no core of its own'}",
-        ),
+        shown("the callers", f"{stream.loop.lateness_p99_ms:.1f} ms late at p99"),
     ]
 
 
@@ -205,27 +194,26 @@ def _served(measured: Measured, phase: Phase) -> Outcome:
 def _refusals(phase: Phase, until_s: float) -> list[Outcome]:
     came = [one for one in phase.newcomers if one.identified_s < until_s - DECISION_S]
     refused = [one for one in came if one.is_refused]
-    waits_ms = _waits(refused)
+    waits_ms = [one.answered_ms for one in refused if one.answered_ms is not None]
     silent = sum(one.answered_ms is None for one in came)
     lost = sum(one.is_lost for one in phase.newcomers)
-    why = ", ".join(
-        f"{count} {reason}"
-        for reason, count in Counter(one.failure for one in phase.newcomers if one.failure).items()
-    )
+    why = _counted(Counter(one.failure for one in phase.newcomers if one.failure))
     over = [one for one in refused if one.identified_s < until_s - DECISION_S - BUSY_S]
     whole = sum(one.hears_busy and one.hung_up_s is not None and one.sound_s >= BUSY_S for one in over)
     return [
         judged(
             "newcomers without an answer; lost calls",
             "none; none",
-            f"{silent} of {len(came)}; {lost}{f' ({why})' if why else ''}",
+            f"{silent} of {len(came)}; {lost} {why}".rstrip(),
             not silent and not lost,
             phase.is_disturbed,
         ),
         judged(
             "refused: UUID to the phrase p50, p95, max",
             f"{REFUSAL_MS:g} ms",
-            f"{_listed(waits_ms)} ({len(refused)} callers)",
+            f"{_ms([percentile(waits_ms, each) for each in (50, 95, 100)])} ({len(refused)} callers)"
+            if waits_ms
+            else "none",
             max(waits_ms, default=0.0) <= REFUSAL_MS,
             phase.is_disturbed,
         ),
@@ -241,18 +229,17 @@ def _refusals(phase: Phase, until_s: float) -> list[Outcome]:
 def _standing(phase: Phase, heard: Heard, before: Heard, was_disturbed: bool) -> list[Outcome]:
     """Judge the standing calls; what is compared with a disturbed time says nothing, even if it is met."""
     factor = 1.0 + ADDED_PERCENT / 100.0
-    pairs = list(zip(heard.answers_ms, before.answers_ms, strict=True))
-    changes = ", ".join(f"{100.0 * (now / then - 1.0):+.0f} %" for now, then in pairs)
+    pairs = zip(heard.answers_ms, before.answers_ms, strict=True)
     compared = [
         judged(
-            ANSWER_TIME,
+            "standing calls: answer time p50, p95",
             f"{ADDED_PERCENT:g} % above before",
-            f"{_ms(heard.answers_ms)} ({changes}; {heard.utterances} turns)",
+            f"{_ms(heard.answers_ms)} (before {_ms(before.answers_ms)}; {heard.utterances} turns)",
             all(now <= then * factor for now, then in pairs),
             phase.is_disturbed,
         ),
         judged(
-            LATENESS,
+            "standing calls: lateness p99",
             f"{ADDED_LATENESS_MS:g} ms above before",
             f"{heard.lateness_p99_ms:.1f} ms (before {before.lateness_p99_ms:.1f} ms)",
             heard.lateness_p99_ms <= before.lateness_p99_ms + ADDED_LATENESS_MS,
@@ -262,18 +249,9 @@ def _standing(phase: Phase, heard: Heard, before: Heard, was_disturbed: bool) ->
     if was_disturbed:
         compared = [replace(row, verdict=Verdict.DISTURBED) for row in compared]
     text = "; ".join(map(str, heard.interruptions))
-    interrupted = judged(INTERRUPTIONS, "none", text, not any(heard.interruptions), phase.is_disturbed)
-    return [*compared, interrupted, _ladder(phase)]
-
-
-def _calm(heard: Heard, phase: Phase) -> list[Outcome]:
-    return [
-        shown(ANSWER_TIME, f"{_ms(heard.answers_ms)} ({heard.utterances} turns)"),
-        shown(INTERRUPTIONS, "; ".join(map(str, heard.interruptions))),
-        shown(LATENESS, f"{heard.lateness_p99_ms:.1f} ms"),
-        shown("the server's core", f"{phase.seen.use or 'none of its own'}"),
-        _ladder(phase),
-    ]
+    name = "standing calls: unanswered; gaps of 100 ms; holes at 60 ms"
+    interrupted = judged(name, "none", text, not any(heard.interruptions), phase.is_disturbed)
+    return [*compared, interrupted]
 
 
 def _whole(measured: Measured) -> list[Outcome]:
@@ -283,34 +261,24 @@ def _whole(measured: Measured) -> list[Outcome]:
     refused = sum(one.is_refused for one in newcomers)
     undecided = sum(one.answered_ms is None for one in newcomers)
     counted = sum(measured.refused.values())
-    by_reason = ", ".join(f"{count} {reason}" for reason, count in measured.refused.items())
     return [
         judged(
             "standing calls: until they hang up, no rule of Asterisk's broken",
             f"{len(measured.standing)}",
-            ", ".join((*(f"{count} {name}" for name, count in ended.items()), *broken)),
+            ", ".join((_counted(ended), *broken)),
             all(call.is_whole for call in measured.standing),
         ),
         judged(
             "refusals: the manager's count",
-            f"{refused}{f' to {refused + undecided}' if undecided else ''}, as the callers",
-            f"{counted} ({by_reason})" if counted else "0",
+            f"{refused} to {refused + undecided}, as the callers",
+            f"{counted} ({_counted(measured.refused)})",
             refused <= counted <= refused + undecided,
         ),
     ]
 
 
-def _ladder(phase: Phase) -> Outcome:
-    because = f" ({'; '.join(phase.seen.reasons)})" if phase.seen.reasons else ""
-    return shown("the ladder's highest step", f"{phase.seen.level}{because}")
-
-
-def _waits(newcomers: Iterable[Newcomer]) -> list[float]:
-    return [one.answered_ms for one in newcomers if one.answered_ms is not None]
-
-
-def _listed(values_ms: Sequence[float]) -> str:
-    return _ms([percentile(values_ms, percent) for percent in (50, 95, 100)]) if values_ms else "none"
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
 def _ms(values_ms: Sequence[float]) -> str:

@@ -1,27 +1,22 @@
 """New callers, who do not wait for those before them, in a process of their own.
 
-Arrivals are Poisson's; how long a caller means to stay is even between two limits, the lower one longer than
-the refusal lasts, so that a refused caller hears the server's hangup before it would leave.
+The least time that one means to stay is longer than the refusal lasts, so that a refused caller hears the
+server's hangup before it would leave.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
 from typing import Any
 
 from actors.telephone import FRAME_S
 from benchmarks.harness.callers import Caller, LoopReport, OpenLoop
-from benchmarks.harness.instrument import Instrument, instrument, serve
+from benchmarks.harness.instrument import Instrument, serve
 from benchmarks.overload.speech import BUSY_HZ, GREETING_HZ, PERIOD, PITCH_BYTES, PITCH_ERROR_HZ, pitch_hz
 
-PRIORITY = 5
-MAXIMUM_LATENESS_MS = 20.0
-"""Of the callers' own deadlines at p99: a frame's length."""
-MAXIMUM_CPU_PERCENT = 70.0
 REPORT_DEADLINE_S = 60.0
 
 
@@ -80,10 +75,6 @@ class Stream:
     newcomers: Sequence[Newcomer]
     loop: LoopReport
 
-    def invalid_because(self) -> list[str]:
-        """Return why a measurement made with it says nothing; empty if it is valid."""
-        return self.loop.invalid_because(MAXIMUM_LATENESS_MS, MAXIMUM_CPU_PERCENT)
-
 
 class ComingCaller(Caller):
     """One caller to come."""
@@ -133,16 +124,6 @@ def arrivals(
         found.append((at_s, ComingCaller(dice.uniform(*stays_s))))
         at_s += dice.expovariate(per_second)
     return found
-
-
-@contextmanager
-def coming_callers(
-    port: int, per_second: float, seconds: float, stays_s: tuple[float, float], seed: int
-) -> Iterator[Instrument]:
-    """Let callers come from now on; they are cut off if the body leaves before they are over."""
-    options = {"port": port, "per_second": per_second, "seconds": seconds, "stays_s": stays_s, "seed": seed}
-    with instrument("benchmarks.overload.newcomers", PRIORITY, **options) as process:
-        yield process
 
 
 def stream_of(process: Instrument) -> Stream:

@@ -9,18 +9,15 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from actors.telephone import FRAME_S
-from benchmarks.harness.instrument import Instrument, instrument, serve
+from benchmarks.harness.instrument import Instrument, serve
 from benchmarks.harness.strict_peer import Ending, Outgoing, StrictCall
 from benchmarks.overload.speech import PERIOD, PERIOD_S, SPEECH_ENDS_S
 from ingress.audiosocket import SLIN_RATES_HZ
 
-PRIORITY = 6
-"""Above the newcomers: what these calls hear is measured to the millisecond."""
 SPACING_S = 0.013
 REPORT_DEADLINE_S = 30.0
 
@@ -52,13 +49,6 @@ class StandingCall:
                 heard = (at_s for at_s, _, is_loud in self.frames if is_loud and said_s < at_s < until_s)
                 times.append(next(((at_s - said_s) * 1_000.0 for at_s in heard), None))
         return times
-
-
-@contextmanager
-def standing_calls(port: int, calls: int) -> Iterator[Instrument]:
-    """Place calls that stay; they are cut off if the body leaves before it has ended them."""
-    with instrument("benchmarks.overload.standing", PRIORITY, port=port, calls=calls) as process:
-        yield process
 
 
 def ended(process: Instrument) -> list[StandingCall]:

@@ -1,26 +1,19 @@
 """The media path under load: raymal against the usual asyncio designs and a C loop, on the same core.
 
-For each number of calls the servers take turns: start, a small rehearsal, a warm-up that is not counted,
-the measured time, stop. The server has one core to itself, the load generator another, so that neither
-slows the other; this program waits beside the generator. A measurement during which the generator itself
-was late or short of CPU, or other processes used the server's core, is made again, a few times in a run; if
-it stays so the run is invalid.
-
-Run as `python -m benchmarks.pacing`. Exit code 1 if a target is missed, 2 if the run is invalid or could
-not be made.
+For each number of calls the servers take turns. The server has one core to itself, the load generator
+another. Run as `python -m benchmarks.pacing`. Exit code 1 if a target is missed, 2 if the run is invalid or
+could not be made.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress
 
 from benchmarks.harness import command
 from benchmarks.harness.caller_audio import caller_audio
@@ -31,7 +24,6 @@ from benchmarks.harness.outcomes import shown
 from benchmarks.harness.workplace import MachineError, check_machine
 from benchmarks.pacing.measurement import (
     C_LOOP,
-    C_LOOP_ON_TICK,
     DEADLINES,
     RAYMAL,
     RAYMAL_THROTTLED,
@@ -41,29 +33,20 @@ from benchmarks.pacing.measurement import (
     Measurement,
     measure,
 )
-from benchmarks.pacing.plots import plot
-from benchmarks.pacing.report import as_json, tables
+from benchmarks.pacing.plots import picture
+from benchmarks.pacing.report import as_json, summary
 from benchmarks.pacing.targets import targets
 
 PROGRAM = "benchmarks.pacing"
 PACKAGES = ("numpy", "uvloop", "webrtcvad-wheels")
 WARM_UP_S = 3.0
-SECOND_TRIES = 6
-"""Measurements of a run that may be made again because they were disturbed."""
-
-Measure = Callable[[Contestant, Load], Measurement]
 
 
-def contestants(throttled: bool, seed_throttle: bool, c_on_tick: bool) -> tuple[Contestant, ...]:
+def contestants(throttled: bool, seed_throttle: bool) -> tuple[Contestant, ...]:
     """Return who takes part."""
-    field: tuple[Contestant, ...] = ()
-    if throttled:
-        field += (RAYMAL, RAYMAL_THROTTLED)
-    if seed_throttle:
-        field += (SLEEPS, SLEEPS_THROTTLED)
-    if not field:
-        field = (RAYMAL, DEADLINES, SLEEPS, C_LOOP)
-    return (*field, C_LOOP_ON_TICK) if c_on_tick else field
+    own = (RAYMAL, RAYMAL_THROTTLED) if throttled else ()
+    seed = (SLEEPS, SLEEPS_THROTTLED) if seed_throttle else ()
+    return (*own, *seed) or (RAYMAL, DEADLINES, SLEEPS, C_LOOP)
 
 
 def in_turns(field: Sequence[Contestant], calls: Sequence[int]) -> list[tuple[Contestant, int]]:
@@ -75,66 +58,38 @@ def in_turns(field: Sequence[Contestant], calls: Sequence[int]) -> list[tuple[Co
     return turns
 
 
-def run(
-    turns: Sequence[tuple[Contestant, int]],
-    measure_once: Measure,
-    load: Load,
-    second_tries: int,
-    progress: Progress,
-) -> list[Measurement]:
-    """Measure all in turns; return the results by number of calls, in the order of the first turns.
-
-    What is invalid is measured again while tries are left; the least disturbed measurement is kept.
-    """
-    found: list[Measurement] = []
-    bar = progress.add_task("", total=len(turns))
-    for contestant, calls in turns:
-        progress.update(bar, description=f"{contestant.name}, {calls} calls", refresh=True)
-        best = measure_once(contestant, replace(load, calls=calls))
-        while best.invalid_because() and second_tries:
-            second_tries -= 1
-            again = measure_once(contestant, replace(load, calls=calls))
-            best = min(best, again, key=lambda each: each.disturbance)
-        found.append(best)
-        progress.advance(bar)
-    progress.update(bar, description="done", refresh=True)
-    order = list(dict.fromkeys(contestant.name for contestant, _ in turns))
-    return sorted(found, key=lambda each: (each.calls, order.index(each.contestant.name)))
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the comparison and return the exit code."""
     parser = command.parser(PROGRAM, __doc__)
     add = parser.add_argument
     add("--calls", type=command.numbers(900), default=(50, 200, 400), metavar="N,N", help="(50,200,400)")
     add("--seconds", type=float, default=10.0, help="measured, each time (10)")
-    add("--warm-up", type=float, default=WARM_UP_S, help=f"seconds before that ({WARM_UP_S:g})")
-    add("--second-tries", type=int, default=SECOND_TRIES, help=f"for what was disturbed ({SECOND_TRIES})")
     add("--throttled", action="store_true", help="raymal at 20 and at 30 ms, no other")
     add("--seed-throttle", action="store_true", help="asyncio with sleeps, and with 20 ms every 30 ms")
-    add("--c-on-tick", action="store_true", help="also the C loop that reads on its tick")
-    add("--plot", type=Path, metavar="FILE", help="draw the figures: .svg, .png or .pdf")
+    add("--plot", type=Path, metavar="FILE", help="draw the figures as SVG")
     options = parser.parse_args(arguments)
-    if min(options.seconds, options.warm_up) < 1:
-        parser.error("--seconds and --warm-up must be at least 1")
+    if options.seconds < 1:
+        parser.error("--seconds must be at least 1")
 
     def measure_all(console: Console) -> Report:
         cores = check_machine()
-        _check_libraries(options.throttled or options.seed_throttle, options.plot is not None)
+        if find_spec("pesq") is None and (options.throttled or options.seed_throttle):
+            raise MachineError("pesq is not installed: `pip install 'raymal[bench]'`")
         # Beside the generator, unless there is a third core: never on the server's.
         os.sched_setaffinity(0, {cores[2] if len(cores) > 2 else cores[1]})
-        field = contestants(options.throttled, options.seed_throttle, options.c_on_tick)
-        audio = caller_audio()
+        field = contestants(options.throttled, options.seed_throttle)
+        turns, audio, results = in_turns(field, options.calls), caller_audio(), list[Measurement]()
         with progress_bar(console) as progress:
-            results = run(
-                in_turns(field, options.calls),
-                lambda contestant, load: measure(contestant, load, cores[0], audio),
-                Load(0, options.warm_up, options.seconds, cores[1]),
-                options.second_tries,
-                progress,
-            )
+            bar = progress.add_task("", total=len(turns))
+            for contestant, calls in turns:
+                progress.update(bar, description=f"{contestant.name}, {calls} calls", refresh=True)
+                load = Load(calls, WARM_UP_S, options.seconds, cores[1])
+                results.append(measure(contestant, load, cores[0], audio))
+                console.print(summary(results[-1]), highlight=False)
+                progress.advance(bar)
+        results.sort(key=lambda each: (each.calls, field.index(each.contestant)))
         if options.plot:
-            plot(results, str(Machine.this(PACKAGES)), options.plot)
+            options.plot.write_text(picture(results, str(Machine.this(PACKAGES))), encoding="utf-8")
         rows = targets(results) or [shown("none without raymal", "")]
         invalid = [
             f"{result.contestant.name}, {result.calls} calls: {reason}"
@@ -142,15 +97,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for reason in result.invalid_because()
         ]
         figures = {"callers": audio.source} | as_json(results)
-        return Report({"targets": rows}, tables(results), figures, invalid)
+        return Report({"targets": rows}, figures, invalid)
 
     return command.run(PROGRAM, PACKAGES, measure_all, options.json, arguments)
-
-
-def _check_libraries(needs_pesq: bool, needs_matplotlib: bool) -> None:
-    for is_needed, library in ((needs_pesq, "pesq"), (needs_matplotlib, "matplotlib")):
-        if is_needed and find_spec(library) is None:
-            raise MachineError(f"{library} is not installed: `pip install 'raymal[bench]'`")
 
 
 if __name__ == "__main__":

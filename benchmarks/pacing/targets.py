@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.harness.outcomes import Outcome, judged
+from benchmarks.harness.outcomes import Outcome, at_most, judged
 from benchmarks.pacing.measurement import C_LOOP, RAYMAL, RAYMAL_THROTTLED, Contestant, Measurement
 from ingress.caller.listening_quality import PHONE_BUFFER_MS
 
@@ -23,7 +23,8 @@ def targets(results: Sequence[Measurement]) -> list[Outcome]:
     if raymal and limit:
         rows += _against_the_limit(raymal[-1], limit[-1])
     if raymal:
-        rows += [_no_underruns(raymal), _memory(raymal[-1])]
+        kb, name = raymal[-1].bytes_per_call / 1_000, f"memory per call at {raymal[-1].calls} calls"
+        rows += [_no_underruns(raymal), at_most(name, MEMORY_KB_PER_CALL, kb, "KB")]
     if raymal and throttled:
         rows += [_saving(raymal[-1], throttled[-1]), _no_underruns(throttled)]
     return rows
@@ -37,20 +38,19 @@ def _of(contestant: Contestant, results: Sequence[Measurement]) -> list[Measurem
 def _against_the_limit(raymal: Measurement, limit: Measurement) -> list[Outcome]:
     ratio = raymal.cpu_percent_per_call / max(limit.cpu_percent_per_call, 1e-9)
     added_ms = raymal.judgement.lateness_at_ms(99.9) - limit.judgement.lateness_at_ms(99.9)
-    at = f"{raymal.calls} calls"
     return [
         judged(
-            f"CPU per call at {at}",
+            f"CPU per call at {raymal.calls} calls",
             f"{CPU_RATIO:g}x the C loop",
-            f"{ratio:.2f}x{_for_less(raymal)}",
+            f"{ratio:.2f}x, {raymal.judgement.missing_ratio:.2%} of the audio missing",
             ratio <= CPU_RATIO and _is_whole(raymal),
             _is_disturbed(raymal, limit),
         ),
-        judged(
-            f"p99.9 lateness at {at}",
-            f"{ADDED_LATENESS_MS:g} ms above the C loop",
-            f"{added_ms:+.1f} ms",
-            added_ms <= ADDED_LATENESS_MS,
+        at_most(
+            f"p99.9 lateness at {raymal.calls} calls, above the C loop",
+            ADDED_LATENESS_MS,
+            added_ms,
+            "ms",
             _is_disturbed(raymal, limit),
         ),
     ]
@@ -70,18 +70,12 @@ def _no_underruns(results: Sequence[Measurement]) -> Outcome:
     )
 
 
-def _memory(raymal: Measurement) -> Outcome:
-    kb = raymal.bytes_per_call / 1_000
-    name = f"memory per call at {raymal.calls} calls"
-    return judged(name, f"{MEMORY_KB_PER_CALL:g} KB", f"{kb:.0f} KB", kb <= MEMORY_KB_PER_CALL)
-
-
 def _saving(raymal: Measurement, throttled: Measurement) -> Outcome:
     saving = 1.0 - throttled.cpu_percent_per_call / max(raymal.cpu_percent_per_call, 1e-9)
     return judged(
         f"CPU per call throttled, {raymal.calls} calls",
         f"{THROTTLED_SAVING:.0%} less",
-        f"{saving:.1%} less{_for_less(throttled)}",
+        f"{saving:.1%} less, {throttled.judgement.missing_ratio:.2%} of the audio missing",
         saving >= THROTTLED_SAVING and _is_whole(throttled),
         _is_disturbed(raymal, throttled),
     )
@@ -90,10 +84,6 @@ def _saving(raymal: Measurement, throttled: Measurement) -> Outcome:
 def _is_whole(result: Measurement) -> bool:
     """Whether the audio came that was due: CPU that sent less is no saving."""
     return result.judgement.missing_ratio < _EDGE_RATIO
-
-
-def _for_less(result: Measurement) -> str:
-    return "" if _is_whole(result) else f", {result.judgement.missing_ratio:.0%} of the audio missing"
 
 
 def _is_disturbed(*results: Measurement) -> bool:

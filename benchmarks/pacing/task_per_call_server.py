@@ -1,14 +1,11 @@
 """The usual asyncio design, which raymal was written to replace: a task per call sleeps between frames.
 
-For each connection one task writes a 20 ms frame, drains and sleeps 20 ms, and another reads: header,
-then payload. With `--pace sleep` every wait begins when the last one is over, so that what the loop was late
-stays late: the audio runs slower than the phone that plays it. With `--pace deadline` the k-th frame waits
-for its own instant, start + k intervals, the usual first repair.
+For each connection one task writes a 20 ms frame, drains and sleeps, and another reads. With `--pace sleep`
+every wait begins when the last one is over: what the loop was late stays late. With `--pace deadline` the
+k-th frame waits for start + k intervals, the usual first repair. `--interval-ms 30` is the throttle of that
+design: the same 20 ms of audio, every 30 ms.
 
-`--interval-ms 30` is the throttle of that design: the same 20 ms of audio, every 30 ms.
-
-Prints "listening PORT"; ends on SIGTERM. Nothing of raymal is in it but the tone, and nothing is heard:
-no speech detection.
+Prints "listening PORT"; ends on SIGTERM. It sends a tone and detects no speech.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class StockModels:
     run at a time: it promises nothing about threads.
     """
 
-    def __init__(self, whisper: str, threads: int, voices: int, beam_size: int = DEFAULT_BEAM) -> None:
+    def __init__(self, whisper: str, threads: int, voices: int, beam_size: int) -> None:
         """`whisper` is a folder or a hub name. Loads and tries everything once."""
         self.transcribe = stock_whisper(whisper, threads, beam_size)
         self._voices: SimpleQueue[HibariTts] = SimpleQueue()

@@ -32,11 +32,6 @@ def concurrency_here() -> int:
     return concurrency(psutil.cpu_count(logical=False) or 2, psutil.virtual_memory().total / 2**30)
 
 
-def cpu_percent_since_last_look() -> float:
-    """Return the machine's load since the last call, without waiting."""
-    return psutil.cpu_percent(interval=None)
-
-
 class ResourceManager:
     """One for the process."""
 
@@ -44,7 +39,7 @@ class ResourceManager:
         self,
         at_a_time: int,
         is_throttling: bool,
-        cpu_percent: Callable[[], float] = cpu_percent_since_last_look,
+        cpu_percent: Callable[[], float] = psutil.cpu_percent,
     ) -> None:
         self.transcriptions = asyncio.Semaphore(at_a_time)
         self.syntheses = asyncio.Semaphore(at_a_time)

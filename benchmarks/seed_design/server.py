@@ -10,11 +10,11 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from actors.telephone import FRAME_BYTES
 from benchmarks.seed_design.endpointing import Endpointer
 from benchmarks.seed_design.resource_manager import ResourceManager
-from benchmarks.seed_design.speech_service import SpeechService
 from ingress.audiosocket import KIND_SLIN8, KIND_UUID
 from ingress.configuration.settings import EndpointingSettings
 
@@ -24,15 +24,27 @@ BACKLOG = 4_096
 """The default of 100 would let a burst of callers wait for a second in the kernel."""
 
 
+class Models(Protocol):
+    """What hears and what speaks; both block, and are called by several threads at a time."""
+
+    def transcribe(self, audio: bytes) -> str:
+        """Return the words in 8 kHz int16 audio, empty for none."""
+        ...
+
+    def synthesize(self, text: str) -> bytes:
+        """Return 8 kHz int16 speech."""
+        ...
+
+
 class SeedServer:
     """Takes calls and says back what it heard."""
 
     def __init__(
-        self, speech: SpeechService, resources: ResourceManager, endpointing: EndpointingSettings
+        self, models: Models, resources: ResourceManager, endpointing: EndpointingSettings | None = None
     ) -> None:
-        self._speech = speech
+        self._models = models
         self._resources = resources
-        self._endpointing = endpointing
+        self._endpointing = endpointing or EndpointingSettings()
 
     @asynccontextmanager
     async def listening(self, port: int) -> AsyncIterator[int]:
@@ -73,9 +85,13 @@ class SeedServer:
                 answer.cancel()
 
     async def _answer(self, utterance: bytes, writer: asyncio.StreamWriter) -> None:
-        text = await self._speech.transcribe(utterance)
+        """Transcribe, synthesize the whole answer, send it; each waits for its semaphore, then a thread."""
+        async with self._resources.transcriptions:
+            text = await asyncio.to_thread(self._models.transcribe, utterance)
         if text:
-            await self._send(await self._speech.synthesize(f"You said: {text}"), writer)
+            async with self._resources.syntheses:
+                speech = await asyncio.to_thread(self._models.synthesize, f"You said: {text}")
+            await self._send(speech, writer)
 
     async def _send(self, audio: bytes, writer: asyncio.StreamWriter) -> None:
         is_slow = self._resources.should_throttle_audio()

@@ -3,13 +3,10 @@
     with ChaosProxy(server.port, downlink=Faults(delay_ms=200)) as proxy:
         call = StrictCall(proxy.port)
 
-Each connection has two directions, the *uplink* to the server and the *downlink* from it, with `Faults` of
-their own; assign `proxy.uplink` or `proxy.downlink` to change them for running connections as well. What is
-read is queued with the time at which it may leave, so a delay delays and does not throttle; the queue is
-bounded, so that the sender notices when it is full.
-
-A proxy ends TCP on both sides: it can delay and reset connections, but lose no packets. Lost packets, narrow
-and broken cables are in `benchmarks.faults`, every way of cutting a stream in the tests of the protocol.
+Each connection has two directions, the *uplink* to the server and the *downlink* from it; assigning
+`proxy.uplink` or `proxy.downlink` changes the faults of running connections. What is read is queued with the
+time at which it may leave, so a delay does not throttle; the queue is bounded, so that a sender notices.
+Lost packets, narrow and broken cables are in `benchmarks.faults`.
 """
 
 from __future__ import annotations
@@ -17,8 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import socket
-import struct
 import threading
 from dataclasses import dataclass
 
@@ -35,8 +30,6 @@ class Faults:
     """The delay varies by up to this, both ways and evenly; the order is kept."""
     stall_s: float = 0.0
     """Once, nothing passes for so long; then everything that waited does."""
-    resets_after_bytes: int | None = None
-    """Both sides get RST (SO_LINGER 0) when so much has been forwarded."""
 
 
 class ChaosProxy:
@@ -89,10 +82,7 @@ class ChaosProxy:
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._forward(peer, to_server, "uplink", number))
                 both.create_task(self._forward(server, to_peer, "downlink", number))
-        except (OSError, ExceptionGroup):  # one side is gone, or a reset is due: both sides get it
-            for writer in writers:
-                _reset(writer)
-        except asyncio.CancelledError:  # the proxy closes
+        except (OSError, ExceptionGroup, asyncio.CancelledError):  # one side is gone, or the proxy closes
             pass
         finally:
             self._tasks.discard(task)
@@ -102,11 +92,11 @@ class ChaosProxy:
     async def _forward(
         self, source: asyncio.StreamReader, target: asyncio.StreamWriter, direction: str, number: int
     ) -> None:
-        """Forward one direction to its end. Raises OSError for a reset."""
+        """Forward one direction to its end."""
         dice = random.Random(f"{self._seed}/{number}/{direction}")
         pieces: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(QUEUED_PIECES)
         reading = asyncio.create_task(self._read(source, pieces, direction, dice))
-        forwarded, stalled_by = 0, None
+        stalled_by = None
         try:
             while True:
                 due_s, data = await pieces.get()
@@ -118,14 +108,8 @@ class ChaosProxy:
                 if not data:
                     target.write_eof()
                     return
-                left = len(data)
-                if faults.resets_after_bytes is not None:
-                    left = min(left, faults.resets_after_bytes - forwarded)
-                target.write(data[:left])
+                target.write(data)
                 await target.drain()
-                forwarded += left
-                if left < len(data):
-                    raise ConnectionResetError("the network resets")
         finally:
             reading.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -149,10 +133,3 @@ class ChaosProxy:
             # Never before what came earlier: TCP keeps the order.
             last_due_s = max(self._loop.time() + max(0.0, delay_ms) / 1000, last_due_s)
             await pieces.put((last_due_s, data))
-
-
-def _reset(writer: asyncio.StreamWriter) -> None:
-    side: socket.socket = writer.get_extra_info("socket")
-    with contextlib.suppress(OSError):
-        side.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()

@@ -92,24 +92,3 @@ def test_a_stall_holds_everything_back_once() -> None:
             speaker.sendall(b"b")
             assert read(listener, 1) == b"b"
             assert expected_s <= time.monotonic() - began_s < expected_s + 0.2
-
-
-@both_directions
-def test_a_reset_reaches_both_sides(direction: str) -> None:
-    """After the given byte, RST and not FIN."""
-    with connection(direction, Faults(resets_after_bytes=5)) as (_, speaker, listener):
-        speaker.sendall(b"12345678")
-        assert read(listener, 5) == b"12345"
-        for side in (speaker, listener):
-            with pytest.raises(ConnectionResetError):
-                side.recv(1)
-
-
-def test_a_proxy_without_a_server_behind_it_resets() -> None:
-    """It does not keep a connection to nowhere open."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with ChaosProxy(port) as proxy, socket.create_connection(("127.0.0.1", proxy.port)) as peer:
-        peer.settimeout(5.0)
-        with pytest.raises(ConnectionResetError):
-            peer.recv(1)

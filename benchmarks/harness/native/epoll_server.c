@@ -9,8 +9,7 @@
  * All calls share one wheel of 10 slots, phases spread over the interval, as in ingress/media/pacing.py, and the
  * same rule after a stall: two messages at most go back to back, the rest of the timeline is moved.
  *
- * --read-on-tick reads each call just before its send instead of when epoll says so: fewer wake-ups, and
- * what is heard waits for up to one interval. --interval-ms other than --frame-ms is a faulty server (20 ms of audio every 30 ms starves a phone), and
+ * --interval-ms other than --frame-ms is a faulty server (20 ms of audio every 30 ms starves a phone), and
  * --stall-after-ms stops the whole server once for --stall-ms: known faults to test a measurement with.
  *
  * Prints "listening PORT"; ends on SIGTERM.
@@ -43,7 +42,6 @@ static unsigned slot_of_fd[1 << 16];
 static unsigned char table[TABLE_FRAMES][HEADER_BYTES + MAX_FRAME_BYTES];
 static unsigned message_bytes;
 static int poller;
-static bool reads_on_tick;
 
 /* 440 Hz return to their first sample after 10 frames of 20 or 30 ms: the table has no click. */
 static void fill_table(unsigned frame_ms) {
@@ -72,7 +70,6 @@ static void enter_wheel(struct call *call) {
     call->link = &slots[best];
     slots[best] = call;
     call->identified = true;
-    if (reads_on_tick && epoll_ctl(poller, EPOLL_CTL_DEL, call->fd, NULL)) die("epoll_ctl");
 }
 
 static void end_call(struct call *call) {
@@ -111,26 +108,23 @@ static void on_message(void *context, unsigned kind, unsigned length) {
     if (kind == KIND_UUID && length == UUID_BYTES && !call->identified) enter_wheel(call);
 }
 
-/* Reads until the socket is empty: a short read says so without another system call. Returns whether the
- * call still is. */
-static bool read_call(struct call *call) {
+/* Reads until the socket is empty: a short read says so without another system call. */
+static void read_call(struct call *call) {
     static unsigned char buffer[1 << 16];
     ssize_t count;
     do {
         count = recv(call->fd, buffer, sizeof buffer, 0);
         if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) {
             end_call(call);
-            return false;
+            return;
         }
         if (count > 0) parse(&call->parser, buffer, (size_t)count, on_message, NULL, call);
     } while (count == (ssize_t)sizeof buffer);
-    return true;
 }
 
 static void send_slot(unsigned slot) {
     for (struct call *call = slots[slot], *next; call; call = next) {
         next = call->next;
-        if (reads_on_tick && !read_call(call)) continue;
         const unsigned char *message = table[call->next_frame];
         call->next_frame = (call->next_frame + 1) % TABLE_FRAMES;
         /* A peer that does not read, or is gone, loses its call: half a message cannot be taken back. */
@@ -158,15 +152,13 @@ int main(int argc, char **argv) {
     static const struct option options[] = {
         {"port", required_argument, NULL, 'p'},        {"frame-ms", required_argument, NULL, 'f'},
         {"interval-ms", required_argument, NULL, 'i'}, {"stall-ms", required_argument, NULL, 's'},
-        {"stall-after-ms", required_argument, NULL, 'a'}, {"read-on-tick", no_argument, NULL, 'r'},
-        {NULL, 0, NULL, 0}};
+        {"stall-after-ms", required_argument, NULL, 'a'}, {NULL, 0, NULL, 0}};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (option == 'p') port = whole_number(optarg, 0, 65535);
         else if (option == 'f') frame_ms = whole_number(optarg, 10, MAX_FRAME_MS);
         else if (option == 'i') interval_ms = whole_number(optarg, 10, 1000);
         else if (option == 's') stall_ms = whole_number(optarg, 0, 10000);
         else if (option == 'a') stall_after_ms = whole_number(optarg, 0, 3600000);
-        else if (option == 'r') reads_on_tick = true;
         else return 2;
     }
     fill_table(frame_ms);

@@ -7,22 +7,21 @@ import time
 
 import pytest
 
-from benchmarks.harness.processes import CoreTime, CpuTime, Snapshot, cpu_time
+from benchmarks.harness.processes import CoreTime, Snapshot, cpu_s
 
 
 def test_cpu_time_is_what_was_burnt() -> None:
     """As the process itself counts it, to a few hundredths of a second."""
-    before, before_s = cpu_time(os.getpid()), time.process_time()
+    before, before_s = cpu_s([os.getpid()]), time.process_time()
     while time.process_time() - before_s < 0.2:
         pass
-    used_s = (cpu_time(os.getpid()) - before).total_s
-    assert used_s == pytest.approx(time.process_time() - before_s, abs=0.03)
+    assert cpu_s([os.getpid()]) - before == pytest.approx(time.process_time() - before_s, abs=0.03)
 
 
-def test_strangers_are_what_neither_the_server_nor_its_callers_used() -> None:
+def test_foreign_is_what_neither_the_server_nor_its_callers_used() -> None:
     """In percent of a core; what the host took counts as well."""
-    before = Snapshot(10.0, CpuTime(1.0, 1.0), CpuTime(0.5, 0.0), CoreTime(20.0, 3.0))
-    after = Snapshot(20.0, CpuTime(3.0, 2.0), CpuTime(1.5, 0.0), CoreTime(25.0, 3.5))
+    before = Snapshot(10.0, 2.0, 0.5, CoreTime(20.0, 3.0))
+    after = Snapshot(20.0, 5.0, 1.5, CoreTime(25.0, 3.5))
     use = after - before
     assert (use.server_percent, use.foreign_percent, use.stolen_percent) == (30.0, 10.0, 5.0)
     assert use.is_disturbed()
