@@ -27,7 +27,13 @@ from benchmarks.capacity.result import Objectives, Service, Step
 from benchmarks.capacity.scenario import Scenario
 from benchmarks.capacity.standstill import Standstill, watching
 from benchmarks.capacity.subject import Subject
-from benchmarks.capacity.validity import disturbances, late_callers, standstills, unread
+from benchmarks.capacity.validity import (
+    MAXIMUM_CPU_PERCENT,
+    MAXIMUM_LATENESS_MS,
+    disturbances,
+    standstills,
+    unread,
+)
 from benchmarks.capacity.workload_meter import StatusLook, mean_calls, services, slot_percent
 from ingress.caller.listening_quality import percentile
 from ingress.link.records import CallRecord, TurnRecord
@@ -76,14 +82,14 @@ class Trials:
             until_s,
             begins_s + timing.total_s,
             plan(calls, timing.total_s, seed),
+            [prompt.audio for prompt in self.prompts],
         )
-        audios = [prompt.audio for prompt in self.prompts]
         records = _Records(self.subject.port)
         processes = ServerProcesses(self.subject.port, self.subject.has_joined_ray)
         looking = asyncio.create_task(self._look(from_s, until_s))
         reporting = asyncio.create_task(_report_seconds(begins_s, timing.total_s, on_seconds))
         try:
-            async with watching() as watch, crowd(order, audios, calls, records.take) as callers:
+            async with watching() as watch, crowd(order, calls, records.take) as callers:
                 measuring = [*callers.process_ids, watch.process_id]
                 await _until(from_s)
                 before = processes.look(measuring)
@@ -163,7 +169,9 @@ class Trials:
             invalid=(),
         )
         broken = broken_objectives(step, self.objectives)
-        invalid = [reason for report in found.reports for reason in late_callers(report)] + unread(taken)
+        invalid = unread(taken)
+        for report in found.reports:
+            invalid += report.loop.invalid_because(MAXIMUM_LATENESS_MS, MAXIMUM_CPU_PERCENT)
         if broken:
             invalid += [*disturbances(use), *standstills(found.stood_still, from_s, until_s)]
         return step.model_copy(update={"broken": broken, "invalid": tuple(invalid)})
