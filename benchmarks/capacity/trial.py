@@ -25,7 +25,7 @@ from benchmarks.capacity.prompts import Prompt
 from benchmarks.capacity.resources import ServerProcesses, Use
 from benchmarks.capacity.result import Objectives, Service, Step
 from benchmarks.capacity.scenario import Scenario
-from benchmarks.capacity.standstill import Standstill, watching
+from benchmarks.capacity.standstill import Standstill, seen_by, watching
 from benchmarks.capacity.subject import Subject
 from benchmarks.capacity.validity import (
     MAXIMUM_CPU_PERCENT,
@@ -69,7 +69,7 @@ class Trials:
     async def run(
         self, calls: int, timing: Timing, seed: int, on_seconds: OnSeconds, *, at_random: bool = False
     ) -> Trial:
-        """Make one step, with so many calls always or on average. Raises CallersError, LinkError."""
+        """Make one step, with so many calls always or on average. Raises CallersError, InstrumentError."""
         plan = self.scenario.at_random if at_random else self.scenario.steady
         begins_s = time.monotonic() + HEAD_START_S
         from_s = begins_s + timing.warm_up_s
@@ -89,15 +89,16 @@ class Trials:
         looking = asyncio.create_task(self._look(from_s, until_s))
         reporting = asyncio.create_task(_report_seconds(begins_s, timing.total_s, on_seconds))
         try:
-            async with watching() as watch, crowd(order, calls, records.take) as callers:
-                measuring = [*callers.process_ids, watch.process_id]
-                await _until(from_s)
-                before = processes.look(measuring)
-                await _until(until_s)
-                use = processes.look(measuring).since(before)
-                stood_still = await watch.end()
-                memory_bytes = await asyncio.to_thread(processes.memory_bytes)
-                reports = await callers.reports(timing.after_s + REPORT_DEADLINE_S)
+            with watching() as watch:
+                async with crowd(order, calls, records.take) as callers:
+                    measuring = [*callers.process_ids, watch.process.pid]
+                    await _until(from_s)
+                    before = processes.look(measuring)
+                    await _until(until_s)
+                    use = processes.look(measuring).since(before)
+                    stood_still = await asyncio.to_thread(seen_by, watch)
+                    memory_bytes = await asyncio.to_thread(processes.memory_bytes)
+                    reports = await callers.reports(timing.after_s + REPORT_DEADLINE_S)
             looks = await looking
         finally:
             looking.cancel()
