@@ -57,7 +57,8 @@ def erlangs_for(lines: int, refused_share: float) -> float:
     Raises ValueError unless the share is above 0 and at most 1.
     """
     _check(0.0, lines)
-    _check_share(refused_share)
+    if not 0.0 < refused_share <= 1.0:
+        raise ValueError(f"a refused share is above 0 and at most 1, not {refused_share}")
     if refused_share >= 1.0:
         return math.inf
     if lines == 0:
@@ -80,8 +81,3 @@ def _check(erlangs: float, servers: int) -> None:
         raise ValueError(f"traffic is a number of erlangs, 0 or more, not {erlangs}")
     if servers < 0:
         raise ValueError(f"there cannot be {servers} lines")
-
-
-def _check_share(refused_share: float) -> None:
-    if not 0.0 < refused_share <= 1.0:
-        raise ValueError(f"a refused share is above 0 and at most 1, not {refused_share}")

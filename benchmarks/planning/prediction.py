@@ -126,14 +126,10 @@ class Pool:
 
     def turn_p95_ms(self, calls: float) -> float:
         """Return the p95 of a turn while so many calls are there; infinite if work comes too fast."""
-        waited_s = self.wait_p95_s(calls)
+        waited_s = percentile_together_s([self.wait(kind, calls) for kind in self.kinds], 95.0)
         if math.isinf(waited_s):
             return math.inf
         return max(self._quiet_ms, self._unwaited_ms + 1000.0 * self._wait_factor * waited_s)
-
-    def wait_p95_s(self, calls: float) -> float:
-        """Return the p95 of what a turn waits for its slots of all kinds, together, by the formula alone."""
-        return percentile_together_s([self.wait(kind, calls) for kind in self.kinds], 95.0)
 
     def wait(self, kind: WorkKind, calls: float) -> Wait:
         """Return the wait for a slot."""

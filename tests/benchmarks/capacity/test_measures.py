@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
+from capacity_fixture import step
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,18 +35,16 @@ from ingress.link.status import DecisionStatus, ServerStatus
 FOREVER = (0.0, 1e9)
 
 
-def a_step(**changes: object) -> Step:
+def a_step(**changes: Any) -> Step:
     """Return a step that was held, but for the changes."""
-    held: dict[str, object] = {
-        "calls": 10, "seconds": 30.0, "turns": 100, "turn_p50_ms": 700.0, "turn_p95_ms": 900.0,
-        "turn_p99_ms": 1_000.0, "stages_ms": {"lease wait": 10.0, "transcription": 200.0},
-        "lateness": LatenessSummary(frames=1_000, p50_ms=1.0, p99_ms=4.0, p999_ms=8.0, maximum_ms=9.0),
-        "underruns": 0, "offered_calls": 20, "refused_calls": 0, "content_errors": 0,
-        "cores": {"media": 0.1, "workers": 0.8, "machine": 1.0}, "slot_percent": {}, "memory_bytes": 1,
+    values: dict[str, Any] = {
+        "turns": 100,
+        "offered_calls": 20,
+        "stages_ms": {"lease wait": 10.0, "transcription": 200.0},
+        "cores": {"media": 0.1, "workers": 0.8, "machine": 1.0},
         "utilisation_percent": {"machine CPU": 50.0, "media CPU": 10.0, "transcription slots": 25.0},
-        "broken": (), "invalid": (),
-    }  # fmt: skip
-    return Step.model_validate(held | changes)
+    }
+    return step(10, **({"turn_p95_ms": 900.0} | values | changes))
 
 
 @given(
@@ -200,7 +200,7 @@ def test_stages_are_means_over_answered_turns_in_their_order() -> None:
         ({"dropped_calls": 1}, "1 calls dropped"),
     ],
 )
-def test_each_objective_breaks_by_itself(changes: dict[str, object], line: str) -> None:
+def test_each_objective_breaks_by_itself(changes: dict[str, Any], line: str) -> None:
     """A held step has no line, and each of the objectives brings exactly its own."""
     assert broken_objectives(a_step(), Objectives()) == ()
     (found,) = broken_objectives(a_step(**changes), Objectives())
@@ -238,13 +238,13 @@ def test_an_objective_that_is_just_met_is_met() -> None:
 )
 def test_the_limit_is_named(use: dict[str, float], stages: dict[str, float], broken: str, limit: str) -> None:
     """Full cores first, then the stage that grew, then the media workers, then what is nearest its end."""
-    step = a_step(utilisation_percent=use, stages_ms=stages, broken=(broken,))
-    assert limited_by(step, a_step()) == limit
+    overloaded = a_step(utilisation_percent=use, stages_ms=stages, broken=(broken,))
+    assert limited_by(overloaded, a_step()) == limit
 
 
 def test_what_is_left_and_what_comes_next() -> None:
     """Headroom is what is not in use; the next limit is what ends first but for the present one."""
-    held = a_step(calls=10)
+    held = a_step()
     assert headroom_percent(held)["machine CPU"] == 50.0
     assert next_limit(held, "machine CPU, most of it workers") == (
         "transcription slots, used up at about 40 calls"

@@ -168,6 +168,7 @@ def test_files_that_are_no_results(tmp_path: Path, text: str, message: str) -> N
         (("--refused-percent", "0"), "refuses nothing"),
         (("--talk-percent", "100"), "--talk-percent"),
         (("--turns-per-minute", "0"), "turns per minute"),
+        (("--turn-p95-ms", "nan"), "turn's p95"),
         (("--lines-percent", "0"), "--lines-percent"),
         (("--spare", "-1"), "--spare"),
         (("--have", "large=1"), "small"),

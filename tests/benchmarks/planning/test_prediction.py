@@ -193,13 +193,3 @@ def test_results_that_cannot_be_planned_with(changes: dict[str, Any], message: s
     """Named, with what to do."""
     with pytest.raises(ConfigurationError, match=message):
         node_type(**changes)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [{"call_s": 0.0}, {"turns_per_minute": -1.0}, {"refused_percent": 0.0}, {"turn_p95_ms": float("nan")}],
-)
-def test_forecasts_that_cannot_be(changes: dict[str, float]) -> None:
-    """No traffic, no time, a target of nothing."""
-    with pytest.raises(ConfigurationError):
-        forecast(**changes)
