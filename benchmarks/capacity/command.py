@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from actors.errors import ConfigurationError
@@ -75,8 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure, show and write."""
     console = Console(width=max(LEAST_WIDTH, Console().width))
     request = request_of(arguments)
-    bars = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*bars, console=console) as progress:
+    columns = (TextColumn("{task.description}"), _TimeBar(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
         try:
             measurement = study.Study(request, _Shown(progress, console))
         except ValueError as error:
@@ -128,6 +129,13 @@ def show(result: CapacityResult, console: Console) -> None:
         )
 
 
+class _TimeBar(ProgressColumn):
+    """How much of its time a task has had; pulses if that is not known."""
+
+    def render(self, task: Task) -> ProgressBar:
+        return ProgressBar(task.total, task.elapsed or 0.0, width=40, pulse=task.total is None)
+
+
 class _Shown:
     """A bar for what is under way, and lines."""
 
@@ -137,10 +145,8 @@ class _Shown:
         self._task = progress.add_task("beginning", total=None)
 
     def begin(self, text: str, seconds: float | None = None) -> None:
-        self._progress.reset(self._task, description=text, total=seconds)
-
-    def seconds(self, passed_s: float) -> None:
-        self._progress.update(self._task, completed=passed_s)
+        self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(text, total=seconds)
 
     def line(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psutil
@@ -42,9 +42,7 @@ from ingress.server import observer
 LOOK_EVERY_S = 1.0
 RECORD_WAIT_S = 3.0
 RECORDS_AT_A_TIME = 8
-PROGRESS_EVERY_S = 0.5
 
-OnSeconds = Callable[[float], None]
 Ended = tuple[Call, CallRecord | None]
 """A call that is over as its caller saw it, and the server's record of it, if it was to be had."""
 
@@ -66,9 +64,7 @@ class Trials:
     scenario: Scenario
     objectives: Objectives
 
-    async def run(
-        self, calls: int, timing: Timing, seed: int, on_seconds: OnSeconds, *, at_random: bool = False
-    ) -> Trial:
+    async def run(self, calls: int, timing: Timing, seed: int, *, at_random: bool = False) -> Trial:
         """Make one step, with so many calls always or on average. Raises CallersError, InstrumentError."""
         plan = self.scenario.at_random if at_random else self.scenario.steady
         begins_s = time.monotonic() + HEAD_START_S
@@ -87,7 +83,6 @@ class Trials:
         records = _Records(self.subject.port)
         processes = ServerProcesses(self.subject.port, self.subject.has_joined_ray)
         looking = asyncio.create_task(self._look(from_s, until_s))
-        reporting = asyncio.create_task(_report_seconds(begins_s, timing.total_s, on_seconds))
         try:
             with watching() as watch:
                 async with crowd(order, calls, records.take) as callers:
@@ -102,8 +97,7 @@ class Trials:
             looks = await looking
         finally:
             looking.cancel()
-            reporting.cancel()
-            await asyncio.gather(looking, reporting, return_exceptions=True)
+            await asyncio.gather(looking, return_exceptions=True)
         found = _Found(order, await records.all(), reports, looks, use, memory_bytes, stood_still)
         return Trial(self._step(calls, found), services(looks))
 
@@ -246,9 +240,3 @@ def _is_refused(call: Call, record: CallRecord | None) -> bool:
 
 async def _until(at_s: float) -> None:
     await asyncio.sleep(max(0.0, at_s - time.monotonic()))
-
-
-async def _report_seconds(begins_s: float, total_s: float, on_seconds: OnSeconds) -> None:
-    while (passed_s := time.monotonic() - begins_s) < total_s:
-        on_seconds(max(0.0, passed_s))
-        await asyncio.sleep(PROGRESS_EVERY_S)

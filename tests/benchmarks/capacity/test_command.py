@@ -108,9 +108,6 @@ class Shown:
     def begin(self, text: str, seconds: float | None = None) -> None:
         """Not looked at."""
 
-    def seconds(self, passed_s: float) -> None:
-        """Not looked at."""
-
     def line(self, text: str) -> None:
         """Keep it."""
         self.lines.append(text)
