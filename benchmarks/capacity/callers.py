@@ -190,7 +190,7 @@ def main() -> None:
     report = loop.run(order.ends_s - time.monotonic())
     window = (order.counted_from_s, order.counted_until_s)
     each = (PeerQuality.of(it.arrived_s, it.samples, window) for it in callers)
-    quality = sum(each, PeerQuality.nothing())
+    quality = sum(each, PeerQuality())
     print(LINE.dump_json(CallersReport(report, quality)).decode(), flush=True)
 
 

@@ -11,6 +11,7 @@ import platform
 import psutil
 from pydantic import Field
 
+from actors.messages import WorkKind
 from benchmarks.harness import machine
 from ingress.link.records import LatenessSummary, Record
 
@@ -152,7 +153,7 @@ class CapacityResult(Record):
     headroom_percent: dict[str, float]
     """What was left of each resource at `calls_held`."""
     core_s_per_call_minute: float | None
-    services: dict[str, Service]
+    services: dict[WorkKind, Service]
     """By kind of work, as measured at `calls_held`."""
     next_limit: str
     """What would bind if this limit were lifted."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import psutil
 
 from actors.errors import LinkError
+from actors.messages import WorkKind
 from benchmarks.capacity.agenda import Timing
 from benchmarks.capacity.callers import Call, CallersReport, Order, Said
 from benchmarks.capacity.content import understood
@@ -52,7 +53,7 @@ class Trial:
     """A step, and what its work took."""
 
     step: Step
-    services: dict[str, Service]
+    services: dict[WorkKind, Service]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ class Trials:
         recorded = [
             turn for _, record in taken if record for turn in record.turns if turn.kind == "utterance"
         ]
-        quality = sum((report.quality for report in found.reports), PeerQuality.nothing())
+        quality = sum((report.quality for report in found.reports), PeerQuality())
         slots = slot_percent(found.looks)
         step = Step(
             calls=calls,

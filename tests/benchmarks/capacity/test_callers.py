@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from running_server import QUICK, SCRIPTED, running_server
 
+from actors.messages import WorkKind
 from actors.telephone import FRAME_S
 from benchmarks.capacity.agenda import Timing
 from benchmarks.capacity.callers import Call, CallersReport, Order
@@ -247,8 +248,8 @@ async def test_a_real_server_with_scripted_engines_is_measured_right() -> None:
     assert step.turn_p50_ms is not None
     assert expected_ms - 20.0 <= step.turn_p50_ms <= expected_ms + 60.0
     assert step.stages_ms["transcription"] == pytest.approx(STT_S * 1_000, abs=30.0)
-    assert trial.services["transcription"].mean_ms == pytest.approx(STT_S * 1_000, abs=30.0)
-    assert trial.services["synthesis"].mean_ms == pytest.approx(TTS_S * 1_000, abs=30.0)
-    assert trial.services["transcription"].slots == 4
+    assert trial.services[WorkKind.TRANSCRIPTION].mean_ms == pytest.approx(STT_S * 1_000, abs=30.0)
+    assert trial.services[WorkKind.SYNTHESIS].mean_ms == pytest.approx(TTS_S * 1_000, abs=30.0)
+    assert trial.services[WorkKind.TRANSCRIPTION].slots == 4
     assert step.cores["media"] > 0
     assert step.memory_bytes > 2**20

@@ -12,7 +12,7 @@ from capacity_fixture import step
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.messages import Level, WorkTally
+from actors.messages import Level, WorkKind, WorkTally
 from actors.status import FleetStatus, PoolStatus
 from benchmarks.capacity.callers import Call
 from benchmarks.capacity.content import understood
@@ -56,7 +56,7 @@ def a_step(**changes: Any) -> Step:
 )
 def test_lateness_is_that_of_the_listening_quality(calls: list[list[tuple[float, int]]]) -> None:
     """Counted in buckets and added up, it is what `ingress.caller.listening_quality` says of each call."""
-    total, late_ms, holes = PeerQuality.nothing(), [], 0
+    total, late_ms, holes = PeerQuality(), [], 0
     for call in calls:
         arrived = list(itertools.accumulate(gap_s for gap_s, _ in call))
         samples = [count for _, count in call]
@@ -117,7 +117,7 @@ def looks_at(durations_ms: Sequence[float], per_look: int, calls: int = 6) -> li
     for second in range(len(durations_ms) // per_look + 1):
         done = second * per_look
         total_ms = sum(durations_ms[:done])
-        work = {"transcription": WorkCount(done, total_ms, 2)}
+        work = {WorkKind.TRANSCRIPTION: WorkCount(done, total_ms, 2)}
         looks.append(StatusLook(float(second), calls, 0, work))
     return looks
 
@@ -131,7 +131,7 @@ def test_mean_and_variability_of_work_come_out_of_its_totals(kind: str, variabil
         "exponential": lambda: dice.expovariate(1 / 200.0),
         "even": lambda: dice.uniform(0.0, 400.0),
     }[kind]
-    found = services(looks_at([draw() for _ in range(9_000)], per_look=5))["transcription"]
+    found = services(looks_at([draw() for _ in range(9_000)], per_look=5))[WorkKind.TRANSCRIPTION]
     assert found.mean_ms == pytest.approx(200.0, rel=0.05)
     assert found.variability == pytest.approx(variability, abs=0.12)
     assert found.per_call_minute == pytest.approx(5 * 60 / 6)
@@ -171,7 +171,7 @@ def test_a_status_is_read_as_the_gateway_writes_it() -> None:
         fleet=fleet,
     )
     work = WorkCount(3, 9.0, 2)
-    expected = StatusLook(1.0, 4, Level.LOADED, {"transcription": work, "synthesis": work})
+    expected = StatusLook(1.0, 4, Level.LOADED, dict.fromkeys(WorkKind, work))
     assert StatusLook.of(status, 1.0) == expected
     assert StatusLook.of(status.model_copy(update={"fleet": None}), 1.0).work == {}
 

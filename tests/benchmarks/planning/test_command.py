@@ -144,6 +144,7 @@ def test_targets_that_cannot_be_met_are_exit_code_1(small: Path, capsys: pytest.
         ("not JSON", "Invalid JSON"),
         ("{}", "taken_at: Field required.*more"),
         ("[]", "not a result of `raymal capacity`"),
+        (capacity_result().model_dump_json().replace('"synthesis":{', '"dancing":{'), "services.dancing"),
         (
             capacity_result().model_dump_json().replace('"mean_ms":400.0', '"mean_ms":-1.0'),
             "mean_ms: .*or equal",

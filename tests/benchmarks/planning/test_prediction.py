@@ -186,7 +186,6 @@ def test_more_nodes_never_make_it_worse_and_more_traffic_never_better(
         ({"calls_held": 0}, "not even one call"),
         ({"confirmed": None}, "not even one call"),
         ({"confirmed": step(32, None)}, "no turn"),
-        ({"services": {"dancing": SERVICES["synthesis"]}}, "dancing"),
     ],
 )
 def test_results_that_cannot_be_planned_with(changes: dict[str, Any], message: str) -> None:
