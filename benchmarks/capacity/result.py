@@ -39,9 +39,9 @@ class Workload(Record):
     speech: str
     """`recorded`, `synthesised` or `scripted` (engines that hear and say fixed texts)."""
     language: str
-    utterance_s: float
+    utterance_s: float = Field(gt=0.0)
     """Mean length of what a caller says at a time."""
-    period_s: float
+    period_s: float = Field(gt=0.0)
     """Mean time between the beginnings of two utterances of one call."""
     call_s: float
     """Mean length of a call; they last exponentially long."""
@@ -52,7 +52,7 @@ class Machine(Record):
 
     name: str
     processor: str
-    cores: int
+    cores: int = Field(gt=0)
     memory_bytes: int
     gpus: tuple[str, ...] = ()
     python: str

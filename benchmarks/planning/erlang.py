@@ -12,12 +12,10 @@ telephone exchanges", 1917. Recurrence and inversion: ITU-D Teletraffic Engineer
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 NEGLIGIBLE = 1e-18
 """Of a sum: what a double cannot hold any more, with room for many such terms."""
-
-BISECTIONS = 200
-"""Halvings of an interval of doubles until nothing lies between its ends, with room to spare."""
 
 
 def erlang_b(erlangs: float, lines: int) -> float:
@@ -61,19 +59,19 @@ def erlangs_for(lines: int, refused_share: float) -> float:
         raise ValueError(f"a refused share is above 0 and at most 1, not {refused_share}")
     if refused_share >= 1.0:
         return math.inf
-    if lines == 0:
-        return 0.0
     # The carried traffic cannot exceed the lines: A (1 - B) <= N.
-    enough, too_much = 0.0, lines / (1.0 - refused_share)
-    for _ in range(BISECTIONS):
-        middle = (enough + too_much) / 2.0
-        if middle in (enough, too_much):
-            break
-        if erlang_b(middle, lines) <= refused_share:
-            enough = middle
+    most = lines / (1.0 - refused_share)
+    return bisected(0.0, most, lambda erlangs: erlang_b(erlangs, lines) <= refused_share)[0]
+
+
+def bisected(low: float, high: float, is_low: Callable[[float], bool]) -> tuple[float, float]:
+    """Return the two doubles, next to each other, between which `is_low` turns from true to false."""
+    while low < (middle := (low + high) / 2.0) < high:
+        if is_low(middle):
+            low = middle
         else:
-            too_much = middle
-    return enough
+            high = middle
+    return low, high
 
 
 def _check(erlangs: float, servers: int) -> None:

@@ -64,8 +64,6 @@ class NodeType:
             raise ConfigurationError(
                 f"{name}: the confirming run answered no turn: measure again with `raymal capacity`"
             )
-        if result.workload.period_s <= 0.0 or result.machine.cores < 1:
-            raise ConfigurationError(f"{name}: a period or a machine of no size cannot have been measured")
         if price is not None and not 0.0 < price < math.inf:
             raise ConfigurationError(f"{name}: a price is a number above 0, not {price:g}")
         waits = {kind: wait_of(service, _calls(confirmed)) for kind, service in result.services.items()}

@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.planning.erlang import BISECTIONS, erlang_c
+from benchmarks.planning.erlang import bisected, erlang_c
 
 ALIKE = 1e-6
 """Two mean waits that differ by a smaller share are taken as one: their difference would be a divisor."""
@@ -89,15 +89,7 @@ def percentile_together_s(waits: Sequence[Wait], percent: float) -> float:
     if math.isinf(high):
         return math.inf
     allowed = 1.0 - percent / 100.0
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2.0
-        if middle in (low, high):
-            break
-        if _together_exceed(first, second, middle) > allowed:
-            low = middle
-        else:
-            high = middle
-    return high
+    return bisected(low, high, lambda seconds: _together_exceed(first, second, seconds) > allowed)[1]
 
 
 def _together_exceed(first: Wait, second: Wait, seconds: float) -> float:
