@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from benchmarks.harness.processes import CoreTime, core_time
+from benchmarks.harness.processes import CoreTime, core_time, cpu_time
 from ingress.server.runtime_directory import RuntimeDirectory
 
 MEDIA, GATEWAY, WORKERS, MANAGER, RAY = "media", "gateway", "workers", "manager", "ray"
@@ -57,7 +57,7 @@ class Look:
 
     def since(self, before: Look) -> Use:
         """Return the use since an earlier look. A process that ended meanwhile is not in it."""
-        passed_s = max(self.at_s - before.at_s, 1e-9)
+        passed_s = self.at_s - before.at_s
         used: defaultdict[str, float] = defaultdict(float)
         for process, seconds in self.seconds.items():
             used[process[1]] += max(0.0, seconds - before.seconds.get(process, 0.0))
@@ -80,16 +80,16 @@ class ServerProcesses:
         seconds: dict[tuple[int, str], float] = {}
         has_workers = WORKERS in self._parts.values()
         for process, part in self._parts.items():
-            with suppress(psutil.Error):
-                total_s = _cpu_s(process)
+            with suppress(psutil.Error, OSError):
+                total_s = cpu_time(process.pid).total_s
                 if part == GATEWAY and not has_workers:
                     own_s = _first_thread_s(process)
                     seconds[process.pid, WORKERS] = total_s - own_s
                     total_s = own_s
                 seconds[process.pid, part] = total_s
-        for number in (*callers, psutil.Process().pid):
-            with suppress(psutil.Error):
-                seconds[number, CALLERS] = _cpu_s(psutil.Process(number))
+        for number in (*callers, os.getpid()):
+            with suppress(OSError):
+                seconds[number, CALLERS] = cpu_time(number).total_s
         return Look(time.monotonic(), seconds, core_time())
 
     def memory_bytes(self) -> int:
@@ -123,11 +123,6 @@ def _ray_part(process: psutil.Process) -> str:
         if title.startswith(MANAGER_TITLE):
             return MANAGER
     return RAY
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 def _first_thread_s(process: psutil.Process) -> float:
