@@ -7,7 +7,6 @@ import asyncio
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 from rich.console import Console
@@ -90,21 +89,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def objectives(assignments: list[str]) -> Objectives:
     """Return the objectives that NAME=VALUE texts change. Raises ConfigurationError."""
-    values: dict[str, Any] = {}
-    for assignment in assignments:
-        name, _, value = assignment.partition("=")
-        if name not in Objectives.model_fields:
-            known = ", ".join(Objectives.model_fields)
-            raise ConfigurationError(f"--objective {assignment!r}: write NAME=VALUE; the names are {known}")
-        try:
-            values[name] = float(value)
-        except ValueError:
-            raise ConfigurationError(f"--objective {assignment!r}: {value!r} is no number") from None
     try:
-        return Objectives.model_validate(values)
+        return Objectives.model_validate(dict(each.partition("=")[::2] for each in assignments))
     except ValidationError as error:
+        first, known = error.errors()[0], ", ".join(Objectives.model_fields)
         raise ConfigurationError(
-            f"--objective: {error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}"
+            f"--objective {first['loc'][0]}: {first['msg']} (write NAME=VALUE; the names are {known})"
         ) from None
 
 
