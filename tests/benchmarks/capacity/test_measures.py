@@ -153,23 +153,7 @@ def test_a_status_is_read_as_the_gateway_writes_it() -> None:
     decision = DecisionStatus(
         epoch="e", number=1, level=Level.LOADED, reasons=("slots",), frame_ms=30, calls_alone=0
     )
-    status = ServerStatus(
-        is_ready=True,
-        detail="",
-        media_workers=(),
-        calls=4,
-        places=4,
-        extensions_version=1,
-        extensions=(),
-        ahead_begun=0,
-        ahead_used=0,
-        cache_hits=0,
-        cache_misses=0,
-        dropped_records=0,
-        decision=decision,
-        level_changes=(),
-        fleet=fleet,
-    )
+    status = ServerStatus.model_construct(calls=4, decision=decision, fleet=fleet)
     work = WorkCount(3, 9.0, 2)
     expected = StatusLook(1.0, 4, Level.LOADED, dict.fromkeys(WorkKind, work))
     assert StatusLook.of(status, 1.0) == expected
