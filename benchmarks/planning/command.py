@@ -208,7 +208,7 @@ def _planner(arguments: argparse.Namespace, types: Sequence[NodeType]) -> Planne
     by_name = {node_type.name: node_type for node_type in types}
     have = _numbers(arguments.have, "--have", by_name)
     for name, count in have.items():
-        if count < 0 or count != int(count):
+        if count < 0 or not count.is_integer():
             raise ConfigurationError(f"--have: a number of nodes is whole, 0 or more, not {name}={count:g}")
     return Planner(
         types=types,

@@ -174,6 +174,7 @@ def test_files_that_are_no_results(tmp_path: Path, text: str, message: str) -> N
         (("--spare", "-1"), "--spare"),
         (("--have", "large=1"), "small"),
         (("--have", "small=1.5"), "whole"),
+        (("--have", "small=inf"), "whole"),
         (("--have", "small=many"), "not a number"),
         (("--price", "small=0"), "price"),
     ],
