@@ -47,7 +47,7 @@ class Result:
     def missed(self) -> list[str]:
         """Targets that were missed, one line each."""
         values = self.values
-        lines = list(values.get("missed", ()))
+        lines = []
         for row in (*values.get("targets", ()), *values.get("criteria", ())):
             if not row["is_met"]:
                 lines.append(f"{row['name']}: {row['measured']} (limit {row['limit']})")
@@ -58,7 +58,7 @@ class Result:
     def disturbed(self) -> list[str]:
         """Why it is worth less than it could be, one line each."""
         values = self.values
-        lines = [*values.get("disturbed", ()), *(line for _, line in self._outcomes("DISTURBED"))]
+        lines = [line for _, line in self._outcomes("DISTURBED")]
         for row in values.get("results", ()):
             for each in row["measurements"]:
                 lines += [f"{row['server']}, {row['calls']} calls: {why}" for why in each["invalid_because"]]

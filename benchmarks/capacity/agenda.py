@@ -42,11 +42,11 @@ class Agenda:
     @classmethod
     def of(cls, minutes: float, with_overload: bool) -> Agenda:
         """Divide a time. Raises ValueError when it is too short for anything."""
-        around_s = WARM_UP_S + AFTER_S
-        equals = SEARCH_STEPS + CONFIRMATION + (len(OVERLOADS) if with_overload else 0)
-        steps = SEARCH_STEPS + 1 + (len(OVERLOADS) if with_overload else 0)
-        counted_s = (minutes * 60.0 - OUTSIDE_STEPS_S - steps * around_s) / equals
+        overloads = len(OVERLOADS) if with_overload else 0
+        shares = SEARCH_STEPS + CONFIRMATION + overloads
+        other_s = OUTSIDE_STEPS_S + (SEARCH_STEPS + 1 + overloads) * (WARM_UP_S + AFTER_S)
+        counted_s = (minutes * 60.0 - other_s) / shares
         if counted_s < LEAST_COUNTED_S:
-            least = (LEAST_COUNTED_S * equals + OUTSIDE_STEPS_S + steps * around_s) / 60.0
+            least = (LEAST_COUNTED_S * shares + other_s) / 60.0
             raise ValueError(f"{minutes:g} minutes are too short: {least:.1f} are the least")
         return cls(Timing(WARM_UP_S, counted_s), Timing(WARM_UP_S, counted_s * CONFIRMATION))

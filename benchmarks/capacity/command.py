@@ -7,11 +7,11 @@ import asyncio
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from actors.errors import ConfigurationError
@@ -71,8 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure, show and write."""
     console = Console(width=max(LEAST_WIDTH, Console().width))
     request = request_of(arguments)
-    bars = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*bars, console=console) as progress:
+    columns = (TextColumn("{task.description}"), _TimeBar(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
         try:
             measurement = study.Study(request, _Shown(progress, console))
         except ValueError as error:
@@ -85,21 +85,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def objectives(assignments: list[str]) -> Objectives:
     """Return the objectives that NAME=VALUE texts change. Raises ConfigurationError."""
-    values: dict[str, Any] = {}
-    for assignment in assignments:
-        name, _, value = assignment.partition("=")
-        if name not in Objectives.model_fields:
-            known = ", ".join(Objectives.model_fields)
-            raise ConfigurationError(f"--objective {assignment!r}: write NAME=VALUE; the names are {known}")
-        try:
-            values[name] = float(value)
-        except ValueError:
-            raise ConfigurationError(f"--objective {assignment!r}: {value!r} is no number") from None
     try:
-        return Objectives.model_validate(values)
+        return Objectives.model_validate(dict(each.partition("=")[::2] for each in assignments))
     except ValidationError as error:
+        first, known = error.errors()[0], ", ".join(Objectives.model_fields)
         raise ConfigurationError(
-            f"--objective: {error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}"
+            f"--objective {first['loc'][0]}: {first['msg']} (write NAME=VALUE; the names are {known})"
         ) from None
 
 
@@ -124,6 +115,13 @@ def show(result: CapacityResult, console: Console) -> None:
         )
 
 
+class _TimeBar(ProgressColumn):
+    """How much of its time a task has had; pulses if that is not known."""
+
+    def render(self, task: Task) -> ProgressBar:
+        return ProgressBar(task.total, task.elapsed or 0.0, width=40, pulse=task.total is None)
+
+
 class _Shown:
     """A bar for what is under way, and lines."""
 
@@ -133,10 +131,8 @@ class _Shown:
         self._task = progress.add_task("beginning", total=None)
 
     def begin(self, text: str, seconds: float | None = None) -> None:
-        self._progress.reset(self._task, description=text, total=seconds)
-
-    def seconds(self, passed_s: float) -> None:
-        self._progress.update(self._task, completed=passed_s)
+        self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(text, total=seconds)
 
     def line(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False)

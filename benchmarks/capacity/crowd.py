@@ -6,20 +6,15 @@ One process holds some hundred callers; more are shared out in turn.
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import sys
-import tempfile
-from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Callable, Sequence
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 from actors.errors import RaymalError
-from benchmarks.capacity.callers import Call, CallersReport, Order, Said
-from benchmarks.capacity.peer_quality import PeerQuality
+from benchmarks.capacity.callers import LINE, ORDER, Call, CallersReport, Order
 
 CALLERS_PER_PROCESS = 150
 HEAD_START_S = 1.0
@@ -40,15 +35,18 @@ class Crowd:
         self._processes: list[Process] = []
         self._readers: list[asyncio.Task[CallersReport]] = []
 
-    async def start(self, order: Path) -> None:
+    async def start(self, order: Order) -> None:
         """Start a process with its order."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "benchmarks.capacity.callers", str(order)),
-            stdin=DEVNULL,
+            *(sys.executable, "-m", "benchmarks.capacity.callers"),
+            stdin=PIPE,
             stdout=PIPE,
             stderr=PIPE,
             limit=LINE_LIMIT_BYTES,
         )
+        assert process.stdin is not None
+        process.stdin.write(ORDER.dump_json(order))
+        process.stdin.close()  # once all of it is written
         self._processes.append(process)
         self._readers.append(asyncio.create_task(_read(process, self._on_call)))
 
@@ -77,54 +75,33 @@ class Crowd:
 
 
 @asynccontextmanager
-async def crowd(
-    order: Order, audios: Sequence[bytes], callers: int, on_call: Callable[[Call], None]
-) -> AsyncIterator[Crowd]:
+async def crowd(order: Order, callers: int, on_call: Callable[[Call], None]) -> AsyncIterator[Crowd]:
     """Make the calls of an order, so many at once; those left when the body leaves are cut off.
 
-    `audios`: what can be said, 8 kHz int16, by the order's numbers; the order's own `prompts` are filled in
-    here. `on_call` gets each call as it ends.
+    `on_call` gets each call as it ends.
     """
-    with tempfile.TemporaryDirectory(prefix="raymal-callers-") as name:
-        files = _write(Path(name), order, audios, max(1, math.ceil(callers / CALLERS_PER_PROCESS)))
-        running = Crowd(on_call)
-        try:
-            for file in files:
-                await running.start(file)
-            yield running
-        finally:
-            await running.close()
-
-
-def _write(folder: Path, order: Order, audios: Sequence[bytes], processes: int) -> list[Path]:
-    """Write what the processes need; return the file of each one's order."""
-    prompts = []
-    for number, audio in enumerate(audios):
-        file = folder / f"{number}.sln"
-        file.write_bytes(audio)
-        prompts.append(str(file))
-    files = []
-    for number in range(processes):
-        own = replace(order, prompts=prompts, calls=order.calls[number::processes])
-        files.append(folder / f"order-{number}.json")
-        files[-1].write_text(json.dumps(asdict(own)))
-    return files
+    processes = max(1, math.ceil(callers / CALLERS_PER_PROCESS))
+    running = Crowd(on_call)
+    try:
+        for number in range(processes):
+            await running.start(replace(order, calls=order.calls[number::processes]))
+        yield running
+    finally:
+        await running.close()
 
 
 async def _read(process: Process, on_call: Callable[[Call], None]) -> CallersReport:
     """Pass on calls as they end; return the last line, the report. Raises CallersError."""
     assert process.stdout is not None
     assert process.stderr is not None
-    report: dict[str, Any] | None = None
-    async for line in process.stdout:
-        fields = json.loads(line)
-        if "quality" in fields:
-            report = fields
+    report: CallersReport | None = None
+    async for text in process.stdout:
+        line = LINE.validate_json(text)
+        if isinstance(line, Call):
+            on_call(line)
         else:
-            on_call(Call(**fields | {"said": [Said(**said) for said in fields["said"]]}))
+            report = line
     errors = (await process.stderr.read()).decode(errors="replace").strip()
     if await process.wait() or report is None:
         raise CallersError(f"the callers failed: {errors[-500:] or process.returncode}")
-    quality = report["quality"]
-    late = {int(bucket): frames for bucket, frames in quality["late"].items()}
-    return CallersReport(**report | {"quality": PeerQuality(**quality | {"late": late})})
+    return report

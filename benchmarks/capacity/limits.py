@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from actors.messages import WorkKind
 from benchmarks.capacity.result import CapacityResult, Service
 
 DECIMALS = 10_000
@@ -26,7 +27,7 @@ def admission_limits(calls: int, slots: int | None = None) -> dict[str, float | 
     return limits
 
 
-def scarcer_slots(services: Mapping[str, Service]) -> int | None:
+def scarcer_slots(services: Mapping[WorkKind, Service]) -> int | None:
     """Return the slots of the kind that has fewer, as admission counts; None if they are not known."""
     return min((service.slots for service in services.values()), default=None)
 

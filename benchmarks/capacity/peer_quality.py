@@ -23,17 +23,12 @@ CURVE_MS = (0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 10
 class PeerQuality:
     """Of frames that came in the counted time."""
 
-    frames: int
-    underruns: int
+    frames: int = 0
+    underruns: int = 0
     """Holes at a phone's buffer."""
-    maximum_ms: float
-    late: dict[int, int] = field(default_factory=dict)
+    maximum_ms: float = 0.0
+    late: Counter[int] = field(default_factory=Counter)
     """Frames by lateness, in tenths of a millisecond."""
-
-    @classmethod
-    def nothing(cls) -> PeerQuality:
-        """Return that of no call."""
-        return cls(0, 0, 0.0)
 
     @classmethod
     def of(
@@ -54,7 +49,7 @@ class PeerQuality:
             frames=len(counted),
             underruns=sum(hole > 0 for _, hole in counted),
             maximum_ms=max(late_ms, default=0.0),
-            late=dict(Counter(round(late * BUCKETS_PER_MS) for late in late_ms)),
+            late=Counter(round(late * BUCKETS_PER_MS) for late in late_ms),
         )
 
     def __add__(self, other: PeerQuality) -> PeerQuality:
@@ -62,7 +57,7 @@ class PeerQuality:
             self.frames + other.frames,
             self.underruns + other.underruns,
             max(self.maximum_ms, other.maximum_ms),
-            dict(Counter(self.late) + Counter(other.late)),
+            self.late + other.late,
         )
 
     def percentile_ms(self, percent: float) -> float:

@@ -1,4 +1,4 @@
-"""Which part of a server used how much of the machine, as the kernel counts it (psutil, proc(5)).
+"""Which part of a server used how much of the machine, as the kernel counts it.
 
 A server's processes are known by the settings file that each of them is started with, Ray's by descent
 from its supervisor, or, when it joined a Ray of this machine, by their titles. Without Ray the speech
@@ -8,6 +8,7 @@ is workers. Workers on other machines are not seen from here.
 
 from __future__ import annotations
 
+import os
 import time
 from collections import defaultdict
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from benchmarks.harness.processes import CoreTime, core_time, cpu_s
 from ingress.server.runtime_directory import RuntimeDirectory
 
 MEDIA, GATEWAY, WORKERS, MANAGER, RAY = "media", "gateway", "workers", "manager", "ray"
@@ -51,20 +53,18 @@ class Look:
     at_s: float
     seconds: dict[tuple[int, str], float]
     """CPU of each process, by its id and the part it belongs to."""
-    busy_s: float
-    stolen_s: float
-    all_s: float
+    machine: CoreTime
 
     def since(self, before: Look) -> Use:
         """Return the use since an earlier look. A process that ended meanwhile is not in it."""
-        passed_s = max(self.at_s - before.at_s, 1e-9)
+        passed_s = self.at_s - before.at_s
         used: defaultdict[str, float] = defaultdict(float)
         for process, seconds in self.seconds.items():
             used[process[1]] += max(0.0, seconds - before.seconds.get(process, 0.0))
         cores = {part: seconds / passed_s for part, seconds in used.items()}
-        cores[MACHINE] = (self.busy_s - before.busy_s) / passed_s
-        all_s = max(self.all_s - before.all_s, 1e-9)
-        return Use(cores, 100.0 * (self.stolen_s - before.stolen_s) / all_s)
+        machine = self.machine - before.machine
+        cores[MACHINE] = machine.busy_s / passed_s
+        return Use(cores, 100.0 * machine.stolen_s / passed_s / (os.cpu_count() or 1))
 
 
 class ServerProcesses:
@@ -80,21 +80,17 @@ class ServerProcesses:
         seconds: dict[tuple[int, str], float] = {}
         has_workers = WORKERS in self._parts.values()
         for process, part in self._parts.items():
-            with suppress(psutil.Error):
-                total_s = _cpu_s(process)
+            with suppress(psutil.Error, OSError):
+                total_s = cpu_s((process.pid,))
                 if part == GATEWAY and not has_workers:
                     own_s = _first_thread_s(process)
                     seconds[process.pid, WORKERS] = total_s - own_s
                     total_s = own_s
                 seconds[process.pid, part] = total_s
-        for number in (*callers, psutil.Process().pid):
-            with suppress(psutil.Error):
-                seconds[number, CALLERS] = _cpu_s(psutil.Process(number))
-        times = psutil.cpu_times()
-        all_s = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
-        stolen_s = float(getattr(times, "steal", 0.0))
-        idle_s = times.idle + getattr(times, "iowait", 0.0)
-        return Look(time.monotonic(), seconds, all_s - idle_s - stolen_s, stolen_s, all_s)
+        for number in (*callers, os.getpid()):
+            with suppress(OSError):
+                seconds[number, CALLERS] = cpu_s((number,))
+        return Look(time.monotonic(), seconds, core_time())
 
     def memory_bytes(self) -> int:
         """Return what the server's processes take, what they share counted once (PSS)."""
@@ -127,11 +123,6 @@ def _ray_part(process: psutil.Process) -> str:
         if title.startswith(MANAGER_TITLE):
             return MANAGER
     return RAY
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 def _first_thread_s(process: psutil.Process) -> float:

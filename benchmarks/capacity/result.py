@@ -11,6 +11,7 @@ import platform
 import psutil
 from pydantic import Field
 
+from actors.messages import WorkKind
 from benchmarks.harness import machine
 from ingress.link.records import LatenessSummary, Record
 
@@ -38,9 +39,9 @@ class Workload(Record):
     speech: str
     """`recorded`, `synthesised` or `scripted` (engines that hear and say fixed texts)."""
     language: str
-    utterance_s: float
+    utterance_s: float = Field(gt=0.0)
     """Mean length of what a caller says at a time."""
-    period_s: float
+    period_s: float = Field(gt=0.0)
     """Mean time between the beginnings of two utterances of one call."""
     call_s: float
     """Mean length of a call; they last exponentially long."""
@@ -51,7 +52,7 @@ class Machine(Record):
 
     name: str
     processor: str
-    cores: int
+    cores: int = Field(gt=0)
     memory_bytes: int
     gpus: tuple[str, ...] = ()
     python: str
@@ -152,7 +153,7 @@ class CapacityResult(Record):
     headroom_percent: dict[str, float]
     """What was left of each resource at `calls_held`."""
     core_s_per_call_minute: float | None
-    services: dict[str, Service]
+    services: dict[WorkKind, Service]
     """By kind of work, as measured at `calls_held`."""
     next_limit: str
     """What would bind if this limit were lifted."""

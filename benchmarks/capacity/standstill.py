@@ -6,29 +6,28 @@ late by no fault of its own, while callers on the other core notice nothing. So 
 with a higher priority than all others, sleeps 10 ms at a time and notes when it was woken late. Nothing else
 could keep it waiting: what it notes was the host (or the kernel, with interrupts off).
 
-Without the right to real-time priority it could not tell that from load, and notes nothing. It is a process
-of its own: in another one its threads would wait for the interpreter's lock.
+Without the right to real-time priority it could not tell that from load, and notes nothing. In a process with
+others its threads would wait for the interpreter's lock, so it is an instrument of its own.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import sys
 import threading
 import time
-from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Any, Final
+
+from benchmarks.harness.instrument import Instrument, instrument, serve
 
 INTERVAL_S: Final = 0.010
 PRIORITY: Final = 20
 """Real-time, above the callers' and the media workers'."""
 NOTED_MS: Final = 10.0
-END_DEADLINE_S: Final = 5.0
+END_DEADLINE_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,35 +40,16 @@ class Standstill:
     lasted_ms: float
 
 
-class Watch:
-    """What `watching` yields."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self.process_id = process.pid
-
-    async def end(self) -> list[Standstill]:
-        """Stop watching; return what was seen. Empty as well if it could not watch."""
-        try:
-            async with asyncio.timeout(END_DEADLINE_S):
-                seen, _ = await self._process.communicate(b"")  # or its input stays open
-        except TimeoutError:
-            return []
-        return [Standstill(**fields) for fields in json.loads(seen or b"[]")]
-
-
-@asynccontextmanager
-async def watching() -> AsyncIterator[Watch]:
+@contextmanager
+def watching() -> Iterator[Instrument]:
     """Watch all cores until the body leaves."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.capacity.standstill"), stdin=PIPE, stdout=PIPE, stderr=DEVNULL
-    )
-    try:
-        yield Watch(process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+    with instrument("benchmarks.capacity.standstill", PRIORITY) as process:
+        yield process
+
+
+def seen_by(watch: Instrument) -> list[Standstill]:
+    """Stop watching; return what was seen: nothing if it could not watch. Raises InstrumentError."""
+    return [Standstill(**fields) for fields in watch.result(END_DEADLINE_S)]
 
 
 def _watch(core: int, seen: list[Standstill], has_ended: threading.Event) -> None:
@@ -90,8 +70,8 @@ def _watch(core: int, seen: list[Standstill], has_ended: threading.Event) -> Non
             due_s = now
 
 
-def main() -> None:
-    """Watch until standard input ends, then print what was seen."""
+def measure() -> list[dict[str, Any]]:
+    """Watch until standard input ends; return what was seen."""
     seen: list[Standstill] = []
     has_ended = threading.Event()
     cores = os.sched_getaffinity(0)
@@ -102,8 +82,8 @@ def main() -> None:
     has_ended.set()
     for thread in threads:
         thread.join()
-    print(json.dumps([asdict(each) for each in seen]))
+    return [asdict(each) for each in seen]
 
 
 if __name__ == "__main__":
-    main()
+    serve(measure)

@@ -66,9 +66,6 @@ class Progress(Protocol):
     def begin(self, text: str, seconds: float | None = None) -> None:
         """Something begins, and takes so long if that is known."""
 
-    def seconds(self, passed_s: float) -> None:
-        """It has run for so long."""
-
     def line(self, text: str) -> None:
         """Something is over, or has failed."""
 
@@ -173,7 +170,7 @@ class Study:
         self._trials_made += 1
         self._progress.begin(f"{what}: {calls} calls", timing.total_s)
         seed = self._request.seed * SEED_STRIDE + self._trials_made
-        trial = await trials.run(calls, timing, seed, self._progress.seconds, at_random=at_random)
+        trial = await trials.run(calls, timing, seed, at_random=at_random)
         if not at_random:
             self._steps.append(trial.step)
         verdict = "; ".join((*trial.step.broken, *trial.step.invalid)) or "held"

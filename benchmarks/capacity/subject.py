@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import tempfile
-from asyncio.subprocess import Process
+from asyncio.subprocess import DEVNULL, Process, create_subprocess_exec
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -87,24 +86,15 @@ async def started(flags: Sequence[str], on_detail: OnDetail) -> AsyncIterator[Su
     port = free_port()
     command = [sys.executable, "-m", "ingress", "serve", *SAME_FOR_ALL, *flags, "--port", str(port)]
     with tempfile.TemporaryDirectory(prefix="raymal-capacity-") as folder:
-        log = Path(folder, "server.log")
-        process = await _spawn(command, log)
+        log = Path(folder, "server.log")  # for this user alone, as its folder
+        with await asyncio.to_thread(log.open, "wb") as output:
+            process = await create_subprocess_exec(*command, stdin=DEVNULL, stdout=output, stderr=output)
         try:
             await _until_ready(process, port, log, on_detail)
             yield _subject(port)
         finally:
             on_detail("stopping the server")
             await _stop(process)
-
-
-async def _spawn(command: Sequence[str], log: Path) -> Process:
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        return await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=descriptor, stderr=descriptor
-        )
-    finally:
-        os.close(descriptor)
 
 
 async def _until_ready(process: Process, port: int, log: Path, on_detail: OnDetail) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psutil
 
 from actors.errors import LinkError
+from actors.messages import WorkKind
 from actors.percentiles import percentile
 from benchmarks.capacity.agenda import Timing
 from benchmarks.capacity.callers import Call, CallersReport, Order, Said
@@ -26,9 +27,15 @@ from benchmarks.capacity.prompts import Prompt
 from benchmarks.capacity.resources import ServerProcesses, Use
 from benchmarks.capacity.result import Objectives, Service, Step
 from benchmarks.capacity.scenario import Scenario
-from benchmarks.capacity.standstill import Standstill, watching
+from benchmarks.capacity.standstill import Standstill, seen_by, watching
 from benchmarks.capacity.subject import Subject
-from benchmarks.capacity.validity import disturbances, late_callers, standstills, unread
+from benchmarks.capacity.validity import (
+    MAXIMUM_CPU_PERCENT,
+    MAXIMUM_LATENESS_MS,
+    disturbances,
+    standstills,
+    unread,
+)
 from benchmarks.capacity.workload_meter import StatusLook, mean_calls, services, slot_percent
 from ingress.link.records import CallRecord, TurnRecord
 from ingress.server import observer
@@ -36,9 +43,7 @@ from ingress.server import observer
 LOOK_EVERY_S = 1.0
 RECORD_WAIT_S = 3.0
 RECORDS_AT_A_TIME = 8
-PROGRESS_EVERY_S = 0.5
 
-OnSeconds = Callable[[float], None]
 Ended = tuple[Call, CallRecord | None]
 """A call that is over as its caller saw it, and the server's record of it, if it was to be had."""
 
@@ -48,7 +53,7 @@ class Trial:
     """A step, and what its work took."""
 
     step: Step
-    services: dict[str, Service]
+    services: dict[WorkKind, Service]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +65,8 @@ class Trials:
     scenario: Scenario
     objectives: Objectives
 
-    async def run(
-        self, calls: int, timing: Timing, seed: int, on_seconds: OnSeconds, *, at_random: bool = False
-    ) -> Trial:
-        """Make one step, with so many calls always or on average. Raises CallersError, LinkError."""
+    async def run(self, calls: int, timing: Timing, seed: int, *, at_random: bool = False) -> Trial:
+        """Make one step, with so many calls always or on average. Raises CallersError, InstrumentError."""
         plan = self.scenario.at_random if at_random else self.scenario.steady
         begins_s = time.monotonic() + HEAD_START_S
         from_s = begins_s + timing.warm_up_s
@@ -76,27 +79,26 @@ class Trials:
             until_s,
             begins_s + timing.total_s,
             plan(calls, timing.total_s, seed),
+            [prompt.audio for prompt in self.prompts],
         )
-        audios = [prompt.audio for prompt in self.prompts]
         records = _Records(self.subject.port)
         processes = ServerProcesses(self.subject.port, self.subject.has_joined_ray)
         looking = asyncio.create_task(self._look(from_s, until_s))
-        reporting = asyncio.create_task(_report_seconds(begins_s, timing.total_s, on_seconds))
         try:
-            async with watching() as watch, crowd(order, audios, calls, records.take) as callers:
-                measuring = [*callers.process_ids, watch.process_id]
-                await _until(from_s)
-                before = processes.look(measuring)
-                await _until(until_s)
-                use = processes.look(measuring).since(before)
-                stood_still = await watch.end()
-                memory_bytes = await asyncio.to_thread(processes.memory_bytes)
-                reports = await callers.reports(timing.after_s + REPORT_DEADLINE_S)
+            with watching() as watch:
+                async with crowd(order, calls, records.take) as callers:
+                    measuring = [*callers.process_ids, watch.process.pid]
+                    await _until(from_s)
+                    before = processes.look(measuring)
+                    await _until(until_s)
+                    use = processes.look(measuring).since(before)
+                    stood_still = await asyncio.to_thread(seen_by, watch)
+                    memory_bytes = await asyncio.to_thread(processes.memory_bytes)
+                    reports = await callers.reports(timing.after_s + REPORT_DEADLINE_S)
             looks = await looking
         finally:
             looking.cancel()
-            reporting.cancel()
-            await asyncio.gather(looking, reporting, return_exceptions=True)
+            await asyncio.gather(looking, return_exceptions=True)
         found = _Found(order, await records.all(), reports, looks, use, memory_bytes, stood_still)
         return Trial(self._step(calls, found), services(looks))
 
@@ -130,7 +132,7 @@ class Trials:
         recorded = [
             turn for _, record in taken if record for turn in record.turns if turn.kind == "utterance"
         ]
-        quality = sum((report.quality for report in found.reports), PeerQuality.nothing())
+        quality = sum((report.quality for report in found.reports), PeerQuality())
         slots = slot_percent(found.looks)
         step = Step(
             calls=calls,
@@ -163,7 +165,9 @@ class Trials:
             invalid=(),
         )
         broken = broken_objectives(step, self.objectives)
-        invalid = [reason for report in found.reports for reason in late_callers(report)] + unread(taken)
+        invalid = unread(taken)
+        for report in found.reports:
+            invalid += report.loop.invalid_because(MAXIMUM_LATENESS_MS, MAXIMUM_CPU_PERCENT)
         if broken:
             invalid += [*disturbances(use), *standstills(found.stood_still, from_s, until_s)]
         return step.model_copy(update={"broken": broken, "invalid": tuple(invalid)})
@@ -237,9 +241,3 @@ def _is_refused(call: Call, record: CallRecord | None) -> bool:
 
 async def _until(at_s: float) -> None:
     await asyncio.sleep(max(0.0, at_s - time.monotonic()))
-
-
-async def _report_seconds(begins_s: float, total_s: float, on_seconds: OnSeconds) -> None:
-    while (passed_s := time.monotonic() - begins_s) < total_s:
-        on_seconds(max(0.0, passed_s))
-        await asyncio.sleep(PROGRESS_EVERY_S)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.capacity.callers import Call, CallersReport
+from benchmarks.capacity.callers import Call
 from benchmarks.capacity.resources import Use
 from benchmarks.capacity.standstill import Standstill
 from ingress.link.records import CallRecord
@@ -27,16 +27,6 @@ MAXIMUM_UNREAD_PERCENT = 2.0
 MAXIMUM_STOLEN_PERCENT = 5.0
 MAXIMUM_OTHERS_CORES = 0.25
 MAXIMUM_STANDSTILL_MS = 20.0
-
-
-def late_callers(report: CallersReport) -> list[str]:
-    """Return what was wrong with the callers of one process."""
-    reasons = []
-    if report.lateness_p99_ms > MAXIMUM_LATENESS_MS:
-        reasons.append(f"the callers were {report.lateness_p99_ms:.0f} ms late themselves at p99")
-    if report.cpu_percent > MAXIMUM_CPU_PERCENT:
-        reasons.append(f"a process of callers used {report.cpu_percent:.0f} % of its core")
-    return reasons
 
 
 def unread(taken: Sequence[tuple[Call, CallRecord | None]]) -> list[str]:

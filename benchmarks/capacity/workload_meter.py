@@ -13,10 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from actors.messages import WorkKind
 from benchmarks.capacity.result import Service
 from ingress.link.status import ServerStatus
-
-KINDS = ("transcription", "synthesis")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +35,15 @@ class StatusLook:
     calls: int
     """Admitted, as the media workers have them."""
     level: int
-    work: Mapping[str, WorkCount]
+    work: Mapping[WorkKind, WorkCount]
 
     @classmethod
     def of(cls, status: ServerStatus, at_s: float) -> StatusLook:
         """Read it out of the server's status."""
-        pools = {} if status.fleet is None else {kind: getattr(status.fleet, kind) for kind in KINDS}
-        work = {
-            kind: WorkCount(pool.tally.count, pool.tally.processing_ms, pool.slots)
-            for kind, pool in pools.items()
-        }
+        work = {}
+        for kind in WorkKind if status.fleet is not None else ():
+            pool = getattr(status.fleet, kind)
+            work[kind] = WorkCount(pool.tally.count, pool.tally.processing_ms, pool.slots)
         return cls(at_s, status.calls, status.level, work)
 
 
@@ -62,7 +60,7 @@ def slot_percent(looks: Sequence[StatusLook]) -> dict[str, float]:
     if len(looks) < 2:
         return {}
     first, last = looks[0], looks[-1]
-    used = {}
+    used: dict[str, float] = {}
     for kind, after in last.work.items():
         before = first.work.get(kind)
         if before is not None and after.slots:
@@ -71,7 +69,7 @@ def slot_percent(looks: Sequence[StatusLook]) -> dict[str, float]:
     return used
 
 
-def services(looks: Sequence[StatusLook]) -> dict[str, Service]:
+def services(looks: Sequence[StatusLook]) -> dict[WorkKind, Service]:
     """Return what each kind of work takes; kinds of which less than two pieces were done are not there."""
     calls = mean_calls(looks)
     if len(looks) < 2 or not calls:

@@ -14,6 +14,7 @@ import socket
 import time
 import uuid
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ class Caller(ABC):
     """One caller: what it says, and what it heard."""
 
     def __init__(self) -> None:
+        self.call_id: uuid.UUID | None = None
+        """None until it was sent."""
         self.identified_s: float | None = None
         """When its UUID was sent, or could not be, on the clock that all processes share; None: not yet."""
         self.hung_up_s: float | None = None
@@ -58,6 +61,10 @@ class Caller(ABC):
     def hear(self, audio: bytes, now: float) -> None:
         """Take the audio of one message."""
 
+    def end(self, now: float) -> None:
+        """The call is over, whichever side ended it."""
+        self.left_s = now
+
 
 class _Line:
     """A caller's connection."""
@@ -74,7 +81,9 @@ class _Line:
 
     def identify(self, now: float) -> None:
         """Send the UUID. Raises OSError."""
-        self.connection.send(bytes((KIND_UUID, 0, 16)) + uuid.uuid4().bytes)
+        call_id = uuid.uuid4()
+        self.connection.send(bytes((KIND_UUID, 0, 16)) + call_id.bytes)
+        self.caller.call_id = call_id
         self.caller.identified_s = now
 
     @property
@@ -118,7 +127,7 @@ class _Line:
 
 @dataclass(frozen=True, slots=True)
 class LoopReport:
-    """How the loop itself did, over the whole time."""
+    """How the loop itself did."""
 
     began_s: float
     ended_s: float
@@ -126,7 +135,7 @@ class LoopReport:
     """Of a core."""
     lateness_p99_ms: float
     lateness_max_ms: float
-    """Of its own deadlines."""
+    """Of its own deadlines, in the counted time."""
 
     def invalid_because(self, most_ms: float, most_cpu_percent: float) -> list[str]:
         """Return why a measurement made with it says nothing; empty if it is valid."""
@@ -141,15 +150,22 @@ class LoopReport:
 class OpenLoop:
     """Makes the calls of a list of callers."""
 
-    def __init__(self, port: int, coming: Iterable[tuple[float, Caller]]) -> None:
-        """`coming`: seconds from now, and who calls then."""
-        self._address = ("127.0.0.1", port)
+    def __init__(
+        self,
+        port: int,
+        coming: Iterable[tuple[float, Caller]],
+        host: str = "127.0.0.1",
+        counted_from_s: float = 0.0,
+    ) -> None:
+        """`coming`: seconds from now, and who calls then. `counted_from_s`: on the monotonic clock."""
+        self._address = (host, port)
+        self._counted_from_s = counted_from_s
         self._poller = select.epoll()
         self._lines: dict[int, _Line] = {}
         self._number = count()
         self._due: list[tuple[float, int, _Line | Caller]] = []
         self._began_s = time.monotonic()
-        self._lateness_s: list[float] = []
+        self._lateness_s = array("d")
         for at_s, caller in coming:
             self._push(self._began_s + at_s, caller)
 
@@ -167,7 +183,7 @@ class OpenLoop:
         for line in tuple(self._lines.values()):
             self._leave(line, now)
         self._poller.close()
-        late_s = self._lateness_s or [0.0]
+        late_s = self._lateness_s or array("d", [0.0])
         return LoopReport(
             began_s=self._began_s,
             ended_s=now,
@@ -188,7 +204,8 @@ class OpenLoop:
                 continue  # the call is over
             else:
                 self._speak(what, now)
-            self._lateness_s.append(now - at_s)
+            if now >= self._counted_from_s:
+                self._lateness_s.append(now - at_s)
             now = time.monotonic()
 
     def _connect(self, caller: Caller) -> None:
@@ -234,4 +251,4 @@ class OpenLoop:
     def _leave(self, line: _Line, now: float) -> None:
         del self._lines[line.connection.fileno()]
         line.connection.close()
-        line.caller.left_s = now
+        line.caller.end(now)

@@ -20,9 +20,8 @@ LEAST_PERCENT = 0.01
 
 
 def chart(plan: Plan, planner: Planner) -> str:
-    """Return the plan as an SVG document. Raises ValueError for a plan that proposes nothing."""
-    if plan.proposed is None:
-        raise ValueError("a plan that proposes nothing has no picture")
+    """Return the plan as an SVG document. It proposes something."""
+    assert plan.proposed is not None
     title = f"{plan.forecast.busy_hour_calls:g} calls in the busy hour"
     return stacked(title, [_refused(plan, planner), _turns(plan, plan.proposed, planner)])
 

@@ -186,8 +186,6 @@ def _forecast(
                 f"--talk-percent: a share above 0 and below 100, not {arguments.talk_percent:g}"
             )
         longest_s = max(result.workload.utterance_s for result in results.values())
-        if longest_s <= 0.0:
-            raise ConfigurationError("--talk-percent: the measurement does not say how long utterances were")
         turns_per_minute = arguments.talk_percent / 100.0 * 60.0 / longest_s
     objective_ms = min(result.objectives.turn_p95_ms for result in results.values())
     return Forecast(
@@ -210,7 +208,7 @@ def _planner(arguments: argparse.Namespace, types: Sequence[NodeType]) -> Planne
     by_name = {node_type.name: node_type for node_type in types}
     have = _numbers(arguments.have, "--have", by_name)
     for name, count in have.items():
-        if count < 0 or count != int(count):
+        if count < 0 or not count.is_integer():
             raise ConfigurationError(f"--have: a number of nodes is whole, 0 or more, not {name}={count:g}")
     return Planner(
         types=types,

@@ -12,21 +12,18 @@ telephone exchanges", 1917. Recurrence and inversion: ITU-D Teletraffic Engineer
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 NEGLIGIBLE = 1e-18
 """Of a sum: what a double cannot hold any more, with room for many such terms."""
 
-BISECTIONS = 200
-"""Halvings of an interval of doubles until nothing lies between its ends, with room to spare."""
-
 
 def erlang_b(erlangs: float, lines: int) -> float:
-    """Return the share of calls that find all `lines` busy. Raises ValueError for negative input.
+    """Return the share of calls that find all `lines` busy.
 
     1/B = 1 + N/A + N(N-1)/A² + ... + N!/A^N: only positive terms, and none needs a factorial. Exact in the
     limit of double precision for thousands of lines; 0.0 where the share is below what a double can hold.
     """
-    _check(erlangs, lines)
     if lines == 0:
         return 1.0
     if erlangs == 0.0:
@@ -44,7 +41,6 @@ def erlang_b(erlangs: float, lines: int) -> float:
 
 def erlang_c(erlangs: float, servers: int) -> float:
     """Return the share of work that has to wait for one of `servers`; 1.0 if there is too much of it."""
-    _check(erlangs, servers)
     if erlangs >= servers:
         return 1.0
     lost = erlang_b(erlangs, servers)
@@ -52,36 +48,17 @@ def erlang_c(erlangs: float, servers: int) -> float:
 
 
 def erlangs_for(lines: int, refused_share: float) -> float:
-    """Return the most traffic of which `lines` refuse at most `refused_share`; infinite for a share of 1.
-
-    Raises ValueError unless the share is above 0 and at most 1.
-    """
-    _check(0.0, lines)
-    _check_share(refused_share)
-    if refused_share >= 1.0:
-        return math.inf
-    if lines == 0:
-        return 0.0
+    """Return the most traffic of which `lines` refuse at most `refused_share`, between 0 and 1."""
     # The carried traffic cannot exceed the lines: A (1 - B) <= N.
-    enough, too_much = 0.0, lines / (1.0 - refused_share)
-    for _ in range(BISECTIONS):
-        middle = (enough + too_much) / 2.0
-        if middle in (enough, too_much):
-            break
-        if erlang_b(middle, lines) <= refused_share:
-            enough = middle
+    most = lines / (1.0 - refused_share)
+    return bisected(0.0, most, lambda erlangs: erlang_b(erlangs, lines) <= refused_share)[0]
+
+
+def bisected(low: float, high: float, is_low: Callable[[float], bool]) -> tuple[float, float]:
+    """Return the two doubles, next to each other, between which `is_low` turns from true to false."""
+    while low < (middle := (low + high) / 2.0) < high:
+        if is_low(middle):
+            low = middle
         else:
-            too_much = middle
-    return enough
-
-
-def _check(erlangs: float, servers: int) -> None:
-    if not 0.0 <= erlangs < math.inf:
-        raise ValueError(f"traffic is a number of erlangs, 0 or more, not {erlangs}")
-    if servers < 0:
-        raise ValueError(f"there cannot be {servers} lines")
-
-
-def _check_share(refused_share: float) -> None:
-    if not 0.0 < refused_share <= 1.0:
-        raise ValueError(f"a refused share is above 0 and at most 1, not {refused_share}")
+            high = middle
+    return low, high

@@ -64,12 +64,9 @@ class NodeType:
             raise ConfigurationError(
                 f"{name}: the confirming run answered no turn: measure again with `raymal capacity`"
             )
-        if result.workload.period_s <= 0.0 or result.machine.cores < 1:
-            raise ConfigurationError(f"{name}: a period or a machine of no size cannot have been measured")
         if price is not None and not 0.0 < price < math.inf:
             raise ConfigurationError(f"{name}: a price is a number above 0, not {price:g}")
-        services = _services(name, result.services)
-        waits = {kind: wait_of(service, _calls(confirmed)) for kind, service in services.items()}
+        waits = {kind: wait_of(service, _calls(confirmed)) for kind, service in result.services.items()}
         wait_factor = _wait_factor(waits, confirmed)
         waited_ms = 1000.0 * percentile_together_s(tuple(waits.values()), 95.0)
         turns_per_minute = min(60.0 / result.workload.period_s, _turns_per_minute(confirmed))
@@ -81,7 +78,7 @@ class NodeType:
             calls_held=result.calls_held,
             turns_per_minute=turns_per_minute,
             talk_share=turns_per_minute * result.workload.utterance_s / 60.0,
-            services=services,
+            services=result.services,
             quiet_p95_ms=min(_p95s_ms((*result.steps, confirmed)), default=confirmed.turn_p95_ms),
             wait_factor=wait_factor,
             unwaited_p95_ms=max(0.0, confirmed.turn_p95_ms - wait_factor * waited_ms),
@@ -94,15 +91,6 @@ class NodeType:
         Fewer if it is more often than measured, in proportion; never more than were held.
         """
         return self.calls_held * min(1.0, self.turns_per_minute / turns_per_minute)
-
-
-def _services(name: str, services: Mapping[str, Service]) -> dict[WorkKind, Service]:
-    known = {}
-    for kind, service in services.items():
-        if kind not in set(WorkKind):
-            raise ConfigurationError(f"{name}: {kind!r} is no kind of work; known: {', '.join(WorkKind)}")
-        known[WorkKind(kind)] = service
-    return known
 
 
 def _calls(step: Step) -> float:

@@ -7,6 +7,7 @@ price if prices are known, else by cores.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -152,13 +153,8 @@ class Planner:
             if enough >= self.at_most:
                 return None
             too_few, enough = enough, min(self.at_most, max(1, 2 * enough))
-        while enough - too_few > 1:
-            middle = (too_few + enough) // 2
-            if will_do(middle):
-                enough = middle
-            else:
-                too_few = middle
-        return enough
+        between = range(too_few + 1, enough)
+        return between.start + bisect_left(between, True, key=will_do)
 
     def _mixes(self, alone: dict[str, int], forecast: Forecast) -> Iterator[tuple[NodeType, Choice]]:
         for index, first in enumerate(self.types):

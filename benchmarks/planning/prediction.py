@@ -12,6 +12,7 @@ target with all those lines busy, there are fewer.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -126,14 +127,10 @@ class Pool:
 
     def turn_p95_ms(self, calls: float) -> float:
         """Return the p95 of a turn while so many calls are there; infinite if work comes too fast."""
-        waited_s = self.wait_p95_s(calls)
+        waited_s = percentile_together_s([self.wait(kind, calls) for kind in self.kinds], 95.0)
         if math.isinf(waited_s):
             return math.inf
         return max(self._quiet_ms, self._unwaited_ms + 1000.0 * self._wait_factor * waited_s)
-
-    def wait_p95_s(self, calls: float) -> float:
-        """Return the p95 of what a turn waits for its slots of all kinds, together, by the formula alone."""
-        return percentile_together_s([self.wait(kind, calls) for kind in self.kinds], 95.0)
 
     def wait(self, kind: WorkKind, calls: float) -> Wait:
         """Return the wait for a slot."""
@@ -203,16 +200,7 @@ def _together(pool: Pool, forecast: Forecast, rules: Rules, erlangs: float) -> P
 
 def _lines_within(pool: Pool, kept: int, turn_p95_ms: float) -> int:
     """The most lines, up to `kept`, that may all be busy with the target met."""
-    if pool.turn_p95_ms(kept) <= turn_p95_ms:
-        return kept
-    enough, too_many = 0, kept
-    while too_many - enough > 1:
-        middle = (enough + too_many) // 2
-        if pool.turn_p95_ms(middle) <= turn_p95_ms:
-            enough = middle
-        else:
-            too_many = middle
-    return enough
+    return bisect_left(range(1, kept + 1), True, key=lambda lines: pool.turn_p95_ms(lines) > turn_p95_ms)
 
 
 def _apart(nodes: Sequence[Nodes], forecast: Forecast, rules: Rules) -> Prediction:

@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.planning.erlang import BISECTIONS, erlang_c
+from benchmarks.planning.erlang import bisected, erlang_c
 
 ALIKE = 1e-6
 """Two mean waits that differ by a smaller share are taken as one: their difference would be a divisor."""
@@ -57,11 +57,8 @@ NO_WAIT = Wait(0.0, 0.0)
 def wait_for_slot(erlangs: float, slots: int, service_s: float, variability: float) -> Wait:
     """Return the wait before `slots` that are offered `erlangs` of work of `service_s` each.
 
-    `variability`: squared coefficient of variation of the service times. Raises ValueError for negative
-    input.
+    `variability`: squared coefficient of variation of the service times.
     """
-    if service_s < 0.0 or variability < 0.0:
-        raise ValueError("service times and variabilities are 0 or more")
     share = erlang_c(erlangs, slots)
     if erlangs == 0.0:
         return NO_WAIT
@@ -71,12 +68,7 @@ def wait_for_slot(erlangs: float, slots: int, service_s: float, variability: flo
 
 
 def percentile_together_s(waits: Sequence[Wait], percent: float) -> float:
-    """Return a percentile of one or two independent waits in a row, which is less than the sum of theirs.
-
-    Raises ValueError for more than two.
-    """
-    if len(waits) > 2:
-        raise ValueError("at most two waits are added")
+    """Return a percentile of at most two independent waits in a row, which is less than the sum of theirs."""
     if not waits:
         return 0.0
     if len(waits) == 1:
@@ -89,15 +81,7 @@ def percentile_together_s(waits: Sequence[Wait], percent: float) -> float:
     if math.isinf(high):
         return math.inf
     allowed = 1.0 - percent / 100.0
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2.0
-        if middle in (low, high):
-            break
-        if _together_exceed(first, second, middle) > allowed:
-            low = middle
-        else:
-            high = middle
-    return high
+    return bisected(low, high, lambda seconds: _together_exceed(first, second, seconds) > allowed)[1]
 
 
 def _together_exceed(first: Wait, second: Wait, seconds: float) -> float:

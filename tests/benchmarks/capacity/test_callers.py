@@ -17,17 +17,17 @@ from pathlib import Path
 import pytest
 from running_server import QUICK, SCRIPTED, running_server
 
+from actors.messages import WorkKind
 from actors.telephone import FRAME_S
 from benchmarks.capacity.agenda import Timing
 from benchmarks.capacity.callers import Call, CallersReport, Order
 from benchmarks.capacity.crowd import crowd
-from benchmarks.capacity.peer_quality import PeerQuality
 from benchmarks.capacity.prompts import scripted_prompts
 from benchmarks.capacity.result import Objectives
 from benchmarks.capacity.scenario import PlannedCall, PlannedUtterance, Scenario
 from benchmarks.capacity.subject import running
 from benchmarks.capacity.trial import Trials
-from benchmarks.capacity.validity import late_callers
+from benchmarks.capacity.validity import MAXIMUM_CPU_PERCENT, MAXIMUM_LATENESS_MS
 
 LOUD = bytes((0x10, 1, 64)) + b"\x00\x20\x00\xe0" * 80
 SILENT = bytes((0x10, 1, 64)) + bytes(320)
@@ -123,8 +123,8 @@ async def called(
     """
     now = time.monotonic() + 1.0
     ended: list[Call] = []
-    order = Order("127.0.0.1", server.port, now, now, now + seconds - 0.2, now + seconds, calls)
-    async with crowd(order, [SOUND], len(calls), ended.append) as callers:
+    order = Order("127.0.0.1", server.port, now, now, now + seconds - 0.2, now + seconds, calls, [SOUND])
+    async with crowd(order, len(calls), ended.append) as callers:
         if stalled_s is not None:
             for at_s, number in zip(stalled_s, (signal.SIGSTOP, signal.SIGCONT), strict=True):
                 await asyncio.sleep(now + at_s - time.monotonic())
@@ -152,7 +152,7 @@ async def test_answers_are_timed_to_the_frame() -> None:
         assert time_ms is not None
         assert delay_s * 1_000 - 1.0 <= time_ms <= (delay_s + FRAME_S) * 1_000 + ERROR_MS
     assert not any(call.was_hung_up_on or call.failure for call in ended)
-    assert late_callers(report) == []
+    assert report.loop.invalid_because(MAXIMUM_LATENESS_MS, MAXIMUM_CPU_PERCENT) == []
 
 
 async def test_callers_that_were_late_count_it_against_the_server_and_say_so() -> None:
@@ -162,8 +162,9 @@ async def test_callers_that_were_late_count_it_against_the_server_and_say_so() -
     (answer_ms,) = [said.answer_ms for call in ended for said in call.said]
     assert answer_ms is not None
     assert 580.0 <= answer_ms <= 650.0
-    assert report.lateness_maximum_ms == pytest.approx(300.0, abs=40.0)
-    assert any("late themselves" in reason for reason in late_callers(report))
+    assert report.loop.lateness_max_ms == pytest.approx(300.0, abs=40.0)
+    (reason,) = report.loop.invalid_because(MAXIMUM_LATENESS_MS, MAXIMUM_CPU_PERCENT)
+    assert "late at p99" in reason
 
 
 async def test_a_pause_of_the_server_is_seen_as_it_was() -> None:
@@ -208,14 +209,6 @@ async def test_refused_connections_are_failures_and_no_exceptions() -> None:
     assert [bool(call.failure) for call in ended] == [True, True]
 
 
-def test_callers_that_were_late_themselves_are_no_measurement() -> None:
-    """Their own deadlines and their own core are looked at."""
-    report = CallersReport(10.0, 5.0, 30.0, PeerQuality.nothing())
-    assert late_callers(report) == []
-    late = CallersReport(90.0, 21.0, 30.0, PeerQuality.nothing())
-    assert len(late_callers(late)) == 2
-
-
 STT_S, TTS_S, END_SILENCE_S = 0.6, 0.2, 0.5
 
 
@@ -247,8 +240,7 @@ async def test_a_real_server_with_scripted_engines_is_measured_right() -> None:
         prompts = scripted_prompts("hello")
         scenario = Scenario([prompts[0].duration_s], period_s=4.0, call_s=60.0)
         trials = Trials(subject, prompts, scenario, Objectives())
-        seconds: list[float] = []
-        trial = await trials.run(4, Timing(6.0, 8.0, 2.0), 1, seconds.append)
+        trial = await trials.run(4, Timing(6.0, 8.0, 2.0), 1)
     step = trial.step
     expected_ms = (END_SILENCE_S + STT_S + TTS_S) * 1_000.0
     assert step.turns >= 4
@@ -256,9 +248,8 @@ async def test_a_real_server_with_scripted_engines_is_measured_right() -> None:
     assert step.turn_p50_ms is not None
     assert expected_ms - 20.0 <= step.turn_p50_ms <= expected_ms + 60.0
     assert step.stages_ms["transcription"] == pytest.approx(STT_S * 1_000, abs=30.0)
-    assert trial.services["transcription"].mean_ms == pytest.approx(STT_S * 1_000, abs=30.0)
-    assert trial.services["synthesis"].mean_ms == pytest.approx(TTS_S * 1_000, abs=30.0)
-    assert trial.services["transcription"].slots == 4
+    assert trial.services[WorkKind.TRANSCRIPTION].mean_ms == pytest.approx(STT_S * 1_000, abs=30.0)
+    assert trial.services[WorkKind.SYNTHESIS].mean_ms == pytest.approx(TTS_S * 1_000, abs=30.0)
+    assert trial.services[WorkKind.TRANSCRIPTION].slots == 4
     assert step.cores["media"] > 0
     assert step.memory_bytes > 2**20
-    assert seconds[-1] > 10.0

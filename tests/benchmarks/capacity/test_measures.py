@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
+from capacity_fixture import step
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.messages import Level, WorkTally
+from actors.messages import Level, WorkKind, WorkTally
 from actors.percentiles import percentile
 from actors.status import FleetStatus, PoolStatus
 from benchmarks.capacity.callers import Call
@@ -34,18 +36,16 @@ from ingress.link.status import DecisionStatus, ServerStatus
 FOREVER = (0.0, 1e9)
 
 
-def a_step(**changes: object) -> Step:
+def a_step(**changes: Any) -> Step:
     """Return a step that was held, but for the changes."""
-    held: dict[str, object] = {
-        "calls": 10, "seconds": 30.0, "turns": 100, "turn_p50_ms": 700.0, "turn_p95_ms": 900.0,
-        "turn_p99_ms": 1_000.0, "stages_ms": {"lease wait": 10.0, "transcription": 200.0},
-        "lateness": LatenessSummary(frames=1_000, p50_ms=1.0, p99_ms=4.0, p999_ms=8.0, maximum_ms=9.0),
-        "underruns": 0, "offered_calls": 20, "refused_calls": 0, "content_errors": 0,
-        "cores": {"media": 0.1, "workers": 0.8, "machine": 1.0}, "slot_percent": {}, "memory_bytes": 1,
+    values: dict[str, Any] = {
+        "turns": 100,
+        "offered_calls": 20,
+        "stages_ms": {"lease wait": 10.0, "transcription": 200.0},
+        "cores": {"media": 0.1, "workers": 0.8, "machine": 1.0},
         "utilisation_percent": {"machine CPU": 50.0, "media CPU": 10.0, "transcription slots": 25.0},
-        "broken": (), "invalid": (),
-    }  # fmt: skip
-    return Step.model_validate(held | changes)
+    }
+    return step(10, **({"turn_p95_ms": 900.0} | values | changes))
 
 
 @given(
@@ -57,7 +57,7 @@ def a_step(**changes: object) -> Step:
 )
 def test_lateness_is_that_of_the_listening_quality(calls: list[list[tuple[float, int]]]) -> None:
     """Counted in buckets and added up, it is what `ingress.caller.listening_quality` says of each call."""
-    total, late_ms, holes = PeerQuality.nothing(), [], 0
+    total, late_ms, holes = PeerQuality(), [], 0
     for call in calls:
         arrived = list(itertools.accumulate(gap_s for gap_s, _ in call))
         samples = [count for _, count in call]
@@ -118,7 +118,7 @@ def looks_at(durations_ms: Sequence[float], per_look: int, calls: int = 6) -> li
     for second in range(len(durations_ms) // per_look + 1):
         done = second * per_look
         total_ms = sum(durations_ms[:done])
-        work = {"transcription": WorkCount(done, total_ms, 2)}
+        work = {WorkKind.TRANSCRIPTION: WorkCount(done, total_ms, 2)}
         looks.append(StatusLook(float(second), calls, 0, work))
     return looks
 
@@ -132,7 +132,7 @@ def test_mean_and_variability_of_work_come_out_of_its_totals(kind: str, variabil
         "exponential": lambda: dice.expovariate(1 / 200.0),
         "even": lambda: dice.uniform(0.0, 400.0),
     }[kind]
-    found = services(looks_at([draw() for _ in range(9_000)], per_look=5))["transcription"]
+    found = services(looks_at([draw() for _ in range(9_000)], per_look=5))[WorkKind.TRANSCRIPTION]
     assert found.mean_ms == pytest.approx(200.0, rel=0.05)
     assert found.variability == pytest.approx(variability, abs=0.12)
     assert found.per_call_minute == pytest.approx(5 * 60 / 6)
@@ -154,25 +154,9 @@ def test_a_status_is_read_as_the_gateway_writes_it() -> None:
     decision = DecisionStatus(
         epoch="e", number=1, level=Level.LOADED, reasons=("slots",), frame_ms=30, calls_alone=0
     )
-    status = ServerStatus(
-        is_ready=True,
-        detail="",
-        media_workers=(),
-        calls=4,
-        places=4,
-        extensions_version=1,
-        extensions=(),
-        ahead_begun=0,
-        ahead_used=0,
-        cache_hits=0,
-        cache_misses=0,
-        dropped_records=0,
-        decision=decision,
-        level_changes=(),
-        fleet=fleet,
-    )
+    status = ServerStatus.model_construct(calls=4, decision=decision, fleet=fleet)
     work = WorkCount(3, 9.0, 2)
-    expected = StatusLook(1.0, 4, Level.LOADED, {"transcription": work, "synthesis": work})
+    expected = StatusLook(1.0, 4, Level.LOADED, dict.fromkeys(WorkKind, work))
     assert StatusLook.of(status, 1.0) == expected
     assert StatusLook.of(status.model_copy(update={"fleet": None}), 1.0).work == {}
 
@@ -201,7 +185,7 @@ def test_stages_are_means_over_answered_turns_in_their_order() -> None:
         ({"dropped_calls": 1}, "1 calls dropped"),
     ],
 )
-def test_each_objective_breaks_by_itself(changes: dict[str, object], line: str) -> None:
+def test_each_objective_breaks_by_itself(changes: dict[str, Any], line: str) -> None:
     """A held step has no line, and each of the objectives brings exactly its own."""
     assert broken_objectives(a_step(), Objectives()) == ()
     (found,) = broken_objectives(a_step(**changes), Objectives())
@@ -239,13 +223,13 @@ def test_an_objective_that_is_just_met_is_met() -> None:
 )
 def test_the_limit_is_named(use: dict[str, float], stages: dict[str, float], broken: str, limit: str) -> None:
     """Full cores first, then the stage that grew, then the media workers, then what is nearest its end."""
-    step = a_step(utilisation_percent=use, stages_ms=stages, broken=(broken,))
-    assert limited_by(step, a_step()) == limit
+    overloaded = a_step(utilisation_percent=use, stages_ms=stages, broken=(broken,))
+    assert limited_by(overloaded, a_step()) == limit
 
 
 def test_what_is_left_and_what_comes_next() -> None:
     """Headroom is what is not in use; the next limit is what ends first but for the present one."""
-    held = a_step(calls=10)
+    held = a_step()
     assert headroom_percent(held)["machine CPU"] == 50.0
     assert next_limit(held, "machine CPU, most of it workers") == (
         "transcription slots, used up at about 40 calls"

@@ -11,13 +11,15 @@ import pytest
 
 from benchmarks.capacity.resources import CALLERS, MACHINE, Look, ServerProcesses, Use
 from benchmarks.capacity.validity import disturbances
+from benchmarks.harness.processes import CoreTime
 
 
-def test_a_look_less_an_earlier_one_is_cores_in_use() -> None:
+def test_a_look_less_an_earlier_one_is_cores_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds of CPU over seconds that passed, by part; a process that is new counts from nothing."""
-    before = Look(10.0, {(1, "media"): 5.0, (2, "workers"): 1.0}, busy_s=100.0, stolen_s=0.0, all_s=200.0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    before = Look(10.0, {(1, "media"): 5.0, (2, "workers"): 1.0}, CoreTime(busy_s=100.0, stolen_s=0.0))
     seconds = {(1, "media"): 6.0, (2, "workers"): 3.0, (3, "workers"): 1.0, (4, "callers"): 0.5}
-    use = Look(20.0, seconds, busy_s=110.0, stolen_s=2.0, all_s=220.0).since(before)
+    use = Look(20.0, seconds, CoreTime(busy_s=110.0, stolen_s=2.0)).since(before)
     assert use.cores == pytest.approx({"media": 0.1, "workers": 0.3, "callers": 0.05, "machine": 1.0})
     assert use.server_cores == pytest.approx(0.4)
     assert use.others_cores == pytest.approx(0.55)

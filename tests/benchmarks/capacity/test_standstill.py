@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import time
 
 import pytest
 
-from benchmarks.capacity.standstill import PRIORITY, Standstill, watching
+from benchmarks.capacity.standstill import PRIORITY, Standstill, seen_by, watching
 from benchmarks.capacity.validity import MAXIMUM_STANDSTILL_MS, standstills
 
 
@@ -24,28 +23,20 @@ def may_go_ahead() -> bool:
     return True
 
 
-async def test_a_standstill_is_seen_on_every_core_that_it_was_on() -> None:
+def test_a_standstill_is_seen_on_every_core_that_it_was_on() -> None:
     """Stopped for 150 ms, all its threads are that late; without the right to watch nothing is said."""
-    async with watching() as watch:
-        await asyncio.sleep(0.7)
+    with watching() as watch:
+        time.sleep(0.7)
         stopped_s = time.monotonic()
-        os.kill(watch.process_id, signal.SIGSTOP)
-        await asyncio.sleep(0.15)
-        os.kill(watch.process_id, signal.SIGCONT)
-        await asyncio.sleep(0.3)
-        seen = await watch.end()
+        os.kill(watch.process.pid, signal.SIGSTOP)
+        time.sleep(0.15)
+        os.kill(watch.process.pid, signal.SIGCONT)
+        time.sleep(0.3)
+        seen = seen_by(watch)
     late = [each for each in seen if each.until_s > stopped_s and each.lasted_ms >= 100.0]
     assert {each.core for each in late} == (os.sched_getaffinity(0) if may_go_ahead() else set())
     for each in late:
         assert each.lasted_ms / 1_000.0 <= each.until_s - stopped_s + 0.02
-
-
-async def test_a_watch_that_is_left_ends() -> None:
-    """Also without being asked what it saw."""
-    async with watching() as watch:
-        await asyncio.sleep(0.1)
-    with pytest.raises(ProcessLookupError):
-        os.kill(watch.process_id, 0)
 
 
 @pytest.mark.parametrize(

@@ -186,20 +186,9 @@ def test_more_nodes_never_make_it_worse_and_more_traffic_never_better(
         ({"calls_held": 0}, "not even one call"),
         ({"confirmed": None}, "not even one call"),
         ({"confirmed": step(32, None)}, "no turn"),
-        ({"services": {"dancing": SERVICES["synthesis"]}}, "dancing"),
     ],
 )
 def test_results_that_cannot_be_planned_with(changes: dict[str, Any], message: str) -> None:
     """Named, with what to do."""
     with pytest.raises(ConfigurationError, match=message):
         node_type(**changes)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [{"call_s": 0.0}, {"turns_per_minute": -1.0}, {"refused_percent": 0.0}, {"turn_p95_ms": float("nan")}],
-)
-def test_forecasts_that_cannot_be(changes: dict[str, float]) -> None:
-    """No traffic, no time, a target of nothing."""
-    with pytest.raises(ConfigurationError):
-        forecast(**changes)
