@@ -13,9 +13,11 @@ import socket
 import struct
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -27,11 +29,10 @@ CALLS_A_ROUND = 1_000
 AT_A_TIME = 100
 ROUNDS = 5
 """In the first one caches fill."""
-BLOCK_LIMIT = 700
-"""Growth after the first round. One block left by one of the four ways to end a call makes 1,000; what else
-comes and goes is some 250."""
-MEMORY_LIMIT_BYTES = 16 * 1024 * 1024
-"""Growth after the first round. The heap's own unrest is half of it; 4 KB a call outside of Python show."""
+BLOCK_LIMIT = 175
+"""Usual growth in a round. One block left by one of the four ways to end a call makes 250."""
+MEMORY_LIMIT_BYTES = 4 * 1024 * 1024
+"""Usual growth in a round: 4 KB a call outside of Python show. Once, the heap may grow by more."""
 PROBE = """
 import gc, os, signal, sys
 def count(signal_number, frame):
@@ -115,7 +116,8 @@ def leftovers(server: RunningServer, calls: int) -> dict[str, Any]:
     status = asyncio.run(observer.status(server.port))
     fleet, (media,) = status.fleet, status.media_workers
     assert fleet is not None
-    assert media.health is not None
+    if media.health is None:
+        return {"not reported": calls}
     held = {
         "calls": status.calls,
         "sessions": fleet.sessions,
@@ -138,6 +140,11 @@ def assert_empty(server: RunningServer, calls: int) -> None:
     assert not left
 
 
+def usual_growth(readings: Sequence[int]) -> float:
+    """Return the median growth from one reading to the next."""
+    return median(later - earlier for earlier, later in pairwise(readings))
+
+
 def test_thousands_of_short_calls_leave_nothing(server: RunningServer, tmp_path: Path) -> None:
     """Every table is empty within 5 s, memory is flat, no descriptor and no thread is left."""
     before = open_things(server)
@@ -147,7 +154,7 @@ def test_thousands_of_short_calls_leave_nothing(server: RunningServer, tmp_path:
         assert_empty(server, number * CALLS_A_ROUND)
         used.append(usage(server, tmp_path))
     for name in used[0]:
-        (first_blocks, first_bytes), *_, (last_blocks, last_bytes) = [reading[name] for reading in used]
-        assert last_blocks - first_blocks < BLOCK_LIMIT, (name, used)
-        assert last_bytes - first_bytes < MEMORY_LIMIT_BYTES, (name, used)
-    assert open_things(server) == before
+        blocks, memory_bytes = zip(*(reading[name] for reading in used), strict=True)
+        assert usual_growth(blocks) < BLOCK_LIMIT, (name, used)
+        assert usual_growth(memory_bytes) < MEMORY_LIMIT_BYTES, (name, used)
+    wait_until(lambda: open_things(server) == before, 5.0, "the descriptors and threads of before")

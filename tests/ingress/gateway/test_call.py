@@ -242,39 +242,6 @@ def test_nothing_of_a_call_is_left(
     virtual_time.run(play(steps, ScriptedPool(iter(answers), iter(work)), ends_calls))
 
 
-async def many_short_calls(count: int, settled: int) -> None:
-    """Have calls come and go; after the first ones, neither tables nor the number of objects may grow."""
-    pool = ScriptedPool()
-    async with linked(pool) as (gateway, end):
-        await end.next(Readiness)
-        before = tables(gateway)
-        objects = 0
-        for number in range(count):
-            call_id = f"call {number}"
-            end.say(CallStarted(call_id=call_id, extension="default"), utterance(call_id, 1))
-            if number % 3:
-                await asyncio.sleep(0.001)
-            end.say(CallEnded(record=call_record(call_id)))
-            if number % 100 == 99:
-                await asyncio.sleep(0.01)
-                end.received.clear()
-                pool.story.clear()
-            if number == settled:
-                objects = len(gc.get_objects())
-        await asyncio.sleep(0.01)
-        assert not pool.sessions
-        grown = {name for name, size in tables(gateway).items() if size != before[name]}
-        assert [name for name in grown if not name.endswith(BOUNDED)] == []
-        end.received.clear()
-        gc.collect()
-        assert len(gc.get_objects()) < objects + (count - settled) // 2
-
-
-def test_thousands_of_short_calls_leave_nothing() -> None:
-    """Not one object per call."""
-    virtual_time.run(many_short_calls(4_000, settled=1_000))
-
-
 # One thing at a time
 
 
@@ -577,16 +544,6 @@ async def test_a_turn_cancelled_before_its_first_step_cancels_what_was_begun_for
         end.say(pause(2), utterance("c0", 2), CancelTurn(call_id="c0", turn=2))
         await asyncio.sleep(0.01)
         assert not pool.at_work
-
-
-async def test_a_link_that_breaks_ends_all_work() -> None:
-    """A turn and a transcription ahead of the next."""
-    async with talking() as (pool, end, _):
-        end.say(utterance("c0", 2), pause(3))
-        await asyncio.sleep(0.1)
-        assert pool.at_work == ["c0", "c0"]
-        await end.hang_up()
-        assert pool.cancelled == 2
 
 
 # What is counted and written

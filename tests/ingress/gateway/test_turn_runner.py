@@ -350,18 +350,6 @@ async def test_what_failed_ahead_is_transcribed_in_the_turn(error: Exception) ->
     assert (runner.ahead_begun, runner.ahead_used) == (1, 0)
 
 
-async def test_a_cancelled_turn_cancels_what_was_begun_for_it() -> None:
-    """The task that the turn waits for ends with it."""
-    runner = turns(Pool(work_s=0.3), default=ECHO)
-    ahead = runner.begin_ahead(AHEAD, DEFAULT)
-    assert ahead is not None
-    turn = asyncio.create_task(run(runner, UTTERANCE, ahead))
-    await asyncio.sleep(0.02)
-    turn.cancel()
-    await asyncio.gather(turn, return_exceptions=True)
-    assert ahead.task.cancelled()
-
-
 # What the manager's decision asks for
 
 

@@ -110,29 +110,12 @@ def test_an_opinion_that_comes_late_counts_from_its_own_frame() -> None:
     assert endpointer.last_speech_s == 0.38
 
 
-def test_an_onset_across_an_interruption_does_not_count() -> None:
-    """Speech frames from before a gap in the stream are no part of an onset."""
-    endpointer = Endpointer(SETTINGS, SURE_MS)
-    assert judge("ssss", endpointer=endpointer) == []
-    endpointer.forget()
-    assert judge("ssss", endpointer=endpointer) == []
-
-
 def test_an_endless_utterance_is_cut() -> None:
     """At the longest that the transcriber can hear."""
     endpointer = Endpointer(SETTINGS, SURE_MS)
     (end, judgement, _) = judge("s" * 1_420, endpointer=endpointer)[2]
     assert (judgement, endpointer.end_reason) == (ENDED, EndReason.MAXIMUM)
     assert abs(end * FRAME_S - SETTINGS.maximum_utterance_s) < 0.2
-
-
-def test_a_digit_ends_an_utterance() -> None:
-    """A key press is an answer: what was being said is over."""
-    endpointer = Endpointer(SETTINGS, SURE_MS)
-    judge("s" * 20, endpointer=endpointer)
-    assert endpointer.end(EndReason.DIGIT) is ENDED
-    assert (endpointer.last_speech_s, endpointer.end_reason) == (0.38, EndReason.DIGIT)
-    assert endpointer.end(EndReason.DIGIT) is None
 
 
 ORDER: dict[Judgement | str, tuple[Judgement | str, ...]] = {
