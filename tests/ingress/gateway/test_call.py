@@ -228,7 +228,7 @@ async def play(steps: list[Step], pool: ScriptedPool, ends_calls: bool) -> None:
     await gateway.close()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     steps=st.lists(STEPS, max_size=24),
     answers=st.lists(ANSWERS, max_size=12),
