@@ -31,9 +31,9 @@ def sales_port() -> int:
 
 @pytest.fixture(scope="module")
 def server(sales_port: int) -> Iterator[RunningServer]:
-    """Two extensions on two media workers."""
+    """Two extensions."""
     flags = (
-        *("--greeting", MAIN_GREETING, "--media-workers", "2"),
+        *("--greeting", MAIN_GREETING),
         *setting("extensions.sales.port", sales_port),
         *setting("extensions.sales.priority", "high"),
         *setting("extensions.sales.dialog.greeting", SALES_GREETING),
@@ -73,15 +73,3 @@ async def test_each_port_has_its_greeting_and_its_priority(server: RunningServer
     log = server.log.read_text()
     assert f"listening on 127.0.0.1:{server.port} for extension default" in log
     assert f"listening on 127.0.0.1:{sales_port} for extension sales" in log
-
-
-async def test_the_calls_of_an_extension_spread_over_the_workers(
-    server: RunningServer, sales_port: int
-) -> None:
-    """Each worker listens on each port: a call of any extension finds any worker."""
-    for _ in range(20):
-        async with AsteriskPeer(sales_port) as peer:
-            peer.identify()
-            await peer.until(lambda peer=peer: peer.frames >= 2)  # type: ignore[misc]
-    entries = [line for line in server.log.read_text().splitlines() if " on extension sales" in line]
-    assert {entry.split()[3] for entry in entries} == {"media-0:", "media-1:"}

@@ -208,21 +208,6 @@ def test_the_server_may_end_the_call(ending: bytes) -> None:
     assert peer.events[-1] == PeerHungUp()
 
 
-def test_a_hangup_in_an_answer_keeps_the_turn() -> None:
-    """What was heard until the server hung up is not lost."""
-
-    async def answer_and_leave(peer: Peer) -> None:
-        await asyncio.sleep(0.1 + SPEECH_S + 0.1)
-        peer.writer.write(audio_message(SOUND))
-        await asyncio.sleep(FRAME_S)
-        peer.writer.write(audio_message(SOUND) + HANGUP_MESSAGE)
-        peer.writer.write_eof()
-
-    result, _ = call(answer_and_leave)
-    assert result.ended_by == "peer"
-    assert [turn.answer for turn in result.turns] == [SOUND * 2]
-
-
 @pytest.mark.parametrize("after_close", [b"\x40" + SOUND + b"garbage", b""], ids=["garbage", "nothing"])
 def test_what_comes_after_we_hung_up_is_ignored(after_close: bytes) -> None:
     """A server that goes on after our close, or stops in mid-message, is no error."""

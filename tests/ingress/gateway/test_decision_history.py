@@ -11,19 +11,6 @@ def decision(level: Level, *reasons: str, number: int = 1) -> Decision:
     return Decision("epoch", number, level, reasons)
 
 
-def test_only_a_new_level_is_a_change() -> None:
-    """Another number, another reason or another manager is none; up and down are."""
-    history = DecisionHistory()
-    assert history.take(decision(Level.NORMAL), 0.0) is None
-    up = history.take(decision(Level.LOADED, "97 % of the slots in use", number=2), 1.0)
-    assert up is not None
-    assert up.describe() == "level loaded (was normal): 97 % of the slots in use"
-    assert history.take(decision(Level.LOADED, "another reason", number=3), 2.0) is None
-    down = history.take(decision(Level.NORMAL, number=4), 3.0)
-    assert down is not None
-    assert down.describe() == "level normal (was loaded): all signals are low again"
-
-
 def test_the_newest_changes_are_kept() -> None:
     """Up to a limit, the newest first, with their age."""
     history = DecisionHistory()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import logging
 import socket
@@ -21,24 +20,18 @@ from actors.engines.scripted import sentence_tone_hz
 from actors.local import LocalPool
 from actors.messages import Decision, Level
 from benchmarks.harness.speech_like import speech_like
-from ingress.commands import status as status_command
 from ingress.configuration.extensions import Phrase
 from ingress.configuration.settings import Settings
 from ingress.gateway.gateway import Gateway
-from ingress.link.client import LinkClient, connect
+from ingress.link.client import LinkClient
 from ingress.link.listener import serve
 from ingress.link.messages import (
     LINK_VERSION,
-    Admitted,
-    CallStarted,
     Hello,
     Pace,
     PhrasesReady,
     Readiness,
-    WorkerHealth,
 )
-from ingress.link.records import LatenessSummary, MediaHealth
-from ingress.link.status import MediaWorkerStatus
 from ingress.media.calls import Calls
 from ingress.phrases.fixed import PhraseShelf
 from ingress.server import observer
@@ -86,11 +79,7 @@ async def media(settings: Settings) -> AsyncIterator[int]:
 @asynccontextmanager
 async def gateway(settings: Settings, port: int) -> AsyncIterator[Gateway]:
     """Run a gateway for the server on `port`."""
-    pool = None
-    if settings.dialog.name != "tone":
-        pool = LocalPool(
-            settings.speech, settings.fleet, "test-gateway", settings.admission, settings.throttle
-        )
+    pool = LocalPool(settings.speech, settings.fleet, "test-gateway", settings.admission, settings.throttle)
     running = Gateway(settings, extension_book(settings), pool, "test-gateway")
     server = await serve(RuntimeDirectory.of_port(port).gateway_socket, running.handle, "test-gateway")
     task = asyncio.create_task(running.run())
@@ -156,45 +145,6 @@ async def test_without_a_gateway_the_error_says_so(runtime_folder: Path) -> None
     """What was known last is part of the error."""
     with pytest.raises(TimeoutError, match=r"not ready within 0\.3 s: the gateway does not answer yet"):
         await observer.wait_until_ready(59_999, 0.3)
-
-
-async def test_the_status_shows_each_media_workers_health(capsys: pytest.CaptureFixture[str]) -> None:
-    """The latest report of each, by name; `raymal status` prints one row for each."""
-    lateness = LatenessSummary(frames=9, p50_ms=0.1, p99_ms=1.2, p999_ms=2.3, maximum_ms=3.4)
-    health = MediaHealth(
-        calls=1,
-        connections=2,
-        frame_ms=30,
-        lateness=lateness,
-        gc_pauses=5,
-        gc_pause_maximum_ms=6.7,
-        timeline_shifts=0,
-        closed_peers={"no UUID": 8},
-    )
-    port = 9_999
-    runtime = RuntimeDirectory.of_port(port)
-    runtime.create()
-    arguments = argparse.Namespace(port=port, json=False)
-    hello = Hello(version=LINK_VERSION, role="media", name="media-0")
-    async with gateway(Settings.model_validate({"dialog": {"name": "tone"}}), port):
-        link = await connect(runtime.gateway_socket, hello)
-        reply = await observer.status(port)
-        assert reply.media_workers == (MediaWorkerStatus(name="media-0", health=None),)
-        assert await asyncio.to_thread(status_command.run, arguments) == 0
-        link.send(WorkerHealth(health=health.model_copy(update={"gc_pauses": 4})))
-        link.send(WorkerHealth(health=health))
-        link.send(CallStarted(call_id="c1", extension="default"))
-        while not isinstance(await link.receive(), Admitted):  # messages are taken in order
-            pass
-        reply = await observer.status(port)
-        assert reply.media_workers == (MediaWorkerStatus(name="media-0", health=health),)
-        capsys.readouterr()
-        assert await asyncio.to_thread(status_command.run, arguments) == 0
-        printed = capsys.readouterr().out
-        assert "1 calls on 1 media workers" in printed
-        row = [" ".join(line.split()) for line in printed.splitlines() if "media-0" in line]
-        assert row == ["│ media-0 │ 1 │ 30 │ 0.1, 1.2, 2.3, 3.4 │ 5, 6.7 │", "media-0 closed 8: no UUID"]
-        await link.close()
 
 
 # Decisions, readiness and phrases, with a scripted pool

@@ -166,19 +166,6 @@ async def test_a_peer_that_is_too_slow_is_closed_at_its_deadline(is_call: bool, 
         assert len(server.sent_of(CallEnded)) == is_call
 
 
-async def test_a_second_call_with_a_uuid_in_use_is_refused() -> None:
-    """The first call keeps its identity and its audio."""
-    async with bench() as server, AsteriskPeer(server.port) as first, AsteriskPeer(server.port) as second:
-        second.call_id = first.call_id
-        first.identify()
-        await first.until(lambda: first.frames >= 3)
-        second.identify()
-        await second.until(lambda: second.was_hung_up)
-        assert second.frames == 0
-        before = first.frames
-        await first.until(lambda: first.frames >= before + 10)
-
-
 async def test_the_call_limit_refuses_and_frees() -> None:
     """One call over the limit hears the busy phrase and is none for the gateway; then there is room again."""
     async with bench(Shelf(default=BUSY), max_calls=1) as server:

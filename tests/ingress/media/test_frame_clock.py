@@ -55,23 +55,6 @@ async def until(condition: object, deadline_s: float = 5.0) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_audio_sent_equals_time_passed_at_both_lengths() -> None:
-    """20 ms every 20 ms, then 30 every 30, then 20 again: deadlines follow what was sent."""
-    clock, call = FrameClock(20), Recorder()
-    clock.add(call)
-    await until(lambda: len(call.sizes) >= 10)
-    clock.frame_ms = 30
-    await until(lambda: len(call.sizes) >= 20)
-    clock.frame_ms = 20
-    await until(lambda: len(call.sizes) >= 30)
-    clock.stop()
-    assert set(call.sizes) == {320, 480}
-    if clock.timeline_shifts == 0:
-        audio_s = sum(call.sizes[:-1]) / 16_000
-        # Two frames of one round share its deadline.
-        assert call.times_s[-1] - call.times_s[0] == pytest.approx(audio_s, abs=0.031)
-
-
 async def test_a_call_that_fails_is_taken_off_and_the_others_go_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
