@@ -1,4 +1,4 @@
-"""A full server, over real sockets: which calls are refused and hear why, and which go on."""
+"""A full server of two extensions, over real sockets: which calls are refused, which taken, which go on."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from ingress.configuration.phrases import TEXTS
 from ingress.server import observer
 
 GREETING = "Good day."
+ALARM_GREETING = "Alarm line."
 BUSY_SENTENCES = split_sentences(TEXTS["en"][Phrase.BUSY])
 CHARACTERS_PER_S = 25.0
 BUSY_S = sum(map(len, BUSY_SENTENCES)) / CHARACTERS_PER_S
@@ -49,6 +50,7 @@ def server(emergency_port: int) -> Iterator[RunningServer]:
         "speech.scripted.speech_rate_characters_per_s": CHARACTERS_PER_S,
         "extensions.alarm.port": emergency_port,
         "extensions.alarm.priority": "emergency",
+        "extensions.alarm.dialog.greeting": ALARM_GREETING,
         "throttle.enabled": "false",  # a slow machine is no reason to refuse calls here
     }
     flags = (
@@ -129,9 +131,12 @@ def test_an_emergency_gets_the_last_line(
     emergency_port: int,
     refusals: Callable[[], dict[str, int]],
 ) -> None:
-    """It is taken where other calls are not; with all lines busy the next one is refused like them."""
+    """It is taken where other calls are not; with all lines busy the next one is refused like them.
+
+    Each extension has its port, its greeting and its priority.
+    """
     with StrictCall(emergency_port, outgoing=voice(20.0)) as emergency:
-        until_heard(emergency, GREETING)
+        until_heard(emergency, ALARM_GREETING)
         until_calls(server, CAPACITY)
         others = [StrictCall(port, outgoing=voice(10.0)).start() for port in (emergency_port, server.port)]
         for other in others:
@@ -140,6 +145,12 @@ def test_an_emergency_gets_the_last_line(
         assert not emergency.is_over
     assert refusals() == {Reason.LINES.value: 2}
     assert emergency.wait().violations == ()
+    assert pitches_hz(emergency.audio) == {sentence_tone_hz(ALARM_GREETING)}
+    record = asyncio.run(observer.call_record(server.port, str(emergency.call_id), wait_s=5.0))
+    assert (record.extension, record.priority) == ("alarm", "emergency")
+    log = server.log.read_text()
+    assert f"listening on 127.0.0.1:{server.port} for extension default" in log
+    assert f"listening on 127.0.0.1:{emergency_port} for extension alarm" in log
     status = server.status()
     assert status.fleet.admission.refused[Reason.LINES.value] == 2
     refused = {row.name: row.refused for row in status.extensions}

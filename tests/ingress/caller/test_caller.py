@@ -177,21 +177,6 @@ def test_a_server_that_never_answers() -> None:
         assert ended_s == pytest.approx(turn.spoke_until_s + 0.4, abs=0.03)
 
 
-def test_a_hole_in_the_audio_is_seen() -> None:
-    """A server that stalls for a quarter of a second is caught by the quality figures."""
-
-    async def stall(peer: Peer) -> None:
-        for number in range(60):
-            peer.writer.write(audio_message(SILENCE_FRAME))
-            await asyncio.sleep(0.27 if number == 10 else FRAME_S)
-        peer.writer.write(HANGUP_MESSAGE)
-
-    quality = call(stall)[0].quality
-    assert (quality.long_gaps, quality.underruns) == (1, 1)
-    assert quality.longest_gap_ms == pytest.approx(270, abs=1)
-    assert quality.drift_ms == pytest.approx(-250, abs=1)
-
-
 @pytest.mark.parametrize("ending", [HANGUP_MESSAGE, b""], ids=["hangup", "close"])
 def test_the_server_may_end_the_call(ending: bytes) -> None:
     """A hangup message and a close both end the call at once, and we close too."""
