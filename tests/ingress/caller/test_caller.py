@@ -161,22 +161,6 @@ def test_frames_are_paced_by_the_clock() -> None:
     assert result.own_lateness_max_ms == pytest.approx(0.0, abs=1e-3)
 
 
-def test_a_server_that_never_answers() -> None:
-    """The call ends by itself after the deadline, with an unanswered turn, frames or none."""
-
-    async def send_nothing(_peer: Peer) -> None:
-        return
-
-    for behave in (Peer.play, send_nothing):
-        result, peer = call(behave, answer_deadline_s=0.4)
-        [turn] = result.turns
-        assert (turn.answer_from_s, turn.first_answer_ms, turn.answer) == (None, None, b"")
-        assert (result.ended_by, result.quality.underruns) == ("us", 0)
-        assert result.received == bytes(len(result.received))
-        ended_s = peer.reads[-1][0] - peer.reads[0][0]
-        assert ended_s == pytest.approx(turn.spoke_until_s + 0.4, abs=0.03)
-
-
 @pytest.mark.parametrize("ending", [HANGUP_MESSAGE, b""], ids=["hangup", "close"])
 def test_the_server_may_end_the_call(ending: bytes) -> None:
     """A hangup message and a close both end the call at once, and we close too."""
