@@ -1,18 +1,16 @@
-"""A full server, over real sockets: which calls are refused and hear why, and which go on."""
+"""A full server of two extensions, over real sockets: which calls are refused, which taken, which go on."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import numpy as np
 import pytest
-from running_server import RunningServer, free_port, running_server, wait_until
+from heard import pitches_hz
+from running_server import RunningServer, free_port, private_server, wait_until
 
 from actors.engines.scripted import sentence_tone_hz
 from actors.manager.admission import Reason
@@ -24,6 +22,7 @@ from ingress.configuration.phrases import TEXTS
 from ingress.server import observer
 
 GREETING = "Good day."
+ALARM_GREETING = "Alarm line."
 BUSY_SENTENCES = split_sentences(TEXTS["en"][Phrase.BUSY])
 CHARACTERS_PER_S = 25.0
 BUSY_S = sum(map(len, BUSY_SENTENCES)) / CHARACTERS_PER_S
@@ -44,7 +43,6 @@ def emergency_port() -> int:
 @pytest.fixture(scope="module")
 def server(emergency_port: int) -> Iterator[RunningServer]:
     """One slot of each kind and four calls on it; the last is kept for emergencies."""
-    folder = Path(tempfile.mkdtemp(prefix="raymal-test-"))  # short: it holds Unix sockets
     settings = {
         "admission.calls_per_slot": CAPACITY,
         "speech.scripted.stt_delay_s": 0.05,
@@ -52,6 +50,7 @@ def server(emergency_port: int) -> Iterator[RunningServer]:
         "speech.scripted.speech_rate_characters_per_s": CHARACTERS_PER_S,
         "extensions.alarm.port": emergency_port,
         "extensions.alarm.priority": "emergency",
+        "extensions.alarm.dialog.greeting": ALARM_GREETING,
         "throttle.enabled": "false",  # a slow machine is no reason to refuse calls here
     }
     flags = (
@@ -59,16 +58,13 @@ def server(emergency_port: int) -> Iterator[RunningServer]:
         *("--max-transcriptions", "1", "--max-syntheses", "1"),
         *(part for name, value in settings.items() for part in ("--set", f"{name}={value}")),
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAYMAL_RUNTIME", str(folder))
-        with running_server(folder, *flags) as running:
-            yield running
-    shutil.rmtree(folder, ignore_errors=True)
+    with private_server(*flags) as running:
+        yield running
 
 
 @pytest.fixture
 def full(server: RunningServer) -> Iterator[list[StrictCall]]:
-    """As many ordinary calls as are taken, all of them greeted."""
+    """As many ordinary calls as are taken, all of them greeted: those that ended before have made room."""
     until_calls(server, 0)
     with ExitStack() as stack:
         calls = [stack.enter_context(StrictCall(server.port, outgoing=voice(60.0))) for _ in range(ORDINARY)]
@@ -88,20 +84,15 @@ def until_calls(server: RunningServer, count: int) -> None:
     wait_until(lambda: admission(server).calls == count, 8.0, f"{count} calls")
 
 
-def pitches_hz(audio: bytes) -> set[int]:
-    """Return the pitches, to 10 Hz, of the tones in what was heard: scripted speech is tones."""
-    window = 800
-    samples = np.frombuffer(audio, "<i2").astype(float)
-    pieces = samples[: len(samples) // window * window].reshape(-1, window)
-    loud = pieces[np.abs(pieces).mean(axis=1) > 500.0]
-    found = Counter((np.abs(np.fft.rfft(loud)).argmax(axis=1) * 10).tolist())
-    return {pitch for pitch, count in found.items() if count > 1}
-
-
 def sound_s(audio: bytes) -> float:
     """Return how long there was sound."""
     samples = np.frombuffer(audio, "<i2")
     return float(np.count_nonzero(samples)) / 8_000
+
+
+def silence_s(audio: bytes) -> float:
+    """Return how long there was silence before the first sound."""
+    return (len(audio) - len(audio.lstrip(b"\0"))) / 16_000
 
 
 def until_heard(call: StrictCall, sentence: str) -> None:
@@ -134,52 +125,45 @@ def refusals(server: RunningServer) -> Callable[[], dict[str, int]]:
     return lambda: dict(count() - before)
 
 
-def test_one_call_too_many_hears_why_and_is_hung_up_on(
-    server: RunningServer, full: list[StrictCall], refusals: Callable[[], dict[str, int]]
-) -> None:
-    """The phrase to its end, 0x00, no broken rule, counted with its reason; the others hear nothing of it."""
-    assert_refused_politely(StrictCall(server.port, outgoing=voice(10.0)).start())
-    assert refusals() == {Reason.KEPT.value: 1}
-    assert not any(call.is_over for call in full)
-    assert all(pitches_hz(call.audio) == {sentence_tone_hz(GREETING)} for call in full)
-
-
 def test_an_emergency_gets_the_last_line(
     server: RunningServer,
     full: list[StrictCall],
     emergency_port: int,
     refusals: Callable[[], dict[str, int]],
 ) -> None:
-    """It is taken where other calls are not; with all lines busy the next one is refused like them."""
+    """It is taken where other calls are not; with all lines busy the next one is refused like them.
+
+    Each extension has its port, its greeting and its priority.
+    """
     with StrictCall(emergency_port, outgoing=voice(20.0)) as emergency:
-        until_heard(emergency, GREETING)
+        until_heard(emergency, ALARM_GREETING)
         until_calls(server, CAPACITY)
         others = [StrictCall(port, outgoing=voice(10.0)).start() for port in (emergency_port, server.port)]
         for other in others:
             assert_refused_politely(other)
+            assert silence_s(other.audio) <= 0.5
         assert not emergency.is_over
     assert refusals() == {Reason.LINES.value: 2}
     assert emergency.wait().violations == ()
+    assert pitches_hz(emergency.audio) == {sentence_tone_hz(ALARM_GREETING)}
+    record = asyncio.run(observer.call_record(server.port, str(emergency.call_id), wait_s=5.0))
+    assert (record.extension, record.priority) == ("alarm", "emergency")
+    log = server.log.read_text()
+    assert f"listening on 127.0.0.1:{server.port} for extension default" in log
+    assert f"listening on 127.0.0.1:{emergency_port} for extension alarm" in log
     status = server.status()
     assert status.fleet.admission.refused[Reason.LINES.value] == 2
     refused = {row.name: row.refused for row in status.extensions}
     assert refused["alarm"] == 1
 
 
-def test_a_call_that_ends_makes_room(server: RunningServer, full: list[StrictCall]) -> None:
-    """The next caller is greeted, and the one after that is refused."""
-    full[0].hang_up()
-    until_calls(server, ORDINARY - 1)
-    with StrictCall(server.port, outgoing=voice(20.0)) as next_one:
-        until_heard(next_one, GREETING)
-        assert_refused_politely(StrictCall(server.port, outgoing=voice(10.0)).start())
-        assert not next_one.is_over
-
-
 def test_a_crowd_is_refused_and_the_calls_go_on(
     server: RunningServer, full: list[StrictCall], refusals: Callable[[], dict[str, int]]
 ) -> None:
-    """Forty callers at once: all hear why; the calls that are there lose neither a frame nor their line."""
+    """Forty callers at once: all hear why; the calls that are there lose neither a frame nor their line.
+
+    Each hears the phrase to its end, then 0x00, and is counted with its reason.
+    """
     crowd = [StrictCall(server.port, outgoing=voice(15.0)) for _ in range(CROWD)]
     place_calls(crowd)
     for call in crowd:
@@ -191,5 +175,6 @@ def test_a_crowd_is_refused_and_the_calls_go_on(
         report = call.wait()
         assert report.ending is Ending.CALLER
         assert report.violations == ()
+        assert pitches_hz(call.audio) == {sentence_tone_hz(GREETING)}
         assert report.quality.longest_gap_ms < LONGEST_GAP_MS
         assert report.quality.audio_s >= report.connected_s - LONGEST_GAP_MS / 1_000

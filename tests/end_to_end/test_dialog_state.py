@@ -1,9 +1,10 @@
-"""What a dialog remembers of a call is kept with the call, not in the gateway."""
+"""A killed gateway: the call goes on, and what the dialog remembers of it is kept with the call."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from asterisk_peer import AsteriskPeer
 from running_server import QUICK, SCRIPTED, running_server, wait_until
 
 from ingress.server import observer
+from ingress.server.runtime_directory import RuntimeDirectory
 
 COUNTING_DIALOG = '''
 from ingress.dialogs.base import CallerPressed, Dialog, Say
@@ -26,18 +28,13 @@ class CountingDialog(Dialog):
 '''
 
 
-async def press_and_listen(peer: AsteriskPeer) -> None:
-    """Press a key; return once the answer was heard to its end."""
-    before = len(peer.audio)
-    peer.send_digit("1")
-    await peer.until(lambda: any(peer.audio[before:]), deadline_s=10.0)
-    await peer.until(lambda: not any(peer.audio[-3_200:]), deadline_s=10.0)
-
-
-async def test_a_dialogs_state_survives_a_killed_gateway(
+async def test_a_killed_gateway_costs_neither_the_call_nor_the_dialogs_state(
     tmp_path: Path, runtime_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next gateway's dialog counts on."""
+    """Silence goes on at 50 frames a second, and the next gateway knows the call; its dialog counts on.
+
+    Something has removed the server's files meanwhile, as cleaners of temporary folders do.
+    """
     folder = tmp_path / "dialogs"
     folder.mkdir()
     (folder / "counting_dialog.py").write_text(COUNTING_DIALOG)
@@ -46,15 +43,20 @@ async def test_a_dialogs_state_survives_a_killed_gateway(
     with running_server(tmp_path, *SCRIPTED, *QUICK, *flags) as server:
         async with AsteriskPeer(server.port) as peer:
             peer.identify()
-            await press_and_listen(peer)
-            await press_and_listen(peer)
+            peer.send_digit("1")
+            await peer.until_answered()
+            for file in RuntimeDirectory.of_port(server.port).path.glob("*.json"):
+                file.unlink()
             server.child("gateway").kill()
+            killed_s, before = time.monotonic(), len(peer.audio)
             await asyncio.to_thread(wait_until, server.is_ready, 15.0, "the gateway after a kill")
-            await press_and_listen(peer)
+            assert (len(peer.audio) - before) / 16_000 == pytest.approx(time.monotonic() - killed_s, abs=0.3)
+            await asyncio.to_thread(wait_until, lambda: server.status().calls == 1, 5.0, "the call")
+            peer.send_digit("1")
+            await peer.until_answered()
         record = await observer.call_record(server.port, str(peer.call_id), wait_s=5.0)
     assert record is not None
     assert [turn.answered for turn in record.turns if turn.kind == "digit"] == [
         "Key number 1.",
         "Key number 2.",
-        "Key number 3.",
     ]

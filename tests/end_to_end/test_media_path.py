@@ -29,6 +29,7 @@ from typing import Any
 import psutil
 import pytest
 from chaos_proxy import ChaosProxy, Faults
+from media_bench import bench
 from running_server import RunningServer, running_server, wait_until
 
 from benchmarks.harness.asterisk_versions import VERSIONS
@@ -43,25 +44,20 @@ from benchmarks.harness.strict_peer import (
     place_calls,
     voice,
 )
-from ingress.configuration.settings import Settings
-from ingress.link.messages import CallEnded, Greet, HangUp, Message, Readiness, SentenceAudio, TurnDone
-from ingress.link.records import CallRecord, StageTimes
-from ingress.media.calls import Calls
+from ingress.link.messages import CallEnded, Greet, HangUp
+from ingress.link.records import CallRecord
 from ingress.media.tones import tone
-from ingress.phrases.fixed import PhraseShelf
 from ingress.server import observer
-from ingress.server.checking import extension_book
 
 TONE = ("--no-ray", "--dialog", "tone")
 PEER = [sys.executable, "-m", "benchmarks.harness.strict_peer"]
 HANGUP = b"\x00\x00\x00"
 HANDSHAKE_S = 1.0
-MESSAGE_S = 0.6
 BACKLOG_MS = 500
-SHORT_DEADLINES = (
+STRICT = (
     *TONE,
     *("--set", f"server.handshake_deadline_s={HANDSHAKE_S}"),
-    *("--set", f"server.message_deadline_s={MESSAGE_S}"),
+    *("--set", f"server.message_deadline_s={HANDSHAKE_S}"),
     *("--set", f"server.send_backlog_ms={BACKLOG_MS}"),
 )
 SLACK_S = 1.0
@@ -88,7 +84,7 @@ def server(folder: Path) -> Iterator[RunningServer]:
 @pytest.fixture(scope="module")
 def strict_server(folder: Path) -> Iterator[RunningServer]:
     """The same with short deadlines and a short backlog, for bad peers."""
-    with running_server(folder, *SHORT_DEADLINES) as running:
+    with running_server(folder, *STRICT) as running:
         yield running
 
 
@@ -113,7 +109,7 @@ def peers(server: RunningServer, calls: int, seconds: float, *flags: str) -> Ite
 
 
 def assert_undisturbed(reports: Sequence[dict[str, Any]], count: int, seconds: float) -> None:
-    """No rule broken, no long gap, no underrun at 100 ms, 50 frames a second from the UUID on."""
+    """No rule broken, no long gap, no underrun at 100 ms, 50 frames a second from the UUID on, no drift."""
     assert len(reports) == count
     for report in reports:
         assert (report["ending"], report["violations"]) == ("CALLER", [])
@@ -122,6 +118,7 @@ def assert_undisturbed(reports: Sequence[dict[str, Any]], count: int, seconds: f
         assert report["holes"]["100"][0] == 0
         assert quality["frames"] >= 0.97 * seconds * 50
         assert report["first_frame_ms"] <= 100
+        assert abs(quality["drift_ms"]) <= 60
 
 
 def attempts(check: Callable[[], None], count: int = 3) -> None:
@@ -183,7 +180,10 @@ CHANNELS = [
 
 
 def test_no_release_of_asterisk_ever_drops_a_call(server: RunningServer) -> None:
-    """All releases × kinds × packet times: no rule broken, one write and one segment per message."""
+    """All releases × kinds × packet times: no rule broken, one write and one segment per message.
+
+    Those that half-close get the rest of the audio, 0x00 and FIN.
+    """
     calls = [
         StrictCall(
             server.port,
@@ -197,93 +197,36 @@ def test_no_release_of_asterisk_ever_drops_a_call(server: RunningServer) -> None
     ]
     assert len(calls) == 84
     for start in range(0, len(calls), 28):
-        for index, report in enumerate(place_calls(calls[start : start + 28], stagger_s=0.01)):
+        group = calls[start : start + 28]
+        for call, report in zip(group, place_calls(group, stagger_s=0.01), strict=True):
             assert (report.ending, report.violations) == (Ending.CALLER, ())
             assert report.messages_in_pieces == 0
             assert report.longest_message_bytes <= 1_448
             assert report.messages > 30
-            if index % 2 == 0:  # it half-closed, so everything that came was read
+            if call.half_closes:  # so everything that came was read
+                assert call.was_hung_up
                 # A tail loss probe may send a segment twice; a header on its own would double all.
                 assert report.segments <= 1.2 * report.messages
-
-
-@pytest.mark.parametrize("version", sorted(VERSIONS))
-def test_the_end_is_a_hangup_for_every_release(server: RunningServer, version: str) -> None:
-    """After the caller's FIN: the audio so far, 0x00, FIN; and the slot is free within a second."""
-    call = StrictCall(server.port, VERSIONS[version], voice(0.5), seconds=0.5, half_closes=True).start()
-    report = call.wait()
-    assert call.was_hung_up
-    assert report.violations == ()
-    assert report.quality.frames >= 20
-    assert wait_until(lambda: calls_of(server) == 0, 2.0, "a free slot") <= 1.0
-
-
-# ---- P2, P3, P5: the clock ------------------------------------------------------------------------------
-
-
-@contextmanager
-def busy_cores(count: int) -> Iterator[None]:
-    """Keep that many cores busy."""
-    hogs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for hog in hogs:
-            hog.kill()
-            hog.wait()
-
-
-def test_busy_cores_tear_no_message_apart(server: RunningServer) -> None:
-    """Beside two programs that take all they get: no payload hole, nothing in pieces, no call dropped."""
-    with busy_cores(2), peers(server, 8, 4.0, "--profile", "20.14") as reports:
-        pass
-    assert len(reports) == 8
-    for report in reports:
-        assert (report["ending"], report["violations"]) == ("CALLER", [])
-        assert report["messages_in_pieces"] == 0
-
-
-def test_the_clock_does_not_drift(server: RunningServer) -> None:
-    """50 frames a second from the UUID on, the first within 100 ms, none 100 ms after another."""
-
-    def check() -> None:
-        with peers(server, 10, 6.0, "--speaking", "0.3") as reports:
-            pass
-        assert_undisturbed(reports, 10, 6.0)
-        for report in reports:
-            assert abs(report["quality"]["drift_ms"]) <= 60
-
-    attempts(check)
-
-
-def test_a_channel_that_names_the_call_late_is_served(server: RunningServer) -> None:
-    """The channel driver connects first and says the UUID when it is called."""
-    report = StrictCall(server.port, outgoing=voice(0.5), seconds=0.5, identifies_after_s=1.5).start().wait()
-    assert (report.ending, report.violations) == (Ending.CALLER, ())
-    assert report.quality.frames >= 20
 
 
 # ---- P6: the end of a call ------------------------------------------------------------------------------
 
 
 def test_a_caller_who_hangs_up_is_recorded_so(server: RunningServer) -> None:
-    """Asterisk just closes: that is no lost connection, whether a frame of ours is answered by RST or not."""
+    """Asterisk just closes: that is no lost connection, whether a frame of ours is answered by RST or not.
+
+    A reset is one: the PBX died. Both free their slots within a second.
+    """
     calls = [
-        StrictCall(server.port, outgoing=voice(1.0), seconds=0.4, half_closes=index == 0)
-        for index in range(6)
+        StrictCall(server.port, outgoing=voice(1.0), seconds=0.4, half_closes=index == 0, resets=index == 6)
+        for index in range(7)
     ]
     place_calls(calls, stagger_s=0.013)
-    reasons = [record_of(server, call.call_id).end_reason for call in calls]
+    assert wait_until(lambda: calls_of(server) == 0, 2.0, "free slots") <= 1.0
+    *reasons, lost = [record_of(server, call.call_id).end_reason for call in calls]
     assert reasons[0] == "the caller hung up"
     assert "the caller hung up" in reasons[1:]
-
-
-def test_a_reset_frees_the_slot(server: RunningServer) -> None:
-    """The PBX died: within a second there is room again."""
-    call = StrictCall(server.port, outgoing=voice(1.0), seconds=0.5, resets=True).start()
-    call.wait()
-    assert wait_until(lambda: calls_of(server) == 0, 2.0, "a free slot") <= 1.0
-    assert "connection lost" in record_of(server, call.call_id).end_reason
+    assert "connection lost" in lost
 
 
 def test_sigterm_ends_running_calls_in_order(folder: Path) -> None:
@@ -301,40 +244,24 @@ def test_sigterm_ends_running_calls_in_order(folder: Path) -> None:
 
 async def test_a_dialog_that_hangs_up_is_heard_to_its_end() -> None:
     """All audio, then 0x00, then FIN: whichever release listens, and the dialplan goes on."""
-    sent: list[Message] = []
-
-    def send(message: Message) -> bool:
-        sent.append(message)
-        return True
-
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.setblocking(False)
-    media = Calls(Settings(), extension_book(Settings()), PhraseShelf(Settings()))
-    await media.start({"default": listener}, send)
-    media.receive(Readiness(is_ready=True, detail="test"))
-    calls = [
-        StrictCall(listener.getsockname()[1], version, voice(5.0), seconds=5.0).start()
-        for version in VERSIONS.values()
-    ]
     last_words = tone(700.0, 0.3)
-    async with asyncio.timeout(5.0):
-        while sum(isinstance(message, Greet) for message in sent) < len(calls):
-            await asyncio.sleep(0.01)
-    for call in calls:
-        name = {"call_id": str(call.call_id), "turn": 1}
-        words = {"sentence": 1, "text": "bye", "audio": last_words, "is_last": True, "stages": StageTimes()}
-        media.receive(SentenceAudio.model_validate({**name, **words}))
-        media.receive(HangUp.model_validate(name))
-        media.receive(TurnDone.model_validate({**name, "stages": StageTimes()}))
-    reports = [await asyncio.to_thread(call.wait) for call in calls]
+    async with bench() as media:
+        media.ready()
+        calls = [
+            StrictCall(media.port, version, voice(5.0), seconds=5.0).start() for version in VERSIONS.values()
+        ]
+        await media.until_sent(Greet, len(calls))
+        for call in calls:
+            media.calls.receive(HangUp(call_id=str(call.call_id), turn=1))
+            media.answer(call.call_id, 1, last_words)
+        reports = [await asyncio.to_thread(call.wait) for call in calls]
+        await media.until_sent(CallEnded, len(calls))
     assert {report.ending for report in reports} == {Ending.HANGUP}
     assert all(report.violations == () for report in reports)
     assert [report.result for report in reports] == [
         0 if version.ends_normally else -1 for version in VERSIONS.values()
     ]
     assert all(last_words in call.audio for call in calls)
-    assert sum(isinstance(message, CallEnded) for message in sent) == len(calls)
-    await media.stop(drain_deadline_s=0.0)
 
 
 # ---- P7 and other input that varies ---------------------------------------------------------------------
@@ -410,7 +337,7 @@ def test_connections_of_random_bytes_disturb_no_call(strict_server: RunningServe
 
     def check() -> None:
         before_bytes = media.memory_info().rss
-        with peers(strict_server, 5, 5.0) as reports, contextlib.ExitStack() as stack:
+        with peers(strict_server, 5, 4.0) as reports, contextlib.ExitStack() as stack:
             lines = []
             for index in range(200):
                 line = stack.enter_context(connect(strict_server))
@@ -422,84 +349,11 @@ def test_connections_of_random_bytes_disturb_no_call(strict_server: RunningServe
             for line, began_s in lines:
                 limit_s = HANDSHAKE_S + SLACK_S
                 assert seconds_until_end(line, began_s, limit_s + 1.0) <= limit_s
-        assert_undisturbed(reports, 5, 5.0)
+        assert_undisturbed(reports, 5, 4.0)
         wait_until(lambda: calls_of(strict_server) == 0, 3.0, "only the reference calls")
         assert media.memory_info().rss - before_bytes < 20e6
 
     attempts(check)
-
-
-def says_nothing(line: socket.socket) -> Iterator[bytes]:
-    """Connect and wait."""
-    yield from itertools.repeat(b"")
-
-
-def drips_its_uuid(line: socket.socket) -> Iterator[bytes]:
-    """A byte of the UUID now and then."""
-    yield from (bytes((byte,)) for byte in b"\x01\x00\x10" + uuid.uuid4().bytes)
-
-
-def stops_after_a_header(line: socket.socket) -> Iterator[bytes]:
-    """A call whose first frame never comes."""
-    yield b"\x01\x00\x10" + uuid.uuid4().bytes + b"\x10\x01\x40"
-    yield from itertools.repeat(b"")
-
-
-def drips_its_audio(line: socket.socket) -> Iterator[bytes]:
-    """A call whose first frame would take a minute."""
-    yield b"\x01\x00\x10" + uuid.uuid4().bytes + b"\x10\x01\x40"
-    yield from itertools.repeat(b"\x00")
-
-
-def test_slow_peers_are_closed_at_their_deadlines(strict_server: RunningServer) -> None:
-    """50 connections of four kinds beside 5 calls: each closed in its time, the calls undisturbed."""
-    kinds = (
-        (says_nothing, HANDSHAKE_S),
-        (drips_its_uuid, HANDSHAKE_S),
-        (stops_after_a_header, MESSAGE_S),
-        (drips_its_audio, MESSAGE_S),
-    )
-    media = strict_server.child("media-worker")
-
-    def check() -> None:
-        before_bytes = media.memory_info().rss
-        ended_s: dict[socket.socket, float] = {}
-        with peers(strict_server, 5, 6.0) as reports, contextlib.ExitStack() as stack:
-            began_s = time.monotonic()
-            lines = []
-            for index in range(50):
-                behave, deadline_s = kinds[index % 4]
-                line = stack.enter_context(connect(strict_server))
-                line.setblocking(False)
-                lines.append((line, behave(line), deadline_s))
-            assert time.monotonic() - began_s < 0.5
-            while len(ended_s) < 50 and time.monotonic() - began_s < 6.0:
-                for line, says, _ in lines:
-                    if line not in ended_s and has_ended(line, next(says, b"")):
-                        ended_s[line] = time.monotonic() - began_s
-                time.sleep(0.1)
-        assert len(ended_s) == 50
-        for line, _, deadline_s in lines:
-            assert deadline_s - 0.1 <= ended_s[line] <= deadline_s + 0.5 + SLACK_S
-        assert_undisturbed(reports, 5, 6.0)
-        wait_until(lambda: calls_of(strict_server) == 0, 3.0, "only the reference calls")
-        assert media.memory_info().rss - before_bytes < 50 * 64 * 1024 + 10e6
-
-    attempts(check)
-
-
-def has_ended(line: socket.socket, says: bytes) -> bool:
-    """Say something on a line and look whether the server has closed it."""
-    try:
-        if says:
-            line.send(says)
-        while data := line.recv(65_536):
-            assert data
-    except BlockingIOError:
-        return False
-    except ConnectionError:
-        return True
-    return True
 
 
 def test_peers_that_never_read_lose_their_calls(strict_server: RunningServer) -> None:
@@ -536,20 +390,24 @@ FLOODS = (
 
 
 def test_floods_disturb_no_other_call(strict_server: RunningServer) -> None:
-    """One peer after another sends all it can as fast as it can: the calls beside them keep their audio."""
+    """One peer after another sends all it can as fast as it can: the calls beside them keep their audio.
+
+    Nor is a message of theirs torn apart while the worker is that busy.
+    """
 
     def check() -> None:
-        with peers(strict_server, 4, 5.0) as reports:
+        with peers(strict_server, 4, 3.5) as reports:
             for flood in FLOODS:
                 with connect(strict_server) as line, contextlib.suppress(ConnectionError):
                     line.sendall(b"\x01\x00\x10" + uuid.uuid4().bytes)
                     line.settimeout(0.2)
-                    until_s = time.monotonic() + 0.8
+                    until_s = time.monotonic() + 0.5
                     while time.monotonic() < until_s:
                         with contextlib.suppress(TimeoutError):
                             line.sendall(flood)
         for report in reports:
             assert (report["ending"], report["violations"]) == ("CALLER", [])
+            assert report["messages_in_pieces"] == 0
             assert report["quality"]["long_gaps"] == 0, f"{report['quality']['longest_gap_ms']:.0f} ms"
 
     attempts(check, 2)
@@ -559,8 +417,11 @@ def test_floods_disturb_no_other_call(strict_server: RunningServer) -> None:
 
 
 def test_a_slow_network_costs_no_call(server: RunningServer) -> None:
-    """Delay and jitter both ways: nothing dropped, nothing lost, no drift beyond the jitter."""
-    speech = speech_like(3.0)
+    """Delay and jitter both ways: nothing dropped, nothing lost, no drift beyond the jitter.
+
+    Nor does half a second without a byte in either direction.
+    """
+    speech = speech_like(2.0)
     networks = [Faults(delay_ms=delay, jitter_ms=jitter) for delay, jitter in ((5, 5), (50, 50), (200, 50))]
 
     def check() -> None:
@@ -571,7 +432,7 @@ def test_a_slow_network_costs_no_call(server: RunningServer) -> None:
                 for _ in range(2)
             ]
             reports = place_calls(
-                (StrictCall(proxy.port, outgoing=voice(3.0, audio=speech), seconds=3.0) for proxy in proxies),
+                (StrictCall(proxy.port, outgoing=voice(2.0, audio=speech), seconds=2.0) for proxy in proxies),
                 stagger_s=0.01,
             )
         for faults, report in zip([faults for faults in networks for _ in range(2)], reports, strict=True):
@@ -582,17 +443,13 @@ def test_a_slow_network_costs_no_call(server: RunningServer) -> None:
             assert report.first_frame_ms <= 2 * (faults.delay_ms + faults.jitter_ms) + 100
 
     attempts(check)
-
-
-def test_a_network_that_stalls_and_recovers_costs_no_call(server: RunningServer) -> None:
-    """Half a second without a byte in either direction."""
     with ChaosProxy(server.port) as proxy:
-        call = StrictCall(proxy.port, outgoing=voice(3.0), seconds=3.0).start()
+        call = StrictCall(proxy.port, outgoing=voice(2.0), seconds=2.0).start()
         call.until_frames(25)
         proxy.uplink = proxy.downlink = Faults(stall_s=0.5)
         report = call.wait()
     assert (report.ending, report.violations) == (Ending.CALLER, ())
-    assert report.quality.frames >= 110
+    assert report.quality.frames >= 65
 
 
 # ---- X7: the worker stands still ------------------------------------------------------------------------
@@ -610,23 +467,27 @@ def stopped(process: psutil.Process, seconds: float) -> Iterator[None]:
         process.send_signal(signal.SIGCONT)
 
 
-@pytest.mark.parametrize("stall_s", [0.09, 2.0])
-def test_a_worker_that_stood_still_goes_on_with_its_calls(server: RunningServer, stall_s: float) -> None:
-    """No call lost, at most two frames at once afterwards, and no old audio of the caller is heard."""
+def test_a_worker_that_stood_still_goes_on_with_its_calls(server: RunningServer) -> None:
+    """No call lost, at most two frames at once afterwards, and no old audio of the caller is heard.
+
+    A call that came meanwhile is late, not wrong: its first seconds waited in the kernel.
+    """
     media = server.child("media-worker")
+    seconds, stall_s = 4.5, 2.0
+
+    def new_call() -> StrictCall:
+        return StrictCall(server.port, outgoing=voice(seconds, audio=speech_like(seconds)), seconds=seconds)
 
     def check() -> None:
-        seconds = stall_s + 2.5
-        calls = [
-            StrictCall(server.port, outgoing=voice(seconds, audio=speech_like(seconds)), seconds=seconds)
-            for _ in range(4)
-        ]
-        for call in calls:
-            call.start()
+        calls = [new_call().start() for _ in range(4)]
         for call in calls:
             call.until_frames(40)
         with stopped(media, stall_s):
             resumed_s = time.monotonic() + stall_s
+            late = new_call().start()
+        report = late.wait()
+        assert (report.ending, report.violations) == (Ending.CALLER, ())
+        assert report.quality.frames >= 100
         for call in calls:
             report = call.wait()
             assert (report.ending, report.violations) == (Ending.CALLER, ())
@@ -640,19 +501,6 @@ def test_a_worker_that_stood_still_goes_on_with_its_calls(server: RunningServer,
     attempts(check)
 
 
-def test_a_call_that_came_while_the_worker_stood_still_is_served(server: RunningServer) -> None:
-    """Its connection and its first seconds waited in the kernel: it is late, not wrong."""
-    media = server.child("media-worker")
-    with stopped(media, 3.5):
-        call = StrictCall(
-            server.port, VERSIONS["20.13"], voice(5.5, audio=speech_like(5.5)), seconds=5.5
-        ).start()
-    report = call.wait()
-    reason = record_of(server, call.call_id).end_reason
-    assert (report.ending, report.violations) == (Ending.CALLER, ()), reason
-    assert report.quality.frames >= 80
-
-
 # ---- X14: no descriptors --------------------------------------------------------------------------------
 
 
@@ -664,13 +512,12 @@ def test_without_descriptors_new_calls_are_refused_and_running_ones_go_on(folder
         call.until_frames(10)
         limits = media.rlimit(psutil.RLIMIT_NOFILE)
         media.rlimit(psutil.RLIMIT_NOFILE, (media.num_fds() + 4, limits[1]))
-        others = [StrictCall(server.port, outgoing=voice(4.0), seconds=4.0).start() for _ in range(20)]
+        others = [StrictCall(server.port, outgoing=voice(3.0), seconds=3.0).start() for _ in range(20)]
         refused = [other for other in others if refuses(other)]
         assert 10 <= len(refused) < 20
-        assert media.cpu_percent(1.0) < 60
         before = call.frames
-        time.sleep(0.5)
-        assert call.frames - before >= 20
+        assert media.cpu_percent(1.0) < 60
+        assert call.frames - before >= 40
         for other in others:
             other.hang_up()
         media.rlimit(psutil.RLIMIT_NOFILE, limits)

@@ -7,19 +7,18 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import pairwise
-from pathlib import Path
 
 import psutil
 import pytest
 from asterisk_peer import AsteriskPeer
-from running_server import RunningServer, running_server
+from running_server import RunningServer, private_server
 
 CALLS = 16
 
 
 @pytest.fixture
-def server(tmp_path: Path, runtime_folder: Path) -> Iterator[RunningServer]:
-    with running_server(tmp_path, "--no-ray", "--dialog", "tone", "--media-workers", "2") as running:
+def server() -> Iterator[RunningServer]:
+    with private_server("--no-ray", "--dialog", "tone", "--media-workers", "2") as running:
         yield running
 
 

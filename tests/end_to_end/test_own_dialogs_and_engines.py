@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from statistics import mode
 
-import numpy as np
 import pytest
 from asterisk_peer import AsteriskPeer
+from heard import pitches_hz
 from installed_example import EXAMPLES, install
-from running_server import QUICK, SCRIPTED, RunningServer, raymal, running_server
+from running_server import QUICK, SCRIPTED, running_server
 
 from actors.engines.scripted import sentence_tone_hz
 from benchmarks.harness.speech_like import recorded_words
@@ -26,26 +23,19 @@ INSTALLED_COMMAND = str(Path(sys.executable).with_name("raymal"))
 pytestmark = pytest.mark.usefixtures("runtime_folder")
 
 
-@pytest.fixture
-def closed(tmp_path: Path, runtime_folder: Path) -> Iterator[RunningServer]:
-    """A server in a folder that has nothing but the shortest dialog."""
+async def test_a_dialog_in_the_working_folder(tmp_path: Path) -> None:
+    """The folder has nothing else. The caller hears its sentence and then the hangup."""
     shutil.copy(EXAMPLES / "stranger.py", tmp_path)
     flags = [*SCRIPTED, *QUICK, "--dialog", "stranger:Bye"]
-    with running_server(tmp_path, *flags, command=[INSTALLED_COMMAND], working_folder=tmp_path) as running:
-        yield running
+    with running_server(tmp_path, *flags, command=[INSTALLED_COMMAND], working_folder=tmp_path) as server:
+        async with AsteriskPeer(server.port) as peer:
+            peer.identify()
+            await peer.until(lambda: peer.was_hung_up, deadline_s=8.0)
+    assert sentence_tone_hz("We are closed today.") in pitches_hz(peer.audio)
 
 
-async def test_a_dialog_in_the_working_folder(closed: RunningServer) -> None:
-    """The caller hears its sentence and then the hangup."""
-    async with AsteriskPeer(closed.port) as peer:
-        peer.identify()
-        await peer.until(lambda: peer.was_hung_up, deadline_s=8.0)
-    assert mode(pitches_hz(peer.audio)) == sentence_tone_hz("We are closed today.")
-
-
-@pytest.fixture
-def booking(tmp_path: Path, runtime_folder: Path) -> Iterator[RunningServer]:
-    """A server with the example packages installed, and settings of theirs in its file."""
+async def test_a_dialog_and_an_engine_of_packages(tmp_path: Path) -> None:
+    """Set in the file: the engine spells the questions, and the state is there at the second turn."""
     site = tmp_path / "site"
     site.mkdir()
     install("booking", site)
@@ -59,44 +49,14 @@ def booking(tmp_path: Path, runtime_folder: Path) -> Iterator[RunningServer]:
     )
     path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
     flags = ["--no-ray", "--keep-transcripts", "--config", str(file)]
-    with running_server(tmp_path, *flags, variables={"PYTHONPATH": path}) as running:
-        yield running
-
-
-async def test_a_dialog_and_an_engine_of_packages(booking: RunningServer) -> None:
-    """The engine spells the questions, and the state is there at the second turn."""
-    async with AsteriskPeer(booking.port) as peer:
-        peer.identify()
-        await answer(peer)
-        await peer.speak(recorded_words(2) + bytes(16_000))
-        await answer(peer)
-    record = await observer.call_record(booking.port, str(peer.call_id), wait_s=5.0)
+    with running_server(tmp_path, *flags, variables={"PYTHONPATH": path}) as server:
+        async with AsteriskPeer(server.port) as peer:
+            peer.identify()
+            await peer.until_answered()
+            await peer.speak(recorded_words(2) + bytes(16_000))
+            await peer.until_answered()
+        record = await observer.call_record(server.port, str(peer.call_id), wait_s=5.0)
     assert record is not None
     answers = [turn.answered for turn in record.turns]
     assert answers == ["Hello. What is your name?", "On which day would you like to come?"]
     assert max(pitches_hz(peer.audio)) > 1_300  # scripted speech, the other engine, stays below
-
-
-async def answer(peer: AsteriskPeer) -> None:
-    """Wait until an answer has begun and been played to its end."""
-    before = len(peer.audio)
-    await peer.until(lambda: any(peer.audio[before:]), deadline_s=8.0)
-    await asyncio.sleep(2.0)
-
-
-def test_a_mistake_is_one_line(tmp_path: Path) -> None:
-    """No traceback: what, where, what to do."""
-    result = raymal("serve", "--check", "--dialog", "stranger:Bye")
-    assert result.returncode == 2
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("raymal: dialog.name: 'stranger:Bye': there is no module 'stranger' in ")
-
-
-def pitches_hz(audio: bytes) -> list[int]:
-    """Return the pitch, to 10 Hz, of each 100 ms that are not silent."""
-    window = 8_000 // 10
-    samples = np.frombuffer(audio, dtype="<i2").astype(float)
-    pieces = samples[: len(samples) // window * window].reshape(-1, window)
-    loud = pieces[np.abs(pieces).mean(axis=1) > 500.0]
-    pitches: list[int] = (np.abs(np.fft.rfft(loud)).argmax(axis=1) * 10).tolist()
-    return pitches

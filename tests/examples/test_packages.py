@@ -24,7 +24,7 @@ from ingress.dialogs import (
     EndCall,
     Say,
 )
-from ingress.dialogs.registry import check, dialog, dialog_class
+from ingress.dialogs.registry import dialog
 from ingress.phrases.key import engine_version
 
 pytestmark = pytest.mark.usefixtures("site")
@@ -71,18 +71,6 @@ async def test_a_booking_that_goes_wrong(call: DialogCall) -> None:
     await said(booking, CallerSaid("Monday."), call)
     assert await said(booking, CallerSaid("No."), call) == "Hello. What is your name?"
     assert call.state == {}
-
-
-def test_the_dialogs_own_settings_are_checked() -> None:
-    """One line for each mistake."""
-    wrong = DialogSettings(name="booking", booking={"days": 7, "dayz": []})
-    with pytest.raises(ConfigurationError) as caught:
-        check(wrong)
-    assert str(caught.value).splitlines() == [
-        "dialog.booking: days = 7: Input should be a valid list",
-        "dialog.booking: unknown setting 'dayz'; did you mean 'days'?",
-    ]
-    assert dialog_class("booking").needs_speech
 
 
 def test_beeps_spell_the_text() -> None:

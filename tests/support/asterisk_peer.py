@@ -81,6 +81,12 @@ class AsteriskPeer:
         async with asyncio.timeout(deadline_s), self._changed:
             await self._changed.wait_for(condition)
 
+    async def until_answered(self, deadline_s: float = 10.0) -> None:
+        """Wait until sound has begun, and has been followed by 0.6 s of silence."""
+        before = len(self.audio)
+        await self.until(lambda: any(self.audio[before:]), deadline_s)
+        await self.until(lambda: not any(self.audio[-9_600:]), deadline_s)
+
     async def _read(self) -> None:
         loop = asyncio.get_running_loop()
         try:

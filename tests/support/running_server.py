@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import pytest
 
 from actors.errors import LinkError
 from benchmarks.harness.server import free_port
@@ -116,3 +119,14 @@ def running_server(
             raise
     _, alive = psutil.wait_procs(family, timeout=10.0)
     assert not alive, f"left behind: {alive}"
+
+
+@contextmanager
+def private_server(*flags: str) -> Iterator[RunningServer]:
+    """Run a server whose sockets and log are in a short folder of its own; for fixtures of any scope."""
+    folder = Path(tempfile.mkdtemp(prefix="raymal-test-"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAYMAL_RUNTIME", str(folder))
+        with running_server(folder, *flags) as running:
+            yield running
+    shutil.rmtree(folder, ignore_errors=True)

@@ -53,20 +53,6 @@ class Scene:
         return False
 
 
-def test_a_turn_is_timed_from_the_end_of_the_sound() -> None:
-    """Silence at the edges of the utterance is not speech: the answer's delay begins where sound ends."""
-    scene = Scene()
-    # Speaking begins with the first tick at or after 0.1 s; a frame holds the 20 ms before its tick.
-    assert scene.run(lambda now_s: 0.9 <= now_s < 1.1)
-    [turn] = scene.conversation.turns
-    assert turn.spoke_from_s == pytest.approx(0.08 + 0.04, abs=0.011)
-    assert turn.spoke_until_s == pytest.approx(0.08 + 0.24, abs=0.011)
-    assert turn.answer_from_s == pytest.approx(0.919)
-    assert turn.answer_until_s == pytest.approx(1.099 + 0.02)
-    assert turn.first_answer_ms == pytest.approx((0.919 - 0.32) * 1000, abs=11)
-    assert turn.answer == SOUND * 10
-
-
 def test_the_utterance_is_sent_whole_and_in_order() -> None:
     """What is spoken is the recording, filled up to whole frames, with quiet before and after."""
     scene = Scene(utterances=(SPEECH[:-100],))

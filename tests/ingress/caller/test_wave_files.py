@@ -129,16 +129,12 @@ def test_a_recording_too_long_to_hold_is_refused(tmp_path: Path, monkeypatch: py
         read_wave(save(tmp_path / "long.wav", bytes(18)))
 
 
-@pytest.mark.parametrize("rate_hz", [0, 1, 3_999, 192_001, 2**32 - 1])
-def test_an_absurd_sample_rate_is_refused(tmp_path: Path, rate_hz: int) -> None:
-    """A rate that no recorder uses is a broken header."""
-    path = patch(save(tmp_path / "odd.wav", bytes(32)), 24, rate_hz.to_bytes(4, "little"))
-    with pytest.raises(ConfigurationError, match=rf"sample rate of {rate_hz} Hz"):
-        read_wave(path)
-
-
-def test_more_bits_than_any_recorder_uses_are_refused(tmp_path: Path) -> None:
-    """A sample of 40 bits is a broken header."""
+def test_a_rate_and_a_width_that_no_recorder_uses_are_refused(tmp_path: Path) -> None:
+    """The header is broken."""
+    for rate_hz in (0, 3_999, 192_001, 2**32 - 1):
+        path = patch(save(tmp_path / "odd.wav", bytes(32)), 24, rate_hz.to_bytes(4, "little"))
+        with pytest.raises(ConfigurationError, match=rf"sample rate of {rate_hz} Hz"):
+            read_wave(path)
     path = patch(save(tmp_path / "wide.wav", bytes(40)), 34, (40).to_bytes(2, "little"))
     with pytest.raises(ConfigurationError, match="40 bits a sample"):
         read_wave(path)

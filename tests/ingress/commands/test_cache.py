@@ -9,13 +9,9 @@ from typing import Any
 import pytest
 from recorded_pool import extension
 
-from actors.settings import SpeechSettings
 from ingress import cli
 from ingress.configuration.extensions import Phrase
 from ingress.configuration.phrases import phrase_text
-from ingress.configuration.settings import CacheSettings, ExtensionSettings, Settings
-from ingress.phrases.fixed import PhraseShelf
-from ingress.server.checking import extension_book
 from ingress.server.exit_codes import ExitCode
 
 CONFIGURATION = """
@@ -56,7 +52,7 @@ def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
 def test_warm_makes_everything_list_shows_it_and_clear_removes_it(
     configuration: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Twice warm is once; a server's media workers find it all; then it is gone."""
+    """Twice warm is once; then it is gone."""
     directory = tmp_path / "phrases"
     assert run("warm", *configuration) == ExitCode.OK
     progress = capsys.readouterr()
@@ -69,18 +65,6 @@ def test_warm_makes_everything_list_shows_it_and_clear_removes_it(
     found = {(phrase["text"], phrase["language"]) for phrase in listed["phrases"]}
     assert {("Good day.", "en"), ("Good day.", "pt"), ("Um momento, por favor.", "pt")} <= found
     assert all(phrase["seconds"] > 0 and phrase["engine"] == "scripted" for phrase in listed["phrases"])
-
-    speech = SpeechSettings(tts="scripted")
-    settings = Settings(
-        speech=speech,
-        cache=CacheSettings(directory=str(directory)),
-        extensions={"porto": ExtensionSettings(port=0, language="pt")},
-    )
-    shelf = PhraseShelf(settings)
-    every = extension_book(settings).extensions.values()
-    shelf.load(every)
-    assert len(every) == 2
-    assert all(shelf.audio(extension, phrase) for extension in every for phrase in Phrase)
 
     size = sum(path.stat().st_size for path in directory.iterdir())
     cleared = run_json(capsys, "clear", *configuration)
@@ -126,11 +110,3 @@ def test_what_cannot_be_made_is_named_and_fails(
     printed = capsys.readouterr()
     assert "could not be written" in printed.err
     assert "'Good day.'" in printed.err
-
-
-def test_an_unknown_engine_is_a_configuration_error(
-    configuration: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Reported before anything starts."""
-    assert run("warm", *configuration, "--set", "speech.tts=parrot") == ExitCode.CONFIGURATION
-    assert "parrot" in capsys.readouterr().err

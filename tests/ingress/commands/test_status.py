@@ -17,7 +17,8 @@ from ingress.configuration.settings import Settings
 from ingress.gateway.gateway import Gateway
 from ingress.link.client import connect
 from ingress.link.listener import serve
-from ingress.link.messages import LINK_VERSION, CallStarted, Hello, Refused
+from ingress.link.messages import LINK_VERSION, CallStarted, Hello, Refused, WorkerHealth
+from ingress.link.records import LatenessSummary, MediaHealth
 from ingress.server.checking import extension_book
 from ingress.server.runtime_directory import RuntimeDirectory
 
@@ -25,6 +26,16 @@ pytestmark = pytest.mark.usefixtures("runtime_folder")
 
 PORT = 9_998
 WAITED = Percentiles(count=7, p50_ms=1.0, p95_ms=20.0, p99_ms=300.0, maximum_ms=4000.0)
+HEALTH = MediaHealth(
+    calls=1,
+    connections=2,
+    frame_ms=30,
+    lateness=LatenessSummary(frames=9, p50_ms=0.1, p99_ms=1.2, p999_ms=2.3, maximum_ms=3.4),
+    gc_pauses=5,
+    gc_pause_maximum_ms=6.7,
+    timeline_shifts=0,
+    closed_peers={"no UUID": 8},
+)
 REASON = "slots [transcription] 96 % in use"
 
 
@@ -62,6 +73,8 @@ async def ask(as_json: bool) -> int:
     pool.decide(Decision("e", 2, Level.LOADED, (REASON,)))
     hello = Hello(version=LINK_VERSION, role="media", name="media-0")
     link = await connect(runtime.gateway_socket, hello)
+    link.send(WorkerHealth(health=HEALTH.model_copy(update={"gc_pauses": 4})))
+    link.send(WorkerHealth(health=HEALTH))
     link.send(CallStarted(call_id="c", extension="sales"))
     while not isinstance(await link.receive(), Refused):
         pass
@@ -75,7 +88,10 @@ async def ask(as_json: bool) -> int:
 
 
 async def test_it_says_what_is_done_less_and_why(capsys: pytest.CaptureFixture[str]) -> None:
-    """Level, reasons, changes, extensions, waiting, admission, answers, problems; not ready: exit code 1."""
+    """Level, reasons, changes, extensions, media workers' newest reports, waiting, admission, problems.
+
+    It is not ready: exit code 1.
+    """
     assert await ask(as_json=False) == 1
     printed = " ".join(capsys.readouterr().out.replace("│", "").split())
     for line in (
@@ -84,6 +100,9 @@ async def test_it_says_what_is_done_less_and_why(capsys: pytest.CaptureFixture[s
         f"0 s ago busy → loaded: {REASON} 0 s ago normal → busy: first [reason]",
         "sales high pt echo 0 5 1",
         "default normal pt echo 0 - 0",
+        "calls on 1 media workers",
+        " media-0 1 30 0.1, 1.2, 2.3, 3.4 5, 6.7 ",
+        " media-0 closed 8: no UUID",
         "transcription 1 of 1 0 of 4 0 0 0 0",
         "for a transcription slot 7 1 20 300 4000",
         "of callers, for the answer 123 1 20 300 4000",

@@ -11,7 +11,6 @@ from actors.telephone import FRAME_BYTES, SILENCE_FRAME
 from ingress.configuration.extensions import Phrase
 from ingress.configuration.settings import BargeInSettings
 from ingress.link.messages import (
-    Admitted,
     CallStarted,
     CancelTurn,
     Digit,
@@ -581,19 +580,6 @@ def test_a_digit_takes_the_number_and_drops_what_was_begun() -> None:
 
 
 # Admission, and what plays without the gateway
-
-
-def test_every_later_gateway_is_sent_that_the_call_was_admitted() -> None:
-    """A call without a verdict is asked about again; one with it never."""
-    call = new()
-    call.gateway_ready(0.1)
-    call.gateway_gone(0.2)
-    call.gateway_ready(0.3)
-    call.receive(Admitted(call_id="c1"), 0.4)
-    call.gateway_gone(0.5)
-    call.gateway_ready(0.6)
-    started = sent(call, CallStarted)
-    assert [message.is_admitted for message in started] == [False, False, True]
 
 
 def test_a_refused_call_plays_the_busy_phrase_and_ends() -> None:

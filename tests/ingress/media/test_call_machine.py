@@ -241,4 +241,4 @@ class CallMachine(RuleBasedStateMachine):
 
 
 TestCallMachine = CallMachine.TestCase
-TestCallMachine.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestCallMachine.settings = settings(max_examples=100, stateful_step_count=40)

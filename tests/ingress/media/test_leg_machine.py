@@ -511,7 +511,6 @@ class CallsMachine(RuleBasedStateMachine):
 CallsMachine.TestCase.settings = settings(
     max_examples=25,
     stateful_step_count=50,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=True,
 )

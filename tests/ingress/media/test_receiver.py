@@ -73,14 +73,6 @@ def test_however_the_stream_is_cut_the_same_frames_come(cuts: list[int]) -> None
     assert receiver.audio_messages == 24
 
 
-def test_messages_of_10_and_60_ms_become_frames_of_20() -> None:
-    """Rests wait for what comes next."""
-    receiver = live()
-    assert samples(receiver.receive(message(1, samples=80), 100.1)) == []
-    assert samples(receiver.receive(message(1, samples=80), 100.1)) == [1]
-    assert samples(receiver.receive(message(2, samples=480), 100.2)) == [2, 2, 2]
-
-
 def test_of_a_backlog_only_the_newest_half_second_of_audio_is_kept() -> None:
     """And every event in it."""
     receiver = live()

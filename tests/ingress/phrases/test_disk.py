@@ -78,7 +78,7 @@ def test_a_missing_phrase(store: PhraseStore) -> None:
 WHOLE = HEADER.size + 64 + 400
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     cut=st.integers(0, WHOLE),
     position=st.integers(0, HEADER.size) | st.integers(0, WHOLE),
@@ -128,7 +128,7 @@ def test_the_longest_unused_phrases_go_first(tmp_path: Path) -> None:
     assert {phrase.key for phrase in store.phrases()} == {key("first"), key("second"), key("fourth")}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 6_000)), max_size=25))
 def test_the_folder_never_outgrows_its_capacity(writes: list[tuple[str, int]]) -> None:
     """After any writes; what was accepted last is there."""

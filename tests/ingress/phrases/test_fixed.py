@@ -105,12 +105,3 @@ def test_what_is_on_the_shelf_stays_there(tmp_path: Path) -> None:
     shelf.load(every.values())
     assert shelf.audio(every["lisbon"], Phrase.WAITING) == audio
     assert shelf.audio(every["porto"], Phrase.WAITING) is shelf.audio(every["lisbon"], Phrase.WAITING)
-
-
-def test_without_a_disk_the_shelf_is_empty(tmp_path: Path) -> None:
-    """The caller then hears tones."""
-    every = extension_book(settings(tmp_path)).extensions
-    render(tmp_path, every["lisbon"], "Um momento, por favor.")
-    shelf = PhraseShelf(settings(tmp_path, disk_bytes=0))
-    shelf.load(every.values())
-    assert shelf.audio(every["lisbon"], Phrase.WAITING) is None

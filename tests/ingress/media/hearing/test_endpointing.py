@@ -126,15 +126,6 @@ def test_an_endless_utterance_is_cut() -> None:
     assert abs(end * FRAME_S - SETTINGS.maximum_utterance_s) < 0.2
 
 
-def test_a_digit_ends_an_utterance() -> None:
-    """A key press is an answer: what was being said is over."""
-    endpointer = Endpointer(SETTINGS, SURE_MS)
-    judge("s" * 20, endpointer=endpointer)
-    assert endpointer.end() is ENDED
-    assert endpointer.last_speech_s == 0.38
-    assert endpointer.end() is None
-
-
 ORDER: dict[Judgement | str, tuple[Judgement | str, ...]] = {
     BEGUN: (SURE, ENDED, DROPPED),
     SURE: (PAUSED, ENDED),

@@ -189,17 +189,6 @@ def test_the_short_way_is_taken_on_a_silent_line_only() -> None:
     assert not hearing.has_ignored(silent, 6.56)
 
 
-def test_silence_taken_the_short_way_separates_two_short_sounds() -> None:
-    """Neither is an onset; together, without what lay between them, they would be."""
-    click = speech_like(0.5)[-4 * FRAME_BYTES :]
-    hearing = new_hearing()
-    hear(click, hearing)
-    for index in range(6, 13, 3):
-        assert hearing.has_ignored([SILENCE_FRAME] * 3, index * FRAME_S)
-    hear(click, hearing, start_s=13 * FRAME_S)
-    assert not hearing.is_in_speech
-
-
 # The second stage
 
 
@@ -290,7 +279,7 @@ def test_a_brief_noise_is_no_utterance(model: SileroVad) -> None:
     """At any level it is at most counted."""
     for name, noise in brief_noises():
         for gain_db in (0, -12):
-            for audio in islice(clips(noise, gain_db), 0, None, 2):
+            for audio in islice(clips(noise, gain_db), 0, None, 5):
                 confirmer = SpeechConfirmer(0.5, model)
                 events = hear(audio, new_hearing(confirmer), confirmer=confirmer)
                 assert events == [], f"{name} of {len(noise) / 8_000} s at {gain_db} dB"

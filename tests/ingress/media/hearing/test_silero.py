@@ -99,15 +99,6 @@ def test_the_waiting_windows_are_bounded() -> None:
     assert streams[4].verdicts == []
 
 
-def test_what_is_over_is_not_judged(model: SileroVad) -> None:
-    """Windows of an utterance that has ended are passed over."""
-    confirmer = SpeechConfirmer(THRESHOLD, model)
-    stream = begin(confirmer, GREETING)
-    stream.is_over = True
-    confirmer.confirm_waiting()
-    assert stream.verdicts == []
-
-
 @pytest.fixture
 def running(model: SileroVad) -> Iterator[SpeechConfirmer]:
     """Return a confirmer with its thread."""
