@@ -1,8 +1,8 @@
 """One child process of the supervisor, started again whenever it dies.
 
 A child gets a session of its own, so that Ctrl-C in a terminal reaches the supervisor alone and stopping
-stays in order; and the kernel kills it if the supervisor itself dies (PR_SET_PDEATHSIG, prctl(2)), so that
-nothing is left behind.
+stays in order; and if the supervisor itself dies, the kernel sends it SIGTERM (PR_SET_PDEATHSIG, prctl(2)):
+it drains its calls and ends, so that nothing is left behind.
 """
 
 from __future__ import annotations
@@ -116,6 +116,6 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def _die_with_parent() -> None:
-    """Run in the child before exec: be terminated when the supervisor dies."""
+    """Run in the child before exec: get SIGTERM when the supervisor dies."""
     if _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM) != 0:
         os._exit(ExitCode.FAILED)
