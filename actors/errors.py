@@ -1,4 +1,4 @@
-"""Every error raymal raises on purpose.
+"""Every error that raymal raises on purpose, but those of AudioSocket (`ingress.audiosocket`).
 
 Errors carry facts (ids, lengths, names), never a transcript and never audio.
 """
@@ -12,18 +12,6 @@ class RaymalError(Exception):
 
 class ConfigurationError(RaymalError):
     """What the operator wrote cannot work. The message says what, where and what to do."""
-
-
-class ProtocolError(RaymalError):
-    """Base of AudioSocket errors."""
-
-
-class RemoteProtocolError(ProtocolError):
-    """The peer sent something the protocol forbids. Only its own call ends."""
-
-
-class LocalProtocolError(ProtocolError):
-    """We misused the protocol class: a defect of ours."""
 
 
 class CapacityError(RaymalError):

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, NamedTuple, TypeAlias
 
-from actors.errors import LocalProtocolError, RemoteProtocolError
+from actors.errors import RaymalError
 from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 
 HEADER_BYTES: Final = 3
@@ -60,6 +60,14 @@ SLIN8_FRAME_BYTES: Final = 320
 SLIN8_FRAME_HEADER: Final = b"\x10\x01\x40"
 """Header of the usual message: 20 ms of 8 kHz audio."""
 HANGUP_MESSAGE: Final = b"\x00\x00\x00"
+
+
+class RemoteProtocolError(RaymalError):
+    """The peer sent something the protocol forbids. Only its own call ends."""
+
+
+class LocalProtocolError(RaymalError):
+    """We misused the protocol class: a defect of ours."""
 
 
 class Role(Enum):

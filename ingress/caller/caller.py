@@ -16,9 +16,9 @@ from itertools import count
 from typing import Literal
 from uuid import UUID
 
-from actors.errors import CallError, RaymalError, RemoteProtocolError
+from actors.errors import CallError, RaymalError
 from actors.telephone import FRAME_S, SILENCE_FRAME, TELEPHONE_RATE_HZ
-from ingress.audiosocket import AudioReceived, AudioSocket, PeerHungUp, Role
+from ingress.audiosocket import AudioReceived, AudioSocket, PeerHungUp, RemoteProtocolError, Role
 from ingress.caller.conversation import CallTurn, Conversation
 from ingress.caller.listening_quality import ListeningQuality, listening_quality
 from ingress.caller.script import CallScript

@@ -17,7 +17,7 @@ DECISIVE_WINDOWS = 4
 """A window may be thinned by a short pause or filled by a burst."""
 SLOWEST_LINEAR_HZ = 75.0
 """Messages a second: 100 of linear audio, 50 of disguised."""
-LONGEST_INTERVAL_S = 0.1
+LONGEST_MESSAGE_INTERVAL_S = 0.1
 """A longer one is a pause of the stream: the window begins anew after it."""
 
 ADVICE = (
@@ -39,9 +39,9 @@ class CodecCheck:
         """Take one audio message; return whether the audio is not linear, for good, once that is sure."""
         if size_bytes != DISGUISED_BYTES or rate_hz != TELEPHONE_RATE_HZ:
             return False
-        pause_s = now - self._last_s
+        since_last_s = now - self._last_s
         self._last_s = now
-        if pause_s > LONGEST_INTERVAL_S:
+        if since_last_s > LONGEST_MESSAGE_INTERVAL_S:
             self._since_s, self._messages = now, 0
             return None
         self._messages += 1

@@ -14,9 +14,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from actors.errors import RemoteProtocolError
 from actors.telephone import BYTES_PER_SAMPLE, FRAME_BYTES, FRAME_S, TELEPHONE_RATE_HZ
-from ingress.audiosocket import AudioReceived, AudioSocket, CallIdentified, Event, PeerHungUp, UnknownMessage
+from ingress.audiosocket import (
+    AudioReceived,
+    AudioSocket,
+    CallIdentified,
+    Event,
+    PeerHungUp,
+    RemoteProtocolError,
+    UnknownMessage,
+)
 from ingress.media.codec_check import ADVICE, CodecCheck
 from ingress.media.endings import Ending
 from ingress.media.resampling import InboundAudio

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.errors import LocalProtocolError, RemoteProtocolError
 from ingress.audiosocket import (
     DIGITS,
     HANGUP_MESSAGE,
@@ -22,7 +21,9 @@ from ingress.audiosocket import (
     CallIdentified,
     DigitReceived,
     Event,
+    LocalProtocolError,
     PeerHungUp,
+    RemoteProtocolError,
     Role,
     UnknownMessage,
 )

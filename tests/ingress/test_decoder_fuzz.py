@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from actors.errors import RemoteProtocolError
 from ingress.audiosocket import (
     DIGITS,
     MAX_PAYLOAD_BYTES,
@@ -26,6 +25,7 @@ from ingress.audiosocket import (
     Event,
     PeerFailed,
     PeerHungUp,
+    RemoteProtocolError,
     Role,
     UnknownMessage,
 )

@@ -139,10 +139,10 @@ class Hearing:
 
     def _decide(self, utterance: Utterance, now: float) -> tuple[HearingEvent, ...]:
         """Pass on, in order, every frame whose verdict is there."""
-        for frame, has_speech in utterance.corrected():
+        for frame, has_speech in utterance.take_corrected():
             self._endpointer.correct(has_speech, frame.at_s)
         events = NOTHING
-        for frame, has_speech in utterance.judged(now):
+        for frame, has_speech in utterance.take_judged(now):
             judgement = self._endpointer.follow(has_speech, frame.at_s)
             if judgement is not None:
                 events += self._act(judgement, now)

@@ -100,7 +100,7 @@ class Utterance:
         elif is_noisy and self._confirmer is not None and not self.is_gate_alone:
             self._confirmation = self._confirmer.begin(len(self.audio))
 
-    def judged(self, now: float) -> Iterator[tuple[Frame, bool]]:
+    def take_judged(self, now: float) -> Iterator[tuple[Frame, bool]]:
         """Yield, in order, each waiting frame whose verdict is there at `now`, and whether it is speech."""
         while self._waiting:
             frame = self._waiting[0]
@@ -115,7 +115,7 @@ class Utterance:
                 self.last_speech_bytes = frame.end_bytes
             yield frame, has_speech
 
-    def corrected(self) -> Iterator[tuple[Frame, bool]]:
+    def take_corrected(self) -> Iterator[tuple[Frame, bool]]:
         """Yield each frame whose second verdict is not as the first, and the second."""
         while self._provisional and self._confirmation is not None:
             frame, had_speech = self._provisional[0]

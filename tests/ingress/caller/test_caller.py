@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 import virtual_time
 
-from actors.errors import CallError, RemoteProtocolError
+from actors.errors import CallError
 from actors.telephone import FRAME_S, SILENCE_FRAME
 from ingress.audiosocket import (
     HANGUP_MESSAGE,
@@ -22,6 +22,7 @@ from ingress.audiosocket import (
     CallIdentified,
     Event,
     PeerHungUp,
+    RemoteProtocolError,
     Role,
 )
 from ingress.caller.caller import CallResult, place_call

@@ -40,7 +40,6 @@ from hypothesis.stateful import (
 from media_bench import keep_virtual_time
 from virtual_time import TCP_SETTLES_S, VirtualTimeLoop
 
-from actors.errors import RemoteProtocolError
 from ingress.audiosocket import (
     MAX_PAYLOAD_BYTES,
     AudioReceived,
@@ -48,6 +47,7 @@ from ingress.audiosocket import (
     CallIdentified,
     DigitReceived,
     PeerHungUp,
+    RemoteProtocolError,
     Role,
 )
 from ingress.configuration.extensions import Extension, Phrase
