@@ -40,7 +40,7 @@ def played(
 
 def opinion_score(at_s: Floats, lasts_s: Floats, speech: NDArray[np.int16]) -> float:
     """Return the MOS-LQO, 1 to 4.55, of `speech` (8 kHz) over the first seconds of one call."""
-    from pesq import PesqError, pesq  # type: ignore[import-untyped]
+    from pesq import PesqError, pesq
 
     first = np.cumsum(lasts_s) <= LONGEST_S
     said, heard = played(at_s[first], lasts_s[first], speech)
