@@ -21,10 +21,11 @@ count from its request on: what the caller waits for, so little or nothing in th
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import logging
 import traceback
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -238,7 +239,13 @@ class _Turn:
         self._sent_state = encoded_state(self._request.state)
         call = self._dialog_call()
         asked_s = _now_s()
-        actions = self._runner.dialog_of(self._call.extension).respond(event, call)
+        dialog = self._runner.dialog_of(self._call.extension)
+        actions = dialog.respond(event, call)
+        if not isinstance(actions, AsyncIterator):
+            if inspect.iscoroutine(actions):
+                actions.close()
+            name = type(dialog).__name__
+            raise DialogError(f"{name}.respond yields nothing: write `async def` with `yield`")
         try:
             async for action in actions:
                 if self.stages.dialog_ms is None:

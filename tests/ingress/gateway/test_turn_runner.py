@@ -280,6 +280,23 @@ async def test_a_dialog_that_cannot_be_made_ends_the_turn() -> None:
     assert call.done.failure == "its file is gone"
 
 
+async def test_a_respond_without_a_yield_ends_the_turn() -> None:
+    """The reason says what to write; a coroutine that nothing awaits would only be a warning."""
+
+    class Forgetful(Dialog):
+        async def respond(self, event: DialogEvent, call: DialogCall) -> None:  # type: ignore[override]
+            return
+
+    class Plain(Dialog):
+        def respond(self, event: DialogEvent, call: DialogCall) -> list[Say]:  # type: ignore[override]
+            return [Say("Hello.")]
+
+    for dialog in (Forgetful(DialogSettings()), Plain(DialogSettings())):
+        call = await run(turns(Pool(), default=dialog), GREET)
+        name = type(dialog).__name__
+        assert call.done.failure == f"{name}.respond yields nothing: write `async def` with `yield`"
+
+
 async def test_what_is_no_action_ends_the_turn() -> None:
     """A plain text is a likely mistake: the reason says what came, and quotes nothing."""
     call = await run(turns(Pool(), default=Scripted("secret", Say("After."))), UTTERANCE)  # type: ignore[arg-type]
