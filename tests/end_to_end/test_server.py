@@ -127,7 +127,7 @@ def test_a_killed_supervisor_leaves_nothing(doomed_server: RunningServer) -> Non
             "dialog.name: 'stranger:Bye': there is no module 'stranger' in ",
         ),
         (["--model", "/nowhere/model"], "speech.whisper.model"),
-        (["--port", "70000"], "--port: server.port = 70000"),
+        (["--port", "70000"], "--port: server.port = '70000'"),
     ],
 )
 def test_a_wrong_configuration_is_one_clear_line_and_exit_code_2(flags: list[str], complaint: str) -> None:
