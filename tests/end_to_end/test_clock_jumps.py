@@ -12,9 +12,9 @@ from benchmarks.harness.strict_peer import CallReport, Ending, StrictCall, voice
 
 LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 JUMPS = ("-1h", "+0.2s", "-0.2s", "+1h")
-SECONDS = 4.0
-LARGEST_MS = 150.0
-"""Smaller than each jump; the library makes Python's threads slow to take turns, on a busy machine."""
+SECONDS = 6.0
+ATTEMPTS = 4
+"""Under the library Python's threads are slow to take turns, for half a second on a busy machine."""
 
 
 @pytest.mark.skipif(not LIBRARIES, reason="needs libfaketime: apt-get install libfaketime")
@@ -22,13 +22,14 @@ def test_jumps_of_the_wall_clock_move_no_frame_and_no_deadline(
     tmp_path: Path, runtime_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An hour and 200 ms, both ways, in the middle of a call: no gap, no drift, no early end."""
-    for is_last in (False, True):  # a jump that moved frames would do so every time
+    for attempt in range(1, ATTEMPTS + 1):
         report = call_with_jumps(tmp_path, monkeypatch)
         assert (report.ending, report.violations) == (Ending.CALLER, ())
-        largest_ms = max(report.quality.longest_gap_ms, abs(report.quality.drift_ms))
-        if largest_ms < LARGEST_MS:
-            return
-        assert not is_last, f"frames moved by {largest_ms:.0f} ms"
+        if attempt < ATTEMPTS and (report.quality.long_gaps or abs(report.quality.drift_ms) >= 60.0):
+            continue  # a jump that moved frames would do so every time
+        assert report.quality.long_gaps == 0
+        assert abs(report.quality.drift_ms) < 60.0
+        return
 
 
 def call_with_jumps(folder: Path, monkeypatch: pytest.MonkeyPatch) -> CallReport:

@@ -1,4 +1,4 @@
-"""A transcriber that works only when the test lets it, and tells what it was given together."""
+"""A transcriber that works only when the test lets it, and keeps what it was given together."""
 
 from __future__ import annotations
 

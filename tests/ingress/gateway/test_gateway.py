@@ -246,7 +246,7 @@ async def test_fixed_texts_that_are_none_keep_no_caller_waiting(
 
 
 async def test_another_worker_disturbs_no_call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Media workers are told that turns can be served, not by how many workers: to their calls it is news
+    """Media workers learn that turns can be served, not by how many workers: to their calls it is news
     of another gateway, and an answer that is being played ends with an apology."""
     monkeypatch.setattr("ingress.gateway.gateway.POLL_RUNNING_S", 0.01)
     settings = Settings.model_validate({"speech": {"tts": "scripted"}, "cache": {"directory": str(tmp_path)}})
