@@ -72,6 +72,13 @@ class Connection:
                     data += more
         return data or None
 
+    def discard(self) -> bool:
+        """Throw away some of what has come; whether the stream is at its end. Raises OSError."""
+        try:
+            return not self._recv(READ_BYTES)
+        except BlockingIOError:
+            return False
+
     def hang_up(self) -> None:
         """Send the hangup, if there is room for it, and the end of our stream. Raises OSError."""
         message = self.protocol.encode_hangup()

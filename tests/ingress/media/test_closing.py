@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import socket
 import struct
+import termios
 from collections.abc import Iterator
 
 import pytest
 from media_bench import keep_virtual_time
 
 from ingress.audiosocket import HANGUP_MESSAGE
-from ingress.media.closing import CLOSE_DEADLINE_S, MAXIMUM_CLOSING, ClosingConnections
+from ingress.media.closing import CLOSE_DEADLINE_S, MAXIMUM_CLOSING, SWEEP_INTERVAL_S, ClosingConnections
 from ingress.media.connection import Connection
 
 
@@ -81,3 +84,26 @@ async def test_a_peer_that_is_gone_already_is_forgotten_at_once(listener: socket
     closing = ClosingConnections()
     closing.add(connection)
     assert len(closing) == 0
+
+
+async def test_a_peer_that_sends_without_end_does_not_keep_the_loop(listener: socket.socket) -> None:
+    """A sweep takes 2 KB of it, however much has come; what it sent before it closed is read in time."""
+    peer = socket.create_connection(listener.getsockname(), timeout=5.0)
+    accepted, _ = listener.accept()
+    closing = ClosingConnections()
+    closing.add(Connection(accepted, "peer", backlog_ms=500))
+    peer.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            peer.send(bytes(65_536))
+    before = unread_bytes(accepted)
+    assert before > 100_000
+    await asyncio.sleep(1.5 * SWEEP_INTERVAL_S)
+    assert before - unread_bytes(accepted) == 2_048
+    peer.close()
+    await closing.wait()
+
+
+def unread_bytes(connected_socket: socket.socket) -> int:
+    """Return how much has come that was not read (FIONREAD, tcp(7))."""
+    return struct.unpack("i", fcntl.ioctl(connected_socket, termios.FIONREAD, bytes(4)))[0]
