@@ -2,11 +2,12 @@
 
 | stage | ends with | turns |
 |---|---|---|
+| wait for older calls with the same UUID | their end; refused after `REDIAL_S` | wait |
 | ask | the manager's answer, `ADMISSION_DEADLINE_S`, or the call's end | wait: nothing that is said is lost |
 | hold | the call's end | run: one, beside at most one transcription ahead of the next |
 | give back | the manager's answer, or `BOOKKEEPING_DEADLINE_S` | are cancelled |
 
-A refused call skips the second stage. Each place that the manager may have given is given back exactly once.
+A refused call skips what follows. Each place that the manager may have given is given back exactly once.
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ BOOKKEEPING_DEADLINE_S = 2.0
 """Of registering, and of giving back: less than 5 s from a call's end to its last trace."""
 STOP_DEADLINE_S = 1.0
 """For a cancelled turn to end: a dialog may do anything then."""
+REDIAL_S = 0.3
+"""How long the end of an older call may take to be known: a media worker reads a hangup within 0.1 s."""
+IN_USE = "its UUID is in use by a running call; give every AudioSocket() its own"
 NO_ANSWER = "the speech workers cannot be asked"
 
 T = TypeVar("T")
@@ -96,16 +100,14 @@ class Call:
         """Whether the call was refused or is over; its place may not have been given back yet."""
         return self._ended.is_set()
 
-    async def run(self, before: asyncio.Task[None] | None) -> None:
+    async def run(self, before: dict[Call, asyncio.Task[None]]) -> None:
         """Ask, hold, give back; then write the call's line to the log.
 
-        `before`: the `run` of an older call with the same UUID: its place is given back first.
+        `before`: older calls with the same UUID and their `run`; it is emptied.
         """
         summary: SessionSummary | None = None
         try:
-            if before is not None:
-                await asyncio.wait({before})
-                before = None  # else a UUID that is used again and again would keep all its past
+            await self._wait_for(before)
             if not self.is_ended:
                 summary = await self._have_place()
         finally:
@@ -115,6 +117,19 @@ class Call:
         stopped, self._turn_task, self._ahead = self._tasks(), None, None
         if stopped:
             await asyncio.wait(stopped, timeout=STOP_DEADLINE_S)
+
+    async def _wait_for(self, before: dict[Call, asyncio.Task[None]]) -> None:
+        """Wait until older calls have given their places back; be refused if one goes on."""
+        try:
+            async with asyncio.timeout(REDIAL_S):
+                for older in before:
+                    await older._ended.wait()
+        except TimeoutError:
+            self._refuse(IN_USE)
+        else:
+            if before:
+                await asyncio.wait(before.values())
+        before.clear()  # else a UUID that is used again and again would keep all its past
 
     async def _have_place(self) -> SessionSummary | None:
         """Ask, hold, give back; return what the call used, None if nothing is known of it."""

@@ -1,7 +1,12 @@
 """The calls that this gateway has: each from its first message until its place has been given back.
 
 The same call may come again before: on the new link of a media worker, or from a PBX that uses a UUID twice.
-The newer call waits for the end of the older one.
+
+| an older call with the same UUID | then |
+|---|---|
+| is over, its place not given back yet | the newer one waits for that |
+| goes on at the same media worker, or the newer one was admitted before | it is the same call: it ends |
+| goes on at another media worker | the newer one is refused, unless the older one ends at once: a redial |
 """
 
 from __future__ import annotations
@@ -23,8 +28,7 @@ class Places:
 
     def __init__(self, services: CallServices) -> None:
         self._services = services
-        self._newest: dict[str, Call] = {}
-        """By UUID."""
+        self._newest: dict[tuple[str, Link], Call] = {}
         self._lives: dict[Call, asyncio.Task[None]] = {}
 
     def __len__(self) -> int:
@@ -37,20 +41,20 @@ class Places:
 
     def find(self, call_id: str, link: Link) -> Call | None:
         """Return one of them; None if there is no such call (any more)."""
-        call = self._newest.get(call_id)
-        return call if call is not None and call.link is link and not call.is_ended else None
+        call = self._newest.get((call_id, link))
+        return call if call is not None and not call.is_ended else None
 
     def begin(self, started: CallStarted, link: Link) -> None:
-        """Begin a call of a media worker; an older one with its UUID ends."""
-        before = self._newest.get(started.call_id)
-        if before is not None and not before.is_ended:
-            log.warning("call %s is served no longer: another call has its UUID", started.call_id)
-            before.end()
+        """Begin a call of a media worker; `Call.run` waits for older ones with its UUID."""
+        call_id = started.call_id
+        before = {call: life for call, life in self._lives.items() if call.started.call_id == call_id}
+        for older in before:
+            if not older.is_ended and (older.link is link or started.is_admitted):
+                log.warning("call %s is served no longer: another call has its UUID", call_id)
+                older.end()
         call = Call(started, link, self._services)
-        life = asyncio.create_task(
-            call.run(None if before is None else self._lives[before]), name=f"call {started.call_id}"
-        )
-        self._newest[started.call_id] = call
+        life = asyncio.create_task(call.run(before), name=f"call {call_id}")
+        self._newest[call_id, link] = call
         self._lives[call] = life
         life.add_done_callback(lambda _: self._forget(call))
 
@@ -65,5 +69,6 @@ class Places:
 
     def _forget(self, call: Call) -> None:
         del self._lives[call]
-        if self._newest[call.started.call_id] is call:
-            del self._newest[call.started.call_id]
+        key = call.started.call_id, call.link
+        if self._newest[key] is call:
+            del self._newest[key]

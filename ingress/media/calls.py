@@ -181,6 +181,8 @@ class Calls:
 
     def identified(self, leg: Leg, call: Call) -> Refusal | None:
         """Put the call on the clock; or return why it is refused, on the clock still if a phrase plays."""
+        if older := self._calls.get(call.call_id) or self._refused.get(call.call_id):
+            older.read()  # its hangup may have come: a phone may redial within milliseconds
         if call.call_id in self._calls or call.call_id in self._refused:
             return Refusal(
                 Ending.IN_USE, "its UUID is in use by a running call; give every AudioSocket() its own"

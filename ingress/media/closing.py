@@ -1,8 +1,8 @@
 """Connections that we have hung up on, until the peer has closed as well.
 
 A close with unread data in the socket sends a reset, which Asterisk takes for an error
-(`res_audiosocket.c:321-322`), so after hangup and half-close we read on until the peer closes, or a deadline: 2 KB of each at a time, so
-that peers which send without end do not keep the loop from the clock.
+(`res_audiosocket.c:321-322`), so after hangup and half-close we read on until the peer closes, or a
+deadline: 2 KB of each at a time, so that peers which send without end do not keep the loop from the clock.
 """
 
 from __future__ import annotations

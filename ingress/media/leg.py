@@ -91,7 +91,7 @@ class Leg:
         """How many more ticks leave what has come in the kernel."""
         self._has_failed = False
         """Whether Asterisk has reported an error."""
-        connection.watch(self._read)
+        connection.watch(self.read)
         deadline_s = self._settings.handshake_deadline_s
         self._deadline = asyncio.get_running_loop().call_later(
             deadline_s, self.end, Ending.NO_UUID, f"no UUID within {deadline_s:g} s"
@@ -114,7 +114,7 @@ class Leg:
                     return
         except BrokenPipeError:
             # It closed some frames ago; a connection that broke would be reset. What it sent last is there.
-            self._read()
+            self.read()
             self._take(self._receiver.end(), now)
         except OSError as error:
             self._lost(error)
@@ -124,7 +124,7 @@ class Leg:
         if self._unread_ticks:
             self._unread_ticks -= 1  # what there is to do can wait for the next reading
             return
-        self._read()
+        self.read()
         if self._state is not LegState.LIVE:
             return
         call, hearing, now = self._call, self._hearing, self._last_send_s
@@ -184,7 +184,8 @@ class Leg:
         self._connection.unwatch()
         self._deadline.cancel()
 
-    def _read(self) -> None:
+    def read(self) -> None:
+        """Take what has come, now. The clock's `listen` does it in time; a second call may end with it."""
         try:
             data = self._connection.receive()
         except OSError as error:

@@ -16,7 +16,7 @@ from running_server import RunningServer, private_server
 CALLS = 16
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server() -> Iterator[RunningServer]:
     with private_server("--no-ray", "--dialog", "tone", "--media-workers", "2") as running:
         yield running
@@ -57,6 +57,20 @@ async def longest_gap_beside_a_death(server: RunningServer) -> float:
         assert len(media_workers(server)) == 2
         assert not any(peer.has_ended.is_set() for peer in kept)
         return max(later - earlier for peer in kept for earlier, later in pairwise(peer.arrivals_s))
+
+
+async def test_a_uuid_in_use_is_refused_by_every_worker(server: RunningServer) -> None:
+    """The call that has it keeps its tone, whichever worker the others reach."""
+    async with calls(server, 1) as (holder,), AsyncExitStack() as stack:
+        for _ in range(6):  # one in 64 runs finds all on one worker
+            other = await stack.enter_async_context(AsteriskPeer(server.port))
+            other.call_id = holder.call_id
+            other.identify()
+            await other.until(lambda other=other: other.was_hung_up)
+        heard = len(holder.audio)
+        await asyncio.sleep(0.3)
+        assert not holder.has_ended.is_set()
+        assert any(holder.audio[heard:])
 
 
 async def test_the_death_of_one_worker_costs_its_own_calls_only(server: RunningServer) -> None:

@@ -25,7 +25,7 @@ from scripted_pool import REFUSAL, Answer, Manner, ScriptedPool
 
 from actors.messages import Priority, SessionActivity, SessionFigures, SessionSummary
 from ingress.configuration.settings import Settings
-from ingress.gateway.call import ADMISSION_DEADLINE_S, NO_ANSWER
+from ingress.gateway.call import ADMISSION_DEADLINE_S, IN_USE, NO_ANSWER, REDIAL_S
 from ingress.gateway.gateway import Gateway
 from ingress.link.messages import (
     Admitted,
@@ -256,7 +256,7 @@ async def test_a_call_that_ends_within_its_turn_does_not_wait_for_the_collector(
         async with asyncio.timeout(5.0):
             while not pool.at_work:
                 await asyncio.sleep(0.001)
-        call = weakref.ref(gateway._places._newest["c0"])
+        call = weakref.ref(next(iter(gateway._places._newest.values())))
         gc.collect()
         gc.disable()
         try:
@@ -352,18 +352,38 @@ async def test_giving_back_late_does_not_take_away_the_call_that_came_back() -> 
 
 
 @pytest.mark.parametrize("first", [Manner.YES, Manner.SILENCE])
-async def test_a_uuid_that_is_used_twice_belongs_to_the_newer_call(first: Manner) -> None:
-    """On two media workers at once: the older call's place is given back, then the newer asks for one."""
-    pool = ScriptedPool(iter([Answer(first)]))
+async def test_a_uuid_in_use_at_another_media_worker_is_refused(first: Manner) -> None:
+    """The running call goes on as before, and its turns are answered."""
+    pool = ScriptedPool(iter([Answer(first, 0.6)]))
     async with linked(pool) as (gateway, end):
         end.say(CallStarted(call_id="c0", extension="default"))
         await asyncio.sleep(0.1)
         other = await LinkEnd.connect(gateway, "media-1")
-        other.say(CallStarted(call_id="c0", extension="default"))
-        async with asyncio.timeout(1.0):
-            await other.next(Admitted)
-        end.say(CallEnded(record=call_record("c0")))
+        other.say(CallStarted(call_id="c0", extension="default"), utterance("c0", 1))
+        async with asyncio.timeout(REDIAL_S + 0.1):
+            assert (await other.next(Refused)).reason == IN_USE
+        other.say(CallEnded(record=call_record("c0", was_refused=True)))
+        if first is Manner.YES:
+            await end.next(Admitted)
+            end.say(utterance("c0", 1))
+            assert (await end.next(TurnDone)).failure is None
+        assert not any(isinstance(message, TurnDone) for message in other.received)
+        await other.hang_up()
+    assert pool.story == {"c0": "tu"}
+
+
+async def test_a_redial_that_reaches_another_media_worker_is_taken() -> None:
+    """The older call's hangup is read a moment later than the newer one's UUID."""
+    pool = ScriptedPool()
+    async with linked(pool) as (gateway, end):
+        end.say(CallStarted(call_id="c0", extension="default"))
+        await end.next(Admitted)
+        other = await LinkEnd.connect(gateway, "media-1")
+        other.say(CallStarted(call_id="c0", extension="default"), utterance("c0", 1))
         await asyncio.sleep(0.1)
+        end.say(CallEnded(record=call_record("c0")))
+        await other.next(Admitted)
+        assert (await other.next(TurnDone)).failure is None
         assert pool.story == {"c0": "tut"}
         await other.hang_up()
 

@@ -15,7 +15,7 @@ from asterisk_peer import AsteriskPeer
 from media_bench import BUSY, Bench, Shelf, bench, keep_virtual_time
 
 from benchmarks.harness.speech_like import recorded_words
-from ingress.audiosocket import AudioReceived
+from ingress.audiosocket import HANGUP_MESSAGE, AudioReceived
 from ingress.configuration.extensions import Phrase
 from ingress.link.messages import (
     CallEnded,
@@ -340,6 +340,27 @@ async def test_barge_in_is_each_extensions_own() -> None:
         await server.until_sent(TurnFinished, 3)
         finished = {names[m.call_id]: m.record.was_interrupted for m in server.sent_of(TurnFinished)}
         assert finished == {"default": True, "never": False, "late": False}
+
+
+@pytest.mark.parametrize("hangs_up", [True, False])
+async def test_a_redial_right_after_the_hangup_is_a_call_of_its_own(hangs_up: bool) -> None:
+    """The older call's hangup is read before the newer one is judged; a call that goes on keeps its UUID."""
+    async with bench() as server, AsteriskPeer(server.port) as first, AsteriskPeer(server.port) as second:
+        await greeted(server, first)
+        await asyncio.sleep(0.1)
+        second.call_id = first.call_id
+        if hangs_up:
+            first.writer.write(HANGUP_MESSAGE)
+            await asyncio.sleep(0.005)
+        second.identify()
+        if hangs_up:
+            assert (await server.until_sent(CallStarted, 2)).call_id == str(first.call_id)
+            assert server.sent_of(CallEnded)[0].record.end_reason == "the caller hung up"
+            await second.until(lambda: second.frames >= 5)
+        else:
+            await second.until(lambda: second.was_hung_up)
+            assert len(server.sent_of(CallStarted)) == 1
+            assert not first.has_ended.is_set()
 
 
 async def test_stopping_lets_calls_finish_and_refuses_new_ones() -> None:
