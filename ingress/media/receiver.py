@@ -113,7 +113,7 @@ class Receiver:
             if self._is_ahead(now):
                 return [*received, self._too_fast()]
             if self._codec_check is not None:
-                is_disguised = self._codec_check.is_disguised(len(audio), rate_hz, now)
+                is_disguised = self._codec_check.is_disguised(audio, rate_hz, now)
                 if is_disguised:
                     return [*received, BadPeer(Ending.CODEC, ADVICE)]
                 if is_disguised is False:

@@ -1,55 +1,117 @@
-"""Telling linear audio from µ-law in disguise."""
+"""Telling linear audio from a phone's codec labelled as linear."""
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
+
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ingress.media.codec_check import CodecCheck
+from benchmarks.harness.speech_like import recorded_words
+from ingress.media.codec_check import CodecCheck, _g711_tables, sounds_linear
+
+PTIMES_MS = (10, 20, 30, 40, 60)
+Codec = Callable[[bytes], bytes]
 
 
-def verdict(size_bytes: int, interval_s: float, messages: int = 200, rate_hz: int = 8_000) -> int | None:
-    """Feed messages at a steady pace; return at which one the disguise was noticed."""
+def g711(table: int) -> Codec:
+    """Return a coder of µ-law (0) or A-law (1): the nearest code of each sample."""
+    values = _g711_tables()[table] * (4 if table == 0 else 8)
+    order = np.argsort(values, kind="stable")
+
+    def encode(audio: bytes) -> bytes:
+        samples = np.frombuffer(audio, dtype="<i2").astype(float)
+        places = np.searchsorted((values[order][1:] + values[order][:-1]) / 2, samples)
+        return order[places].astype(np.uint8).tobytes()
+
+    return encode
+
+
+def compressed(bytes_per_s: int) -> Codec:
+    """Return a coder whose output looks like chance, as that of G.729 (1000) and GSM (1650) does."""
+    return lambda audio: random.Random(1).randbytes(len(audio) * bytes_per_s // 16_000)
+
+
+CODECS = [
+    pytest.param(g711(0), id="mu-law"),
+    pytest.param(g711(1), id="A-law"),
+    pytest.param(compressed(8_000), id="G.722"),
+    pytest.param(compressed(1_000), id="G.729"),
+    pytest.param(compressed(1_650), id="GSM"),
+]
+
+
+def noticed_s(messages: list[bytes], interval_s: float, read_s: float = 0.0, rate_hz: int = 8_000) -> float:
+    """Feed messages at a steady pace, read every `read_s`; return when the codec was noticed, or inf."""
     check = CodecCheck()
-    for index in range(messages):
-        is_disguised = check.is_disguised(size_bytes, rate_hz, index * interval_s)
+    for index, audio in enumerate(messages):
+        now = index * interval_s
+        if read_s:
+            now = (now // read_s + 1) * read_s
+        is_disguised = check.is_disguised(audio, rate_hz, now)
         if is_disguised is not None:
-            return index if is_disguised else None
-    return None
+            return now if is_disguised else float("inf")
+    return float("inf")
 
 
-def test_160_bytes_every_20_ms_are_noticed_after_a_second() -> None:
-    """Half the bytes that linear audio would have."""
-    assert verdict(160, 0.020) == pytest.approx(50, abs=2)
+def pieces(audio: bytes, count: int) -> list[bytes]:
+    """Cut audio into messages of equal length, the rest apart."""
+    size = len(audio) // count
+    return [audio[index * size : (index + 1) * size] for index in range(count)]
 
 
-def test_messages_read_two_at_a_time_are_judged_by_their_pace() -> None:
-    """Single intervals of 0 and 40 ms say nothing; the pace does."""
-    disguised, linear = CodecCheck(), CodecCheck()
-    noticed = [disguised.is_disguised(160, 8_000, index // 2 * 0.04) for index in range(60)]
-    assert any(noticed)
-    assert not any(linear.is_disguised(160, 8_000, index // 4 * 0.04) for index in range(400))
+@pytest.mark.parametrize("read_s", [0.0, 0.06, 0.09])
+@pytest.mark.parametrize("ptime_ms", PTIMES_MS)
+@pytest.mark.parametrize("encode", CODECS)
+def test_a_phones_codec_is_noticed_within_two_seconds(encode: Codec, ptime_ms: int, read_s: float) -> None:
+    """Whatever the length of its messages, also when several are read together."""
+    speech = recorded_words(8)[: 16_000 * 3]
+    messages = pieces(encode(speech), 3_000 // ptime_ms)
+    assert noticed_s(messages, ptime_ms / 1_000, read_s) < 2.0
 
 
-@pytest.mark.parametrize(
-    ("size_bytes", "interval_s"), [(320, 0.020), (160, 0.010), (480, 0.030), (960, 0.060), (640, 0.040)]
-)
-def test_linear_audio_of_any_ptime_passes(size_bytes: int, interval_s: float) -> None:
-    """10 to 60 ms a message."""
-    assert verdict(size_bytes, interval_s) is None
+@pytest.mark.parametrize("idle", [b"\xff", b"\x7f", b"\xd5", b"\xd5\x55"])
+def test_a_phones_idle_codes_are_noticed(idle: bytes) -> None:
+    """µ-law and A-law of a caller who is silent."""
+    assert noticed_s([idle * (160 // len(idle))] * 100, 0.02) < 1.5
+
+
+@pytest.mark.parametrize("level", [1.0, 0.1, 0.01])
+@pytest.mark.parametrize("read_s", [0.0, 0.06, 0.09])
+@pytest.mark.parametrize("ptime_ms", PTIMES_MS)
+def test_linear_audio_of_any_ptime_passes(ptime_ms: int, read_s: float, level: float) -> None:
+    """10 to 60 ms a message, loud or quiet."""
+    samples = np.frombuffer(recorded_words(8)[: 16_000 * 3], dtype="<i2") * level
+    messages = pieces(samples.astype("<i2").tobytes(), 3_000 // ptime_ms)
+    assert noticed_s(messages, ptime_ms / 1_000, read_s) == float("inf")
+
+
+@pytest.mark.parametrize("is_silent", [False, True])
+def test_linear_audio_with_losses_passes(is_silent: bool) -> None:
+    """Every third packet is lost: as slow as a codec, and it sounds linear."""
+    speech = bytes(48_000) if is_silent else recorded_words(8)[: 16_000 * 3]
+    messages = pieces(speech, 150)
+    check = CodecCheck()
+    for index, audio in enumerate(messages):
+        if index % 3:
+            assert not check.is_disguised(audio, 8_000, index * 0.02)
 
 
 def test_wider_rates_are_never_disguised() -> None:
-    """Their kinds are honest: only the channel driver sends them."""
-    assert verdict(160, 0.020, rate_hz=16_000) is None
+    """Their kinds are right: only the channel driver sends them."""
+    assert noticed_s([bytes(160)] * 100, 0.020, rate_hz=16_000) == float("inf")
 
 
-def test_pauses_of_a_10_ms_phone_do_not_count() -> None:
+def test_pauses_do_not_count() -> None:
     """A stream with silence suppression has long intervals; they say nothing about the codec."""
     check = CodecCheck()
     now = 0.0
     for index in range(300):
         now += 0.5 if index % 10 == 0 else 0.010
-        assert not check.is_disguised(160, 8_000, now)
+        assert not check.is_disguised(b"\x7f" * 160, 8_000, now)
 
 
 def test_jitter_does_not_hide_it() -> None:
@@ -58,5 +120,11 @@ def test_jitter_does_not_hide_it() -> None:
     noticed = False
     for index in range(200):
         now = (index + (0.95 if index % 10 == 0 else 0.0)) * 0.020
-        noticed = noticed or check.is_disguised(160, 8_000, now)
+        noticed = noticed or bool(check.is_disguised(b"\x7f" * 160, 8_000, now))
     assert noticed
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_are_judged(audio: bytes) -> None:
+    """Odd lengths and none at all too."""
+    assert sounds_linear(audio) in (True, False)
