@@ -233,7 +233,10 @@ class Leg:
                 log.debug("call %s: skipped kind 0x%02x, %d bytes", self._name, kind, length)
 
     def _lost(self, error: OSError) -> None:
-        self.end(Ending.LOST, f"connection lost: {error.strerror or error}")
+        if self._state is LegState.LIVE and isinstance(error, ConnectionResetError):
+            self.end(Ending.CALLER)  # so a hangup arrives if a frame of ours crossed it, or was not read
+        else:
+            self.end(Ending.LOST, f"connection lost: {error.strerror or error}")
 
     def _identify(self, call_id: str, now: float) -> None:
         calls, extension = self._calls, self._extension
