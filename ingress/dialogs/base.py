@@ -60,9 +60,9 @@ class CallerNotUnderstood:
 
 @dataclass(frozen=True, slots=True)
 class CallerPressed:
-    """The caller pressed a key."""
+    """The caller pressed a key; or several, in this order, while the turn before was under way."""
 
-    digit: str
+    digits: str
 
 
 DialogEvent = CallBegan | CallerSaid | CallerNotUnderstood | CallerPressed

@@ -29,15 +29,16 @@ class EchoDialog(Dialog):
         self.fixed_texts = [text for text in (settings.greeting, NOT_UNDERSTOOD) if text]
 
     async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
-        """Say the greeting, the words, the digit, or that nothing was understood."""
+        """Say the greeting, the words, the digits, or that nothing was understood."""
         match event:
             case CallBegan():
                 if self._greeting:
                     yield Say(self._greeting, is_fixed=True)
             case CallerSaid(text):
                 yield Say(f"You said: {text}")
-            case CallerPressed(digit):
-                yield Say(f"You pressed {_SPOKEN.get(digit, digit)}.")
+            case CallerPressed(digits):
+                keys = " ".join(_SPOKEN.get(digit, digit) for digit in digits)
+                yield Say(f"You pressed {keys}.")
             case CallerNotUnderstood():
                 yield Say(NOT_UNDERSTOOD, is_fixed=True)
 

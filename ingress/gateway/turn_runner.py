@@ -36,7 +36,7 @@ from actors.messages import SessionActivity, Transcribe
 from actors.pool.speech_pool import SpeechPool, Transcription
 from actors.sentences import split_sentences
 from actors.settings import SpeechSettings
-from actors.telephone import audio_duration_ms
+from actors.telephone import TELEPHONE_RATE_HZ, audio_duration_ms
 from ingress.configuration.extensions import Extension
 from ingress.dialogs.base import (
     CallBegan,
@@ -54,7 +54,7 @@ from ingress.dialogs.base import (
 from ingress.gateway.dialog_state import encoded_state
 from ingress.link.messages import (
     CallStarted,
-    Digit,
+    Digits,
     Greet,
     HangUp,
     Heard,
@@ -192,8 +192,8 @@ class _Turn:
         match self._request:
             case Greet():
                 await self._answer(CallBegan())
-            case Digit(digit=digit):
-                await self._answer(CallerPressed(digit))
+            case Digits(digits=digits):
+                await self._answer(CallerPressed(digits))
             case Utterance(audio=audio):
                 if self._pool is not None:  # else the dialog does not listen
                     await self._answer(await self._transcribe(audio, self._pool))
@@ -285,6 +285,8 @@ class _Turn:
             case Say():
                 await self._say(action)
             case PlayContinuousTone(frequency_hz):
+                if not 0.0 < frequency_hz <= TELEPHONE_RATE_HZ / 2:
+                    raise DialogError(f"the dialog yielded a tone of {frequency_hz} Hz: above 0, up to 4000")
                 await self._call.send(PlayTone(call_id=call_id, turn=turn, frequency_hz=frequency_hz))
             case EndCall():
                 await self._call.send(HangUp(call_id=call_id, turn=turn))

@@ -7,11 +7,15 @@ Turns are taken one at a time (`ingress.media.turn` has their states).
 |---|---|
 | the caller speaks, the answer can be heard | it stops: the turn is interrupted |
 | the caller speaks, the answer cannot be heard yet | it does not begin while the caller speaks |
-| ... and the turn is an utterance | it is given up once its words are known: the next turn answers both |
+| ... and the turn is an utterance | it is given up once its words are known; the next turn answers both |
+| a key is pressed, the answer can be heard | it stops, whatever `barge_in.enabled` says |
+| ... the answer cannot be heard yet | its dialog goes on up to the first sound; what it remembers counts |
+| keys are pressed while they cannot be asked for yet | they are one turn, together and in order |
 | the gateway is back, nothing of the answer has come | the turn is asked again |
 | ... some of it has come | the turn ends with an apology: half an answer repeated is worse than its loss |
 | no message of the gateway for 30 s | the turn fails, with an apology |
-| the call is refused | its turns are given up, the busy phrase plays, the call ends |
+| the dialog hangs up | its words play, then 0.2 s of silence: a phone's buffer plays them to the end |
+| the call is refused | its turns are given up, the busy phrase plays, the call ends as above |
 
 What a dialog remembers counts once something of the turn's answer was heard, or the turn is over without
 having been given up or failed: so it never remembers what the caller did not hear. While a phrase has not
@@ -40,11 +44,15 @@ from ingress.media.turn import RUNNING, Turn, TurnEnding, TurnState
 MAXIMUM_HISTORY = 64
 """Entries that travel with each request; the oldest are dropped."""
 MAXIMUM_WAITING_TURNS = 4
-"""Utterances and digits not yet asked for; beyond it the oldest is dropped: it has been overtaken."""
+"""Not yet asked for; beyond it the oldest utterance is dropped: it has been overtaken."""
+MAXIMUM_DIGITS = 128
+"""Keys of one turn; further ones are dropped. A Brazilian bill has 47."""
 TURN_DEADLINE_S = 30.0
 """Without a message of the gateway for this long a turn has failed."""
 MAXIMUM_TURN_RECORDS = 32
 """Kept per call for its summary, the newest, 1.6 KB each; each was sent when its turn was over."""
+CLOSING_SILENCE_S = 0.2
+"""Between the last word and the hangup: more than a phone's jitter buffer holds."""
 FADE_BYTES = 5 * BYTES_PER_MS
 """Of an interrupted answer: enough not to click."""
 
@@ -86,7 +94,7 @@ class Call:
         self._phrases = phrases
         self._history: deque[link.HistoryEntry] = deque(maxlen=MAXIMUM_HISTORY)
         self._dialog_state: link.DialogState = {}
-        self._waiting: deque[Turn] = deque(maxlen=MAXIMUM_WAITING_TURNS)
+        self._waiting: deque[Turn] = deque()
         self._turn = Turn.none()
         """The turn under way."""
         self.playout = self._turn.playout
@@ -94,6 +102,9 @@ class Call:
         self._underruns_before = 0
         self._gateway_is_ready = False
         self._hangs_up = False
+        """For good: no turn is begun any more."""
+        self._silent_since_s: float | None = None
+        """When the last word before the hangup had been played."""
         self._speaking_s: float | None = None
         """Since when the caller speaks; None: does not, or barge-in is off."""
         self._ahead_turn: int | None = None
@@ -113,10 +124,9 @@ class Call:
         """Frames of all answers that were due and not there."""
         return self._underruns_before + self.playout.underruns
 
-    @property
-    def is_at_end(self) -> bool:
-        """Whether it is to end and everything has been played."""
-        return self._hangs_up and self._turn.state is TurnState.OVER and self.playout.is_empty
+    def is_at_end(self, now: float) -> bool:
+        """Whether it is to end, and everything and the closing silence have been played."""
+        return self._silent_since_s is not None and now >= self._silent_since_s + CLOSING_SILENCE_S
 
     def begin(self, now: float) -> None:
         """Take the first turn, the greeting."""
@@ -141,7 +151,7 @@ class Call:
         self._speaking_s = now
         for waiting in self._waiting:
             if waiting.kind == "utterance":
-                waiting.ending = TurnEnding.OVERTAKEN
+                waiting.ending = waiting.ending or TurnEnding.OVERTAKEN
         turn = self._turn
         if self._may_be_interrupted(turn):
             if turn.is_audible:
@@ -156,7 +166,7 @@ class Call:
 
     def caller_paused(self, utterance: HeardUtterance) -> None:
         """The utterance may be over: have it transcribed meanwhile, if it would be the next turn."""
-        if self._ahead_turn is None and self._gateway_is_ready and not self._waiting:
+        if self._ahead_turn is None and self._gateway_is_ready and not self._waiting and not self._hangs_up:
             self._ahead_turn = self._turns + 1
             self.outbox.append(
                 link.TranscribeAhead(call_id=self.call_id, turn=self._ahead_turn, audio=utterance.audio)
@@ -178,7 +188,35 @@ class Call:
     def press(self, digit: str, now: float) -> None:
         """The caller has pressed a key. An utterance under way has been heard before, or is none."""
         self.caller_resumed()  # the number goes to the digit
-        self._add(Turn("digit", now, digit=digit), now)
+        before = (self._turn, *self._waiting)
+        self._add_digit(digit, now)
+        for turn in before:
+            if turn.kind != "digit" or turn.state is not TurnState.WAITING:
+                self._press_over(turn, now)
+        self._settle(now)
+
+    def _add_digit(self, digit: str, now: float) -> None:
+        """Take a key into the last turn if that has keys and has not been asked for; else into a new one."""
+        last = self._waiting[-1] if self._waiting else self._turn
+        if last.kind != "digit" or last.state is not TurnState.WAITING:
+            self._add(Turn("digit", now, digits=digit), now)
+        elif len(last.digits) < MAXIMUM_DIGITS:
+            last.digits += digit
+            last.speech_ended_s = now
+        else:
+            self.dropped_turns += 1
+
+    def _press_over(self, turn: Turn, now: float) -> None:
+        """A key was pressed after this turn began."""
+        if not self._may_be_interrupted(turn):
+            return
+        if turn.is_audible:
+            turn.ending = TurnEnding.INTERRUPTED
+            self.interruptions += 1
+        else:
+            turn.ending = turn.ending or TurnEnding.PRESSED_OVER
+        if turn.state in (TurnState.ANSWERING, TurnState.DONE):
+            self._give_up(turn, now)
 
     def gateway_ready(self, now: float) -> None:
         """The gateway can serve turns (again): make the call known and ask what is owed."""
@@ -247,6 +285,8 @@ class Call:
                     self._fail(turn, message.failure)
         if turn.ending is TurnEnding.OVERTAKEN and turn.state in RUNNING:
             self._give_up(turn, now)  # its words are known, or that there are none
+        elif turn.ending is TurnEnding.PRESSED_OVER and turn.state is TurnState.ANSWERING:
+            self._give_up(turn, now)
         else:
             self._finish_if_played(now)
         self._settle(now)
@@ -272,6 +312,8 @@ class Call:
     def _settle(self, now: float) -> None:
         """Find out whether answers may play, what plays without one, and until when that holds."""
         turn = self._turn
+        if self._hangs_up and self._silent_since_s is None and self.playout.is_empty:
+            self._silent_since_s = now
         until_s, waits_since_s = inf, None
         if turn.state in RUNNING and self._gateway_is_ready:
             until_s = turn.progress_s + TURN_DEADLINE_S
@@ -318,15 +360,28 @@ class Call:
         return turn.state is not TurnState.OVER and not is_protected
 
     def _add(self, turn: Turn, now: float) -> None:
-        if self.verdict is Verdict.REFUSED:
+        if self._hangs_up:
             return
         self._turns += 1
         turn.number, turn.progress_s = self._turns, now
         if len(self._waiting) == MAXIMUM_WAITING_TURNS:
-            self.dropped_turns += 1
+            self._drop_oldest_utterance()
         self._waiting.append(turn)
         self._ask(now)
         self._settle(now)
+
+    def _drop_oldest_utterance(self) -> None:
+        """Drop it; keys before and after it are one turn then. Of four waiting turns two are utterances."""
+        self.dropped_turns += 1
+        kept: deque[Turn] = deque()
+        oldest = next(turn for turn in self._waiting if turn.kind != "digit")
+        for turn in self._waiting:
+            if turn is oldest:
+                continue
+            if kept and kept[-1].kind == turn.kind == "digit":
+                turn.digits = kept.pop().digits + turn.digits
+            kept.append(turn)
+        self._waiting = kept
 
     def _ask(self, now: float) -> None:
         """Ask the gateway for the turn under way, or the next one, unless it has been asked."""
@@ -355,6 +410,8 @@ class Call:
         if turn.state in RUNNING:
             self.outbox.append(link.CancelTurn(call_id=self.call_id, turn=turn.number))
         self._note_heard()
+        if turn.ending is TurnEnding.PRESSED_OVER:
+            self._remember(turn)
         if turn.ending is TurnEnding.INTERRUPTED:
             self._idle.fade_out(self.playout.rest(FADE_BYTES))
         turn.hangs_up = False
@@ -363,14 +420,17 @@ class Call:
     def _finish_if_played(self, now: float) -> None:
         turn = self._turn
         if turn.state is TurnState.DONE and self.playout.is_empty:
-            if turn.ending is None:
+            if turn.ending in (None, TurnEnding.PRESSED_OVER):
                 self._remember(turn)
             self._finish(turn, now)
 
     def _finish(self, turn: Turn, now: float) -> None:
         turn.enter(TurnState.OVER)
         self._change_turn(Turn.none())
-        self._hangs_up |= turn.hangs_up
+        if turn.hangs_up:
+            self._hangs_up = True
+            self.dropped_turns += len(self._waiting)
+            self._waiting.clear()
         self.turns_taken += 1
         self.turn_records.append(turn.record(self._keeps_text))
         self.outbox.append(link.TurnFinished(call_id=self.call_id, record=self.turn_records[-1]))

@@ -137,7 +137,7 @@ class Leg:
         since_s, deadline_s = self._receiver.message_since_s, self._settings.message_deadline_s
         if since_s is not None and now - since_s > deadline_s:
             self.end(Ending.UNFINISHED, f"a message was not complete within {deadline_s:g} s")
-        elif call.is_at_end:
+        elif call.is_at_end(now):
             if call.refusal is None:
                 self.end(Ending.DIALOG)
             else:

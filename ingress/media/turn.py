@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any, Final, Literal
 
 from actors.telephone import BYTES_PER_MS, audio_duration_ms
-from ingress.link.messages import DialogState, Digit, Greet, HistoryEntry, SentenceAudio, Utterance
+from ingress.link.messages import DialogState, Digits, Greet, HistoryEntry, SentenceAudio, Utterance
 from ingress.link.records import StageTimes, TurnRecord
 from ingress.media.playout import Playout
 
@@ -27,6 +27,7 @@ class TurnEnding(Enum):
 
     INTERRUPTED = "the caller spoke over the answer"
     OVERTAKEN = "the caller went on before the answer was heard: the next turn answers both"
+    PRESSED_OVER = "a key came before the answer was heard: what the dialog remembers counts, nothing plays"
 
 
 NEXT: Final[dict[TurnState, dict[TurnState, str]]] = {
@@ -40,9 +41,9 @@ NEXT: Final[dict[TurnState, dict[TurnState, str]]] = {
     TurnState.ANSWERING: {
         TurnState.ANSWERING: "audio comes",
         TurnState.DONE: "the gateway is done, or the turn fails",
-        TurnState.OVER: "the caller speaks",
+        TurnState.OVER: "the caller speaks or presses a key",
     },
-    TurnState.DONE: {TurnState.OVER: "the queue is empty, or the caller speaks"},
+    TurnState.DONE: {TurnState.OVER: "the queue is empty, or the caller speaks or presses a key"},
     TurnState.OVER: {},
 }
 """The whole life of a turn: which states follow a state, and when."""
@@ -56,7 +57,7 @@ class Turn:
 
     kind: Literal["greeting", "utterance", "digit"]
     speech_ended_s: float
-    """End of the caller's speech; of the event itself for a greeting or a digit."""
+    """End of the caller's speech; of the event itself for a greeting, the last key for digits."""
     playout: Playout = field(default_factory=Playout)
     """The answer."""
     number: int = 0
@@ -64,7 +65,8 @@ class Turn:
     endpoint_wait_ms: float | None = None
     audio: bytes = b""
     """The utterance."""
-    digit: str = ""
+    digits: str = ""
+    """The keys, in order."""
     state: TurnState = TurnState.WAITING
     ending: TurnEnding | None = None
     failure: str | None = None
@@ -97,7 +99,7 @@ class Turn:
 
     def request(
         self, call_id: str, history: tuple[HistoryEntry, ...], state: DialogState
-    ) -> Greet | Utterance | Digit:
+    ) -> Greet | Utterance | Digits:
         """Return what asks the gateway for the answer."""
         call: dict[str, Any] = {"call_id": call_id, "turn": self.number, "history": history, "state": state}
         match self.kind:
@@ -106,7 +108,7 @@ class Turn:
             case "utterance":
                 return Utterance(**call, audio=self.audio)
             case "digit":
-                return Digit(**call, digit=self.digit)
+                return Digits(**call, digits=self.digits)
 
     def take_audio(self, message: SentenceAudio, now: float) -> None:
         """Queue a piece of the answer; that of an overtaken turn is not wanted."""
@@ -128,11 +130,11 @@ class Turn:
         self.playout.end_sentence("")  # an open one is not heard to its end
 
     def fail(self, failure: str, apology: bytes) -> None:
-        """Nothing more will come, and the answer ends with an apology, unless it is not wanted any more."""
+        """Nothing more will come, and the answer ends with an apology, unless the caller has gone on."""
         self.complete()
         self.failure = failure
         self.dialog_state = None
-        if self.ending is not TurnEnding.OVERTAKEN:
+        if self.ending is None:
             self.playout.push(apology, "")
 
     def record(self, keeps_text: bool) -> TurnRecord:
@@ -159,7 +161,7 @@ class Turn:
             underrun_ms=playout.underrun_bytes / BYTES_PER_MS,
             failure=self.failure,
             was_interrupted=self.ending is TurnEnding.INTERRUPTED,
-            was_overtaken=self.ending is TurnEnding.OVERTAKEN,
+            was_overtaken=self.ending in (TurnEnding.OVERTAKEN, TurnEnding.PRESSED_OVER),
             was_ahead=self.was_ahead,
             heard=self.heard if keeps_text else None,
             answered=self.answered if keeps_text else None,

@@ -36,7 +36,7 @@ from ingress.dialogs.tone import ToneDialog
 from ingress.gateway.turn_runner import LEAD_S, Ahead, TurnRunner
 from ingress.link.messages import (
     CallStarted,
-    Digit,
+    Digits,
     Greet,
     HangUp,
     Heard,
@@ -54,7 +54,7 @@ from ingress.phrases.speaker import Speaker
 AUDIO = bytes(16_000)
 UTTERANCE = Utterance(call_id="c1", turn=2, history=(), audio=AUDIO)
 GREET = Greet(call_id="c1", turn=1, history=())
-DIGIT = Digit(call_id="c1", turn=3, history=(), digit="#")
+DIGIT = Digits(call_id="c1", turn=3, history=(), digits="#")
 AHEAD = TranscribeAhead(call_id="c1", turn=2, audio=AUDIO)
 STARTED = CallStarted(call_id="c1", extension="default", started_at_s=1.0, caller_number="123")
 ECHO = EchoDialog(DialogSettings(greeting="Hello."))
@@ -157,7 +157,7 @@ def turns(pool: Pool | None, **dialogs: Dialog) -> TurnRunner:
 
 async def run(
     runner: TurnRunner,
-    request: Greet | Utterance | Digit,
+    request: Greet | Utterance | Digits,
     ahead: Ahead | None = None,
     extension: Extension = DEFAULT,
 ) -> Served:
@@ -192,7 +192,7 @@ async def test_an_utterance_becomes_words_and_the_words_an_answer() -> None:
 
 
 @pytest.mark.parametrize(("request_", "event"), [(GREET, CallBegan()), (DIGIT, CallerPressed("#"))])
-async def test_greeting_and_digit_have_no_transcription(request_: Greet | Digit, event: DialogEvent) -> None:
+async def test_greeting_and_digit_have_no_transcription(request_: Greet | Digits, event: DialogEvent) -> None:
     """A stage that did not happen is None, not 0."""
     pool, dialog = Pool(), Scripted(Say("One sentence. Another one!"), PlayContinuousTone(425.0), EndCall())
     call = await run(turns(pool, default=dialog), request_)
@@ -263,10 +263,11 @@ async def test_a_dialog_that_fails_ends_its_turn_only(error: BaseException) -> N
     assert "secret" not in call.done.failure
 
 
-async def test_a_tone_of_no_frequency_fails_the_turn() -> None:
+@pytest.mark.parametrize("frequency_hz", [math.nan, math.inf, 1e308, 4_001.0, 0.0, -440.0])
+async def test_a_tone_of_no_frequency_fails_the_turn(frequency_hz: float) -> None:
     """It goes to no media worker, which could not play it."""
-    call = await run(turns(None, default=Scripted(PlayContinuousTone(math.nan))), GREET)
-    assert call.done.failure is not None
+    call = await run(turns(None, default=Scripted(PlayContinuousTone(frequency_hz))), GREET)
+    assert call.done.failure == f"the dialog yielded a tone of {frequency_hz} Hz: above 0, up to 4000"
     assert [type(message) for message in call.sent] == [TurnDone]
 
 

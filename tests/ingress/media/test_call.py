@@ -13,7 +13,7 @@ from ingress.configuration.settings import BargeInSettings
 from ingress.link.messages import (
     CallStarted,
     CancelTurn,
-    Digit,
+    Digits,
     DropAhead,
     Greet,
     HangUp,
@@ -29,7 +29,14 @@ from ingress.link.messages import (
     Utterance,
 )
 from ingress.link.records import StageTimes, TurnRecord
-from ingress.media.call import FADE_BYTES, MAXIMUM_WAITING_TURNS, TURN_DEADLINE_S, Call
+from ingress.media.call import (
+    CLOSING_SILENCE_S,
+    FADE_BYTES,
+    MAXIMUM_DIGITS,
+    MAXIMUM_WAITING_TURNS,
+    TURN_DEADLINE_S,
+    Call,
+)
 from ingress.media.hearing.events import HeardUtterance
 from ingress.media.idle_sound import WAITING_TONE_AFTER_S, PhraseSource
 from ingress.media.playout import LONG_FRAME_BYTES
@@ -173,8 +180,106 @@ def test_waiting_turns_are_bounded_and_the_oldest_goes() -> None:
     """A caller who talks on and on is answered on what is recent."""
     call = begun()
     for index in range(MAXIMUM_WAITING_TURNS + 3):
-        call.press(str(index), 1.0)
+        call.hear(utterance(), 1.0 + index)
     assert call.dropped_turns == 2
+
+
+def test_no_key_is_dropped_for_speech() -> None:
+    """Speech and keys in turns, the gateway away: speech is dropped, and the keys around it come together."""
+    call = Call("c1", "default")
+    call.begin(0.0)
+    for digit in "123456":
+        call.press(digit, 1.0)
+        call.hear(utterance(), 1.0)
+    call.gateway_ready(2.0)
+    typed, turn = "", 0
+    while turn < 20:
+        turn += 1
+        call.receive(done(turn), 2.0)
+    typed = "".join(request.digits for request in sent(call, Digits))
+    assert typed == "123456"
+
+
+def test_keys_of_one_turn_are_bounded() -> None:
+    """A peer that presses without end fills no memory."""
+    call = Call("c1", "default")
+    call.begin(0.0)
+    for _ in range(MAXIMUM_DIGITS + 5):
+        call.press("1", 1.0)
+    assert call.dropped_turns == 5
+
+
+def test_a_key_stops_a_long_answer_at_the_next_frame() -> None:
+    """Also where speech may not interrupt."""
+    call = begun(barge_in=BargeInSettings(enabled=False))
+    call.hear(utterance(), 1.5)
+    call.receive(audio(2, frames=1_000, is_last=False), 1.6)
+    play(call, 5, 1.7)
+    call.press("4", 1.8)
+    assert sent(call, CancelTurn) == [CancelTurn(call_id="c1", turn=2)]
+    assert [request.digits for request in sent(call, Digits)] == ["4"]
+    assert not any(call.next_frame(1.82)[FADE_BYTES:])
+    (record,) = records(call)
+    assert (record.was_interrupted, record.was_overtaken) == (True, False)
+
+
+def test_keys_during_the_greeting_reach_the_dialog_in_order() -> None:
+    """The first stops it; the others come while the first is under way, and arrive together."""
+    call = Call("c1", "default")
+    call.begin(0.0)
+    call.gateway_ready(0.0)
+    call.receive(audio(1, frames=100), 0.1)
+    play(call, 5, 0.2)
+    for digit in "123456":
+        call.press(digit, 0.3)
+    call.receive(StateChanged(call_id="c1", turn=2, state={"menu": 1}), 0.4)
+    call.receive(audio(2, frames=5), 0.4)
+    assert not any(call.next_frame(0.42)[FADE_BYTES:])
+    first, second = sent(call, Digits)
+    assert (first.digits, second.digits, second.state) == ("1", "23456", {"menu": 1})
+    call.receive(audio(3, frames=5), 0.5)
+    assert any(call.next_frame(0.52))
+    assert [record.was_overtaken for record in call.turn_records] == [False, True]
+
+
+def test_a_key_does_not_stop_a_greeting_that_may_not_be_interrupted() -> None:
+    """Keys wait for its end, together."""
+    call = Call("c1", "default", barge_in=BargeInSettings(in_greeting=False))
+    call.begin(0.0)
+    call.gateway_ready(0.0)
+    call.receive(audio(1, frames=3), 0.1)
+    call.receive(done(1), 0.1)
+    call.next_frame(0.12)
+    for digit in "12":
+        call.press(digit, 0.13)
+    assert any(call.next_frame(0.14))
+    assert not sent(call, Digits)
+    call.next_frame(0.16)
+    assert [request.digits for request in sent(call, Digits)] == ["12"]
+
+
+def test_a_key_over_words_not_yet_answered_keeps_what_the_dialog_remembers() -> None:
+    """The dialog has heard the words; its answer is not played, the key's is."""
+    call = begun()
+    call.hear(utterance(), 1.5)
+    call.press("5", 1.6)
+    call.receive(Heard(call_id="c1", turn=2, text="sales"), 1.7)
+    call.receive(StateChanged(call_id="c1", turn=2, state={"queue": "sales"}), 1.7)
+    assert not sent(call, Digits)
+    call.receive(done(2), 1.8)
+    (asked,) = sent(call, Digits)
+    assert (asked.digits, asked.state) == ("5", {"queue": "sales"})
+    assert [entry.text for entry in asked.history] == ["sales"]
+
+
+def test_a_turn_that_fails_after_a_key_is_not_apologised_for() -> None:
+    """The caller waits for the key's answer."""
+    call = begun()
+    call.hear(utterance(), 1.5)
+    call.press("5", 1.6)
+    call.receive(done(2, "no free slot"), 1.8)
+    assert not any(play(call, 60, 1.9))
+    assert len(sent(call, Digits)) == 1
 
 
 @pytest.mark.parametrize("words_came", [False, True])
@@ -206,7 +311,7 @@ def test_a_gateway_lost_in_mid_answer_closes_the_turn() -> None:
     (record,) = records(call)
     assert (record.failure, record.underruns) == ("the gateway was replaced in mid-answer", 0)
     call.press("1", 5.0)
-    assert len(sent(call, Digit)) == 1
+    assert len(sent(call, Digits)) == 1
 
 
 def test_a_gateway_that_sends_nothing_fails_the_turn_at_its_deadline() -> None:
@@ -254,9 +359,24 @@ def test_hanging_up_waits_for_the_last_word() -> None:
     call.receive(audio(2, frames=2), 1.6)
     call.receive(HangUp(call_id="c1", turn=2), 1.6)
     call.receive(done(2), 1.6)
-    assert not call.is_at_end
     play(call, 2, 1.7)
-    assert call.is_at_end
+    assert not call.is_at_end(1.7 + CLOSING_SILENCE_S - 0.01)
+    assert call.is_at_end(1.7 + CLOSING_SILENCE_S)
+
+
+def test_nothing_is_begun_once_the_call_is_to_end() -> None:
+    """A key or words that wait are dropped with it, and none are taken; the call ends in time."""
+    call = begun()
+    call.hear(utterance(), 1.5)
+    call.hear(utterance(), 1.5)
+    call.receive(HangUp(call_id="c1", turn=2), 1.6)
+    call.receive(done(2), 1.6)
+    call.press("1", 1.65)
+    call.hear(utterance(), 1.7)
+    assert len(sent(call, Utterance)) == 1
+    assert not sent(call, Digits)
+    assert call.dropped_turns == 1
+    assert call.is_at_end(1.6 + CLOSING_SILENCE_S)
 
 
 # Barge-in
@@ -294,7 +414,7 @@ def test_what_still_comes_of_an_interrupted_turn_is_ignored() -> None:
         call.receive(late, 1.9)
     assert play(call, 10, 1.9) == SILENCE_FRAME * 10
     assert call.history == history
-    assert not call.is_at_end
+    assert not call.is_at_end(1_000.0)
     assert len(records(call)) == 1
 
 
@@ -305,7 +425,7 @@ def test_an_interrupted_last_answer_does_not_end_the_call() -> None:
     call.receive(done(2), 1.8)
     call.caller_speaking(1.85)
     play(call, 5, 1.9)
-    assert not call.is_at_end
+    assert not call.is_at_end(1_000.0)
     assert sent(call, CancelTurn) == []
 
 
@@ -410,7 +530,7 @@ def test_a_digits_answer_begins_when_the_caller_has_finished() -> None:
     assert play(call, 50, 1.3) == SILENCE_FRAME * 50
     call.hear(utterance(2.0, 2.5), 2.5)
     assert play(call, 3, 2.5) == b"\2\0" * (3 * FRAME_BYTES // 2)
-    assert [type(message) for message in call.outbox] == [Digit, TurnFinished, Utterance]
+    assert [type(message) for message in call.outbox] == [Digits, TurnFinished, Utterance]
     assert records(call)[0].underruns == 0
 
 
@@ -440,7 +560,7 @@ def state_of(call: Call) -> object:
     call.outbox.clear()
     call.gateway_ready(90.0)
     call.press("9", 90.0)
-    (asked,) = sent(call, Digit)
+    (asked,) = sent(call, Digits)
     return asked.state.get("count")
 
 
@@ -576,7 +696,7 @@ def test_a_digit_takes_the_number_and_drops_what_was_begun() -> None:
     call = begun()
     call.caller_paused(utterance())
     call.press("1", 1.3)
-    assert [type(message) for message in call.outbox] == [TranscribeAhead, DropAhead, Digit]
+    assert [type(message) for message in call.outbox] == [TranscribeAhead, DropAhead, Digits]
 
 
 # Admission, and what plays without the gateway
@@ -590,7 +710,7 @@ def test_a_refused_call_plays_the_busy_phrase_and_ends() -> None:
     call.next_frame(0.2)
     call.outbox.clear()
     call.refuse("full", 0.3)
-    assert not call.is_at_end
+    assert not call.is_at_end(1_000.0)
     call.caller_speaking(0.3)
     call.caller_paused(utterance())
     call.press("1", 0.3)
@@ -599,9 +719,10 @@ def test_a_refused_call_plays_the_busy_phrase_and_ends() -> None:
     call.receive(audio(1, frames=5), 0.3)
     call.receive(done(1), 0.3)
     assert play(call, 2, 0.3) == PHRASES[Phrase.BUSY][: 2 * FRAME_BYTES]
-    assert not call.is_at_end
+    assert not call.is_at_end(1_000.0)
     assert call.next_frame(0.4) == PHRASES[Phrase.BUSY][2 * FRAME_BYTES :].ljust(FRAME_BYTES, b"\0")
-    assert call.is_at_end
+    assert not call.is_at_end(0.4 + CLOSING_SILENCE_S - 0.01)
+    assert call.is_at_end(0.4 + CLOSING_SILENCE_S)
     assert call.outbox == []
     assert call.next_frame(0.5) == SILENCE_FRAME
 
@@ -612,7 +733,7 @@ def test_without_the_phrase_a_refused_caller_hears_the_busy_tone() -> None:
     call.refuse("full", 0.0)
     heard = play(call, 150, 0.0)
     assert heard.count(tone(425.0, 0.5)) == 3
-    assert call.is_at_end
+    assert call.is_at_end(1_000.0)
 
 
 def test_a_caller_who_waits_hears_the_phrase_once() -> None:

@@ -12,7 +12,7 @@ from ingress.link.messages import (
     Admitted,
     CallStarted,
     CancelTurn,
-    Digit,
+    Digits,
     DropAhead,
     Greet,
     HangUp,
@@ -25,9 +25,10 @@ from ingress.link.messages import (
     Utterance,
 )
 from ingress.link.records import StageTimes, TurnRecord
-from ingress.media.call import FADE_BYTES, TURN_DEADLINE_S, Call, Verdict
+from ingress.media.call import CLOSING_SILENCE_S, FADE_BYTES, TURN_DEADLINE_S, Call, Verdict
 from ingress.media.hearing.events import HeardUtterance
 from ingress.media.playout import LONG_FRAME_BYTES
+from ingress.media.turn import TurnState
 
 PHRASES = {phrase: bytes((index + 3, 0)) * 400 for index, phrase in enumerate(Phrase)}
 UTTERANCE = HeardUtterance(b"\1\0" * 800, 0.0, 0.0)
@@ -45,7 +46,11 @@ class CallMachine(RuleBasedStateMachine):
         self.call.begin(0.0)
         self.now = 0.0
         self.ready = False
-        self.added = 1
+        self.pressed_over: set[int] = set()
+        """Turns that were under way when a key was pressed."""
+        self.pressed = ""
+        self.typed: dict[int, str] = {}
+        """The keys of each turn that was asked for."""
         self.asked: list[int] = []
         self.finished: list[int] = []
         self.running: int | None = None
@@ -55,6 +60,11 @@ class CallMachine(RuleBasedStateMachine):
         self.sentences = 0
         self.records: dict[int, TurnRecord] = {}
 
+    @property
+    def added(self) -> int:
+        """How many turns there have been; keys that wait are one."""
+        return self.call._turns
+
     def collect(self) -> None:
         """Take what the call says, as a gateway would."""
         messages, self.call.outbox = self.call.outbox, []
@@ -63,14 +73,16 @@ class CallMachine(RuleBasedStateMachine):
             match message:
                 case CallStarted():
                     assert message.is_admitted == (self.call.verdict is Verdict.ADMITTED)
-                case Greet(turn=turn) | Utterance(turn=turn) | Digit(turn=turn):
+                case Greet(turn=turn) | Utterance(turn=turn) | Digits(turn=turn):
                     assert self.ready
                     assert self.running is None
                     self.running = turn
                     self.asked.append(turn)
+                    if isinstance(message, Digits):
+                        self.typed[turn] = message.digits
                     if by_turn := message.state.get("turn"):
                         record = self.records[by_turn]  # type: ignore[index]
-                        assert not record.was_overtaken
+                        assert not record.was_overtaken or by_turn in self.pressed_over
                         assert record.failure is None or record.first_answer_ms is not None
                     if isinstance(message, Utterance) and self.ahead == turn:
                         self.ahead = None
@@ -137,7 +149,9 @@ class CallMachine(RuleBasedStateMachine):
         self.running = self.ahead = None
         frames = [self.call.next_frame(self.now) for _ in range(3)]
         assert b"".join(frames).startswith(PHRASES[Phrase.BUSY])
-        assert self.call.is_at_end
+        assert not self.call.is_at_end(self.now)
+        self.now += CLOSING_SILENCE_S
+        assert self.call.is_at_end(self.now)
 
     @rule()
     def caller_speaks(self) -> None:
@@ -166,16 +180,20 @@ class CallMachine(RuleBasedStateMachine):
     @rule()
     def caller_finishes(self) -> None:
         """The caller has said something."""
-        self.added += 1
         self.call.hear(UTTERANCE, self.now)
         self.collect()
 
-    @rule()
-    def caller_presses(self) -> None:
-        """A key."""
-        self.added += 1
-        self.call.press("1", self.now)
+    @rule(digit=st.sampled_from("0123456789*#"))
+    def caller_presses(self, digit: str) -> None:
+        """A key: nothing that could be heard is left, but a greeting that may not be interrupted."""
+        turn = self.call._turn
+        if turn.kind != "digit" or turn.state is not TurnState.WAITING:
+            self.pressed_over.add(turn.number)
+        if not self.call._hangs_up or turn.hangs_up:
+            self.pressed += digit
+        self.call.press(digit, self.now)
         self.collect()
+        assert self.call.playout.is_empty or self.call.verdict is Verdict.REFUSED
 
     def some_turn(self, data: st.DataObject) -> int:
         """Return the running turn, or any that was asked before: messages may be late."""
@@ -232,6 +250,14 @@ class CallMachine(RuleBasedStateMachine):
         assert len(open_turns) <= 1
         assert not open_turns or max(open_turns) >= max(self.finished, default=0)
         assert open_turns or self.call.playout.is_empty
+
+    @invariant()
+    def no_key_is_lost(self) -> None:
+        """All keys are asked for or wait, in order and once, until the call is to end."""
+        waiting = [turn for turn in (self.call._turn, *self.call._waiting) if turn.number not in self.typed]
+        typed = "".join(self.typed.values()) + "".join(turn.digits for turn in waiting)
+        assert self.pressed.startswith(typed)
+        assert self.call._hangs_up or typed == self.pressed
 
     @invariant()
     def history_holds_whole_sentences_only(self) -> None:

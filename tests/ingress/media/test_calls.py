@@ -20,7 +20,7 @@ from ingress.configuration.extensions import Phrase
 from ingress.link.messages import (
     CallEnded,
     CallStarted,
-    Digit,
+    Digits,
     Greet,
     Pace,
     PhrasesReady,
@@ -80,7 +80,7 @@ async def test_a_call_from_its_first_word_to_its_record() -> None:
         assert record.first_answer_ms is not None
         assert record.endpoint_wait_ms == pytest.approx(500, abs=60)
         peer.send_digit("5")
-        assert (await server.until_sent(Digit)).digit == "5"
+        assert (await server.until_sent(Digits)).digits == "5"
         peer.writer.write_eof()
         ended = await server.until_sent(CallEnded)
         assert ended.record.end_reason == "the caller hung up"
@@ -258,7 +258,7 @@ async def test_a_refused_caller_hears_the_extensions_phrase() -> None:
         record = (await server.until_sent(CallEnded)).record
         assert (record.extension, record.priority, record.was_refused) == ("sales", "high", True)
         assert record.end_reason == "refused: no slots"
-        assert not server.sent_of(Digit)
+        assert not server.sent_of(Digits)
 
 
 async def test_a_message_that_a_call_cannot_take_ends_that_call_alone() -> None:
@@ -267,7 +267,7 @@ async def test_a_message_that_a_call_cannot_take_ends_that_call_alone() -> None:
         for count, peer in enumerate((bad, good), start=1):
             await greeted(server, peer, count)
         bad.send_digit("1")
-        asked = await server.until_sent(Digit)
+        asked = await server.until_sent(Digits)
         server.calls.receive(
             PlayTone.model_construct(call_id=asked.call_id, turn=asked.turn, frequency_hz=math.nan)
         )

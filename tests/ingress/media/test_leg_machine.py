@@ -56,7 +56,7 @@ from ingress.link.messages import (
     Admitted,
     CallEnded,
     CallStarted,
-    Digit,
+    Digits,
     HangUp,
     Message,
     Pace,
@@ -67,6 +67,7 @@ from ingress.link.messages import (
     TurnDone,
 )
 from ingress.link.records import StageTimes
+from ingress.media.call import CLOSING_SILENCE_S
 from ingress.media.calls import Calls
 from ingress.media.leg import Leg
 from ingress.phrases.fixed import PhraseShelf
@@ -77,6 +78,7 @@ MAXIMUM_PEERS = 6
 EXTENSIONS = ("default", "sales")
 BUSY = b"\1\0" * 800
 """100 ms."""
+CLOSING_SILENCE_BYTES = round(CLOSING_SILENCE_S * 16_000) + 320
 SETTLE_S = 3.0
 """For the server to come to where the model is; usually a tick or two."""
 SETTINGS = Settings.model_validate(
@@ -369,8 +371,9 @@ class CallsMachine(RuleBasedStateMachine):
             if isinstance(message, CallStarted):
                 named = [peer for peer in self.everyone if str(peer.call_id) == message.call_id]
                 assert message.extension in {peer.extension for peer in named}
-        digits = [message for message in self.to_gateway if isinstance(message, Digit)]
-        assert not Counter(message.digit for message in digits) - Counter(self.expected_digits)
+        digits = [message for message in self.to_gateway if isinstance(message, Digits)]
+        pressed = "".join(message.digits for message in digits)
+        assert not Counter(pressed) - Counter(self.expected_digits)
         started = {message.call_id for message in self.to_gateway if isinstance(message, CallStarted)}
         assert {message.call_id for message in digits} <= started
 
@@ -498,7 +501,7 @@ class CallsMachine(RuleBasedStateMachine):
                     if isinstance(event, PeerHungUp):
                         peer.was_hung_up = True
                     elif isinstance(event, AudioReceived):
-                        peer.audio = (peer.audio + event.audio)[-2 * len(BUSY) :]
+                        peer.audio = (peer.audio + event.audio)[-2 * len(BUSY) - CLOSING_SILENCE_BYTES :]
             peer.heard.receive_eof()
             peer.was_hung_up = True
         except BlockingIOError:
