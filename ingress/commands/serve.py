@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         check(settings)
         print("the configuration is fine")
         return ExitCode.OK
-    return asyncio.run(supervisor.serve(settings))
+    return asyncio.run(supervisor.serve(settings, lambda: settings_of(arguments)))
 
 
 def add_settings_flags(parser: argparse._ActionsContainer, flags: Iterable[str] = FLAGS) -> None:

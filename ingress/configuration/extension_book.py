@@ -76,6 +76,24 @@ class ExtensionBook(Section):
             problems.append("the server's own port cannot be removed")
         return self._next({key: kept for key, kept in self.extensions.items() if key != name}, problems)
 
+    def updated(self, newer: ExtensionBook) -> tuple[ExtensionBook, list[str]]:
+        """Return the book as a newer configuration has its extensions, and what waits for a restart.
+
+        The ports stay as they are. Raises ConfigurationError.
+        """
+        waiting = [f"extensions.{name} is new" for name in newer.extensions.keys() - self.extensions.keys()]
+        extensions = dict(self.extensions)
+        for name, extension in self.extensions.items():
+            changed = newer.extensions.get(name)
+            if changed is None:
+                waiting.append(f"extensions.{name} is gone: it goes on")
+                continue
+            if changed.port != extension.port:
+                waiting.append(f"{_setting(extension, 'port')} has changed")
+            extensions[name] = changed.model_copy(update={"port": extension.port})
+        book = self if extensions == self.extensions else self._next(extensions, [])
+        return book, sorted(waiting)
+
     def _unknown(self, name: str) -> list[str]:
         return [] if name in self.extensions else [f"extensions.{name}: does not exist"]
 

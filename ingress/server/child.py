@@ -2,7 +2,7 @@
 
 A child gets a session of its own, so that Ctrl-C in a terminal reaches the supervisor alone and stopping
 stays in order; and if the supervisor itself dies, the kernel sends it SIGTERM (PR_SET_PDEATHSIG, prctl(2)):
-it drains its calls and ends, so that nothing is left behind.
+it drains its calls and ends, so that nothing is left behind. A child ignores SIGHUP: the supervisor reloads.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Child:
             stderr=self.output,
             pass_fds=tuple(self.inherited),
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=_prepare,
         )
         if self._is_stopping:  # since the process was asked for
             self.signal(signal.SIGTERM)
@@ -115,7 +115,8 @@ class Child:
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _die_with_parent() -> None:
-    """Run in the child before exec: get SIGTERM when the supervisor dies."""
+def _prepare() -> None:
+    """Run in the child before exec: get SIGTERM when the supervisor dies, ignore SIGHUP."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM) != 0:
         os._exit(ExitCode.FAILED)

@@ -3,6 +3,9 @@
 Order of start: listening sockets, media workers (callers hear a waiting tone from then on), a private Ray
 if none was named, the gateway. Order of stop: media workers first, which refuse new calls and let running
 ones finish while the gateway still serves them; then the gateway; then Ray.
+
+SIGHUP has the configuration read again. What it says of the extensions holds for new calls; the rest, and
+ports, wait for the next start. A configuration with a mistake changes nothing.
 """
 
 from __future__ import annotations
@@ -12,8 +15,11 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from actors.cluster.ray_head import RayHead
+from actors.errors import ConfigurationError
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.extensions import DEFAULT_EXTENSION
 from ingress.configuration.settings import Settings
@@ -35,11 +41,24 @@ ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """numpy's small products on all cores cost more than they save: its threads spin while they wait, a quarter
 of the CPU time of a transcription. Engines have threads of their own (`speech.*.threads`)."""
 
+OF_EXTENSIONS: dict[str, Any] = {
+    "extensions": True,
+    "dialog": True,
+    "barge_in": True,
+    "server": {"port"},
+    "speech": {"language"},
+}
+"""Settings that become an extension's (`ingress.configuration.extensions`)."""
+
 log = logging.getLogger(__name__)
 
 
-async def serve(settings: Settings) -> ExitCode:
-    """Run the server until SIGTERM or Ctrl-C. Raises ConfigurationError or PortError before it starts."""
+async def serve(settings: Settings, read_again: Callable[[], Settings]) -> ExitCode:
+    """Run the server until SIGTERM or Ctrl-C. Raises ConfigurationError or PortError before it starts.
+
+    `read_again` returns the settings as they are written now, or raises ConfigurationError.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to change
     book = check(settings)
     workers = bind(settings.server, book)
     runtime = RuntimeDirectory.of_port(workers[0][DEFAULT_EXTENSION].getsockname()[1])
@@ -47,7 +66,7 @@ async def serve(settings: Settings) -> ExitCode:
         runtime.create()
         with runtime.lock():
             try:
-                supervisor = Supervisor(settings, book, workers, runtime)
+                supervisor = Supervisor(settings, book, workers, runtime, read_again)
                 for extension, listener in workers[0].items():
                     log.info("listening on %s for extension %s", describe(listener), extension)
                 return await supervisor.run()
@@ -61,8 +80,17 @@ class Supervisor:
     """The processes of one server."""
 
     def __init__(
-        self, settings: Settings, book: ExtensionBook, workers: list[Listeners], runtime: RuntimeDirectory
+        self,
+        settings: Settings,
+        book: ExtensionBook,
+        workers: list[Listeners],
+        runtime: RuntimeDirectory,
+        read_again: Callable[[], Settings],
     ) -> None:
+        self._settings = settings
+        """As they were read at the start."""
+        self._read_again = read_again
+        self._reloading = asyncio.Lock()
         self._drain_deadline_s = settings.server.drain_deadline_s
         self._head: RayHead | None = None
         if book.has_speech_workers and settings.fleet.backend == "ray" and settings.fleet.ray_address is None:
@@ -113,6 +141,14 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, terminated)
+        reloads: set[asyncio.Task[None]] = set()
+
+        def reload() -> None:
+            if len(reloads) < 2:  # one reads, the next will read what is written by then
+                reloads.add(task := asyncio.create_task(self._reload()))
+                task.add_done_callback(reloads.discard)
+
+        loop.add_signal_handler(signal.SIGHUP, reload)
         children = [*self._media, *([self._ray] if self._ray else []), self._gateway]
         keepers = [asyncio.create_task(child.keep_running(), name=child.name) for child in children]
         stop = asyncio.create_task(terminated.wait())
@@ -128,6 +164,23 @@ class Supervisor:
         await self._stop(0.0 if code else self._drain_deadline_s)
         await asyncio.gather(*keepers)
         return code
+
+    async def _reload(self) -> None:
+        """Read the configuration again and have new calls served by it."""
+        async with self._reloading:
+            try:
+                settings = await asyncio.to_thread(self._read_again)
+                newer = await asyncio.to_thread(check, settings)
+                book, waiting = self._extensions.book.updated(newer)
+            except ConfigurationError as error:
+                log.error("the configuration is not reloaded: %s", error)
+                return
+            waiting += [f"{setting} has changed" for setting in _changed(self._settings, settings)]
+            if book.version != self._extensions.book.version:
+                self._extensions.change(book)
+            log.info("the configuration is reloaded; new calls are served by it")
+            if waiting:
+                log.warning("only the next start takes this up: %s", "; ".join(waiting))
 
     async def _stop(self, drain_deadline_s: float) -> None:
         media_stop_s = drain_deadline_s + MEDIA_STOP_MARGIN_S
@@ -153,3 +206,16 @@ class Supervisor:
         """Send the media workers, which are stopping, the second signal: it ends running calls."""
         for child in self._media:
             child.signal(signal.SIGTERM)
+
+
+def _changed(before: Settings, after: Settings) -> list[str]:
+    """Return the settings that differ and are not those of extensions."""
+    old, new = (_flat(settings.model_dump(exclude=OF_EXTENSIONS)) for settings in (before, after))
+    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return flat

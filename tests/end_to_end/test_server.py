@@ -108,6 +108,45 @@ def test_a_second_signal_does_not_wait_for_calls(doomed_server: RunningServer) -
     assert doomed_server.process.wait(15.0) == 0
 
 
+def test_a_hangup_signal_reloads_the_configuration(tmp_path: Path) -> None:
+    """A running call goes on; new ones are served by what is written now, unless that cannot work."""
+    config = tmp_path / "raymal.toml"
+
+    def write(greeting: str, more: str = "") -> None:
+        config.write_text(f'[dialog]\ngreeting = "{greeting}"\n{more}')
+
+    def hang_up_on_everything(server: RunningServer) -> None:
+        for process in (server.process, *psutil.Process(server.process.pid).children(recursive=True)):
+            os.kill(process.pid, signal.SIGHUP)
+
+    def logged(server: RunningServer, text: str) -> None:
+        wait_until(lambda: text in server.log.read_text(), 10.0, text)
+
+    def greeting_of_a_call(server: RunningServer) -> str:
+        said = raymal("call", "--port", str(server.port), "--say", "hello", "--json")
+        return str(json.loads(said.stdout)["record"]["turns"][0]["answered"])
+
+    write("One.")
+    flags = [flag for flag in FLAGS if flag not in ("--greeting", "")]
+    with (
+        private_server(*flags, "--config", str(config)) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as line,
+    ):
+        line.sendall(b"\x01\x00\x10" + os.urandom(16))
+        children = {child.pid for child in psutil.Process(server.process.pid).children()}
+        assert greeting_of_a_call(server) == "One."
+        write("Two.", "[server]\nmax_calls = 7\n")
+        hang_up_on_everything(server)
+        logged(server, "only the next start takes this up: server.max_calls has changed")
+        assert greeting_of_a_call(server) == "Two."
+        write("Three.", "greting = 1\n")
+        os.kill(server.process.pid, signal.SIGHUP)
+        logged(server, "the configuration is not reloaded")
+        assert greeting_of_a_call(server) == "Two."
+        assert {child.pid for child in psutil.Process(server.process.pid).children()} == children
+        assert read_frames(line, 20) == 20
+
+
 def test_a_killed_supervisor_leaves_nothing(doomed_server: RunningServer) -> None:
     """The kernel ends the children."""
     process = doomed_server.process

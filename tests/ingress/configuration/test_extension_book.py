@@ -53,6 +53,30 @@ def test_a_change_that_cannot_be_is_refused_with_all_reasons() -> None:
         full.remove("default")
 
 
+def test_a_newer_configuration_changes_what_needs_no_restart() -> None:
+    """Ports stay, and so does an extension that is not there any more; the same again is no change."""
+    ports = {"sales": {"port": 9100}, "night": {"port": 9101}}
+    running = book(extensions=ports)
+    newer = book(
+        server={"port": 9999},
+        extensions={"sales": {"port": 9200, "language": "es"}, "day": {"port": 9102}},
+    )
+    updated, waiting = running.updated(newer)
+    assert waiting == [
+        "extensions.day is new",
+        "extensions.night is gone: it goes on",
+        "extensions.sales.port has changed",
+        "server.port has changed",
+    ]
+    assert (updated.version, updated.extensions["sales"].language) == (2, "es")
+    assert {name: each.port for name, each in updated.extensions.items()} == {
+        "default": 9092,
+        "sales": 9100,
+        "night": 9101,
+    }
+    assert running.updated(book(extensions=ports)) == (running, [])
+
+
 def test_a_server_without_speech_workers_gets_no_dialog_that_needs_them() -> None:
     """Its gateway has none, and they start with the server."""
     silent = book(dialog={"name": "tone"})
