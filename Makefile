@@ -48,7 +48,7 @@ format: setup   ## repair style and import order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(BENCH)  ## all benchmarks, a summary in bench/: 45 min, 2 undisturbed cores (QUICK=1, ONLY=stt,leases, KEEP=1)
+bench: $(BENCH)  ## all benchmarks, a summary in bench/: 70 min, 2 undisturbed cores (QUICK=1, ONLY=stt,leases, KEEP=1)
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(KEEP),--keep)
 
 leases: $(INSTALLED)  ## what a slot costs on Ray, and waiting for one against an ideal queue
