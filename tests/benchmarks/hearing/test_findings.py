@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
@@ -100,3 +102,28 @@ def test_tables_show_every_group() -> None:
     """Conditions, kinds, noises."""
     tables = Findings.of(Half.REPORT, [*GOOD, noise("you")]).tables()
     assert [table.row_count for table in tables] == [3, 2, 1]
+
+
+def test_the_page_shows_every_group_and_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a table each; a missed target is marked; writing it twice changes nothing more."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[3] / "scripts"))
+    from render_hearing import BEGIN, END, render, rewritten
+
+    found = Findings.of(Half.REPORT, [*GOOD, noise("thank you")])
+    rows = [
+        {"test": test, **asdict(row), "verdict": row.verdict.name}
+        for test, outcomes in judge(found).items()
+        for row in outcomes
+    ]
+    figures = {"machine": {"commit": "abc1234"}, "outcomes": rows, **found.figures()}
+    text = render(figures)
+    assert "6.0 times less" in text
+    assert "| -44 dBFS | 1 | 100 / 100 | 0.0 / 0.0 | 0 / 0 | 0 / 0 | 0 | 0 / 0 | 500 / 500 ms |" in text
+    assert "| single words, English |" not in text  # on the clean line there was none
+    assert "| music | 5 | 24 / 12 | 12 / 12 |" in text
+    assert "| music: invented words in 5 min | none | 2 in 1 turns (stock 1 in 1) **(missed)** |" in text
+    page = rewritten(f"above {BEGIN} old {END} below", figures)
+    assert page.startswith("above ")
+    assert page.endswith(" below")
+    assert page == rewritten(page, figures)
+    assert "No result" in rewritten(page, None)
