@@ -28,6 +28,8 @@ from benchmarks.hearing.trial import NoiseTrial, Trial
 
 PROGRAM = "benchmarks.hearing"
 PACKAGES = ("faster-whisper", "ctranslate2", "numpy", "soxr", "onnxruntime", "webrtcvad-wheels", "hibari-tts")
+STEP = 50
+"""Jobs between two lines of progress, where no bar can be drawn."""
 
 
 def measure(plan: Plan, half: Half, settings: WhisperSettings, console: Console) -> Findings:
@@ -42,6 +44,8 @@ def measure(plan: Plan, half: Half, settings: WhisperSettings, console: Console)
             for result in study.run(jobs):
                 results.append(result)
                 progress.update(bar, advance=1, refresh=True)
+                if not console.is_terminal and len(results) % STEP == 0:
+                    console.print(f"{len(results)} of {len(jobs)}", highlight=False)
     finally:
         study.close()
     return Findings.of(half, results)

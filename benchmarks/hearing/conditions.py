@@ -26,7 +26,8 @@ LEAD_S = 0.8
 """Line before the caller speaks."""
 QUIET_TAIL_S = 1.5
 """Line after it, where nothing but a quiet line can keep a turn open."""
-NOISY_TAIL_S = 6.0
+NOISY_TAIL_S = 4.0
+"""A turn that is open still at the end of it was not ended by the product."""
 QUIET_LINE_DBFS = -75.0
 """There is no line without noise."""
 

@@ -13,6 +13,7 @@ from benchmarks.hearing.material import LANGUAGES, Half, Kind
 from benchmarks.hearing.tally import NoiseTally, Tally, end_delays_s
 from benchmarks.hearing.trial import NoiseTrial, Side, Trial
 
+FOREIGN = "Spanish on an English extension"
 LANGUAGE_NAMES = dict(zip(LANGUAGES, ("English", "Spanish"), strict=True))
 
 
@@ -22,6 +23,8 @@ class Findings:
 
     half: Half
     trials: Sequence[Trial]
+    foreign: Sequence[Trial]
+    """In another language than the extension's."""
     noises: Sequence[NoiseTrial]
 
     @classmethod
@@ -33,7 +36,8 @@ class Findings:
         kinds = list(Kind)
         trials.sort(key=lambda each: (order.index(each.condition), kinds.index(each.kind), each.name))
         noises.sort(key=lambda each: [noise.name for noise in NOISES_ALONE].index(each.noise))
-        return cls(half, trials, noises)
+        foreign = [each for each in trials if each.is_foreign]
+        return cls(half, [each for each in trials if not each.is_foreign], foreign, noises)
 
     def under(self, *conditions: str) -> list[Trial]:
         """Return the trials of some conditions."""
@@ -46,7 +50,7 @@ class Findings:
     @property
     def faults(self) -> list[str]:
         """Calls that the server ended before their time, one line each."""
-        calls = [(f"{each.name}, {each.condition}", each.fault) for each in self.trials]
+        calls = [(f"{each.name}, {each.condition}", each.fault) for each in (*self.trials, *self.foreign)]
         calls += [(each.noise, each.fault) for each in self.noises]
         return [f"{name}: {fault}" for name, fault in calls if fault]
 
@@ -77,8 +81,9 @@ class Findings:
             "conditions": [_group_figures(*group) for group in self.by_condition()],
             "kinds": [_group_figures(*group) for group in self.by_kind()],
             "noises": [_noise_figures(each) for each in self.noises],
+            "foreign": _group_figures(FOREIGN, self.foreign),
             "faults": self.faults,
-            "trials": [_trial_figures(each) for each in self.trials],
+            "trials": [_trial_figures(each) for each in (*self.trials, *self.foreign)],
         }
 
     def tables(self) -> list[Table]:
@@ -172,6 +177,7 @@ def _trial_figures(trial: Trial) -> dict[str, Any]:
     return {
         "condition": trial.condition,
         "name": trial.name,
+        "language": trial.extension_language,
         "said": trial.said,
         "end_of_turn_ms": None if delay_s is None else round(1_000 * delay_s),
         **{side.value: [trial.outcome(side).value, trial.heard(side)] for side in Side},

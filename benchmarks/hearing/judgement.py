@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from benchmarks.harness.outcomes import Outcome, Outcomes, judged, shown
 from benchmarks.hearing.conditions import CLEAN
-from benchmarks.hearing.findings import LANGUAGE_NAMES, Findings
+from benchmarks.hearing.findings import FOREIGN, LANGUAGE_NAMES, Findings
 from benchmarks.hearing.material import Kind
 from benchmarks.hearing.tally import NoiseTally, Tally, end_delays_s
 from benchmarks.hearing.trial import Side
@@ -91,6 +91,10 @@ def _all(found: Findings) -> Iterator[Outcome]:
     )
     ours, stock = (Tally.of(found.trials, side) for side in Side)
     yield shown("turns decoded again", f"{100 * ours.share_decoded_again:.1f} % of {ours.turns}")
+    tallies = [Tally.of(found.foreign, side) for side in Side]
+    told, stock_told = (tally.not_understood + tally.not_heard for tally in tallies)
+    measured = f"{told} of {len(found.foreign)} (stock {stock_told})"
+    yield shown(f"{FOREIGN}: not understood", measured)
     wrong, stock_wrong = (100 * tally.share(tally.wrong) for tally in (ours, stock))
     yield shown("wrong while sure", f"{wrong:.1f} % of {ours.utterances} (stock {stock_wrong:.1f})")
     yield shown("CPU time of transcription against stock", f"{found.cpu_ratio:.1f} times less")

@@ -20,6 +20,8 @@ class SpeechJob:
 
     utterance: Utterance
     condition: Condition
+    extension_language: str
+    """In which it is transcribed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Plan:
     conditions: Sequence[Condition]
     noise_s: float
     """Of each noise alone."""
+    foreign: int
+    """Spanish sentences on an English extension."""
 
     def jobs(self, half: Half) -> Iterator[Job]:
         """Yield what is to be done, the longest first."""
@@ -54,7 +58,10 @@ class Plan:
                 count = (self.clean if condition is CLEAN else self.others)[kind]
                 for language in LANGUAGES:
                     those = [each for each in found if each.language == language]
-                    yield from (SpeechJob(each, condition) for each in those[:count])
+                    yield from (SpeechJob(each, condition, language) for each in those[:count])
+        for each in utterances(half, Kind.SENTENCES, most=self.foreign):
+            if each.language == "es":
+                yield SpeechJob(each, CLEAN, "en")
 
     def most(self, kind: Kind) -> int:
         """Return how many of a kind are needed in each language."""
@@ -67,15 +74,17 @@ FULL = Plan(
         Kind.SENTENCES: 16,
     }),
     others=MappingProxyType({
-        Kind.DIGITS: 7, Kind.REPEATED: 2, Kind.NUMBERS: 2, Kind.WORDS: 8, Kind.LETTERS: 2, Kind.NAMES: 2,
+        Kind.DIGITS: 6, Kind.REPEATED: 2, Kind.NUMBERS: 2, Kind.WORDS: 7, Kind.LETTERS: 2, Kind.NAMES: 1,
         Kind.SENTENCES: 3,
     }),
     conditions=CONDITIONS,
     noise_s=300.0,
+    foreign=20,
 )  # fmt: skip
 QUICK = Plan(
     clean=MappingProxyType(dict.fromkeys(Kind, 1) | {Kind.DIGITS: 3}),
     others=MappingProxyType(dict.fromkeys(Kind, 0) | {Kind.DIGITS: 1, Kind.WORDS: 1}),
     conditions=[each for each in CONDITIONS if each is CLEAN or "-44" in each.name or "10 dB" in each.name],
     noise_s=15.0,
+    foreign=2,
 )

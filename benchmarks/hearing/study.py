@@ -64,10 +64,11 @@ def listen(job: Job, recognisers: Recognisers) -> Trial | NoiseTrial:
         name=utterance.name,
         kind=utterance.kind,
         language=utterance.language,
+        extension_language=job.extension_language,
         said=utterance.text,
         duration_s=utterance.duration_s,
         ends_s=stream.ends_s,
-        turns=_turns(call, utterance.language, recognisers),
+        turns=_turns(call, job.extension_language, recognisers),
         noises=call.noises,
         fault=call.fault,
     )

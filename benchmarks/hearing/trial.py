@@ -75,6 +75,8 @@ class Trial:
     name: str
     kind: Kind
     language: str
+    extension_language: str
+    """In which it was transcribed."""
     said: str
     duration_s: float
     ends_s: float
@@ -85,6 +87,11 @@ class Trial:
     """Sounds that were dropped and counted."""
     fault: str = ""
     """Why the server ended the call before its time."""
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it was said in another language than the extension's: it cannot be understood."""
+        return self.language != self.extension_language
 
     @property
     def own_turns(self) -> tuple[Turn, ...]:

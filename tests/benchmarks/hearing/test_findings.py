@@ -21,12 +21,12 @@ MISS, PASS = Verdict.MISS, Verdict.PASS
 
 def trial(
     name: str, said: str, heard: str | None, kind: Kind = Kind.DIGITS, condition: str = CLEAN.name,
-    delay_s: float = 0.5, decodes: int = 1, fault: str = "",
+    delay_s: float = 0.5, decodes: int = 1, fault: str = "", language: str = "en",
 ) -> Trial:  # fmt: skip
     """An utterance that ends at 3 s; None: not heard."""
     texts = () if heard is None else (Transcription(heard, decodes, 0.1),)
     turns = tuple(Turn(0.5, 3.0 + delay_s, 2.5, ours, Transcription(said, 1, 0.6)) for ours in texts)
-    return Trial(condition, name, kind, "en", said, 2.2, 3.0, turns, fault=fault)
+    return Trial(condition, name, kind, language, "en", said, 2.2, 3.0, turns, fault=fault)
 
 
 def noise(heard: str) -> NoiseTrial:
@@ -84,6 +84,19 @@ def test_each_target_can_be_missed(worse: Trial | NoiseTrial, criterion: str) ->
     assert any(name.startswith(criterion) for name in missed), missed
     well = judge(Findings.of(Half.REPORT, [*GOOD, noise("")]))
     assert not [row for rows in well.values() for row in rows if row.verdict is MISS]
+
+
+def test_another_language_than_the_extensions_is_counted_apart() -> None:
+    """Not understood is right there, and is no share of anything else."""
+    spanish = [
+        trial(name, "uno dos", heard, Kind.SENTENCES, language="es")
+        for name, heard in (("s", "you know"), ("t", ""))
+    ]
+    found = Findings.of(Half.REPORT, [*GOOD, *spanish])
+    assert len(found.trials) == len(GOOD)
+    rows = {row.criterion: row.measured for row in judge(found)["all"]}
+    assert rows["Spanish on an English extension: not understood"] == "1 of 2 (stock 0)"
+    assert found.figures()["foreign"]["ours"]["not_understood"] == 1
 
 
 def test_figures_are_json_in_one_order() -> None:

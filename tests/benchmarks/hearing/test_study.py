@@ -25,6 +25,7 @@ ONE_WORD = Plan(
     others=MappingProxyType(dict.fromkeys(Kind, 0) | {Kind.WORDS: 1}),
     conditions=[CLEAN],
     noise_s=0.0,
+    foreign=0,
 )
 
 
@@ -59,7 +60,7 @@ def test_the_whole_plan_tries_every_kind_under_every_condition() -> None:
     spoken = [job for job in jobs if isinstance(job, SpeechJob)]
     assert [job.noise for job in noises] == list(NOISES_ALONE)
     assert {job.seconds for job in noises} == {300.0}
-    tried = Counter((job.condition.name, job.utterance.name) for job in spoken)
+    tried = Counter((job.condition.name, job.utterance.name, job.extension_language) for job in spoken)
     assert set(tried.values()) == {1}
     kinds = {(job.condition.name, job.utterance.kind, job.utterance.language) for job in spoken}
     assert len(kinds) == len(FULL.conditions) * len(Kind) * 2

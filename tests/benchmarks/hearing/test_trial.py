@@ -18,7 +18,7 @@ def turn(begins_s: float, decided_s: float, ours: str, stock: str = "", decodes:
 
 def trial(said: str, *turns: Turn, kind: Kind = Kind.DIGITS, language: str = "en") -> Trial:
     """An utterance that ends at 3 s."""
-    return Trial("-20 dBFS", "name", kind, language, said, 2.2, 3.0, turns)
+    return Trial("-20 dBFS", "name", kind, language, language, said, 2.2, 3.0, turns)
 
 
 @pytest.mark.parametrize(
