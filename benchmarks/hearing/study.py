@@ -14,7 +14,6 @@ from concurrent.futures.process import BrokenProcessPool
 
 from actors.errors import RaymalError
 from actors.settings import WhisperSettings
-from actors.telephone import audio_duration_ms
 from benchmarks.hearing.conditions import Network
 from benchmarks.hearing.one_call import HeardCall, hear
 from benchmarks.hearing.plan import Job, NoiseJob
@@ -78,8 +77,8 @@ def _turns(call: HeardCall, language: str, recognisers: Recognisers) -> tuple[Tu
     return tuple(
         Turn(
             begins_s=turn.begins_s,
+            last_speech_s=turn.last_speech_s,
             decided_s=turn.decided_s,
-            audio_s=audio_duration_ms(turn.audio) / 1_000.0,
             ours=recognisers.ours(turn.audio, language),
             stock=recognisers.stock(turn.audio, language),
         )

@@ -7,7 +7,8 @@
 | not understood | else, if the dialog is told so of one of its turns at least |
 | wrong | else: the dialog believes other words |
 
-A turn that begins when the caller has finished is none of the utterance's: if it has words they are invented.
+A turn that begins when the caller has finished, or is over before he begins, is none of the utterance's: if
+it has words they are invented.
 """
 
 from __future__ import annotations
@@ -57,8 +58,9 @@ class Turn:
     """One turn as both sides transcribed it."""
 
     begins_s: float
+    last_speech_s: float
     decided_s: float
-    audio_s: float
+    """When it was sure that it is over."""
     ours: Transcription
     stock: Transcription
 
@@ -82,7 +84,7 @@ class Trial:
     ends_s: float
     """The last sound of the speech, in the time of the turns."""
     turns: tuple[Turn, ...]
-    """In order; those after the utterance as well."""
+    """In order; those before and after the utterance as well."""
     noises: int = 0
     """Sounds that were dropped and counted."""
     fault: str = ""
@@ -96,7 +98,8 @@ class Trial:
     @property
     def own_turns(self) -> tuple[Turn, ...]:
         """The utterance's."""
-        return tuple(turn for turn in self.turns if turn.begins_s < self.ends_s - AFTER_END_S)
+        first_s, last_s = self.ends_s - self.duration_s, self.ends_s - AFTER_END_S
+        return tuple(turn for turn in self.turns if turn.begins_s < last_s and turn.last_speech_s > first_s)
 
     @property
     def end_delay_s(self) -> float | None:
@@ -109,7 +112,7 @@ class Trial:
         return " ".join(turn.of(side).text for turn in self.own_turns if turn.of(side).text)
 
     def invented(self, side: Side) -> list[str]:
-        """Return the words of each turn after the utterance that has any."""
+        """Return the words of each other turn that has any."""
         own = self.own_turns
         return [turn.of(side).text for turn in self.turns if turn not in own and turn.of(side).text]
 

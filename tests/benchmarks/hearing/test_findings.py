@@ -25,12 +25,12 @@ def trial(
 ) -> Trial:  # fmt: skip
     """An utterance that ends at 3 s; None: not heard."""
     texts = () if heard is None else (Transcription(heard, decodes, 0.1),)
-    turns = tuple(Turn(0.5, 3.0 + delay_s, 2.5, ours, Transcription(said, 1, 0.6)) for ours in texts)
+    turns = tuple(Turn(0.5, 2.9, 3.0 + delay_s, ours, Transcription(said, 1, 0.6)) for ours in texts)
     return Trial(condition, name, kind, language, "en", said, 2.2, 3.0, turns, fault=fault)
 
 
 def noise(heard: str) -> NoiseTrial:
-    turn = Turn(1.0, 6.0, 5.0, Transcription(heard, 1, 0.2), Transcription("you", 1, 0.8))
+    turn = Turn(1.0, 5.5, 6.0, Transcription(heard, 1, 0.2), Transcription("you", 1, 0.8))
     return NoiseTrial("music", 300.0, (turn,), noises=2)
 
 

@@ -13,7 +13,7 @@ OURS, STOCK = Side.OURS, Side.STOCK
 def turn(begins_s: float, decided_s: float, ours: str, stock: str = "", decodes: int = 1) -> Turn:
     """A turn, its texts, and 0.1 and 1 s of CPU time."""
     mine, theirs = Transcription(ours, decodes, 0.1), Transcription(stock, 1, 1.0)
-    return Turn(begins_s, decided_s, decided_s - begins_s, mine, theirs)
+    return Turn(begins_s, decided_s - 0.5, decided_s, mine, theirs)
 
 
 def trial(said: str, *turns: Turn, kind: Kind = Kind.DIGITS, language: str = "en") -> Trial:
@@ -47,15 +47,14 @@ def test_both_sides_are_judged_alike() -> None:
     assert [tried.cpu_s(side) for side in Side] == [0.1, 1.0]
 
 
-def test_a_turn_after_the_utterance_is_invented() -> None:
+def test_a_turn_beside_the_utterance_is_invented() -> None:
     """Its words are not the utterance's, its cost is counted, and a turn without words is nothing."""
-    tried = trial(
-        "one two", turn(0.5, 3.5, "1, 2"), turn(3.6, 6.0, "thank you", decodes=2), turn(6.1, 8.0, "")
-    )
+    before, after = turn(-0.2, 1.2, "you"), turn(3.6, 6.0, "thank you", decodes=2)
+    tried = trial("one two", before, turn(0.5, 3.5, "1, 2"), after, turn(6.1, 8.0, ""))
     assert tried.heard(OURS) == "1, 2"
-    assert tried.invented(OURS) == ["thank you"]
+    assert tried.invented(OURS) == ["you", "thank you"]
     assert tried.invented(STOCK) == []
-    assert tried.decodes(OURS) == [1, 2, 1]
+    assert tried.decodes(OURS) == [1, 1, 2, 1]
     assert tried.outcome(OURS) is Outcome.RIGHT
 
 
