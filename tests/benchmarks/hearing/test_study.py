@@ -3,52 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
-from types import MappingProxyType
 
 import pytest
-from rich.console import Console
 
 from actors.settings import WhisperSettings
-from benchmarks.harness.speech_like import recorded_words
 from benchmarks.harness.telephone_speech import ENGLISH, MUSIC, SPANISH, find_corpus
-from benchmarks.hearing.__main__ import main, measure
+from benchmarks.hearing.__main__ import main
 from benchmarks.hearing.conditions import CLEAN, NOISES_ALONE
-from benchmarks.hearing.material import Half, Kind
-from benchmarks.hearing.plan import FULL, NoiseJob, Plan, SpeechJob
-from benchmarks.hearing.recognisers import Recognisers
-from benchmarks.hearing.trial import Side
+from benchmarks.hearing.material import Half, Kind, utterances
+from benchmarks.hearing.plan import FULL, NoiseJob, SpeechJob
+from benchmarks.hearing.study import Study
+from benchmarks.hearing.trial import Outcome, Side, Trial
 
 MISSING = [each.install for each in (ENGLISH, SPANISH, MUSIC) if find_corpus(corpus=each) is None]
 needs_recordings = pytest.mark.skipif(bool(MISSING), reason=f"no recordings: run `{'; '.join(MISSING)}`")
-ONE_WORD = Plan(
-    clean=MappingProxyType(dict.fromkeys(Kind, 0) | {Kind.WORDS: 1}),
-    others=MappingProxyType(dict.fromkeys(Kind, 0) | {Kind.WORDS: 1}),
-    conditions=[CLEAN],
-    noise_s=0.0,
-    foreign=0,
-)
-
-
-@pytest.mark.models
-def test_both_recognisers_hear_a_word_and_their_decodes_are_counted() -> None:
-    """Stock's 30 s cost more."""
-    recognisers = Recognisers(WhisperSettings())
-    ours, stock = recognisers.ours(recorded_words(2), "en"), recognisers.stock(recorded_words(2), "en")
-    assert "hello" in ours.text.lower()
-    assert "hello" in stock.text.lower()
-    assert ours.decodes >= 1
-    assert stock.decodes >= 1
-    assert 0.0 < ours.cpu_s < stock.cpu_s
 
 
 @pytest.mark.models
 @needs_recordings
-def test_a_small_plan_is_carried_out() -> None:
-    """In worker processes; one word in each language."""
-    found = measure(ONE_WORD, Half.TUNING, WhisperSettings(), Console(quiet=True))
-    assert [each.language for each in found.trials] == ["en", "es"]
-    assert all(Half.of(each.name) is Half.TUNING for each in found.trials)
-    assert all(each.cpu_s(side) > 0.0 for each in found.trials for side in Side if each.turns)
+def test_a_job_is_done_by_a_worker_process() -> None:
+    """One word, heard and transcribed by both; their decodes are counted."""
+    (word,) = (each for each in utterances(Half.TUNING, Kind.WORDS, most=1) if each.language == "en")
+    study = Study(1, WhisperSettings())
+    try:
+        (trial,) = study.run([SpeechJob(word, CLEAN, "en")])
+    finally:
+        study.close()
+    assert isinstance(trial, Trial)
+    assert [trial.outcome(side) for side in Side] == [Outcome.RIGHT, Outcome.RIGHT]
+    assert all(count >= 1 for side in Side for count in trial.decodes(side))
+    assert 0.0 < trial.cpu_s(Side.OURS) < trial.cpu_s(Side.STOCK)
 
 
 @pytest.mark.models
