@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 BENCH := $(VENV)/.bench
 MINUTES ?= 10
 
-.PHONY: help setup demo test test-unit test-cluster test-coqui lint format bench leases overload faults soak clean
+.PHONY: help setup demo test test-unit test-cluster test-coqui lint format bench hearing leases overload faults soak clean
 
 help:           ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ —/'
@@ -48,8 +48,11 @@ format: setup   ## repair style and import order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(BENCH)  ## all benchmarks, a summary in bench/: 45 min, 2 undisturbed cores (QUICK=1, ONLY=stt,leases, KEEP=1)
+bench: $(BENCH)  ## all benchmarks, a summary in bench/: 70 min, 2 undisturbed cores (QUICK=1, ONLY=stt,leases, KEEP=1)
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(KEEP),--keep)
+
+hearing: $(BENCH)  ## what is heard, beside stock faster-whisper: 25 min (KEEP=1: kept, and quoted in docs/performance.md)
+	$(BIN)/python -m benchmarks --only hearing $(if $(KEEP),--keep; code=$$?; $(BIN)/python scripts/render_hearing.py; exit $$code)
 
 leases: $(INSTALLED)  ## what a slot costs on Ray, and waiting for one against an ideal queue
 	mkdir -p bench

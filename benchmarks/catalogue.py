@@ -112,6 +112,22 @@ def _stt(it: Any) -> Any:
     return _entry(it["contestants"], name="raymal")
 
 
+def _share(it: Any, outcome: str, kind: str | None = None) -> float:
+    """Return the share of utterances with an outcome: of all conditions, or of one kind on the clean line."""
+    groups = it["conditions"] if kind is None else it["kinds"]
+    sums = [each["ours"] for each in groups if kind is None or each["name"].startswith(kind)]
+    return float(sum(each[outcome] for each in sums) / sum(each["utterances"] for each in sums))
+
+
+def _invented_per_hour(it: Any) -> float:
+    seconds = sum(each["seconds"] for each in it["noises"])
+    return float(3_600.0 * sum(each["ours"]["words"] for each in it["noises"]) / seconds)
+
+
+def _end_over_babble_ms(it: Any) -> Any:
+    return _entry(it["conditions"], name="babble, 10 dB")["end_of_turn_ms"]["p95"]
+
+
 def _paced(it: Any, server: str = "raymal") -> Any:
     return _entry(it["results"], server=server, calls=400)
 
@@ -158,6 +174,20 @@ STT = (
     Figure("speed against stock", "times", IN_ONE_RUN, lambda it: it["speed_ratio"], True),
     Figure("utterances a second", "", USUAL, lambda it: _stt(it)["utterances_per_s"], True),
     Figure("word error rate", "%", ERRORS, lambda it: 100.0 * _stt(it)["word_error_rate"]),
+)
+HEARING = (
+    Figure(
+        "digit strings exactly right, -20 dBFS",
+        "%",
+        SHARE,
+        lambda it: 100.0 * _share(it, "right", "digit strings"),
+        True,
+    ),
+    Figure("exactly right, all conditions", "%", SHARE, lambda it: 100.0 * _share(it, "right"), True),
+    Figure("wrong while sure, all conditions", "%", ERRORS, lambda it: 100.0 * _share(it, "wrong")),
+    Figure("words invented of noise", "an hour", ERRORS, _invented_per_hour),
+    Figure("end of turn p95, babble 10 dB", "ms", USUAL, _end_over_babble_ms),
+    Figure("CPU time against stock", "times less", IN_ONE_RUN, lambda it: it["cpu_ratio"], True),
 )
 PACING = (
     Figure(
@@ -226,6 +256,11 @@ BENCHMARKS = (
     Benchmark(
         "stt", "how fast and how right is the whisper engine, against stock faster-whisper?",
         "benchmarks.stt", 10, STT, ("--all",), ("--utterances", "24"), 1,
+    ),
+    Benchmark(
+        "hearing",
+        "what is heard of digits, words and sentences, on good lines and bad, beside stock faster-whisper?",
+        "benchmarks.hearing", 25, HEARING, (), ("--quick",), 1.3,
     ),
     Benchmark(
         "pacing",

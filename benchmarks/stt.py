@@ -32,7 +32,7 @@ from benchmarks.harness.command import Report, progress_bar
 from benchmarks.harness.machine import available_cores
 from benchmarks.harness.outcomes import Outcome, judged
 from benchmarks.harness.telephone_speech import Utterance, obtain_corpus, read_corpus, spread
-from benchmarks.seed_design.models import stock_whisper
+from benchmarks.seed_design.models import StockWhisper
 from ingress.caller.word_errors import WordErrors, word_errors
 
 PROGRAM = "benchmarks.stt"
@@ -140,8 +140,8 @@ def _transcribe(audio: bytes) -> tuple[str, int]:
 
 
 def _stock(threads: int, settings: WhisperSettings) -> Transcriber:
-    transcribe = stock_whisper(obtain(settings), threads, beam_size=1)
-    return lambda audio: (transcribe(audio), 1)
+    stock = StockWhisper(obtain(settings), threads, beam_size=1)
+    return lambda audio: (stock.transcribe(audio), 1)
 
 
 def _raymal(threads: int, settings: WhisperSettings) -> Transcriber:

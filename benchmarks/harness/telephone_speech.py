@@ -1,12 +1,13 @@
-"""Real recorded telephone speech with its transcripts: Asterisk's own English prompts.
+"""Real recorded telephone speech with its transcripts: Asterisk's own prompts, English and Spanish.
 
-Debian carries them in two packages, one of 8 kHz, 16-bit WAV files (`asterisk-core-sounds-en-wav`) and
-one with the text of each (`asterisk-core-sounds-en`, `core-sounds-en.txt.gz`, lines `name: text`).
-They are read where the packages are installed, else unpacked once into raymal's cache folder, which
-needs no root.
+Debian carries them in two packages a language, one of 8 kHz, 16-bit WAV files
+(`asterisk-core-sounds-en-wav`) and one with the text of each (`asterisk-core-sounds-en`,
+`core-sounds-en.txt.gz`, lines `name: text`). They are read where the packages are installed, else unpacked
+once into raymal's cache folder, which needs no root. So is Asterisk's music on hold
+(`asterisk-moh-opsound-wav`).
 
-The rule for what is used, and nothing else is held out: a file that lasts 1 to 10 s and whose text
-holds only words, without the notes in brackets that describe tones, beeps and silence.
+The rule for the prompts of `read_corpus`, and nothing else is held out: a file that lasts 1 to 10 s and whose
+text holds only words, without the notes in brackets that describe tones, beeps and silence.
 """
 
 from __future__ import annotations
@@ -26,13 +27,9 @@ from actors.engines.whisper_weights import cache_folder
 from actors.errors import RaymalError
 from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ, audio_duration_ms
 
-PACKAGES = ("asterisk-core-sounds-en-wav", "asterisk-core-sounds-en")
-INSTALL = f"apt-get install {' '.join(PACKAGES)}"
 MIN_DURATION_S = 1.0
 MAX_DURATION_S = 10.0
 
-_SOUNDS = Path("usr/share/asterisk/sounds/en_US_f_Allison")
-_TRANSCRIPTS = Path("usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz")
 _DOWNLOAD_DEADLINE_S = 180.0
 _NOTE = re.compile(r"[\[\]<>()]")
 
@@ -41,6 +38,41 @@ Item = TypeVar("Item")
 
 class CorpusError(RaymalError):
     """The recordings are not on this machine and could not be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Recordings in Debian's packages."""
+
+    name: str
+    """Also of the cache's folder."""
+    packages: tuple[str, ...]
+    sounds: Path
+    """Folder of the recordings, from the root folder on."""
+    transcripts: Path | None = None
+
+    @property
+    def install(self) -> str:
+        """The command that installs them."""
+        return f"apt-get install {' '.join(self.packages)}"
+
+    def is_in(self, root: Path) -> bool:
+        """Whether the recordings and their texts are under a root folder."""
+        has_texts = self.transcripts is None or (root / self.transcripts).is_file()
+        return has_texts and (root / self.sounds).is_dir()
+
+
+def _prompts(language: str, voice: str) -> Corpus:
+    package = f"asterisk-core-sounds-{language}"
+    transcripts = Path("usr/share/doc", package, f"core-sounds-{language}.txt.gz")
+    return Corpus(package, (f"{package}-wav", package), Path("usr/share/asterisk/sounds", voice), transcripts)
+
+
+ENGLISH = _prompts("en", "en_US_f_Allison")
+SPANISH = _prompts("es", "es_MX_f_Allison")
+MUSIC = Corpus("asterisk-moh-opsound", ("asterisk-moh-opsound-wav",), Path("usr/share/asterisk/moh"))
+PACKAGES = ENGLISH.packages
+INSTALL = ENGLISH.install
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,44 +90,49 @@ class Utterance:
         return audio_duration_ms(self.audio) / 1000.0
 
 
-def find_corpus(installed: Path = Path("/")) -> Path | None:
+def find_corpus(installed: Path = Path("/"), corpus: Corpus = ENGLISH) -> Path | None:
     """Return the root folder that holds the recordings: `installed` or the cached copy's, else None."""
-    for root in (installed, _cached_root()):
-        if (root / _SOUNDS).is_dir() and (root / _TRANSCRIPTS).is_file():
-            return root
-    return None
+    return next((root for root in (installed, _cached_root(corpus)) if corpus.is_in(root)), None)
 
 
-def obtain_corpus(installed: Path = Path("/")) -> Path:
+def obtain_corpus(installed: Path = Path("/"), corpus: Corpus = ENGLISH) -> Path:
     """Return the corpus' root folder, unpacking the packages into the cache if they are not installed.
 
     Raises CorpusError with the command to run.
     """
-    if found := find_corpus(installed):
+    if found := find_corpus(installed, corpus):
         return found
-    target = _cached_root()
+    target = _cached_root(corpus)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.") as folder:
-        _run(["apt-get", "download", *PACKAGES], folder)
+        _run(["apt-get", "download", *corpus.packages], folder, corpus)
         for archive in sorted(Path(folder).glob("*.deb")):
-            _run(["dpkg-deb", "-x", str(archive), "unpacked"], folder)
+            _run(["dpkg-deb", "-x", str(archive), "unpacked"], folder, corpus)
         shutil.rmtree(target, ignore_errors=True)
         Path(folder, "unpacked").rename(target)
-    if found := find_corpus(installed):
+    if found := find_corpus(installed, corpus):
         return found
-    raise CorpusError(f"the packages {', '.join(PACKAGES)} hold other files than expected: run `{INSTALL}`")
+    raise CorpusError(
+        f"the packages {', '.join(corpus.packages)} hold other files than expected: run `{corpus.install}`"
+    )
+
+
+def read_transcripts(root: Path, corpus: Corpus = ENGLISH) -> dict[str, str]:
+    """Return the text of each recording under `root`, also of those that are not there, by name."""
+    assert corpus.transcripts is not None, f"{corpus.name} has no words"
+    with gzip.open(root / corpus.transcripts, "rt", encoding="utf-8") as lines:
+        return parse_transcripts(lines)
 
 
 def read_corpus(root: Path) -> tuple[Utterance, ...]:
     """Return every prompt under `root` that the rule admits, ordered by name."""
-    with gzip.open(root / _TRANSCRIPTS, "rt", encoding="utf-8") as lines:
-        texts = parse_transcripts(lines)
-    sounds = root / _SOUNDS
+    texts = read_transcripts(root)
+    sounds = root / ENGLISH.sounds
     utterances = []
     for name in sorted(texts):
         path = sounds / f"{name}.wav"
         if path.is_file() and is_words(texts[name]):
-            utterance = Utterance(name, _read_wav(path), texts[name])
+            utterance = Utterance(name, read_recording(path), texts[name])
             if MIN_DURATION_S <= utterance.duration_s <= MAX_DURATION_S:
                 utterances.append(utterance)
     return tuple(utterances)
@@ -123,11 +160,20 @@ def spread(items: Sequence[Item], count: int) -> tuple[Item, ...]:
     return tuple(items[index * len(items) // count] for index in range(count))
 
 
-def _cached_root() -> Path:
-    return cache_folder() / "asterisk-core-sounds-en"
+def read_recording(path: Path) -> bytes:
+    """Return the samples of an 8 kHz mono 16-bit WAV file. Raises CorpusError."""
+    with wave.open(str(path), "rb") as recording:
+        shape = (recording.getframerate(), recording.getnchannels(), recording.getsampwidth())
+        if shape != (TELEPHONE_RATE_HZ, 1, BYTES_PER_SAMPLE):
+            raise CorpusError(f"{path} is not 8 kHz mono 16-bit: reinstall its package")
+        return recording.readframes(recording.getnframes())
 
 
-def _run(command: list[str], folder: str) -> None:
+def _cached_root(corpus: Corpus) -> Path:
+    return cache_folder() / corpus.name
+
+
+def _run(command: list[str], folder: str, corpus: Corpus) -> None:
     try:
         subprocess.run(
             command, cwd=folder, check=True, capture_output=True, text=True, timeout=_DOWNLOAD_DEADLINE_S
@@ -136,13 +182,5 @@ def _run(command: list[str], folder: str) -> None:
         output = getattr(error, "stderr", None) or str(error)
         raise CorpusError(
             f"`{' '.join(command[:2])}` failed ({output.strip().splitlines()[-1]}): "
-            f"run `apt-get update` and try again, or `{INSTALL}`"
+            f"run `apt-get update` and try again, or `{corpus.install}`"
         ) from error
-
-
-def _read_wav(path: Path) -> bytes:
-    with wave.open(str(path), "rb") as recording:
-        shape = (recording.getframerate(), recording.getnchannels(), recording.getsampwidth())
-        if shape != (TELEPHONE_RATE_HZ, 1, BYTES_PER_SAMPLE):
-            raise CorpusError(f"{path} is not 8 kHz mono 16-bit: reinstall {PACKAGES[0]}")
-        return recording.readframes(recording.getnframes())

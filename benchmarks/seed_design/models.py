@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from queue import SimpleQueue
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from actors.engines.hibari import HibariTts
 from actors.messages import Synthesize
 from actors.settings import SpeechSettings
-from actors.telephone import TELEPHONE_RATE_HZ
+from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 
 WHISPER_RATE_HZ = 16_000
 DEFAULT_BEAM = 5
@@ -18,25 +17,25 @@ DEFAULT_BEAM = 5
 LANGUAGE = "en"
 
 
-def stock_whisper(weights: str, threads: int, beam_size: int) -> Callable[[bytes], str]:
-    """Load faster-whisper as its documentation runs it, int8, and try it once.
+class StockWhisper:
+    """faster-whisper as its documentation runs it: int8, the defaults of `WhisperModel.transcribe`."""
 
-    `weights` is a folder or a hub name. What is returned hears 8 kHz int16 audio, with the defaults of
-    `WhisperModel.transcribe`, the language given.
-    """
-    import soxr
-    from faster_whisper import WhisperModel
+    def __init__(self, weights: str, threads: int, beam_size: int) -> None:
+        """Load `weights`, a folder or a hub name, and try them once."""
+        from faster_whisper import WhisperModel
 
-    model = WhisperModel(weights, device="cpu", compute_type="int8", cpu_threads=threads)
+        self._model = WhisperModel(weights, device="cpu", compute_type="int8", cpu_threads=threads)
+        self._beam_size = beam_size
+        self.transcribe(bytes(2 * BYTES_PER_SAMPLE * TELEPHONE_RATE_HZ))
 
-    def transcribe(audio: bytes) -> str:
+    def transcribe(self, audio: bytes, language: str = LANGUAGE) -> str:
+        """Return the words of 8 kHz int16 audio, the language given."""
+        import soxr
+
         samples = np.frombuffer(audio, "<i2").astype(np.float32) / 32_768.0
         wide = soxr.resample(samples, TELEPHONE_RATE_HZ, WHISPER_RATE_HZ)
-        segments, _ = model.transcribe(wide, language=LANGUAGE, beam_size=beam_size)
+        segments, _ = self._model.transcribe(wide, language=language, beam_size=self._beam_size)
         return "".join(segment.text for segment in segments).strip()
-
-    transcribe(bytes(2 * TELEPHONE_RATE_HZ))
-    return transcribe
 
 
 class StockModels:
@@ -48,7 +47,7 @@ class StockModels:
 
     def __init__(self, whisper: str, threads: int, voices: int, beam_size: int) -> None:
         """`whisper` is a folder or a hub name. Loads and tries everything once."""
-        self.transcribe = stock_whisper(whisper, threads, beam_size)
+        self.transcribe = StockWhisper(whisper, threads, beam_size).transcribe
         self._voices: SimpleQueue[HibariTts] = SimpleQueue()
         for _ in range(voices):
             voice = HibariTts(SpeechSettings())

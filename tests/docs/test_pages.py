@@ -26,6 +26,17 @@ def test_the_settings_page_is_current() -> None:
     assert (ROOT / "docs" / "settings.md").read_text() == render() + "\n"
 
 
+def test_what_is_heard_is_that_of_the_kept_result() -> None:
+    """Run `python scripts/render_hearing.py` when this fails."""
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        from render_hearing import PAGE, kept, rewritten
+    finally:
+        sys.path.pop(0)
+    page = PAGE.read_text()
+    assert page == rewritten(page, kept())
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     """Relative links name files that exist."""

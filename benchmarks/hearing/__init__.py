@@ -1,0 +1,1 @@
+"""What is heard of recorded and synthesised speech, on good lines and bad ones."""
