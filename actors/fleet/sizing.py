@@ -306,10 +306,14 @@ def _spread(kind: WorkKind, sites: Sequence[_Site], total: int, reason: str) -> 
         fill = {index: (given[index] + 1) / (group.count * group.slots) for index, group in groups.items()}
         given[min(fill, key=lambda index: fill[index])] += 1
     for index, group in groups.items():
-        slots, count = given[index], math.ceil(given[index] / group.slots)
-        if count:
-            group = replace(group, count=count, slots=slots // count, reason=reason)
-            sites[index].groups[kind] = group
+        slots, full = given[index], given[index] // group.slots
+        if slots:
+            # Full workers, or one more with fewer slots each: what leaves fewer of the slots out.
+            count, each = max(
+                ((count, min(group.slots, slots // count)) for count in (full, full + 1) if count),
+                key=lambda shape: shape[0] * shape[1],
+            )
+            sites[index].groups[kind] = replace(group, count=count, slots=each, reason=reason)
         else:
             del sites[index].groups[kind]
 
