@@ -5,7 +5,7 @@ Entered fast, left slowly:
 | step | when |
 |---|---|
 | up | any one signal has been at its threshold of the higher level during `up_hold_s` |
-| down | all signals have been well below the thresholds of the current level (`exit_ratio`) during `down_hold_s` |
+| down | all signals have been well below the current level's thresholds (`exit_ratio`) during `down_hold_s` |
 | down | for `LONGEST_HOLDS` times `down_hold_s` the signals would not have taken the current level anew |
 
 The same holds must have passed since the step before. By the last row a signal that stays just under a

@@ -186,6 +186,33 @@ async def test_a_killed_manager_comes_back_and_knows_the_calls_again(pool: Clust
     assert process_of("SttActor") == worker
 
 
+async def test_a_manager_that_was_stopped_goes_on_where_it_was(pool: ClusterPool) -> None:
+    """For longer than an ingress may be silent: who works keeps the slot, who waits keeps the place."""
+    manager, holds, freed = process_of("ManagerActor"), asyncio.Event(), asyncio.Event()
+
+    async def speak() -> None:
+        async for _ in pool.synthesize(LONG_SENTENCE, deadline_s=30.0):
+            holds.set()
+            await freed.wait()
+
+    async def wait() -> int:
+        return len([chunk async for chunk in pool.synthesize(SENTENCE, deadline_s=30.0)])
+
+    speaker = asyncio.create_task(speak())
+    await holds.wait()
+    waiting = asyncio.create_task(wait())
+    await until(pool, lambda status: status.synthesis.waiting == 1)
+    manager.suspend()
+    await asyncio.sleep(5.0)
+    manager.resume()
+    status = await until(pool, lambda status: True)
+    assert (status.ingresses, status.sessions) == (1, 1)
+    assert (status.synthesis.busy, status.synthesis.waiting) == (1, 1)
+    freed.set()
+    await speaker
+    assert await waiting
+
+
 async def test_two_ingresses_share_the_fleet(pool: ClusterPool, fleet: FleetSettings) -> None:
     """With the same settings; others are refused by name, and one that closes gives its slot back."""
     other = ClusterPool(SPEECH.model_copy(update={"language": "pt"}), fleet, "other")

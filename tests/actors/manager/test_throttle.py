@@ -107,7 +107,8 @@ def test_what_holds_a_level(start: Level, signals: Signals, end: Level) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "then"), [((97.5,) * 5, (83.0,)), ((86.0,) * 5, (75.0,)), ((86.0,) * 5, (84.9, 84.9, 84.9, 86.0))]
+    ("first", "then"),
+    [((97.5,) * 5, (83.0,)), ((86.0,) * 5, (75.0,)), ((86.0,) * 5, (84.9, 84.9, 84.9, 86.0))],
 )
 def test_hysteresis_holds_no_level_for_ever(first: tuple[float, ...], then: tuple[float, ...]) -> None:
     """Under its threshold, or at it for a moment only, a signal holds a level for six holds at most."""
