@@ -150,6 +150,11 @@ class LeaseBook:
             worker.is_lent = False
             self._refresh(worker)
 
+    def doubt(self, worker_id: str, is_lost: bool) -> list[Answer]:
+        """Lend the worker no more until `lend`: it does not answer."""
+        worker = self._workers.get(worker_id)
+        return [] if worker is None else [self._doubt(worker, is_lost)]
+
     def remove_worker(self, worker_id: str) -> None:
         """Forget a worker. Leases on it end: their holders find the worker lost."""
         worker = self._workers.get(worker_id)

@@ -398,6 +398,7 @@ class ResourceManager:
                 self._forget(ingress_id)
         self._desk.expire()
         self._fleet.stop_retired()
+        self._fleet.check_idle(now)
         # Without an interval psutil compares with the last call and does not block.
         self._cpu_percent = psutil.cpu_percent(interval=None)
         self._memory_percent = psutil.virtual_memory().percent

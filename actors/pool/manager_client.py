@@ -285,7 +285,8 @@ class ManagerClient:
         if (old.level, old.reasons) != (decision.level, decision.reasons):
             self.on_decision(decision)
 
-    def _in_background(self, call: Coroutine[Any, Any, None]) -> None:
+    def _in_background(self, call: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(call)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task

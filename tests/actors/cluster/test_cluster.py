@@ -233,6 +233,39 @@ async def test_two_ingresses_share_the_fleet(pool: ClusterPool, fleet: FleetSett
         await held
 
 
+async def test_an_idle_worker_that_is_gone_costs_no_turn(ray_cluster: RayCluster) -> None:
+    """Killed or stopped, one of two: the next request goes to the other at once, and none finds it later."""
+    fleet = one_of_each(ray_cluster).model_copy(update={"max_concurrent_transcriptions": 2})
+    pool = ClusterPool(SPEECH, fleet, "ingress")
+    await pool.start()
+    await until(pool, lambda status: status.transcription.ready == 2 and status.is_ready)
+    await pool.register_session(SessionStarted("call", "ingress", "100"))
+
+    async def answer_s() -> float:
+        began_s = time.monotonic()
+        assert (await pool.transcribe(UTTERANCE, deadline_s=10.0)).transcript.text == "hello"
+        return time.monotonic() - began_s
+
+    process_of("SttActor").kill()
+    assert max([await answer_s(), await answer_s()]) < 3.0  # also the one that is given the dead worker
+    await until(pool, lambda status: status.transcription.slots == 2 and status.transcription.busy == 0)
+    await asyncio.sleep(1.0)
+    process_of("SttActor").kill()
+    killed_s = time.monotonic()
+    await until(pool, lambda status: status.transcription.slots == 1)
+    assert time.monotonic() - killed_s < 4.0
+    await until(pool, lambda status: status.transcription.slots == 2)
+    stopped = process_of("SttActor")
+    stopped.suspend()
+    await until(pool, lambda status: status.transcription.busy == 1)
+    assert max([await answer_s(), await answer_s()]) < 3.0
+    stopped.resume()
+    await until(pool, lambda status: status.transcription.busy == 0)
+    assert (await pool.status()).transcription.slots == 2
+    await pool.close()
+    await stop_fleet(fleet)
+
+
 async def test_a_worker_that_cannot_load_is_in_the_status(ray_cluster: RayCluster) -> None:
     """With the engine's own message."""
     fleet = one_of_each(ray_cluster)
