@@ -45,6 +45,8 @@ BOOKKEEPING_DEADLINE_S = 2.0
 """Of registering, and of giving back: less than 5 s from a call's end to its last trace."""
 STOP_DEADLINE_S = 1.0
 """For a cancelled turn to end: a dialog may do anything then."""
+SEND_DEADLINE_S = 30.0
+"""For a media worker to read: as long as it waits itself for a message. A turn may hold a slot meanwhile."""
 NO_ANSWER = "the speech workers cannot be asked"
 
 T = TypeVar("T")
@@ -267,7 +269,11 @@ class Call:
     async def send(self, message: Message) -> None:
         """Send a message of the turn, as fast as the media worker reads. Raises LinkError."""
         self.link.send(message)
-        await self.link.drain()
+        try:
+            async with asyncio.timeout(SEND_DEADLINE_S):
+                await self.link.drain()
+        except TimeoutError:
+            raise LinkError(f"the media worker has read nothing for {SEND_DEADLINE_S:g} s") from None
 
     def _cancel_turn(self, turn: int) -> None:
         if self._turn == turn and self._turn_task is not None:
