@@ -24,7 +24,7 @@ from actors.workers.worker_thread import speech_thread
 UNCONSUMED_PIECES = 16
 """A synthesis pauses when its asker is this many pieces behind."""
 
-CHECK_DEADLINE_S = 1.0
+CHECK_DEADLINE_S = 2.0
 """For a worker to say that it is there."""
 
 

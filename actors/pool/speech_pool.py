@@ -7,7 +7,8 @@ cancelled asker nor a slow manager can lose it.
 
 A lost worker costs the asker one more try on another worker, inside the same deadline; of a sentence the
 second one's audio goes on where the first one's ended. Work may be what kills a worker, so it is given to two
-at most; the second one is asked first whether it is there, since others may have died with the first. A lost
+at most; the second one is asked first whether it is there, since others may have died with the first. One
+that gives nothing for a while, and does not say that it is there, counts as lost as well. A lost
 manager costs waiting: the ingress, its calls and the leases in use are registered again as soon as there is a
 manager, and a request that waits goes on asking.
 """
@@ -44,6 +45,9 @@ logger = logging.getLogger(__name__)
 
 HOLD_MARGIN_S = 5.0
 """How much longer than the asker's deadline a lease lives, for the report to arrive."""
+
+ATTENTION_S = 2.0
+"""A worker that has given nothing for so long is asked whether it is there, and has as long to answer."""
 
 TRIES = 2
 """Workers that the same work may be given to."""
@@ -143,7 +147,7 @@ class SpeechPool(ManagerClient):
                 kind = WorkKind.TRANSCRIPTION
                 async with self._leased(kind, session, deadline, is_ahead) as (use, lease):
                     use.audio_ms = audio_duration_ms(request.audio)
-                    async with _until(deadline):
+                    async with self._attended(lease, deadline):
                         if given:
                             await self._workers.check_leased(lease)
                         given += 1
@@ -176,13 +180,13 @@ class SpeechPool(ManagerClient):
             try:
                 async with self._leased(WorkKind.SYNTHESIS, session, deadline) as (use, lease):
                     if given:
-                        async with _until(deadline):
+                        async with self._attended(lease, deadline):
                             await self._workers.check_leased(lease)
                     given += 1
                     made_bytes = 0
                     async with aclosing(self._workers.synthesize(lease, request)) as pieces:
                         while True:
-                            async with _until(deadline):
+                            async with self._attended(lease, deadline):
                                 piece = await anext(pieces, None)
                             if piece is None:
                                 return
@@ -197,6 +201,35 @@ class SpeechPool(ManagerClient):
                     raise
 
     # One piece of work
+
+    @asynccontextmanager
+    async def _attended(self, lease: Lease, deadline: float) -> AsyncIterator[None]:
+        """Wait in the block for a worker: until `deadline` (monotonic seconds), and while it is there."""
+        is_silent = False
+
+        async def attend(limit: asyncio.Timeout) -> None:
+            nonlocal is_silent
+            try:
+                while True:
+                    await asyncio.sleep(ATTENTION_S)
+                    async with asyncio.timeout(ATTENTION_S):
+                        await self._workers.check_leased(lease)
+            except (WorkerLostError, TimeoutError):
+                is_silent = True
+                if not limit.expired():
+                    limit.reschedule(asyncio.get_running_loop().time())
+
+        try:
+            async with asyncio.timeout(deadline - time.monotonic()) as limit:
+                attending = asyncio.create_task(attend(limit), name=f"attend to {lease.worker_id}")
+                try:
+                    yield
+                finally:
+                    attending.cancel()
+        except TimeoutError:
+            if is_silent:
+                raise _SilentError("the worker does not answer") from None
+            raise _OutOfTimeError("the deadline passed while the worker worked") from None
 
     @asynccontextmanager
     async def _leased(
@@ -215,6 +248,7 @@ class SpeechPool(ManagerClient):
             is_ahead=is_ahead,
         )
         use = self._uses[request.lease_id] = _Use(request, now)
+        is_gone = False
         outcome = WorkOutcome.ABANDONED  # cancelled, closed, out of time, or a bug of ours
         try:
             use.lease = lease = await self._acquire(use, deadline)
@@ -226,8 +260,11 @@ class SpeechPool(ManagerClient):
             raise
         except _OutOfTimeError:
             raise
+        except _SilentError:
+            is_gone = True
+            raise
         except WorkerLostError:
-            outcome = WorkOutcome.LOST
+            outcome, is_gone = WorkOutcome.LOST, True
             raise
         finally:
             # Also without a lease: it may still wait, or have been granted on the way.
@@ -235,9 +272,7 @@ class SpeechPool(ManagerClient):
             elapsed_ms = use.elapsed_ms() if use.lease is not None else 0.0
             report = WorkReport(request.lease_id, outcome, elapsed_ms, use.audio_ms)
             reporting = self._in_background(self._report(report))
-            if (
-                outcome is WorkOutcome.LOST
-            ):  # known before the next try asks for a slot: it would get the same
+            if is_gone:  # to be known before the next try asks for a slot: it would get the same
                 await asyncio.wait({reporting}, timeout=max(0.0, deadline - time.monotonic()))
 
     async def _acquire(self, use: _Use, deadline: float) -> Lease:
@@ -278,11 +313,5 @@ class _OutOfTimeError(WorkerLostError):
     """The asker's deadline passed while the worker worked: the worker need not be lost."""
 
 
-@asynccontextmanager
-async def _until(deadline: float) -> AsyncIterator[None]:
-    """Cancel the block at `deadline` (monotonic seconds)."""
-    try:
-        async with asyncio.timeout(deadline - time.monotonic()):
-            yield
-    except TimeoutError:
-        raise _OutOfTimeError("the deadline passed while the worker worked") from None
+class _SilentError(WorkerLostError):
+    """The worker does not answer while it works: it may hang."""

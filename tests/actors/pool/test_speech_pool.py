@@ -22,6 +22,7 @@ from actors.messages import (
     WorkOutcome,
     WorkReport,
 )
+from actors.pool import speech_pool
 from actors.pool.manager_client import Manager
 from actors.pool.registration import IngressStarted
 from actors.pool.speech_pool import SpeechPool
@@ -148,6 +149,7 @@ class Lending(Office):
         super().__init__()
         self.slots = [f"w{number}" for number in range(workers) for _ in range(2)]
         self.out: dict[str, str] = {}
+        self.outcomes: list[WorkOutcome] = []
 
     async def acquire(self, request: LeaseRequest) -> Lease:
         worker_id = self.out[request.lease_id] = self.slots.pop(0)
@@ -156,7 +158,8 @@ class Lending(Office):
     async def release(self, report: WorkReport) -> None:
         await asyncio.sleep(0.01)  # later than a request that is sent meanwhile
         worker_id = self.out.pop(report.lease_id)
-        if report.outcome is WorkOutcome.LOST:
+        self.outcomes.append(report.outcome)
+        if report.outcome in (WorkOutcome.LOST, WorkOutcome.ABANDONED):
             self.slots = [slot for slot in self.slots if slot != worker_id]
 
 
@@ -206,3 +209,37 @@ async def test_a_sentence_goes_on_where_a_lost_worker_left_it() -> None:
     chunks = [chunk.audio async for chunk in pool.synthesize(Synthesize("c", "Hello.", "en"), 5.0)]
     assert chunks == [b"01", b"23", b"45", b"67"]
     assert workers.given == ["w0", "w1"]
+
+
+class Hanging(HalfDead):
+    """Workers of which some hang: they take work and never answer; the others work for long."""
+
+    async def check_leased(self, lease: Lease) -> None:
+        if lease.worker_id in self.dead:
+            await asyncio.Event().wait()
+
+    async def transcribe(self, lease: Lease, request: Transcribe) -> Transcript:
+        self.given.append(lease.worker_id)
+        await self.check_leased(lease)
+        await asyncio.sleep(0.3)
+        return HELLO
+
+
+@pytest.mark.parametrize("what", ["words", "audio"])
+async def test_a_worker_that_hangs_costs_no_turn(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is found while there is time for another; one that works for long is not disturbed."""
+    monkeypatch.setattr(speech_pool, "ATTENTION_S", 0.1)
+    workers = Hanging({"w0"})
+    ingress = IngressStarted("i", "node", SpeechSettings(), FleetSettings())
+    office = Lending(4)
+    pool = SpeechPool(cast(Manager, office), workers, ingress)
+    if what == "words":
+        assert (await pool.transcribe(Transcribe("c", bytes(16), "en"), 5.0)).transcript == HELLO
+    else:
+        speech = pool.synthesize(Synthesize("c", "Hello.", "en"), 5.0)
+        assert [chunk.audio async for chunk in speech] == [b"12"]
+    await asyncio.sleep(0.02)
+    assert workers.given == ["w0", "w1"]
+    assert office.outcomes == [WorkOutcome.ABANDONED, WorkOutcome.DONE]
+    with pytest.raises(WorkerLostError, match="deadline"):
+        await pool.transcribe(Transcribe("c", bytes(16), "en"), 0.15)
