@@ -148,6 +148,17 @@ async def test_a_killed_worker_costs_a_try_and_comes_back(pool: ClusterPool) -> 
     assert (summary.transcription.count, summary.transcription.failed) == (2, 1)
 
 
+async def test_a_worker_killed_inside_a_sentence_is_not_heard(pool: ClusterPool) -> None:
+    """Its successor makes the rest: nothing is missing, nothing comes twice."""
+    whole = b"".join([chunk.audio async for chunk in pool.synthesize(LONG_SENTENCE, deadline_s=20.0)])
+    heard = b""
+    async for chunk in pool.synthesize(LONG_SENTENCE, deadline_s=40.0):
+        if not heard:
+            process_of("TtsActor").kill()
+        heard += chunk.audio
+    assert heard == whole
+
+
 async def test_a_replaced_worker_is_found(pool: ClusterPool, fleet: FleetSettings) -> None:
     """Another actor has its name afterwards: each lease brings the one that is meant."""
     assert (await pool.transcribe(UTTERANCE, deadline_s=5.0)).transcript.text == "hello"

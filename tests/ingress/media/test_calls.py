@@ -125,6 +125,20 @@ async def test_the_gateway_may_go_and_come_back() -> None:
         assert first == second
 
 
+async def test_a_uuid_that_came_while_the_worker_was_stopped_is_in_time() -> None:
+    """It waits in the socket when the deadline is looked at; a connection without one ends as before."""
+    async with bench() as server, AsteriskPeer(server.port) as peer, AsteriskPeer(server.port) as silent:
+        handshakes = server.calls._acceptor.handshakes
+        while len(handshakes) < 2:
+            await asyncio.sleep(0.01)
+        peer.identify()
+        for leg in tuple(handshakes):  # as the event loop does it, if timers come before sockets
+            leg._miss_uuid("no UUID in time")
+        await peer.until(lambda: peer.frames >= 10)
+        await silent.until(silent.has_ended.is_set)
+        assert not handshakes
+
+
 @pytest.mark.parametrize("has_link", [True, False])
 async def test_nobody_waits_without_an_end(has_link: bool) -> None:
     """Without speech workers, or a gateway at all: who waits is reported, hears the phrase, is hung up."""
