@@ -38,6 +38,7 @@ from actors.fleet.idle_checks import IdleChecks
 from actors.fleet.sizing import FleetPlan, NodeResources, WorkerGroup
 from actors.leases.book import Doubted
 from actors.leases.desk import LeaseDesk
+from actors.liveness.running_clock import within
 from actors.messages import WorkKind
 from actors.settings import SpeechSettings
 from actors.status import GroupStatus, NodeStatus
@@ -297,8 +298,7 @@ class Fleet:
         spec, pause_s = member.spec, FIRST_PAUSE_S
         while True:
             try:
-                async with asyncio.timeout(deadline_s):
-                    worker = await self.launcher.ensure(spec)
+                worker = await within(deadline_s, self.launcher.ensure(spec))
             except TimeoutError:
                 member.problem = f"not ready after {deadline_s:g} s on node {spec.node_id}"
             except RaymalError as error:

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+Result = TypeVar("Result")
 
 LONGEST_GAP_S = 1.0
 """Twice the time between two readings, for those who read twice a second."""
@@ -40,3 +43,21 @@ class RunningClock:
         while True:
             self()
             await asyncio.sleep(self._longest_gap_s / 2)
+
+
+async def within(deadline_s: float, work: Awaitable[Result]) -> Result:
+    """Await `work` for `deadline_s` in which this process runs; then cancel it and raise TimeoutError."""
+    task = asyncio.ensure_future(work)
+    left_s = deadline_s
+    try:
+        while left_s > 0.0:
+            step_s = min(left_s, LONGEST_GAP_S)  # however long it really takes
+            await asyncio.wait({task}, timeout=step_s)
+            if task.done():
+                return task.result()
+            left_s -= step_s
+        raise TimeoutError
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})

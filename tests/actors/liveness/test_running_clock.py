@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.liveness.running_clock import LONGEST_GAP_S, RunningClock
+from actors.liveness.running_clock import LONGEST_GAP_S, RunningClock, within
 
 
 @given(st.lists(st.floats(0.0, 100.0)), st.floats(0.1, 10.0))
@@ -38,3 +39,33 @@ async def test_it_reads_itself_while_the_loop_runs() -> None:
     now += 50 * LONGEST_GAP_S
     assert running() == pytest.approx(0.22)
     reading.cancel()
+
+
+async def test_a_deadline_does_not_pass_while_the_process_is_stopped() -> None:
+    """The answer that came meanwhile is taken; without one it passes as ever, and the work is cancelled."""
+    answer = asyncio.get_running_loop().create_future()
+    waiting = asyncio.create_task(within(1.2, answer))
+    await asyncio.sleep(0.1)
+    time.sleep(2.0)  # noqa: ASYNC251 - the loop is to be blocked
+    asyncio.get_running_loop().call_later(0.1, answer.set_result, "here")
+    assert await waiting == "here"
+    hanging = asyncio.create_task(asyncio.sleep(60.0))
+    with pytest.raises(TimeoutError):
+        await within(0.1, hanging)
+    assert hanging.cancelled()
+
+
+async def test_what_the_work_raises_comes_out() -> None:
+    """Its own errors, and a cancellation of the asker reaches it."""
+
+    async def fails() -> None:
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011
+        await within(1.0, fails())
+    hanging = asyncio.create_task(asyncio.sleep(60.0))
+    asker = asyncio.create_task(within(30.0, hanging))
+    await asyncio.sleep(0.01)
+    asker.cancel()
+    await asyncio.wait({asker})
+    assert hanging.cancelled()
