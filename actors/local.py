@@ -57,6 +57,10 @@ class LocalWorkers:
         await thread.idle()
         return thread
 
+    async def check(self, worker: WorkerThread) -> None:
+        """Raise WorkerLostError if the thread was stopped: it ends in no other way."""
+        worker.check()
+
     async def stop(self, worker_id: str) -> None:
         """End the worker's thread; one that hangs in native code stays until the process ends."""
         thread = self._threads.pop(worker_id, None)
@@ -66,6 +70,10 @@ class LocalWorkers:
     async def running(self) -> Collection[str]:
         """Return the ids of all workers."""
         return list(self._threads)
+
+    async def check_leased(self, lease: Lease) -> None:
+        """Raise WorkerLostError if the leased worker's thread was stopped."""
+        await self.check(lease.worker)
 
     async def transcribe(self, lease: Lease, request: Transcribe) -> Transcript:
         """Transcribe on the leased worker. Raises EngineError or WorkerLostError."""

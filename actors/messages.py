@@ -153,6 +153,10 @@ class SessionStarted:
     """Calls that this extension may have at a time, over all ingresses."""
 
 
+EXTENSION_FULL = "the extension's limit is reached"
+"""Reason of a refusal, by the manager or by an ingress."""
+
+
 @dataclass(frozen=True, slots=True)
 class Admission:
     """Whether a call is taken, and why not: one line for people."""

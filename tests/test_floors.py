@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS: dict[str, list[set[str]]] = {
     "actors": [
         {"errors", "messages", "percentiles", "plugins", "sentences", "settings", "status", "telephone"},
-        {"leases", "engines"},
+        {"leases", "liveness", "engines"},
         {"fleet", "workers", "pool"},
         {"manager"},
         {"local", "cluster"},

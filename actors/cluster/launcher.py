@@ -70,8 +70,15 @@ class RayLauncher:
             try:
                 await call(actor.idle)
                 return actor
-            except UnavailableError:  # Ray is restarting it
+            except UnavailableError:  # it may be dead, Ray does not know yet
                 await asyncio.sleep(CONNECT_RETRY_S)
+
+    async def check(self, worker: Any) -> None:
+        """Return once the worker's actor answers. Raises WorkerLostError when Ray knows that it is dead."""
+        try:
+            await call(worker.check)
+        except UnavailableError:  # Ray does not know yet: silence decides
+            await asyncio.Event().wait()
 
     async def stop(self, worker_id: str) -> None:
         """Kill the worker's actor, also while it works."""
@@ -96,7 +103,7 @@ class RayLauncher:
                 namespace=self._namespace,
                 get_if_exists=True,
                 lifetime="detached",
-                max_restarts=-1,
+                max_restarts=0,  # the fleet starts another one; requests to a dead actor fail at once
                 max_task_retries=0,
                 num_cpus=spec.cpus,
                 num_gpus=spec.gpus,

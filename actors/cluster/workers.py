@@ -24,6 +24,9 @@ from actors.workers.worker_thread import speech_thread
 UNCONSUMED_PIECES = 16
 """A synthesis pauses when its asker is this many pieces behind."""
 
+CHECK_DEADLINE_S = 2.0
+"""For a worker to say that it is there."""
+
 
 class CompletionReport:
     """From a worker straight to the manager of its namespace: the work of a lease is done.
@@ -65,6 +68,10 @@ class _SpeechActor:
         self._completion = CompletionReport(namespace)
 
     @ray.method(concurrency_group="control")
+    async def check(self) -> None:
+        """Answer, also while the model loads or works."""
+
+    @ray.method(concurrency_group="control")
     async def idle(self) -> None:
         """Return once the model is loaded and what was asked before is done. Raises what loading raised."""
         await self._thread.idle()
@@ -99,6 +106,10 @@ class TtsActor(_SpeechActor):
 
 class RemoteWorkers:
     """The workers' actors as `Workers`."""
+
+    async def check_leased(self, lease: Lease) -> None:
+        """Raise WorkerLostError if the leased worker does not answer at once."""
+        await call(lease.worker.check, deadline_s=CHECK_DEADLINE_S)
 
     async def transcribe(self, lease: Lease, request: Transcribe) -> Transcript:
         """Transcribe on the leased worker. Raises EngineError or WorkerLostError."""

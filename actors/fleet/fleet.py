@@ -4,8 +4,11 @@
 |---|---|---|
 | starting | is new, or was lost: it has to show that it has its model and is idle | serving |
 | serving | is lent by the lease book | any other |
-| checking | may be busy with what no one waits for; ready, but not lent until seen idle | serving |
+| checking | may be busy with what no one waits for, or hang; ready, but not lent until seen idle | serving |
 | retiring | gets no new lease, finishes those that are out, and stops | checking, if wanted again |
+
+A serving worker that is idle and does not answer any more is no longer lent either: it is *starting* if it is
+dead, *checking* if it is only silent (`actors.fleet.idle_checks`).
 
 One idempotent step leads to *serving*: `Launcher.ensure`. If it fails or takes too long, the worker is
 stopped and tried again after a pause that doubles; the reason stands in `problems` until it works.
@@ -31,9 +34,11 @@ from enum import Enum
 from typing import Any, Protocol
 
 from actors.errors import RaymalError
+from actors.fleet.idle_checks import IdleChecks
 from actors.fleet.sizing import FleetPlan, NodeResources, WorkerGroup
 from actors.leases.book import Doubted
 from actors.leases.desk import LeaseDesk
+from actors.liveness.running_clock import within
 from actors.messages import WorkKind
 from actors.settings import SpeechSettings
 from actors.status import GroupStatus, NodeStatus
@@ -76,6 +81,12 @@ class Launcher(Protocol):
         Raises EngineError or ConfigurationError if it cannot load, WorkerLostError if it died.
         """
 
+    async def check(self, worker: Any) -> None:
+        """Return once a worker, as `ensure` returned it, answers; also while it works.
+
+        Raises WorkerLostError if it is dead. It need not come back from one that hangs.
+        """
+
     async def stop(self, worker_id: str) -> None:
         """Stop a worker, also while it works. Does nothing if there is none. Bounded in time."""
 
@@ -100,6 +111,8 @@ class _Member:
     state: WorkerState = WorkerState.STARTING
     task: asyncio.Task[None] | None = None
     """Leads the worker to *serving*."""
+    worker: Any = None
+    """What leases carry; None until it has served for the first time."""
     problem: str | None = None
     unwanted_since: float | None = None
 
@@ -117,9 +130,11 @@ class Fleet:
     _nodes: tuple[NodeResources, ...] = ()
     _members: dict[str, _Member] = field(default_factory=dict)
     _stopping: set[asyncio.Task[None]] = field(default_factory=set)
+    _checks: IdleChecks = field(init=False)
 
     def __post_init__(self) -> None:
         self.desk.on_doubt = self._doubt
+        self._checks = IdleChecks(self.launcher.check)
 
     def follow(
         self, plan: FleetPlan, nodes: Sequence[NodeResources], speech: SpeechSettings, now: float = 0.0
@@ -152,6 +167,17 @@ class Fleet:
         for worker_id, member in list(self._members.items()):
             if member.state is WorkerState.RETIRING and not self.desk.book.is_used(worker_id):
                 self._stop(worker_id)
+
+    def check_idle(self, now: float) -> None:
+        """See that the idle workers are there. To be called about twice a second, with running time."""
+        idle = {
+            worker_id: member.worker
+            for worker_id, member in self._members.items()
+            if member.state is WorkerState.SERVING and not self.desk.book.is_used(worker_id)
+        }
+        for worker_id, is_dead in self._checks.step(idle, now):
+            logger.warning("worker %s %s", worker_id, "is dead" if is_dead else "does not answer")
+            self.desk.doubt(worker_id, is_dead)
 
     async def stop_leftovers(self) -> None:
         """Stop workers that an earlier manager left behind and this plan does not want."""
@@ -227,7 +253,8 @@ class Fleet:
         member = self._members.get(doubted.worker_id)
         if member is not None and member.state in (WorkerState.SERVING, WorkerState.CHECKING):
             state = WorkerState.STARTING if doubted.is_lost else WorkerState.CHECKING
-            self._bring_up(member, state, CHECK_DEADLINE_S)
+            # A dead worker has to load its model again.
+            self._bring_up(member, state, self.start_deadline_s if doubted.is_lost else CHECK_DEADLINE_S)
 
     def _retire(self, member: _Member, speech: SpeechSettings, now: float) -> None:
         """Retire a worker that the plan does not want, unless it may serve on for a while."""
@@ -271,8 +298,7 @@ class Fleet:
         spec, pause_s = member.spec, FIRST_PAUSE_S
         while True:
             try:
-                async with asyncio.timeout(deadline_s):
-                    worker = await self.launcher.ensure(spec)
+                worker = await within(deadline_s, self.launcher.ensure(spec))
             except TimeoutError:
                 member.problem = f"not ready after {deadline_s:g} s on node {spec.node_id}"
             except RaymalError as error:
@@ -289,6 +315,7 @@ class Fleet:
             await asyncio.sleep(pause_s)
             pause_s, deadline_s = min(2 * pause_s, LONGEST_PAUSE_S), self.start_deadline_s
         member.state, member.problem, member.task = WorkerState.SERVING, None, None
+        member.worker = worker
         self.desk.lend(spec.worker_id, spec.kind, spec.slots, worker)
 
 

@@ -11,7 +11,8 @@ still free. So a worker's figure is its share of the node's budget, fractional w
 than cores. Threads, not `num_cpus`, bound what an engine really uses.
 
 Nodes that are being drained get nothing; the label `raymal-work` gives a node to one kind of work, or to
-none. What cannot be done is a line in the plan, never raised: the rest of the fleet goes on.
+none; the label `raymal-ingress` says that a node is a PBX, before its ingress registers as well. What cannot
+be done is a line in the plan, never raised: the rest of the fleet goes on.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ PAIRS_PER_GIGABYTE = 6 / 8
 
 WORK_LABEL = "raymal-work"
 """Set by the operator: what a node is for, one kind of work or none."""
+
+INGRESS_LABEL = "raymal-ingress"
+"""Set to `yes` by the operator: a PBX, whether its ingress is registered or not."""
 
 GPU_MEMORY_GB = 4.0
 """What a worker is taken to need where its engine's settings have no `gpu_memory_gb`: torch with a
@@ -212,6 +216,9 @@ def _site(node: NodeResources, fleet: FleetSettings, problems: list[str]) -> _Si
         problems.append(
             f"node {node.name}: label {WORK_LABEL}={work!r} is ignored: use {', '.join(kinds)} or none"
         )
+    if node.labels.get(INGRESS_LABEL, "yes") != "yes":
+        value = node.labels[INGRESS_LABEL]
+        problems.append(f"node {node.name}: label {INGRESS_LABEL}={value!r} is ignored: use yes, or no label")
     reserve = 0.0
     if node.hosts_ingress:
         reserve = ingress_reserve(node.cpus) if fleet.reserved_cpus is None else fleet.reserved_cpus
@@ -306,10 +313,14 @@ def _spread(kind: WorkKind, sites: Sequence[_Site], total: int, reason: str) -> 
         fill = {index: (given[index] + 1) / (group.count * group.slots) for index, group in groups.items()}
         given[min(fill, key=lambda index: fill[index])] += 1
     for index, group in groups.items():
-        slots, count = given[index], math.ceil(given[index] / group.slots)
-        if count:
-            group = replace(group, count=count, slots=slots // count, reason=reason)
-            sites[index].groups[kind] = group
+        slots, full = given[index], given[index] // group.slots
+        if slots:
+            # Full workers, or one more with fewer slots each: what leaves fewer of the slots out.
+            count, each = max(
+                ((count, min(group.slots, slots // count)) for count in (full, full + 1) if count),
+                key=lambda shape: shape[0] * shape[1],
+            )
+            sites[index].groups[kind] = replace(group, count=count, slots=each, reason=reason)
         else:
             del sites[index].groups[kind]
 

@@ -150,6 +150,11 @@ class LeaseBook:
             worker.is_lent = False
             self._refresh(worker)
 
+    def doubt(self, worker_id: str, is_lost: bool) -> list[Answer]:
+        """Lend the worker no more until `lend`: it does not answer."""
+        worker = self._workers.get(worker_id)
+        return [] if worker is None else [self._doubt(worker, is_lost)]
+
     def remove_worker(self, worker_id: str) -> None:
         """Forget a worker. Leases on it end: their holders find the worker lost."""
         worker = self._workers.get(worker_id)
@@ -190,21 +195,21 @@ class LeaseBook:
             return [] if request.is_ahead else self.promote(lease_id, now)
         self._wait(Waiting(request, now, now + request.wait_s))
         answers = self._grant(request.kind, now)
-        if lease_id in self._waiting:
-            if request.wait_s <= 0:
-                answers.append(self._refuse(lease_id, Refusal.LATE))
-            elif len(self._queues[request.kind].lane(request)) > self.queue_limit:
-                answers.append(self._refuse(lease_id, Refusal.QUEUE_FULL))
-        return answers
+        if lease_id in self._waiting and request.wait_s <= 0:
+            answers.append(self._refuse(lease_id, Refusal.LATE))
+        return answers + self._refuse_beyond_limit(lease_id)
 
     def promote(self, lease_id: str, now: float) -> list[Answer]:
-        """Let ahead-of-time work that waits be final from now on. Does nothing to any other."""
+        """Let ahead-of-time work that waits be final from now on. Does nothing to any other.
+
+        It is refused as any newcomer is, if too many final requests wait already.
+        """
         waiting = self._waiting.get(lease_id)
         if waiting is None or not waiting.request.is_ahead:
             return []
         self._leave(lease_id)
         self._wait(Waiting(replace(waiting.request, is_ahead=False), now, waiting.deadline))
-        return self._grant(waiting.request.kind, now)
+        return self._grant(waiting.request.kind, now) + self._refuse_beyond_limit(lease_id)
 
     def give_back(self, lease_id: str, outcome: WorkOutcome, now: float) -> list[Answer]:
         """End a request: withdraw it if it waits, free its slot or doubt its worker if it holds one.
@@ -341,6 +346,16 @@ class LeaseBook:
         )
         if not worker.slots and not worker.leases:
             self._workers.pop(worker.worker_id, None)
+
+    def _refuse_beyond_limit(self, lease_id: str) -> list[Answer]:
+        """Refuse a request that has just joined its lane, if that is too long now."""
+        waiting = self._waiting.get(lease_id)
+        if (
+            waiting is None
+            or len(self._queues[waiting.request.kind].lane(waiting.request)) <= self.queue_limit
+        ):
+            return []
+        return [self._refuse(lease_id, Refusal.QUEUE_FULL)]
 
     def _refuse(self, lease_id: str, reason: Refusal) -> Refused:
         self._leave(lease_id)

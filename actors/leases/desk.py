@@ -55,6 +55,10 @@ class LeaseDesk:
         """Lend a worker that is ready and idle, for the first time or again."""
         self._deliver(self.book.lend(worker_id, kind, self._clock(), slots, worker))
 
+    def doubt(self, worker_id: str, is_lost: bool) -> None:
+        """Lend a worker no more that does not answer, until `lend`."""
+        self._deliver(self.book.doubt(worker_id, is_lost))
+
     def drop_ingress(self, ingress_id: str) -> None:
         """End everything an ingress waits for or holds."""
         self._deliver(self.book.drop_ingress(ingress_id))

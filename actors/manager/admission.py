@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from actors.manager.session_book import SessionBook
-from actors.messages import Admission, Level, Priority, SessionStarted, WorkKind
+from actors.messages import EXTENSION_FULL, Admission, Level, Priority, SessionStarted, WorkKind
 from actors.settings import AdmissionSettings
 from actors.status import AdmissionStatus
 
@@ -35,7 +35,7 @@ UNLIMITED_CALLS = 1_000_000
 class Reason(StrEnum):
     """Why a call is not taken."""
 
-    EXTENSION = "the extension's limit is reached"
+    EXTENSION = EXTENSION_FULL
     NOT_READY = "no speech worker is ready"
     LINES = "all lines are busy"
     KEPT = "the last lines are kept for more urgent calls"

@@ -8,14 +8,15 @@ A fleet runs one set of settings. The first live ingress brings them; another wi
 while the first lives. When the last has been gone for a while the workers are stopped, so that an unused
 fleet holds no machine.
 
-A plain class for one event loop, with the clock and the launcher given to it.
+A plain class for one event loop, with the clock and the launcher given to it. All its times are those of a
+`RunningClock`: what an ingress sent while the manager was stopped is taken in before it counts as silent.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -23,9 +24,10 @@ import psutil
 
 from actors.errors import ConfigurationError, RaymalError, UnknownIngressError, WorkerLostError
 from actors.fleet.fleet import Fleet, Launcher
-from actors.fleet.sizing import plan
+from actors.fleet.sizing import INGRESS_LABEL, NodeResources, plan
 from actors.leases.desk import LeaseDesk
 from actors.leases.queue import LOAD
+from actors.liveness.running_clock import RunningClock
 from actors.manager.admission import AdmissionBook, SlotUse
 from actors.manager.decision_board import DecisionBoard
 from actors.manager.lease_accounts import LeaseAccounts
@@ -58,6 +60,13 @@ INGRESS_TIMEOUT_S = 4.0
 DIFFERING_BEATS = 3
 """An ingress whose number of calls differs from ours in so many heartbeats running registers anew."""
 
+HOST_KEPT_S = 600.0
+"""A node stays one with an ingress this long after its last is gone: Asterisk still runs there."""
+
+SUCCESSION_S = 5.0
+"""A manager that finds workers of another one takes every node for one with an ingress this long: ingresses
+that are not registered yet are on their way."""
+
 LINGER_S = 30.0
 """Workers outlive the last ingress this long: a restarted gateway finds its models loaded."""
 
@@ -78,8 +87,9 @@ class _Ingress:
 class ResourceManager:
     """Registers ingresses and calls, lends workers, keeps the books."""
 
-    def __init__(self, launcher: Launcher, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, launcher: Launcher, clock: Callable[[], float] | None = None) -> None:
+        """`clock`: monotonic seconds; a `RunningClock` unless the caller has one."""
+        clock = self._clock = clock or RunningClock()
         self._launcher = launcher
         self._desk = LeaseDesk(clock)
         self._desk.on_change = self._note_slots
@@ -95,7 +105,11 @@ class ResourceManager:
         self._settings: IngressStarted | None = None
         """Whose settings the fleet runs."""
         self._planning_problem: str | None = None
-        self._has_looked_for_leftovers = False
+        self._hosts: dict[str, float] = {}
+        """Nodes with an ingress, and when they were last seen to have one."""
+        self._are_all_hosts_until: float | None = None
+        """None: not known yet, whether there was another manager before."""
+        self._has_stopped_leftovers = False
         self._cpu_percent = psutil.cpu_percent(interval=None)
         self._memory_percent = psutil.virtual_memory().percent
 
@@ -344,24 +358,36 @@ class ResourceManager:
         """
         if self._unused_since is not None:
             if self._clock() - self._unused_since >= LINGER_S:
-                self._unused_since = None
+                self._unused_since = self._settings = None  # stopped until the next ingress comes
                 await self._fleet.stop_all()
             return
         if self._settings is None:
             return
-        hosts = {ingress.facts.node_id for ingress in self._ingresses.values()}
         found = await self._launcher.nodes()
         if not found:  # there is at least the one that this runs on
             raise WorkerLostError("no node answers")
-        nodes = [replace(node, hosts_ingress=node.node_id in hosts) for node in found]
-        settings = self._settings
+        if self._are_all_hosts_until is None:
+            was_before = bool(await self._launcher.running())
+            self._are_all_hosts_until = self._clock() + SUCCESSION_S if was_before else -math.inf
+        settings, now = self._settings, self._clock()
+        if settings is None or not self._ingresses:  # the last one went meanwhile: nothing is to be started
+            return
+        nodes = [replace(node, hosts_ingress=self._is_host(node, now)) for node in found]
         wanted = plan(nodes, settings.fleet, settings.speech)
-        self._fleet.follow(wanted, nodes, settings.speech, self._clock())
-        if not self._has_looked_for_leftovers:
-            self._has_looked_for_leftovers = True
+        self._fleet.follow(wanted, nodes, settings.speech, now)
+        if not self._has_stopped_leftovers and now >= self._are_all_hosts_until:
+            self._has_stopped_leftovers = True
             await self._fleet.stop_leftovers()
         if wanted.impossible:  # the rest of the fleet goes on
             raise ConfigurationError(wanted.impossible[0])
+
+    def _is_host(self, node: NodeResources, now: float) -> bool:
+        """Whether cores of the node are kept for Asterisk and an ingress, present or lately gone."""
+        if any(ingress.facts.node_id == node.node_id for ingress in self._ingresses.values()):
+            self._hosts[node.node_id] = now
+        seen = self._hosts.get(node.node_id, -math.inf)
+        is_unsure = self._are_all_hosts_until is not None and now < self._are_all_hosts_until
+        return node.labels.get(INGRESS_LABEL) == "yes" or now - seen < HOST_KEPT_S or is_unsure
 
     def tick(self) -> None:
         """Do what has become due: drop silent ingresses, end overdue requests, look at the load."""
@@ -372,6 +398,7 @@ class ResourceManager:
                 self._forget(ingress_id)
         self._desk.expire()
         self._fleet.stop_retired()
+        self._fleet.check_idle(now)
         # Without an interval psutil compares with the last call and does not block.
         self._cpu_percent = psutil.cpu_percent(interval=None)
         self._memory_percent = psutil.virtual_memory().percent

@@ -1,10 +1,17 @@
 """The ladder by which a loaded system does less, one step at a time, with reasons.
 
-Entered fast, left slowly: a higher step must be asked for during `up_hold_s`, by any one signal that has
-reached its threshold; a lower one is taken when all signals have been well below the thresholds of the
-current step (`exit_ratio`) during `down_hold_s`. The same times must have passed since the step before.
+Entered fast, left slowly:
 
-Both are timed at every level, which makes the ladder monotone: of two ladders stepped at the same times, the
+| step | when |
+|---|---|
+| up | any one signal has been at its threshold of the higher level during `up_hold_s` |
+| down | all signals have been well below the current level's thresholds (`exit_ratio`) during `down_hold_s` |
+| down | for `LONGEST_HOLDS` times `down_hold_s` the signals would not have taken the current level anew |
+
+The same holds must have passed since the step before. By the last row a signal that stays just under a
+threshold does not hold a level without end: a constant signal leads to one level, whatever was before.
+
+All is timed at every level, which makes the ladder monotone: of two ladders stepped at the same times, the
 one with the worse signals never stands lower. A threshold that a signal cannot reach (above 100 %) neither
 takes nor holds a step.
 """
@@ -19,6 +26,9 @@ from actors.settings import Steps, ThrottleSettings
 
 REFRESH_S = 1.0
 """Reasons change no faster than this while the level stays: each change is sent to ingresses."""
+
+LONGEST_HOLDS = 6
+"""Times `down_hold_s`: so long at most a level stays that nothing asks for."""
 
 STEPS = (Level.BUSY, Level.LOADED, Level.FULL)
 
@@ -77,6 +87,8 @@ class Ladder:
         self._gates = {level: _gates(settings, level) for level in STEPS}
         self._asked_since: dict[int, float] = {}
         self._calm_since: dict[int, float] = {}
+        self._taken_at: dict[int, float] = {}
+        """When the signals last asked for each level for long enough to take it."""
         self._stepped_at = -math.inf
         self._refreshed_at = -math.inf
 
@@ -92,6 +104,8 @@ class Ladder:
             is_calm = all(gate.value(signals) < gate.leave for gate in gates)
             _time(self._asked_since, level, is_asked, now)
             _time(self._calm_since, level, is_calm, now)
+            if is_asked and now - self._asked_since[level] >= self._settings.up_hold_s:
+                self._taken_at[level] = now
         level = self._next_level(now)
         if level is not self.level:
             self.level, self._stepped_at, self._refreshed_at = level, now, -math.inf
@@ -106,9 +120,15 @@ class Ladder:
         calm_s = now - self._calm_since.get(self.level, math.inf)
         if min(held_s, asked_s) >= self._settings.up_hold_s:
             return Level(self.level + 1)
-        if min(held_s, calm_s) >= self._settings.down_hold_s:
+        if min(held_s, max(calm_s, self._unasked_s(now) / LONGEST_HOLDS)) >= self._settings.down_hold_s:
             return Level(self.level - 1)
         return self.level
+
+    def _unasked_s(self, now: float) -> float:
+        """Return for how long the current level would not have been taken anew; 0 while it is asked for."""
+        if self.level in self._asked_since:
+            return 0.0
+        return now - self._taken_at.get(self.level, math.inf)
 
     def _reasons(self, signals: Signals) -> tuple[str, ...]:
         if self.level is Level.NORMAL:

@@ -6,21 +6,23 @@ everything: the settings, all calls, all leases in use.
 
 While the manager cannot be reached the last decision stands for `throttle.keep_s`; then the ingress decides
 for itself: level busy at least, and no more calls than the manager once said it may hold alone. Calls that
-are there keep everything they have. When the manager is back, its decision counts again at once.
+are there keep everything they have. When the manager is back, its decision counts again at once. Time in
+which this process was stopped is no silence of the manager.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
 
 from actors.errors import ConfigurationError, UnknownIngressError, WorkerLostError
+from actors.liveness.running_clock import RunningClock
 from actors.messages import (
+    EXTENSION_FULL,
     Admission,
     Decision,
     IngressReport,
@@ -92,6 +94,7 @@ class ManagerClient:
         self._unsent: set[str] = set()
         """Calls whose newest figures the manager does not have yet."""
         self._answer_times_ms: list[float] = []
+        self._clock = RunningClock()
         self._heard_s = 0.0
         """When the manager was last heard."""
         self._registering = asyncio.Lock()
@@ -101,8 +104,9 @@ class ManagerClient:
     async def start(self) -> None:
         """Register with the manager, which plans and starts workers. Raises ConfigurationError."""
         await self._register()
-        self._heard_s = time.monotonic()
+        self._heard_s = self._clock()
         self._tasks = [
+            asyncio.create_task(self._clock.run(), name="running clock"),
             asyncio.create_task(self._beat(), name="fleet heartbeat"),
             asyncio.create_task(self._watch(), name="fleet decisions"),
         ]
@@ -127,16 +131,34 @@ class ManagerClient:
     # Calls
 
     async def admit(self, session: SessionStarted) -> Admission:
-        """Ask whether a new call may be taken, for a third of a second; then decide alone."""
+        """Ask whether a new call may be taken, for a third of a second; then decide alone.
+
+        An extension's own limit holds in any case for the calls of this ingress: the manager may not answer,
+        or not know of a call that was taken a moment ago.
+        """
+        if self._is_extension_full(session):
+            return Admission(is_admitted=False, reason=EXTENSION_FULL)
+        has_agreed = True
         try:
             async with asyncio.timeout(ADMISSION_DEADLINE_S):
                 admission = await self._ask_to_admit(session)
         except (WorkerLostError, TimeoutError):
-            admission = self._admit_alone(session)
-            self._in_background(self._make_agree(session.session_id))
+            admission, has_agreed = self._admit_alone(session), False
+        if admission.is_admitted and self._is_extension_full(session):  # another one was quicker
+            admission, has_agreed = Admission(is_admitted=False, reason=EXTENSION_FULL), False
         if admission.is_admitted:
             self._sessions[session.session_id] = session
+        if not has_agreed:
+            self._in_background(self._make_agree(session.session_id))
         return admission
+
+    def _is_extension_full(self, session: SessionStarted) -> bool:
+        """Whether this ingress alone has as many other calls of the extension as it may have."""
+        limit = session.extension_limit
+        if limit is None:
+            return False
+        others = (it for it in self._sessions.values() if it.session_id != session.session_id)
+        return sum(other.extension == session.extension for other in others) >= limit
 
     async def register_session(self, session: SessionStarted) -> None:
         """Make a call known that was admitted before, now or when there is a manager again."""
@@ -247,13 +269,13 @@ class ManagerClient:
                 await asyncio.sleep(MANAGER_RETRY_S)
 
     def _hear(self, decision: Decision) -> None:
-        self._heard_s = time.monotonic()
+        self._heard_s = self._clock()
         self._decide(decision)
 
     def _decide_alone(self) -> None:
         """Replace a decision that has become too old."""
         throttle = self._ingress.throttle
-        if throttle.enabled and time.monotonic() - self._heard_s >= throttle.keep_s:
+        if throttle.enabled and self._clock() - self._heard_s >= throttle.keep_s:
             reason = f"{NO_MANAGER} for more than {throttle.keep_s:g} s"
             level = max(self.decision.level, Level.BUSY)
             self._decide(replace(self.decision, level=level, reasons=(reason,)))
@@ -263,7 +285,8 @@ class ManagerClient:
         if (old.level, old.reasons) != (decision.level, decision.reasons):
             self.on_decision(decision)
 
-    def _in_background(self, call: Coroutine[Any, Any, None]) -> None:
+    def _in_background(self, call: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(call)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task

@@ -5,9 +5,12 @@ Both backends are this class over a manager and workers that they bring: objects
 iterator, cancels the work and frees the slot. The report is sent by a task of its own, so that neither a
 cancelled asker nor a slow manager can lose it.
 
-A lost worker costs the asker one more try on another worker, inside the same deadline; a sentence is
-tried again only while none of it was delivered. A lost manager costs waiting: the ingress, its calls and the
-leases in use are registered again as soon as there is a manager, and a request that waits goes on asking.
+A lost worker costs the asker one more try on another worker, inside the same deadline; of a sentence the
+second one's audio goes on where the first one's ended. Work may be what kills a worker, so it is given to two
+at most; the second one is asked first whether it is there, since others may have died with the first. One
+that gives nothing for a while, and does not say that it is there, counts as lost as well. A lost
+manager costs waiting: the ingress, its calls and the leases in use are registered again as soon as there is a
+manager, and a request that waits goes on asking.
 """
 
 from __future__ import annotations
@@ -43,6 +46,12 @@ logger = logging.getLogger(__name__)
 HOLD_MARGIN_S = 5.0
 """How much longer than the asker's deadline a lease lives, for the report to arrive."""
 
+ATTENTION_S = 2.0
+"""A worker that has given nothing for so long is asked whether it is there, and has as long to answer."""
+
+TRIES = 2
+"""Workers that the same work may be given to."""
+
 REPORT_ATTEMPTS = 20
 """Then the lease's time to live has to do it."""
 
@@ -73,7 +82,10 @@ class SpeechChunk:
 
 
 class Workers(Protocol):
-    """The way to a leased worker. Cancelled or closed, both methods cancel the work."""
+    """The way to a leased worker. Cancelled or closed, the methods cancel the work."""
+
+    async def check_leased(self, lease: Lease) -> None:
+        """Raise WorkerLostError if the worker does not answer, soon."""
 
     async def transcribe(self, lease: Lease, request: Transcribe) -> Transcript:
         """Raises EngineError or WorkerLostError."""
@@ -129,20 +141,23 @@ class SpeechPool(ManagerClient):
         """
         deadline = time.monotonic() + deadline_s
         session = self._sessions.get(request.call_id)
-        may_retry = True
+        given = 0
         while True:
             try:
                 kind = WorkKind.TRANSCRIPTION
                 async with self._leased(kind, session, deadline, is_ahead) as (use, lease):
                     use.audio_ms = audio_duration_ms(request.audio)
-                    async with _until(deadline):
+                    async with self._attended(lease, deadline):
+                        if given:
+                            await self._workers.check_leased(lease)
+                        given += 1
                         transcript = await self._workers.transcribe(lease, request)
                     return Transcription(transcript, use.lease_wait_ms, use.elapsed_ms())
             except WorkerLostError:
-                if not may_retry or time.monotonic() >= deadline:
+                if given == TRIES or time.monotonic() >= deadline:
                     raise
             # It may have been promoted meanwhile, and nothing promotes it again.
-            may_retry, is_ahead = False, use.request.is_ahead
+            is_ahead = use.request.is_ahead
 
     def promote(self, call_id: str) -> None:
         """Let the call's ahead-of-time transcription, if one is under way, be final from now on."""
@@ -158,38 +173,63 @@ class SpeechPool(ManagerClient):
         The deadline is that of the last chunk.
         """
         deadline = time.monotonic() + deadline_s
-        # Once for both tries: meanwhile the call may end, and others wait for the same sentence.
+        # Once for all tries: meanwhile the call may end, and others wait for the same sentence.
         session = self._sessions.get(request.call_id)
-        delivered = False
-        try:
-            async with aclosing(self._synthesize_once(request, session, deadline)) as chunks:
-                async for chunk in chunks:
-                    delivered = True
-                    yield chunk
-            return
-        except WorkerLostError:
-            if delivered or time.monotonic() >= deadline:
-                raise
-        async with aclosing(self._synthesize_once(request, session, deadline)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+        given, delivered_bytes = 0, 0
+        while True:
+            try:
+                async with self._leased(WorkKind.SYNTHESIS, session, deadline) as (use, lease):
+                    if given:
+                        async with self._attended(lease, deadline):
+                            await self._workers.check_leased(lease)
+                    given += 1
+                    made_bytes = 0
+                    async with aclosing(self._workers.synthesize(lease, request)) as pieces:
+                        while True:
+                            async with self._attended(lease, deadline):
+                                piece = await anext(pieces, None)
+                            if piece is None:
+                                return
+                            use.audio_ms += audio_duration_ms(piece)
+                            new = piece[max(0, delivered_bytes - made_bytes) :]
+                            made_bytes += len(piece)
+                            if new:
+                                delivered_bytes = made_bytes
+                                yield SpeechChunk(new, use.lease_wait_ms, use.elapsed_ms())
+            except WorkerLostError:
+                if given == TRIES or time.monotonic() >= deadline:
+                    raise
 
     # One piece of work
 
-    async def _synthesize_once(
-        self, request: Synthesize, session: SessionStarted | None, deadline: float
-    ) -> AsyncGenerator[SpeechChunk, None]:
-        async with (
-            self._leased(WorkKind.SYNTHESIS, session, deadline) as (use, lease),
-            aclosing(self._workers.synthesize(lease, request)) as pieces,
-        ):
-            while True:
-                async with _until(deadline):
-                    piece = await anext(pieces, None)
-                if piece is None:
-                    return
-                use.audio_ms += audio_duration_ms(piece)
-                yield SpeechChunk(piece, use.lease_wait_ms, use.elapsed_ms())
+    @asynccontextmanager
+    async def _attended(self, lease: Lease, deadline: float) -> AsyncIterator[None]:
+        """Wait in the block for a worker: until `deadline` (monotonic seconds), and while it is there."""
+        is_silent = False
+
+        async def attend(limit: asyncio.Timeout) -> None:
+            nonlocal is_silent
+            try:
+                while True:
+                    await asyncio.sleep(ATTENTION_S)
+                    async with asyncio.timeout(ATTENTION_S):
+                        await self._workers.check_leased(lease)
+            except (WorkerLostError, TimeoutError):
+                is_silent = True
+                if not limit.expired():
+                    limit.reschedule(asyncio.get_running_loop().time())
+
+        try:
+            async with asyncio.timeout(deadline - time.monotonic()) as limit:
+                attending = asyncio.create_task(attend(limit), name=f"attend to {lease.worker_id}")
+                try:
+                    yield
+                finally:
+                    attending.cancel()
+        except TimeoutError:
+            if is_silent:
+                raise _SilentError("the worker does not answer") from None
+            raise _OutOfTimeError("the deadline passed while the worker worked") from None
 
     @asynccontextmanager
     async def _leased(
@@ -208,6 +248,7 @@ class SpeechPool(ManagerClient):
             is_ahead=is_ahead,
         )
         use = self._uses[request.lease_id] = _Use(request, now)
+        is_gone = False
         outcome = WorkOutcome.ABANDONED  # cancelled, closed, out of time, or a bug of ours
         try:
             use.lease = lease = await self._acquire(use, deadline)
@@ -219,14 +260,20 @@ class SpeechPool(ManagerClient):
             raise
         except _OutOfTimeError:
             raise
+        except _SilentError:
+            is_gone = True
+            raise
         except WorkerLostError:
-            outcome = WorkOutcome.LOST
+            outcome, is_gone = WorkOutcome.LOST, True
             raise
         finally:
             # Also without a lease: it may still wait, or have been granted on the way.
             del self._uses[request.lease_id]
             elapsed_ms = use.elapsed_ms() if use.lease is not None else 0.0
-            self._in_background(self._report(WorkReport(request.lease_id, outcome, elapsed_ms, use.audio_ms)))
+            report = WorkReport(request.lease_id, outcome, elapsed_ms, use.audio_ms)
+            reporting = self._in_background(self._report(report))
+            if is_gone:  # to be known before the next try asks for a slot: it would get the same
+                await asyncio.wait({reporting}, timeout=max(0.0, deadline - time.monotonic()))
 
     async def _acquire(self, use: _Use, deadline: float) -> Lease:
         """Return a lease, asking again, as the same request, while there is no manager."""
@@ -266,11 +313,5 @@ class _OutOfTimeError(WorkerLostError):
     """The asker's deadline passed while the worker worked: the worker need not be lost."""
 
 
-@asynccontextmanager
-async def _until(deadline: float) -> AsyncIterator[None]:
-    """Cancel the block at `deadline` (monotonic seconds)."""
-    try:
-        async with asyncio.timeout(deadline - time.monotonic()):
-            yield
-    except TimeoutError:
-        raise _OutOfTimeError("the deadline passed while the worker worked") from None
+class _SilentError(WorkerLostError):
+    """The worker does not answer while it works: it may hang."""

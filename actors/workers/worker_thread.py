@@ -128,6 +128,11 @@ class WorkerThread:
             with suppress(RuntimeError):  # stopped meanwhile
                 self._executor.submit(pieces.close)
 
+    def check(self) -> None:
+        """Raise WorkerLostError once the thread was stopped."""
+        if self._is_stopped:
+            raise _stopped()
+
     def stop(self) -> None:
         """Take no more work, fail what waits, end the thread after its current step. Idempotent."""
         with self._lock:

@@ -51,7 +51,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print_ingress(console: Console, status: ServerStatus) -> None:
-    console.print(f"{status.calls} calls on {len(status.media_workers)} media workers")
+    waiting = ""
+    if status.waiting_callers:
+        waiting = f"; {status.waiting_callers} callers wait, the longest for {_age(status.longest_wait_s)}"
+    console.print(f"{status.calls} calls on {len(status.media_workers)} media workers{waiting}")
     if status.decision is not None:
         _print_decision(console, status.decision, status.level_changes)
     extensions = Table("extension", "priority", "language", "dialog", "calls", "at most", "refused")

@@ -45,6 +45,8 @@ class ServerSettings(Section):
     """From the first byte of a message to its last: ends a dripping peer."""
     send_backlog_ms: int = Field(default=1_500, ge=200, le=60_000)
     """A peer that reads nothing for this long loses its call: older audio is wrong audio."""
+    waiting_limit_s: PositiveSeconds = 20.0
+    """A caller who waits this long for speech workers hears the busy phrase; then the dialplan goes on."""
     drain_deadline_s: float = Field(default=30.0, ge=0.0, le=86_400.0)
     """After SIGTERM running calls may finish for this long."""
     frame_ms: Annotated[Literal[20, 30], BeforeValidator(_number)] = 20
@@ -95,6 +97,8 @@ class DialogSettings(OpenSection):
     """echo, tone, an installed package's dialog, or `package.module:Class`."""
     greeting: str = "Hello. Say something, and I will repeat it."
     """Said when a call begins; empty for none."""
+    deadline_s: PositiveSeconds = 20.0
+    """For its first action in a turn, and between two: then the turn fails, with the apology."""
     tone_hz: float = Field(default=440.0, ge=100.0, le=3_400.0)
     """Of the `tone` dialog."""
 

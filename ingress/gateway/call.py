@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from actors.errors import LinkError
-from actors.messages import SessionActivity, SessionFigures, SessionStarted, SessionSummary
+from actors.messages import EXTENSION_FULL, SessionActivity, SessionFigures, SessionStarted, SessionSummary
 from actors.pool.speech_pool import SpeechPool
 from ingress.configuration.extensions import Extension
 from ingress.gateway.call_log import CallLedger
@@ -49,6 +49,8 @@ STOP_DEADLINE_S = 1.0
 REDIAL_S = 0.3
 """How long the end of an older call may take to be known: a media worker reads a hangup within 0.1 s."""
 IN_USE = "its UUID is in use by a running call; give every AudioSocket() its own"
+SEND_DEADLINE_S = 30.0
+"""For a media worker to read: as long as it waits itself for a message. A turn may hold a slot meanwhile."""
 NO_ANSWER = "the speech workers cannot be asked"
 
 T = TypeVar("T")
@@ -62,13 +64,15 @@ class CallServices:
 
     ingress_id: str
     pool: SpeechPool | None
-    """None: no dialog needs speech, and there is room for every call."""
+    """None: no dialog needs speech, and there is room for every call that its extension may have."""
     runner: TurnRunner
     extension: Callable[[str], Extension]
     """By its name."""
     ledger: CallLedger
     refused: Counter[str] = field(default_factory=Counter)
     """Calls that were not taken, by extension."""
+    taken: Counter[str] = field(default_factory=Counter)
+    """Calls that have a place without a pool, by extension."""
 
 
 class Call:
@@ -135,8 +139,7 @@ class Call:
         """Ask, hold, give back; return what the call used, None if nothing is known of it."""
         pool, call_id = self._services.pool, self.started.call_id
         if pool is None:
-            self._admit()
-            await self._ended.wait()
+            await self._have_place_here()
             return None
         session = SessionStarted(
             session_id=call_id,
@@ -160,6 +163,20 @@ class Call:
         self._count()  # the caller may have spoken meanwhile
         await self._ended.wait()
         return await self._ask(pool.unregister_session(call_id), BOOKKEEPING_DEADLINE_S)
+
+    async def _have_place_here(self) -> None:
+        """Have a place of this gateway, which has room for as many calls as the extension may have."""
+        taken, extension = self._services.taken, self.extension
+        is_full = extension.max_calls is not None and taken[extension.name] >= extension.max_calls
+        if is_full and not self.started.is_admitted:
+            self._refuse(EXTENSION_FULL)
+            return
+        taken[extension.name] += 1
+        try:
+            self._admit()
+            await self._ended.wait()
+        finally:
+            taken[extension.name] -= 1
 
     async def _ask(self, question: Coroutine[Any, Any, T], deadline_s: float) -> T | None:
         """Return the pool's answer; None if it fails, comes too late, or the call ends meanwhile."""
@@ -267,7 +284,11 @@ class Call:
     async def send(self, message: Message) -> None:
         """Send a message of the turn, as fast as the media worker reads. Raises LinkError."""
         self.link.send(message)
-        await self.link.drain()
+        try:
+            async with asyncio.timeout(SEND_DEADLINE_S):
+                await self.link.drain()
+        except TimeoutError:
+            raise LinkError(f"the media worker has read nothing for {SEND_DEADLINE_S:g} s") from None
 
     def _cancel_turn(self, turn: int) -> None:
         if self._turn == turn and self._turn_task is not None:

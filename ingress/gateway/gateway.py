@@ -319,6 +319,7 @@ class Gateway:
             await link.drain()
 
     def _server_status(self) -> ServerStatus:
+        reports = [media.health for media in self._media if media.health is not None]
         calls = sum((media.calls_by_extension() for media in self._media), Counter[str]())
         return ServerStatus(
             is_ready=self._readiness.is_ready,
@@ -328,6 +329,8 @@ class Gateway:
                 for media in sorted(self._media, key=lambda media: media.name)
             ),
             calls=calls.total(),
+            waiting_callers=sum(health.waiting_callers for health in reports),
+            longest_wait_s=max((health.longest_wait_s for health in reports), default=0.0),
             places=len(self._places),
             extensions_version=self._book.version,
             extensions=tuple(

@@ -9,6 +9,7 @@ applies.
 | a transcription | the dialog gets "not understood", never words |
 | a synthesis, or a slot in time | the turn ends with the reason, and the caller hears an apology |
 | the dialog | the same; the reason names the place in its code and quotes nothing |
+| the dialog's next action within `dialog.deadline_s` | the same |
 
 Sentences are sent as they are made: the caller hears the first while the next is synthesised. The gateway
 stays at most `LEAD_S` ahead of what has been played, so that a long answer fills no memory.
@@ -25,7 +26,7 @@ import inspect
 import json
 import logging
 import traceback
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -51,6 +52,7 @@ from ingress.dialogs.base import (
     PlayContinuousTone,
     Say,
 )
+from ingress.gateway.dialog_run import DialogRun
 from ingress.gateway.dialog_state import encoded_state
 from ingress.link.messages import (
     CallStarted,
@@ -246,16 +248,16 @@ class _Turn:
                 actions.close()
             name = type(dialog).__name__
             raise DialogError(f"{name}.respond yields nothing: write `async def` with `yield`")
+        run = DialogRun(actions, self._call.extension.dialog.deadline_s)
         try:
-            async for action in actions:
+            while (action := await run.next()) is not None:
                 if self.stages.dialog_ms is None:
                     self._note(dialog_ms=_since_ms(asked_s))
                 await self._send_state(call)
                 await self._do(action)
             await self._send_state(call)
         finally:
-            if isinstance(actions, AsyncGenerator):
-                await actions.aclose()
+            await run.close()
 
     def _dialog_call(self) -> DialogCall:
         started, extension = self._call.started, self._call.extension

@@ -104,6 +104,10 @@ class MediaHealth(Record):
     """How a media worker's own clock did since its last report."""
 
     calls: int = 0
+    waiting_callers: int = 0
+    """Whose turn waits for a gateway, or for speech workers."""
+    longest_wait_s: float = 0.0
+    """Of those, until now."""
     connections: int = 0
     frame_ms: int
     """20, or 30 when throttled."""

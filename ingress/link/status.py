@@ -61,6 +61,10 @@ class ServerStatus(Record):
     media_workers: tuple[MediaWorkerStatus, ...]
     calls: int
     """That were not refused."""
+    waiting_callers: int
+    """Whose turn waits for a gateway, or for speech workers; they may be no calls yet."""
+    longest_wait_s: float
+    """Of those, until the last report of their media workers."""
     places: int
     """Calls that the manager was asked to take, or has taken."""
     extensions_version: int

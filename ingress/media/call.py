@@ -13,7 +13,9 @@ Turns are taken one at a time (`ingress.media.turn` has their states).
 | keys are pressed while they cannot be asked for yet | they are one turn, together and in order |
 | the gateway is back, nothing of the answer has come | the turn is asked again |
 | ... some of it has come | the turn ends with an apology: half an answer repeated is worse than its loss |
-| no message of the gateway for 30 s | the turn fails, with an apology |
+| the same gateway is ready again | the turn goes on: it was not lost, only its speech workers were away |
+| no message of the gateway for `turn_deadline_s` | the turn fails, with an apology |
+| a turn has waited for `waiting_limit_s`, in all, for a gateway that can serve it | as refused, below |
 | the dialog hangs up | its words play, then 0.2 s of silence: a phone's buffer plays them to the end |
 | the call is refused | its turns are given up, the busy phrase plays, the call ends as above |
 
@@ -48,7 +50,8 @@ MAXIMUM_WAITING_TURNS = 4
 MAXIMUM_DIGITS = 128
 """Keys of one turn; further ones are dropped. A Brazilian bill has 47."""
 TURN_DEADLINE_S = 30.0
-"""Without a message of the gateway for this long a turn has failed."""
+"""Without a message of the gateway for this long a turn has failed, unless its dialog may think longer."""
+WAITING_LIMIT_S = 20.0
 MAXIMUM_TURN_RECORDS = 32
 """Kept per call for its summary, the newest, 1.6 KB each; each was sent when its turn was over."""
 CLOSING_SILENCE_S = 0.2
@@ -76,6 +79,8 @@ class Call:
         barge_in: BargeInSettings | None = None,
         keeps_text: bool = False,
         phrases: PhraseSource = lambda phrase: None,
+        waiting_limit_s: float = WAITING_LIMIT_S,
+        turn_deadline_s: float = TURN_DEADLINE_S,
     ) -> None:
         """`started_at_s` is Unix time; `keeps_text` puts words into the records."""
         self.call_id = call_id
@@ -100,7 +105,13 @@ class Call:
         self.playout = self._turn.playout
         self._turns = 0
         self._underruns_before = 0
+        self._waiting_limit_s = waiting_limit_s
+        self._turn_deadline_s = turn_deadline_s
         self._gateway_is_ready = False
+        self._gateway_is_lost = False
+        """The link to the gateway broke, so what it was asked is lost. Until the next one is ready."""
+        self.waits_since_s: float | None = None
+        """Since when the turn under way has waited for a gateway that can serve it."""
         self._hangs_up = False
         """For good: no turn is begun any more."""
         self._silent_since_s: float | None = None
@@ -134,8 +145,11 @@ class Call:
 
     def refuse(self, reason: str, now: float) -> None:
         """The call is not taken: give up all turns, play the busy phrase, then end."""
-        self.verdict, self.refusal = Verdict.REFUSED, reason
-        self._gateway_is_ready = False
+        self.verdict = Verdict.REFUSED
+        self._send_back(reason, now)
+
+    def _send_back(self, reason: str, now: float) -> None:
+        self.refusal, self._gateway_is_ready = reason, False
         self._ahead_turn = self._speaking_s = None
         self._waiting.clear()
         self._idle.clear()
@@ -220,8 +234,9 @@ class Call:
 
     def gateway_ready(self, now: float) -> None:
         """The gateway can serve turns (again): make the call known and ask what is owed."""
-        if self.verdict is Verdict.REFUSED:
+        if self.refusal is not None:
             return
+        was_lost, self._gateway_is_lost = self._gateway_is_lost, False
         self._gateway_is_ready = True
         self.outbox.append(
             link.CallStarted(
@@ -232,19 +247,19 @@ class Call:
             )
         )
         turn = self._turn
-        if turn.state is TurnState.ASKED:
+        if was_lost and turn.state is TurnState.ASKED:
             turn.enter(TurnState.WAITING)
             if turn.heard and self._history[-1].speaker == "caller":  # they will be transcribed again
                 self._history.pop()
             turn.heard = turn.dialog_state = None
-        elif turn.state is TurnState.ANSWERING:
+        elif was_lost and turn.state is TurnState.ANSWERING:
             self._fail(turn, "the gateway was replaced in mid-answer")
         self._ask(now)
         self._settle(now)
 
     def gateway_gone(self, now: float) -> None:
-        """The gateway cannot serve turns."""
-        self._gateway_is_ready = False
+        """The link to the gateway broke: the next one knows of nothing."""
+        self._gateway_is_ready, self._gateway_is_lost = False, True
         self._turn.progress_s = now
         self._settle(now)
 
@@ -253,14 +268,15 @@ class Call:
         match message:
             case link.Readiness(is_ready=True):
                 self.gateway_ready(now)
-            case link.Readiness():
-                self.gateway_gone(now)
+            case link.Readiness():  # what it was asked goes on
+                self._gateway_is_ready = False
+                self._settle(now)
             case link.Admitted() if self.verdict is Verdict.NONE:
                 self.verdict = Verdict.ADMITTED
         turn = self._turn
         if turn.state not in RUNNING or getattr(message, "turn", None) != turn.number:
             return
-        turn.progress_s = now
+        turn.progress_s, self.waits_since_s = now, None
         match message:
             case link.Heard():
                 turn.heard, turn.was_ahead = message.text, message.was_ahead
@@ -315,10 +331,13 @@ class Call:
         if self._hangs_up and self._silent_since_s is None and self.playout.is_empty:
             self._silent_since_s = now
         until_s, waits_since_s = inf, None
-        if turn.state in RUNNING and self._gateway_is_ready:
-            until_s = turn.progress_s + TURN_DEADLINE_S
-        elif turn.state not in (TurnState.DONE, TurnState.OVER):
+        if turn.state in RUNNING and not self._gateway_is_lost:
+            until_s = turn.progress_s + self._turn_deadline_s
+        if turn.state not in (TurnState.DONE, TurnState.OVER) and not self._gateway_is_ready:
             waits_since_s = turn.progress_s
+            if self.waits_since_s is None:
+                self.waits_since_s = now
+            until_s = min(until_s, self.waits_since_s + self._waiting_limit_s)
         until_s = min(until_s, self._idle.settle(now, waits_since_s, turn.kind == "greeting"))
         self._holds = bool(self._idle.first)
         if self._speaking_s is not None and self._may_be_interrupted(turn):
@@ -331,12 +350,24 @@ class Call:
         if self._speaking_s is not None and now >= self._speaking_s + TURN_DEADLINE_S:
             self._speaking_s = None
         turn = self._turn
-        is_late = self._gateway_is_ready and now >= turn.progress_s + TURN_DEADLINE_S
+        is_late = not self._gateway_is_lost and now >= turn.progress_s + self._turn_deadline_s
         if is_late and turn.state in RUNNING:
             self.outbox.append(link.CancelTurn(call_id=self.call_id, turn=turn.number))
-            self._fail(turn, f"no answer from the gateway for {TURN_DEADLINE_S:.0f} s")
+            self._fail(turn, f"no answer from the gateway for {self._turn_deadline_s:.0f} s")
             self._finish_if_played(now)
+        since_s, limit_s = self.waits_since_s, self._waiting_limit_s
+        if not self._gateway_is_ready and since_s is not None and now >= since_s + limit_s:
+            self._stop_waiting(now)
         self._settle(now)
+
+    def _stop_waiting(self, now: float) -> None:
+        """The turn under way has waited too long: the dialplan goes on."""
+        turn, reason = self._turn, f"nothing could answer within {self._waiting_limit_s:g} s"
+        if turn.state in RUNNING:
+            self.outbox.append(link.CancelTurn(call_id=self.call_id, turn=turn.number))
+        turn.failure = reason
+        self._write_record(turn)
+        self._send_back(f"{reason} (server.waiting_limit_s)", now)
 
     def _take_news(self, now: float) -> None:
         """Audio began or ended with this frame."""
@@ -395,6 +426,7 @@ class Call:
 
     def _change_turn(self, turn: Turn) -> None:
         self._underruns_before = self.underruns
+        self.waits_since_s = None
         self._turn, self.playout = turn, turn.playout
 
     def _remember(self, turn: Turn) -> None:
@@ -431,7 +463,10 @@ class Call:
             self._hangs_up = True
             self.dropped_turns += len(self._waiting)
             self._waiting.clear()
+        self._write_record(turn)
+        self._ask(now)
+
+    def _write_record(self, turn: Turn) -> None:
         self.turns_taken += 1
         self.turn_records.append(turn.record(self._keeps_text))
         self.outbox.append(link.TurnFinished(call_id=self.call_id, record=self.turn_records[-1]))
-        self._ask(now)

@@ -131,8 +131,11 @@ class Calls:
         self._reporter = asyncio.get_running_loop().call_later(HEALTH_INTERVAL_S, self._report)
         self.pauses.collect_if_due()
         pauses, longest_s = self.pauses.take()
+        waits_s = [wait_s for leg in self._calls.values() if (wait_s := leg.wait_s) is not None]
         health = MediaHealth(
             calls=len(self._calls),
+            waiting_callers=len(waits_s),
+            longest_wait_s=max(waits_s, default=0.0),
             connections=self._connections,
             frame_ms=self._clock.frame_ms,
             lateness=self._clock.lateness.summary(),
@@ -170,7 +173,9 @@ class Calls:
 
     def gateway_gone(self) -> None:
         """The link to the gateway broke."""
-        self.receive(Readiness(is_ready=False, detail="the link broke"))
+        self.gateway_is_ready = False
+        for leg in tuple(self._calls.values()):
+            leg.gateway_gone()
 
     def _follow(self, book: ExtensionBook) -> None:
         """Serve new calls by a newer book. An extension that it lacks keeps its port and its settings."""

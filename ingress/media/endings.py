@@ -12,6 +12,7 @@ class Ending(Enum):
     CALLER = "the caller hung up"
     DIALOG = "the dialog hung up"
     REFUSED = "refused"
+    WAITED = "sent back to the dialplan after too long a wait"
     STOPPING = "the server is stopping"
     LOST = "connection lost"
     FAULT = "internal fault"

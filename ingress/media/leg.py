@@ -33,9 +33,10 @@ from ingress.audiosocket import (
     UnknownMessage,
 )
 from ingress.configuration.extensions import Extension
+from ingress.configuration.settings import Settings
 from ingress.link.messages import Message
 from ingress.link.records import CallRecord
-from ingress.media.call import Call, Verdict
+from ingress.media.call import TURN_DEADLINE_S, Call, Verdict
 from ingress.media.connection import Connection
 from ingress.media.endings import Ending
 from ingress.media.hearing.events import (
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
 
 UNUSUAL_GAP_S = 0.03
 """Shorter gaps between two sends are not measured: the longest is this or more."""
+TURN_MARGIN_S = 5.0
+"""For messages on their way."""
 FRAMES_PER_READING = 5
 """Three ticks of 30 ms, and jitter."""
 
@@ -94,7 +97,7 @@ class Leg:
         connection.watch(self.read)
         deadline_s = self._settings.handshake_deadline_s
         self._deadline = asyncio.get_running_loop().call_later(
-            deadline_s, self.end, Ending.NO_UUID, f"no UUID within {deadline_s:g} s"
+            deadline_s, self._miss_uuid, f"no UUID within {deadline_s:g} s"
         )
 
     def send(self, frames: int, frame_bytes: int, due_s: float) -> None:
@@ -140,6 +143,8 @@ class Leg:
         elif call.is_at_end(now):
             if call.refusal is None:
                 self.end(Ending.DIALOG)
+            elif call.verdict is not Verdict.REFUSED:
+                self.end(Ending.WAITED, f"{Ending.WAITED.value}: {call.refusal}")
             else:
                 self.end(Ending.REFUSED, f"{Ending.REFUSED.value}: {call.refusal}")
 
@@ -156,9 +161,23 @@ class Leg:
         except Exception as error:  # the link is all calls'
             self.fault(error)
 
+    def gateway_gone(self) -> None:
+        """The link to the gateway broke."""
+        try:
+            self._call.gateway_gone(monotonic())
+            self._forward()
+        except Exception as error:
+            self.fault(error)
+
+    @property
+    def wait_s(self) -> float | None:
+        """How long its caller has waited for a gateway that can answer; None: does not wait."""
+        since_s = self._call.waits_since_s
+        return None if since_s is None else monotonic() - since_s
+
     def refuse(self, reason: str) -> bool:
-        """Play the busy phrase, then hang up; False if the call was admitted and goes on."""
-        if self._call.verdict is Verdict.ADMITTED:
+        """Play the busy phrase, then hang up; False if the call was admitted and goes on, or ends already."""
+        if self._call.verdict is Verdict.ADMITTED or self._call.refusal is not None:
             return False
         log.info("call %s refused: %s", self._name, reason)
         self._call.refuse(reason, monotonic())
@@ -179,6 +198,12 @@ class Leg:
             record = self._record(detail)
             log.info("%s", record.describe())
         self._calls.ended(self, self._connection, ending, record)
+
+    def _miss_uuid(self, detail: str) -> None:
+        """End the connection, unless its UUID came while this process was stopped."""
+        self.read()
+        if self._state is LegState.HANDSHAKE:
+            self.end(Ending.NO_UUID, detail)
 
     def _leave_handshake(self) -> None:
         self._connection.unwatch()
@@ -248,6 +273,8 @@ class Leg:
             barge_in=extension.barge_in,
             keeps_text=settings.privacy.keep_transcripts,
             phrases=partial(calls.phrases.audio, extension),
+            waiting_limit_s=settings.server.waiting_limit_s,
+            turn_deadline_s=_turn_deadline_s(settings, extension),
         )
         refusal = calls.identified(self, call)
         if refusal is not None and not refusal.plays_phrase:
@@ -317,3 +344,10 @@ class Leg:
             turns_taken=call.turns_taken,
             turns=tuple(call.turn_records),
         )
+
+
+def _turn_deadline_s(settings: Settings, extension: Extension) -> float:
+    """Return how long the gateway may be silent in a turn: longer than all its own deadlines for one step."""
+    speech = settings.speech
+    work_s = max(speech.transcription_deadline_s, speech.synthesis_deadline_s)
+    return max(TURN_DEADLINE_S, extension.dialog.deadline_s + work_s + TURN_MARGIN_S)

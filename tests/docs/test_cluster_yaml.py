@@ -14,7 +14,7 @@ from ray._raylet import Config  # type: ignore[attr-defined]  # compiled
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from actors.fleet.gpu_memory import MEMORY_LABEL
-from actors.fleet.sizing import WORK_LABEL
+from actors.fleet.sizing import INGRESS_LABEL, WORK_LABEL
 from actors.settings import SpeechSettings
 
 ROOT = Path(__file__).parents[2]
@@ -139,4 +139,4 @@ def test_the_labels_that_are_explained_are_read_by_ray(tmp_path: Path) -> None:
     file = tmp_path / "labels.yaml"
     file.write_text("\n".join(lines))
     read = parse_node_labels_from_yaml_file(str(file))
-    assert read == {WORK_LABEL: "transcription", MEMORY_LABEL: "24"}
+    assert read == {INGRESS_LABEL: "yes", WORK_LABEL: "transcription", MEMORY_LABEL: "24"}

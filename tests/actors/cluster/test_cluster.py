@@ -148,6 +148,17 @@ async def test_a_killed_worker_costs_a_try_and_comes_back(pool: ClusterPool) -> 
     assert (summary.transcription.count, summary.transcription.failed) == (2, 1)
 
 
+async def test_a_worker_killed_inside_a_sentence_is_not_heard(pool: ClusterPool) -> None:
+    """Its successor makes the rest: nothing is missing, nothing comes twice."""
+    whole = b"".join([chunk.audio async for chunk in pool.synthesize(LONG_SENTENCE, deadline_s=20.0)])
+    heard = b""
+    async for chunk in pool.synthesize(LONG_SENTENCE, deadline_s=40.0):
+        if not heard:
+            process_of("TtsActor").kill()
+        heard += chunk.audio
+    assert heard == whole
+
+
 async def test_a_replaced_worker_is_found(pool: ClusterPool, fleet: FleetSettings) -> None:
     """Another actor has its name afterwards: each lease brings the one that is meant."""
     assert (await pool.transcribe(UTTERANCE, deadline_s=5.0)).transcript.text == "hello"
@@ -186,6 +197,33 @@ async def test_a_killed_manager_comes_back_and_knows_the_calls_again(pool: Clust
     assert process_of("SttActor") == worker
 
 
+async def test_a_manager_that_was_stopped_goes_on_where_it_was(pool: ClusterPool) -> None:
+    """For longer than an ingress may be silent: who works keeps the slot, who waits keeps the place."""
+    manager, holds, freed = process_of("ManagerActor"), asyncio.Event(), asyncio.Event()
+
+    async def speak() -> None:
+        async for _ in pool.synthesize(LONG_SENTENCE, deadline_s=30.0):
+            holds.set()
+            await freed.wait()
+
+    async def wait() -> int:
+        return len([chunk async for chunk in pool.synthesize(SENTENCE, deadline_s=30.0)])
+
+    speaker = asyncio.create_task(speak())
+    await holds.wait()
+    waiting = asyncio.create_task(wait())
+    await until(pool, lambda status: status.synthesis.waiting == 1)
+    manager.suspend()
+    await asyncio.sleep(5.0)
+    manager.resume()
+    status = await until(pool, lambda status: True)
+    assert (status.ingresses, status.sessions) == (1, 1)
+    assert (status.synthesis.busy, status.synthesis.waiting) == (1, 1)
+    freed.set()
+    await speaker
+    assert await waiting
+
+
 async def test_two_ingresses_share_the_fleet(pool: ClusterPool, fleet: FleetSettings) -> None:
     """With the same settings; others are refused by name, and one that closes gives its slot back."""
     other = ClusterPool(SPEECH.model_copy(update={"language": "pt"}), fleet, "other")
@@ -204,6 +242,40 @@ async def test_two_ingresses_share_the_fleet(pool: ClusterPool, fleet: FleetSett
     held.cancel()
     with suppress(asyncio.CancelledError, WorkerLostError):
         await held
+
+
+async def test_an_idle_worker_that_is_gone_costs_no_turn(ray_cluster: RayCluster) -> None:
+    """Killed or stopped, one of two: the next request goes to the other at once, and none finds it later."""
+    fleet = one_of_each(ray_cluster).model_copy(update={"max_concurrent_transcriptions": 2})
+    pool = ClusterPool(SPEECH, fleet, "ingress")
+    await pool.start()
+    await until(pool, lambda status: status.transcription.ready == 2 and status.is_ready)
+    await pool.register_session(SessionStarted("call", "ingress", "100"))
+
+    async def answer_s() -> float:
+        began_s = time.monotonic()
+        assert (await pool.transcribe(UTTERANCE, deadline_s=10.0)).transcript.text == "hello"
+        return time.monotonic() - began_s
+
+    process_of("SttActor").kill()
+    assert max([await answer_s(), await answer_s()]) < 3.0  # also the one that is given the dead worker
+    await until(pool, lambda status: status.transcription.slots == 2 and status.transcription.busy == 0)
+    await asyncio.sleep(1.0)
+    process_of("SttActor").kill()
+    killed_s = time.monotonic()
+    await until(pool, lambda status: status.transcription.slots == 1)
+    assert time.monotonic() - killed_s < 4.0
+    await until(pool, lambda status: status.transcription.slots == 2)
+    stopped = process_of("SttActor")
+    stopped.suspend()
+    assert max([await answer_s(), await answer_s()]) < 8.0  # one of them was given to it
+    await until(pool, lambda status: status.transcription.busy == 1)
+    assert max([await answer_s(), await answer_s()]) < 3.0
+    stopped.resume()
+    await until(pool, lambda status: status.transcription.busy == 0)
+    assert (await pool.status()).transcription.slots == 2
+    await pool.close()
+    await stop_fleet(fleet)
 
 
 async def test_a_worker_that_cannot_load_is_in_the_status(ray_cluster: RayCluster) -> None:

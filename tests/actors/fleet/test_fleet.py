@@ -15,6 +15,7 @@ from actors.fleet.fleet import Fleet, WorkerSpec, worker_specs
 from actors.fleet.sizing import FleetPlan, NodeResources, WorkerGroup, plan
 from actors.leases.book import NO_SLOTS, SlotCounts
 from actors.leases.desk import LeaseDesk
+from actors.liveness.running_clock import RunningClock
 from actors.messages import Lease, LeaseRequest, WorkKind, WorkOutcome
 from actors.settings import FleetSettings, SpeechSettings
 
@@ -38,6 +39,10 @@ class Hall:
 
     here: set[str] = field(default_factory=set)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
+    answers: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set, the workers answer when they are asked whether they are there."""
+    dead: set[object] = field(default_factory=set)
+    ensured: int = 0
 
     async def nodes(self) -> Sequence[NodeResources]:
         raise AssertionError("the manager looks at nodes, not the fleet")
@@ -45,7 +50,13 @@ class Hall:
     async def ensure(self, spec: WorkerSpec) -> object:
         await self.gate.wait()
         self.here.add(spec.worker_id)
-        return f"the worker of {spec.worker_id}"
+        self.ensured += 1
+        return f"the worker of {spec.worker_id}, number {self.ensured}"
+
+    async def check(self, worker: object) -> None:
+        await self.answers.wait()
+        if worker in self.dead:
+            raise WorkerLostError("it is dead")
 
     async def stop(self, worker_id: str) -> None:
         self.here.discard(worker_id)
@@ -68,6 +79,14 @@ class Yard:
         self.desk = LeaseDesk(lambda: self.now)
         self.fleet = Fleet(self.hall, self.desk, scale_down_hold_s=HOLD_S)
         self.hall.gate.set()
+        self.hall.answers.set()
+
+    async def look(self, seconds: float) -> None:
+        """Let time pass while the fleet looks after its idle workers, as the manager has it do."""
+        for _ in range(round(seconds / 0.5)):
+            self.now += 0.5
+            self.fleet.check_idle(self.now)
+            await self.settle()
 
     async def follow(self, *groups: WorkerGroup, speech: SpeechSettings = SPEECH) -> list[str]:
         """Let the fleet follow, and settle; return who is there."""
@@ -101,6 +120,50 @@ async def yard() -> AsyncIterator[Yard]:
     assert not made.hall.here
 
 
+async def test_a_dead_idle_worker_is_replaced_before_anybody_needs_it(yard: Yard) -> None:
+    """Within two seconds it is not lent any more; its successor is, as another worker of the same name."""
+    await yard.follow(group("1", 2))
+    await yard.look(3.0)
+    assert yard.desk.book.slots(STT).total == 2
+    [name] = [name for name in yard.hall.here if name.endswith("-0")]
+    yard.hall.dead.add(f"the worker of {name}, number 1")
+    yard.hall.gate.clear()
+    await yard.look(2.0)
+    assert yard.desk.book.slots(STT) == SlotCounts(1, 0)
+    assert yard.fleet.ready(STT) == 1
+    yard.hall.gate.set()
+    await yard.settle()
+    workers = {(await yard.lease(lease_id)).worker for lease_id in "ab"}
+    assert f"the worker of {name}, number 3" in workers
+    assert len(workers) == 2
+
+
+async def test_a_silent_idle_worker_is_not_lent_until_it_answers(yard: Yard) -> None:
+    """It may hang: those that work are not asked, and one that answers again serves again."""
+    await yard.follow(group("1", 2))
+    busy = await yard.lease()
+    yard.hall.answers.clear()
+    yard.hall.gate.clear()
+    await yard.look(3.5)
+    assert yard.desk.book.slots(STT) == SlotCounts(2, 2)
+    assert yard.fleet.ready(STT) == 2
+    yard.hall.answers.set()
+    yard.hall.gate.set()
+    await yard.settle()
+    assert (await yard.lease("other")).worker_id != busy.worker_id
+
+
+async def test_a_stop_of_the_manager_is_no_silence_of_the_workers(yard: Yard) -> None:
+    """The answers wait; by a clock that stood still no time has passed."""
+    await yard.follow(group("1", 2))
+    running = RunningClock(lambda: yard.now)
+    for stopped_s in (0.5, 60.0, 0.5, 60.0):
+        yard.now += stopped_s
+        yard.fleet.check_idle(running())
+        await yard.settle()
+        assert yard.desk.book.slots(STT) == SlotCounts(2, 0)
+
+
 async def test_what_the_plan_wants_comes_at_once(yard: Yard) -> None:
     """More workers are there, and lent, after one step."""
     assert len(await yard.follow(group("1", 1))) == 1
@@ -128,7 +191,7 @@ async def test_a_worker_in_use_finishes_before_it_goes(yard: Yard) -> None:
     """After the hold it gets no new lease, and stops when the last is given back."""
     await yard.follow(group("1", 1))
     lease = await yard.lease()
-    assert lease.worker == f"the worker of {lease.worker_id}"
+    assert lease.worker == f"the worker of {lease.worker_id}, number 1"
     await yard.follow()
     yard.now += HOLD_S
     assert await yard.follow() == [lease.worker_id]

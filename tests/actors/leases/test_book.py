@@ -130,6 +130,18 @@ def test_promoted_work_joins_the_final_work_of_its_class(queue: LeaseBook) -> No
     assert served(queue, "holder", now=7.0) == ["last"]
 
 
+@pytest.mark.parametrize("by", ["promotion", "asking again"])
+def test_promoted_work_keeps_to_the_limit_of_its_class(book: LeaseBook, by: str) -> None:
+    """It is refused as a newcomer: else a queue could grow by promotions without an end."""
+    for lease_id in ("holder", "f1", "f2", "f3"):
+        book.request(request(lease_id), now=0.0)
+    for lease_id in ("a1", "a2"):
+        book.request(request(lease_id, is_ahead=True), now=0.0)
+        promoted = book.promote(lease_id, 1.0) if by == "promotion" else book.request(request(lease_id), 1.0)
+        assert promoted == [Refused(lease_id, Refusal.QUEUE_FULL)]
+    assert book.waiting(STT) == 3
+
+
 @pytest.mark.parametrize("flood", [HIGH, NORMAL])
 def test_every_request_is_served_in_the_end(flood: Priority, queue: LeaseBook) -> None:
     """One slot, always more urgent newcomers: background work still gets it, after three aging times."""

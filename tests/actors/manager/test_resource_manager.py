@@ -11,9 +11,17 @@ import pytest
 
 from actors.errors import ConfigurationError, UnknownIngressError, WorkerLostError
 from actors.fleet.fleet import WorkerSpec
-from actors.fleet.sizing import NodeResources
+from actors.fleet.sizing import INGRESS_LABEL, NodeResources
+from actors.liveness.running_clock import RunningClock
 from actors.local import LocalWorkers
-from actors.manager.resource_manager import DIFFERING_BEATS, INGRESS_TIMEOUT_S, TICK_S, ResourceManager
+from actors.manager.resource_manager import (
+    DIFFERING_BEATS,
+    HOST_KEPT_S,
+    INGRESS_TIMEOUT_S,
+    SUCCESSION_S,
+    TICK_S,
+    ResourceManager,
+)
 from actors.messages import (
     IngressReport,
     IngressSignals,
@@ -203,6 +211,110 @@ async def test_an_unused_fleet_is_stopped_after_a_while(ready: House) -> None:
     await ready.manager.plan_once()
     assert not await ready.machines.running()
     assert (await ready.manager.status()).transcription.planned == 0
+    ready.clock.now += 2.0
+    await ready.manager.plan_once()
+    await asyncio.sleep(0.02)
+    assert not await ready.machines.running()  # stopped means stopped
+    await ready.manager.register_ingress(ingress())
+    await ready.until(lambda status: status.is_ready)
+
+
+async def test_nothing_is_started_for_an_ingress_that_went_meanwhile(house: House) -> None:
+    """The nodes answer late: nobody uses the fleet any more."""
+    answers = asyncio.Event()
+
+    async def late() -> Sequence[NodeResources]:
+        await answers.wait()
+        return house.machines.machines
+
+    house.machines.nodes = late  # type: ignore[method-assign]
+    registering = asyncio.create_task(house.manager.register_ingress(ingress()))
+    await asyncio.sleep(0)
+    await house.manager.unregister_ingress("i")
+    answers.set()
+    await registering
+    assert not await house.machines.running()
+
+
+# Which nodes keep cores for Asterisk
+
+
+def hosts(status: FleetStatus) -> set[str]:
+    return {node.node_id for node in status.nodes if node.hosts_ingress}
+
+
+async def test_a_pbx_stays_one_while_its_gateway_is_away(house: House) -> None:
+    """For minutes, not only while its ingress is heard; a node that never had one is none."""
+    house.machines.machines = [NodeResources(name, 16, 64 * 10**9) for name in ("node-a", "node-b", "node-c")]
+    await house.manager.register_ingress(ingress("i"))
+    await house.manager.register_ingress(replace(ingress("j"), node_id="node-b"))
+    await house.manager.unregister_ingress("j")
+    for _ in range(2):
+        house.clock.now += HOST_KEPT_S / 2 - 1.0
+        await house.manager.plan_once()
+        assert hosts(await house.manager.status()) == {"node-a", "node-b"}
+    house.clock.now += 2.0
+    await house.manager.plan_once()
+    assert hosts(await house.manager.status()) == {"node-a"}
+
+
+async def test_a_label_makes_a_node_a_pbx_before_its_ingress_registers(house: House) -> None:
+    """Until then nothing else could say so; a wrong value is a problem and is ignored."""
+    house.machines.machines += [
+        NodeResources("node-b", 16, 64 * 10**9, labels={INGRESS_LABEL: "yes"}),
+        NodeResources("node-c", 16, 64 * 10**9, labels={INGRESS_LABEL: "perhaps"}),
+    ]
+    await house.manager.register_ingress(ingress())
+    status = await house.manager.status()
+    assert hosts(status) == {"node-a", "node-b"}
+    assert status.problems == (
+        "node node-c: label raymal-ingress='perhaps' is ignored: use yes, or no label",
+    )
+
+
+async def test_a_new_manager_takes_no_pbx_for_a_speech_node(ready: House) -> None:
+    """The ingresses register again one after the other: none of their nodes is filled up meanwhile."""
+    ready.machines.machines = [NodeResources(name, 16, 64 * 10**9) for name in ("node-a", "node-b")]
+    successor = House(ResourceManager(ready.machines, ready.clock), ready.machines, ready.clock)
+    await successor.manager.register_ingress(ingress("i"))
+    assert hosts(await successor.manager.status()) == {"node-a", "node-b"}
+    ready.clock.now += SUCCESSION_S
+    await successor.manager.plan_once()
+    assert hosts(await successor.manager.status()) == {"node-a"}
+
+
+# A manager that was stopped
+
+
+@pytest.mark.parametrize("stopped_s", [5.0, 3_600.0])
+async def test_a_manager_that_was_stopped_drops_nobody(stopped_s: float) -> None:
+    """What was sent meanwhile is taken in first: ingresses, calls, leases and who waits stay."""
+    clock, machines = Clock(), Machines()
+    house = House(ResourceManager(machines, RunningClock(clock)), machines, clock)
+    for name in ("i", "j"):
+        await house.manager.register_ingress(replace(ingress(name), throttle=ThrottleSettings()))
+    await house.manager.register_session(SessionStarted("call", "i", "100"))
+    await house.until(lambda status: status.is_ready)
+    lease = await house.manager.acquire(request("a", wait_s=20.0))
+    waiting = asyncio.create_task(house.manager.acquire(request("b", "j", wait_s=20.0)))
+    await house.until(lambda status: status.transcription.waiting == 1)
+    clock.now += stopped_s
+    for _ in range(2):
+        house.manager.tick()
+        for name, calls in (("i", 1), ("j", 0)):
+            assert await house.manager.heartbeat(IngressReport(name, calls=calls))
+        clock.now += 0.5
+    status = await house.manager.status()
+    assert (status.ingresses, status.sessions, status.level) == (2, 1, Level.NORMAL)
+    assert (status.transcription.busy, status.transcription.waiting) == (1, 1)
+    await house.manager.release(report(lease.lease_id))
+    assert (await asyncio.wait_for(waiting, 5.0)).lease_id == "b"
+    for _ in range(10):  # one that is silent while the manager runs is dropped as before
+        clock.now += 0.5
+        house.manager.tick()
+        await house.manager.heartbeat(IngressReport("i", calls=1))
+    assert (await house.manager.status()).ingresses == 1
+    await house.manager.close()
 
 
 async def test_a_new_manager_adopts_and_tidies_up(ready: House) -> None:
@@ -214,6 +326,9 @@ async def test_a_new_manager_adopts_and_tidies_up(ready: House) -> None:
     successor = House(ResourceManager(ready.machines, ready.clock), ready.machines, ready.clock)
     await successor.manager.register_ingress(ingress())
     await successor.until(lambda status: status.is_ready)
+    assert stray.worker_id in await ready.machines.running()  # it may be planned once all ingresses are back
+    ready.clock.now += SUCCESSION_S
+    await successor.manager.plan_once()
     assert set(await ready.machines.running()) == kept
     assert all(ready.machines._threads[worker_id] is threads[worker_id] for worker_id in kept)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.manager.throttle import LINES, Ladder, Signals
+from actors.manager.throttle import LINES, LONGEST_HOLDS, Ladder, Signals
 from actors.messages import Level
 from actors.settings import ThrottleSettings
 
@@ -102,8 +102,20 @@ def test_down_goes_one_step_at_a_time_and_slowly() -> None:
 def test_what_holds_a_level(start: Level, signals: Signals, end: Level) -> None:
     """A signal holds a step that it could take, while it is not well under its threshold."""
     ladder, now = climbed(start)
-    changes(ladder, *every_second(signals, now))
+    changes(ladder, *every_second(signals, now, seconds=60))
     assert ladder.level is end
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [((97.5,) * 5, (83.0,)), ((86.0,) * 5, (75.0,)), ((86.0,) * 5, (84.9, 84.9, 84.9, 86.0))],
+)
+def test_hysteresis_holds_no_level_for_ever(first: tuple[float, ...], then: tuple[float, ...]) -> None:
+    """Under its threshold, or at it for a moment only, a signal holds a level for six holds at most."""
+    ladder = Ladder(ThrottleSettings())
+    memory = [*first, *(then * 200)[:90]]
+    changes(ladder, *((float(now), Signals(memory_percent=percent)) for now, percent in enumerate(memory)))
+    assert ladder.level is Level.NORMAL
 
 
 def test_reasons_are_refreshed_once_a_second() -> None:
@@ -192,6 +204,24 @@ def test_worse_signals_never_stand_lower(
         better.step(signals, now)
         worse.step(Signals(**{name: getattr(signals, name) + getattr(added, name) for name in LINES}), now)
         assert worse.level >= better.level
+
+
+@given(_settings_or_defaults, _histories, _signals(), st.floats(0.1, 2.0))
+def test_a_constant_signal_leads_to_one_level(
+    settings: ThrottleSettings, history: list[tuple[float, Signals]], signals: Signals, pause_s: float
+) -> None:
+    """Whatever was before: to the level that a new ladder takes, within eight holds and the looks."""
+    used, fresh, now = Ladder(settings), Ladder(settings), 0.0
+    for pause, before in history:
+        now += pause
+        used.step(before, now)
+    up_s = 3 * (settings.up_hold_s + pause_s)
+    deadline = now + up_s + (LONGEST_HOLDS + 2) * settings.down_hold_s + 5 * pause_s
+    while now < deadline:
+        now += pause_s
+        used.step(signals, now)
+        fresh.step(signals, now)
+    assert used.level is fresh.level
 
 
 @given(_settings_or_defaults, _histories, st.floats(0.1, 2.0))

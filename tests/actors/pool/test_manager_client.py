@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 
@@ -11,6 +12,7 @@ import pytest
 from actors.errors import UnknownIngressError, WorkerLostError
 from actors.manager.decision_board import DecisionBoard
 from actors.messages import (
+    EXTENSION_FULL,
     Admission,
     Decision,
     IngressReport,
@@ -218,6 +220,47 @@ async def test_without_a_manager_the_last_decision_stands_for_a_while(
     assert client.decision.level is Level.FULL
 
 
+async def test_a_stop_of_this_process_is_no_silence_of_the_manager(office: Office) -> None:
+    """The first heartbeat after it fails, since its deadline has passed meanwhile: the decision stands."""
+    client = ManagerClient(office, replace(INGRESS, throttle=ThrottleSettings(keep_s=1.2)))
+    await client.start()
+    await until(lambda: bool(office.reports))
+    office.is_reached = False
+    time.sleep(1.5)  # noqa: ASYNC251 - the loop is to be blocked
+    await asyncio.sleep(0.05)
+    assert client.decision.level is Level.NORMAL
+    office.is_reached = True
+    await client.close()
+
+
+EXTENSION_OF_ONE = replace(ONE_CALL, extension_limit=1)
+
+
+@pytest.mark.parametrize("failure", ["is_slow", "is_reached", "forgets"])
+async def test_an_extension_has_no_more_calls_than_its_limit(
+    office: Office, client: ManagerClient, failure: str
+) -> None:
+    """An ingress counts its own, whatever the manager answers or does not: emergencies too."""
+    office.board.post("i", Level.NORMAL, (), 100)
+    await until(lambda: client.decision.calls_alone == 100)
+    if failure != "forgets":  # it would admit them all
+        setattr(office, failure, failure == "is_slow")
+    calls = [
+        replace(EXTENSION_OF_ONE, session_id=str(number), priority=priority)
+        for number, priority in enumerate([*Priority, Priority.NORMAL])
+    ]
+    taken = await asyncio.gather(*(client.admit(call) for call in calls))
+    assert sum(admission.is_admitted for admission in taken) == 1
+    assert {admission.reason for admission in taken if not admission.is_admitted} == {EXTENSION_FULL}
+    [held] = [call for call, admission in zip(calls, taken, strict=True) if admission.is_admitted]
+    assert (await client.admit(held)).is_admitted  # asked again, it is the same call
+    assert (await client.admit(replace(held, session_id="x", extension="200"))).is_admitted
+    office.is_reached, office.is_slow = True, False
+    await until(lambda: set(office.sessions) == {held.session_id, "x"})
+    await client.unregister_session(held.session_id)
+    assert (await client.admit(replace(held, session_id="y"))).is_admitted
+
+
 @pytest.mark.parametrize("failure", ["is_slow", "is_reached"])
 async def test_calls_are_taken_alone_up_to_the_room_that_was_left(
     office: Office, client: ManagerClient, failure: str
@@ -253,7 +296,7 @@ async def test_a_call_that_ends_without_a_manager_is_no_longer_counted(
 
 async def test_closing_unregisters_and_leaves_no_task(office: Office, client: ManagerClient) -> None:
     """Also when it is done twice."""
-    before = len(asyncio.all_tasks()) - 2
+    before = len(asyncio.all_tasks()) - 3
     await client.close()
     await client.close()
     assert not office.known

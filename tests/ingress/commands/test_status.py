@@ -28,6 +28,8 @@ PORT = 9_998
 WAITED = Percentiles(count=7, p50_ms=1.0, p95_ms=20.0, p99_ms=300.0, maximum_ms=4000.0)
 HEALTH = MediaHealth(
     calls=1,
+    waiting_callers=3,
+    longest_wait_s=14.2,
     connections=2,
     frame_ms=30,
     lateness=LatenessSummary(frames=9, p50_ms=0.1, p99_ms=1.2, p999_ms=2.3, maximum_ms=3.4),
@@ -100,7 +102,7 @@ async def test_it_says_what_is_done_less_and_why(capsys: pytest.CaptureFixture[s
         f"0 s ago busy → loaded: {REASON} 0 s ago normal → busy: first [reason]",
         "sales high pt echo 0 5 1",
         "default normal pt echo 0 - 0",
-        "calls on 1 media workers",
+        "calls on 1 media workers; 3 callers wait, the longest for 14 s",
         " media-0 1 30 0.1, 1.2, 2.3, 3.4 5, 6.7 ",
         " media-0 closed 8: no UUID",
         "transcription 1 of 1 0 of 4 0 0 0 0",

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from link_end import LinkEnd
 from scripted_pool import REFUSAL, Answer, Manner, ScriptedPool
 
-from actors.messages import Priority, SessionActivity, SessionFigures, SessionSummary
+from actors.messages import EXTENSION_FULL, Priority, SessionActivity, SessionFigures, SessionSummary
 from ingress.configuration.settings import Settings
 from ingress.gateway.call import ADMISSION_DEADLINE_S, IN_USE, NO_ANSWER, REDIAL_S
 from ingress.gateway.gateway import Gateway
@@ -434,6 +434,24 @@ async def test_a_call_has_what_its_extension_has(caplog: pytest.LogCaptureFixtur
         other = pool.sessions["c1"]
         assert (other.extension, other.priority, other.extension_limit) == ("default", Priority.NORMAL, None)
     assert len([record for record in caplog.records if "extension gone" in record.message]) == 1
+
+
+async def test_an_extension_s_limit_holds_without_speech_workers() -> None:
+    """The gateway counts by itself; a call that ends makes room, one that was admitted before stays."""
+    alarm = {"port": 0, "max_calls": 1, "dialog": {"name": "tone"}}
+    async with linked(None, extensions={"alarm": alarm}) as (_, end):
+        for number in range(3):
+            end.say(CallStarted(call_id=f"c{number}", extension="alarm"))
+        assert (await end.next(Admitted)).call_id == "c0"
+        for number in (1, 2):
+            refused = await end.next(Refused)
+            assert (refused.call_id, refused.reason) == (f"c{number}", EXTENSION_FULL)
+        end.say(CallStarted(call_id="c3", extension="alarm", is_admitted=True))
+        assert (await end.next(Admitted)).call_id == "c3"
+        end.say(*(CallEnded(record=call_record(call)) for call in ("c0", "c3")))
+        await asyncio.sleep(0.02)
+        end.say(CallStarted(call_id="c4", extension="alarm"))
+        assert (await end.next(Admitted)).call_id == "c4"
 
 
 # Turns, and transcription ahead of them

@@ -119,6 +119,32 @@ async def test_a_turn_from_socket_to_socket(caplog: pytest.LogCaptureFixture) ->
     assert "good morning" not in caplog.text
 
 
+async def test_a_model_that_never_loads_keeps_no_caller(tmp_path: Path) -> None:
+    """Who waits is counted and shown with the reason, and goes back to the dialplan in time."""
+    for name in ("model.bin", "config.json", "tokenizer.json", "vocabulary.json"):
+        (tmp_path / name).write_text("{}")
+    speech = SCRIPTED["speech"] | {"stt": "whisper", "whisper": {"model": str(tmp_path)}}
+    settings = Settings.model_validate(SCRIPTED | {"speech": speech, "server": {"waiting_limit_s": 2.5}})
+    async with media(settings) as port, gateway(settings, port), AsteriskPeer(port) as peer:
+        peer.identify()
+        began_s = asyncio.get_running_loop().time()
+        await peer.until(lambda: peer.frames > 80)
+        status = await observer.status(port)
+        assert (status.is_ready, status.calls, status.waiting_callers) == (False, 0, 1)
+        assert 0.5 < status.longest_wait_s < 2.0
+        await peer.until(lambda: peer.was_hung_up, deadline_s=8.0)
+        assert asyncio.get_running_loop().time() - began_s > 2.5
+        assert any(peer.audio[-32_000:])  # there was no audio for a phrase: the busy tone
+        record = await observer.call_record(port, str(peer.call_id), wait_s=3.0)
+        assert record is not None
+        assert "waiting_limit_s" in record.end_reason
+        async with asyncio.timeout(20.0):  # importing the engine's library takes seconds
+            while not (status := await observer.status(port)).fleet.problems:
+                await asyncio.sleep(0.2)
+        assert "could not load" in status.fleet.problems[0]
+        assert status.waiting_callers == 0
+
+
 async def test_a_caller_who_speaks_is_not_talked_over() -> None:
     """The greeting stops within 0.6 s of the first sound (the detector takes its time), and is not kept."""
     greeting = "A greeting that goes on and on, much longer than a caller listens to it."

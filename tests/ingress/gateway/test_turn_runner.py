@@ -351,6 +351,93 @@ async def test_a_cancelled_turn_stops_its_dialog_and_its_synthesis() -> None:
     assert (pool.running, pool.stopped) == (0, 1)
 
 
+class Slow(Dialog):
+    """Says a word, then takes its time."""
+
+    def __init__(self, begins_s: float, goes_on_s: float) -> None:
+        self.begins_s = begins_s
+        self.goes_on_s = goes_on_s
+
+    async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
+        await asyncio.sleep(self.begins_s)
+        yield Say("One.")
+        await asyncio.sleep(self.goes_on_s)
+        yield Say("Two.")
+
+
+@pytest.mark.parametrize(
+    ("begins_s", "goes_on_s", "spoken"),
+    [
+        (4.9, 4.9, ["One.", "Two."]),
+        (math.inf, 0.0, []),
+        (0.0, math.inf, ["One."]),
+    ],
+)
+async def test_a_dialog_has_a_deadline_for_each_action(
+    begins_s: float, goes_on_s: float, spoken: list[str]
+) -> None:
+    """Of its extension; then the turn fails with the reason, and the caller hears the apology."""
+    chosen = extension(dialog=DialogSettings(deadline_s=5.0))
+    slow = Slow(min(begins_s, 1e6), min(goes_on_s, 1e6))
+    call = await run(turns(Pool(bytes(160)), default=slow), GREET, extension=chosen)
+    assert call.spoken == spoken
+    is_late = math.inf in (begins_s, goes_on_s)
+    assert call.done.failure == ("the dialog did nothing for 5 s (dialog.deadline_s)" if is_late else None)
+
+
+class Stubborn(Dialog):
+    """Goes on when it is cancelled."""
+
+    def __init__(self) -> None:
+        self.cancelled = 0
+        self.is_closed = False
+
+    async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
+        try:
+            yield Say("One.")
+            while True:
+                try:
+                    await asyncio.sleep(30.0)
+                    break
+                except asyncio.CancelledError:
+                    self.cancelled += 1
+            yield Say("Two.")
+        finally:
+            self.is_closed = True
+
+
+async def test_a_dialog_that_ignores_its_cancellation_holds_nothing() -> None:
+    """Its turn ends at once, nothing more of it is spoken, and it is closed at its next action."""
+    pool, stubborn = Pool(bytes(160)), Stubborn()
+    call = Served(DEFAULT)
+    turn = asyncio.create_task(turns(pool, default=stubborn).run(GREET, call))
+    await asyncio.sleep(1.0)
+    turn.cancel()
+    _, pending = await asyncio.wait({turn}, timeout=1.0)
+    assert not pending
+    assert (stubborn.cancelled, pool.running) == (1, 0)
+    await asyncio.sleep(60.0)
+    assert call.spoken == ["One."]
+    assert stubborn.is_closed
+
+
+async def test_a_dialog_may_hold_a_task_s_own_things_over_its_actions() -> None:
+    """A timeout, for one, has to be left in the task in which it was entered."""
+
+    class Timed(Dialog):
+        async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
+            task = asyncio.current_task()
+            with pytest.raises(TimeoutError):  # noqa: PT012
+                async with asyncio.timeout(1.0):
+                    yield Say("One.")
+                    assert asyncio.current_task() is task
+                    await asyncio.sleep(2.0)
+            yield Say("Two.")
+
+    call = await run(turns(Pool(bytes(160)), default=Timed()), GREET)
+    assert (call.spoken, call.done.failure) == (["One.", "Two."], None)
+
+
 async def test_a_broken_link_ends_the_turn() -> None:
     """Nothing can be reported."""
 

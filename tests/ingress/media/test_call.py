@@ -21,6 +21,7 @@ from ingress.link.messages import (
     HistoryEntry,
     Message,
     PlayTone,
+    Readiness,
     SentenceAudio,
     StateChanged,
     TranscribeAhead,
@@ -36,11 +37,12 @@ from ingress.media.call import (
     MAXIMUM_WAITING_TURNS,
     TURN_DEADLINE_S,
     Call,
+    Verdict,
 )
 from ingress.media.hearing.events import HeardUtterance
 from ingress.media.idle_sound import WAITING_TONE_AFTER_S, PhraseSource
 from ingress.media.playout import LONG_FRAME_BYTES
-from ingress.media.tones import endless_tone, failure_tone, tone, waiting_beep
+from ingress.media.tones import busy_tone, endless_tone, failure_tone, tone, waiting_beep
 
 M = TypeVar("M", bound=Message)
 STAGES = StageTimes(lease_wait_ms=1.0, transcription_ms=200.0, dialog_ms=2.0, synthesis_ms=50.0)
@@ -763,3 +765,89 @@ def test_the_phrase_for_those_who_wait_is_not_cut_by_the_greeting() -> None:
     refused.next_frame(WAITING_TONE_AFTER_S)
     refused.refuse("full", 1.1)
     assert refused.next_frame(1.1) == PHRASES[Phrase.BUSY][:FRAME_BYTES]
+
+
+# Who waits, and for how long
+
+
+def played_until(call: Call, begin_s: float, end_s: float) -> bytes:
+    """Take 50 frames a second."""
+    count = round((end_s - begin_s) * 50)
+    return b"".join(call.next_frame(begin_s + index / 50) for index in range(count))
+
+
+@pytest.mark.parametrize("phrases", [PHRASES.get, no_phrase], ids=["phrase", "tone"])
+def test_a_caller_who_waits_too_long_goes_back_to_the_dialplan(phrases: PhraseSource) -> None:
+    """After the busy phrase, or the tone if there is no audio at all; the record says why."""
+    call = Call("c1", "default", phrases=phrases, waiting_limit_s=5.0)
+    call.begin(0.0)
+    played_until(call, 0.0, 4.9)
+    assert (call.refusal, call.waits_since_s) == (None, 0.0)
+    expected = phrases(Phrase.BUSY) or busy_tone()
+    assert expected in played_until(call, 4.9, 10.0)
+    assert call.refusal is not None
+    assert "server.waiting_limit_s" in call.refusal
+    assert call.verdict is Verdict.NONE
+    [record] = call.turn_records
+    assert (record.kind, record.failure) == ("greeting", "nothing could answer within 5 s")
+    call.outbox.clear()
+    call.gateway_ready(10.0)  # too late
+    call.hear(utterance(), 10.0)
+    assert call.outbox == []
+
+
+def test_a_caller_who_listens_does_not_wait() -> None:
+    """The gateway may be away for long; who then speaks waits from then on."""
+    call = begun()
+    call.gateway_gone(1.0)
+    played_until(call, 1.0, 60.0)
+    assert (call.waits_since_s, call.refusal) == (None, None)
+    call.hear(utterance(), 60.0)
+    played_until(call, 60.0, 79.9)
+    assert call.waits_since_s == 60.0
+    played_until(call, 79.9, 80.1)
+    assert call.refusal is not None
+
+
+@pytest.mark.parametrize("period_s", [1.0, 4.0])
+def test_a_gateway_that_comes_and_goes_does_not_renew_the_wait(period_s: float) -> None:
+    """It is ready each time and never answers."""
+    call, now = new(), 0.0
+    while now < 19.0:
+        call.gateway_ready(now)
+        played_until(call, now, now + period_s / 2)
+        call.gateway_gone(now + period_s / 2)
+        played_until(call, now + period_s / 2, now + period_s)
+        now += period_s
+    assert call.refusal is None
+    call.gateway_gone(now)
+    played_until(call, now, 20.1)
+    assert call.refusal is not None
+
+
+def test_a_gateway_whose_workers_were_away_for_a_moment_is_the_same_one() -> None:
+    """The answer goes on, a turn without audio yet is not asked twice: nothing is heard of it."""
+    call = begun()
+    call.hear(utterance(), 1.5)
+    for now in (1.6, 1.8):
+        call.receive(Readiness(is_ready=False, detail=""), now)
+        call.receive(Readiness(is_ready=True, detail=""), now + 0.1)
+        call.receive(audio(2, frames=3, is_last=False), now + 0.1)
+    call.receive(Readiness(is_ready=False, detail=""), 2.0)
+    call.receive(audio(2, frames=3), 2.0)
+    call.receive(done(2), 2.0)
+    assert play(call, 9, 2.1) == b"\2\0" * (9 * FRAME_BYTES // 2)
+    (record,) = records(call)
+    assert (record.failure, record.underruns) == (None, 0)
+    assert len(sent(call, Utterance)) == 1
+
+
+def test_a_turn_that_runs_in_a_gateway_without_workers_has_a_deadline() -> None:
+    """The gateway may hang then as ever."""
+    call = Call("c1", "default", waiting_limit_s=100.0, turn_deadline_s=30.0)
+    call.begin(0.0)
+    call.gateway_ready(0.0)
+    call.receive(Readiness(is_ready=False, detail=""), 1.0)
+    played_until(call, 1.0, 31.0)
+    [record] = call.turn_records
+    assert record.failure == "no answer from the gateway for 30 s"

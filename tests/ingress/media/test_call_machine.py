@@ -17,6 +17,7 @@ from ingress.link.messages import (
     Greet,
     HangUp,
     Heard,
+    Readiness,
     SentenceAudio,
     StateChanged,
     TranscribeAhead,
@@ -51,6 +52,9 @@ class CallMachine(RuleBasedStateMachine):
         self.pressed = ""
         self.typed: dict[int, str] = {}
         """The keys of each turn that was asked for."""
+        self.is_away = False
+        """The gateway is there, its speech workers are not."""
+        self.asked_anew = 0
         self.asked: list[int] = []
         self.finished: list[int] = []
         self.running: int | None = None
@@ -77,6 +81,8 @@ class CallMachine(RuleBasedStateMachine):
                     assert self.ready
                     assert self.running is None
                     self.running = turn
+                    self.asked_anew += turn in self.asked
+                    assert not self.is_away
                     self.asked.append(turn)
                     if isinstance(message, Digits):
                         self.typed[turn] = message.digits
@@ -113,23 +119,46 @@ class CallMachine(RuleBasedStateMachine):
 
     @rule()
     def a_long_time_passes(self) -> None:
-        """Deadlines run out."""
+        """Deadlines run out: a caller who waits for no answer at all goes back to the dialplan."""
+        waits = self.call.waits_since_s is not None and not self.ready and self.call.playout.is_empty
         self.now += TURN_DEADLINE_S
         self.call.next_frame(self.now)
         self.collect()
+        if waits:
+            assert self.call.waits_since_s is None
+            assert self.call.refusal is not None or self.records
 
     @rule()
     def gateway_comes(self) -> None:
         """A new gateway is ready; the old one, if any, is no more."""
-        self.ready = True
+        self.call.gateway_gone(self.now)
+        self.ready, self.is_away = True, False
         self.running = self.ahead = None
         self.call.gateway_ready(self.now)
         self.collect()
 
+    @precondition(lambda self: self.ready)
+    @rule()
+    def speech_workers_go(self) -> None:
+        """The gateway stays, and goes on with what it was asked."""
+        self.ready, self.is_away = False, True
+        self.call.receive(Readiness(is_ready=False, detail=""), self.now)
+        self.collect()
+
+    @precondition(lambda self: self.is_away)
+    @rule()
+    def speech_workers_return(self) -> None:
+        """The same gateway is ready again: nothing is asked twice, nothing fails."""
+        self.ready, self.is_away = True, False
+        anew, records = self.asked_anew, dict(self.records)
+        self.call.receive(Readiness(is_ready=True, detail=""), self.now)
+        self.collect()
+        assert (self.asked_anew, self.records) == (anew, records)
+
     @rule()
     def gateway_goes(self) -> None:
         """The gateway is gone."""
-        self.ready = False
+        self.ready = self.is_away = False
         self.running = self.ahead = None
         self.call.gateway_gone(self.now)
         self.collect()
@@ -141,7 +170,7 @@ class CallMachine(RuleBasedStateMachine):
         self.call.receive(Admitted(call_id="c1"), self.now)
         self.collect()
 
-    @precondition(lambda self: self.ready and self.call.verdict is Verdict.NONE)
+    @precondition(lambda self: self.ready and self.call.verdict is Verdict.NONE and not self.call.refusal)
     @rule()
     def call_is_refused(self) -> None:
         """The other verdict: from now on the phrase plays and nothing else happens."""
@@ -193,7 +222,7 @@ class CallMachine(RuleBasedStateMachine):
             self.pressed += digit
         self.call.press(digit, self.now)
         self.collect()
-        assert self.call.playout.is_empty or self.call.verdict is Verdict.REFUSED
+        assert self.call.playout.is_empty or self.call.refusal is not None
 
     def some_turn(self, data: st.DataObject) -> int:
         """Return the running turn, or any that was asked before: messages may be late."""
@@ -244,12 +273,10 @@ class CallMachine(RuleBasedStateMachine):
         """One turn at a time; each that was asked ends in one record, unless it is under way or dropped."""
         assert self.finished == sorted(set(self.finished))
         assert len(self.finished) + self.call.dropped_turns <= self.added
-        open_turns = (
-            set(self.asked) - set(self.finished) if self.call.verdict is not Verdict.REFUSED else set()
-        )
+        open_turns = set(self.asked) - set(self.finished) if self.call.refusal is None else set()
         assert len(open_turns) <= 1
         assert not open_turns or max(open_turns) >= max(self.finished, default=0)
-        assert open_turns or self.call.playout.is_empty
+        assert open_turns or self.call.playout.is_empty or self.call.refusal is not None
 
     @invariant()
     def no_key_is_lost(self) -> None:

@@ -125,6 +125,51 @@ async def test_the_gateway_may_go_and_come_back() -> None:
         assert first == second
 
 
+async def test_a_uuid_that_came_while_the_worker_was_stopped_is_in_time() -> None:
+    """It waits in the socket when the deadline is looked at; a connection without one ends as before."""
+    async with bench() as server, AsteriskPeer(server.port) as peer, AsteriskPeer(server.port) as silent:
+        handshakes = server.calls._acceptor.handshakes
+        while len(handshakes) < 2:
+            await asyncio.sleep(0.01)
+        peer.identify()
+        for leg in tuple(handshakes):  # as the event loop does it, if timers come before sockets
+            leg._miss_uuid("no UUID in time")
+        await peer.until(lambda: peer.frames >= 10)
+        await silent.until(silent.has_ended.is_set)
+        assert not handshakes
+
+
+@pytest.mark.parametrize("has_link", [True, False])
+async def test_nobody_waits_without_an_end(has_link: bool) -> None:
+    """Without speech workers, or a gateway at all: who waits is reported, hears the phrase, is hung up."""
+    async with (
+        bench(Shelf(default=BUSY), waiting_limit_s=3.0) as server,
+        AsteriskPeer(server.port) as first,
+        AsteriskPeer(server.port) as second,
+    ):
+        if not has_link:
+            server.calls.gateway_gone()
+        first.identify()
+        await asyncio.sleep(1.0)
+        second.identify()
+        await asyncio.sleep(1.5)
+        health = server.sent_of(WorkerHealth)[-1].health
+        assert (health.calls, health.waiting_callers) == (2, 2)
+        assert health.longest_wait_s == pytest.approx(2.0, abs=0.6)
+        await asyncio.sleep(1.5)
+        assert first.was_hung_up
+        assert not second.was_hung_up
+        await second.until(lambda: second.was_hung_up, 2.0)
+        assert BUSY in first.audio
+        assert BUSY in second.audio
+        record = server.sent_of(CallEnded)[0].record
+        assert "waiting_limit_s" in record.end_reason
+        assert not record.was_refused
+        await asyncio.sleep(1.1)
+        health = server.sent_of(WorkerHealth)[-1].health
+        assert (health.calls, health.waiting_callers) == (0, 0)
+
+
 @pytest.mark.parametrize("is_call", [False, True])
 async def test_bad_bytes_end_their_own_connection_only(
     is_call: bool, caplog: pytest.LogCaptureFixture

@@ -1,0 +1,1 @@
+"""Who is still there: silence of others, measured only while this process runs."""

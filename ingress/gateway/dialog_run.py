@@ -1,0 +1,88 @@
+"""A dialog while it responds: its actions one by one, each within a deadline, whatever the dialog does.
+
+The dialog runs in a task of its own, the same from its first action to its end, so that it may hold what
+belongs to one task (a timeout, a connection) over several actions. The turn asks for an action and does it;
+only then the dialog goes on. A dialog that does not end when it is cancelled is left behind: the turn, its
+slots and its call's place do not wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
+
+from actors.errors import DialogError
+from ingress.dialogs.base import DialogAction
+
+CLOSE_DEADLINE_S = 0.5
+"""For a cancelled dialog to end: less than a call waits for its turn."""
+
+log = logging.getLogger(__name__)
+
+_left_behind: set[asyncio.Task[None]] = set()
+"""Dialogs that have not ended: the event loop itself does not keep tasks."""
+
+
+class DialogRun:
+    """One `respond` of a dialog."""
+
+    def __init__(self, actions: AsyncIterator[DialogAction], deadline_s: float) -> None:
+        """`deadline_s`: for each action, from when it is asked for."""
+        self._actions = actions
+        self._deadline_s = deadline_s
+        self._goes_on = asyncio.Event()
+        self._action: asyncio.Future[DialogAction]
+        self._error: BaseException | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def next(self) -> DialogAction | None:
+        """Return the next action; None: there are no more.
+
+        Raises DialogError when the deadline has passed, and what the dialog raises.
+        """
+        self._action = asyncio.get_running_loop().create_future()
+        if self._task is None:
+            self._task = asyncio.create_task(self._respond(), name="dialog")
+        self._goes_on.set()
+        either: set[asyncio.Future[Any]] = {self._action, self._task}
+        await asyncio.wait(either, timeout=self._deadline_s, return_when=asyncio.FIRST_COMPLETED)
+        if self._action.done():
+            return self._action.result()
+        if self._error is not None:
+            raise self._error
+        if self._task.done():
+            return None
+        raise DialogError(f"the dialog did nothing for {self._deadline_s:g} s (dialog.deadline_s)")
+
+    async def close(self) -> None:
+        """Cancel the dialog if it has not ended, and wait a moment for its end. Idempotent."""
+        task = self._task
+        if task is None or task.done():
+            return
+        self._action.cancel()  # if the dialog offers another one all the same, it is closed
+        _left_behind.add(task)
+        task.add_done_callback(_left_behind.discard)
+        task.cancel()
+        await asyncio.wait({task}, timeout=CLOSE_DEADLINE_S)
+        if not task.done():
+            log.warning("a dialog goes on although it was cancelled; its turn is over all the same")
+
+    async def _respond(self) -> None:
+        try:
+            try:
+                await self._offer()
+            finally:
+                if isinstance(self._actions, AsyncGenerator):
+                    await self._actions.aclose()
+        except BaseException as error:  # SystemExit would end the event loop
+            self._error = error
+
+    async def _offer(self) -> None:
+        async for action in self._actions:
+            if self._action.done():  # closed
+                return
+            self._goes_on.clear()
+            self._action.set_result(action)
+            await self._goes_on.wait()
