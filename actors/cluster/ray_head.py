@@ -106,8 +106,8 @@ class RayHead:
                 "RAY_prestart_worker_first_driver": "0",  # unused idle processes of 100 MB
                 "RAY_enable_metrics_collection": "0",  # Ray's own thousand series, on an open port
                 "DASHBOARD_METRIC_PORT": "0",  # any; 44227 is every Ray's
-                # Of all workers and the manager. Engines add theirs; beyond 19 there is no difference.
-                "RAY_worker_niceness": "5",
+                # Workers and the manager keep the head's (`actors.machine.rank`); engines add theirs.
+                "RAY_worker_niceness": "0",
                 "RAY_memory_usage_threshold": "0.85",  # of the machine's memory; 0.95 is Ray's own
                 "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # the calls have ended before Ray
                 "RAY_ROTATION_MAX_BYTES": str(2 * 1024 * 1024),

@@ -17,9 +17,10 @@ import ray
 from ray.exceptions import RayError
 
 from actors.cluster.connection import MANAGER_NAME, border, call, cancel
+from actors.machine.rank import lead_session, rank_session
 from actors.messages import Lease, Synthesize, Transcribe, Transcript, WorkKind
 from actors.settings import SpeechSettings
-from actors.workers.worker_thread import speech_thread
+from actors.workers.worker_thread import niceness, speech_thread
 
 UNCONSUMED_PIECES = 16
 """A synthesis pauses when its asker is this many pieces behind."""
@@ -61,6 +62,9 @@ class _SpeechActor:
     kind: ClassVar[WorkKind]
 
     def __init__(self, worker_id: str, namespace: str, speech: SpeechSettings, slots: int) -> None:
+        # In Ray's own session its niceness would not hold against the media worker's.
+        lead_session()
+        rank_session(niceness(self.kind))
         self._thread = speech_thread(self.kind, speech, worker_id, slots)
         self._completion = CompletionReport(namespace)
 
