@@ -37,7 +37,7 @@ PURE = {
     "actors": {"errors", "messages", "percentiles", "sentences", "settings", "status"},
     "actors.fleet": {"gpu_memory", "node_notation", "sizing"},
     "actors.leases": {"book", "queue"},
-    "actors.machine": {"control_groups", "order"},
+    "actors.machine": {"control_groups", "limits", "order", "use"},
     "actors.manager": {"admission", "lease_accounts", "overload", "session_book", "throttle"},
     "actors.plugins": {"lookup", "mistakes"},
     "actors.pool": {"registration"},

@@ -19,13 +19,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-import psutil
-
 from actors.errors import ConfigurationError, RaymalError, UnknownIngressError, WorkerLostError
 from actors.fleet.fleet import Fleet, Launcher
 from actors.fleet.sizing import plan
 from actors.leases.desk import LeaseDesk
 from actors.leases.queue import LOAD
+from actors.machine.use import CpuMeter, memory_percent
 from actors.manager.admission import AdmissionBook, SlotUse
 from actors.manager.decision_board import DecisionBoard
 from actors.manager.lease_accounts import LeaseAccounts
@@ -96,8 +95,11 @@ class ResourceManager:
         """Whose settings the fleet runs."""
         self._planning_problem: str | None = None
         self._has_looked_for_leftovers = False
-        self._cpu_percent = psutil.cpu_percent(interval=None)
-        self._memory_percent = psutil.virtual_memory().percent
+        self._cpu = CpuMeter()
+        self._cpu_percent = 0.0
+        self._memory_percent = memory_percent()
+        self._physical_cores: dict[str, float] = {}
+        """Of the nodes that host or hosted an ingress, as it said: Ray counts logical CPUs."""
 
     # Ingresses
 
@@ -116,6 +118,8 @@ class ResourceManager:
         now = self._clock()
         self._follow_settings(ingress)
         self._ingresses[ingress.ingress_id] = _Ingress(replace(ingress, sessions=(), held=()), now)
+        if ingress.physical_cores is not None:
+            self._physical_cores[ingress.node_id] = ingress.physical_cores
         self._unused_since = None
         self._sessions.replace(ingress.ingress_id, ingress.sessions, now)
         for held in ingress.held:
@@ -353,7 +357,15 @@ class ResourceManager:
         found = await self._launcher.nodes()
         if not found:  # there is at least the one that this runs on
             raise WorkerLostError("no node answers")
-        nodes = [replace(node, hosts_ingress=node.node_id in hosts) for node in found]
+        cores = self._physical_cores
+        nodes = [
+            replace(
+                node,
+                hosts_ingress=node.node_id in hosts,
+                physical_cores=cores.get(node.node_id, node.physical_cores),
+            )
+            for node in found
+        ]
         settings = self._settings
         wanted = plan(nodes, settings.fleet, settings.speech)
         self._fleet.follow(wanted, nodes, settings.speech, self._clock())
@@ -372,9 +384,8 @@ class ResourceManager:
                 self._forget(ingress_id)
         self._desk.expire()
         self._fleet.stop_retired()
-        # Without an interval psutil compares with the last call and does not block.
-        self._cpu_percent = psutil.cpu_percent(interval=None)
-        self._memory_percent = psutil.virtual_memory().percent
+        self._cpu_percent = self._cpu.percent()
+        self._memory_percent = memory_percent()
         self._note_slots()
         self._overload.step(1000.0 * self._desk.book.longest_wait_s(now), now)
         self._desk.hold_background(self._overload.cluster.level >= Level.LOADED)

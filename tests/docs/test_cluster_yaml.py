@@ -16,6 +16,7 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 
 from actors.fleet.gpu_memory import MEMORY_LABEL
 from actors.fleet.sizing import WORK_LABEL
+from actors.machine.limits import limits
 from actors.machine.rank import BACKGROUND_NICENESS
 from actors.settings import SpeechSettings
 
@@ -122,6 +123,17 @@ def test_a_dead_machine_is_missed_before_its_callers_work_is_late(machine: Path)
     first_ms = int(lines["RAY_health_check_initial_delay_ms"])
     assert first_ms < Config.health_check_initial_delay_ms()
     assert int(lines["RAY_gcs_rpc_server_reconnect_timeout_s"]) == 600
+
+
+def test_ray_gets_what_it_may_use(machine: Path) -> None:
+    """CPUs and memory with the limits of its unit or container, and the operator's arguments after them."""
+    own = limits()
+    lines = started(machine, "--head", "--num-gpus=1", "a b")
+    assert [line for line in lines if line.startswith(("--num-cpus", "--memory"))] == [
+        f"--num-cpus={max(1, int(own.cpus))}",
+        f"--memory={own.memory_bytes}",
+    ]
+    assert lines[-4:-1] == ["--head", "--num-gpus=1", "a b"]
 
 
 def test_ray_stands_behind_the_audio_clock_of_its_machine(machine: Path) -> None:
