@@ -87,6 +87,25 @@ def test_the_program_ranks_what_it_becomes() -> None:
     assert process.communicate(timeout=60)[0].split() == [niceness, str(process.pid), "--head", "a", "b"]
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may start a process with niceness -10")
+def test_a_negative_niceness_of_the_service_is_not_inherited() -> None:
+    """An older unit had `Nice=-10`, which reached the speech models: they went before Asterisk."""
+    show = "import os; print(os.getpriority(os.PRIO_PROCESS, 0))"
+    command = [
+        "nice",
+        "-n",
+        "-15",
+        sys.executable,
+        "-m",
+        "actors.machine.rank",
+        "-10",
+        sys.executable,
+        "-c",
+        show,
+    ]
+    assert int(subprocess.check_output(command, cwd=ROOT, timeout=60)) == BACKGROUND_NICENESS
+
+
 @pytest.mark.parametrize(
     ("media", "own", "background"),
     [(0, 0, 5), (-10, 0, 5), (0, -10, 5), (8, 0, 13), (0, 10, 15), (19, 0, 19)],
