@@ -23,7 +23,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from actors.machine.control_groups import ROOT
+from actors.machine.control_groups import ROOT, read
 
 LAST_NICENESS = 19
 BACKGROUND_NICENESS = 5
@@ -33,10 +33,19 @@ AUTOGROUP_PAUSE_S = 0.11
 """The kernel takes one unprivileged write each 100 ms, of the whole machine."""
 
 
-def background_niceness(media_niceness: int) -> int:
-    """Return the niceness of what runs beside a media worker: behind it, Asterisk and this process."""
-    own = os.getpriority(os.PRIO_PROCESS, 0)
+def background_niceness(media_niceness: int, own: int = 0) -> int:
+    """Return the niceness of what runs beside a media worker: behind it, behind Asterisk, behind `own`."""
     return min(LAST_NICENESS, max(0, own, media_niceness) + BACKGROUND_NICENESS)
+
+
+def rank_behind(media_niceness: int) -> None:
+    """Rank this process behind the media workers, whose `server.nice` is given.
+
+    They inherit the niceness of the service, as this process did; a new session's is 0.
+    """
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    os.setpriority(os.PRIO_PROCESS, 0, background_niceness(media_niceness, own))
+    rank_session(background_niceness(media_niceness))
 
 
 def rank(niceness: int) -> None:
@@ -71,6 +80,12 @@ def rank_session(niceness: int, root: Path = ROOT) -> None:
         time.sleep(AUTOGROUP_PAUSE_S)
 
 
+def session_niceness(root: Path = ROOT) -> int:
+    """Return the niceness of the session that this process is in; 0 on a kernel without autogroups."""
+    words = read(root / "proc" / "self" / "autogroup").split()  # /autogroup-12 nice 5
+    return int(words[2]) if len(words) == 3 else 0
+
+
 def lead_session() -> None:
     """Make this process the leader of a session of its own, if it can.
 
@@ -87,5 +102,5 @@ def lead_session() -> None:
 
 if __name__ == "__main__":
     lead_session()
-    rank(background_niceness(int(sys.argv[1])))
+    rank_behind(int(sys.argv[1]))
     os.execvp(sys.argv[2], sys.argv[2:])

@@ -27,7 +27,6 @@ from typing import TypeVar
 
 from actors.engines.abandonment import AbandonedError, Abandonment
 from actors.errors import WorkerLostError
-from actors.machine.rank import LAST_NICENESS
 from actors.messages import Synthesize, Transcribe, Transcript, WorkKind
 from actors.settings import SpeechSettings
 from actors.workers.speech_workers import SttWorker, TtsWorker
@@ -59,19 +58,11 @@ class _Utterance:
             self.transcript.set_result(outcome)
 
 
-ADDED_NICENESS = {WorkKind.TRANSCRIPTION: TRANSCRIPTION_NICENESS, WorkKind.SYNTHESIS: SYNTHESIS_NICENESS}
-
-
-def niceness(kind: WorkKind) -> int:
-    """Return the niceness that this process's engine of a kind runs with."""
-    return min(LAST_NICENESS, os.getpriority(os.PRIO_PROCESS, os.getpid()) + ADDED_NICENESS[kind])
-
-
 def speech_thread(kind: WorkKind, speech: SpeechSettings, name: str, slots: int) -> WorkerThread:
     """Return a thread that loads the configured engine of a kind."""
     if kind is WorkKind.TRANSCRIPTION:
-        return WorkerThread(partial(SttWorker, speech), name, slots, ADDED_NICENESS[kind])
-    return WorkerThread(partial(TtsWorker, speech), name, slots, ADDED_NICENESS[kind])
+        return WorkerThread(partial(SttWorker, speech), name, slots, TRANSCRIPTION_NICENESS)
+    return WorkerThread(partial(TtsWorker, speech), name, slots, SYNTHESIS_NICENESS)
 
 
 class WorkerThread:

@@ -17,7 +17,7 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from actors.fleet.gpu_memory import MEMORY_LABEL
 from actors.fleet.sizing import WORK_LABEL
 from actors.machine.limits import limits
-from actors.machine.rank import BACKGROUND_NICENESS
+from actors.machine.rank import background_niceness
 from actors.settings import SpeechSettings
 
 ROOT = Path(__file__).parents[2]
@@ -139,7 +139,7 @@ def test_ray_gets_what_it_may_use(machine: Path) -> None:
 def test_ray_stands_behind_the_audio_clock_of_its_machine(machine: Path) -> None:
     """All of it, workers included, in a session that is ranked as well (`actors.machine.rank`)."""
     lines = started(machine, "--head")
-    assert f"niceness={min(19, os.getpriority(os.PRIO_PROCESS, 0) + BACKGROUND_NICENESS)}" in lines
+    assert f"niceness={background_niceness(0, os.getpriority(os.PRIO_PROCESS, 0))}" in lines
     assert "RAY_worker_niceness=0" in lines
 
 

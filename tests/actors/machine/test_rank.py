@@ -80,7 +80,7 @@ def test_many_processes_without_privilege_are_all_ranked() -> None:
 
 def test_the_program_ranks_what_it_becomes() -> None:
     """What is not ours, such as `ray start`, is started by way of it: same process, nothing else changed."""
-    niceness = str(background_niceness(1))
+    niceness = str(background_niceness(1, os.getpriority(os.PRIO_PROCESS, 0)))
     show = "import os,sys; print(os.getpriority(os.PRIO_PROCESS, 0), os.getpid(), *sys.argv[1:])"
     command = [sys.executable, "-m", "actors.machine.rank", "1", sys.executable, "-c", show, "--head", "a b"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True)
@@ -110,11 +110,16 @@ def test_a_negative_niceness_of_the_service_is_not_inherited() -> None:
     ("media", "own", "background"),
     [(0, 0, 5), (-10, 0, 5), (0, -10, 5), (8, 0, 13), (0, 10, 15), (19, 0, 19)],
 )
-def test_all_else_stands_behind_the_media_worker_and_asterisk(
-    media: int, own: int, background: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_else_stands_behind_the_media_worker_and_asterisk(media: int, own: int, background: int) -> None:
     """Above 0, which is Asterisk's, whatever the service's own niceness or the media worker's is."""
-    monkeypatch.setattr(os, "getpriority", lambda which, who: own)
-    assert background_niceness(media) == background
+    assert background_niceness(media, own) == background
     assert background > 0
     assert background == min(LAST_NICENESS, max(media, own, 0) + BACKGROUND_NICENESS)
+
+
+@pytest.mark.skipif(not HAS_AUTOGROUPS, reason="this kernel has no autogroups")
+def test_an_inherited_niceness_is_not_the_sessions() -> None:
+    """A service that was started by `nice` has sessions like any other: nothing is to be added for it."""
+    program = "import os; os.nice(3)\nfrom actors.machine.rank import rank_behind, session_niceness\n"
+    shown = run(program + "rank_behind(2); print(session_niceness())" + SHOW, leads="session")
+    assert shown[0] == shown[-1] == str(background_niceness(2))
