@@ -8,16 +8,14 @@ process with it.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
-
 from actors.engines.registry import check_machine
 from actors.fleet.fleet import WorkerSpec
 from actors.fleet.sizing import NodeResources
+from actors.machine.limits import limits
 from actors.manager.resource_manager import ResourceManager
 from actors.messages import Lease, Synthesize, Transcribe, Transcript
 from actors.pool.registration import IngressStarted
@@ -30,10 +28,12 @@ NODE_ID = "this-machine"
 
 def this_machine() -> NodeResources:
     """Return the cores, memory and NVIDIA GPUs that this process may use."""
+    own = limits()
     return NodeResources(
         node_id=NODE_ID,
-        cpus=float(len(os.sched_getaffinity(0))),
-        memory_bytes=psutil.virtual_memory().total,
+        cpus=own.cpus,
+        physical_cores=own.cores,
+        memory_bytes=own.memory_bytes,
         gpus=float(len(list(Path("/dev").glob("nvidia[0-9]*")))),
     )
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from actors.errors import ConfigurationError
+from actors.machine.rank import rank_behind
 from ingress.server import logs
 from ingress.server.exit_codes import ExitCode
 from ingress.server.runtime_directory import RuntimeDirectory
@@ -45,6 +46,7 @@ def _gateway(runtime: RuntimeDirectory) -> int:
     from ingress.gateway import gateway
 
     settings, book = runtime.read()
+    rank_behind(settings.server.nice)  # before there are threads: they inherit it
     logs.configure("gateway", settings.log_level)
     try:
         # Unlike any other in a cluster, and unlike the gateway that it may replace.

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS: dict[str, list[set[str]]] = {
     "actors": [
         {"errors", "messages", "percentiles", "plugins", "sentences", "settings", "status", "telephone"},
+        {"machine"},
         {"leases", "liveness", "engines"},
         {"fleet", "workers", "pool"},
         {"manager"},
@@ -36,6 +37,7 @@ PURE = {
     "actors": {"errors", "messages", "percentiles", "sentences", "settings", "status"},
     "actors.fleet": {"gpu_memory", "node_notation", "sizing"},
     "actors.leases": {"book", "queue"},
+    "actors.machine": {"control_groups", "limits", "order", "use"},
     "actors.manager": {"admission", "lease_accounts", "overload", "session_book", "throttle"},
     "actors.plugins": {"lookup", "mistakes"},
     "actors.pool": {"registration"},

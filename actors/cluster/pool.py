@@ -17,6 +17,7 @@ from actors.cluster.manager import RemoteManager
 from actors.cluster.workers import RemoteWorkers
 from actors.engines.registry import check_names
 from actors.errors import ConfigurationError, WorkerLostError
+from actors.machine.limits import physical_cores
 from actors.pool.registration import IngressStarted
 from actors.pool.speech_pool import SpeechPool
 from actors.settings import AdmissionSettings, FleetSettings, SpeechSettings, ThrottleSettings
@@ -35,7 +36,9 @@ class ClusterPool(SpeechPool):
     ) -> None:
         """`fleet.ray_address` says where Ray is: `auto` or host:port."""
         rules = admission or AdmissionSettings(), throttle or ThrottleSettings()
-        ingress = IngressStarted(ingress_id, "", speech, fleet, *rules)
+        ingress = IngressStarted(
+            ingress_id, "", speech, fleet, *rules, physical_cores=float(physical_cores())
+        )
         super().__init__(RemoteManager(fleet.ray_namespace), RemoteWorkers(), ingress)
         self._speech = speech
         self._fleet = fleet

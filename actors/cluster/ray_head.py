@@ -6,8 +6,9 @@ Everything here keeps Ray small and apart, on a machine that is Asterisk's:
   default for workers lies), and a folder of its own, so that another Ray on the machine is not disturbed;
 - a small object store, no dashboard, no log monitor, no autoscaler, no usage reports, small logs;
 - its workers are killed before the machine runs out of memory and Asterisk with it;
-- the whole machine as its resources: the plan (`actors.fleet.sizing`) holds Asterisk's cores back, and Ray's
-  own figure for memory would be what happens to be free at this moment.
+- as its resources what this process may use of the machine (`actors.machine.limits`), all of it: the plan
+  (`actors.fleet.sizing`) holds Asterisk's cores back, and Ray's own figure for memory would be what happens
+  to be free at this moment.
 
 `ray start --block` kills what it started when it ends, by signal or by the kernel's parent-death signal.
 """
@@ -25,8 +26,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
+from actors.machine.limits import limits
 from actors.settings import FleetSettings
 
 HOST = "127.0.0.2"
@@ -71,12 +71,13 @@ class RayHead:
     @property
     def argv(self) -> list[str]:
         """The command that runs the head until it gets a signal."""
+        own = limits()
         options: dict[str, str | int] = {
             "node-ip-address": HOST,
             "port": self.port,
             "ray-client-server-port": self.client_port,
             "temp-dir": str(self.folder),
-            "num-cpus": len(os.sched_getaffinity(0)),
+            "num-cpus": max(1, int(own.cpus)),  # Ray takes whole ones here
             "object-store-memory": self.object_store_bytes,
             "include-dashboard": "false",
             "include-log-monitor": "false",
@@ -91,7 +92,7 @@ class RayHead:
             "metrics-export-port": 0,
         }
         flags = ["--head", "--block", "--no-monitor", "--disable-usage-stats", "--log-color=false"]
-        memory = f"--memory={psutil.virtual_memory().total}"
+        memory = f"--memory={own.memory_bytes}"
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", *flags, memory]
         return [*command, *(f"--{name}={value}" for name, value in options.items())]
 
@@ -106,8 +107,8 @@ class RayHead:
                 "RAY_prestart_worker_first_driver": "0",  # unused idle processes of 100 MB
                 "RAY_enable_metrics_collection": "0",  # Ray's own thousand series, on an open port
                 "DASHBOARD_METRIC_PORT": "0",  # any; 44227 is every Ray's
-                # Of all workers and the manager. Engines add theirs; beyond 19 there is no difference.
-                "RAY_worker_niceness": "5",
+                # Workers and the manager keep the head's (`actors.machine.rank`); engines add theirs.
+                "RAY_worker_niceness": "0",
                 "RAY_memory_usage_threshold": "0.85",  # of the machine's memory; 0.95 is Ray's own
                 "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # the calls have ended before Ray
                 "RAY_ROTATION_MAX_BYTES": str(2 * 1024 * 1024),

@@ -17,6 +17,13 @@ import ray
 from ray.exceptions import RayError
 
 from actors.cluster.connection import MANAGER_NAME, border, call, cancel
+from actors.machine.rank import (
+    BACKGROUND_NICENESS,
+    LAST_NICENESS,
+    lead_session,
+    rank_session,
+    session_niceness,
+)
 from actors.messages import Lease, Synthesize, Transcribe, Transcript, WorkKind
 from actors.settings import SpeechSettings
 from actors.workers.worker_thread import speech_thread
@@ -58,12 +65,21 @@ class CompletionReport:
             self._manager = None
 
 
+SESSION_NICENESS = {WorkKind.SYNTHESIS: 0, WorkKind.TRANSCRIPTION: 3}
+"""Of a worker's session, beyond that of Ray's. The niceness of its engine's threads counts inside a session;
+as that of the session it would leave them a thirtieth of a core beside a busy program at 0."""
+
+
 class _SpeechActor:
     """What both kinds of worker have as actors."""
 
     kind: ClassVar[WorkKind]
 
     def __init__(self, worker_id: str, namespace: str, speech: SpeechSettings, slots: int) -> None:
+        # In Ray's own session its niceness would not hold against the media worker's.
+        niceness = max(BACKGROUND_NICENESS, session_niceness()) + SESSION_NICENESS[self.kind]
+        lead_session()
+        rank_session(min(LAST_NICENESS, niceness))
         self._thread = speech_thread(self.kind, speech, worker_id, slots)
         self._completion = CompletionReport(namespace)
 

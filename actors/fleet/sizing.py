@@ -58,6 +58,13 @@ class NodeResources:
     address: str = ""
     gpu_memory_bytes: int | None = None
     """Of each GPU. None: by the labels."""
+    physical_cores: float | None = None
+    """None: not known, then each of the CPUs counts as one."""
+
+    @property
+    def cores(self) -> float:
+        """Physical cores among the CPUs: two threads of one core do hardly more than one."""
+        return self.cpus if self.physical_cores is None else min(self.cpus, self.physical_cores)
 
     @property
     def name(self) -> str:
@@ -173,14 +180,14 @@ def plan(nodes: Sequence[NodeResources], fleet: FleetSettings, speech: SpeechSet
     return FleetPlan(groups, (*impossible, *problems), tuple(impossible))
 
 
-def ingress_tier(cpus: float, memory_bytes: int) -> int:
-    """Return how many workers of each kind run beside Asterisk on one machine.
+def ingress_tier(cores: float, memory_bytes: int) -> int:
+    """Return how many workers of each kind run beside Asterisk on one machine of so many physical cores.
 
     At least 4 cores and 8 GB: max(3, min(cores - 1, 6)); at least 2 and 4 GB: 2; else 1.
     """
-    if cpus >= 4 and memory_bytes >= 8 * GIGABYTE:
-        return max(3, min(math.floor(cpus) - 1, 6))
-    if cpus >= 2 and memory_bytes >= 4 * GIGABYTE:
+    if cores >= 4 and memory_bytes >= 8 * GIGABYTE:
+        return max(3, min(math.floor(cores) - 1, 6))
+    if cores >= 2 and memory_bytes >= 4 * GIGABYTE:
         return 2
     return 1
 
@@ -275,7 +282,8 @@ def _cpu_workers(site: _Site, fleet: FleetSettings) -> tuple[int, str]:
     node, gigabytes = site.node, site.node.memory_bytes / GIGABYTE
     hardware = f"{node.cpus:g} cores and {gigabytes:.0f} GB"
     if node.hosts_ingress and fleet.reserved_cpus is None:
-        workers = ingress_tier(node.cpus, node.memory_bytes)
+        hardware = f"{node.cores:g} cores and {gigabytes:.0f} GB"
+        workers = ingress_tier(node.cores, node.memory_bytes)
         return workers, f"beside an ingress on {hardware}: {workers}"
     if node.hosts_ingress:
         hardware += f" less {fleet.reserved_cpus:g} cores reserved"

@@ -20,14 +20,13 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-import psutil
-
 from actors.errors import ConfigurationError, RaymalError, UnknownIngressError, WorkerLostError
 from actors.fleet.fleet import Fleet, Launcher
 from actors.fleet.sizing import INGRESS_LABEL, NodeResources, plan
 from actors.leases.desk import LeaseDesk
 from actors.leases.queue import LOAD
 from actors.liveness.running_clock import RunningClock
+from actors.machine.use import CpuMeter, memory_percent
 from actors.manager.admission import AdmissionBook, SlotUse
 from actors.manager.decision_board import DecisionBoard
 from actors.manager.lease_accounts import LeaseAccounts
@@ -110,8 +109,11 @@ class ResourceManager:
         self._are_all_hosts_until: float | None = None
         """None: not known yet, whether there was another manager before."""
         self._has_stopped_leftovers = False
-        self._cpu_percent = psutil.cpu_percent(interval=None)
-        self._memory_percent = psutil.virtual_memory().percent
+        self._cpu = CpuMeter()
+        self._cpu_percent = 0.0
+        self._memory_percent = memory_percent()
+        self._physical_cores: dict[str, float] = {}
+        """Of the nodes that host or hosted an ingress, as it said: Ray counts logical CPUs."""
 
     # Ingresses
 
@@ -130,6 +132,8 @@ class ResourceManager:
         now = self._clock()
         self._follow_settings(ingress)
         self._ingresses[ingress.ingress_id] = _Ingress(replace(ingress, sessions=(), held=()), now)
+        if ingress.physical_cores is not None:
+            self._physical_cores[ingress.node_id] = ingress.physical_cores
         self._unused_since = None
         self._sessions.replace(ingress.ingress_id, ingress.sessions, now)
         for held in ingress.held:
@@ -372,7 +376,15 @@ class ResourceManager:
         settings, now = self._settings, self._clock()
         if settings is None or not self._ingresses:  # the last one went meanwhile: nothing is to be started
             return
-        nodes = [replace(node, hosts_ingress=self._is_host(node, now)) for node in found]
+        cores = self._physical_cores
+        nodes = [
+            replace(
+                node,
+                hosts_ingress=self._is_host(node, now),
+                physical_cores=cores.get(node.node_id, node.physical_cores),
+            )
+            for node in found
+        ]
         wanted = plan(nodes, settings.fleet, settings.speech)
         self._fleet.follow(wanted, nodes, settings.speech, now)
         if not self._has_stopped_leftovers and now >= self._are_all_hosts_until:
@@ -399,9 +411,8 @@ class ResourceManager:
         self._desk.expire()
         self._fleet.stop_retired()
         self._fleet.check_idle(now)
-        # Without an interval psutil compares with the last call and does not block.
-        self._cpu_percent = psutil.cpu_percent(interval=None)
-        self._memory_percent = psutil.virtual_memory().percent
+        self._cpu_percent = self._cpu.percent()
+        self._memory_percent = memory_percent()
         self._note_slots()
         self._overload.step(1000.0 * self._desk.book.longest_wait_s(now), now)
         self._desk.hold_background(self._overload.cluster.level >= Level.LOADED)

@@ -37,6 +37,8 @@ class IngressStarted:
     """All its calls: any other that the manager has for it has ended."""
     held: tuple[HeldLease, ...] = ()
     """All leases it uses."""
+    physical_cores: float | None = None
+    """Of its machine, of those CPUs that it may run on. None: not known."""
 
 
 def differences(one: IngressStarted, other: IngressStarted) -> list[str]:

@@ -67,6 +67,8 @@ def _print_ingress(console: Console, status: ServerStatus) -> None:
     if status.media_workers:
         _print_media(console, status.media_workers)
     console.print(f"sentences of answers: {status.cache_hits} cached, {status.cache_misses} made")
+    if status.rank_problem is not None:
+        console.print(f"problem: {status.rank_problem}", markup=False)
     if status.dropped_records:
         console.print(f"problem: {status.dropped_records} call records could not be written")
 

@@ -31,6 +31,7 @@ from ingress.gateway.call_log import CallLedger
 from ingress.gateway.decision_history import DecisionHistory
 from ingress.gateway.media_peer import MediaPeer
 from ingress.gateway.places import Places
+from ingress.gateway.ranks import ranks
 from ingress.gateway.signals import SignalMeter
 from ingress.gateway.turn_runner import TurnRunner
 from ingress.link.link import Link
@@ -311,14 +312,15 @@ class Gateway:
                 case StatusRequest():
                     if self._pool is not None:
                         await self._look(self._pool)
-                    link.send(StatusReply(status=self._server_status()))
+                    link.send(StatusReply(status=await self._server_status()))
                 case CallRequest(call_id=call_id):
                     link.send(CallReply(record=self._ledger.record(call_id)))
                 case message:
                     raise LinkError(f"an observer does not send {message.kind}")
             await link.drain()
 
-    def _server_status(self) -> ServerStatus:
+    async def _server_status(self) -> ServerStatus:
+        is_on_ray = self._pool is not None and self._settings.fleet.backend == "ray"
         reports = [media.health for media in self._media if media.health is not None]
         calls = sum((media.calls_by_extension() for media in self._media), Counter[str]())
         return ServerStatus(
@@ -353,6 +355,7 @@ class Gateway:
             decision=None if self._pool is None else _decision_status(self._pool.decision, self._pace),
             level_changes=self._decisions.status(time.monotonic()),
             fleet=self._status,
+            ranks=await asyncio.to_thread(ranks, is_on_ray),
         )
 
 

@@ -1,8 +1,7 @@
 """The load signals of this ingress: late frames of its media workers, delay of its loop, machine load.
 
 Callers hear late frames. The CPU's figure is a weak one: it may be 50 % while something else is saturated,
-and 100 % while speech models do nothing but their work. It is not psutil's own `cpu_percent`, which keeps
-its last reading per thread: two callers in one thread would shorten each other's interval.
+and 100 % while speech models do nothing but their work.
 """
 
 from __future__ import annotations
@@ -10,29 +9,28 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection
+from pathlib import Path
 
-import psutil
-
+from actors.machine.control_groups import ROOT
+from actors.machine.use import CpuMeter, memory_percent
 from actors.messages import IngressSignals
 from ingress.gateway.media_peer import MediaPeer
 
 PERIOD_S = 0.05
 """Of measuring the loop: a block that is shorter may be missed, one that callers hear is not."""
-LEAST_CPU_S = 0.05
-"""Counters move in steps of 10 ms: a shorter time, of all cores together, gives no figure."""
 
 
 class SignalMeter:
     """Measures the signals; read once per heartbeat, never waits."""
 
-    def __init__(self, media: Collection[MediaPeer]) -> None:
-        """`media`: the media workers connected now, by reference."""
+    def __init__(self, media: Collection[MediaPeer], root: Path = ROOT) -> None:
+        """`media`: the media workers connected now, by reference. `root` holds `proc` and `sys`."""
         self._media = media
         self._longest_delay_s = 0.0
         self._due_s: float | None = None
         """When `run` should be awake again; None: it does not run."""
-        self._cpu_s = cpu_seconds()
-        self._cpu_percent = 0.0
+        self._cpu = CpuMeter(root)
+        self._root = root
 
     async def run(self) -> None:
         """Measure the loop's delay until cancelled: sleep, and see how much longer it took."""
@@ -51,8 +49,8 @@ class SignalMeter:
             lateness_p99_ms=max((media.lateness_p99_ms(now) for media in self._media), default=0.0),
             loop_lag_ms=self.take_loop_lag_ms(),
             timeline_shifts=sum(media.take_timeline_shifts() for media in self._media),
-            cpu_percent=self.cpu_percent(),
-            memory_percent=float(psutil.virtual_memory().percent),
+            cpu_percent=self._cpu.percent(),
+            memory_percent=memory_percent(self._root),
         )
 
     def take_loop_lag_ms(self) -> float:
@@ -61,28 +59,8 @@ class SignalMeter:
         delay_s, self._longest_delay_s = self._longest_delay_s, 0.0
         return delay_s * 1000.0
 
-    def cpu_percent(self) -> float:
-        """Return the mean use of all cores since the last call; waiting for a disk is not use."""
-        (total_before_s, idle_before_s), (total_s, idle_s) = self._cpu_s, cpu_seconds()
-        passed_s = total_s - total_before_s
-        if passed_s >= LEAST_CPU_S:
-            used_s = passed_s - (idle_s - idle_before_s)
-            self._cpu_percent = min(100.0, max(0.0, used_s / passed_s * 100.0))
-            self._cpu_s = total_s, idle_s
-        return self._cpu_percent
-
     def _measure_delay(self) -> None:
         now = time.monotonic()
         if self._due_s is not None and now > self._due_s:
             self._longest_delay_s = max(self._longest_delay_s, now - self._due_s)
             self._due_s = now  # what has been reported is not reported again when `run` goes on
-
-
-def cpu_seconds() -> tuple[float, float]:
-    """Return seconds of all cores since boot, and those of them without work.
-
-    Guests' time is part of the user's already (proc_stat(5)).
-    """
-    times = psutil.cpu_times()
-    total_s = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
-    return total_s, times.idle + getattr(times, "iowait", 0.0)

@@ -52,6 +52,19 @@ class LevelChangeStatus(Record):
     """Why the new level; going down, what is left of them."""
 
 
+class RankStatus(Record):
+    """One process on the cores that the media workers need."""
+
+    process: str
+    pid: int
+    niceness: int
+    group: str
+    """That it is scheduled in: a CPU control group, or its session's autogroup. Empty: none."""
+    is_media: bool
+    is_behind_media: bool
+    """Whether every media worker goes before it on a core that both ask for."""
+
+
 class ServerStatus(Record):
     """One server: its gateway, its media workers, and the fleet as its manager reports it."""
 
@@ -83,6 +96,21 @@ class ServerStatus(Record):
     """The newest first."""
     fleet: FleetStatus | None
     """None: no dialog needs the speech workers, or the manager has not answered yet."""
+
+    ranks: tuple[RankStatus, ...] = ()
+    """The media workers, the gateway and Ray on this machine."""
+
+    @property
+    def rank_problem(self) -> str | None:
+        """What shares the cores with the audio clock as its equal: one line for people; None if nothing."""
+        equals = [it for it in self.ranks if not (it.is_media or it.is_behind_media)]
+        if not equals:
+            return None
+        names = ", ".join(f"{it.process} ({it.pid})" for it in equals)
+        return (
+            f"niceness is void: {names} do not stand behind the audio clock. Start Ray by deploy/ray-start, "
+            "or set server.nice below 0 (docs/audio.md)"
+        )
 
     @property
     def level(self) -> Level:

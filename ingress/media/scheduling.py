@@ -9,6 +9,7 @@ import logging
 import os
 import resource
 
+from actors.machine.rank import rank
 from ingress.configuration.settings import ServerSettings
 
 log = logging.getLogger(__name__)
@@ -18,9 +19,9 @@ def prefer(settings: ServerSettings) -> None:
     """Apply `server.nice` and `server.realtime_priority` to this process, or log what forbids it."""
     if settings.nice:
         try:
-            os.setpriority(os.PRIO_PROCESS, 0, settings.nice)
+            rank(settings.nice)
         except PermissionError:
-            log.warning("server.nice = %d needs CAP_SYS_NICE (systemd: Nice= in the unit)", settings.nice)
+            log.warning("server.nice = %d needs CAP_SYS_NICE (systemd: AmbientCapabilities=)", settings.nice)
     if settings.realtime_priority:
         try:
             os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(settings.realtime_priority))

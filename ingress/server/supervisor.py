@@ -128,7 +128,8 @@ class Supervisor:
         if self._head is not None:
             self._ray = Child(
                 "Ray",
-                self._head.argv,
+                # All of Ray inherits it: its server processes, its workers, the manager.
+                [sys.executable, "-m", "actors.machine.rank", str(settings.server.nice), *self._head.argv],
                 self._head.environment,
                 # A new head is a new cluster: a gateway that runs has to start over with it.
                 before_start=lambda: self._gateway.signal(signal.SIGTERM),

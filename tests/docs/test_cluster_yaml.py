@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 
 from actors.fleet.gpu_memory import MEMORY_LABEL
 from actors.fleet.sizing import INGRESS_LABEL, WORK_LABEL
+from actors.machine.limits import limits
+from actors.machine.rank import background_niceness
 from actors.settings import SpeechSettings
 
 ROOT = Path(__file__).parents[2]
@@ -35,11 +38,14 @@ def start_options() -> dict[str, str]:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
-    """A home with a `ray` that says what it was started with: its environment, then its arguments."""
+    """A home with raymal's Python, and a `ray` that says its environment, its arguments and its niceness."""
     ray = tmp_path / "raymal" / "venv" / "bin" / "ray"
     ray.parent.mkdir(parents=True)
-    ray.write_text('#!/bin/sh\nenv\nprintf "%s\\n" "$@"\n')
-    ray.chmod(0o700)
+    ray.write_text('#!/bin/sh\nenv\nprintf "%s\\n" "$@"\necho "niceness=$(nice)"\n')
+    python = ray.parent / "python"
+    python.write_text(f'#!/bin/sh\nexport PYTHONPATH={ROOT}\nexec {sys.executable} "$@"\n')
+    for program in (ray, python):
+        program.chmod(0o700)
     return tmp_path
 
 
@@ -117,6 +123,24 @@ def test_a_dead_machine_is_missed_before_its_callers_work_is_late(machine: Path)
     first_ms = int(lines["RAY_health_check_initial_delay_ms"])
     assert first_ms < Config.health_check_initial_delay_ms()
     assert int(lines["RAY_gcs_rpc_server_reconnect_timeout_s"]) == 600
+
+
+def test_ray_gets_what_it_may_use(machine: Path) -> None:
+    """CPUs and memory with the limits of its unit or container, and the operator's arguments after them."""
+    own = limits()
+    lines = started(machine, "--head", "--num-gpus=1", "a b")
+    assert [line for line in lines if line.startswith(("--num-cpus", "--memory"))] == [
+        f"--num-cpus={max(1, int(own.cpus))}",
+        f"--memory={own.memory_bytes}",
+    ]
+    assert lines[-4:-1] == ["--head", "--num-gpus=1", "a b"]
+
+
+def test_ray_stands_behind_the_audio_clock_of_its_machine(machine: Path) -> None:
+    """All of it, workers included, in a session that is ranked as well (`actors.machine.rank`)."""
+    lines = started(machine, "--head")
+    assert f"niceness={background_niceness(0, os.getpriority(os.PRIO_PROCESS, 0))}" in lines
+    assert "RAY_worker_niceness=0" in lines
 
 
 def test_ray_gets_the_labels_of_a_machine(machine: Path) -> None:

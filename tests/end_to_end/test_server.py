@@ -15,6 +15,7 @@ import psutil
 import pytest
 from running_server import QUICK, SCRIPTED, RunningServer, free_port, private_server, raymal, wait_until
 
+from actors.machine.order import goes_before, place
 from benchmarks.harness.speech_like import recorded_words
 from ingress.caller.wave_files import write_wave
 from ingress.cli import COMMANDS, main
@@ -224,3 +225,16 @@ def read_frames(line: socket.socket, count: int) -> int:
             break
         received += len(data)
     return received // 323
+
+
+def test_the_audio_clock_goes_before_the_rest(server: RunningServer) -> None:
+    """Media worker before gateway, in the kernel's own order; the gateway, with the engines, behind 0."""
+    media, gateway = (place(server.child(name).pid) for name in ("media-worker", "gateway"))
+    assert media is not None
+    assert gateway is not None
+    assert goes_before(media, gateway)
+    assert gateway.niceness > 0
+    status = server.status()
+    assert status is not None
+    assert {it.process for it in status.ranks} == {"media worker", "gateway"}
+    assert status.rank_problem is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from actors.cluster.inspection import stop_fleet
 from actors.cluster.pool import ClusterPool
 from actors.errors import CapacityError, ConfigurationError, WorkerLostError
 from actors.fleet.fleet import PREFIXES
+from actors.machine.order import goes_before, place
 from actors.messages import SessionStarted, Synthesize, Transcribe, WorkKind
 from actors.settings import FleetSettings, ScriptedSettings, SpeechSettings, WhisperSettings
 from actors.status import FleetStatus
@@ -95,6 +97,18 @@ async def test_a_turn_goes_through_and_is_counted(pool: ClusterPool) -> None:
     assert summary is not None
     assert (summary.transcription.count, summary.transcription.audio_ms) == (1, 1000.0)
     assert summary.synthesis.count == 1
+
+
+async def test_a_worker_on_a_joined_ray_stands_behind_this_process(pool: ClusterPool) -> None:
+    """Ray's own processes are not ours to rank; each of our workers ranks itself, in a session of its own."""
+    mine = place(os.getpid())
+    assert mine is not None
+    for actor_class in ("SttActor", "TtsActor"):
+        worker = process_of(actor_class)
+        assert os.getsid(worker.pid) == os.getpgid(worker.pid) == worker.pid
+        there = place(worker.pid)
+        assert there is not None
+        assert goes_before(mine, there), (mine, there)
 
 
 async def test_what_nobody_waits_for_frees_its_slot(pool: ClusterPool) -> None:

@@ -16,6 +16,7 @@ from actors.fleet.gpu_memory import TYPE_LABEL, USABLE, memory_gb
 from actors.fleet.sizing import FleetPlan, NodeResources, WorkerGroup, ingress_reserve, plan
 from actors.messages import WorkKind
 from actors.settings import CoquiSettings, FleetSettings, SpeechSettings, WhisperSettings
+from benchmarks.seed_design.resource_manager import concurrency
 
 GB = 10**9
 STT, TTS = WorkKind.TRANSCRIPTION, WorkKind.SYNTHESIS
@@ -50,6 +51,36 @@ def counts(nodes: list[NodeResources], fleet: FleetSettings, speech: SpeechSetti
 def test_one_pbx_gets_the_three_tiers(cpus: float, gigabytes: float, workers: int) -> None:
     """One machine beside Asterisk gets the tier of its cores and memory, for both kinds."""
     assert counts([pbx(cpus, gigabytes)], FleetSettings(), CPU_ONLY) == (workers, workers)
+
+
+@pytest.mark.parametrize(
+    ("cpus", "cores", "gigabytes", "workers"),
+    [
+        (8, 4, 16, 3),
+        (4, 2, 16, 2),
+        (2, 1, 16, 1),
+        (16, 8, 32, 6),
+        (12, 6, 16, 5),
+        (4, 4, 16, 3),
+        (2, 8, 16, 2),
+        (3.5, 8, 16, 2),
+        (8, 3.5, 16, 2),
+        (0.5, 0.5, 1, 1),
+    ],
+)
+def test_the_tiers_count_physical_cores(cpus: float, cores: float, gigabytes: float, workers: int) -> None:
+    """Threads of a core are none; a limit of the CPUs still counts."""
+    node = replace(pbx(cpus, gigabytes), physical_cores=cores)
+    assert counts([node], FleetSettings(), CPU_ONLY) == (workers, workers)
+    reason = plan([node], FleetSettings(), CPU_ONLY).groups[0].reason
+    assert reason.startswith(f"beside an ingress on {min(cpus, cores):g} cores")
+
+
+@given(st.integers(1, 128), st.integers(1, 128), st.integers(1, 600))
+def test_the_tiers_are_the_usual_designs(cpus: int, cores: int, gigabytes: int) -> None:
+    """As benchmarks/seed_design has them, for physical cores and GB."""
+    node = replace(pbx(max(cpus, cores), gigabytes), physical_cores=cores)
+    assert counts([node], FleetSettings(), CPU_ONLY) == (concurrency(cores, gigabytes),) * 2
 
 
 def test_memory_limits_a_worker_node() -> None:

@@ -368,6 +368,19 @@ async def test_a_node_that_comes_brings_workers_and_one_that_goes_takes_them(hou
     assert (status.transcription.planned, status.transcription.ready) == (3, 3)
 
 
+async def test_an_ingress_says_how_many_physical_cores_its_node_has(house: House) -> None:
+    """Ray counts logical CPUs, also where it was started by hand; a node keeps what was said of it."""
+    house.machines.machines = [NodeResources("node-a", 8, 16 * 10**9)]
+    await house.manager.register_ingress(
+        IngressStarted("i", "node-a", SCRIPTED, FleetSettings(), physical_cores=4.0)
+    )
+    await house.until(lambda status: status.transcription.ready == 3)
+    await house.manager.register_ingress(IngressStarted("j", "node-a", SCRIPTED, FleetSettings()))
+    await house.manager.unregister_ingress("i")
+    await house.manager.plan_once()
+    assert (await house.manager.status()).transcription.planned == 3
+
+
 async def test_a_worker_that_cannot_start_is_a_line_in_the_status(house: House) -> None:
     """The problem is one line and goes away when the worker starts after all."""
     house.machines.refused.add("node-a")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import namedtuple
+from pathlib import Path
 
-import psutil
 import pytest
+from fake_machine import GIB, FakeMachine
 from link_end import LinkEnd
 from scripted_pool import ScriptedPool
 
+from actors.messages import IngressSignals
 from ingress.configuration.settings import Settings
 from ingress.gateway.gateway import Gateway
 from ingress.gateway.media_peer import HEALTH_KEPT_S
@@ -18,8 +19,6 @@ from ingress.gateway.signals import PERIOD_S, SignalMeter
 from ingress.link.messages import WorkerHealth
 from ingress.link.records import LatenessSummary, MediaHealth
 from ingress.server.checking import extension_book
-
-Times = namedtuple("Times", "user nice system idle iowait irq softirq steal guest guest_nice")
 
 
 def health(p99_ms: float, timeline_shifts: int) -> WorkerHealth:
@@ -74,16 +73,18 @@ async def test_a_blocked_loop_is_reported_once(runs_on_s: float) -> None:
     assert meter.take_loop_lag_ms() == 0.0, "the loop is not measured any more"
 
 
-def test_cpu_is_what_was_used_since_the_last_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waiting for a disk is not use, a guest's time is not counted twice; too short a time repeats."""
-    readings = iter(
-        [
-            Times(10, 0, 0, 10, 0, 0, 0, 0, 5, 0),
-            Times(11, 0, 0, 12, 1, 0, 0, 0, 6, 0),  # 4 s passed, 1 s of them used
-            Times(11.01, 0, 0, 12.01, 1, 0, 0, 0, 6, 0),
-            Times(13, 0, 1, 12, 1, 0, 0, 0, 6, 0),
-        ]
-    )
-    monkeypatch.setattr(psutil, "cpu_times", lambda: next(readings))
-    meter = SignalMeter([])
-    assert [meter.cpu_percent() for _ in range(3)] == [25.0, 25.0, 100.0]
+def test_a_limit_of_the_machine_is_what_counts(tmp_path: Path) -> None:
+    """A full container on a machine that is half empty: what the ladder hears is the container's figure."""
+    machine = FakeMachine(tmp_path)
+    group = machine.control_groups_2("/system.slice/raymal.service")
+    (group / "memory.max").write_text(f"{2 * GIB}\n")
+    (group / "memory.current").write_text(f"{2 * GIB}\n")
+    meter = SignalMeter([], machine.root)
+    assert asyncio.run(signals_of(meter)).memory_percent == 100.0
+    (group / "memory.current").write_text(f"{GIB}\n")
+    assert asyncio.run(signals_of(meter)).memory_percent == 50.0
+
+
+async def signals_of(meter: SignalMeter) -> IngressSignals:
+    """Read a meter inside a loop."""
+    return meter.signals()
