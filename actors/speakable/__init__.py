@@ -1,7 +1,7 @@
 """Written text made speakable: the one place through which every text goes to a voice, before the cache key.
 
-A dialog writes as people and language models write: figures, markdown, tags, links, emoji. Each engine
-reads that in its own way, or fails on it. Here it becomes words of the language, so that every engine says the same.
+A dialog writes as people and language models write: figures, markdown, tags, links, emoji. Each engine reads
+that in its own way, or fails on it. Here it becomes words of the language, so that all engines say the same.
 
 | step | where |
 |---|---|

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from actors.sentences import split_sentences
+from actors.speakable import speakable_pieces
 from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.phrases import phrase_text
 from ingress.configuration.settings import Settings
@@ -41,8 +42,9 @@ class PhraseShelf:
         return self._audio.get(self._keys(extension, phrase))
 
     def _keys(self, extension: Extension, phrase: Phrase) -> tuple[str, ...]:
-        """Return the keys of a phrase's sentences; none if there is no text for it."""
+        """Return the keys of a phrase's pieces; none if there is no text for it."""
         return tuple(
-            phrase_key(self._speech, extension.language, extension.voice, sentence)
+            phrase_key(self._speech, extension.language, extension.voice, piece)
             for sentence in split_sentences(phrase_text(extension, phrase) or "")
+            for piece in speakable_pieces(sentence, extension.language)
         )

@@ -485,8 +485,8 @@ async def test_what_a_caller_said_is_not_fixed(monkeypatch: pytest.MonkeyPatch) 
         "You pressed pound.": False,
         NOT_UNDERSTOOD: True,
     }
-    assert [text for text, is_fixed in fixed.items() if is_fixed] == list(ECHO.fixed_texts)
-    assert list(EchoDialog(DialogSettings(greeting="")).fixed_texts) == [NOT_UNDERSTOOD]
+    assert [text for text, is_fixed in fixed.items() if is_fixed] == list(ECHO.fixed_texts_in("en"))
+    assert list(EchoDialog(DialogSettings(greeting="")).fixed_texts_in("en")) == [NOT_UNDERSTOOD]
 
 
 # The dialog's state
