@@ -32,7 +32,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from actors.errors import CapacityError, DialogError, EngineError, LinkError, RaymalError, WorkerLostError
+from actors.errors import (
+    CapacityError,
+    DialogError,
+    EngineError,
+    LinkError,
+    MessageTooLargeError,
+    RaymalError,
+    WorkerLostError,
+)
 from actors.messages import SessionActivity, Transcribe
 from actors.pool.speech_pool import SpeechPool, Transcription
 from actors.sentences import split_sentences
@@ -134,6 +142,8 @@ class TurnRunner:
         failure: str | None = None
         try:
             await turn.run()
+        except MessageTooLargeError as error:  # the link itself is there: the caller hears the apology
+            failure = str(error)
         except LinkError:
             raise
         except CapacityError as error:

@@ -4,8 +4,8 @@ The key is a digest of everything that decides how the sentence sounds, so nothi
 a change the keys differ, and the old audio is removed when room is needed. A setting counts as audible
 unless it is named in `INAUDIBLE`: to make a phrase once too often is cheap, to play the wrong voice is not.
 The text is the speakable one: when its rules (`actors.speakable`) change, so do the keys of the texts that
-they read differently, and no others. Only the space around it is left out: case and punctuation may change what
-an engine says.
+they read differently, and no others. Only the space around it is left out: case and punctuation may change
+what an engine says.
 """
 
 from __future__ import annotations
