@@ -9,6 +9,7 @@ from actors.speakable.words import Words
 
 _BEFORE = r"(?<![^\W\d_])(?<!\b[^\W\d_]\.)(?<![^\W\d_]['-])"
 _STREET_OR_SAINT = re.compile(rf"{_BEFORE}St\.(?=(\s+[A-Z])?)")
+_NUMBER_SIGN = re.compile(r"\b([nN])\s?°(?=\s?\d)")
 _BEFORE_STREET = re.compile(r"[A-Z]\w+\s+$")
 
 
@@ -19,8 +20,9 @@ def expansion(words: Words) -> Callable[[str], str]:
     has_saints = "Rd" in words.abbreviations
 
     def expand(text: str) -> str:
-        if "." not in text and "º" not in text:
+        if not any(sign in text for sign in ".º°"):
             return text
+        text = _NUMBER_SIGN.sub(r"\1º", text)
         text = before_number.sub(lambda found: f"{words.numbered[found[1]]} ", text)
         if has_saints:
             text = _STREET_OR_SAINT.sub(_street_or_saint, text)
@@ -33,7 +35,7 @@ def _pattern(abbreviations: Mapping[str, str], follows: str) -> re.Pattern[str]:
     names = "|".join(
         re.escape(name).replace(r"\ ", r"\s?") for name in sorted(abbreviations, key=len, reverse=True)
     )
-    return re.compile(rf"{_BEFORE}({names})(?:\.[ºª]?|(?<=º)){follows}")
+    return re.compile(rf"{_BEFORE}({names})(?:\.[ºª]?|(?<=º)|(?<=\.\w)|(?<=\.\w\w)){follows}")
 
 
 def _word(found: re.Match[str], abbreviations: Mapping[str, str]) -> str:

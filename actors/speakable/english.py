@@ -53,7 +53,7 @@ ENGLISH = Words(
         "kW": Noun("kilowatt", "kilowatts"), "kWh": Noun("kilowatt hour", "kilowatt hours"),
         "W": Noun("watt", "watts"),
         "V": Noun("volt", "volts"), "ms": Noun("millisecond", "milliseconds"),
-        "min": Noun("minute", "minutes"),
+        "min": Noun("minute", "minutes"), "h": Noun("hour", "hours"),
         "hr": Noun("hour", "hours"), "hrs": Noun("hour", "hours"), "sec": Noun("second", "seconds"),
     },
     currencies={
@@ -80,9 +80,9 @@ ENGLISH = Words(
         "min": "minimum", "incl": "including", "excl": "excluding",
     },
     numbered={
-        "No": "number", "no": "number", "Nos": "numbers", "nos": "numbers", "Apt": "apartment",
-        "apt": "apartment",
-        "Ext": "extension", "ext": "extension", "p": "page", "pp": "pages", "fig": "figure", "Fig": "Figure",
+        "nº": "number", "Nº": "number", "No": "number", "no": "number", "Nos": "numbers", "nos": "numbers",
+        "Apt": "apartment", "apt": "apartment", "Ext": "extension", "ext": "extension", "p": "page",
+        "pp": "pages", "fig": "figure", "Fig": "Figure",
         "vol": "volume", "Vol": "Volume", "Tel": "telephone", "tel": "telephone", "Jan": "January",
         "Feb": "February",
         "Mar": "March", "Apr": "April", "Jun": "June", "Jul": "July", "Aug": "August", "Sep": "September",

@@ -13,6 +13,9 @@ from collections.abc import Callable, Mapping
 from actors.speakable.spelling import Spelling
 from actors.speakable.words import Currency, Noun, Words
 
+_SCALES = (
+    "millions?|billions?|thousand|milhão|milhões|bilhões|mil|millón|millones|Million|Millionen|milion[ei]"
+)
 Rule = Callable[[re.Match[str]], str]
 
 MAXIMUM_NUMBER_DIGITS = 4
@@ -24,13 +27,15 @@ TELEPHONE_DIGITS = 7
 """Groups of digits with so many in all are one number."""
 
 _NUMBER = (
-    r"(?P<number>\d{1,3}(?P<mark>[.,'])\d{3}(?:(?P=mark)\d{3})*(?:[.,]\d+)?(?!\d|[.,']\d)|\d+(?:[.,]\d+)?)"
+    r"(?P<number>\d{1,3}(?P<mark>[.,'])\d{3}(?:(?P=mark)\d{3})*(?:[.,]\d+)?(?!\d|[.,']\d)"
+    r"|\d+(?:[.,]\d+(?![.,]\d))?)"
 )
 _START = r"(?<![\w.,'])(?<![\w][-/:])"
 _MINUS = r"(?P<minus>(?<![\w)])-)?"
 _DIGIT = re.compile(r"\d")
 
-_ISO_DATE = re.compile(r"(?<![\w.-])(\d{4})-(\d\d)-(\d\d)(?:T(?=\d\d:\d\d))?(?![\w-])")
+_ISO_DATE = re.compile(r"(?<![\w./-])(\d{4})([-/])(\d\d)\2(\d\d)(?:T(?=\d\d:\d\d)|(?![\w/-]))")
+_MONTH_OF_YEAR = re.compile(r"(?<![\w./,])(0\d|1[0-2])/(\d{4})(?![\w/]|[.,]\d)")
 _DATE = re.compile(r"(?<![\w./-])(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d\d)(?![\w/-]|\.\d)")
 _SHORT_DATE = re.compile(r"(?<![\w./,])(0\d|[12]\d|3[01])/(0\d|1[0-2])(?![\w/]|[.,]\d)")
 _HALF_DAY = r"(?:\s?([ap])(?:\.\s?m\.|\.?m\b\.?))"
@@ -39,8 +44,9 @@ _VERSION = re.compile(r"\b([vV])(\d+(?:\.\d+)*)(?![\w.]*\d)")
 GROUPS = re.compile(
     r"(?<![\w.,])\+?\(?\d++\)?(?:(?:[.\-/]|\s(?=[(\d]))\s?\(?\d++\)?)++(?![\w]|[.,:]\d|[%°])|\+\d{2,}(?![.,]?\d)"
 )
-_RANGE = re.compile(r"(?<=\d)\s?[–-]\s?(?=\d)")
+_RANGE = re.compile(r"(?<![\w.,/:-])(\d{1,4})\s?-\s?(\d{1,4})(?![\d/:-]|[.,]\d)")
 _RUN = re.compile(r"\d+")
+_DECADE = re.compile(r"(?<![\w.,])'?(\d{2}|\d{4})(?:'s|s)\b")
 _DASH = re.compile(r"(?<=\d)\s?–\s?(?=\d)")
 _PRODUCT = re.compile(r"(?<![\w*#.,])(\d+)\s?[*x×]\s?(?=\d+(?![\w*#]))")
 _FRACTION = re.compile(r"(?<![\d/.,-])([123])/([34]|2)(?![\d/-])")
@@ -70,20 +76,26 @@ class Figures:
             return text
         text = _DASH.sub("-", text)
         text = _PRODUCT.sub(rf"\1 {words.signs['×']} ", text)
-        text = _ISO_DATE.sub(self._iso_date, text)
-        text = _DATE.sub(self._date, text)
-        if not words.is_month_first:
-            text = _SHORT_DATE.sub(self._short_date, text)
         for pattern, rule in self._rules:
             text = pattern.sub(_spaced(rule), text)
         return text
 
     def _make_rules(self) -> list[tuple[re.Pattern[str], Rule]]:
         patterns = _make_patterns(self.words)
+        has_ordinal_days = self.words.has_ordinal_days and self.words.date.startswith("{month}")
+        short_dates = [] if self.words.is_month_first else [(_SHORT_DATE, self._short_date)]
+        hours = [(patterns["hours"], self._time)] if self.words.has_h_clock else []
+        days = [(patterns["day"], self._day_of_month), (_DECADE, self._decade)] if has_ordinal_days else []
         return [
+            (_ISO_DATE, self._iso_date),
+            (_DATE, self._date),
+            (_MONTH_OF_YEAR, self._month_of_year),
+            (_RANGE, self._range),
+            *short_dates,
             (patterns["time"], self._time),
             (patterns["half_day"], self._half_day),
-            (patterns["hours"], self._time),
+            *hours,
+            *days,
             (patterns["money_before"], self._money),
             (patterns["money_after"], self._money),
             (patterns["percent"], self._percent),
@@ -102,8 +114,23 @@ class Figures:
     # Dates and times
 
     def _iso_date(self, found: re.Match[str]) -> str:
-        year, month, day = (int(part) for part in found.groups())
-        return self._spoken_date(day, month, year) or found[0]
+        return self._spoken_date(int(found[4]), int(found[3]), int(found[1])) or found[0]
+
+    def _month_of_year(self, found: re.Match[str]) -> str:
+        month = int(found[1])
+        if month == 0:
+            return found[0]
+        words, year = self.words, self.spelling.number(int(found[2]), "year")
+        between = words.date.partition("{month}")[2].removeprefix(" {day},")
+        return words.months[month - 1] + between.format(year=year)
+
+    def _day_of_month(self, found: re.Match[str]) -> str:
+        return f"{found[1]} {self.spelling.number(int(found[2]), 'ordinal')}"
+
+    def _decade(self, found: re.Match[str]) -> str:
+        """The 1990s."""
+        spoken = self.spelling.number(int(found[1]), "year")
+        return f"{spoken[:-1]}ies" if spoken.endswith("y") else f"{spoken}s"
 
     def _date(self, found: re.Match[str]) -> str:
         """In the one order of the language: a date that is none in it is read as three numbers."""
@@ -165,8 +192,12 @@ class Figures:
         minus = f"{self.words.minus} " if found["minus"] else ""
         scale = found["scale"] if "scale" in found.re.groupindex else None
         if scale:
-            of = f" {self.words.of}" if self.words.of and scale != "mil" else ""
-            return f"{minus}{self._amount(found['number'], currency.unit)} {scale}{of} {currency.unit.many}"
+            spoken = f"{minus}{self._amount(found['number'], currency.unit)} {scale}"
+            return (
+                self._of(spoken, currency.unit)
+                if self.words.of and scale != "mil"
+                else f"{spoken} {currency.unit.many}"
+            )
         if fraction == "00":
             return f"{minus}{self._counted(whole, currency.unit)}"
         if len(fraction) != 2 or currency.cents is None or not _is_countable(whole):
@@ -185,7 +216,15 @@ class Figures:
         return f"{minus}{self._counted(found['number'], self.words.units[found['unit']])}"
 
     def _counted(self, number: str, noun: Noun) -> str:
-        return f"{self._amount(number, noun)} {noun.one if number == '1' else noun.many}"
+        spoken = self._amount(number, noun)
+        if self.words.of and number.replace(".", "").replace(",", "").endswith("000000"):
+            return self._of(spoken, noun)
+        return f"{spoken} {noun.one if number == '1' else noun.many}"
+
+    def _of(self, number: str, noun: Noun) -> str:
+        """A million, and what it is counted of."""
+        of = self.words.of if self.words.of.endswith("'") else f"{self.words.of} "
+        return f"{number} {of}{noun.many}"
 
     def _amount(self, number: str, noun: Noun | None = None) -> str:
         form = "plain" if noun is None else "feminine" if noun.is_feminine else "masculine"
@@ -251,14 +290,15 @@ class Figures:
         plus = f"{self.words.signs['+']} " if text.startswith("+") else ""
         if is_one_number(text, groups):
             return plus + ", ".join(map(self._run_of_digits, groups))
-        if len(groups) == 2 and _RANGE.search(text):
-            low, high = groups
-            is_rising = low[0] != "0" and high[0] != "0" and int(low) < int(high)
-            if is_rising and max(len(low), len(high)) <= MAXIMUM_NUMBER_DIGITS:
-                return f"{self._run(low)} {self.words.to} {self._run(high)}"
         if "-" in text and " " not in text:
             return plus + ", ".join(map(self._run, groups))
         return text
+
+    def _range(self, found: re.Match[str]) -> str:
+        """5-10, $5-10 or 1999-2005: two numbers, not one."""
+        text, low, high = found[0], found[1], found[2]
+        is_rising = low[0] != "0" and high[0] != "0" and int(low) < int(high)
+        return f"{low} {self.words.to} {high}" if is_rising and not is_one_number(text, [low, high]) else text
 
     def _number(self, found: re.Match[str]) -> str:
         number = found["number"]
@@ -295,7 +335,13 @@ class Figures:
 
 
 def _spaced(rule: Rule) -> Rule:
-    return lambda found: f" {rule(found)} "
+    """What a rule makes is words of its own; what it leaves is left."""
+
+    def read(found: re.Match[str]) -> str:
+        spoken = rule(found)
+        return spoken if spoken == found[0] else f" {spoken} "
+
+    return read
 
 
 def _fraction(found: re.Match[str]) -> str:
@@ -331,15 +377,17 @@ def _alternatives(texts: Mapping[str, object]) -> str:
 def _make_patterns(words: Words) -> Mapping[str, re.Pattern[str]]:
     currencies: Mapping[str, Currency] = words.currencies
     sign = rf"(?P<sign>{_alternatives(currencies)})"
-    scale = r"(?:\s(?P<scale>millions?|billions?|thousand|milhão|milhões|bilhões|mil|millón|millones)\b)?"
+    scale = rf"(?:\s(?P<scale>{_SCALES})\b)?"
     end = r"(?![\w])"
     hours = r"(?<![\w:.,])([01]?\d|2[0-4])"
     return {
         "time": re.compile(
-            rf"{hours}(?::|h(?=[0-5]\d(?!\d)))([0-5]\d)(?::[0-5]\d)?(?!\d|:\d|\s?[ap]\.?\s?m\b)(?:min\b)?{words.hour_marks}"
+            rf"{hours}(?::|h(?=[0-5]\d(?!\d)))([0-5]\d)(?::[0-5]\d)?(?!\d|:\d|\s?[ap]\.?\s?m\b)"
+            rf"(?:min\b)?Z?{words.hour_marks}"
         ),
         "half_day": re.compile(rf"{hours}(?::([0-5]\d))?{_HALF_DAY}", re.IGNORECASE),
-        "hours": re.compile(rf"{hours}()h(?:rs|s)?\b"),
+        "hours": re.compile(rf"{hours}()\s?h(?:rs|s)?\b"),
+        "day": re.compile(rf"\b({'|'.join(words.months)})\s+(\d{{1,2}})(?![\w:/%]|[.,-]\d)"),
         "money_before": re.compile(
             rf"(?P<minus>(?<![\w)])-\s?)?(?<![A-Za-z]){sign}\s?{_NUMBER}{scale}", re.IGNORECASE
         ),

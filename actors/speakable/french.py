@@ -30,6 +30,7 @@ FRENCH = Words(
     clock_whole="{hour} heures",
     clock_one="{hour} heure",
     has_feminine_hours=True,
+    has_h_clock=True,
     of="d'",
     ordinal_marks=r"(?:er|(?P<f>re|ère)|ème|e)\b",
     units={

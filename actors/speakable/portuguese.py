@@ -32,6 +32,7 @@ PORTUGUESE = Words(
     clock_whole="{hour} horas",
     clock_one="{hour} hora",
     has_feminine_hours=True,
+    has_h_clock=True,
     of="de",
     hour_marks=r"(?:\s?(?:hs|hrs|horas|h)\b\.?)?",
     ordinal_marks=r"\.?(?:º|(?P<f>ª))",

@@ -32,6 +32,7 @@ SPANISH = Words(
     clock_whole="{hour} en punto",
     clock_late="{hour} horas",
     has_feminine_hours=True,
+    has_h_clock=True,
     of="de",
     hour_marks=r"(?:\s?(?:hs|hrs|horas|h)\b\.?)?",
     ordinal_marks=r"\.?(?:º|(?P<f>ª)|(?P<s>er)\b)",

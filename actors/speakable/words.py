@@ -57,6 +57,8 @@ class Words:
     """The whole hour if it is 1, and if it is 0 or more than 12, where that differs."""
     clock_small: str | None = None
     has_feminine_hours: bool = False
+    has_h_clock: bool = False
+    """Whether "14h" is a time, not a duration."""
     of: str = ""
     """Between a word such as "million" and what is counted."""
     hour_marks: str = ""

@@ -131,6 +131,11 @@ READ = [
     ("en", "13/04/2026", "thirteen, zero four, twenty twenty-six"),
     ("en-GB", "03/04/2026", "April third, twenty twenty-six"),
     ("en", "2026-04-03", "April third, twenty twenty-six"),
+    ("en", "2026-04-03T14:30:00Z", "April third, twenty twenty-six fourteen thirty"),
+    ("en", "04/2026 or the 1990s", "April twenty twenty-six or the nineteen nineties"),
+    ("en", "$5-10, 10-15%, 9-5", "five dollars to ten, ten to fifteen percent, nine, five"),
+    ("en", "1,2,3 or 1. or 3 x 4", "one, two, three or one. or three times four"),
+    ("pt", "R$ 1.000.000,00", "um milhão de reais"),
     ("pt", "03/04/2026 e 01/04", "três de abril de dois mil e vinte e seis e primeiro de abril"),
     ("es", "03/04/2026", "tres de abril de dos mil veintiséis"),
     ("en", "14:30, 2pm, 10:05 a.m., 9:00", "fourteen thirty, two p.m., ten oh five a.m., nine o'clock"),
@@ -171,7 +176,7 @@ READ = [
     # Abbreviations
     ("en", "Dr. Lee, Main St., St. John, approx. 5, Apt. 4, Jan. 5, etc.",
     "Doctor Lee, Main Street, Saint John, "
-     "approximately five, apartment four, January five, et cetera."),
+     "approximately five, apartment four, January fifth, et cetera."),
     ("pt", "Sr. Lima, Av. Paulista, R. Augusta", "Senhor Lima, Avenida Paulista, Rua Augusta"),
     ("es", "Sra. Gil, Avda. Mayor, p. ej. esto", "Señora Gil, Avenida Mayor, por ejemplo esto"),
     ("fr", "M. Roux, 14h30, 1 234,50 €, 06 12 34 56 78",
