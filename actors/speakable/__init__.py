@@ -17,6 +17,6 @@ Pure. Nothing is kept of a text.
 """
 
 from actors.speakable.scripts import language_scripts, unreadable
-from actors.speakable.text import SpeakableText, speakable, speakable_pieces
+from actors.speakable.text import SpeakableText, prepare, speakable, speakable_pieces
 
-__all__ = ["SpeakableText", "language_scripts", "speakable", "speakable_pieces", "unreadable"]
+__all__ = ["SpeakableText", "language_scripts", "prepare", "speakable", "speakable_pieces", "unreadable"]

@@ -14,7 +14,7 @@ from contextlib import suppress
 from actors.errors import RaymalError
 from actors.messages import Level
 from actors.sentences import split_sentences
-from actors.speakable import SpeakableText, speakable_pieces
+from actors.speakable import SpeakableText, prepare, speakable_pieces
 from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.phrases import phrase_text
 from ingress.dialogs.registry import dialog
@@ -29,6 +29,9 @@ async def warm(speaker: Speaker, extensions: Iterable[Extension], deadline_s: fl
     While the system is busy nothing is made: what is on disk is copied into memory.
     """
     made = 0
+    extensions = list(extensions)
+    for language in {extension.language for extension in extensions}:
+        await asyncio.to_thread(prepare, language)
     if not speaker.keeps_anything:
         return made
     with suppress(TimeoutError):
