@@ -43,7 +43,8 @@ def _word(found: re.Match[str], abbreviations: Mapping[str, str]) -> str:
     name = found[1]
     word = abbreviations.get(name) or abbreviations.get(re.sub(r"\.\s?", ". ", name), name)
     rest = found.string[found.end() :].lstrip()
-    if len(name) == 1 and not (rest[:1].isupper() and rest[1:2].islower()):
+    is_before_name = rest[:1].isupper() and rest[1:2].islower()
+    if len(name) == 1 and (not is_before_name or found.string[: found.start()].rstrip().endswith(".")):
         return found[0]
     return word if rest else f"{word}."
 

@@ -12,6 +12,7 @@ ENGLISH = Words(
     comma="comma",
     dot="dot",
     signs={
+        "<": "less than", ">": "greater than", "²": "squared", "³": "cubed",
         "/": "slash", "-": "dash", "_": "underscore", "@": "at", "+": "plus", "&": "and", "=": "equals",
         "~": "about", "%": "percent", "#": "pound", "*": "star", ":": "colon", "÷": "divided by",
         "×": "times", "°": "degrees", "±": "plus or minus",
@@ -19,6 +20,7 @@ ENGLISH = Words(
     minus="minus",
     number="number",
     to="to",
+    per="per",
     conjunction="and",
     months=("January", "February", "March", "April", "May", "June", "July", "August", "September",
             "October", "November", "December"),

@@ -365,7 +365,8 @@ def is_one_number(text: str, groups: list[str]) -> bool:
         return not (len(groups) == 2 and all(len(group) == 4 and int(group) in YEARS for group in groups))
     if " " in text and "." not in text and "/" not in text:
         return any(len(group) > MAXIMUM_NUMBER_DIGITS for group in groups) or (
-            len(groups) > 2 and all(len(group) >= 3 for group in groups)
+            len(groups) > 2
+            and (all(len(group) >= 3 for group in groups) or (count > 8 and len({*map(len, groups)}) > 1))
         )
     return False
 
@@ -382,7 +383,7 @@ def _make_patterns(words: Words) -> Mapping[str, re.Pattern[str]]:
     hours = r"(?<![\w:.,])([01]?\d|2[0-4])"
     return {
         "time": re.compile(
-            rf"{hours}(?::|h(?=[0-5]\d(?!\d)))([0-5]\d)(?::[0-5]\d)?(?!\d|:\d|\s?[ap]\.?\s?m\b)"
+            rf"{hours}(?::|h(?=[0-5]\d(?!\d)))([0-5]\d)(?::[0-5]\d)?(?!\d|:\d|\s?[apAP]\.?\s?[mM]\b)"
             rf"(?:min\b)?Z?{words.hour_marks}"
         ),
         "half_day": re.compile(rf"{hours}(?::([0-5]\d))?{_HALF_DAY}", re.IGNORECASE),

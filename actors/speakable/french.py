@@ -12,6 +12,7 @@ FRENCH = Words(
     comma="virgule",
     dot="point",
     signs={
+        "<": "inférieur à", ">": "supérieur à", "²": "au carré", "³": "au cube",
         "/": "barre", "-": "tiret", "_": "souligné", "@": "arobase", "+": "plus", "&": "et", "=": "égale",
         "~": "environ", "%": "pour cent", "#": "dièse", "*": "étoile", ":": "deux points", "÷": "divisé par",
         "×": "fois", "°": "degrés", "±": "plus ou moins",
@@ -19,6 +20,7 @@ FRENCH = Words(
     minus="moins",
     number="numéro",
     to="à",
+    per="par",
     conjunction="et",
     months=("janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre",
             "novembre", "décembre"),

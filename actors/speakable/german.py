@@ -18,6 +18,7 @@ GERMAN = Words(
     comma="Komma",
     dot="Punkt",
     signs={
+        "<": "kleiner als", ">": "größer als", "²": "hoch zwei", "³": "hoch drei",
         "/": "Schrägstrich", "-": "Bindestrich", "_": "Unterstrich", "@": "at", "+": "plus", "&": "und",
         "=": "gleich",
         "~": "etwa", "%": "Prozent", "#": "Raute", "*": "Stern", ":": "Doppelpunkt", "÷": "geteilt durch",
@@ -26,6 +27,7 @@ GERMAN = Words(
     minus="minus",
     number="Nummer",
     to="bis",
+    per="pro",
     conjunction="und",
     months=MONTHS,
     date="{day} {month} {year}",

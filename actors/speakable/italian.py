@@ -12,6 +12,7 @@ ITALIAN = Words(
     comma="virgola",
     dot="punto",
     signs={
+        "<": "minore di", ">": "maggiore di", "²": "al quadrato", "³": "al cubo",
         "/": "barra", "-": "trattino", "_": "trattino basso", "@": "chiocciola", "+": "più", "&": "e",
         "=": "uguale",
         "~": "circa", "%": "per cento", "#": "cancelletto", "*": "asterisco", ":": "due punti", "÷": "diviso",
@@ -20,6 +21,7 @@ ITALIAN = Words(
     minus="meno",
     number="numero",
     to="a",
+    per="al",
     conjunction="e",
     months=("gennaio", "febbraio", "marzo", "aprile", "maggio", "giugno", "luglio", "agosto", "settembre",
             "ottobre", "novembre", "dicembre"),

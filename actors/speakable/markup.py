@@ -40,7 +40,7 @@ _HASHTAG = re.compile(r"(?<![\w*#])#(?=[^\W\d])")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 _SCHEME = re.compile(
-    r"(?:https?|ftps?|wss?)://(?:[^\s/@]*@)?|\b(?:mailto|tel|sips?|sms):(?://)?", re.IGNORECASE
+    r"(?:https?|ftps?|wss?)://(?:[^\s/@]*@)?|\b(?:mailto|tel|sips?|sms):(?=\S)(?://)?", re.IGNORECASE
 )
 _LINK = re.compile(r"(?:(?:https?|ftps?|wss?)://|www\.)[^\s<>\"|]+", re.IGNORECASE)
 _MAIL = re.compile(r"(?:\b(?:mailto|sips?):)?\b[\w.+%-]*\w@[\w-]+(?:\.[\w-]+)+", re.IGNORECASE)

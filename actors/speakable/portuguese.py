@@ -13,6 +13,7 @@ PORTUGUESE = Words(
     comma="vírgula",
     dot="ponto",
     signs={
+        "<": "menor que", ">": "maior que", "²": "ao quadrado", "³": "ao cubo",
         "/": "barra", "-": "traço", "_": "sublinhado", "@": "arroba", "+": "mais", "&": "e", "=": "igual a",
         "~": "cerca de", "%": "por cento", "#": "jogo da velha", "*": "asterisco", ":": "dois pontos",
         "÷": "dividido por", "×": "vezes", "°": "graus",
@@ -21,6 +22,7 @@ PORTUGUESE = Words(
     minus="menos",
     number="número",
     to="a",
+    per="por",
     conjunction="e",
     months=("janeiro", "fevereiro", "março", "abril", "maio", "junho", "julho", "agosto", "setembro",
             "outubro", "novembro", "dezembro"),

@@ -13,6 +13,7 @@ SPANISH = Words(
     comma="coma",
     dot="punto",
     signs={
+        "<": "menor que", ">": "mayor que", "²": "al cuadrado", "³": "al cubo",
         "/": "barra", "-": "guion", "_": "guion bajo", "@": "arroba", "+": "más", "&": "y", "=": "igual a",
         "~": "cerca de", "%": "por ciento", "#": "almohadilla", "*": "asterisco", ":": "dos puntos",
         "÷": "dividido por", "×": "por", "°": "grados",
@@ -21,6 +22,7 @@ SPANISH = Words(
     minus="menos",
     number="número",
     to="a",
+    per="por",
     conjunction="y",
     months=("enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre",
             "octubre", "noviembre", "diciembre"),

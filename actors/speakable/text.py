@@ -38,14 +38,16 @@ PESO = frozenset({"es-mx", "es-ar", "es-cl", "es-co", "es-uy", "es-cu", "es-do"}
 
 ROUNDS = 5
 
-_SIGN = re.compile(r"[/_@+&=~%#*<>÷×°±$€£¥]")
+_SIGN = re.compile(r"[/_@+&=~%#*<>÷×°±²³$€£¥]")
 _SLASH = re.compile(r"(?<=[^\W\d])/(?=[^\W\d])")
 _INNER_DOT = re.compile(r"(?<=[^\W\d]{2})\.(?=[^\W\d])|(?<=[^\W\d])\.(?=[^\W\d]{2})")
 """In a name: "file.txt". Not in "p.m.", nor before a capital letter, which begins a sentence."""
 _MISSING_SPACE = re.compile(r"(?<=[^\W\d]{2})\.(?=[^\W\d_a-zà-ÿ])|(?<=[^\W\d])\.(?=[^\W\d_a-zà-ÿ][a-zà-ÿ])")
 _EN_DASH = re.compile(r"\s*[—–]\s*|\s+-+\s+|-{2,}")
 _BRACKETS = re.compile(r"(?<=\w)\((?=\w{1,2}\))|(?<=\(\w)\)|(?<=\(\w\w)\)")
-_PAUSE = re.compile(r"[()\[\]{}\"]+")
+_PAUSE = re.compile(r"[()\[\]{}]+")
+_PER = re.compile(r"(?<=[^\W\d]) +/(?=[^\W\d])")
+_COMPARISON = re.compile(r"(?<=\d)\s?([<>])\s?(?=\d)")
 _CODE = re.compile(r"(?<![\d.,])(?:0\d+|\d{5,})(?![\d]|[.,]\d)")
 UNKNOWN_KEPT = "%@+&=/€$£¥°*#"
 """Signs that an engine of an unknown language has to read by itself."""
@@ -104,8 +106,10 @@ class _Reader:
             text = GROUPS.sub(_spaced_groups, text)
             text = _CODE.sub(lambda found: " ".join(found[0]), _EN_DASH.sub(", ", text))
             return tidy(_without_brackets(text), UNKNOWN_KEPT)
+        text = _COMPARISON.sub(lambda found: f" {words.signs[found[1]]} ", text)
         text = self._figures.read(self._expand(_MISSING_SPACE.sub(". ", text)))
         text = _INNER_DOT.sub(f" {words.dot} ", text)
+        text = _PER.sub(f" {words.per} ", text)
         text = _SLASH.sub(" ", _EN_DASH.sub(", ", text))
         text = _SIGN.sub(lambda found: f" {self._sign(found[0], words)} ", text)
         return tidy(_without_brackets(text))
@@ -114,7 +118,7 @@ class _Reader:
     def _sign(sign: str, words: Words) -> str:
         if sign in words.currencies:
             return words.currencies[sign].unit.many
-        return words.signs.get(sign, "") if sign != "_" else ""
+        return words.signs.get(sign, "") if sign not in "_<>" else ""
 
 
 def _spaced_groups(found: re.Match[str]) -> str:

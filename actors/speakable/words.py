@@ -34,12 +34,14 @@ class Words:
     dot: str
     """In an address or a version."""
     signs: Mapping[str, str]
-    """Each of `/ - _ @ + & = ~ % # * : ÷ × ° ±` by name; `#` and `*` are keys."""
+    """Each of `/ - _ @ + & = ~ % # * : < > ÷ × ° ± ² ³` by name; `#` and `*` are keys."""
     minus: str
     number: str
     """Before a number: "No. 5", "#5"."""
     to: str
     """Between the ends of a range: 5–10."""
+    per: str
+    """Of a rate: $5/month."""
     conjunction: str
     """Between units and cents, or a number and its fraction."""
     months: tuple[str, ...]

@@ -165,7 +165,11 @@ READ = [
     ("xx", "see https://example.com/help", "see example.com/help"),
     ("en", '<speak>Hello <break time="500ms"/> <b>wor</b>ld.</speak>', "Hello world."),
     ("en", "Tom &amp; Jerry &lt;b&gt;&nbsp;&#x1F44D;", "Tom and Jerry"),
-    ("en", "a < b", "a b"),
+    ("en", "a < b, 5 &lt; 6, x², $5/month", "a b, five less than six, x squared, five dollars per month"),
+    ("pt", "Tel: 3456-7890", "Tel: três quatro cinco seis, sete oito nove zero"),
+    ("en", "tel:+15551234 or SSN 123 45 6789", "plus one five five, five one two, three four or SSN one two "
+     "three, four five, six seven eight nine"),
+    ("en", "12:00 AM, № 5, 'the \"*\" key'", "twelve a.m., number five, the star key"),
     # Characters
     ("en", "👍", ""),
     ("en", "👍 ok 1️⃣ 👩‍👩‍👧 🇧🇷", "ok one"),
