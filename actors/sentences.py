@@ -19,7 +19,8 @@ from __future__ import annotations
 import re
 
 MAX_SENTENCE_CHARACTERS = 200
-"""About 13 s of speech, and under the limit of XTTS for languages in Latin script (203 to 273)."""
+"""Of written text. How long it takes to be spoken is known once it is speakable: then it is cut again
+(`actors.speakable.pieces`), under the limit of XTTS for languages in Latin script (203 to 273)."""
 
 _MARKS_BEFORE_SPACE = "!?؟۔।॥"
 _MARKS_ANYWHERE = "。！？｡"
@@ -34,7 +35,7 @@ _OPENERS = "\"'“‘«‹([{¿¡*_~`"
 _ABBREVIATIONS = frozenset({
     "mr", "mrs", "ms", "mx", "dr", "prof", "rev", "hon", "st", "mt", "gen", "col", "sgt", "capt", "lt", "gov",
     "sen", "rep", "vs", "approx", "dept", "appt", "incl", "excl", "viz", "cf",
-    "hr", "fr", "bzw", "ca", "evtl", "ggf", "inkl", "zzgl", "vgl", "bspw", "sog", "str",
+    "hr", "fr", "bzw", "ca", "evtl", "ggf", "inkl", "zzgl", "vgl", "bspw", "sog", "str", "mio", "mrd",
     "mme", "mlle", "mm", "env", "bd", "sig", "sigg", "dott", "ing", "avv", "ecc",
     "sr", "sra", "srta", "sres", "dra", "ud", "uds", "vd", "vds", "dña", "av", "avda", "lic", "ej",
     "srs", "profa", "exmo", "exma", "eng", "rod", "pça", "trav", "aprox", "ex", "obs",
@@ -46,6 +47,8 @@ _NUMBERED = frozenset({
     "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec",
     "jän", "mär", "okt", "dez", "janv", "févr", "avr", "juil", "déc", "gen", "mag", "giu", "lug", "ago",
     "set", "ott", "dic", "ene", "abr", "fev", "mai", "out",
+    "est", "mon", "tue", "tues", "wed", "thu", "thurs", "fri",
+    "sat", "sun", "seg", "sex", "sáb",
 })
 # fmt: on
 """Abbreviations only when a number follows: "No. 5", "Jan. 5"; but "No. Not today", "See you in Jan. Bye"."""
