@@ -68,7 +68,7 @@ def unreadable(text: str, scripts: frozenset[str]) -> str | None:
     foreign = {script: count for script, count in found.items() if script not in scripts}
     if sum(foreign.values()) < UNREADABLE_SHARE * len(letters):
         return None
-    names = " and ".join(sorted(script.title() for script in foreign))
+    names = " and ".join(sorted(script if script == "CJK" else script.title() for script in foreign))
     return f"{sum(foreign.values())} of {len(letters)} letters are {names}"
 
 

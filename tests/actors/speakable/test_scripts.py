@@ -10,7 +10,7 @@ from actors.speakable import language_scripts, unreadable
 @pytest.mark.parametrize(
     ("text", "language", "what"),
     [
-        ("您好", "en", "2 of 2 letters are Cjk"),
+        ("您好", "en", "2 of 2 letters are CJK"),
         ("Привет, мир", "pt-BR", "9 of 9 letters are Cyrillic"),
         ("Ваш номер is 5", "en", "8 of 10 letters are Cyrillic"),
         ("Your agent today is Иван.", "en", None),
