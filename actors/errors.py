@@ -42,5 +42,9 @@ class LinkError(RaymalError):
     """The media worker and the gateway could not exchange messages."""
 
 
+class MessageTooLargeError(LinkError):
+    """A message that the link does not carry: that one is lost, the link is not."""
+
+
 class CallError(RaymalError):
     """Our own caller could not place its call, or the call broke off."""

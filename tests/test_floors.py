@@ -13,7 +13,17 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS: dict[str, list[set[str]]] = {
     "actors": [
-        {"errors", "messages", "percentiles", "plugins", "sentences", "settings", "status", "telephone"},
+        {
+            "errors",
+            "messages",
+            "percentiles",
+            "plugins",
+            "sentences",
+            "settings",
+            "speakable",
+            "status",
+            "telephone",
+        },
         {"machine"},
         {"leases", "liveness", "engines"},
         {"fleet", "workers", "pool"},
@@ -41,6 +51,11 @@ PURE = {
     "actors.manager": {"admission", "lease_accounts", "overload", "session_book", "throttle"},
     "actors.plugins": {"lookup", "mistakes"},
     "actors.pool": {"registration"},
+    "actors.speakable": {
+        "abbreviations", "characters", "english", "figures", "french", "german", "italian",
+        "markup", "pieces",
+        "portuguese", "scripts", "spanish", "spelling", "text", "words",
+    },
     "ingress": {"audiosocket"},
     "ingress.caller": {"conversation", "listening_quality", "script", "word_errors"},
     "ingress.configuration": {"extension_book", "extensions", "phrases", "settings"},

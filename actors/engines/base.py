@@ -115,10 +115,15 @@ class TtsEngine(Engine):
 
     setting = "tts"
 
+    scripts: ClassVar[frozenset[str] | None] = None
+    """Scripts that its voices read, as `actors.speakable.language_scripts` names them; None: those of the
+    request's language. A text of which half is in other letters is refused before it gets here."""
+
     @abstractmethod
     def synthesize(self, request: Synthesize) -> Iterator[bytes]:
         """Yield the sentence's audio as soon as each piece is made. Raises EngineError.
 
         Pieces are 8 kHz int16 mono, non-empty, at most two seconds long (32,000 bytes: well inside
-        one Ray message). Text with nothing to say yields nothing. Closing the iterator stops work.
+        one Ray message). Closing the iterator stops work. The text is speakable (`actors.speakable`): to
+        yield nothing for it is an error.
         """

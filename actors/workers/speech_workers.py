@@ -6,18 +6,26 @@ of an engine becomes an EngineError that quotes nothing a caller said.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from traceback import extract_tb
 
 from actors.engines.abandonment import Abandonment
-from actors.engines.base import Engine
+from actors.engines.base import Engine, TtsEngine
 from actors.engines.registry import stt_engine, tts_engine
 from actors.errors import EngineError, RaymalError
 from actors.messages import Synthesize, Transcribe, Transcript
 from actors.settings import SpeechSettings
-from actors.telephone import BYTES_PER_SAMPLE, audio_duration_ms
+from actors.speakable import language_scripts, unreadable
+from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ, audio_duration_ms
+
+MAXIMUM_PIECE_BYTES = 2 * TELEPHONE_RATE_HZ * BYTES_PER_SAMPLE
+"""Two seconds: well inside one message of Ray and of the link, whatever an engine makes at once."""
+MAXIMUM_SPEECH_S = 40
+"""Of one request, which is about 10 s of speech at a usual speed. With the gateway's lead of 20 s the playout
+queue has room for it."""
+MAXIMUM_SPEECH_BYTES = MAXIMUM_SPEECH_S * TELEPHONE_RATE_HZ * BYTES_PER_SAMPLE
 
 
 class SttWorker:
@@ -72,20 +80,66 @@ class TtsWorker:
         _load(self._engine)
 
     def synthesize(self, request: Synthesize) -> Generator[bytes, None, None]:
-        """Yield one sentence as 8 kHz int16 pieces. Closing the iterator stops the engine.
+        """Yield a sentence as 8 kHz int16 pieces of two seconds at most. Closing the iterator stops it.
 
-        Raises EngineError, which never quotes the text.
+        Raises EngineError, which never quotes the text: also for letters that the voice cannot read, for a
+        text that is not blank and makes no sound, and for what is no audio, or far too much of it.
         """
+        _check_readable(self._engine, request)
+        made_bytes, has_sound = 0, False
         with engine_errors(self._engine, f"failed on {len(request.text)} characters"):
             pieces = self._engine.synthesize(request)
+            if not isinstance(pieces, Iterable):
+                raise EngineError(f"{_name(self._engine)}.synthesize returned a {_kind(pieces)}: use `yield`")
             try:
                 for piece in pieces:
-                    if len(piece) % BYTES_PER_SAMPLE:  # all that follows would be loud noise
-                        raise EngineError(f"{type(self._engine).__name__} yielded half a sample of int16")
-                    yield piece
+                    audio = _checked_audio(self._engine, piece)
+                    made_bytes += len(audio)
+                    has_sound = has_sound or any(audio)
+                    if made_bytes > MAXIMUM_SPEECH_BYTES:
+                        raise EngineError(
+                            f"{_name(self._engine)} made more than {MAXIMUM_SPEECH_S} s of audio of "
+                            f"{len(request.text)} characters"
+                        )
+                    for start in range(0, len(audio), MAXIMUM_PIECE_BYTES):
+                        yield audio[start : start + MAXIMUM_PIECE_BYTES]
             finally:
                 if isinstance(pieces, Generator):
                     pieces.close()
+        if not has_sound and request.text.strip():
+            what = "only silence" if made_bytes else "no audio"
+            raise EngineError(f"{_name(self._engine)} made {what} of {len(request.text)} characters")
+
+
+def _check_readable(engine: TtsEngine, request: Synthesize) -> None:
+    """Raise EngineError if the voice would leave out half of the letters, or all: a silent answer."""
+    scripts = engine.scripts or language_scripts(request.language)
+    problem = unreadable(request.text, scripts) if scripts else None
+    if problem:
+        raise EngineError(
+            f"{_name(engine)} cannot read this text in the language {request.language!r}: {problem}"
+        )
+
+
+def _checked_audio(engine: TtsEngine, piece: object) -> bytes:
+    """Return a piece of an engine's audio as bytes. Raises EngineError, which says what came instead."""
+    if not isinstance(piece, bytes | bytearray):
+        raise EngineError(
+            f"{_name(engine)} yielded a {_kind(piece)}: it has to yield bytes, 8 kHz int16 mono "
+            "(`telephone_pieces` of actors.engines.speech_audio makes them)"
+        )
+    if len(piece) % BYTES_PER_SAMPLE:  # all that follows would be loud noise
+        raise EngineError(f"{_name(engine)} yielded half a sample of int16: {len(piece)} bytes")
+    return bytes(piece)
+
+
+def _kind(value: object) -> str:
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+
+
+def _name(engine: Engine) -> str:
+    return type(engine).__name__
 
 
 def _load(engine: Engine) -> None:

@@ -95,8 +95,8 @@ class DialogSettings(OpenSection):
 
     name: str = "echo"
     """echo, tone, an installed package's dialog, or `package.module:Class`."""
-    greeting: str = "Hello. Say something, and I will repeat it."
-    """Said when a call begins; empty for none."""
+    greeting: str | None = None
+    """Said when a call begins; empty for none. Unset: the echo dialog's own, in the extension's language."""
     deadline_s: PositiveSeconds = 20.0
     """For its first action in a turn, and between two: then the turn fails, with the apology."""
     tone_hz: float = Field(default=440.0, ge=100.0, le=3_400.0)

@@ -117,6 +117,10 @@ class Dialog(ABC):
         where = f"dialog.{table_name(chosen.name)}"
         self.settings = own_settings(self.Settings, chosen.own_table(chosen.name), where)
 
+    def fixed_texts_in(self, language: str) -> Sequence[str]:
+        """Return what it says in the same words to every caller of a language: the `fixed_texts`, if all."""
+        return self.fixed_texts
+
     @abstractmethod
     def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
         """Yield what to do about `event`."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 
 from ingress.configuration.settings import DialogSettings
 from ingress.dialogs.base import (
@@ -17,30 +18,89 @@ from ingress.dialogs.base import (
     Say,
 )
 
-NOT_UNDERSTOOD = "Sorry, I did not understand that."
+
+@dataclass(frozen=True, slots=True)
+class EchoTexts:
+    """What it says in one language."""
+
+    greeting: str
+    said: str
+    """Before the caller's words."""
+    pressed: str
+    """With `{keys}`."""
+    not_understood: str
+
+
+TEXTS = {
+    "en": EchoTexts(
+        "Hello. Say something, and I will repeat it.",
+        "You said:",
+        "You pressed {keys}.",
+        "Sorry, I did not understand that.",
+    ),
+    "pt": EchoTexts(
+        "Olá. Diga alguma coisa, e eu vou repetir.",
+        "Você disse:",
+        "Você apertou {keys}.",
+        "Desculpe, não entendi.",
+    ),
+    "es": EchoTexts(
+        "Hola. Diga algo, y lo repetiré.",
+        "Usted dijo:",
+        "Usted pulsó {keys}.",
+        "Lo siento, no le he entendido.",
+    ),
+    "fr": EchoTexts(
+        "Bonjour. Dites quelque chose, et je vais le répéter.",
+        "Vous avez dit :",
+        "Vous avez appuyé sur {keys}.",
+        "Désolé, je n'ai pas compris.",
+    ),
+    "de": EchoTexts(
+        "Hallo. Sagen Sie etwas, und ich wiederhole es.",
+        "Sie haben gesagt:",
+        "Sie haben {keys} gedrückt.",
+        "Entschuldigung, das habe ich nicht verstanden.",
+    ),
+    "it": EchoTexts(
+        "Salve. Dica qualcosa, e lo ripeterò.",
+        "Lei ha detto:",
+        "Ha premuto {keys}.",
+        "Mi dispiace, non ho capito.",
+    ),
+}
+"""By language; in any other it speaks English."""
 
 
 class EchoDialog(Dialog):
-    """Greets, then repeats."""
+    """Greets, then repeats, in the language of the extension."""
 
     def __init__(self, settings: DialogSettings) -> None:
         super().__init__(settings)
         self._greeting = settings.greeting
-        self.fixed_texts = [text for text in (settings.greeting, NOT_UNDERSTOOD) if text]
+
+    def fixed_texts_in(self, language: str) -> Sequence[str]:
+        """Return the greeting, if any, and what is said when nothing was understood."""
+        return [text for text in (self._greeting_in(language), _texts(language).not_understood) if text]
 
     async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
-        """Say the greeting, the words, the digits, or that nothing was understood."""
+        """Say the greeting, the words, the keys, or that nothing was understood."""
+        texts = _texts(call.language)
         match event:
             case CallBegan():
-                if self._greeting:
-                    yield Say(self._greeting, is_fixed=True)
+                if greeting := self._greeting_in(call.language):
+                    yield Say(greeting, is_fixed=True)
             case CallerSaid(text):
-                yield Say(f"You said: {text}")
+                yield Say(f"{texts.said} {text}")
             case CallerPressed(digits):
-                keys = " ".join(_SPOKEN.get(digit, digit) for digit in digits)
-                yield Say(f"You pressed {keys}.")
+                yield Say(texts.pressed.format(keys=" ".join(digits)))
             case CallerNotUnderstood():
-                yield Say(NOT_UNDERSTOOD, is_fixed=True)
+                yield Say(texts.not_understood, is_fixed=True)
+
+    def _greeting_in(self, language: str) -> str:
+        """Return the operator's, which may be empty, else the language's."""
+        return _texts(language).greeting if self._greeting is None else self._greeting
 
 
-_SPOKEN = {"*": "star", "#": "pound"}
+def _texts(language: str) -> EchoTexts:
+    return TEXTS.get(language.replace("_", "-").partition("-")[0].lower(), TEXTS["en"])

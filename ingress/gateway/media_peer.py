@@ -7,11 +7,10 @@ connects again starts its calls anew and repeats the requests that were not answ
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import Counter
 
-from actors.errors import LinkError
+from actors.errors import LinkError, MessageTooLargeError
 from ingress.gateway.call import CallServices
 from ingress.gateway.places import Places
 from ingress.link.link import Link
@@ -67,8 +66,12 @@ class MediaPeer:
 
     def send(self, message: Message) -> None:
         """Send a message, unless the link is gone: the receiving side notices that."""
-        with contextlib.suppress(LinkError):
+        try:
             self._link.send(message)
+        except MessageTooLargeError as error:
+            log.error("media worker %s: %s; it was not sent", self.name, error)
+        except LinkError:
+            pass
 
     async def serve(self) -> None:
         """Receive messages until the link breaks. Raises LinkError."""

@@ -11,8 +11,9 @@ applies.
 | the dialog | the same; the reason names the place in its code and quotes nothing |
 | the dialog's next action within `dialog.deadline_s` | the same |
 
-Sentences are sent as they are made: the caller hears the first while the next is synthesised. The gateway
-stays at most `LEAD_S` ahead of what has been played, so that a long answer fills no memory.
+Sentences are sent as they are made: the caller hears the first while the next is synthesised. One that takes
+long to say is made in pieces. The gateway makes no further piece while it is `LEAD_S` ahead of what has been
+played, so that a long answer fills no memory. Engines get speakable text; the history has the written one.
 
 A transcription may have been begun ahead of its turn, at a pause that then became the end. Until its turn
 comes it gets a slot only if another one stays free; from then on it is final work. The stages of the turn
@@ -32,11 +33,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from actors.errors import CapacityError, DialogError, EngineError, LinkError, RaymalError, WorkerLostError
+from actors.errors import (
+    CapacityError,
+    DialogError,
+    EngineError,
+    LinkError,
+    MessageTooLargeError,
+    RaymalError,
+    WorkerLostError,
+)
 from actors.messages import SessionActivity, Transcribe
 from actors.pool.speech_pool import SpeechPool, Transcription
 from actors.sentences import split_sentences
 from actors.settings import SpeechSettings
+from actors.speakable import SpeakableText, speakable_pieces
 from actors.telephone import TELEPHONE_RATE_HZ, audio_duration_ms
 from ingress.configuration.extensions import Extension
 from ingress.dialogs.base import (
@@ -134,6 +144,8 @@ class TurnRunner:
         failure: str | None = None
         try:
             await turn.run()
+        except MessageTooLargeError as error:  # the link itself is there: the caller hears the apology
+            failure = str(error)
         except LinkError:
             raise
         except CapacityError as error:
@@ -298,23 +310,36 @@ class _Turn:
     async def _say(self, say: Say) -> None:
         if self._speaker is None:
             raise DialogError("the dialog was declared to need no speech, and asked to speak")
-        for sentence in self._wording(say, self._speaker):
-            if self._first_audio_s is not None:
-                played_s = _now_s() - self._first_audio_s
-                await asyncio.sleep(max(0.0, self._sent_audio_s - played_s - LEAD_S))
-            await self._speak(sentence, say.is_fixed, self._speaker)
+        for sentence in split_sentences(self._wording(say, self._speaker)):
+            pieces = speakable_pieces(sentence, self._call.extension.language)
+            if pieces:  # else there is nothing to say, and nothing to remember as heard
+                self._sentences += 1
+                for piece in pieces:
+                    await self._wait_for_lead()
+                    await self._speak(piece, sentence, say.is_fixed, self._speaker)
+                await self._send_audio(sentence, b"", is_last=True)
 
-    def _wording(self, say: Say, speaker: Speaker) -> list[str]:
-        """Return the sentences to speak: the short ones if they are preferred and the long ones cost work."""
-        sentences = split_sentences(say.text)
+    def _wording(self, say: Say, speaker: Speaker) -> str:
+        """Return the text to speak: the short one if that is preferred and the long one costs work."""
+        text, extension = _checked_text(say.text), self._call.extension
         if say.short is None or not speaker.decision.prefers_short_answers:
-            return sentences
-        if all(speaker.is_ready(sentence, self._call.extension) for sentence in sentences):
-            return sentences
-        return split_sentences(say.short)
+            return text
+        if all(
+            speaker.is_ready(piece, extension)
+            for sentence in split_sentences(text)
+            for piece in speakable_pieces(sentence, extension.language)
+        ):
+            return text
+        return _checked_text(say.short)
 
-    async def _speak(self, text: str, is_fixed: bool, speaker: Speaker) -> None:
-        self._sentences += 1
+    async def _wait_for_lead(self) -> None:
+        """Wait until no more than `LEAD_S` of what was sent is still to be played."""
+        if self._first_audio_s is not None:
+            played_s = _now_s() - self._first_audio_s
+            await asyncio.sleep(max(0.0, self._sent_audio_s - played_s - LEAD_S))
+
+    async def _speak(self, text: SpeakableText, sentence: str, is_fixed: bool, speaker: Speaker) -> None:
+        """Have a piece of a sentence spoken; `sentence` is the written one, as the history will have it."""
         asked_s = _now_s()
         deadline_s = self._runner.speech.synthesis_deadline_s
         has_begun = False
@@ -323,13 +348,12 @@ class _Turn:
             async for piece in pieces:
                 if not has_begun:
                     has_begun = True
-                    self._begin_sentence(piece.is_cached, asked_s)
+                    self._begin_piece(piece.is_cached, asked_s)
                 self._sent_audio_s += audio_duration_ms(piece.audio) / 1000.0
-                await self._send_audio(text, piece.audio)
-        await self._send_audio(text, b"", is_last=True)
+                await self._send_audio(sentence, piece.audio)
 
-    def _begin_sentence(self, is_cached: bool, asked_s: float) -> None:
-        """Count where a sentence came from; the first one also ends the wait of the turn."""
+    def _begin_piece(self, is_cached: bool, asked_s: float) -> None:
+        """Count where a piece came from; the first one also ends the wait of the turn."""
         if is_cached:
             self._note(cache_hits=self.stages.cache_hits + 1)
         else:
@@ -354,6 +378,13 @@ class _Turn:
 
     def _note(self, **stages: float) -> None:
         self.stages = self.stages.model_copy(update=stages)
+
+
+def _checked_text(text: object) -> str:
+    """Return a dialog's text without lone surrogates, which are no characters. Raises DialogError."""
+    if not isinstance(text, str):
+        raise DialogError(f"the dialog yielded Say with a {type(text).__name__}: its text is a str")
+    return text.encode("utf-8", "ignore").decode("utf-8")
 
 
 def _is_cancelled() -> bool:

@@ -10,7 +10,7 @@ import struct
 import msgpack
 from pydantic import ValidationError
 
-from actors.errors import LinkError
+from actors.errors import LinkError, MessageTooLargeError
 from ingress.link.messages import Message
 
 MAXIMUM_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -19,10 +19,13 @@ LENGTH = struct.Struct(">I")
 
 
 def encode(message: Message) -> bytes:
-    """Return the message with its length. Raises LinkError when it is too large."""
+    """Return the message with its length. Raises MessageTooLargeError."""
     body: bytes = msgpack.packb((message.kind, message.model_dump()))
     if len(body) > MAXIMUM_MESSAGE_BYTES:
-        raise LinkError(f"a {message.kind} message of {len(body)} bytes is too large for the link")
+        raise MessageTooLargeError(
+            f"a {message.kind} message of {len(body)} bytes is too large for the link "
+            f"({MAXIMUM_MESSAGE_BYTES} bytes)"
+        )
     return LENGTH.pack(len(body)) + body
 
 

@@ -35,6 +35,8 @@ class Playout:
         self._pieces: deque[_Piece] = deque()
         self._queued_bytes = 0
         self._sentence_is_open = False
+        self._sentence_is_torn = False
+        """Some of the open sentence was dropped: no more of it plays, and it is not heard."""
         self._heard: list[str] = []
         self.has_news = False
         """Whether audio began, or a piece ended, since its user last set this to False."""
@@ -51,8 +53,9 @@ class Playout:
         return not self._pieces
 
     def push(self, audio: bytes, text: str | None = None) -> bool:
-        """Queue a piece of a sentence, its last one if there is `text`; False: the queue is full."""
-        if self._queued_bytes + len(audio) > MAXIMUM_QUEUED_BYTES:
+        """Queue a piece of a sentence, its last if there is `text`; False: it is dropped, as is the rest."""
+        if self._sentence_is_torn or self._queued_bytes + len(audio) > MAXIMUM_QUEUED_BYTES:
+            self._sentence_is_torn = text is None
             return False
         if not self._pieces:
             self.has_news = True
@@ -61,9 +64,12 @@ class Playout:
         return True
 
     def end_sentence(self, text: str) -> None:
-        """The open sentence, if any, gets no more audio; it counts as heard when it has been played."""
+        """The open sentence, if any, gets no more audio; it is heard when all of it has been played."""
+        if self._sentence_is_torn:
+            text, self._sentence_is_torn = "", False
         if not self._pieces:
-            self._heard.append(text)
+            if self._sentence_is_open:  # else it had no audio
+                self._heard.append(text)
             self._sentence_is_open = False
         elif self._pieces[-1].text is None:
             self._pieces[-1].text = text

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from actors.sentences import split_sentences
+from actors.speakable import speakable_pieces
 from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.phrases import phrase_text
 from ingress.configuration.settings import Settings
@@ -23,7 +24,9 @@ class PhraseShelf:
         self._store = phrase_store(settings.cache)
         self._speech = settings.speech
         self._audio: dict[tuple[str, ...], bytes] = {}
-        """By the keys of a phrase's sentences: extensions that sound alike share it."""
+        """By the keys of a phrase's pieces: extensions that sound alike share it."""
+        self._known_keys: dict[tuple[str, str | None, str], tuple[str, ...]] = {}
+        """By language, voice and text: `audio` is called on the audio clock's loop, and reads no text."""
 
     def load(self, extensions: Iterable[Extension]) -> None:
         """Read what is missing from the disk: blocking. A phrase is on the shelf whole or not at all."""
@@ -38,11 +41,20 @@ class PhraseShelf:
 
     def audio(self, extension: Extension, phrase: Phrase) -> bytes | None:
         """Return the phrase as 8 kHz int16, at once; None when it is not on the shelf."""
-        return self._audio.get(self._keys(extension, phrase))
+        keys = self._known_keys.get(_identity(extension, phrase))
+        return self._audio.get(keys) if keys is not None else None
 
     def _keys(self, extension: Extension, phrase: Phrase) -> tuple[str, ...]:
-        """Return the keys of a phrase's sentences; none if there is no text for it."""
-        return tuple(
-            phrase_key(self._speech, extension.language, extension.voice, sentence)
-            for sentence in split_sentences(phrase_text(extension, phrase) or "")
-        )
+        """Return the keys of a phrase's pieces; none if there is no text for it."""
+        identity = language, voice, text = _identity(extension, phrase)
+        if identity not in self._known_keys:
+            self._known_keys[identity] = tuple(
+                phrase_key(self._speech, language, voice, piece)
+                for sentence in split_sentences(text)
+                for piece in speakable_pieces(sentence, language)
+            )
+        return self._known_keys[identity]
+
+
+def _identity(extension: Extension, phrase: Phrase) -> tuple[str, str | None, str]:
+    return extension.language, extension.voice, phrase_text(extension, phrase) or ""

@@ -3,8 +3,9 @@
 The key is a digest of everything that decides how the sentence sounds, so nothing is ever invalidated: after
 a change the keys differ, and the old audio is removed when room is needed. A setting counts as audible
 unless it is named in `INAUDIBLE`: to make a phrase once too often is cheap, to play the wrong voice is not.
-Of the text only the space around it is left out: case, punctuation and the space inside may change what an
-engine says.
+The text is the speakable one: when its rules (`actors.speakable`) change, so do the keys of the texts that
+they read differently, and no others. Only the space around it is left out: case and punctuation may change
+what an engine says.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from actors.engines.registry import TTS
 from actors.settings import SpeechSettings
+from actors.speakable import SpeakableText
 from actors.telephone import TELEPHONE_RATE_HZ
 
 INAUDIBLE = {
@@ -29,7 +31,7 @@ PACKAGES = {"hibari": "hibari-tts", "coqui": "coqui-tts"}
 """Engine to the distribution that contains it; the others are raymal's own."""
 
 
-def phrase_key(speech: SpeechSettings, language: str, voice: str | None, text: str) -> str:
+def phrase_key(speech: SpeechSettings, language: str, voice: str | None, text: SpeakableText) -> str:
     """Return the key of `text`: 64 hexadecimal digits.
 
     `voice` is the extension's, None for the engine's own setting.

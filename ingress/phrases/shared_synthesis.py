@@ -2,8 +2,8 @@
 
 Twenty callers who come in the same second get the same greeting, made once. A follower that joins late gets
 the pieces that are there, at once, and then the rest with the others; an error is raised in all. When the
-last follower has left, the work is cancelled and its slot is free. A sentence is 13 s at most, so all is
-kept.
+last follower has left, the work is cancelled and its slot is free. A piece is about 10 s, 40 s at most, so
+all is kept.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@
 | is fixed, and on disk | read, within `DISK_DEADLINE_S` |
 | anything else | synthesised, then kept in memory, and on disk if it is fixed |
 
+It gets speakable text (`actors.speakable`), in pieces that take about 10 s to say: a sentence is mostly one.
 Answers are spoken sentence by sentence, so the fixed parts of a changing answer are found as well. Fixed is
 what its dialog or the operator declared to be the same for every caller. The disk is used in a thread of its
 own.
@@ -26,6 +27,7 @@ from typing import Any, TypeVar
 from actors.messages import Decision, Priority, Synthesize
 from actors.pool.speech_pool import SpeechPool
 from actors.settings import SpeechSettings
+from actors.speakable import SpeakableText
 from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 from ingress.configuration.extensions import Extension
 from ingress.configuration.settings import CacheSettings
@@ -86,12 +88,12 @@ class Speaker:
         """Whether there is any room at all for phrases."""
         return self._store is not None or self._memory.capacity_bytes > 0
 
-    def is_ready(self, text: str, extension: Extension) -> bool:
+    def is_ready(self, text: SpeakableText, extension: Extension) -> bool:
         """Whether that sentence is in memory."""
         return self._key(text, extension) in self._memory
 
     async def speak(
-        self, text: str, extension: Extension, call_id: str, is_fixed: bool, deadline_s: float
+        self, text: SpeakableText, extension: Extension, call_id: str, is_fixed: bool, deadline_s: float
     ) -> AsyncGenerator[SpokenPiece, None]:
         """Yield one sentence's audio; if `is_fixed` it may be kept on disk.
 
@@ -112,7 +114,7 @@ class Speaker:
             async for piece in pieces:
                 yield SpokenPiece(piece, is_cached=False)
 
-    async def recall(self, text: str, extension: Extension) -> bool:
+    async def recall(self, text: SpeakableText, extension: Extension) -> bool:
         """Whether a fixed sentence is in memory or on disk; if so, it is copied to the other, if missing."""
         key = self._key(text, extension)
         audio = self._memory.get(key)
@@ -122,7 +124,7 @@ class Speaker:
             await self._on_disk(self._write(text, extension, audio), WRITE_DEADLINE_S)
         return True
 
-    async def render(self, text: str, extension: Extension) -> bool:
+    async def render(self, text: SpeakableText, extension: Extension) -> bool:
         """Make a fixed sentence as background work; return whether it is on disk. Raises as `speak` does."""
         deadline_s = self._speech.synthesis_deadline_s
         synthesis = self._synthesis(text, extension, BACKGROUND_CALL_ID, Priority.BACKGROUND, deadline_s)
@@ -140,11 +142,11 @@ class Speaker:
             await asyncio.wait(pending, timeout=WRITE_DEADLINE_S)
         self._disk_thread.shutdown(wait=False)
 
-    def _key(self, text: str, extension: Extension) -> str:
+    def _key(self, text: SpeakableText, extension: Extension) -> str:
         return phrase_key(self._speech, extension.language, extension.voice, text)
 
     def _synthesis(
-        self, text: str, extension: Extension, call_id: str, priority: Priority, deadline_s: float
+        self, text: SpeakableText, extension: Extension, call_id: str, priority: Priority, deadline_s: float
     ) -> SharedSynthesis:
         """Return the sentence's synthesis under way, unless it waits in a lower class, else a new one."""
         key = self._key(text, extension)
@@ -158,7 +160,7 @@ class Speaker:
             synthesis.task.add_done_callback(lambda _: self._running.discard(synthesis))
         return synthesis
 
-    def _ended(self, text: str, extension: Extension, synthesis: SharedSynthesis) -> None:
+    def _ended(self, text: SpeakableText, extension: Extension, synthesis: SharedSynthesis) -> None:
         key = self._key(text, extension)
         if self._joinable.get(key) is synthesis:
             del self._joinable[key]
@@ -177,7 +179,9 @@ class Speaker:
             self._memory.put(key, audio)
         return audio
 
-    def _write(self, text: str, extension: Extension, audio: bytes) -> Callable[[PhraseStore], bool]:
+    def _write(
+        self, text: SpeakableText, extension: Extension, audio: bytes
+    ) -> Callable[[PhraseStore], bool]:
         """Return the job that writes a phrase."""
         key = self._key(text, extension)
         label = Label(text, extension.language, extension.voice, self._speech.tts)

@@ -14,6 +14,7 @@ from contextlib import suppress
 from actors.errors import RaymalError
 from actors.messages import Level
 from actors.sentences import split_sentences
+from actors.speakable import SpeakableText, prepare, speakable_pieces
 from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.phrases import phrase_text
 from ingress.dialogs.registry import dialog
@@ -28,6 +29,9 @@ async def warm(speaker: Speaker, extensions: Iterable[Extension], deadline_s: fl
     While the system is busy nothing is made: what is on disk is copied into memory.
     """
     made = 0
+    extensions = list(extensions)
+    for language in {extension.language for extension in extensions}:
+        await asyncio.to_thread(prepare, language)
     if not speaker.keeps_anything:
         return made
     with suppress(TimeoutError):
@@ -39,16 +43,20 @@ async def warm(speaker: Speaker, extensions: Iterable[Extension], deadline_s: fl
     return made
 
 
-def fixed_sentences(extensions: Iterable[Extension]) -> Iterator[tuple[Extension, str]]:
-    """Yield each fixed sentence with an extension that says it; extensions that sound alike share them."""
+def fixed_sentences(extensions: Iterable[Extension]) -> Iterator[tuple[Extension, SpeakableText]]:
+    """Yield each fixed sentence, speakable, with an extension that says it; those that sound alike share it.
+
+    A sentence that takes long to say is several.
+    """
     seen: set[tuple[str, str | None, str]] = set()
     for extension in extensions:
         for text in fixed_texts(extension):
             for sentence in split_sentences(text):
-                identity = (extension.language, extension.voice, sentence)
-                if identity not in seen:
-                    seen.add(identity)
-                    yield extension, sentence
+                for piece in speakable_pieces(sentence, extension.language):
+                    identity = (extension.language, extension.voice, piece)
+                    if identity not in seen:
+                        seen.add(identity)
+                        yield extension, piece
 
 
 def fixed_texts(extension: Extension) -> list[str]:
@@ -56,10 +64,13 @@ def fixed_texts(extension: Extension) -> list[str]:
     if not extension.needs_speech:
         return []
     phrases = [phrase_text(extension, phrase) for phrase in Phrase]
-    return [*dialog(extension.dialog).fixed_texts, *(text for text in phrases if text is not None)]
+    return [
+        *dialog(extension.dialog).fixed_texts_in(extension.language),
+        *(text for text in phrases if text is not None),
+    ]
 
 
-async def _render(speaker: Speaker, sentence: str, extension: Extension) -> bool:
+async def _render(speaker: Speaker, sentence: SpeakableText, extension: Extension) -> bool:
     """Make one sentence; False if that failed, which is a warning the first time."""
     phrase = extension.name, sentence
     try:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from actors.errors import CapacityError, ConfigurationError, WorkerLostError
+from actors.errors import CapacityError, ConfigurationError, EngineError, WorkerLostError
 from actors.local import LocalPool, LocalWorkers
 from actors.messages import Priority, SessionStarted, Synthesize, Transcribe
 from actors.settings import FleetSettings, ScriptedSettings, SpeechSettings
@@ -44,6 +44,14 @@ async def until(ask: Callable[[], Awaitable[FleetStatus]], met: Callable[[FleetS
         while not met(status := await ask()):
             await asyncio.sleep(0.005)
     return status
+
+
+async def test_letters_that_the_voice_cannot_read_fail_that_text_alone() -> None:
+    """The reason goes to the asker, and the slot is free for the next text."""
+    async with pool() as speech, asyncio.timeout(5.0):
+        with pytest.raises(EngineError, match="3 of 3 letters are Hangul"):
+            _ = [chunk async for chunk in speech.synthesize(replace(SENTENCE, text="안녕하"), deadline_s=2.0)]
+        assert [chunk async for chunk in speech.synthesize(SENTENCE, deadline_s=2.0)]
 
 
 async def test_a_turn_goes_through_and_is_counted() -> None:

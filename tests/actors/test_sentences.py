@@ -39,6 +39,22 @@ TEXTS = st.lists(PIECES | st.text(max_size=5), max_size=30).map("".join)
         ("今日は。「元気ですか？」はい。", ["今日は。", "「元気ですか？」", "はい。"]),
         ("نعم. كيف حالك؟ بخير.", ["نعم.", "كيف حالك؟", "بخير."]),
         ("नमस्ते। आप कैसे हैं? ठीक।", ["नमस्ते।", "आप कैसे हैं?", "ठीक।"]),
+        ("Your visit is on Jan. 5 at noon. Bye.", ["Your visit is on Jan. 5 at noon.", "Bye."]),
+        ("It takes approx. 5 min. Is that fine?", ["It takes approx. 5 min.", "Is that fine?"]),
+        ("Go to Apt. 4. Ring twice.", ["Go to Apt. 4.", "Ring twice."]),
+        ("Das dauert ca. 20 Minuten. Gut.", ["Das dauert ca. 20 Minuten.", "Gut."]),
+        (
+            "O Dr. Silva atende na Av. Paulista, nº 5. Certo?",
+            ["O Dr. Silva atende na Av. Paulista, nº 5.", "Certo?"],
+        ),
+        ("Custa aprox. R$ 5. É no apto. 12. Sim.", ["Custa aprox. R$ 5.", "É no apto. 12.", "Sim."]),
+        ("La Sra. Gil vive en la Avda. Mayor. Bien.", ["La Sra. Gil vive en la Avda. Mayor.", "Bien."]),
+        ("See example.com. It is in the U.S. today.", ["See example.com.", "It is in the U.S. today."]),
+        (
+            "Come at 9 a.m. on Dec. 24. We close in Jan. Bye.",
+            ["Come at 9 a.m. on Dec. 24.", "We close in Jan.", "Bye."],
+        ),
+        ("**Done.** Next _one._ And `so.` On.", ["**Done.**", "Next _one._", "And `so.`", "On."]),
         ("  \n ", []),
         ("", []),
     ],
@@ -65,6 +81,14 @@ def test_a_long_sentence_is_cut_at_a_clause_then_at_a_space_then_anywhere() -> N
     assert split_sentences(f"{clause}; {'c ' * 40}")[0] == f"{clause};"
     assert split_sentences("d" * 150 + " " + "e" * 150) == ["d" * 150, "e" * 150]
     assert split_sentences("f" * 450) == ["f" * 200, "f" * 200, "f" * 50]
+
+
+@pytest.mark.parametrize("digits", [*range(195, 215), 400, 405, 410])
+def test_a_cut_in_a_string_of_digits_leaves_no_number(digits: int) -> None:
+    """Few digits alone would be read as a number: other digits than were written."""
+    for sentence in split_sentences("7" * digits):
+        assert len(sentence) >= 5
+    assert split_sentences("x " * 97 + "0800 123 4567")[-1].endswith("0800 123 4567")
 
 
 @given(TEXTS)

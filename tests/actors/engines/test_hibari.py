@@ -11,6 +11,7 @@ from actors.engines.hibari import HibariTts
 from actors.errors import ConfigurationError, EngineError
 from actors.messages import Synthesize
 from actors.settings import HibariSettings, SpeechSettings
+from actors.speakable import speakable_pieces
 from actors.telephone import audio_duration_ms
 
 pytestmark = pytest.mark.models
@@ -134,3 +135,14 @@ def test_the_check_accepts_the_default_and_loads_no_model_library() -> None:
         "HibariTts.check(SpeechSettings()); assert 'onnxruntime' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    "digits", ["0042", "1" * 37, "34191790010104351004791020150008291070026000123", "9" * 200]
+)
+def test_a_number_of_any_length_is_spoken(engine: HibariTts, digits: str) -> None:
+    """The library itself fails from 37 digits on; speakable, each digit takes its time."""
+    pieces = speakable_pieces(digits, "en")
+    seconds = [spoken(engine, piece).size / 8000 for piece in pieces]
+    assert max(seconds) < 15.0
+    assert 0.2 < sum(seconds) / len(digits) < 0.8

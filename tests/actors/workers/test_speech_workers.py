@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 from gated_engine import GATED, SURPRISING, GatedStt
 
@@ -72,3 +75,53 @@ def test_a_batch_with_too_few_answers_is_done_again_one_by_one(monkeypatch: pyte
     monkeypatch.setattr(worker._engine, "transcribe_batch", lambda *work: whole(*work)[:1])
     outcomes = worker.transcribe_batch([Transcribe("call", bytes(1_600), "en")] * 2, [Abandonment()] * 2)
     assert [type(outcome) for outcome in outcomes] == [Transcript] * 2
+
+
+def voice(monkeypatch: pytest.MonkeyPatch, synthesize: Any) -> TtsWorker:
+    """Return a loaded worker whose engine does that."""
+    worker = TtsWorker(SpeechSettings(tts="scripted"))
+    worker.load()
+    monkeypatch.setattr(worker._engine, "synthesize", synthesize)
+    return worker
+
+
+@pytest.mark.parametrize(
+    ("made", "what"),
+    [
+        ([np.zeros(160, np.float32)], r"ScriptedTts yielded a numpy\.ndarray: it has to yield bytes"),
+        (["text"], "ScriptedTts yielded a str"),
+        ([None], "ScriptedTts yielded a NoneType"),
+        (b"\1\0" * 80, "ScriptedTts yielded a int"),
+        (None, r"ScriptedTts\.synthesize returned a NoneType: use `yield`"),
+        ([b"\1\0" * 8_000] * 41, "ScriptedTts made more than 40 s of audio of 10 characters"),
+        ([b"\1\0" * 8_000 * 41], "ScriptedTts made more than 40 s of audio of 10 characters"),
+        ([], "ScriptedTts made no audio of 10 characters"),
+        ([b""], "ScriptedTts made no audio of 10 characters"),
+        ([bytes(3_200)], "ScriptedTts made only silence of 10 characters"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_no_audio_is_an_error(monkeypatch: pytest.MonkeyPatch, made: Any, what: str) -> None:
+    """It says what came, and names the engine: else the caller would hear noise, or nothing at all."""
+    worker = voice(monkeypatch, lambda request: made)
+    with pytest.raises(EngineError, match=what):
+        list(worker.synthesize(Synthesize("call", "a sentence", "en")))
+
+
+def test_long_audio_is_cut_to_pieces_that_any_message_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine may make a whole sentence at once; empty pieces are nothing."""
+    worker = voice(monkeypatch, lambda request: [b"", b"\1\0" * 8_000 * 5, bytearray(b"\2\0" * 10)])
+    pieces = list(worker.synthesize(Synthesize("call", "a sentence", "en")))
+    assert [len(piece) for piece in pieces] == [32_000, 32_000, 16_000, 20]
+    assert all(type(piece) is bytes for piece in pieces)
+
+
+def test_letters_that_the_voice_cannot_read_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would leave them out without a word. An engine that reads more says so."""
+    worker = voice(monkeypatch, lambda request: iter([b"\1\0"]))
+    with pytest.raises(EngineError, match=r"cannot read this text in the language 'en-US': 2 of 2 letters"):
+        list(worker.synthesize(Synthesize("call", "您好", "en-US")))
+    assert list(worker.synthesize(Synthesize("call", "Mr. Иван is here.", "en"))) == [b"\1\0"]
+    assert list(worker.synthesize(Synthesize("call", "您好", "zh"))) == [b"\1\0"]
+    monkeypatch.setattr(type(worker._engine), "scripts", frozenset({"CJK", "LATIN"}))
+    assert list(worker.synthesize(Synthesize("call", "您好", "en-US"))) == [b"\1\0"]

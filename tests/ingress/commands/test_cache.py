@@ -12,6 +12,7 @@ from recorded_pool import extension
 from ingress import cli
 from ingress.configuration.extensions import Phrase
 from ingress.configuration.phrases import phrase_text
+from ingress.phrases.disk import Label, PhraseStore
 from ingress.server.exit_codes import ExitCode
 
 CONFIGURATION = """
@@ -74,17 +75,24 @@ def test_warm_makes_everything_list_shows_it_and_clear_removes_it(
 
 
 def test_the_table_names_texts_and_sizes(
-    configuration: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    configuration: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """For people; text in brackets is text. Phrases of other settings in the same folder are there too."""
+    """For people, as they are spoken; brackets, which no such text has, are text. Those of other settings in
+    the same folder are there too."""
     monkeypatch.setenv("COLUMNS", "200")
-    dialog = ["--set", "dialog.greeting=Press [one] now."]
+    dialog = ["--set", "dialog.greeting=Press [1] now."]
     assert run("warm", *configuration, *dialog) == ExitCode.OK
+    store = PhraseStore(tmp_path / "phrases", 10_000_000)
+    assert store.write("0" * 64, Label("Press [one] now.", "en", None, "scripted"), b"\1\0")
     other = ["--set", "speech.scripted.speech_rate_characters_per_s=20"]
     assert run("warm", *configuration, *other) == ExitCode.OK
     capsys.readouterr()
     assert run("list", *configuration) == ExitCode.OK
     printed = capsys.readouterr().out
+    assert "Press, one, now." in printed
     assert "Press [one] now." in printed
     assert printed.count("Um momento, por favor.") == 2
     assert "phrases, " in printed

@@ -262,7 +262,7 @@ async def test_fixed_texts_that_are_none_keep_no_caller_waiting(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A dialog may be anyone's code; its turns can be served all the same."""
-    monkeypatch.setattr("ingress.dialogs.echo.EchoDialog.__init__", Dialog.__init__)
+    monkeypatch.setattr("ingress.dialogs.echo.EchoDialog.fixed_texts_in", Dialog.fixed_texts_in)
     monkeypatch.setattr("ingress.dialogs.echo.EchoDialog.fixed_texts", None)
     settings = Settings.model_validate({"speech": {"tts": "scripted"}, "cache": {"directory": str(tmp_path)}})
     async with linked(ScriptedPool(), settings, runs=True) as (_, end), asyncio.timeout(5.0):

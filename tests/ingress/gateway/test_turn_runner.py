@@ -34,6 +34,7 @@ from ingress.dialogs.base import (
 from ingress.dialogs.echo import EchoDialog
 from ingress.dialogs.tone import ToneDialog
 from ingress.gateway.turn_runner import LEAD_S, Ahead, TurnRunner
+from ingress.link.framing import MAXIMUM_MESSAGE_BYTES, encode
 from ingress.link.messages import (
     CallStarted,
     Digits,
@@ -573,8 +574,103 @@ async def test_what_a_caller_said_is_not_fixed(monkeypatch: pytest.MonkeyPatch) 
         "You pressed pound.": False,
         NOT_UNDERSTOOD: True,
     }
-    assert [text for text, is_fixed in fixed.items() if is_fixed] == list(ECHO.fixed_texts)
-    assert list(EchoDialog(DialogSettings(greeting="")).fixed_texts) == [NOT_UNDERSTOOD]
+    assert [text for text, is_fixed in fixed.items() if is_fixed] == list(ECHO.fixed_texts_in("en"))
+    assert list(EchoDialog(DialogSettings(greeting="")).fixed_texts_in("en")) == [NOT_UNDERSTOOD]
+
+
+# What is said
+
+
+async def test_engines_get_speakable_text_and_the_history_the_written_one() -> None:
+    """Each written sentence is one in the history, in however many pieces it is made."""
+    boleto = "34191790010104351004791020150008291070026000123"
+    pool = Pool()
+    call = await run(turns(pool, default=Scripted(Say(f"**PIN 0042.** Pay {boleto} now."))), GREET)
+    texts = [request.text for request in pool.requests]
+    assert texts[0] == "PIN zero zero four two."
+    assert len(texts) == 3
+    assert texts[1].startswith("Pay three four one, nine one seven,")
+    assert texts[2].endswith(", two three now.")
+    assert call.spoken == ["**PIN 0042.**", f"Pay {boleto} now."]
+    assert {message.sentence for message in call.sent if isinstance(message, SentenceAudio)} == {1, 2}
+
+
+async def test_a_long_reading_is_made_as_it_is_heard() -> None:
+    """One sentence of figures takes more than a minute: it is paced piece by piece, and none is long."""
+    pool = Pool(bytes(160_000))  # 10 s for each piece
+    words = "1.234,56; " * 19
+    call = await run(turns(pool, default=Scripted(Say(words))), GREET, extension=extension(language="pt"))
+    assert all(len(request.text) <= 150 for request in pool.requests)
+    assert call.spoken == [words.strip()]
+    sent_s, ahead_s = 0.0, []
+    for message, now_s in zip(call.sent, call.sent_s, strict=True):
+        if isinstance(message, SentenceAudio) and message.audio:
+            ahead_s.append(sent_s - now_s)
+            sent_s += audio_duration_ms(message.audio) / 1000.0
+    assert sent_s > 60.0
+    assert LEAD_S <= max(ahead_s) <= LEAD_S + 10.0
+
+
+@pytest.mark.parametrize(
+    "text", ["👍", "***", "<break time='1s'/>", " \u200b ", "---\n| --- |\n", "", "\ud800"]
+)
+async def test_nothing_to_say_is_no_sentence(text: str) -> None:
+    """No synthesis, nothing in the history, no failure."""
+    pool = Pool()
+    call = await run(turns(pool, default=Scripted(Say(text), Say("And 👍 then."))), GREET)
+    assert call.spoken == ["And 👍 then."]
+    assert [request.text for request in pool.requests] == ["And then."]
+    assert call.done.failure is None
+
+
+async def test_a_text_that_is_none_fails_the_turn() -> None:
+    """The reason says what came."""
+    call = await run(turns(Pool(), default=Scripted(Say(5))), GREET)  # type: ignore[arg-type]
+    assert call.done.failure == "the dialog yielded Say with a int: its text is a str"
+
+
+async def test_a_lone_surrogate_reaches_no_message() -> None:
+    """It is no character, and no message could carry it."""
+    call = await run(turns(Pool(), default=Scripted(Say("Hi \ud83d there."))), GREET)
+    assert call.spoken == ["Hi  there."]
+    assert call.done.failure is None
+
+
+async def test_a_message_too_large_for_the_link_fails_the_turn() -> None:
+    """The link is there: the caller hears the apology at once, and does not wait for the turn's deadline."""
+
+    class Bounded(Served):
+        async def send(self, message: Message) -> None:
+            encode(message)
+            await super().send(message)
+
+    call = Bounded(DEFAULT)
+    await turns(Pool(bytes(MAXIMUM_MESSAGE_BYTES)), default=Scripted(Say("Hello."))).run(GREET, call)
+    assert call.done.failure is not None
+    assert "too large for the link" in call.done.failure
+
+
+@pytest.mark.parametrize(
+    ("language", "greeting", "answer"),
+    [
+        ("en-GB", "Hello.", "You said: good morning"),
+        ("pt-BR", "Olá.", "Você disse: good morning"),
+        ("es", "Hola.", "Usted dijo: good morning"),
+        ("de", "Hallo.", "Sie haben gesagt: good morning"),
+        ("pl", "Hello.", "You said: good morning"),
+    ],
+)
+async def test_the_echo_speaks_the_language_of_its_extension(
+    language: str, greeting: str, answer: str
+) -> None:
+    """Its own texts; the operator's greeting stays as it is."""
+    echo, chosen = EchoDialog(DialogSettings()), extension(language=language)
+    runner = turns(Pool(), default=echo)
+    begun = await run(runner, GREET, extension=chosen)
+    assert begun.spoken[0] == greeting
+    assert (await run(runner, UTTERANCE, extension=chosen)).spoken == [answer]
+    own = turns(Pool(), default=EchoDialog(DialogSettings(greeting="Oi.")))
+    assert (await run(own, GREET, extension=chosen)).spoken == ["Oi."]
 
 
 # The dialog's state

@@ -123,3 +123,31 @@ def test_the_queue_is_bounded() -> None:
     assert playout.push(bytes(MAXIMUM_QUEUED_BYTES), "")
     assert not playout.push(b"\0\0", "")
     assert len(b"".join(drain(playout))) == MAXIMUM_QUEUED_BYTES
+
+
+def test_a_sentence_without_audio_is_not_heard() -> None:
+    """Neither alone nor behind another one."""
+    playout = Playout()
+    playout.end_sentence("nothing")
+    playout.push(bytes(FRAME_BYTES))
+    playout.end_sentence("one")
+    playout.end_sentence("nothing")
+    drain(playout)
+    playout.end_sentence("nothing")
+    assert playout.take_heard() == ["one"]
+
+
+def test_a_sentence_of_which_some_was_dropped_is_not_heard() -> None:
+    """No later piece of it plays either: there would be a hole in it. The next sentence is whole again."""
+    playout = Playout()
+    assert playout.push(bytes(MAXIMUM_QUEUED_BYTES - FRAME_BYTES))
+    assert not playout.push(bytes(FRAME_BYTES * 2))
+    playout.next_frame()
+    assert not playout.push(bytes(FRAME_BYTES))
+    playout.end_sentence("torn")
+    drain(playout)
+    assert playout.played_bytes == MAXIMUM_QUEUED_BYTES - FRAME_BYTES
+    assert playout.push(bytes(FRAME_BYTES))
+    playout.end_sentence("whole")
+    drain(playout)
+    assert [text for text in playout.take_heard() if text] == ["whole"]
