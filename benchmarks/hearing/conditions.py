@@ -165,7 +165,7 @@ NOISES_ALONE = (
     NoiseAlone("music", -25, Noise.MUSIC),
     NoiseAlone("50 Hz hum", -30, Noise.HUM_50),
     NoiseAlone("60 Hz hum", -30, Noise.HUM_60),
-    NoiseAlone("knocks", -42, Noise.KNOCKS),
+    NoiseAlone("knocks", -35, Noise.KNOCKS),
     NoiseAlone("keypad tones", -15, Noise.TONES),
     NoiseAlone("DC offset", 0.0, offset=1_500),
 )

@@ -182,16 +182,20 @@ def _repeated(language: str) -> Iterator[_Draft]:
 
 
 def _numbers(language: str) -> Iterator[_Draft]:
-    """One to three numbers of two or three digits: "forty seven, fifty nine"."""
+    """One to three numbers of two or three digits, as "forty seven, fifty nine"; half of English is hibari."""
     voice = Voice.recorded(language)
     for count in range(NUMBERS):
         name = f"numbers/{language}/{count}"
         random = Random(name)
         numbers = [_number(language, random) for _ in range(random.choice((1, 2, 2, 3)))]
+        text = " ".join(words for words, _ in numbers)
+        if language == "en" and count % 2:
+            spoken = Sound(Voice.HIBARI, ", ".join(words for words, _ in numbers) + ".")
+            yield _Draft(name, Kind.NUMBERS, language, text, [spoken])
+            continue
         within_ms, between_ms = random.uniform(10, 40), random.uniform(150, 350)
         pauses_ms = [ms for _, files in numbers for ms in (*[within_ms] * (len(files) - 1), between_ms)]
         sounds = [Sound(voice, file) for _, files in numbers for file in files]
-        text = " ".join(words for words, _ in numbers)
         yield _Draft(name, Kind.NUMBERS, language, text, sounds, pauses_ms)
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from benchmarks.hearing.vocabulary import DIGITS, TEENS, TENS, TWENTIES
@@ -41,10 +41,15 @@ _LETTERS = {
     "erre": "r", "ese": "s", "te": "t", "u": "u", "ve": "v", "uve": "v", "equis": "x", "ye": "y", "zeta": "z",
 }  # fmt: skip
 """Spanish names of letters. Whisper writes some of them out."""
+_LONG_LETTERS = {"[iy] griega": "y", "(?:doble|uve) (?:u|v|uve|ve|doble)": "w"}
 
 
-def words(text: str, language: str) -> list[str]:
-    """Return the words of a text, each digit of its numbers as a word."""
+def words(text: str, language: str, joins_numbers: bool = False) -> list[str]:
+    """Return the words of a text, each digit of its numbers as a word.
+
+    With `joins_numbers`, numbers in digits are put together as those in words are: "60, 4", "60 y 4" are 64.
+    Only for what holds no digits that are said one by one, for there "20, 5" is 2 0 5.
+    """
     text = _plain(text)
     for sign, word in _SIGNS[language].items():
         text = text.replace(sign, f" {word} ")
@@ -53,15 +58,17 @@ def words(text: str, language: str) -> list[str]:
         text = re.sub(r"\b\d{1,2}(?:st|nd|rd|th)\b", lambda found: f" {normalise(found[0])} ", text)
     text = re.sub(r"[-‐-―/…_:;,]|\.{2,}|\.(?=\d)|(?<=\d)\.", " ", text)
     text = re.sub(r"[^\w\s]", "", text)
-    return list(_digits(re.findall(r"\d|[^\W\d]+", text), _NUMERALS[language]))
+    runs = r"(?<!\d)[1-9]\d{0,2}(?!\d)|" if joins_numbers else ""
+    return list(_digits(re.findall(rf"{runs}\d|[^\W\d]+", text), _NUMERALS[language], joins_numbers))
 
 
 def letters(text: str, language: str) -> list[str]:
     """Return the letters of a text, and the digits of its numbers."""
-    found = words(text, language)
     if language == "es":
-        found = [_LETTERS.get(word, word) for word in found]
-    return list("".join(found))
+        for name, letter in _LONG_LETTERS.items():
+            text = re.sub(rf"\b{name}\b", letter, text, flags=re.IGNORECASE)
+        return list("".join(_LETTERS.get(word, word) for word in words(text, language)))
+    return list("".join(words(text, language)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +83,11 @@ class _Numerals:
     thousand: str = ""
 
 
-def _digits(found: Sequence[str], numerals: _Numerals) -> Iterator[str]:
+def _digits(found: Sequence[str], numerals: _Numerals, joins_numbers: bool) -> Iterator[str]:
     """Yield words, those of numbers replaced by digits."""
+    if joins_numbers:
+        written = {word: int(word) for word in found if word.isdecimal() and word != "0"}
+        numerals = replace(numerals, values={**written, **numerals.values})
     place = 0
     while place < len(found):
         number, length = _number(found[place:], numerals)

@@ -150,7 +150,9 @@ class Trial:
         return sum(turn.of(side).cpu_s for turn in self.turns)
 
     def _words(self, text: str) -> list[str]:
-        return (letters if self.kind is Kind.LETTERS else words)(text, self.language)
+        if self.kind is Kind.LETTERS:
+            return letters(text, self.language)
+        return words(text, self.language, joins_numbers=self.kind is Kind.NUMBERS)
 
 
 @dataclass(frozen=True, slots=True)

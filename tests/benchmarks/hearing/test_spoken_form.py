@@ -115,8 +115,29 @@ def spanish(number: int) -> str:
     return " ".join(parts)
 
 
+@pytest.mark.parametrize(
+    ("language", "text", "said"),
+    [
+        ("en", "60, 4, 13, 800, 50, 3.", "sixty four thirteen eight hundred fifty three"),
+        ("en", "47, 59", "forty seven fifty nine"),
+        ("en", "4759", "forty seven fifty nine"),
+        ("es", "30 y 6 50 y 1", "treinta y seis cincuenta y uno"),
+        ("es", "50 y seis, 10", "cincuenta y seis diez"),
+    ],
+)
+def test_parts_of_numbers_are_put_together_where_no_digits_are_said(
+    language: str, text: str, said: str
+) -> None:
+    """A string of digits is another thing: there "20, 5" is two, zero, five."""
+    assert words(text, language, joins_numbers=True) == words(said, language, joins_numbers=True)
+    assert words("20, 5", language) == ["2", "0", "5"]
+    assert words("20, 5", language, joins_numbers=True) == ["2", "5"]
+    assert words("240, 6", language, joins_numbers=True) != words("240, 16", language, joins_numbers=True)
+
+
 def test_letters_are_compared_one_by_one() -> None:
     """Whatever stands between them; in Spanish their names as well."""
     assert letters("B-O-B", "en") == letters("Bob.", "en") == letters("b o b", "en") == ["b", "o", "b"]
     assert letters("Be, o, be", "es") == ["b", "o", "b"]
+    assert letters("Y griega, doble u.", "es") == letters("I griega, uve doble", "es") == ["y", "w"]
     assert letters("b o d", "en") != letters("b o b", "en")
