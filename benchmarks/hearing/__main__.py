@@ -57,9 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--half", type=Half, choices=tuple(Half), default=Half.REPORT, help="of the material")
     parser.add_argument("--quick", action="store_true", help="a few of each: shows that everything works")
     parser.add_argument("--noise-minutes", type=float, metavar="N", help="of each noise alone; 0 for none")
+    parser.add_argument("--only", metavar="TEXT", help="conditions with this in their names: babble, -4, ms")
     parser.add_argument("--model", default=WhisperSettings().model, help="as speech.whisper.model")
     options = parser.parse_args(arguments)
     plan = QUICK if options.quick else FULL
+    if options.only is not None:
+        plan = plan.only(options.only)
+        if not plan.conditions:
+            parser.error(f"--only: no condition has {options.only!r} in its name")
     if options.noise_minutes is not None:
         plan = replace(plan, noise_s=60.0 * options.noise_minutes)
 

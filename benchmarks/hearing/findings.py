@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from benchmarks.hearing.conditions import CLEAN, CONDITIONS, NOISES_ALONE
@@ -96,12 +97,13 @@ class Findings:
 
 
 def _outcome_table(first: str, groups: Iterator[tuple[str, list[Trial]]]) -> Table:
-    table = Table(
-        first,
-        *("said", "exact %", "words wrong %", "wrong while sure %", "not understood %", "not heard"),
-        *("miscounted", "invented turns", "decoded again %", "end p50, p95 ms", "CPU ratio"),
-        title="ours / stock faster-whisper on the same turns",
-    )
+    table = Table(title="ours / stock faster-whisper on the same turns", box=SIMPLE_HEAD, padding=0)
+    table.add_column(first, no_wrap=True)
+    for heading in (
+        *("said", "exact %", "words wrong %", "wrong while sure %", "not under- stood %", "not heard"),
+        *("mis- counted", "invented turns", "decoded again %", "end p50, p95 ms", "CPU ratio"),
+    ):
+        table.add_column(heading, justify="right")
     for name, trials in groups:
         ours, stock = (Tally.of(trials, side) for side in Side)
         delays_s = end_delays_s(trials, 50, 95)
@@ -109,7 +111,7 @@ def _outcome_table(first: str, groups: Iterator[tuple[str, list[Trial]]]) -> Tab
             name,
             str(ours.utterances),
             f"{100 * ours.share(ours.right):.0f} / {100 * stock.share(stock.right):.0f}",
-            f"{100 * ours.word_error_rate:.1f} / {100 * stock.word_error_rate:.1f}",
+            f"{_short(100 * ours.word_error_rate)} / {_short(100 * stock.word_error_rate)}",
             f"{100 * ours.share(ours.wrong):.0f} / {100 * stock.share(stock.wrong):.0f}",
             f"{100 * ours.share(ours.not_understood):.0f} / {100 * stock.share(stock.not_understood):.0f}",
             str(ours.not_heard),
@@ -120,6 +122,11 @@ def _outcome_table(first: str, groups: Iterator[tuple[str, list[Trial]]]) -> Tab
             f"{stock.cpu_s / ours.cpu_s:.1f}" if ours.cpu_s else "-",
         )
     return table
+
+
+def _short(percent: float) -> str:
+    """Return a share with as many digits as say something."""
+    return f"{percent:.1f}" if percent < 100 else f"{percent:.0f}"
 
 
 def _noise_table(noises: Sequence[NoiseTrial]) -> Table:

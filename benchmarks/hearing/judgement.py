@@ -31,6 +31,8 @@ def judge(found: Findings) -> Outcomes:
 
 def _digits(found: Findings) -> Iterator[Outcome]:
     strings = found.clean(Kind.DIGITS)
+    if not strings:
+        return
     ours, stock = (Tally.of(strings, side) for side in Side)
     by_language = ", ".join(
         f"{name} {100 * tally.share(tally.right):.1f}"
@@ -55,8 +57,10 @@ def _digits(found: Findings) -> Iterator[Outcome]:
 
 def _short_words(found: Findings) -> Iterator[Outcome]:
     words = [each for each in found.under(*QUIETEST_WORDS) if each.kind is Kind.WORDS]
+    if not words:
+        return
     lost = [each for each in words if not each.own_turns]
-    shortest_s = min((each.duration_s for each in words), default=0.0)
+    shortest_s = min(each.duration_s for each in words)
     measured = f"{len(lost)} of {len(words)}, the shortest {1_000 * shortest_s:.0f} ms"
     names = ", ".join(f"{each.name} at {each.condition}" for each in lost[:3])
     yield judged(

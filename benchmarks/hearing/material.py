@@ -182,7 +182,7 @@ def _repeated(language: str) -> Iterator[_Draft]:
 
 
 def _numbers(language: str) -> Iterator[_Draft]:
-    """One to three numbers of two or three digits: "forty seven, fifty nine", half of the English by hibari."""
+    """One to three numbers of two or three digits: "forty seven, fifty nine". Half of English is hibari."""
     voice = Voice.recorded(language)
     for count in range(NUMBERS):
         name = f"numbers/{language}/{count}"

@@ -7,7 +7,7 @@ utterances are tried again, so that conditions are compared on the same words.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from benchmarks.hearing.conditions import CLEAN, CONDITIONS, NOISES_ALONE, Condition, NoiseAlone
@@ -47,11 +47,12 @@ class Plan:
     """Of each noise alone."""
     foreign: int
     """Spanish sentences on an English extension."""
+    noises: Sequence[NoiseAlone] = NOISES_ALONE
 
     def jobs(self, half: Half) -> Iterator[Job]:
         """Yield what is to be done, the longest first."""
         if self.noise_s:
-            yield from (NoiseJob(noise, self.noise_s, half) for noise in NOISES_ALONE)
+            yield from (NoiseJob(noise, self.noise_s, half) for noise in self.noises)
         spoken = {kind: utterances(half, kind, most=self.most(kind)) for kind in Kind}
         for condition in self.conditions:
             for kind, found in spoken.items():
@@ -62,6 +63,12 @@ class Plan:
         for each in utterances(half, Kind.SENTENCES, most=self.foreign):
             if each.language == "es":
                 yield SpeechJob(each, CLEAN, "en")
+
+    def only(self, text: str) -> Plan:
+        """Return a plan of the conditions that have a text in their names; of the noises alone as well."""
+        conditions = [each for each in CONDITIONS if text in each.name]
+        noises = [each for each in self.noises if text in each.name]
+        return replace(self, conditions=conditions, noises=noises, foreign=0)
 
     def most(self, kind: Kind) -> int:
         """Return how many of a kind are needed in each language."""

@@ -99,6 +99,12 @@ def test_another_language_than_the_extensions_is_counted_apart() -> None:
     assert found.figures()["foreign"]["ours"]["not_understood"] == 1
 
 
+def test_what_was_not_tried_is_not_judged() -> None:
+    """A part of the plan misses no target for want of the rest."""
+    outcomes = judge(Findings.of(Half.TUNING, [GOOD[-1]]))
+    assert not [row for rows in outcomes.values() for row in rows if row.verdict is MISS]
+
+
 def test_figures_are_json_in_one_order() -> None:
     """Whichever trial ended first."""
     results = [*GOOD, noise("you")]

@@ -55,6 +55,15 @@ def test_the_whole_plan_tries_every_kind_under_every_condition() -> None:
     assert len(strings) >= 80
 
 
+def test_a_part_of_the_plan_can_be_tried() -> None:
+    """Conditions and noises by their names."""
+    part = FULL.only("babble")
+    assert [each.name for each in part.conditions] == ["babble, 20 dB", "babble, 10 dB"]
+    assert [each.name for each in part.noises] == ["babble"]
+    with pytest.raises(SystemExit):
+        main(["--only", "no such thing"])
+
+
 @needs_recordings
 def test_a_model_that_is_not_there_ends_with_exit_code_2(
     tmp_path: object, capsys: pytest.CaptureFixture[str]
