@@ -34,7 +34,7 @@ APART = {("gateway", "media"), ("media", "gateway")}
 """Processes that meet in `link` alone."""
 PURE = {
     "actors": {"errors", "messages", "percentiles", "sentences", "settings", "status"},
-    "actors.fleet": {"gpu_memory", "node_notation", "sizing"},
+    "actors.fleet": {"gpu_memory", "node_notation", "ray_address", "sizing"},
     "actors.leases": {"book", "queue"},
     "actors.manager": {"admission", "lease_accounts", "overload", "session_book", "throttle"},
     "actors.plugins": {"lookup", "mistakes"},

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import ray
 
-from actors.cluster.connection import CONNECT_RETRY_S, connect
+from actors.cluster.connection import CONNECT_RETRY_S, connect, leave
 from actors.cluster.manager import RemoteManager
 from actors.cluster.workers import RemoteWorkers
 from actors.engines.registry import check_names
@@ -20,6 +20,8 @@ from actors.errors import ConfigurationError, WorkerLostError
 from actors.pool.registration import IngressStarted
 from actors.pool.speech_pool import SpeechPool
 from actors.settings import AdmissionSettings, FleetSettings, SpeechSettings, ThrottleSettings
+
+LEAVE_DEADLINE_S = 3.0
 
 
 class ClusterPool(SpeechPool):
@@ -50,7 +52,7 @@ class ClusterPool(SpeechPool):
         """
         check_names(self._speech)
         deadline = time.monotonic() + self._fleet.worker_start_deadline_s
-        self._connected = await connect(self._fleet)
+        self._connected = await connect(self._fleet, lambda reason: self.on_wait(reason))
         node_id = ray.get_runtime_context().get_node_id()
         self._ingress = replace(self._ingress, node_id=node_id)
         while True:
@@ -59,6 +61,7 @@ class ClusterPool(SpeechPool):
             except WorkerLostError as error:
                 if time.monotonic() > deadline:
                     raise ConfigurationError(f"Ray runs, but {error}") from None
+                self.on_wait(str(error))
                 await asyncio.sleep(CONNECT_RETRY_S)
 
     async def close(self) -> None:
@@ -66,4 +69,4 @@ class ClusterPool(SpeechPool):
         await super().close()
         if self._connected:
             self._connected = False
-            await asyncio.to_thread(ray.shutdown)
+            await leave(LEAVE_DEADLINE_S)
