@@ -10,7 +10,6 @@ from functools import partial
 import ray
 
 from actors.cluster.connection import (
-    CONTROL_DEADLINE_S,
     MANAGER_NAME,
     actor_names,
     border,
@@ -44,7 +43,7 @@ async def fleet_status(fleet: FleetSettings) -> FleetStatus:
                     f"no resource manager runs in namespace {fleet.ray_namespace!r} of the Ray at "
                     f"{fleet.ray_address}: no server has used it yet, or one in another namespace"
                 ) from None
-        status: FleetStatus = await call(manager.status, deadline_s=CONTROL_DEADLINE_S)
+        status: FleetStatus = await call(manager.status)
         return status
 
 

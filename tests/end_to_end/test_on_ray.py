@@ -17,9 +17,11 @@ from asterisk_peer import AsteriskPeer
 from listening import Listener, listeners
 from running_server import RunningServer, private_server, raymal
 
+from actors.cluster.ray_head import RayHead
 from ingress.caller.wave_files import write_wave
 from ingress.commands.call import speak
 from ingress.server import observer
+from ingress.server.runtime_directory import RuntimeDirectory
 
 pytestmark = [
     pytest.mark.cluster,
@@ -109,6 +111,17 @@ def test_commands_for_a_cluster_leave_it_alone(server: RunningServer, command: s
     assert "`raymal status` shows its workers" in result.stderr
     assert time.monotonic() - started_s < 15
     assert server.is_ready()
+
+
+def test_the_token_opens_it(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the variables of the gateway a command for a cluster shows the same workers."""
+    head = next(it for it in listeners(server.process.pid) if "gcs_server" in it.program)
+    runtime = RuntimeDirectory.of_port(server.port).path
+    for name, value in RayHead(runtime, runtime / "ray-token", 0, 0, 0).driver_environment.items():
+        monkeypatch.setenv(name, value)
+    result = raymal("cluster", "status", "--json", "--ray-address", f"{head.address}:{head.port}")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["is_ready"]
 
 
 async def test_a_gateway_killed_in_mid_call_is_back_and_answers_the_next_turn(server: RunningServer) -> None:
