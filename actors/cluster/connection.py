@@ -47,7 +47,7 @@ async def connect(fleet: FleetSettings, on_wait: Callable[[str], None] = lambda 
         except RayAbsentError as error:
             if time.monotonic() + CONNECT_RETRY_S > deadline:
                 raise ConfigurationError(str(error)) from None
-            on_wait(str(error))
+            on_wait(error.reason)
         except TimeoutError:
             raise ConfigurationError(
                 f"fleet.ray_address: the head at {fleet.ray_address!r} answered, but this process could not "

@@ -37,6 +37,9 @@ TOKEN = "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH"
 class RayAbsentError(ConfigurationError):
     """No Ray answers at the address, yet."""
 
+    reason = ""
+    """What is there instead."""
+
 
 async def find_head(address: str) -> str:
     """Return host:port of the living head at `address`: `auto` or host:port.
@@ -56,10 +59,13 @@ async def find_head(address: str) -> str:
 
 
 def absent(address: str, reason: str) -> RayAbsentError:
-    return RayAbsentError(
+    """Return the error with its remedy."""
+    error = RayAbsentError(
         f"fleet.ray_address: no Ray answered at {address!r}: {reason}. Start one (README, Grow), "
         "or run without Ray: --no-ray"
     )
+    error.reason = reason
+    return error
 
 
 def _locate(address: str) -> str:

@@ -206,7 +206,8 @@ class Gateway:
 
     def _waits(self, reason: str) -> None:
         """Say why the speech side cannot be reached yet."""
-        self._announce(Readiness(is_ready=False, detail=f"joining Ray: {reason}"))
+        address = self._settings.fleet.ray_address
+        self._announce(Readiness(is_ready=False, detail=f"joining Ray at {address}: {reason}"))
 
     def _announce(self, readiness: Readiness) -> None:
         if readiness == self._readiness:

@@ -35,7 +35,8 @@ def test_a_port_that_says_nothing_is_given_up(tmp_path: Path) -> None:
         finally:
             process.kill()
             process.wait()
-    assert f"joining Ray: fleet.ray_address: no Ray answered at '{address}'" in log.read_text()
+    assert f"not ready: joining Ray at {address}: no answer within 2 s" in log.read_text()
+    assert f"fleet.ray_address: no Ray answered at '{address}'" in log.read_text()
 
 
 def test_a_gateway_that_waits_for_ray_stops_at_once(tmp_path: Path) -> None:

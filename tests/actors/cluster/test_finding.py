@@ -53,7 +53,7 @@ async def test_a_gateway_learns_why_it_waits() -> None:
     with pytest.raises(ConfigurationError, match="Connection refused"):
         await connect(fleet, reasons.append)
     assert len(reasons) >= 2
-    assert "Connection refused" in reasons[0]
+    assert set(reasons) == {"Connection refused"}
 
 
 @pytest.mark.parametrize(
