@@ -6,6 +6,7 @@ import asyncio
 import time
 
 import pytest
+import ray
 from ray._private import services
 from silent_listeners import silent_listener, web_server
 
@@ -46,8 +47,9 @@ async def test_a_probe_that_is_given_up_ends_at_once() -> None:
         assert time.monotonic() - started_s < 1
 
 
-async def test_a_gateway_learns_why_it_waits() -> None:
+async def test_a_gateway_learns_why_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reason of each try; at the deadline it is the error."""
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)  # other tests of this process may share one
     fleet = FleetSettings(ray_address="127.0.0.2:9", worker_start_deadline_s=1.2)
     reasons: list[str] = []
     with pytest.raises(ConfigurationError, match="Connection refused"):
