@@ -45,7 +45,7 @@ APART = {("gateway", "media"), ("media", "gateway")}
 """Processes that meet in `link` alone."""
 PURE = {
     "actors": {"errors", "messages", "percentiles", "sentences", "settings", "status"},
-    "actors.fleet": {"gpu_memory", "node_notation", "sizing"},
+    "actors.fleet": {"gpu_memory", "node_notation", "ray_address", "sizing"},
     "actors.leases": {"book", "queue"},
     "actors.machine": {"control_groups", "limits", "order", "use"},
     "actors.manager": {"admission", "lease_accounts", "overload", "session_book", "throttle"},

@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import ray
 from ray.exceptions import ActorUnavailableError, AuthenticationError, RayError, RayTaskError
 
+from actors.cluster.finding import TOKEN, RayAbsentError, absent, find_head
+from actors.cluster.threads import in_thread
 from actors.errors import ConfigurationError, RaymalError, WorkerLostError
 from actors.settings import FleetSettings
 
@@ -24,68 +26,75 @@ CONTROL_DEADLINE_S = 5.0
 
 CONNECT_RETRY_S = 0.5
 
+JOIN_DEADLINE_S = 10.0
+"""For a head that lives to let a process join, however little time is left."""
+
 MANAGER_NAME = "raymal-manager"
 """Of the resource manager's actor, in each namespace."""
 
 
-async def connect(fleet: FleetSettings) -> bool:
+async def connect(fleet: FleetSettings, on_wait: Callable[[str], None] = lambda reason: None) -> bool:
     """Make this process a driver of the Ray at `fleet.ray_address`. False: it was one before.
 
-    Raises ConfigurationError if no Ray answers within `fleet.worker_start_deadline_s`.
+    Tries for `fleet.worker_start_deadline_s`: a head that is just starting needs some seconds. `on_wait` is
+    called with the reason of each failed try. Raises ConfigurationError.
     """
-    if ray.is_initialized():
-        return False
-    if fleet.ray_address is None:
-        raise ConfigurationError("fleet.ray_address: needed to join a Ray; give `auto` or host:port")
-    if fleet.ray_address.startswith("ray://"):
-        raise ConfigurationError(
-            f"fleet.ray_address: {fleet.ray_address!r} is a Ray Client address, whose calls are far "
-            "slower; run Ray on this machine as a node of the cluster and give `auto` or host:port"
-        )
     deadline = time.monotonic() + fleet.worker_start_deadline_s
     while True:
         try:
-            await _probe(fleet.ray_address)
-            await asyncio.to_thread(_init, fleet)
-            return True
-        except AuthenticationError as error:
-            raise ConfigurationError(f"Ray at {fleet.ray_address} refused the token: {error}") from None
-        except (OSError, RayError, RuntimeError, ValueError) as error:
-            if time.monotonic() > deadline:
-                # Ray reports a wrong token as it reports no Ray.
-                reason = str(error).partition("\n")[0]
-                raise ConfigurationError(
-                    f"fleet.ray_address: no Ray answered at {fleet.ray_address!r} within "
-                    f"{fleet.worker_start_deadline_s:g} s ({reason}). Start one with `ray start --head`, "
-                    "or run without Ray: --no-ray. If it runs, give this process its token: "
-                    "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH"
-                ) from None
+            async with asyncio.timeout(max(deadline - time.monotonic(), JOIN_DEADLINE_S)):
+                return await join(fleet)
+        except RayAbsentError as error:
+            if time.monotonic() + CONNECT_RETRY_S > deadline:
+                raise ConfigurationError(str(error)) from None
+            on_wait(error.reason)
+        except TimeoutError:
+            raise ConfigurationError(
+                f"fleet.ray_address: the head at {fleet.ray_address!r} answered, but this process could not "
+                "join: does Ray run on this machine, too?"
+            ) from None
         await asyncio.sleep(CONNECT_RETRY_S)
 
 
-async def _probe(address: str) -> None:
-    """Raise OSError if nothing listens there: `ray.init` would try for a minute and end the process."""
-    host, separator, port = address.rpartition(":")
-    if not separator:
-        return
-    async with asyncio.timeout(CONTROL_DEADLINE_S):
-        _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-    writer.close()
+async def join(fleet: FleetSettings) -> bool:
+    """Make this process a driver of the Ray at `fleet.ray_address`. False: it was one before.
+
+    Tries once; the deadline is the caller's. Raises ConfigurationError, as RayAbsentError where a Ray may
+    still start.
+    """
+    if ray.is_initialized():
+        return False
+    address = fleet.ray_address
+    if address is None:
+        raise ConfigurationError("fleet.ray_address: needed to join a Ray; give `auto` or host:port")
+    try:
+        await in_thread(_init, await find_head(address), fleet.ray_namespace)
+    except AuthenticationError as error:
+        raise ConfigurationError(f"Ray at {address} needs a token ({TOKEN}): {_first(error)}") from None
+    except (OSError, RayError, RuntimeError, ValueError) as error:
+        raise absent(address, _first(error)) from None
+    return True
 
 
-def _init(fleet: FleetSettings) -> None:
+async def leave(deadline_s: float) -> None:
+    """Stop being a driver; after the deadline, without Ray's consent."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(deadline_s):
+            await in_thread(ray.shutdown)
+
+
+def _init(address: str, namespace: str) -> None:
     chatter = logging.getLogger("ray")
     level = chatter.level
     chatter.setLevel(logging.ERROR)  # it would warn that it cannot set a SIGTERM handler, as intended
     try:
-        ray.init(
-            address=fleet.ray_address,
-            namespace=fleet.ray_namespace,
-            log_to_driver=False,
-            configure_logging=False,
-        )
+        ray.init(address=address, namespace=namespace, log_to_driver=False, configure_logging=False)
     finally:
         chatter.setLevel(level)
+
+
+def _first(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 class UnavailableError(WorkerLostError):

@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import ray
+from ray._private import state
 from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -26,12 +27,16 @@ from actors.cluster.connection import (
     live_nodes,
 )
 from actors.cluster.workers import SttActor, TtsActor
+from actors.errors import CapacityError
 from actors.fleet.fleet import PREFIXES, WorkerSpec
 from actors.fleet.sizing import NodeResources
 from actors.messages import WorkKind
 
 CONTROL_CALLS = 8
 """Questions that a worker answers beside its work."""
+
+PLACE_DEADLINE_S = 10.0
+"""For Ray to start an actor's process; then it is asked whether it has room for one."""
 
 
 class RayLauncher:
@@ -68,7 +73,7 @@ class RayLauncher:
                 actor = await asyncio.shield(creation)
             del self._creations[spec.worker_id]
             try:
-                await call(actor.idle)
+                await self._until_idle(actor, spec)
                 return actor
             except UnavailableError:  # it may be dead, Ray does not know yet
                 await asyncio.sleep(CONNECT_RETRY_S)
@@ -79,6 +84,19 @@ class RayLauncher:
             await call(worker.check)
         except UnavailableError:  # Ray does not know yet: silence decides
             await asyncio.Event().wait()
+
+    async def _until_idle(self, actor: Any, spec: WorkerSpec) -> None:
+        """Return once the actor is idle. Raises CapacityError if Ray has no room for it."""
+        idle = asyncio.create_task(call(actor.idle))
+        try:
+            while not (await asyncio.wait({idle}, timeout=PLACE_DEADLINE_S))[0]:
+                with border("the cluster's head"):
+                    lack = await asyncio.to_thread(_lack, actor, spec)
+                if lack is not None:
+                    raise CapacityError(lack)
+            await idle
+        finally:
+            idle.cancel()
 
     async def stop(self, worker_id: str) -> None:
         """Kill the worker's actor, also while it works."""
@@ -122,6 +140,24 @@ def draining_nodes() -> Collection[str]:
     client = GcsClient(address=ray.get_runtime_context().gcs_address)
     draining: dict[str, int] = client.get_draining_nodes(timeout=CONTROL_DEADLINE_S)
     return draining.keys()
+
+
+def _lack(actor: Any, spec: WorkerSpec) -> str | None:
+    """Return what its node lacks for an actor that waits for a place; None if it has one. Blocks.
+
+    Ray lets an actor wait without a word, and says in public only what is free on all nodes together.
+    """
+    if state.actors(actor._actor_id.hex()).get("Pid"):
+        return None
+    free = state.available_resources_per_node().get(spec.node_id, {})  # type: ignore[no-untyped-call]
+    for name, unit, wanted in (("CPU", "CPUs", spec.cpus), ("GPU", "GPUs", spec.gpus)):
+        left = free.get(name, 0.0)
+        if left < wanted:
+            return (
+                f"no {unit} are free on node {spec.node_id[:12]}: {left:g} are left, a worker reserves "
+                f"{wanted:.2g}; other programs of this Ray, or raymal in another namespace, hold the rest"
+            )
+    return None
 
 
 def _environment(spec: WorkerSpec) -> dict[str, str]:

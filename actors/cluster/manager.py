@@ -17,6 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.cluster.connection import CONTROL_DEADLINE_S, MANAGER_NAME, border, call, live_nodes
 from actors.cluster.launcher import RayLauncher
+from actors.cluster.threads import in_thread
 from actors.errors import UnknownIngressError, WorkerLostError
 from actors.manager.resource_manager import ResourceManager
 from actors.messages import Decision, Lease, LeaseRequest
@@ -98,7 +99,7 @@ class RemoteManager:
     async def ask(self, method: str, *arguments: Any, more_s: float = 0.0) -> Any:
         """Call a method of the manager. Raises WorkerLostError when it does not answer."""
         if self._finding is None:
-            self._finding = asyncio.create_task(asyncio.to_thread(_manager, self._namespace))
+            self._finding = asyncio.create_task(in_thread(_manager, self._namespace))
         finding = self._finding
         try:
             with border("the resource manager"):

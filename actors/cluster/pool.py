@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import ray
 
-from actors.cluster.connection import CONNECT_RETRY_S, connect
+from actors.cluster.connection import CONNECT_RETRY_S, connect, leave
 from actors.cluster.manager import RemoteManager
 from actors.cluster.workers import RemoteWorkers
 from actors.engines.registry import check_names
@@ -21,6 +21,8 @@ from actors.machine.limits import physical_cores
 from actors.pool.registration import IngressStarted
 from actors.pool.speech_pool import SpeechPool
 from actors.settings import AdmissionSettings, FleetSettings, SpeechSettings, ThrottleSettings
+
+LEAVE_DEADLINE_S = 3.0
 
 
 class ClusterPool(SpeechPool):
@@ -53,7 +55,7 @@ class ClusterPool(SpeechPool):
         """
         check_names(self._speech)
         deadline = time.monotonic() + self._fleet.worker_start_deadline_s
-        self._connected = await connect(self._fleet)
+        self._connected = await connect(self._fleet, lambda reason: self.on_wait(reason))
         node_id = ray.get_runtime_context().get_node_id()
         self._ingress = replace(self._ingress, node_id=node_id)
         while True:
@@ -62,6 +64,7 @@ class ClusterPool(SpeechPool):
             except WorkerLostError as error:
                 if time.monotonic() > deadline:
                     raise ConfigurationError(f"Ray runs, but {error}") from None
+                self.on_wait(str(error))
                 await asyncio.sleep(CONNECT_RETRY_S)
 
     async def close(self) -> None:
@@ -69,4 +72,4 @@ class ClusterPool(SpeechPool):
         await super().close()
         if self._connected:
             self._connected = False
-            await asyncio.to_thread(ray.shutdown)
+            await leave(LEAVE_DEADLINE_S)

@@ -1,7 +1,8 @@
 """A private Ray for one PBX: its command line, environment and files. Starting it is the supervisor's part.
 
 Everything here keeps Ray small and apart, on a machine that is Asterisk's:
-- a loopback address, and a token, without which no user, not even of this machine, can give it code to run;
+- every port on 127.0.0.1, and a token, without which no user, not even of this machine, can give it code to
+  run;
 - ports of its own, which the kernel picks outside of Asterisk's RTP range (10000-20000, where Ray's own
   default for workers lies), and a folder of its own, so that another Ray on the machine is not disturbed;
 - a small object store, no dashboard, no log monitor, no autoscaler, no usage reports, small logs;
@@ -15,23 +16,22 @@ Everything here keeps Ray small and apart, on a machine that is Asterisk's:
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 import shutil
 import socket
 import sys
-import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from actors.errors import ConfigurationError
 from actors.machine.limits import limits
 from actors.settings import FleetSettings
 
-HOST = "127.0.0.2"
-"""Loopback, so that Ray survives a change of the machine's address. Not 127.0.0.1: Ray replaces that by an
-outward address (ray/_private/services.py, resolve_ip_for_localhost)."""
+HOST = "127.0.0.1"
+"""The one address with which Ray binds all its ports to loopback; it also survives a change of the machine's
+own. Any other of 127.0.0.0/8 counts as outward (ray/dashboard/agent.py, src/ray/rpc/grpc_server.cc)."""
 
 LONGEST_FOLDER_BYTES = 43
 """Ray puts `session_<date>_<time>_<microseconds>_<pid>/sockets/plasma_store` under it: 64 of the 107 bytes
@@ -55,11 +55,16 @@ class RayHead:
 
     @classmethod
     def plan(cls, runtime: Path, fleet: FleetSettings) -> RayHead:
-        """Choose a free port and places inside the server's private folder `runtime`."""
+        """Choose free ports, and places inside the server's private folder `runtime`.
+
+        Raises ConfigurationError if the folder's path is too long: any place elsewhere may be another user's.
+        """
         folder = runtime / "ray"
         if len(os.fsencode(folder)) > LONGEST_FOLDER_BYTES:
-            digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]
-            folder = Path(tempfile.gettempdir()) / f"raymal-{os.getuid()}-{digest}"
+            raise ConfigurationError(
+                f"{folder}: too long a path for Ray's sockets, {LONGEST_FOLDER_BYTES} bytes at most; "
+                "set RAYMAL_RUNTIME to a shorter folder, or run without Ray: --no-ray"
+            )
         port, client_port = _free_ports(2)
         return cls(folder, runtime / "ray-token", port, client_port, fleet.object_store_bytes)
 
@@ -106,7 +111,7 @@ class RayHead:
             | {
                 "RAY_prestart_worker_first_driver": "0",  # unused idle processes of 100 MB
                 "RAY_enable_metrics_collection": "0",  # Ray's own thousand series, on an open port
-                "DASHBOARD_METRIC_PORT": "0",  # any; 44227 is every Ray's
+                "DASHBOARD_METRIC_PORT": "-1",  # none: it asks for no token
                 # Workers and the manager keep the head's (`actors.machine.rank`); engines add theirs.
                 "RAY_worker_niceness": "0",
                 "RAY_memory_usage_threshold": "0.85",  # of the machine's memory; 0.95 is Ray's own
@@ -125,6 +130,9 @@ class RayHead:
     def _shared_environment(self) -> dict[str, str]:
         return {
             "RAY_AUTH_MODE": "token",
+            # A Ray of one machine. Else 127.0.0.1 is replaced by an outward address, on Linux alone
+            # (ray/_private/services.py, resolve_ip_for_localhost), in the head and in its drivers.
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
             "RAY_AUTH_TOKEN_PATH": str(self.token_file),
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",

@@ -78,7 +78,8 @@ class Launcher(Protocol):
     async def ensure(self, spec: WorkerSpec) -> Any:
         """Return the worker itself, as leases carry it, once it exists, has loaded its model and is idle.
 
-        Raises EngineError or ConfigurationError if it cannot load, WorkerLostError if it died.
+        Raises EngineError or ConfigurationError if it cannot load, WorkerLostError if it died, CapacityError
+        if its node has no room.
         """
 
     async def check(self, worker: Any) -> None:
@@ -199,10 +200,12 @@ class Fleet:
         return sum(_is_ready(it) for it in self._members.values() if it.spec.kind is kind)
 
     def problems(self) -> tuple[str, ...]:
-        """Return one line for each thing the plan could not do, and each worker that does not work."""
-        workers = (
-            f"{worker_id}: {member.problem}" for worker_id, member in self._members.items() if member.problem
-        )
+        """Return one line for each thing the plan could not do, and each reason why workers do not work."""
+        alike: dict[str, list[str]] = defaultdict(list)
+        for worker_id, member in self._members.items():
+            if member.problem:
+                alike[member.problem].append(worker_id)
+        workers = (f"{_and_more(workers)}: {problem}" for problem, workers in alike.items())
         return (*self.plan.problems, *workers)
 
     def node_statuses(self) -> tuple[NodeStatus, ...]:
@@ -317,6 +320,10 @@ class Fleet:
         member.state, member.problem, member.task = WorkerState.SERVING, None, None
         member.worker = worker
         self.desk.lend(spec.worker_id, spec.kind, spec.slots, worker)
+
+
+def _and_more(workers: Sequence[str]) -> str:
+    return workers[0] if len(workers) == 1 else f"{workers[0]} and {len(workers) - 1} more"
 
 
 def _is_ready(member: _Member) -> bool:

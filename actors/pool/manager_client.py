@@ -86,6 +86,8 @@ class ManagerClient:
         """Called after each change of level or reasons. Set by the gateway."""
         self.signals: Callable[[], IngressSignals] = IngressSignals
         """Asked once per heartbeat how the ingress does. Set by the gateway."""
+        self.on_wait: Callable[[str], None] = lambda reason: None
+        """Called with the reason while `start` waits for a cluster. Set by the gateway."""
         self._manager = manager
         self._ingress = ingress
         self._sessions: dict[str, SessionStarted] = {}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from actors.cluster.ray_head import HOST as PRIVATE_RAY_HOST
 from actors.errors import ConfigurationError, LinkError, RaymalError
 from benchmarks.harness.server import free_port
 from ingress.configuration.extensions import DEFAULT_EXTENSION
@@ -64,8 +65,8 @@ class Subject:
     def has_joined_ray(self) -> bool:
         """Whether its speech workers are another Ray's."""
         fleet = self.settings.fleet
-        # The private Ray of a server listens on a loopback address of its own.
-        is_private = fleet.ray_address is None or fleet.ray_address.startswith("127.0.0.2:")
+        # The private Ray of a server listens on loopback alone.
+        is_private = fleet.ray_address is None or fleet.ray_address.startswith(f"{PRIVATE_RAY_HOST}:")
         return fleet.backend == "ray" and not is_private
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
+import os
 import sys
 from dataclasses import asdict
 
+from actors.cluster.apart import ask_apart
 from actors.errors import ConfigurationError, WorkerLostError
 from actors.fleet.node_notation import parse_nodes
+from actors.fleet.ray_address import check_ray_address
 from actors.fleet.sizing import plan
 from actors.manager.admission import AdmissionBook, SlotUse
 from actors.messages import WorkKind
@@ -22,8 +24,9 @@ from ingress.server.exit_codes import ExitCode
 PLAN_FLAGS = ("--stt", "--tts", "--model", "--max-transcriptions", "--max-syntheses")
 """Flags of `raymal serve` that change the number of workers."""
 
-STATUS_DEADLINE_S = 3.0
-"""For a Ray to answer: the command does not wait for one to start."""
+DEADLINE_S = 10.0
+"""For all that a Ray is asked: the commands do not wait for one to start."""
+LONGEST_DEADLINE_S = 3_600.0
 
 NODES_HELP = """machines, as COUNTxPART+PART,...: a PART is a number and a unit, 8cpu (cores), 16gb (memory),
 1gpu (GPUs) or 24gbgpu (memory of each GPU). Unsaid: one machine, 8 cores, 4 GB a core, no GPU; a GPU of
@@ -73,21 +76,42 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _add_address(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--ray-address", default="auto", help="of the cluster: host:port or auto (auto)")
+    parser.add_argument(
+        "--ray-address",
+        default=os.environ.get("RAY_ADDRESS") or "auto",
+        help="of the cluster: host:port or auto ($RAY_ADDRESS, else auto)",
+    )
     parser.add_argument("--namespace", default=Settings().fleet.ray_namespace, help="Ray namespace (raymal)")
+    parser.add_argument(
+        "--deadline",
+        type=_seconds,
+        default=DEADLINE_S,
+        metavar="SECONDS",
+        help=f"give up after so long ({DEADLINE_S:g})",
+    )
+
+
+def _seconds(written: str) -> float:
+    """Return a deadline; argparse says what is wrong with any other text."""
+    if not 0.0 < (seconds := float(written)) <= LONGEST_DEADLINE_S:
+        raise argparse.ArgumentTypeError(f"{written} is not between 0 and {LONGEST_DEADLINE_S:g}")
+    return seconds
 
 
 def _fleet(arguments: argparse.Namespace) -> FleetSettings:
-    return FleetSettings(ray_address=arguments.ray_address, ray_namespace=arguments.namespace)
+    check_ray_address(arguments.ray_address)
+    return FleetSettings(
+        ray_address=arguments.ray_address,
+        ray_namespace=arguments.namespace,
+        worker_start_deadline_s=arguments.deadline,
+    )
 
 
 def run_status(arguments: argparse.Namespace) -> int:
     """Ask the manager once and print."""
-    from actors.cluster.inspection import fleet_status  # imports Ray: a second, only if wanted
-
-    fleet = _fleet(arguments).model_copy(update={"worker_start_deadline_s": STATUS_DEADLINE_S})
+    fleet = _fleet(arguments)
     try:
-        status = asyncio.run(fleet_status(fleet))
+        status = ask_apart("fleet_status", fleet)
     except (ConfigurationError, WorkerLostError) as error:
         print(f"raymal: {error}", file=sys.stderr)
         return ExitCode.UNREACHABLE
@@ -116,8 +140,11 @@ def run_plan(arguments: argparse.Namespace) -> int:
 
 def run_stop(arguments: argparse.Namespace) -> int:
     """Remove the actors and say how many there were."""
-    from actors.cluster.inspection import stop_fleet  # imports Ray: a second, only if wanted
-
-    removed = asyncio.run(stop_fleet(_fleet(arguments)))
+    fleet = _fleet(arguments)
+    try:
+        removed = ask_apart("stop_fleet", fleet)
+    except (ConfigurationError, WorkerLostError) as error:
+        print(f"raymal: {error}", file=sys.stderr)
+        return ExitCode.UNREACHABLE
     print(f"{removed} actors removed")
     return ExitCode.OK

@@ -128,6 +128,7 @@ class Gateway:
         if pool is not None:
             pool.on_decision = self._decided
             pool.signals = self._meter.signals
+            pool.on_wait = self._waits
 
     async def run(self, on_started: Callable[[], None] = lambda: None) -> None:
         """Start the speech workers and keep the media workers informed. Raises ConfigurationError.
@@ -203,6 +204,11 @@ class Gateway:
             for problem in status.problems:
                 log.warning("speech worker: %s", problem)
         return _readiness(status)
+
+    def _waits(self, reason: str) -> None:
+        """Say why the speech side cannot be reached yet."""
+        address = self._settings.fleet.ray_address
+        self._announce(Readiness(is_ready=False, detail=f"joining Ray at {address}: {reason}"))
 
     def _announce(self, readiness: Readiness) -> None:
         if readiness == self._readiness:

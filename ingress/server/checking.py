@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 
 from actors.engines.registry import STT, TTS, check_machine, check_names
 from actors.errors import ConfigurationError
+from actors.fleet.ray_address import check_ray_address
 from actors.plugins.lookup import Catalogue
 from actors.plugins.mistakes import unknown
 from actors.settings import OpenSection, table_name
@@ -30,6 +31,8 @@ def check(settings: Settings) -> ExtensionBook:
     book = extension_book(settings)
     if book.has_speech_workers:
         check_names(settings.speech)
+        if settings.fleet.backend == "ray" and settings.fleet.ray_address is not None:
+            check_ray_address(settings.fleet.ray_address)
         if settings.fleet.backend == "local" or settings.fleet.ray_address is None:
             for extension in book.extensions.values():
                 if extension.needs_speech:

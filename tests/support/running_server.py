@@ -122,11 +122,11 @@ def running_server(
 
 
 @contextmanager
-def private_server(*flags: str) -> Iterator[RunningServer]:
+def private_server(*flags: str, ready_within_s: float = 60.0) -> Iterator[RunningServer]:
     """Run a server whose sockets and log are in a short folder of its own; for fixtures of any scope."""
     folder = Path(tempfile.mkdtemp(prefix="raymal-test-"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAYMAL_RUNTIME", str(folder))
-        with running_server(folder, *flags) as running:
+        with running_server(folder, *flags, ready_within_s=ready_within_s) as running:
             yield running
     shutil.rmtree(folder, ignore_errors=True)

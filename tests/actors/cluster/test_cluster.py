@@ -305,6 +305,29 @@ async def test_a_worker_that_cannot_load_is_in_the_status(ray_cluster: RayCluste
     await stop_fleet(fleet)
 
 
+async def test_a_full_ray_is_named_and_used_once_it_has_room(ray_cluster: RayCluster) -> None:
+    """Other programs hold all its CPUs: the status says so; when they have gone, the workers start."""
+    import ray
+
+    @ray.remote
+    class Holder:
+        def held(self) -> bool:
+            return True
+
+    holder = Holder.options(num_cpus=ray.available_resources()["CPU"]).remote()
+    ray.get(holder.held.remote(), timeout=60)
+    fleet = one_of_each(ray_cluster)
+    pool = ClusterPool(SPEECH, fleet, "late")
+    await pool.start()
+    status = await until(pool, lambda status: " and 1 more: no CPUs are free on " in str(status.problems))
+    assert "raymal in another namespace" in str(status.problems)
+    assert not status.is_ready
+    ray.kill(holder)
+    await until(pool, lambda status: status.is_ready and not status.problems)
+    await pool.close()
+    await stop_fleet(fleet)
+
+
 async def test_stopping_a_fleet_leaves_no_actor(pool: ClusterPool, fleet: FleetSettings) -> None:
     """The manager and both workers go, once."""
     await pool.close()

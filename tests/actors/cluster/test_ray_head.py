@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import stat
 import subprocess
 import sys
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
 from actors.cluster.ray_head import LONGEST_FOLDER_BYTES, RayHead
+from actors.errors import ConfigurationError
 from actors.settings import FleetSettings
 
 
@@ -28,9 +33,9 @@ def option(head: RayHead, name: str) -> str:
 
 
 def test_this_machine_alone_is_served_and_described_whole(head: RayHead) -> None:
-    """On a loopback address that Ray does not replace; the plan holds Asterisk's share back."""
-    assert option(head, "node-ip-address") == "127.0.0.2"
-    assert head.address == f"127.0.0.2:{option(head, 'port')}"
+    """On the address with which Ray opens no other port; the plan holds Asterisk's share back."""
+    assert option(head, "node-ip-address") == "127.0.0.1"
+    assert head.address == f"127.0.0.1:{option(head, 'port')}"
     assert int(option(head, "num-cpus")) == len(os.sched_getaffinity(0))
     assert int(option(head, "memory")) == psutil.virtual_memory().total
     assert int(option(head, "object-store-memory")) == FleetSettings().object_store_bytes
@@ -75,27 +80,35 @@ def test_somebody_elses_ray_is_not_joined(head: RayHead, monkeypatch: pytest.Mon
     assert head.environment["RAYMAL_SOMETHING"] == "kept"
 
 
-def test_a_long_folder_is_replaced_by_a_short_one(tmp_path: Path) -> None:
-    """Unix sockets have short paths; Ray would fail with a message that names none of this."""
-    deep = tmp_path / ("x" * 60)
-    head = RayHead.plan(deep, FleetSettings())
-    assert len(os.fsencode(head.folder)) <= LONGEST_FOLDER_BYTES
-    assert head.folder == RayHead.plan(deep, FleetSettings()).folder
-    other = RayHead.plan(deep / "y", FleetSettings())
-    assert head.folder != other.folder
+def test_a_folder_too_long_for_unix_sockets_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray would fail without a reason; another user could have made any other place beforehand."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with pytest.raises(ConfigurationError, match=f"{LONGEST_FOLDER_BYTES} bytes at most; set RAYMAL_RUNTIME"):
+        RayHead.plan(Path("/" + "x" * 60), FleetSettings())
+    longest = Path("/" + "x" * (LONGEST_FOLDER_BYTES - len("//ray")))
+    assert RayHead.plan(longest, FleetSettings()).folder == longest / "ray"
+    assert not list(tmp_path.iterdir())
+
+
+def test_all_of_rays_files_are_in_the_servers_private_folder(head: RayHead, runtime_folder: Path) -> None:
+    """The one place whose owner and mode were checked."""
+    assert head.folder.parent == head.token_file.parent == runtime_folder
+
+
+def test_each_head_has_ports_of_its_own(head: RayHead, runtime_folder: Path) -> None:
+    """Two servers start beside each other."""
+    other = RayHead.plan(runtime_folder, FleetSettings())
     assert len({head.port, head.client_port, other.port, other.client_port}) == 4
 
 
-@pytest.mark.cluster
-def test_a_head_starts_serves_its_driver_and_ends_whole(head: RayHead) -> None:
-    """A driver with the token gets in; SIGTERM to the one process leaves none of its helpers."""
+@pytest.fixture(scope="module")
+def running_head() -> Iterator[tuple[RayHead, subprocess.Popen[bytes]]]:
+    """A head that runs; the last test ends it."""
+    folder = Path(tempfile.mkdtemp(prefix="raymal-test-"))
+    head = RayHead.plan(folder, FleetSettings())
     head.prepare()
-    program = (
-        "import asyncio, ray; from actors.cluster.connection import connect; "
-        "from actors.settings import FleetSettings; "
-        f"asyncio.run(connect(FleetSettings(ray_address={head.address!r}, worker_start_deadline_s=60))); "
-        "print(sorted(ray.cluster_resources()))"
-    )
     process = subprocess.Popen(
         head.argv,
         env=head.environment,
@@ -104,24 +117,95 @@ def test_a_head_starts_serves_its_driver_and_ends_whole(head: RayHead) -> None:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+    yield head, process
+    with suppress(ProcessLookupError):
+        process.kill()
+    process.wait()
+    head.remove()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def cluster_status(head: RayHead, deadline_s: float) -> subprocess.Popen[str]:
+    """Start `raymal cluster status` with the head's own token."""
+    asked = ["cluster", "status", "--ray-address", head.address, "--deadline", str(deadline_s)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "ingress", *asked],
+        env=os.environ | head.driver_environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextmanager
+def stopped(process: subprocess.Popen[bytes], name: str) -> Iterator[None]:
+    """Stop one of the head's processes for the block: it keeps its ports and its connections."""
+    (found,) = [it for it in psutil.Process(process.pid).children(recursive=True) if it.name() == name]
+    found.suspend()
     try:
-        driver = subprocess.run(
-            [sys.executable, "-c", program],
-            env=os.environ | head.driver_environment,
-            capture_output=True,
-            text=True,
-            timeout=90,
-        )
-        assert driver.returncode == 0, driver.stderr
-        assert "node:127.0.0.2" in driver.stdout
-        helpers = psutil.Process(process.pid).children(recursive=True)
-        assert len(helpers) >= 2
-        process.terminate()
-        process.wait(timeout=15)
-        _, alive = psutil.wait_procs(helpers, timeout=5)
-        assert not alive
+        yield
     finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        process.wait()
-        head.remove()
+        found.resume()
+
+
+@pytest.mark.cluster
+def test_a_head_serves_a_driver_with_its_token(
+    running_head: tuple[RayHead, subprocess.Popen[bytes]],
+) -> None:
+    """On loopback, as the gateway joins it."""
+    head, _ = running_head
+    program = (
+        "import asyncio, ray; from actors.cluster.connection import connect; "
+        "from actors.settings import FleetSettings; "
+        f"asyncio.run(connect(FleetSettings(ray_address={head.address!r}, worker_start_deadline_s=60))); "
+        "print(sorted(ray.cluster_resources()))"
+    )
+    driver = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | head.driver_environment,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert driver.returncode == 0, driver.stderr
+    assert "node:127.0.0.1" in driver.stdout
+
+
+@pytest.mark.cluster
+def test_a_stopped_head_is_given_up_at_the_deadline(
+    running_head: tuple[RayHead, subprocess.Popen[bytes]],
+) -> None:
+    """It accepts connections and says nothing."""
+    head, process = running_head
+    with stopped(process, "gcs_server"):
+        command = cluster_status(head, 5.0)
+        _, said = command.communicate(timeout=15)
+    assert command.returncode == 3
+    assert "no answer within 2 s" in said
+
+
+@pytest.mark.cluster
+def test_a_join_that_hangs_is_left(running_head: tuple[RayHead, subprocess.Popen[bytes]]) -> None:
+    """The head answers, the machine's raylet does not: by the deadline, or by a signal before it."""
+    head, process = running_head
+    with stopped(process, "raylet"):
+        in_time, interrupted, ended = (cluster_status(head, seconds) for seconds in (5.0, 600.0, 600.0))
+        _, said = in_time.communicate(timeout=20)
+        assert in_time.returncode == 3
+        assert f"the Ray at {head.address} did not answer within 5 s" in said
+        for command, number in ((interrupted, signal.SIGINT), (ended, signal.SIGTERM)):
+            command.send_signal(number)
+        assert [command.wait(5) for command in (interrupted, ended)] == [130, 130]
+        for command in (interrupted, ended):
+            command.communicate()
+
+
+@pytest.mark.cluster
+def test_a_head_ends_whole(running_head: tuple[RayHead, subprocess.Popen[bytes]]) -> None:
+    """SIGTERM to the one process leaves none of its helpers."""
+    _, process = running_head
+    helpers = psutil.Process(process.pid).children(recursive=True)
+    assert len(helpers) >= 2
+    process.terminate()
+    process.wait(timeout=15)
+    _, alive = psutil.wait_procs(helpers, timeout=5)
+    assert not alive

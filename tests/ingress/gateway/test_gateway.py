@@ -282,7 +282,7 @@ async def test_another_worker_disturbs_no_call(monkeypatch: pytest.MonkeyPatch, 
         assert (await end.next(Readiness)).is_ready
         two = replace(ONE_WORKER, planned=2, ready=2)
         pool.status_now = replace(pool.status_now, transcription=two)
-        while "2 of 2" not in gateway._server_status().detail:
+        while "2 of 2" not in (await gateway._server_status()).detail:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.02)
         assert not any(isinstance(message, Readiness) for message in end.received)
