@@ -2,7 +2,8 @@
 
 A thread writes, behind a bounded queue, because a disk may take seconds or never answer: lines that do not
 fit are dropped and counted, and calls do not wait. Each line goes to the file that has the name at that time,
-so logrotate may move or delete it. A disk error costs the lines that it hit, not those after it.
+so logrotate may move or delete it. A disk error, or a record that is no JSON, costs the lines that it hit,
+not those after it.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class CallRecordFile:
         self._path = path
         self._overflowed = 0
         """Lines that did not fit into the queue."""
+        self._unwritable = 0
+        """Records that are no JSON."""
         self._failed = 0
         """Lines that the disk did not take; counted by the thread."""
         self._lines: queue.Queue[bytes | None] = queue.Queue(queue_lines)
@@ -46,12 +49,19 @@ class CallRecordFile:
 
     @property
     def dropped(self) -> int:
-        """Lines that were lost: the queue was full, or the disk did not take them."""
-        return self._overflowed + self._failed
+        """Lines that were lost: no JSON, the queue was full, or the disk did not take them."""
+        return self._unwritable + self._overflowed + self._failed
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Have a line written; never waits."""
-        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        try:
+            text = json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        except (TypeError, ValueError, RecursionError) as error:
+            self._unwritable += 1
+            log.error("%s: a call's record is no JSON and is lost: %s", self._path, type(error).__name__)
+            return
+        # Python's escape of a lone surrogate is JSON's.
+        line = text.encode(errors="backslashreplace") + b"\n"
         self._is_full = self._is_full and not self._lines.empty()
         try:
             self._lines.put_nowait(line)
@@ -75,10 +85,11 @@ class CallRecordFile:
         while (line := self._lines.get()) is not None:
             try:
                 self._write(line)
-            except OSError as error:
+            except (OSError, ValueError) as error:  # the latter for a path with a zero byte
                 self._failed += 1
                 if not self._has_failed:
-                    log.error("%s: %s; records are lost until it can be written", self._path, error.strerror)
+                    reason = getattr(error, "strerror", None) or error
+                    log.error("%s: %s; records are lost until it can be written", self._path, reason)
                 self._has_failed = True
             else:
                 if self._has_failed:
