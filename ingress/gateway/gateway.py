@@ -371,4 +371,6 @@ def _decision_status(decision: Decision, pace: Pace) -> DecisionStatus:
 def _readiness(status: FleetStatus) -> Readiness:
     pools = {"transcription": status.transcription, "synthesis": status.synthesis}
     detail = ", ".join(f"{pool.ready} of {pool.planned} {name} workers" for name, pool in pools.items())
+    if not status.is_ready and status.problems:
+        detail += f": {'; '.join(status.problems)}"
     return Readiness(is_ready=status.is_ready, detail=detail)

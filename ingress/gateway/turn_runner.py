@@ -31,7 +31,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from actors.errors import CapacityError, DialogError, EngineError, LinkError, RaymalError, WorkerLostError
+from actors.errors import (
+    CapacityError,
+    DialogError,
+    EngineError,
+    LinkError,
+    RaymalError,
+    WorkerLostError,
+    described,
+)
 from actors.messages import SessionActivity, Transcribe
 from actors.pool.speech_pool import SpeechPool, Transcription
 from actors.sentences import split_sentences
@@ -135,9 +143,9 @@ class TurnRunner:
         except LinkError:
             raise
         except CapacityError as error:
-            failure = f"no free slot in time: {error}"
+            failure = f"no free slot in time: {described(error)}"
         except RaymalError as error:
-            failure = str(error)
+            failure = described(error)
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and _is_cancelled():
                 raise
@@ -206,7 +214,7 @@ class _Turn:
         try:
             result, granted_s = await self._transcription(audio, pool)
         except (WorkerLostError, EngineError) as error:
-            log.warning("call %s turn %d: %s", self._request.call_id, self._request.turn, error)
+            log.warning("call %s turn %d: %s", self._request.call_id, self._request.turn, described(error))
             return CallerNotUnderstood()
         # Only what was waited for in this turn: ahead of time, the lease may be older than its request.
         lease_wait_ms = max(0.0, (granted_s - asked_s) * 1000.0)

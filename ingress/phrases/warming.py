@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from actors.errors import RaymalError
+from actors.errors import RaymalError, described
 from actors.messages import Level
 from actors.sentences import split_sentences
 from ingress.configuration.extensions import Extension, Phrase
@@ -66,7 +66,9 @@ async def _render(speaker: Speaker, sentence: str, extension: Extension) -> bool
         await speaker.render(sentence, extension)
     except RaymalError as error:
         level = logging.DEBUG if phrase in speaker.unmade else logging.WARNING
-        log.log(level, "extension %s: the phrase %r is not ready: %s", extension.name, sentence, error)
+        log.log(
+            level, "extension %s: the phrase %r is not ready: %s", extension.name, sentence, described(error)
+        )
         speaker.unmade.add(phrase)
         return False
     speaker.unmade.discard(phrase)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from asterisk_peer import AsteriskPeer
+from broken_engine import LOADING_FAILS, LOADING_FAILS_WITHOUT_WORDS, REASON
 from heard import pitches_hz
 from link_end import LinkEnd
 from scripted_pool import ONE_WORKER, Answer, Manner, ScriptedPool
@@ -147,6 +148,21 @@ async def test_without_a_gateway_the_error_says_so(runtime_folder: Path) -> None
     """What was known last is part of the error."""
     with pytest.raises(TimeoutError, match=r"not ready within 0\.3 s: the gateway does not answer yet"):
         await observer.wait_until_ready(59_999, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("engine", "reason"), [(LOADING_FAILS, REASON), (LOADING_FAILS_WITHOUT_WORDS, "EngineError")]
+)
+async def test_why_an_engine_could_not_be_loaded_is_said(engine: str, reason: str) -> None:
+    """In the status, and to one who waits for the server."""
+    settings = Settings.model_validate(SCRIPTED | {"speech": {"stt": "scripted", "tts": engine}})
+    RuntimeDirectory.of_port(59_998).create()
+    async with gateway(settings, 59_998):
+        with pytest.raises(TimeoutError, match=rf"0 of 1 synthesis workers: raymal-tts-.*: .*{reason}"):
+            await observer.wait_until_ready(59_998, 1.0)
+        status = await observer.status(59_998)
+    assert reason in status.detail
+    assert reason in status.fleet.problems[0]
 
 
 # Decisions, readiness and phrases, with a scripted pool
