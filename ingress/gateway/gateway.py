@@ -123,7 +123,7 @@ class Gateway:
         self._problems: tuple[str, ...] = ()  # those that were logged
         self._decisions = DecisionHistory()
         self._pace = Pace(frame_ms=settings.server.frame_ms)
-        self._meter = SignalMeter(self._media)
+        self._meter = SignalMeter(self._media, self._is_loading)
         if pool is not None:
             pool.on_decision = self._decided
             pool.signals = self._meter.signals
@@ -202,6 +202,13 @@ class Gateway:
             for problem in status.problems:
                 log.warning("speech worker: %s", problem)
         return _readiness(status)
+
+    def _is_loading(self) -> bool:
+        """Whether models load: no turn can be served yet, or workers without a known fault are missing."""
+        if not self._readiness.is_ready or self._status is None:
+            return self._pool is not None
+        pools = (self._status.transcription, self._status.synthesis)
+        return any(pool.ready < pool.planned for pool in pools) and not self._status.problems
 
     def _announce(self, readiness: Readiness) -> None:
         if readiness == self._readiness:

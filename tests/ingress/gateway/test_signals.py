@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import namedtuple
+from dataclasses import replace
 
 import psutil
 import pytest
 from link_end import LinkEnd
-from scripted_pool import ScriptedPool
+from scripted_pool import ONE_WORKER, ScriptedPool
 
 from ingress.configuration.settings import Settings
 from ingress.gateway.gateway import Gateway
@@ -72,6 +73,62 @@ async def test_a_blocked_loop_is_reported_once(runs_on_s: float) -> None:
     await asyncio.gather(task, return_exceptions=True)
     meter.take_loop_lag_ms()
     assert meter.take_loop_lag_ms() == 0.0, "the loop is not measured any more"
+
+
+async def test_loading_models_is_no_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Delays and CPU use while models load do not count, up to the end of the block in which it ends; a block
+    after that counts."""
+    monkeypatch.setattr(psutil, "cpu_times", lambda: Times(time.monotonic(), 0, 0, 0, 0, 0, 0, 0, 0, 0))
+    is_loading = True
+    meter = SignalMeter([], lambda: is_loading)
+    task = asyncio.create_task(meter.run())
+    await asyncio.sleep(0)
+    time.sleep(0.2)  # noqa: ASYNC251
+    await asyncio.sleep(2 * PERIOD_S)
+    signals = meter.signals()
+    assert (signals.loop_lag_ms, signals.cpu_percent) == (0.0, 0.0)
+    is_loading = False  # in the block
+    time.sleep(0.2)  # noqa: ASYNC251
+    await asyncio.sleep(2 * PERIOD_S)
+    signals = meter.signals()
+    assert (signals.loop_lag_ms, signals.cpu_percent) == (0.0, 0.0)
+    time.sleep(0.2)  # noqa: ASYNC251
+    await asyncio.sleep(2 * PERIOD_S)
+    signals = meter.signals()
+    assert signals.loop_lag_ms > 100.0
+    assert signals.cpu_percent == 100.0
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("problems", [(), ("it has no weights",)])
+async def test_models_load_until_all_workers_are_there_or_have_failed(problems: tuple[str, ...]) -> None:
+    """Before the first turn can be served all is loading; a worker that cannot be had is no excuse."""
+    pool = ScriptedPool()
+    pool.status_now = replace(
+        pool.status_now, transcription=replace(ONE_WORKER, planned=2), problems=problems
+    )
+    gateway = Gateway(Settings(), extension_book(Settings()), pool, "gateway")
+
+    async def counts_a_block() -> bool:
+        await asyncio.sleep(3 * PERIOD_S)
+        pool.signals()
+        time.sleep(0.2)  # noqa: ASYNC251
+        await asyncio.sleep(3 * PERIOD_S)
+        return pool.signals().loop_lag_ms > 0.0
+
+    pool.status_now, later = replace(pool.status_now, synthesis=replace(ONE_WORKER, ready=0)), pool.status_now
+    running = asyncio.create_task(gateway.run())
+    assert not await counts_a_block()
+    pool.status_now = later
+    await asyncio.sleep(10.0)
+    assert await counts_a_block() == bool(problems)
+    pool.status_now = replace(later, transcription=ONE_WORKER)
+    await asyncio.sleep(10.0)
+    assert await counts_a_block()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await gateway.close()
 
 
 def test_cpu_is_what_was_used_since_the_last_time(monkeypatch: pytest.MonkeyPatch) -> None:
