@@ -13,7 +13,17 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS: dict[str, list[set[str]]] = {
     "actors": [
-        {"errors", "messages", "percentiles", "plugins", "sentences", "settings", "status", "telephone"},
+        {
+            "checks",
+            "errors",
+            "messages",
+            "percentiles",
+            "plugins",
+            "sentences",
+            "settings",
+            "status",
+            "telephone",
+        },
         {"leases", "engines"},
         {"fleet", "workers", "pool"},
         {"manager"},
@@ -34,6 +44,7 @@ APART = {("gateway", "media"), ("media", "gateway")}
 """Processes that meet in `link` alone."""
 PURE = {
     "actors": {"errors", "messages", "percentiles", "sentences", "settings", "status"},
+    "actors.checks": {"languages"},
     "actors.fleet": {"gpu_memory", "node_notation", "sizing"},
     "actors.leases": {"book", "queue"},
     "actors.manager": {"admission", "lease_accounts", "overload", "session_book", "throttle"},

@@ -169,8 +169,9 @@ async def _connect(script: CallScript, conversation: Conversation) -> _Connectio
         raise CallError(f"{where} did not accept a call within {script.connect_deadline_s:g} s") from error
     except ConnectionRefusedError as error:
         raise CallError(f"{where} refused the connection: is `raymal serve` running there?") from error
-    except OSError as error:
-        raise CallError(f"cannot connect to {where}: {error.strerror or error}") from error
+    except (OSError, UnicodeError) as error:  # the latter for a host name with an empty or too long part
+        reason = getattr(error, "strerror", None) or error
+        raise CallError(f"cannot connect to {where}: {reason}") from error
 
 
 async def _talk(conversation: Conversation, connection: _Connection) -> float:

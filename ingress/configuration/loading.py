@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,11 @@ def load_settings(
     for setting, (flag, value) in flags.items():
         _put(values, setting, value)
         source[setting] = flag
+    unreadable = [
+        f"{source.get(setting, file or 'configuration')}: {line}" for setting, line in _unreadable(values)
+    ]
+    if unreadable:
+        raise ConfigurationError("\n".join(unreadable))
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
@@ -73,6 +78,19 @@ def _put(values: dict[str, Any], setting: str, value: Any) -> None:
     values[key] = value
 
 
+def _unreadable(value: Any, setting: str = "") -> Iterator[tuple[str, str]]:
+    """Yield settings with text that no file, address or message can hold: zero bytes, half characters."""
+    if isinstance(value, str) and ("\0" in value or any("\ud800" <= char <= "\udfff" for char in value)):
+        yield setting, f"{setting!a} = {value!a}: text without zero bytes, in UTF-8, is needed"
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _unreadable(key, setting or "a section")
+            yield from _unreadable(item, f"{setting}.{key}" if setting else key)
+    if isinstance(value, list):
+        for item in value:
+            yield from _unreadable(item, setting)
+
+
 def _explain(error: ValidationError, source: Mapping[str, str], file: Path | None) -> str:
     """Return a line for each mistake, after the flag, variable or file that it is in."""
     elsewhere = str(file) if file else "configuration"
@@ -86,7 +104,7 @@ def _check_host(host: str) -> None:
     except ValueError:
         try:
             socket.getaddrinfo(host, None, family=socket.AF_INET)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter for a name with an empty or too long part
             raise ConfigurationError(
                 f"server.host: {host!r} is not an address of this machine ({error}); "
                 "use 127.0.0.1 or the address of the private interface"

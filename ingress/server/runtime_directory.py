@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from actors.checks.folders import obstacle
 from actors.errors import ConfigurationError
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.settings import Settings
@@ -48,19 +49,40 @@ class RuntimeDirectory:
         """The gateway's Unix socket."""
         return self.path / "gateway.sock"
 
+    def problem(self) -> str | None:
+        """Return why the folder could not be made ours, without making it; None: it could."""
+        if len(os.fsencode(self.gateway_socket)) > SOCKET_PATH_LIMIT_BYTES:
+            return f"{self.path}: too long a path for a Unix socket; set RAYMAL_RUNTIME to a shorter folder"
+        try:
+            self._check_owner()
+        except FileNotFoundError:
+            reason = obstacle(self.path)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+        except ConfigurationError as error:
+            return str(error)
+        else:
+            return None
+        if reason is None:
+            return None
+        return f"{self.path}: cannot be made ({reason}); set RAYMAL_RUNTIME to a folder of yours"
+
     def create(self) -> None:
         """Make the folder, private. Raises ConfigurationError if it cannot be ours."""
-        if len(os.fsencode(self.gateway_socket)) > SOCKET_PATH_LIMIT_BYTES:
-            raise ConfigurationError(
-                f"{self.path}: too long a path for a Unix socket; set RAYMAL_RUNTIME to a shorter folder"
-            )
+        problem = self.problem()
+        if problem is not None:
+            raise ConfigurationError(problem)
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            found = self.path.lstat()
+            self._check_owner()
         except OSError as error:
             raise ConfigurationError(
                 f"{self.path}: cannot be made ({error.strerror}); set RAYMAL_RUNTIME to a folder of yours"
             ) from error
+
+    def _check_owner(self) -> None:
+        """Raise ConfigurationError if the folder is not ours alone, OSError if it cannot be looked at."""
+        found = self.path.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
             raise ConfigurationError(
                 f"{self.path}: exists and is not a private folder of this user; "
