@@ -51,7 +51,7 @@ PURE = {
     "actors.plugins": {"lookup", "mistakes"},
     "actors.pool": {"registration"},
     "ingress": {"audiosocket"},
-    "ingress.caller": {"conversation", "listening_quality", "script", "word_errors"},
+    "ingress.caller": {"conversation", "listening_quality", "outcome", "script", "word_errors"},
     "ingress.configuration": {"extension_book", "extensions", "phrases", "settings"},
     "ingress.gateway": {"decision_history", "dialog_state"},
     "ingress.link": {"framing", "messages", "records", "status"},

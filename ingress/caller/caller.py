@@ -39,6 +39,8 @@ class CallResult:
     own_lateness_max_ms: float
     """How late this caller's own frames left at worst: if it is high, the quality figures are doubtful."""
     ended_by: Literal["us", "peer"]
+    reached_limit: bool = False
+    """Whether we hung up because of the script's `max_call_s`."""
 
 
 async def place_call(
@@ -68,6 +70,7 @@ async def place_call(
         quality=listening_quality(conversation.frames),
         own_lateness_max_ms=own_lateness_s * 1000,
         ended_by=ended_by,
+        reached_limit=conversation.reached_limit,
     )
 
 

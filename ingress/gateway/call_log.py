@@ -7,6 +7,7 @@ according to the manager; a refused call has used nothing.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, deque
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +16,13 @@ from actors.messages import SessionSummary
 from ingress.configuration.settings import RecordSettings
 from ingress.gateway.call_log_file import CallRecordFile
 from ingress.link.records import CallRecord, TurnRecord
+from ingress.link.status import TurnsStatus
 
 KEPT_RECORDS = 256
 """Finished calls whose records can still be asked for."""
+RECENT_TURNS = 100
+"""Finished turns of all calls that the status looks at: a fault shows within seconds, and passes when it is
+mended."""
 WORDS = {"heard", "answered"}
 """Fields of a turn that hold what was said: they may be asked for on this machine, and go to no file."""
 
@@ -28,6 +33,7 @@ class CallLedger:
     def __init__(self, settings: RecordSettings) -> None:
         self.cache_hits = 0
         self.cache_misses = 0
+        self._turns: deque[TurnRecord] = deque(maxlen=RECENT_TURNS)
         self._records: dict[str, CallRecord] = {}
         """Oldest first."""
         self._file: CallRecordFile | None = None
@@ -47,6 +53,17 @@ class CallLedger:
         """Count a finished turn."""
         self.cache_hits += record.stages.cache_hits
         self.cache_misses += record.stages.cache_misses
+        self._turns.append(record.model_copy(update=dict.fromkeys(WORDS)))
+
+    def recent_turns(self) -> TurnsStatus:
+        """Return how the newest turns went."""
+        problems = Counter(turn.problem for turn in self._turns if turn.problem is not None)
+        return TurnsStatus(
+            turns=len(self._turns),
+            failed=problems.total(),
+            without_words=sum(not turn.was_understood and turn.problem is None for turn in self._turns),
+            problems=dict(problems.most_common()),
+        )
 
     def take_call(self, record: CallRecord) -> None:
         """Keep a call's record in memory."""
@@ -61,7 +78,7 @@ class CallLedger:
             self._file.append(
                 {
                     "ended_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                    "call": record.model_dump(exclude={"turns": {"__all__": WORDS}}),
+                    "call": record.model_dump(exclude={"turns": {"__all__": WORDS}, "unfinished": WORDS}),
                     "session": summary and asdict(summary),
                 }
             )

@@ -351,6 +351,7 @@ class Gateway:
             ),
             ahead_begun=self._runner.ahead_begun,
             ahead_used=self._runner.ahead_used,
+            recent=self._ledger.recent_turns(),
             cache_hits=self._ledger.cache_hits,
             cache_misses=self._ledger.cache_misses,
             dropped_records=self._ledger.dropped_records,

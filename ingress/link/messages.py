@@ -14,7 +14,7 @@ from ingress.configuration.extension_book import ExtensionBook
 from ingress.link.records import CallRecord, MediaHealth, Record, StageTimes, TurnRecord
 from ingress.link.status import ServerStatus
 
-LINK_VERSION = 5
+LINK_VERSION = 6
 """Raised with every change of a message below."""
 
 
@@ -208,6 +208,8 @@ class TurnDone(TurnMessage):
 
     stages: StageTimes
     failure: str | None = None
+    was_understood: bool = True
+    transcription_failure: str | None = None
 
 
 # Supervisor ↔ gateway → media worker

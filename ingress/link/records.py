@@ -55,6 +55,10 @@ class TurnRecord(Record):
     """Silence that the caller heard in its place."""
     failure: str | None = None
     """Why the turn failed, without a word of what was said."""
+    was_understood: bool = True
+    """False: the dialog was told that the caller was not understood."""
+    transcription_failure: str | None = None
+    """Why there was no transcript, if not because no words were found."""
     was_interrupted: bool = False
     """Whether the caller spoke over the answer and stopped it."""
     was_overtaken: bool = False
@@ -65,6 +69,11 @@ class TurnRecord(Record):
     """The transcript; only if the operator keeps transcripts."""
     answered: str | None = None
     """What was said back; only if the operator keeps transcripts."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why the turn was not served as it should be; None: it was, whatever was said in it."""
+        return self.failure or self.transcription_failure
 
     def stage_times_ms(self) -> list[tuple[str, float]]:
         """Return the stages that happened, in order: their sum is `first_answer_ms`."""
@@ -86,7 +95,9 @@ class TurnRecord(Record):
         )
         stages = ", ".join(f"{name} {value:.0f}" for name, value in self.stage_times_ms())
         cut = ", interrupted" if self.was_interrupted else ", overtaken" if self.was_overtaken else ""
-        failed = f"; failed: {self.failure}" if self.failure else ""
+        failed = f"; failed: {self.problem}" if self.problem else ""
+        if not self.was_understood and not self.problem:
+            failed = "; no words were found"
         return f"turn {self.turn} {self.kind}: {answer} ({stages}), {self.underruns} underruns{cut}{failed}"
 
 
@@ -149,6 +160,8 @@ class CallRecord(Record):
     turns_taken: int = 0
     turns: tuple[TurnRecord, ...] = ()
     """The newest of them."""
+    unfinished: TurnRecord | None = None
+    """The turn that was under way when the call ended."""
 
     def describe(self) -> str:
         """Return the call on one line, for the log."""

@@ -52,6 +52,19 @@ class LevelChangeStatus(Record):
     """Why the new level; going down, what is left of them."""
 
 
+class TurnsStatus(Record):
+    """How the newest turns of this server went."""
+
+    turns: int
+    """Looked at."""
+    failed: int
+    """Of these: they could not be transcribed or answered, and the caller heard an apology."""
+    without_words: int
+    """Of these: no words were found in what the caller said."""
+    problems: dict[str, int]
+    """Why they failed, and how often; the most frequent first."""
+
+
 class ServerStatus(Record):
     """One server: its gateway, its media workers, and the fleet as its manager reports it."""
 
@@ -68,6 +81,7 @@ class ServerStatus(Record):
     ahead_begun: int
     """Transcriptions begun at a pause."""
     ahead_used: int
+    recent: TurnsStatus
     cache_hits: int
     """Sentences of answers that came from the cache."""
     cache_misses: int

@@ -118,6 +118,11 @@ class Call:
         """Whether it is to end and everything has been played."""
         return self._hangs_up and self._turn.state is TurnState.OVER and self.playout.is_empty
 
+    @property
+    def unfinished(self) -> TurnRecord | None:
+        """What is known of the turn under way."""
+        return None if self._turn.state is TurnState.OVER else self._turn.record(self._keeps_text)
+
     def begin(self, now: float) -> None:
         """Take the first turn, the greeting."""
         self._add(Turn("greeting", now), now)
@@ -241,6 +246,8 @@ class Call:
                     self._remember(turn)
             case link.TurnDone():
                 turn.stages = message.stages
+                turn.was_understood = message.was_understood
+                turn.transcription_failure = message.transcription_failure
                 if message.failure is None:
                     turn.complete()
                 else:

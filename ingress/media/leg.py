@@ -312,4 +312,5 @@ class Leg:
             lateness=lateness,
             turns_taken=call.turns_taken,
             turns=tuple(call.turn_records),
+            unfinished=call.unfinished,
         )

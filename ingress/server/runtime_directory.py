@@ -7,9 +7,11 @@ machine. Only its owner may enter; a folder that another user made is refused.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import stat
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,8 @@ SOCKET_PATH_LIMIT_BYTES = 107
 """sun_path of unix(7) holds 108 bytes with its final zero."""
 SETTINGS = "settings.json"
 EXTENSIONS = "extensions.json"
+PORTS = "ports.json"
+"""Each extension's name and the port it has: `raymal call` and `raymal status` find the server by it."""
 LOCK = "lock"
 
 
@@ -106,6 +110,10 @@ class RuntimeDirectory:
             ) from error
         return file
 
+    def write_ports(self, ports: Mapping[str, int]) -> None:
+        """Write which port each extension has. Raises OSError."""
+        (self.path / PORTS).write_text(json.dumps(dict(ports)))
+
     def write(self, settings: Settings, book: ExtensionBook) -> None:
         """Write what the processes of this server read when they start; also into a folder that was removed.
 
@@ -124,7 +132,7 @@ class RuntimeDirectory:
 
     def remove(self) -> None:
         """Remove the server's files and, if nothing else is left in it, the folder."""
-        for name in (self.gateway_socket.name, SETTINGS, EXTENSIONS, LOCK):
+        for name in (self.gateway_socket.name, SETTINGS, EXTENSIONS, PORTS, LOCK):
             (self.path / name).unlink(missing_ok=True)
         with suppress(OSError):
             self.path.rmdir()

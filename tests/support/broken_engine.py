@@ -1,12 +1,14 @@
-"""Engines that cannot be loaded."""
+"""Engines that cannot be loaded or do not work, and a dialog that ends each call."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
-from actors.engines.base import TtsEngine
+from actors.engines.abandonment import Abandonment
+from actors.engines.base import SttEngine, TtsEngine
 from actors.errors import EngineError
-from actors.messages import Synthesize
+from actors.messages import Synthesize, Transcribe, Transcript
+from ingress.dialogs.base import CallerSaid, Dialog, DialogAction, DialogCall, DialogEvent, EndCall, Say
 
 LOADING_FAILS = "broken_engine:LoadingFails"
 LOADING_FAILS_WITHOUT_WORDS = "broken_engine:LoadingFailsWithoutWords"
@@ -31,3 +33,35 @@ class LoadingFailsWithoutWords(LoadingFails):
     def load(self) -> None:
         """Fail."""
         raise EngineError
+
+
+class SpeakingFails(LoadingFails):
+    """It loads, and no text can be spoken."""
+
+    def load(self) -> None:
+        """Load nothing."""
+
+    def synthesize(self, request: Synthesize) -> Iterator[bytes]:
+        """Fail."""
+        raise EngineError("there is no such voice")
+
+
+class HearingFails(SttEngine):
+    """It loads, and nothing can be transcribed."""
+
+    def load(self) -> None:
+        """Load nothing."""
+
+    def transcribe(self, request: Transcribe, abandonment: Abandonment | None = None) -> Transcript:
+        """Fail."""
+        raise EngineError("there is no such language")
+
+
+class Farewell(Dialog):
+    """Answers once and ends the call."""
+
+    async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
+        """Say one sentence."""
+        if isinstance(event, CallerSaid):
+            yield Say("That is all for today.")
+            yield EndCall()
