@@ -354,7 +354,8 @@ class Gateway:
             recent=self._ledger.recent_turns(),
             cache_hits=self._ledger.cache_hits,
             cache_misses=self._ledger.cache_misses,
-            dropped_records=self._ledger.dropped_records,
+            dropped_records=self._ledger.dropped_records
+            + sum(media.health.lost_records for media in self._media if media.health is not None),
             decision=None if self._pool is None else _decision_status(self._pool.decision, self._pace),
             level_changes=self._decisions.status(time.monotonic()),
             fleet=self._status,

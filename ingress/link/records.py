@@ -5,6 +5,8 @@ Every stage of a turn is timed on one monotonic clock: one host. A stage that di
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -122,6 +124,8 @@ class MediaHealth(Record):
     """Of all frames of all calls: the loop's lag as callers hear it."""
     gc_pauses: int = 0
     gc_pause_maximum_ms: float = 0.0
+    lost_records: int = 0
+    """Records of finished calls that could not be kept for a gateway, since the worker's start."""
     timeline_shifts: int = 0
     """Stalls so long that the timeline had to move."""
     closed_peers: dict[str, int] = Field(default_factory=dict)
@@ -131,6 +135,8 @@ class MediaHealth(Record):
 class CallRecord(Record):
     """One call, from its UUID to its end."""
 
+    record_id: str = Field(default_factory=lambda: uuid4().hex)
+    """No two records have the same, though two calls may have the same UUID."""
     call_id: str
     extension: str
     priority: str = "normal"
