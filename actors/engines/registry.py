@@ -6,7 +6,7 @@ An engine is a built-in one, the name of an entry point in the group `raymal.eng
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import TypeVar
 
@@ -68,7 +68,7 @@ def language_problems(
     `only_built_in`: others may not be installed on this machine. Raises ConfigurationError.
     """
     for engine in _classes(settings, only_built_in):
-        known = _asked(engine, partial(engine.languages, settings))
+        known = _asked(engine, partial(_names, engine.languages, settings))
         if known is not None and not is_among(language, known):
             name = getattr(settings, engine.setting)
             yield (
@@ -83,9 +83,17 @@ def voice_problems(
     """Yield a line if the text-to-speech engine says that it has no such voice; as `language_problems`."""
     for engine in _classes(settings, only_built_in):
         if issubclass(engine, TtsEngine):
-            known = _asked(engine, partial(engine.voices, settings))
+            known = _asked(engine, partial(_names, engine.voices, settings))
             if known is not None and voice not in known:
                 yield f"{setting} = {voice!r}: {settings.tts} has no such voice: {choice(voice, known)}"
+
+
+def _names(
+    question: Callable[[SpeechSettings], Collection[str] | None], settings: SpeechSettings
+) -> list[str] | None:
+    """Return what an engine says; its code may give anything."""
+    known = question(settings)
+    return None if known is None else [str(name) for name in known]
 
 
 def _classes(settings: SpeechSettings, only_built_in: bool) -> Iterator[type[Engine]]:

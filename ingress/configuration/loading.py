@@ -19,6 +19,8 @@ from actors.errors import ConfigurationError
 from actors.plugins.mistakes import mistakes
 from ingress.configuration.settings import Settings
 
+MAXIMUM_FILE_BYTES = 1024 * 1024
+"""Of a configuration; a device may have no end."""
 ENVIRONMENT = {
     "MAX_CONCURRENT_TRANSCRIPTIONS": "fleet.max_concurrent_transcriptions",
     "MAX_CONCURRENT_SYNTHESIS": "fleet.max_concurrent_synthesis",
@@ -61,7 +63,12 @@ def load_settings(
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
         with file.open("rb") as stream:
-            return tomllib.load(stream)
+            content = stream.read(MAXIMUM_FILE_BYTES + 1)
+        if len(content) > MAXIMUM_FILE_BYTES:
+            raise ConfigurationError(
+                f"{file}: longer than {MAXIMUM_FILE_BYTES} bytes: this is no configuration"
+            )
+        return tomllib.loads(content.decode())
     except FileNotFoundError as error:
         raise ConfigurationError(f"{file}: no such configuration file") from error
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

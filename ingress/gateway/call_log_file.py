@@ -124,6 +124,8 @@ class CallRecordFile:
     def _has(self, text: bytes) -> bool:
         """Whether one of the last lines has the text."""
         try:
+            if not self._path.is_file():  # standard output, for one
+                return False
             with self._path.open("rb") as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - SEARCHED_BYTES))
                 return text in file.read(SEARCHED_BYTES)

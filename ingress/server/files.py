@@ -21,7 +21,10 @@ def records_problems(settings: RecordSettings) -> Iterator[str]:
     except ConfigurationError as error:
         yield str(error)
         return
-    problem = _file_obstacle(path) if path.exists() else _missing_file_obstacle(path)
+    try:
+        problem = _file_obstacle(path) if path.exists() else _missing_file_obstacle(path)
+    except OSError as error:  # a path that can be none, as one that is too long
+        problem = error.strerror or type(error).__name__
     if problem is not None:
         yield f"records.file = {settings.file!r}: {problem}"
 
@@ -66,8 +69,8 @@ def folder_obstacle(folder: Path) -> str | None:
 
 
 def _file_obstacle(path: Path) -> str | None:
-    if not path.is_file():
-        return "this is no file"
+    if path.is_dir():
+        return "this is a folder"
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK))
     except OSError as error:

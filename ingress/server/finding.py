@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from actors.errors import LinkError
@@ -29,12 +30,10 @@ def find(port: int, service_folder: Path = SERVICE_FOLDER) -> RuntimeDirectory:
         except PermissionError:
             locked.append(place.path)
     for folder in dict.fromkeys(place.path.parent for place in places):
-        try:
-            for ports in folder.glob(f"*/{PORTS}"):
-                if _listens(ports, port):
-                    return RuntimeDirectory(ports.parent)
-        except OSError:
-            continue
+        with suppress(OSError):
+            files = [ports for ports in folder.glob(f"*/{PORTS}") if _listens(ports, port)]
+            if files:  # an older one is of a server that was killed
+                return RuntimeDirectory(max(files, key=lambda ports: ports.stat().st_mtime).parent)
     raise LinkError(_not_found(port, places, locked))
 
 

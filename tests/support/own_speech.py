@@ -49,3 +49,17 @@ class Stubborn(Dialog):
         """Say nothing."""
         return
         yield
+
+
+class Careless(Demanding):
+    """An engine that says what no one can read."""
+
+    @classmethod
+    def languages(cls, settings: Any) -> Any:
+        """Return no codes."""
+        return [None, 7]
+
+    @classmethod
+    def voices(cls, settings: Any) -> Any:
+        """Return no names."""
+        return 7

@@ -89,6 +89,10 @@ WRONG = {
     "--stt scripted --tts own_speech:Demanding --language pt "
     "--set extensions.a.port=0 --set extensions.a.voice=zamenhoff": "did you mean 'zamenhof'?",
     "--stt scripted --tts own_speech:Clumsy --language eo": "Clumsy's own check failed with KeyError",
+    "--stt scripted --tts own_speech:Careless": "choose one of 7, None;",
+    "--stt scripted --tts own_speech:Careless --set extensions.a.port=0 --set extensions.a.voice=x": (
+        "Careless's own check failed with TypeError"
+    ),
     "--tts coqui --language pt": "speech.language = 'pt': coqui (speech.tts) does not work in it",
     "--set speech.whisper.compute_type=int7": "speech.whisper.compute_type = 'int7': there is no such type",
     "--model smal": "'smal': the hub has no such model: did you mean 'small'?",
@@ -96,7 +100,7 @@ WRONG = {
     "--model /nosuch/model": "the folder /nosuch/model does not exist",
     f"{SCRIPTED} --set records.file=/nosuch/calls.jsonl": "there is no folder '/nosuch'; make it",
     f"{SCRIPTED} --set records.file=~nosuch/calls": "records.file = '~nosuch/calls': there is no such home",
-    f"{SCRIPTED} --set records.file=/tmp": "records.file = '/tmp': this is no file",
+    f"{SCRIPTED} --set records.file=/tmp": "records.file = '/tmp': this is a folder",
     f"{SCRIPTED} --set cache.directory=/dev/null/phrases": "cache.directory = '/dev/null/phrases'",
     f"{SCRIPTED} --set cache.directory=/proc/phrases": "/proc cannot be written",
     f"{SCRIPTED} --set cache.directory=~nosuch": "cache.directory = '~nosuch': there is no such home folder",
@@ -106,11 +110,13 @@ WRONG = {
     f"{SCRIPTED} --set admission.background_percent=95": "above normal_percent = 90",
     f"{SCRIPTED} --greeting \udcff": "--greeting: 'dialog.greeting' = '\\udcff'",
     f"{SCRIPTED} --greeting \0": "--greeting: 'dialog.greeting' = '\\x00'",
+    f"{SCRIPTED} --set records.file={'x' * 5_000}": "File name too long",
+    f"{SCRIPTED} --config /dev/zero": "/dev/zero: longer than 1048576 bytes",
     f"{SCRIPTED} --dialog own_speech:Stubborn": "making the dialog failed with OSError",
 }
 
 
-@pytest.mark.parametrize("arguments", WRONG)
+@pytest.mark.parametrize("arguments", WRONG, ids=lambda arguments: arguments[:100])
 def test_what_cannot_work_is_exit_code_2(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
     """With the setting, what is wrong with it, and what would be right."""
     code, printed = try_check(capsys, *shlex.split(arguments))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,3 +85,15 @@ def test_a_file_that_is_no_list_of_ports_is_passed_over(runtime_folder: Path, te
     (folder / "ports.json").write_text(text)
     with pytest.raises(LinkError, match="no gateway at port 9100"):
         find(9100)
+
+
+def test_the_newer_of_two_servers_with_one_port_is_asked(runtime_folder: Path) -> None:
+    """The other was killed and has left its folder."""
+    with (
+        serving(runtime_folder / "9092", default=9092, sales=9100) as killed,
+        serving(runtime_folder / "9200", default=9200, sales=9100) as running,
+    ):
+        for newer, older in ((running, killed), (killed, running)):
+            os.utime(older.path / "ports.json", (1.0, 1.0))
+            os.utime(newer.path / "ports.json", (2.0, 2.0))
+            assert find(9100) == newer
