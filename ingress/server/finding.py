@@ -34,6 +34,8 @@ def find(port: int, service_folder: Path = SERVICE_FOLDER) -> RuntimeDirectory:
             files = [ports for ports in folder.glob(f"*/{PORTS}") if _listens(ports, port)]
             if files:  # an older one is of a server that was killed
                 return RuntimeDirectory(max(files, key=lambda ports: ports.stat().st_mtime).parent)
+            servers = (path for path in folder.iterdir() if path.name.isdecimal())  # named after their ports
+            locked += [path for path in servers if not os.access(path, os.X_OK, effective_ids=True)]
     raise LinkError(_not_found(port, places, locked))
 
 
