@@ -71,6 +71,9 @@ def _print_ingress(console: Console, status: ServerStatus) -> None:
         _print_media(console, status.media_workers)
     _print_turns(console, status.recent)
     console.print(f"sentences of answers: {status.cache_hits} cached, {status.cache_misses} made")
+    for reason, count in status.unmade_phrases.items():
+        line = f"problem: {count} phrases could not be made: {reason}"
+        console.print(line, markup=False, style="bold red")
     if status.dropped_records:
         console.print(f"problem: {status.dropped_records} call records could not be written")
 

@@ -266,6 +266,15 @@ class Gateway:
             self._media.discard(media)
             log.info("media worker %s is gone", media.name)
 
+    def _unmade_phrases(self) -> dict[str, int]:
+        """Return how many phrases of the extensions could not be made, by extension and reason."""
+        unmade = self._speaker.unmade if self._speaker is not None else {}
+        return Counter(
+            f"extension {extension}: {reason}"
+            for (extension, _), reason in unmade.items()
+            if extension in self._book.extensions
+        )
+
     def _send_to_all(self, message: Message) -> None:
         for media in self._media:
             media.send(message)
@@ -354,6 +363,7 @@ class Gateway:
             recent=self._ledger.recent_turns(),
             cache_hits=self._ledger.cache_hits,
             cache_misses=self._ledger.cache_misses,
+            unmade_phrases=self._unmade_phrases(),
             dropped_records=self._ledger.dropped_records
             + sum(media.health.lost_records for media in self._media if media.health is not None),
             decision=None if self._pool is None else _decision_status(self._pool.decision, self._pace),

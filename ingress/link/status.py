@@ -85,6 +85,8 @@ class ServerStatus(Record):
     cache_hits: int
     """Sentences of answers that came from the cache."""
     cache_misses: int
+    unmade_phrases: dict[str, int]
+    """Fixed phrases that could not be made, by extension and reason: for one, a voice that does not exist."""
     dropped_records: int
     """Call records that could not be written."""
     decision: DecisionStatus | None

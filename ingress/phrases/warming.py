@@ -66,10 +66,9 @@ async def _render(speaker: Speaker, sentence: str, extension: Extension) -> bool
         await speaker.render(sentence, extension)
     except RaymalError as error:
         level = logging.DEBUG if phrase in speaker.unmade else logging.WARNING
-        log.log(
-            level, "extension %s: the phrase %r is not ready: %s", extension.name, sentence, described(error)
-        )
-        speaker.unmade.add(phrase)
+        reason = described(error)
+        log.log(level, "extension %s: the phrase %r is not ready: %s", extension.name, sentence, reason)
+        speaker.unmade[phrase] = reason
         return False
-    speaker.unmade.discard(phrase)
+    speaker.unmade.pop(phrase, None)
     return True

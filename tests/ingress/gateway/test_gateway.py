@@ -212,6 +212,21 @@ async def test_an_apology_is_no_answer() -> None:
         assert list(recent.problems) == ([problem.removeprefix("failed: ")] if is_failure else [])
 
 
+async def test_a_voice_that_only_the_engine_can_judge_is_found_before_the_first_call(tmp_path: Path) -> None:
+    """As soon as the phrases of the extension are made, and in the status."""
+    settings = changed(
+        dialog={"name": "broken_engine:Farewell"},
+        speech={"tts": "broken_engine:SpeakingFails"},
+        cache={"directory": str(tmp_path)},
+        extensions={"sales": {"port": 0, "voice": "herat"}},
+    )
+    RuntimeDirectory.of_port(59_997).create()
+    async with gateway(settings, 59_997):
+        await observer.wait_until_ready(59_997, 5.0)
+        status = await observer.status(59_997)
+    assert status.unmade_phrases["extension sales: there is no such voice"] >= 1
+
+
 async def test_what_did_not_come_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The server hangs up after the first of two recordings; and a call has a limit."""
     settings = changed(dialog={"name": "broken_engine:Farewell"})
