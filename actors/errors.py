@@ -10,6 +10,11 @@ class RaymalError(Exception):
     """Base of every deliberate error."""
 
 
+def described(error: BaseException) -> str:
+    """Return an error's own words; the name of its class if it has none (TimeoutError, for one)."""
+    return str(error).strip() or type(error).__name__
+
+
 class ConfigurationError(RaymalError):
     """What the operator wrote cannot work. The message says what, where and what to do."""
 

@@ -9,8 +9,19 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
+
+from actors.checks.languages import normalised
 
 
 class Section(BaseModel):
@@ -54,6 +65,7 @@ def table_name(name: str) -> str:
     return class_name.lower() if colon else name
 
 
+Language = Annotated[str, AfterValidator(normalised)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=3600)]
 
 
@@ -147,7 +159,8 @@ class SpeechSettings(OpenSection):
     """whisper, an installed package's engine, or `package.module:Class`."""
     tts: str = "hibari"
     """hibari, coqui, an installed package's engine, or `package.module:Class`."""
-    language: str = "en"
+    language: Language = "en"
+    """A code such as `en`, `pt-BR` or `pt_BR`; each engine takes what it needs of it."""
     transcription_deadline_s: PositiveSeconds = 10.0
     """After this a transcript is of no use to a caller who waits."""
     synthesis_deadline_s: PositiveSeconds = 10.0
@@ -206,14 +219,26 @@ class AdmissionSettings(Section):
     """Upper limit of all calls, however many slots there are."""
     high_percent: float = Field(default=97.0, gt=0.0, le=100.0)
     """Calls of priority high and lower are taken while all calls together fill less than this share."""
-    normal_percent: float = Field(default=90.0, gt=0.0, le=100.0)
-    """The same for normal and background calls."""
-    background_percent: float = Field(default=60.0, gt=0.0, le=100.0)
-    """The same for background calls."""
+    normal_percent: float = Field(default=90.0, gt=0.0, le=100.0, validate_default=True)
+    """The same for normal and background calls; not above `high_percent`."""
+    background_percent: float = Field(default=60.0, gt=0.0, le=100.0, validate_default=True)
+    """The same for background calls; not above `normal_percent`."""
     slot_percent: float = Field(default=100.0, gt=0.0, le=100.0)
     """No new call once slots in use, and kept for callers yet to speak, reach its class's share of this."""
     reserve_s: PositiveSeconds = 20.0
     """A share of the slots is kept free for an admitted caller who has not spoken, this long at most."""
+
+    @field_validator("normal_percent", "background_percent")
+    @classmethod
+    def _is_not_above(cls, share: float, info: ValidationInfo) -> float:
+        higher = "high_percent" if info.field_name == "normal_percent" else "normal_percent"
+        limit = info.data.get(higher, share)  # missing if it is wrong itself
+        if share > limit:
+            raise ValueError(
+                f"above {higher} = {limit:g}: calls of the lower class would be taken when those of the "
+                f"higher one are refused; set both"
+            )
+        return share
 
 
 class FleetSettings(Section):

@@ -8,7 +8,7 @@ import socket
 import sys
 from pathlib import Path
 
-from actors.errors import ConfigurationError
+from actors.errors import ConfigurationError, described
 from actors.machine.rank import rank_behind
 from ingress.server import logs
 from ingress.server.exit_codes import ExitCode
@@ -52,7 +52,7 @@ def _gateway(runtime: RuntimeDirectory) -> int:
         # Unlike any other in a cluster, and unlike the gateway that it may replace.
         gateway.run(settings, book, runtime.gateway_socket, f"{socket.gethostname()}-{os.getpid()}")
     except ConfigurationError as error:
-        log.error("%s", error)
+        log.error("%s", described(error))
         return ExitCode.CONFIGURATION
     return ExitCode.OK
 

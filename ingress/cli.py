@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
 
-from actors.errors import CallError, ConfigurationError, LinkError, PortError, RaymalError
+from actors.errors import CallError, ConfigurationError, LinkError, PortError, RaymalError, described
 from ingress.server.exit_codes import ExitCode
 
 EXIT_CODES = """exit codes:
@@ -61,11 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _sigterm_interrupts():
             return int(parsed.run(parsed))
     except ConfigurationError as error:
-        return _fail(error, ExitCode.CONFIGURATION)
+        return _fail(error, ExitCode.CONFIGURATION, given[0])
     except (PortError, LinkError, CallError) as error:
-        return _fail(error, ExitCode.UNREACHABLE)
-    except (RaymalError, TimeoutError) as error:
-        return _fail(error, ExitCode.FAILED)
+        return _fail(error, ExitCode.UNREACHABLE, given[0])
+    except (RaymalError, OSError) as error:  # TimeoutError is one
+        return _fail(error, ExitCode.FAILED, given[0])
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
 
@@ -86,6 +86,8 @@ def _sigterm_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _fail(error: Exception, code: ExitCode) -> int:
-    print(f"raymal: {error}", file=sys.stderr)
+def _fail(error: Exception, code: ExitCode, command: str) -> int:
+    """Print the error; of one without words its kind, and the command that met it."""
+    where = "" if str(error).strip() else f" in `raymal {command}`"
+    print(f"raymal: {described(error)}{where}", file=sys.stderr)
     return code

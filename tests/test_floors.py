@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS: dict[str, list[set[str]]] = {
     "actors": [
         {
+            "checks",
             "errors",
             "messages",
             "percentiles",
@@ -45,6 +46,7 @@ APART = {("gateway", "media"), ("media", "gateway")}
 """Processes that meet in `link` alone."""
 PURE = {
     "actors": {"errors", "messages", "percentiles", "sentences", "settings", "status"},
+    "actors.checks": {"languages"},
     "actors.fleet": {"gpu_memory", "node_notation", "ray_address", "sizing"},
     "actors.leases": {"book", "queue"},
     "actors.machine": {"control_groups", "limits", "order", "use"},
@@ -57,7 +59,7 @@ PURE = {
         "portuguese", "scripts", "spanish", "spelling", "text", "words",
     },
     "ingress": {"audiosocket"},
-    "ingress.caller": {"conversation", "listening_quality", "script", "word_errors"},
+    "ingress.caller": {"conversation", "listening_quality", "outcome", "script", "word_errors"},
     "ingress.configuration": {"extension_book", "extensions", "phrases", "settings"},
     "ingress.gateway": {"decision_history", "dialog_state"},
     "ingress.link": {"framing", "messages", "records", "status"},

@@ -7,7 +7,7 @@ loop's. Errors are EngineErrors that say what, where and what to do; no message 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
@@ -57,6 +57,14 @@ class Engine(ABC):
                 raise ConfigurationError(
                     f"{cls.__name__} needs the Python package {package!r}: run `{install}`"
                 )
+
+    @classmethod
+    def languages(cls, settings: SpeechSettings) -> Collection[str] | None:
+        """Return the codes of the languages it works in, of any region; None: it does not say.
+
+        Cheap, as `check`. It may run on another machine than the engine.
+        """
+        return None
 
     @abstractmethod
     def load(self) -> None:
@@ -118,6 +126,11 @@ class TtsEngine(Engine):
     scripts: ClassVar[frozenset[str] | None] = None
     """Scripts that its voices read, as `actors.speakable.language_scripts` names them; None: those of the
     request's language. A text of which half is in other letters is refused before it gets here."""
+
+    @classmethod
+    def voices(cls, settings: SpeechSettings) -> Collection[str] | None:
+        """Return the voices that a request may name; None: it does not say. Cheap, as `languages`."""
+        return None
 
     @abstractmethod
     def synthesize(self, request: Synthesize) -> Iterator[bytes]:

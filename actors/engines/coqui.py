@@ -13,18 +13,21 @@ have is refused with a list of what it has.
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import sys
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from actors.checks.folders import expanded
+from actors.checks.languages import primary
 from actors.engines.base import TtsEngine
 from actors.engines.speech_audio import Samples, telephone_pieces
 from actors.errors import ConfigurationError, EngineError
@@ -71,6 +74,24 @@ class CoquiTts(TtsEngine):
         recording = settings.coqui.speaker_wav
         if recording is not None and not Path(recording).is_file():
             raise ConfigurationError(f"speech.coqui.speaker_wav: there is no file {recording!r}")
+
+    @classmethod
+    def languages(cls, settings: SpeechSettings) -> Collection[str] | None:
+        """Return the languages that a model's name or its folder's config.json says."""
+        config = _folder_config(settings.coqui.model)
+        if config is not None:
+            network = config.get("model_args") or {}
+            speaks_many = config.get("model") == "xtts" or network.get("use_language_embedding")
+            return config.get("languages") or None if speaks_many else None
+        kind, language, *data_set = [*settings.coqui.model.split("/"), "", ""][:3]
+        has_code = kind == "tts_models" and data_set != ["fairseq"] and len(primary(language)) == 2
+        return [language] if has_code else None
+
+    @classmethod
+    def voices(cls, settings: SpeechSettings) -> Collection[str] | None:
+        """Return the speakers that the folder's config.json lists."""
+        config = _folder_config(settings.coqui.model) or {}
+        return config.get("speakers") or None
 
     def load(self) -> None:
         """Load the model, learn the recording's voice, speak once. Raises EngineError."""
@@ -123,10 +144,9 @@ class CoquiTts(TtsEngine):
         languages: list[str] | None = self._tts.languages
         if languages is None:
             return {}
-        wanted = language.lower().replace("_", "-")
-        primary = wanted.split("-")[0]
-        for known in sorted(languages, key=lambda name: (name.lower() != wanted, name.lower() != primary)):
-            if known.lower().split("-")[0] == primary:
+        wanted, first = language.lower().replace("_", "-"), primary(language)
+        for known in sorted(languages, key=lambda name: (name.lower() != wanted, name.lower() != first)):
+            if primary(known) == first:
                 return {"language": known}
         raise EngineError(f"the coqui model does not speak {language!r}; it speaks {_some(languages)}")
 
@@ -190,7 +210,7 @@ def _load_model(model: str) -> TTS:
 
 def _folder_checkpoint(model: str) -> Path | None:
     """Return the checkpoint if `model` is a folder, None if it is a name. Raises FileNotFoundError."""
-    folder = Path(model).expanduser()
+    folder = expanded(model, "speech.coqui.model")
     if not folder.is_dir():
         if model.startswith(("/", ".", "~")):
             raise FileNotFoundError(f"there is no folder {model!r}")
@@ -205,6 +225,15 @@ def _folder_checkpoint(model: str) -> Path | None:
             f"the folder {model!r} has {found}: call the checkpoint {CHECKPOINT_NAMES[0]}"
         )
     return checkpoints[0]
+
+
+def _folder_config(model: str) -> dict[str, Any] | None:
+    """Return the config.json of a folder; None if `model` is no folder, or it cannot be read."""
+    try:
+        config = json.loads((Path(model).expanduser() / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RuntimeError):
+        return None
+    return config if isinstance(config, dict) else None
 
 
 def _check_name(model: str) -> None:

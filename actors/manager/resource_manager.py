@@ -20,7 +20,13 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from actors.errors import ConfigurationError, RaymalError, UnknownIngressError, WorkerLostError
+from actors.errors import (
+    ConfigurationError,
+    RaymalError,
+    UnknownIngressError,
+    WorkerLostError,
+    described,
+)
 from actors.fleet.fleet import Fleet, Launcher
 from actors.fleet.sizing import INGRESS_LABEL, NodeResources, plan
 from actors.leases.desk import LeaseDesk
@@ -425,7 +431,7 @@ class ResourceManager:
                 await self.plan_once()
                 self._planning_problem = None
             except RaymalError as error:
-                self._planning_problem = f"planning: {error}"
+                self._planning_problem = f"planning: {described(error)}"
             except Exception as error:  # the fleet goes on as it is
                 logger.exception("planning failed")
                 self._planning_problem = f"planning: {type(error).__name__}: see the manager's log"

@@ -48,8 +48,14 @@ class Catalogue:
             return self.built_in[name]
         if CLASS_PATH.fullmatch(name):
             return name
-        if (point := self._entry_point(name)) is not None:
-            return f"{point.module}:{point.attr}"
+        if points := self._entry_points(name):
+            if len(points) > 1:
+                owners = ", ".join(sorted(f"{_owner(point)} ({point.value})" for point in points))
+                raise ConfigurationError(
+                    f"{setting}: several installed packages have the {self.kind} {name!r}: {owners}; "
+                    "write package.module:Class, or uninstall one"
+                )
+            return f"{points[0].module}:{points[0].attr}"
         raise ConfigurationError(
             f"{setting}: unknown {self.kind} {name!r}; choose one of {', '.join(self.names())}, "
             "or write package.module:Class"
@@ -73,11 +79,16 @@ class Catalogue:
 
     def package(self, name: str) -> str | None:
         """Return the distribution whose entry point has this name; None for others."""
-        point = self._entry_point(name)
-        return point.dist.name if point is not None and point.dist is not None else None
+        return next((point.dist.name for point in self._entry_points(name) if point.dist is not None), None)
 
-    def _entry_point(self, name: str) -> EntryPoint | None:
-        return next(iter(entry_points(group=self.group, name=name)), None)
+    def _entry_points(self, name: str) -> list[EntryPoint]:
+        """Return the entry points of a name; one for those that are the same, as of a package found twice."""
+        found = entry_points(group=self.group, name=name)
+        return list({(_owner(point), point.value): point for point in found}.values())
+
+
+def _owner(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else "an unnamed package"
 
 
 def _import(module: str, where: str) -> object:

@@ -14,7 +14,7 @@ from traceback import extract_tb
 from actors.engines.abandonment import Abandonment
 from actors.engines.base import Engine, TtsEngine
 from actors.engines.registry import stt_engine, tts_engine
-from actors.errors import EngineError, RaymalError
+from actors.errors import EngineError, RaymalError, described
 from actors.messages import Synthesize, Transcribe, Transcript
 from actors.settings import SpeechSettings
 from actors.speakable import language_scripts, unreadable
@@ -26,6 +26,9 @@ MAXIMUM_SPEECH_S = 40
 """Of one request, which is about 10 s of speech at a usual speed. With the gateway's lead of 20 s the playout
 queue has room for it."""
 MAXIMUM_SPEECH_BYTES = MAXIMUM_SPEECH_S * TELEPHONE_RATE_HZ * BYTES_PER_SAMPLE
+
+LONGEST_REASON = 300
+"""Characters of a library's own message."""
 
 
 class SttWorker:
@@ -143,8 +146,16 @@ def _name(engine: Engine) -> str:
 
 
 def _load(engine: Engine) -> None:
-    with engine_errors(engine, "could not load"):
+    """Load the engine; what fails is said in its own words: no caller has spoken to it yet."""
+    try:
         engine.load()
+    except RaymalError:
+        raise
+    except (Exception, SystemExit) as error:
+        reason = " ".join(described(error).split())[:LONGEST_REASON]
+        raise EngineError(
+            f"{type(engine).__name__} could not load: {type(error).__name__} at {_place(error)}: {reason}"
+        ) from error
 
 
 @contextmanager
@@ -159,6 +170,10 @@ def engine_errors(engine: object, what: str) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         # The message and the chain may quote what a caller said: only the type and the place go on.
-        place = extract_tb(error.__traceback__)[-1]
-        where = f"{Path(place.filename).name}:{place.lineno}"
-        raise EngineError(f"{type(engine).__name__} {what}: {type(error).__name__} at {where}") from None
+        kind = type(error).__name__
+        raise EngineError(f"{type(engine).__name__} {what}: {kind} at {_place(error)}") from None
+
+
+def _place(error: BaseException) -> str:
+    place = extract_tb(error.__traceback__)[-1]
+    return f"{Path(place.filename).name}:{place.lineno}"

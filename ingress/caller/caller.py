@@ -39,6 +39,8 @@ class CallResult:
     own_lateness_max_ms: float
     """How late this caller's own frames left at worst: if it is high, the quality figures are doubtful."""
     ended_by: Literal["us", "peer"]
+    reached_limit: bool = False
+    """Whether we hung up because of the script's `max_call_s`."""
 
 
 async def place_call(
@@ -68,6 +70,7 @@ async def place_call(
         quality=listening_quality(conversation.frames),
         own_lateness_max_ms=own_lateness_s * 1000,
         ended_by=ended_by,
+        reached_limit=conversation.reached_limit,
     )
 
 
@@ -169,8 +172,9 @@ async def _connect(script: CallScript, conversation: Conversation) -> _Connectio
         raise CallError(f"{where} did not accept a call within {script.connect_deadline_s:g} s") from error
     except ConnectionRefusedError as error:
         raise CallError(f"{where} refused the connection: is `raymal serve` running there?") from error
-    except OSError as error:
-        raise CallError(f"cannot connect to {where}: {error.strerror or error}") from error
+    except (OSError, UnicodeError) as error:  # the latter for a host name with an empty or too long part
+        reason = getattr(error, "strerror", None) or error
+        raise CallError(f"cannot connect to {where}: {reason}") from error
 
 
 async def _talk(conversation: Conversation, connection: _Connection) -> float:

@@ -67,6 +67,7 @@ class Conversation:
         self.audio: list[bytes] = []
         """The audio of each frame in `frames`."""
         self.turns: list[CallTurn] = []
+        self.reached_limit = False
         self._script = script
         self._progress = on_progress
         self._last_sound: int | None = None
@@ -104,6 +105,7 @@ class Conversation:
     def next_frame(self, now_s: float) -> bytes | None:
         """Return the 20 ms of speech that are due, b"" to be silent, None to hang up."""
         if now_s >= self._script.max_call_s:
+            self.reached_limit = True
             self._progress(f"the call reached its limit of {self._script.max_call_s:g} s")
             return None
         if self._speech is None or self._speech.is_over:

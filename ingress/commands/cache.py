@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from actors.engines.registry import check_names
-from actors.errors import ConfigurationError, EngineError, RaymalError
+from actors.errors import ConfigurationError, EngineError, RaymalError, described
 from actors.local import LocalPool
 from ingress.commands.serve import add_settings_flags, settings_of
 from ingress.configuration.settings import Settings
@@ -24,6 +24,8 @@ from ingress.server.checking import extension_book
 from ingress.server.exit_codes import ExitCode
 
 READY_POLL_S = 0.1
+SHOWN_PROBLEMS = 3
+"""Of many files that cannot be removed; the reason is the same."""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -46,7 +48,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run_list(arguments: argparse.Namespace) -> int:
-    """Print every phrase with its language, voice, length, size and age."""
+    """Print every phrase with its language, voice, length, size and age. Raises OSError."""
     store = _store(settings_of(arguments))
     phrases = store.phrases()
     if arguments.json:
@@ -77,14 +79,18 @@ def run_list(arguments: argparse.Namespace) -> int:
 
 
 def run_clear(arguments: argparse.Namespace) -> int:
-    """Remove everything and say how much it was."""
+    """Remove everything and say how much it was; 1 if something is still there. Raises OSError."""
     store = _store(settings_of(arguments))
-    files, removed_bytes = store.clear()
+    cleared = store.clear()
     if arguments.json:
-        print(json.dumps({"directory": str(store.directory), "files": files, "bytes": removed_bytes}))
+        print(json.dumps({"directory": str(store.directory), **asdict(cleared)}))
     else:
-        print(f"{files} files, {removed_bytes} bytes removed from {store.directory}")
-    return ExitCode.OK
+        print(f"{cleared.files} files, {cleared.bytes} bytes removed from {store.directory}")
+    for problem in cleared.problems[:SHOWN_PROBLEMS]:
+        print(f"raymal: {problem}", file=sys.stderr)
+    if cleared.problems:
+        print(f"raymal: {len(cleared.problems)} files could not be removed", file=sys.stderr)
+    return ExitCode.FAILED if cleared.problems else ExitCode.OK
 
 
 def run_warm(arguments: argparse.Namespace) -> int:
@@ -122,7 +128,7 @@ async def _warm(settings: Settings, is_quiet: bool) -> tuple[int, int, list[str]
             try:
                 problem = "" if await speaker.render(sentence, extension) else "it could not be written"
             except RaymalError as error:
-                problem = str(error)
+                problem = described(error)
             if problem:
                 problems.append(f"extension {extension.name}: {sentence!r}: {problem}")
                 print(f"raymal: {problems[-1]}", file=sys.stderr)
@@ -133,12 +139,17 @@ async def _warm(settings: Settings, is_quiet: bool) -> tuple[int, int, list[str]
 
 
 async def _until_ready(pool: LocalPool, deadline_s: float) -> None:
-    """Wait for the engine. Raises EngineError when it cannot start, or TimeoutError."""
-    async with asyncio.timeout(deadline_s):
-        while not (status := await pool.status()).synthesis.ready:
-            if status.problems:
-                raise EngineError(status.problems[0])
-            await asyncio.sleep(READY_POLL_S)
+    """Wait for the engine. Raises EngineError when it cannot start, or not in time."""
+    try:
+        async with asyncio.timeout(deadline_s):
+            while not (status := await pool.status()).synthesis.ready:
+                if status.problems:
+                    raise EngineError(status.problems[0])
+                await asyncio.sleep(READY_POLL_S)
+    except TimeoutError as error:
+        raise EngineError(
+            f"the text-to-speech engine was not ready within {deadline_s:g} s (fleet.worker_start_deadline_s)"
+        ) from error
 
 
 def _store(settings: Settings) -> PhraseStore:

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,15 @@ from actors.messages import Synthesize
 from actors.settings import SpeechSettings
 from actors.telephone import audio_duration_ms
 from ingress.caller.caller import CallResult, place_call
+from ingress.caller.outcome import call_problems
 from ingress.caller.script import CallScript
 from ingress.caller.wave_files import read_wave, write_wave
 from ingress.link.records import CallRecord
 from ingress.server import observer
 from ingress.server.exit_codes import ExitCode
 
+LONGEST_CALL_S = 3_600.0
+"""What is heard is kept in memory, 58 MB in that time."""
 RECORD_WAIT_S = 2.0
 """The server writes a call's record when it notices the end; on one machine that is at once."""
 STAGE_ORDER = ["endpoint wait", "lease wait", "transcription", "dialog", "synthesis", "link", "playout wait"]
@@ -37,12 +41,13 @@ class PlacedCall:
     result: CallResult
     record: CallRecord | None
     """The server's own record; None if the server cannot be asked from here."""
+    problems: Sequence[str]
+    """What went wrong, as far as both ends know (`ingress.caller.outcome`)."""
 
     @property
     def was_answered(self) -> bool:
-        """Whether every utterance got an answer that could be heard."""
-        turns = self.result.turns
-        return bool(turns) and all(turn.first_answer_ms is not None for turn in turns)
+        """Whether every utterance was understood and answered."""
+        return not self.problems
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -50,7 +55,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "call",
         description="Place one call as Asterisk would: identify, wait for the greeting to end, speak, "
-        "record the answer. Exit code 0 if every utterance was answered, 3 if the call is not taken.",
+        "record the answer. Exit code 0 if every utterance was understood and answered, 1 if not, 3 if there "
+        "is no connection. An apology is no answer: the server on this machine is asked how it went.",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
@@ -66,6 +72,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--port", type=int, default=9092, help="the server's port, or an extension's (9092)")
     parser.add_argument(
         "--save", metavar="FILE", type=Path, default=Path("answer.wav"), help="record here (answer.wav)"
+    )
+    parser.add_argument(
+        "--time-limit", metavar="SECONDS", type=_seconds, default=120.0, help="hang up after this (120)"
     )
     parser.add_argument("--uuid", type=uuid.UUID, help="of the call (a random one)")
     parser.add_argument("--tts", default="hibari", metavar="ENGINE", help="the caller's voice (hibari)")
@@ -85,6 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
         port=arguments.port,
         call_id=arguments.uuid or uuid.uuid4(),
         utterances=tuple(utterances),
+        max_call_s=arguments.time_limit,
     )
     placed = place(script, console)
     write_wave(arguments.save, placed.result.received)
@@ -94,6 +104,13 @@ def run(arguments: argparse.Namespace) -> int:
         show(placed, console)
         console.print(f"what the caller heard: {arguments.save}", markup=False)
     return ExitCode.OK if placed.was_answered else ExitCode.FAILED
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0.0 < seconds <= LONGEST_CALL_S:
+        raise argparse.ArgumentTypeError(f"more than 0 s and at most {LONGEST_CALL_S:g} s")
+    return seconds
 
 
 def speak(text: str, tts: str = "hibari") -> bytes:
@@ -118,7 +135,7 @@ def place(script: CallScript, console: Console) -> PlacedCall:
             record = await observer.call_record(script.port, str(script.call_id), RECORD_WAIT_S)
         except LinkError:
             record = None  # the server is on another machine, or its gateway is down
-        return PlacedCall(result, record)
+        return PlacedCall(result, record, call_problems(script, result, record))
 
     return asyncio.run(both_ends())
 
@@ -138,12 +155,14 @@ def show(placed: PlacedCall, console: Console) -> None:
         console.print("the server hung up")
     if placed.record is None:
         console.print(
-            "stages: not known; they are shown for a call to the server's own port, not an extension's, "
-            "placed on its machine by its user"
+            "stages: not known, nor whether an answer was an apology: the server's record of the call cannot "
+            "be had from here; call on its machine, as its user or root, with RAYMAL_RUNTIME as it has it"
         )
     else:
         console.print(stage_table(placed.record))
     console.print(quality_table(placed.result))
+    for problem in placed.problems:
+        console.print(problem, markup=False, style="bold red")
 
 
 def stage_table(record: CallRecord) -> Table:
@@ -160,7 +179,7 @@ def stage_table(record: CallRecord) -> Table:
     totals = (turn.first_answer_ms for turn in record.turns)
     table.add_section()
     table.add_row("first answer", *("none" if total is None else f"{total:.0f}" for total in totals))
-    failures = [f"turn {turn.turn} failed: {turn.failure}" for turn in record.turns if turn.failure]
+    failures = [f"turn {turn.turn} failed: {turn.problem}" for turn in record.turns if turn.problem]
     table.caption = "\n".join(failures) or None
     return table
 
@@ -187,6 +206,7 @@ def as_json(placed: PlacedCall, saved: Path) -> dict[str, Any]:
     return {
         "call_id": str(result.call_id),
         "answered": placed.was_answered,
+        "problems": list(placed.problems),
         "ended_by": result.ended_by,
         "turns": [
             {name: value for name, value in asdict(turn).items() if name != "answer"}

@@ -89,7 +89,10 @@ def run(arguments: argparse.Namespace) -> int:
         if errors:
             console.print(f"word error rate {errors.rate:.0%} (limit {WORD_ERROR_LIMIT:.0%})")
         console.print(f"files: {question}, {answer}, {log}", markup=False)
-        console.print("the demo succeeded" if succeeded else "the demo FAILED")
+        if succeeded:
+            console.print("the demo succeeded")
+        else:
+            console.print("the demo FAILED", style="bold red")
     return ExitCode.OK if succeeded else ExitCode.FAILED
 
 

@@ -59,10 +59,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or Ctrl-C."""
-    settings = settings_of(arguments)
+    settings = _loaded(arguments)
     logs.configure("supervisor", settings.log_level)
     if arguments.check:
-        check(settings)
+        check(settings, is_alone=True)
         print("the configuration is fine")
         return ExitCode.OK
     return asyncio.run(supervisor.serve(settings, lambda: settings_of(arguments)))
@@ -89,6 +89,13 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
 
     A command need not have all of the flags. Raises ConfigurationError.
     """
+    settings = _loaded(arguments)
+    extension_book(settings)  # raises for extensions and dialogs that cannot be
+    return settings
+
+
+def _loaded(arguments: argparse.Namespace) -> Settings:
+    """Return the settings; extensions and dialogs are still to be checked. Raises ConfigurationError."""
     given = vars(arguments)
     flags: dict[str, tuple[str, Any]] = {}
     for assignment in arguments.set:
@@ -104,9 +111,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         flags["fleet.backend"] = ("--no-ray", "local")
     if given.get("keep_transcripts"):
         flags["privacy.keep_transcripts"] = ("--keep-transcripts", True)
-    settings = load_settings(arguments.config, os.environ, flags)
-    extension_book(settings)  # raises for extensions and dialogs that cannot be
-    return settings
+    return load_settings(arguments.config, os.environ, flags)
 
 
 def _value(text: str) -> Any:

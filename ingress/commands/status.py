@@ -11,10 +11,18 @@ from rich.console import Console
 from rich.table import Table
 
 from actors.status import AdmissionStatus, FleetStatus
-from ingress.link.status import DecisionStatus, LevelChangeStatus, MediaWorkerStatus, ServerStatus
+from ingress.link.status import (
+    DecisionStatus,
+    LevelChangeStatus,
+    MediaWorkerStatus,
+    ServerStatus,
+    TurnsStatus,
+)
 from ingress.server import observer
 from ingress.server.exit_codes import ExitCode
 
+SHOWN_PROBLEMS = 3
+"""Of turns, the most frequent; `--json` has all."""
 SHOWN_CHANGES = 5
 """Of the level, the newest; `--json` has all that are kept."""
 
@@ -26,9 +34,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Show calls, workers and load of the server on this machine. Exit code 1 while it "
         "is not ready to serve a turn.",
     )
-    parser.add_argument(
-        "--port", type=int, default=9092, help="the server's own port, not an extension's (9092)"
-    )
+    parser.add_argument("--port", type=int, default=9092, help="the server's port, or an extension's (9092)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
@@ -66,11 +72,27 @@ def _print_ingress(console: Console, status: ServerStatus) -> None:
     console.print(extensions)
     if status.media_workers:
         _print_media(console, status.media_workers)
+    _print_turns(console, status.recent)
     console.print(f"sentences of answers: {status.cache_hits} cached, {status.cache_misses} made")
     if status.rank_problem is not None:
         console.print(f"problem: {status.rank_problem}", markup=False)
+    for reason, count in status.unmade_phrases.items():
+        line = f"problem: {count} phrases could not be made: {reason}"
+        console.print(line, markup=False, style="bold red")
     if status.dropped_records:
         console.print(f"problem: {status.dropped_records} call records could not be written")
+
+
+def _print_turns(console: Console, recent: TurnsStatus) -> None:
+    """Print how many of the newest turns failed and why, in red if any did."""
+    if not recent.turns:
+        return
+    line = f"{recent.failed} of the last {recent.turns} turns failed"
+    if recent.without_words:
+        line += f"; in {recent.without_words} no words were found"
+    console.print(line, markup=False, style="bold red" if recent.failed else None)
+    for problem, count in list(recent.problems.items())[:SHOWN_PROBLEMS]:
+        console.print(f"  {count}: {problem}", markup=False, style="red")
 
 
 def _print_decision(console: Console, decision: DecisionStatus, changes: Sequence[LevelChangeStatus]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from actors.errors import ConfigurationError
 from actors.plugins.mistakes import mistakes
 from ingress.configuration.settings import Settings
 
+MAXIMUM_FILE_BYTES = 1024 * 1024
+"""Of a configuration; a device may have no end."""
 ENVIRONMENT = {
     "MAX_CONCURRENT_TRANSCRIPTIONS": "fleet.max_concurrent_transcriptions",
     "MAX_CONCURRENT_SYNTHESIS": "fleet.max_concurrent_synthesis",
@@ -45,6 +47,11 @@ def load_settings(
     for setting, (flag, value) in flags.items():
         _put(values, setting, value)
         source[setting] = flag
+    unreadable = [
+        f"{source.get(setting, file or 'configuration')}: {line}" for setting, line in _unreadable(values)
+    ]
+    if unreadable:
+        raise ConfigurationError("\n".join(unreadable))
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
@@ -56,7 +63,12 @@ def load_settings(
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
         with file.open("rb") as stream:
-            return tomllib.load(stream)
+            content = stream.read(MAXIMUM_FILE_BYTES + 1)
+        if len(content) > MAXIMUM_FILE_BYTES:
+            raise ConfigurationError(
+                f"{file}: longer than {MAXIMUM_FILE_BYTES} bytes: this is no configuration"
+            )
+        return tomllib.loads(content.decode())
     except FileNotFoundError as error:
         raise ConfigurationError(f"{file}: no such configuration file") from error
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -73,6 +85,19 @@ def _put(values: dict[str, Any], setting: str, value: Any) -> None:
     values[key] = value
 
 
+def _unreadable(value: Any, setting: str = "") -> Iterator[tuple[str, str]]:
+    """Yield settings with text that no file, address or message can hold: zero bytes, half characters."""
+    if isinstance(value, str) and ("\0" in value or any("\ud800" <= char <= "\udfff" for char in value)):
+        yield setting, f"{setting!a} = {value!a}: text without zero bytes, in UTF-8, is needed"
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _unreadable(key, setting or "a section")
+            yield from _unreadable(item, f"{setting}.{key}" if setting else key)
+    if isinstance(value, list):
+        for item in value:
+            yield from _unreadable(item, setting)
+
+
 def _explain(error: ValidationError, source: Mapping[str, str], file: Path | None) -> str:
     """Return a line for each mistake, after the flag, variable or file that it is in."""
     elsewhere = str(file) if file else "configuration"
@@ -86,7 +111,7 @@ def _check_host(host: str) -> None:
     except ValueError:
         try:
             socket.getaddrinfo(host, None, family=socket.AF_INET)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter for a name with an empty or too long part
             raise ConfigurationError(
                 f"server.host: {host!r} is not an address of this machine ({error}); "
                 "use 127.0.0.1 or the address of the private interface"

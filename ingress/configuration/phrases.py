@@ -6,6 +6,7 @@ Polish voice is worse than a tone. The operator may set any of them per extensio
 
 from __future__ import annotations
 
+from actors.checks.languages import primary
 from ingress.configuration.extensions import Extension, Phrase
 
 TEXTS: dict[str, dict[Phrase, str]] = {
@@ -47,5 +48,4 @@ def phrase_text(extension: Extension, phrase: Phrase) -> str | None:
     chosen = extension.phrases.get(phrase)
     if chosen is not None:
         return chosen.strip() or None
-    language = extension.language.replace("_", "-").partition("-")[0].lower()
-    return TEXTS.get(language, {}).get(phrase)
+    return TEXTS.get(primary(extension.language), {}).get(phrase)

@@ -15,6 +15,7 @@ from actors.messages import Priority
 from actors.settings import (
     AdmissionSettings,
     FleetSettings,
+    Language,
     OpenSection,
     PositiveSeconds,
     Section,
@@ -112,7 +113,7 @@ class ExtensionSettings(Section):
     """emergency, high, normal or background: who gets a slot, and a place at all, when there are few."""
     max_calls: int | None = Field(default=None, ge=1, le=100_000)
     """Calls at a time, over all servers of the cluster."""
-    language: str | None = None
+    language: Language | None = None
     """Of the callers: what the models listen for and speak."""
     voice: str | None = None
     """A voice of the text-to-speech engine."""

@@ -249,7 +249,7 @@ class Call:
             activity=SessionActivity.LISTENING,
             has_spoken=so_far.has_spoken or record.kind == "utterance",
             turns=so_far.turns + 1,
-            failed_turns=so_far.failed_turns + (record.failure is not None),
+            failed_turns=so_far.failed_turns + (record.problem is not None),
             interruptions=so_far.interruptions + record.was_interrupted,
             underruns=so_far.underruns + record.underruns,
             cache_hits=so_far.cache_hits + record.stages.cache_hits,

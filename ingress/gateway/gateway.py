@@ -124,7 +124,7 @@ class Gateway:
         self._problems: tuple[str, ...] = ()  # those that were logged
         self._decisions = DecisionHistory()
         self._pace = Pace(frame_ms=settings.server.frame_ms)
-        self._meter = SignalMeter(self._media)
+        self._meter = SignalMeter(self._media, self._is_loading)
         if pool is not None:
             pool.on_decision = self._decided
             pool.signals = self._meter.signals
@@ -210,6 +210,13 @@ class Gateway:
         address = self._settings.fleet.ray_address
         self._announce(Readiness(is_ready=False, detail=f"joining Ray at {address}: {reason}"))
 
+    def _is_loading(self) -> bool:
+        """Whether models load: no turn can be served yet, or workers without a known fault are missing."""
+        if not self._readiness.is_ready or self._status is None:
+            return self._pool is not None
+        pools = (self._status.transcription, self._status.synthesis)
+        return any(pool.ready < pool.planned for pool in pools) and not self._status.problems
+
     def _announce(self, readiness: Readiness) -> None:
         if readiness == self._readiness:
             return
@@ -265,6 +272,15 @@ class Gateway:
         finally:
             self._media.discard(media)
             log.info("media worker %s is gone", media.name)
+
+    def _unmade_phrases(self) -> dict[str, int]:
+        """Return how many phrases of the extensions could not be made, by extension and reason."""
+        unmade = self._speaker.unmade if self._speaker is not None else {}
+        return Counter(
+            f"extension {extension}: {reason}"
+            for (extension, _), reason in unmade.items()
+            if extension in self._book.extensions
+        )
 
     def _send_to_all(self, message: Message) -> None:
         for media in self._media:
@@ -355,9 +371,12 @@ class Gateway:
             ),
             ahead_begun=self._runner.ahead_begun,
             ahead_used=self._runner.ahead_used,
+            recent=self._ledger.recent_turns(),
             cache_hits=self._ledger.cache_hits,
             cache_misses=self._ledger.cache_misses,
-            dropped_records=self._ledger.dropped_records,
+            unmade_phrases=self._unmade_phrases(),
+            dropped_records=self._ledger.dropped_records
+            + sum(media.health.lost_records for media in self._media if media.health is not None),
             decision=None if self._pool is None else _decision_status(self._pool.decision, self._pace),
             level_changes=self._decisions.status(time.monotonic()),
             fleet=self._status,
@@ -383,4 +402,6 @@ def _decision_status(decision: Decision, pace: Pace) -> DecisionStatus:
 def _readiness(status: FleetStatus) -> Readiness:
     pools = {"transcription": status.transcription, "synthesis": status.synthesis}
     detail = ", ".join(f"{pool.ready} of {pool.planned} {name} workers" for name, pool in pools.items())
+    if not status.is_ready and status.problems:
+        detail += f": {'; '.join(status.problems)}"
     return Readiness(is_ready=status.is_ready, detail=detail)

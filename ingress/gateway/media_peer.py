@@ -17,6 +17,7 @@ from ingress.link.link import Link
 from ingress.link.messages import (
     Admitted,
     CallEnded,
+    CallRecorded,
     CallStarted,
     CancelTurn,
     DropAhead,
@@ -96,8 +97,8 @@ class MediaPeer:
                     self._places.begin(message, self._link)
                 elif call.is_held:
                     self.send(Admitted(call_id=message.call_id))
-            case CallEnded(record=record):
-                self._end(record)
+            case CallEnded(record=record, is_repeated=is_repeated):
+                self._end(record, is_repeated)
             case TurnFinished(call_id=call_id, record=record):
                 self._finish_turn(call_id, record)
             case WorkerHealth(health=health):
@@ -112,8 +113,12 @@ class MediaPeer:
             case _:
                 raise LinkError(f"a media worker does not send {message.kind}")
 
-    def _end(self, record: CallRecord) -> None:
-        self._services.ledger.take_call(record)
+    def _end(self, record: CallRecord, is_repeated: bool) -> None:
+        def acknowledge() -> None:
+            self.send(CallRecorded(record_id=record.record_id))
+
+        if not self._services.ledger.take_call(record, acknowledge, is_repeated):
+            return  # it was taken before
         call = self._places.find(record.call_id, self._link)
         if call is not None:
             call.end(record)

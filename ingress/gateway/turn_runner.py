@@ -41,6 +41,7 @@ from actors.errors import (
     MessageTooLargeError,
     RaymalError,
     WorkerLostError,
+    described,
 )
 from actors.messages import SessionActivity, Transcribe
 from actors.pool.speech_pool import SpeechPool, Transcription
@@ -149,9 +150,9 @@ class TurnRunner:
         except LinkError:
             raise
         except CapacityError as error:
-            failure = f"no free slot in time: {error}"
+            failure = f"no free slot in time: {described(error)}"
         except RaymalError as error:
-            failure = str(error)
+            failure = described(error)
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and _is_cancelled():
                 raise
@@ -163,7 +164,14 @@ class TurnRunner:
             log.warning("call %s turn %d: %s", request.call_id, request.turn, failure)
         self.ahead_used += turn.was_ahead
         await call.send(
-            TurnDone(call_id=request.call_id, turn=request.turn, stages=turn.stages, failure=failure)
+            TurnDone(
+                call_id=request.call_id,
+                turn=request.turn,
+                stages=turn.stages,
+                failure=failure,
+                was_understood=turn.was_understood,
+                transcription_failure=turn.transcription_failure,
+            )
         )
 
     async def transcribe(
@@ -189,6 +197,8 @@ class _Turn:
     def __init__(self, runner: TurnRunner, request: TurnRequest, call: TurnCall, ahead: Ahead | None) -> None:
         self.stages = StageTimes()
         self.was_ahead = False
+        self.was_understood = True
+        self.transcription_failure: str | None = None
         self._runner = runner
         self._request = request
         self._call = call
@@ -220,7 +230,8 @@ class _Turn:
         try:
             result, granted_s = await self._transcription(audio, pool)
         except (WorkerLostError, EngineError) as error:
-            log.warning("call %s turn %d: %s", self._request.call_id, self._request.turn, error)
+            log.warning("call %s turn %d: %s", self._request.call_id, self._request.turn, described(error))
+            self.was_understood, self.transcription_failure = False, described(error)
             return CallerNotUnderstood()
         # Only what was waited for in this turn: ahead of time, the lease may be older than its request.
         lease_wait_ms = max(0.0, (granted_s - asked_s) * 1000.0)
@@ -229,6 +240,7 @@ class _Turn:
         await self._call.send(
             Heard(call_id=self._request.call_id, turn=self._request.turn, text=text, was_ahead=self.was_ahead)
         )
+        self.was_understood = bool(text)
         return CallerSaid(text) if text else CallerNotUnderstood()
 
     async def _transcription(self, audio: bytes, pool: SpeechPool) -> tuple[Transcription, float]:

@@ -122,9 +122,11 @@ class Digits(TurnRequest):
 
 
 class CallEnded(Message):
-    """A call is over; drop its turn if one is running."""
+    """A call is over; drop its turn if one is running. To be acknowledged, else it is sent again."""
 
     record: CallRecord
+    is_repeated: bool = False
+    """Whether it may have been taken before, also by an earlier gateway."""
 
 
 class TurnFinished(Message):
@@ -142,6 +144,12 @@ class Readiness(Message):
 
     is_ready: bool
     detail: str
+
+
+class CallRecorded(Message):
+    """A finished call's record is where it should be, or lost and counted: it need not be sent again."""
+
+    record_id: str
 
 
 class Pace(Message):
@@ -208,6 +216,8 @@ class TurnDone(TurnMessage):
 
     stages: StageTimes
     failure: str | None = None
+    was_understood: bool = True
+    transcription_failure: str | None = None
 
 
 # Supervisor ↔ gateway → media worker

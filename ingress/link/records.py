@@ -5,6 +5,8 @@ Every stage of a turn is timed on one monotonic clock: one host. A stage that di
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -55,6 +57,10 @@ class TurnRecord(Record):
     """Silence that the caller heard in its place."""
     failure: str | None = None
     """Why the turn failed, without a word of what was said."""
+    was_understood: bool = True
+    """False: the dialog was told that the caller was not understood."""
+    transcription_failure: str | None = None
+    """Why there was no transcript, if not because no words were found."""
     was_interrupted: bool = False
     """Whether the caller spoke over the answer and stopped it."""
     was_overtaken: bool = False
@@ -65,6 +71,11 @@ class TurnRecord(Record):
     """The transcript; only if the operator keeps transcripts."""
     answered: str | None = None
     """What was said back; only if the operator keeps transcripts."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why the turn was not served as it should be; None: it was, whatever was said in it."""
+        return self.failure or self.transcription_failure
 
     def stage_times_ms(self) -> list[tuple[str, float]]:
         """Return the stages that happened, in order: their sum is `first_answer_ms`."""
@@ -86,7 +97,9 @@ class TurnRecord(Record):
         )
         stages = ", ".join(f"{name} {value:.0f}" for name, value in self.stage_times_ms())
         cut = ", interrupted" if self.was_interrupted else ", overtaken" if self.was_overtaken else ""
-        failed = f"; failed: {self.failure}" if self.failure else ""
+        failed = f"; failed: {self.problem}" if self.problem else ""
+        if not self.was_understood and not self.problem:
+            failed = "; no words were found"
         return f"turn {self.turn} {self.kind}: {answer} ({stages}), {self.underruns} underruns{cut}{failed}"
 
 
@@ -115,6 +128,8 @@ class MediaHealth(Record):
     """Of all frames of all calls: the loop's lag as callers hear it."""
     gc_pauses: int = 0
     gc_pause_maximum_ms: float = 0.0
+    lost_records: int = 0
+    """Records of finished calls that could not be kept for a gateway, since the worker's start."""
     timeline_shifts: int = 0
     """Stalls so long that the timeline had to move."""
     closed_peers: dict[str, int] = Field(default_factory=dict)
@@ -124,6 +139,8 @@ class MediaHealth(Record):
 class CallRecord(Record):
     """One call, from its UUID to its end."""
 
+    record_id: str = Field(default_factory=lambda: uuid4().hex)
+    """No two records have the same, though two calls may have the same UUID."""
     call_id: str
     extension: str
     priority: str = "normal"
@@ -153,6 +170,8 @@ class CallRecord(Record):
     turns_taken: int = 0
     turns: tuple[TurnRecord, ...] = ()
     """The newest of them."""
+    unfinished: TurnRecord | None = None
+    """The turn that was under way when the call ended."""
 
     def describe(self) -> str:
         """Return the call on one line, for the log."""

@@ -65,6 +65,19 @@ class RankStatus(Record):
     """Whether every media worker goes before it on a core that both ask for."""
 
 
+class TurnsStatus(Record):
+    """How the newest turns of this server went."""
+
+    turns: int
+    """Looked at."""
+    failed: int
+    """Of these: they could not be transcribed or answered, and the caller heard an apology."""
+    without_words: int
+    """Of these: no words were found in what the caller said."""
+    problems: dict[str, int]
+    """Why they failed, and how often; the most frequent first."""
+
+
 class ServerStatus(Record):
     """One server: its gateway, its media workers, and the fleet as its manager reports it."""
 
@@ -85,9 +98,12 @@ class ServerStatus(Record):
     ahead_begun: int
     """Transcriptions begun at a pause."""
     ahead_used: int
+    recent: TurnsStatus
     cache_hits: int
     """Sentences of answers that came from the cache."""
     cache_misses: int
+    unmade_phrases: dict[str, int]
+    """Fixed phrases that could not be made, by extension and reason: for one, a voice that does not exist."""
     dropped_records: int
     """Call records that could not be written."""
     decision: DecisionStatus | None

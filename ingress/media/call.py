@@ -139,6 +139,11 @@ class Call:
         """Whether it is to end, and everything and the closing silence have been played."""
         return self._silent_since_s is not None and now >= self._silent_since_s + CLOSING_SILENCE_S
 
+    @property
+    def unfinished(self) -> TurnRecord | None:
+        """What is known of the turn under way."""
+        return None if self._turn.state is TurnState.OVER else self._turn.record(self._keeps_text)
+
     def begin(self, now: float) -> None:
         """Take the first turn, the greeting."""
         self._add(Turn("greeting", now), now)
@@ -295,6 +300,8 @@ class Call:
                     self._remember(turn)
             case link.TurnDone():
                 turn.stages = message.stages
+                turn.was_understood = message.was_understood
+                turn.transcription_failure = message.transcription_failure
                 if message.failure is None:
                     turn.complete()
                 else:

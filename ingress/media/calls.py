@@ -15,7 +15,7 @@ from collections.abc import Callable
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.settings import Settings
 from ingress.link.messages import (
-    CallEnded,
+    CallRecorded,
     ExtensionsChanged,
     Message,
     Pace,
@@ -30,6 +30,7 @@ from ingress.media.call import Call
 from ingress.media.closing import ClosingConnections
 from ingress.media.connection import Connection
 from ingress.media.endings import Ending, Refusal
+from ingress.media.finished_calls import FinishedCalls
 from ingress.media.frame_clock import FrameClock
 from ingress.media.gc_schedule import CollectionPauses
 from ingress.media.hearing.silero import SpeechConfirmer
@@ -67,6 +68,7 @@ class Calls:
         self._refused: dict[str, Leg] = {}
         """Those that hear the busy phrase, the longest first."""
         self._closing = ClosingConnections()
+        self._finished = FinishedCalls()
         self._endings: Counter[Ending] = Counter()
         self._is_draining = False
         self._all_ended = asyncio.Event()
@@ -106,6 +108,8 @@ class Calls:
             log.warning("ending %d calls that did not finish in time", len(self._calls))
         for leg in (*self._calls.values(), *self._refused.values(), *self._acceptor.handshakes):
             leg.end(Ending.STOPPING)
+        if self._finished.waits_for_gateway:
+            log.error("%d records of finished calls are lost: there is no gateway", len(self._finished))
         self._clock.stop()
         await self._closing.wait()
         self._acceptor.close()
@@ -141,6 +145,7 @@ class Calls:
             lateness=self._clock.lateness.summary(),
             gc_pauses=pauses,
             gc_pause_maximum_ms=longest_s * 1000.0,
+            lost_records=self._finished.lost,
             timeline_shifts=self._clock.timeline_shifts,
             closed_peers={ending.value: count for ending, count in self._endings.items()},
         )
@@ -149,7 +154,13 @@ class Calls:
 
     def receive(self, message: Message) -> None:
         """Take a message of the gateway."""
+        self._finished.gateway_speaks(self.send)
+        self._take(message)
+
+    def _take(self, message: Message) -> None:
         match message:
+            case CallRecorded(record_id=record_id):
+                self._finished.acknowledge(record_id)
             case Readiness(is_ready=is_ready):
                 self.gateway_is_ready = is_ready
                 for leg in tuple(self._calls.values()):
@@ -176,6 +187,7 @@ class Calls:
         self.gateway_is_ready = False
         for leg in tuple(self._calls.values()):
             leg.gateway_gone()
+        self._finished.link_broke()
 
     def _follow(self, book: ExtensionBook) -> None:
         """Serve new calls by a newer book. An extension that it lacks keeps its port and its settings."""
@@ -214,7 +226,7 @@ class Calls:
             return
         self._clock.remove(leg)
         del (self._refused if record.was_refused else self._calls)[record.call_id]
-        self.send(CallEnded(record=record))
+        self._finished.add(record, self.send)
         if not self._calls and not self._refused:
             self._all_ended.set()
 

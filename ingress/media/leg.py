@@ -343,6 +343,7 @@ class Leg:
             lateness=lateness,
             turns_taken=call.turns_taken,
             turns=tuple(call.turn_records),
+            unfinished=call.unfinished,
         )
 
 

@@ -70,6 +70,8 @@ class Turn:
     state: TurnState = TurnState.WAITING
     ending: TurnEnding | None = None
     failure: str | None = None
+    was_understood: bool = True
+    transcription_failure: str | None = None
     hangs_up: bool = False
     dialog_state: DialogState | None = None
     """Set by the dialog in this turn, and not the call's yet, because nothing of the answer was heard."""
@@ -160,6 +162,8 @@ class Turn:
             underruns=playout.underruns,
             underrun_ms=playout.underrun_bytes / BYTES_PER_MS,
             failure=self.failure,
+            was_understood=self.was_understood,
+            transcription_failure=self.transcription_failure,
             was_interrupted=self.ending is TurnEnding.INTERRUPTED,
             was_overtaken=self.ending in (TurnEnding.OVERTAKEN, TurnEnding.PRESSED_OVER),
             was_ahead=self.was_ahead,

@@ -9,7 +9,8 @@ The folder is bounded: before a new file takes its name the longest unused ones 
 modification time is the time of its last use: access times are not kept on most systems.
 
 Only text that the operator or a dialog declared fixed is written here; it is readable in the header. Every
-method blocks; none raises: if the disk is full, read-only or absent, one warning is logged.
+method blocks. Those that calls use never raise: if the disk is full, read-only or absent, one warning is
+logged. Those for the operator raise OSError.
 """
 
 from __future__ import annotations
@@ -66,6 +67,15 @@ class StoredPhrase:
     file_bytes: int
     used_at_s: float
     """Last use, or making: seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What was removed from the folder, and why something is still in it."""
+
+    files: int
+    bytes: int
+    problems: tuple[str, ...]
 
 
 def phrase_directory(settings: CacheSettings, environment: Mapping[str, str] = os.environ) -> Path | None:
@@ -158,28 +168,37 @@ class PhraseStore:
         return has_room
 
     def phrases(self) -> list[StoredPhrase]:
-        """Return the phrases that are there, the last used first; damaged files are left out."""
+        """Return the phrases that are there, the last used first; damaged files are left out.
+
+        Raises OSError if the folder or a file may not be read.
+        """
         found: list[StoredPhrase] = []
         for path, _ in self._files():
-            with suppress(OSError, ValueError):  # unfinished, damaged, or removed meanwhile
+            with suppress(FileNotFoundError, ValueError):  # unfinished, damaged, or removed meanwhile
                 found.append(_load(path)[0])
         return sorted(found, key=lambda phrase: phrase.used_at_s, reverse=True)
 
-    def clear(self) -> tuple[int, int]:
-        """Remove all phrases; return how many files and bytes went."""
+    def clear(self) -> Cleared:
+        """Remove all phrases. Raises OSError if the folder may not be read."""
         files = removed_bytes = 0
+        problems: list[str] = []
         for path, status in self._files():
-            with suppress(OSError):
-                path.unlink()
+            try:
+                path.unlink(missing_ok=True)
                 files += 1
                 removed_bytes += status.st_size
-        return files, removed_bytes
+            except OSError as error:
+                problems.append(f"{path}: {error.strerror or type(error).__name__}")
+        return Cleared(files, removed_bytes, tuple(problems))
 
     def _path(self, key: str) -> Path:
         return self.directory / f"{key}.phrase"
 
     def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
-        """Yield the files of phrases, finished or not, that another process does not remove meanwhile."""
+        """Yield the files of phrases, finished or not, that another process does not remove meanwhile.
+
+        Raises OSError.
+        """
         try:
             with os.scandir(self.directory) as entries:
                 for entry in entries:
@@ -188,8 +207,6 @@ class PhraseStore:
                             yield Path(entry.path), entry.stat(follow_symlinks=False)
         except FileNotFoundError:
             return
-        except OSError as error:
-            self._warn(error)
 
     def _make_room(self, writing: Path, replaced: Path) -> bool:
         """Remove the longest unused phrases until all is within the capacity, `writing` included."""

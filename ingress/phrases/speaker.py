@@ -65,8 +65,8 @@ class Speaker:
     """Speaks sentences for all calls of a gateway. For one event loop."""
 
     def __init__(self, pool: SpeechPool, speech: SpeechSettings, cache: CacheSettings) -> None:
-        self.unmade: set[tuple[str, str]] = set()
-        """Extensions and their fixed sentences that could not be made so far (`ingress.phrases.warming`)."""
+        self.unmade: dict[tuple[str, str], str] = {}
+        """Extensions and their fixed sentences that cannot be made, and why (`ingress.phrases.warming`)."""
         self._pool = pool
         self._speech = speech
         self._memory = PhraseCache(cache.memory_bytes)

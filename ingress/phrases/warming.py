@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from actors.errors import RaymalError
+from actors.errors import RaymalError, described
 from actors.messages import Level
 from actors.sentences import split_sentences
 from actors.speakable import SpeakableText, prepare, speakable_pieces
@@ -77,8 +77,9 @@ async def _render(speaker: Speaker, sentence: SpeakableText, extension: Extensio
         await speaker.render(sentence, extension)
     except RaymalError as error:
         level = logging.DEBUG if phrase in speaker.unmade else logging.WARNING
-        log.log(level, "extension %s: the phrase %r is not ready: %s", extension.name, sentence, error)
-        speaker.unmade.add(phrase)
+        reason = described(error)
+        log.log(level, "extension %s: the phrase %r is not ready: %s", extension.name, sentence, reason)
+        speaker.unmade[phrase] = reason
         return False
-    speaker.unmade.discard(phrase)
+    speaker.unmade.pop(phrase, None)
     return True

@@ -1,11 +1,30 @@
-"""Settings checked whole, before a port opens: extensions, dialogs, engines."""
+"""Settings checked whole, before a port opens: extensions, dialogs, engines, files and folders.
+
+All that is wrong is reported together, a line for each. Nothing that is tried leaves anything behind.
+
+| tried | by a start | by `raymal serve --check` |
+|---|---|---|
+| names, modules and settings of dialogs and engines, languages, voices | yes | yes |
+| models and files of engines, where they run on this machine | yes | yes |
+| files and folders that are written | yes | yes |
+| making the dialogs | by the gateway | yes |
+| addresses and ports | by listening on them | yes |
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator
 
-from actors.engines.registry import STT, TTS, check_machine, check_names
-from actors.errors import ConfigurationError
+from actors.engines.registry import (
+    STT,
+    TTS,
+    check_machine,
+    check_names,
+    language_problems,
+    voice_problems,
+)
+from actors.errors import ConfigurationError, described
 from actors.fleet.ray_address import check_ray_address
 from actors.plugins.lookup import Catalogue
 from actors.plugins.mistakes import unknown
@@ -13,8 +32,13 @@ from actors.settings import OpenSection, table_name
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.extensions import Extension
 from ingress.configuration.settings import DialogSettings, Settings
-from ingress.dialogs.registry import CATALOGUE, dialog_class
+from ingress.dialogs.registry import CATALOGUE, dialog, dialog_class
 from ingress.dialogs.registry import check as check_dialog
+from ingress.server import ports
+from ingress.server.files import cache_problems, default_cache_problem, records_problems
+from ingress.server.runtime_directory import RuntimeDirectory
+
+log = logging.getLogger(__name__)
 
 
 def extension_book(settings: Settings) -> ExtensionBook:
@@ -23,37 +47,90 @@ def extension_book(settings: Settings) -> ExtensionBook:
     return ExtensionBook.of(settings, _needs_speech)
 
 
-def check(settings: Settings) -> ExtensionBook:
-    """Return the extensions, if all that they need can work. Raises ConfigurationError.
+def check(settings: Settings, is_alone: bool = False) -> ExtensionBook:
+    """Return the extensions, if all that they need can work. Raises ConfigurationError with all that cannot.
 
-    With a cluster the engines run elsewhere, so only their names are looked at.
+    `is_alone`: try also what a start does by itself. With a cluster the engines run elsewhere, so only their
+    names, languages and voices are looked at.
     """
-    book = extension_book(settings)
-    if book.has_speech_workers:
-        check_names(settings.speech)
-        if settings.fleet.backend == "ray" and settings.fleet.ray_address is not None:
-            check_ray_address(settings.fleet.ray_address)
-        if settings.fleet.backend == "local" or settings.fleet.ray_address is None:
-            for extension in book.extensions.values():
-                if extension.needs_speech:
-                    _check_language(settings, extension)
+    problems: list[str] = []
+    book: ExtensionBook | None = None
+    try:
+        book = extension_book(settings)
+    except ConfigurationError as error:
+        problems += _lines(error)
+    problems += records_problems(settings.records)
+    if book is None or book.has_speech_workers:
+        problems += _ray_problems(settings)
+        problems += cache_problems(settings.cache)
+        problems += _engine_problems(settings, book.extensions.values() if book is not None else ())
+    if is_alone and book is not None:
+        problems += _start_problems(settings, book)
+    if problems or book is None:
+        raise ConfigurationError("\n".join(dict.fromkeys(problems)))
+    problem = default_cache_problem(settings.cache)
+    if problem is not None:  # the server can do without
+        log.warning("phrases are not kept on disk: %s; set cache.directory", problem)
     return book
+
+
+def _ray_problems(settings: Settings) -> Iterator[str]:
+    if settings.fleet.backend == "ray" and settings.fleet.ray_address is not None:
+        try:
+            check_ray_address(settings.fleet.ray_address)
+        except ConfigurationError as error:
+            yield from _lines(error)
+
+
+def _engine_problems(settings: Settings, extensions: Collection[Extension]) -> Iterator[str]:
+    try:
+        check_names(settings.speech)
+    except ConfigurationError as error:
+        yield from _lines(error)
+        return
+    run_here = settings.fleet.backend == "local" or settings.fleet.ray_address is None
+    try:
+        for extension in extensions:
+            if extension.needs_speech:
+                yield from _speech_problems(settings, extension, only_built_in=not run_here)
+        if run_here:
+            check_machine(settings.speech)
+    except ConfigurationError as error:
+        yield from _lines(error)
+
+
+def _speech_problems(settings: Settings, extension: Extension, only_built_in: bool) -> Iterator[str]:
+    """Yield what an extension asks of the engines and they do not have."""
+    chosen = settings.extensions.get(extension.name)
+    section = f"extensions.{extension.name}"
+    # The server's own language is one mistake, of however many extensions.
+    language_section = section if chosen is not None and chosen.language is not None else "speech"
+    language, voice = extension.language, extension.voice
+    yield from language_problems(settings.speech, language, f"{language_section}.language", only_built_in)
+    if voice:
+        yield from voice_problems(settings.speech, voice, f"{section}.voice", only_built_in)
+
+
+def _start_problems(settings: Settings, book: ExtensionBook) -> Iterator[str]:
+    """Yield what stands in the way of dialogs, ports and sockets."""
+    for extension in book.extensions.values():
+        try:
+            dialog(extension.dialog)
+        except ConfigurationError as error:
+            yield from (f"extension {extension.name}: {line}" for line in _lines(error))
+    yield from ports.problems(settings.server, book)
+    problem = RuntimeDirectory.of_port(settings.server.port).problem()
+    if problem is not None:
+        yield problem
+
+
+def _lines(error: ConfigurationError) -> list[str]:
+    return described(error).split("\n")
 
 
 def _needs_speech(settings: DialogSettings, where: str) -> bool:
     check_dialog(settings, where)
     return dialog_class(settings.name, where).needs_speech
-
-
-def _check_language(settings: Settings, extension: Extension) -> None:
-    """Raise ConfigurationError if this machine clearly cannot run the engines in the extension's language."""
-    try:
-        check_machine(settings.speech.model_copy(update={"language": extension.language}))
-    except ConfigurationError as error:
-        problem = str(error)
-        if extension.language != settings.speech.language and problem.startswith("speech.language: "):
-            problem = f"extensions.{extension.name}.{problem.removeprefix('speech.')}"
-        raise ConfigurationError(problem) from error
 
 
 def _check_tables(settings: Settings) -> None:

@@ -16,7 +16,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from actors.errors import ConfigurationError
+from actors.errors import ConfigurationError, described
 from ingress.server.exit_codes import ExitCode
 
 FIRST_PAUSE_S = 0.1
@@ -58,7 +58,7 @@ class Child:
             except (OSError, ConfigurationError) as error:
                 if is_first:
                     raise
-                log.error("%s cannot be started: %s", self.name, error)
+                log.error("%s cannot be started: %s", self.name, described(error))
                 code = ExitCode.FAILED
             if self._is_stopping or (code == ExitCode.CONFIGURATION and is_first):
                 return code

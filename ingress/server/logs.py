@@ -1,7 +1,8 @@
 """How processes log: one line per event to standard error, with the process's name.
 
 No transcript and no audio ever goes here. A pipe that is not read blocks its writer, so lines go through a
-bounded queue to a thread of their own; when the queue is full they are dropped and counted.
+bounded queue to a thread of their own; when the queue is full they are dropped and counted. A record that
+cannot be formatted is lost alone: a line says where it came from.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ MAXIMUM_WAITING_LINES = 1_000
 EXIT_DEADLINE_S = 1.0
 """For the last lines, when the process ends; after it they are lost."""
 STANDARD_ERROR = 2
+LOST = "a line was lost, because it cannot be formatted: %s, of the logger %s at %s:%d"
+"""Without its words: they may be anything."""
 
 
 def configure(process: str, level: str = "INFO") -> None:
@@ -58,15 +61,25 @@ class QueuedHandler(logging.Handler):
     def _write_all(self) -> None:
         dropped_lines = 0
         while (record := self._waiting.get()) is not None:
-            text = self.format(record) + "\n"
+            text = self._text(record) + "\n"
             if self.dropped_lines > dropped_lines:
-                text += (
-                    f"({self.dropped_lines - dropped_lines} lines were lost: standard error is not read)\n"
-                )
+                text += f"({self.dropped_lines - dropped_lines} lines were lost)\n"
                 dropped_lines = self.dropped_lines
-            line = text.encode()
+            line = text.encode(errors="backslashreplace")
             try:
                 while line:
                     line = line[os.write(self._descriptor, line) :]
             except OSError:
                 self.dropped_lines += 1
+
+    def _text(self, record: logging.LogRecord) -> str:
+        try:
+            return self.format(record)
+        except BaseException as error:  # the code of any argument runs here, and must not end the thread
+            record.msg, record.args, record.exc_info = LOST, (type(error).__name__, *_place(record)), None
+            record.exc_text = record.stack_info = None
+            return self.format(record)
+
+
+def _place(record: logging.LogRecord) -> tuple[str, str, int]:
+    return record.name, record.pathname, record.lineno

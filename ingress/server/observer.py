@@ -22,7 +22,7 @@ from ingress.link.messages import (
 )
 from ingress.link.records import CallRecord
 from ingress.link.status import ServerStatus
-from ingress.server.runtime_directory import RuntimeDirectory
+from ingress.server.finding import find
 
 ANSWER_DEADLINE_S = 5.0
 POLL_S = 0.1
@@ -73,17 +73,14 @@ async def call_record(port: int, call_id: str, wait_s: float) -> CallRecord | No
 
 @asynccontextmanager
 async def _gateway(port: int) -> AsyncIterator[Link]:
-    path = RuntimeDirectory.of_port(port).gateway_socket
+    path = find(port).gateway_socket
     hello = Hello(version=LINK_VERSION, role="observer", name=f"observer-{os.getpid()}")
     try:
         link = await connect(path, hello)
     except LinkError as error:
         if not isinstance(error.__cause__, OSError):
             raise  # it is there, and does not understand
-        raise LinkError(
-            f"{error}; start `raymal serve`, or ask on its machine, as its user, "
-            "with its own port instead of an extension's"
-        ) from error
+        raise LinkError(f"{error}; is `raymal serve` still running, and are you its user or root?") from error
     try:
         yield link
     finally:

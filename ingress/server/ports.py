@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Iterator
+
+import psutil
 
 from actors.errors import PortError
 from ingress.configuration.extension_book import ExtensionBook
@@ -30,6 +33,17 @@ def bind(server: ServerSettings, book: ExtensionBook) -> list[Listeners]:
     return workers
 
 
+def problems(server: ServerSettings, book: ExtensionBook) -> Iterator[str]:
+    """Yield why an extension's port could not be listened on now. No port opens: a caller finds none."""
+    for extension in book.extensions.values():
+        try:
+            with socket.socket(_family(server.host), socket.SOCK_STREAM) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as `socket.create_server`
+                probe.bind((server.host, extension.port))
+        except OSError as error:
+            yield _explain(server.host, extension.port, _setting(extension.name), error)
+
+
 def close(workers: list[Listeners]) -> None:
     """Close the sockets of all media workers."""
     for listeners in workers:
@@ -49,19 +63,26 @@ def _bind_all(host: str, port: int, count: int, extension: str) -> list[socket.s
     except OSError as error:
         for bound in sockets:
             bound.close()
-        setting = "--port" if extension == DEFAULT_EXTENSION else f"extensions.{extension}.port"
-        raise PortError(_explain(host, port, setting, error)) from error
+        raise PortError(_explain(host, port, _setting(extension), error)) from error
     return sockets
 
 
+def _setting(extension: str) -> str:
+    return "--port" if extension == DEFAULT_EXTENSION else f"extensions.{extension}.port"
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
 def _bind(host: str, port: int, shared: bool) -> socket.socket:
-    is_ipv6 = ":" in host
+    family = _family(host)
     listener = socket.create_server(
         (host, port),
-        family=socket.AF_INET6 if is_ipv6 else socket.AF_INET,
+        family=family,
         backlog=BACKLOG,
         reuse_port=shared,
-        dualstack_ipv6=is_ipv6,
+        dualstack_ipv6=family is socket.AF_INET6,
     )
     listener.setblocking(False)
     return listener
@@ -72,8 +93,8 @@ def _explain(host: str, port: int, setting: str, error: OSError) -> str:
     match error.errno:
         case errno.EADDRINUSE:
             return (
-                f"{where} is in use by another program; stop it (`ss -ltnp 'sport = :{port}'` names it) "
-                f"or choose another with {setting}"
+                f"{where} is in use by another program{_user_of(port)}; stop it "
+                f"(`ss -ltnp 'sport = :{port}'` names it) or choose another with {setting}"
             )
         case errno.EACCES:
             return f"{where}: not allowed for this user; choose a port above 1023 with {setting}"
@@ -81,3 +102,14 @@ def _explain(host: str, port: int, setting: str, error: OSError) -> str:
             return f"{host} is not an address of this machine; choose one of its own with --host"
         case _:
             return f"{where}: {error.strerror or error}"
+
+
+def _user_of(port: int) -> str:
+    """Return the program that listens on a port, as far as this user may know."""
+    try:
+        for found in psutil.net_connections("tcp"):
+            if found.status == psutil.CONN_LISTEN and found.pid and found.laddr[1:] == (port,):
+                return f" ({psutil.Process(found.pid).name()}, process {found.pid})"
+    except (psutil.Error, OSError):
+        pass
+    return ""

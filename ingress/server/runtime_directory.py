@@ -7,14 +7,17 @@ machine. Only its owner may enter; a folder that another user made is refused.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import stat
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from actors.checks.folders import obstacle
 from actors.errors import ConfigurationError
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.settings import Settings
@@ -23,6 +26,8 @@ SOCKET_PATH_LIMIT_BYTES = 107
 """sun_path of unix(7) holds 108 bytes with its final zero."""
 SETTINGS = "settings.json"
 EXTENSIONS = "extensions.json"
+PORTS = "ports.json"
+"""Each extension's name and the port it has: `raymal call` and `raymal status` find the server by it."""
 LOCK = "lock"
 
 
@@ -48,19 +53,40 @@ class RuntimeDirectory:
         """The gateway's Unix socket."""
         return self.path / "gateway.sock"
 
+    def problem(self) -> str | None:
+        """Return why the folder could not be made ours, without making it; None: it could."""
+        if len(os.fsencode(self.gateway_socket)) > SOCKET_PATH_LIMIT_BYTES:
+            return f"{self.path}: too long a path for a Unix socket; set RAYMAL_RUNTIME to a shorter folder"
+        try:
+            self._check_owner()
+        except FileNotFoundError:
+            reason = obstacle(self.path)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+        except ConfigurationError as error:
+            return str(error)
+        else:
+            return None
+        if reason is None:
+            return None
+        return f"{self.path}: cannot be made ({reason}); set RAYMAL_RUNTIME to a folder of yours"
+
     def create(self) -> None:
         """Make the folder, private. Raises ConfigurationError if it cannot be ours."""
-        if len(os.fsencode(self.gateway_socket)) > SOCKET_PATH_LIMIT_BYTES:
-            raise ConfigurationError(
-                f"{self.path}: too long a path for a Unix socket; set RAYMAL_RUNTIME to a shorter folder"
-            )
+        problem = self.problem()
+        if problem is not None:
+            raise ConfigurationError(problem)
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            found = self.path.lstat()
+            self._check_owner()
         except OSError as error:
             raise ConfigurationError(
                 f"{self.path}: cannot be made ({error.strerror}); set RAYMAL_RUNTIME to a folder of yours"
             ) from error
+
+    def _check_owner(self) -> None:
+        """Raise ConfigurationError if the folder is not ours alone, OSError if it cannot be looked at."""
+        found = self.path.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
             raise ConfigurationError(
                 f"{self.path}: exists and is not a private folder of this user; "
@@ -84,6 +110,10 @@ class RuntimeDirectory:
             ) from error
         return file
 
+    def write_ports(self, ports: Mapping[str, int]) -> None:
+        """Write which port each extension has. Raises OSError."""
+        (self.path / PORTS).write_text(json.dumps(dict(ports)))
+
     def write(self, settings: Settings, book: ExtensionBook) -> None:
         """Write what the processes of this server read when they start; also into a folder that was removed.
 
@@ -102,7 +132,7 @@ class RuntimeDirectory:
 
     def remove(self) -> None:
         """Remove the server's files and, if nothing else is left in it, the folder."""
-        for name in (self.gateway_socket.name, SETTINGS, EXTENSIONS, LOCK):
+        for name in (self.gateway_socket.name, SETTINGS, EXTENSIONS, PORTS, LOCK):
             (self.path / name).unlink(missing_ok=True)
         with suppress(OSError):
             self.path.rmdir()

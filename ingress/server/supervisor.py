@@ -100,8 +100,11 @@ class Supervisor:
             settings = settings.model_copy(update={"fleet": fleet})
         self._extensions = ExtensionSource(book, runtime.gateway_socket)
 
+        ports = {extension: listener.getsockname()[1] for extension, listener in workers[0].items()}
+
         def write_files() -> None:
             runtime.write(settings, self._extensions.book)
+            runtime.write_ports(ports)
 
         environment = ONE_BLAS_THREAD | os.environ
         command = [sys.executable, "-m", "ingress"]

@@ -88,6 +88,9 @@ def test_the_demo_fails_when_other_words_were_expected(tmp_path: Path) -> None:
     summary = json.loads(result.stdout)
     assert not summary["succeeded"]
     assert summary["answered"]
+    start, is_ready, _ = (folder / "server.log").read_text().partition("gateway: ready:")
+    assert is_ready
+    assert "busy" not in start, "models that load are no load"
 
 
 def test_every_port_is_on_loopback(server: RunningServer) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import UUID
 
 import psutil
 import pytest
@@ -24,9 +25,22 @@ FLAGS = (*SCRIPTED, *QUICK, "--keep-transcripts")
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[RunningServer]:
+def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of the server's finished calls."""
+    return tmp_path_factory.mktemp("records") / "calls.jsonl"
+
+
+@pytest.fixture(scope="module")
+def sales_port() -> int:
+    """The port of the server's extension `sales`."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def server(records: Path, sales_port: int) -> Iterator[RunningServer]:
     """A server with scripted engines, which survives its tests."""
-    with private_server(*FLAGS) as running:
+    extension = ("--set", f"extensions.sales.port={sales_port}")
+    with private_server(*FLAGS, "--set", f"records.file={records}", *extension) as running:
         yield running
 
 
@@ -64,6 +78,35 @@ def test_numpy_computes_on_one_thread(server: RunningServer) -> None:
     """In every process of the server: its other threads would spin beside the models and the clock."""
     for name in ("gateway", "media-worker"):
         assert server.child(name).environ()["OPENBLAS_NUM_THREADS"] == "1"
+
+
+def test_a_server_is_asked_by_any_of_its_ports(server: RunningServer, sales_port: int) -> None:
+    """Its own, or an extension's."""
+    own, of_the_extension = (raymal("status", "--port", str(port)) for port in (server.port, sales_port))
+    assert (own.returncode, of_the_extension.returncode) == (0, 0), of_the_extension.stderr
+    assert "sales" in of_the_extension.stdout
+
+
+def test_a_call_that_ends_while_the_gateway_is_away_has_its_line(
+    server: RunningServer, records: Path
+) -> None:
+    """One, as the calls before and after it, though the gateway is killed at any time."""
+    calls = [os.urandom(16) for _ in range(6)]
+    for number, call in enumerate(calls):
+        with socket.create_connection(("127.0.0.1", server.port)) as line:
+            line.sendall(b"\x01\x00\x10" + call)
+            read_frames(line, 10)
+            if number in (1, 4):
+                server.child("gateway").kill()
+
+    def lines() -> list[str]:
+        """Return the ids of the calls in the file."""
+        found = [json.loads(line)["call"]["call_id"] for line in records.read_text().splitlines()]
+        return [call_id for call_id in found if UUID(call_id).bytes in calls]
+
+    wait_until(lambda: len(set(lines())) == len(calls), 20.0, "a line for each call")
+    wait_until(server.is_ready, 20.0, "the new gateway")
+    assert sorted(lines()) == sorted(str(UUID(bytes=call)) for call in calls)
 
 
 def test_a_killed_media_worker_is_replaced_on_the_same_port(server: RunningServer) -> None:
@@ -191,7 +234,7 @@ def test_a_busy_port_is_exit_code_3(server: RunningServer) -> None:
 
 def test_checking_only_says_that_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
     """`raymal serve --check` opens nothing."""
-    assert main(["serve", *SCRIPTED, "--check"]) == 0
+    assert main(["serve", *SCRIPTED, "--check", "--port", "0"]) == 0
     assert capsys.readouterr().out.strip() == "the configuration is fine"
 
 

@@ -160,7 +160,7 @@ def test_each_of_a_batch_is_asked_for_its_own_language(
 ) -> None:
     """The same English words, once as such and once in Russian spelling."""
     english, russian = together(
-        engine, *(Transcribe("call", recordings[SENTENCES[0]], language) for language in ("en", "ru"))
+        engine, *(Transcribe("call", recordings[SENTENCES[0]], language) for language in ("en_US", "ru-RU"))
     )
     assert isinstance(english, Transcript)
     assert isinstance(russian, Transcript)

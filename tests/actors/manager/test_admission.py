@@ -224,13 +224,21 @@ def test_alone_with_full_slots_an_ingress_keeps_what_it_has() -> None:
 
 
 _percents = st.floats(1.0, 100.0)
+
+
+def _admission(shares: list[float], **others: float | None) -> AdmissionSettings:
+    """Return settings whose shares fall from class to class, as they must."""
+    background, normal, high = sorted(shares)
+    return AdmissionSettings(
+        high_percent=high, normal_percent=normal, background_percent=background, **others
+    )
+
+
 _settings = st.builds(
-    AdmissionSettings,
+    _admission,
+    st.lists(_percents, min_size=3, max_size=3),
     calls_per_slot=st.floats(0.5, 8.0),
     maximum_calls=st.none() | st.integers(1, 20),
-    high_percent=_percents,
-    normal_percent=_percents,
-    background_percent=_percents,
     slot_percent=_percents,
 )
 _use = st.builds(

@@ -78,3 +78,27 @@ def test_what_cannot_be_used_is_one_clear_line(name: str, expected: str, folder:
     assert expected.format(folder=folder) in line
     assert "\n" not in line
     assert "secret" not in line
+
+
+def install(site: Path, name: str, value: str) -> None:
+    """Put a package with an engine called `twice` on Python's path, as pip would."""
+    information = site / f"{name}-1.0.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text(f"[raymal.tests]\ntwice = {value}\n")
+
+
+def test_two_packages_with_one_name_are_an_error(folder: Path) -> None:
+    """Which of them was meant is not known. The same package, found twice, is one."""
+    for site in ("one", "two", "three"):
+        sys.path.append(str(folder / site))
+    install(folder / "one", "first", "whole:Own")
+    install(folder / "two", "first", "whole:Own")
+    assert ENGINES.class_path("twice", "speech.tts") == "whole:Own"
+    install(folder / "three", "second", "whole:Half")
+    with pytest.raises(ConfigurationError) as caught:
+        ENGINES.class_path("twice", "speech.tts")
+    assert str(caught.value) == (
+        "speech.tts: several installed packages have the engine 'twice': first (whole:Own), "
+        "second (whole:Half); write package.module:Class, or uninstall one"
+    )

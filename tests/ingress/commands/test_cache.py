@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from other_user import without_permission
 from recorded_pool import extension
 
 from ingress import cli
@@ -118,3 +119,41 @@ def test_what_cannot_be_made_is_named_and_fails(
     printed = capsys.readouterr()
     assert "could not be written" in printed.err
     assert "'Good day.'" in printed.err
+
+
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+def test_files_that_cannot_be_removed_fail_with_the_reason(
+    configuration: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], as_json: list[str]
+) -> None:
+    """The folder may be read, and is another user's or read-only."""
+    run("warm", *configuration)
+    capsys.readouterr()
+    with without_permission(tmp_path / "phrases", 0o555):
+        assert run("clear", *configuration, *as_json) == ExitCode.FAILED
+    printed = capsys.readouterr()
+    assert "Permission denied" in printed.err
+    assert "0 files" in printed.out or json.loads(printed.out)["files"] == 0
+
+
+@pytest.mark.parametrize("command", ["clear", "list"])
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one(
+    configuration: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """Nothing is known of what is in it."""
+    run("warm", *configuration)
+    capsys.readouterr()
+    with without_permission(tmp_path / "phrases", 0o000):
+        assert run(command, *configuration) == ExitCode.FAILED
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "Permission denied" in printed.err
+    assert "phrases" in printed.err
+
+
+def test_an_engine_that_is_not_ready_in_time_is_said(
+    configuration: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A deadline's own error has no words."""
+    slow = ["--set", "speech.scripted.load_delay_s=5", "--set", "fleet.worker_start_deadline_s=0.2"]
+    assert run("warm", *configuration, *slow) == ExitCode.FAILED
+    assert "not ready within 0.2 s (fleet.worker_start_deadline_s)" in capsys.readouterr().err

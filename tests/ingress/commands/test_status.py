@@ -17,8 +17,8 @@ from ingress.configuration.settings import Settings
 from ingress.gateway.gateway import Gateway
 from ingress.link.client import connect
 from ingress.link.listener import serve
-from ingress.link.messages import LINK_VERSION, CallStarted, Hello, Refused, WorkerHealth
-from ingress.link.records import LatenessSummary, MediaHealth
+from ingress.link.messages import LINK_VERSION, CallStarted, Hello, Refused, TurnFinished, WorkerHealth
+from ingress.link.records import LatenessSummary, MediaHealth, TurnRecord
 from ingress.server.checking import extension_book
 from ingress.server.runtime_directory import RuntimeDirectory
 
@@ -77,6 +77,10 @@ async def ask(as_json: bool) -> int:
     link = await connect(runtime.gateway_socket, hello)
     link.send(WorkerHealth(health=HEALTH.model_copy(update={"gc_pauses": 4})))
     link.send(WorkerHealth(health=HEALTH))
+    for failure in (None, "no [slot]", "no [slot]"):
+        link.send(TurnFinished(call_id="b", record=TurnRecord(turn=1, kind="digit", failure=failure)))
+    silent = TurnRecord(turn=2, kind="utterance", was_understood=False)
+    link.send(TurnFinished(call_id="b", record=silent))
     link.send(CallStarted(call_id="c", extension="sales"))
     while not isinstance(await link.receive(), Refused):
         pass
@@ -111,6 +115,7 @@ async def test_it_says_what_is_done_less_and_why(capsys: pytest.CaptureFixture[s
         "cluster: 31 calls of 32, 2 not heard yet (20 listening, 11 speaking); 40 taken so far",
         "cluster refused 9: no room",
         "cluster: level 1, busy: long waits",
+        "2 of the last 4 turns failed; in 1 no words were found 2: no [slot]",
         "sentences of answers: 0 cached, 0 made",
         "problem: a worker [1] could not start",
     ):
@@ -130,6 +135,12 @@ async def test_json_has_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
         "calls_alone": 0,
     }
     assert [change["level"] for change in status["level_changes"]] == ["loaded", "busy"]
+    assert status["recent"] == {
+        "turns": 4,
+        "failed": 2,
+        "without_words": 1,
+        "problems": {"no [slot]": 2},
+    }
     assert status["fleet"]["admission"]["refused"] == {"no room": 9}
     assert status["fleet"]["transcription"]["lease_wait"]["p95_ms"] == 20.0
     assert {row["name"]: row["refused"] for row in status["extensions"]} == {"default": 0, "sales": 1}

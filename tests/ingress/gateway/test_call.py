@@ -7,7 +7,7 @@ import gc
 import json
 import re
 import weakref
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ from ingress.gateway.gateway import Gateway
 from ingress.link.messages import (
     Admitted,
     CallEnded,
+    CallRecorded,
     CallStarted,
     CancelTurn,
     DropAhead,
@@ -53,7 +54,7 @@ from ingress.server.checking import extension_book
 AUDIO = bytes(8_000)
 LATENESS = LatenessSummary(frames=9, p50_ms=0.1, p99_ms=1.2, p999_ms=2.3, maximum_ms=3.4)
 GONE_WITHIN_S = 5.0
-BOUNDED = ("ledger._records", ".refused", "speaker._memory._audio")
+BOUNDED = ("ledger._records", "ledger._turns", "ledger._written", ".refused", "speaker._memory._audio")
 """Tables of a gateway that are meant to keep something."""
 
 
@@ -629,3 +630,45 @@ async def test_a_finished_call_leaves_one_line_without_words(tmp_path: Path) -> 
     assert taken["figures"]["lateness_p99_ms"] == LATENESS.p99_ms
     assert lines[0]["call"]["turns"][0]["first_answer_ms"] == 500.0
     assert datetime.fromisoformat(lines[0]["ended_at"]).tzinfo is not None
+
+
+async def test_a_record_that_is_sent_again_is_written_once(tmp_path: Path) -> None:
+    """To the same gateway on a new link, also before its place was given back; and to the next gateway."""
+    file = tmp_path / "calls.jsonl"
+    pool = ScriptedPool(iter([Answer(Manner.YES), Answer(Manner.YES, delay_s=1.0)]))
+    held, unknown = call_record("c0"), call_record("c1")
+    settings = server_settings(records={"file": str(file)})
+    gateway = Gateway(settings, extension_book(settings), pool, "gateway")
+    first = await LinkEnd.connect(gateway)
+    first.say(CallStarted(call_id="c0", extension="default"))
+    await first.next(Admitted)
+    first.say(CallEnded(record=held), CallEnded(record=unknown))
+    assert (await first.next(CallRecorded)).record_id == unknown.record_id
+    await first.hang_up()
+    second = await LinkEnd.connect(gateway)
+    second.say(*(CallEnded(record=record, is_repeated=True) for record in (held, unknown)))
+    ids = [(await second.next(CallRecorded)).record_id for _ in range(2)]
+    assert ids == [unknown.record_id, held.record_id], "the place is given back first"
+    await second.hang_up()
+    await gateway.close()
+
+    later = Gateway(settings, extension_book(settings), ScriptedPool(), "gateway")
+    third = await LinkEnd.connect(later)
+    missed = call_record("c2")
+    third.say(*(CallEnded(record=record, is_repeated=True) for record in (held, unknown, missed)))
+    ids = [(await third.next(CallRecorded)).record_id for _ in range(3)]
+    assert ids == [held.record_id, unknown.record_id, missed.record_id]
+    await third.hang_up()
+    await later.close()
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert Counter(line["call"]["call_id"] for line in lines) == {"c0": 1, "c1": 1, "c2": 1}
+    assert [line["session"] is not None for line in lines] == [False, True, False]
+
+
+async def test_a_record_that_no_file_takes_is_acknowledged_all_the_same(tmp_path: Path) -> None:
+    """It is counted as lost; the media worker need not keep it."""
+    for path in (None, str(tmp_path)):
+        async with linked(ScriptedPool(), records={"file": path}) as (gateway, end):
+            end.say(CallEnded(record=call_record("c0")))
+            await end.next(CallRecorded)
+            assert (await status_of(gateway)).dropped_records == (path is not None)

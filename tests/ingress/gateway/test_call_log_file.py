@@ -128,3 +128,35 @@ def test_a_disk_that_does_not_answer_costs_no_time(
     ]
     answers.set()
     until(lambda: lines(path) == [0, 1, 2])
+
+
+@pytest.mark.parametrize("bad", [object(), float("nan"), {1: {2}}])
+def test_a_record_that_is_no_json_is_lost_alone(tmp_path: Path, bad: object) -> None:
+    """It is counted, and the lines after it are written."""
+    path = tmp_path / "calls.jsonl"
+    file = CallRecordFile(path)
+    file.append({"n": 1})
+    file.append({"n": bad})
+    file.append({"n": 3})
+    file.close()
+    assert lines(path) == [1, 3]
+    assert file.dropped == 1
+
+
+def test_text_that_is_no_unicode_stays_json(tmp_path: Path) -> None:
+    """A lone surrogate is escaped."""
+    path = tmp_path / "calls.jsonl"
+    file = CallRecordFile(path)
+    file.append({"n": 1, "reason": "lost: \udcff"})
+    file.close()
+    (line,) = path.read_text().splitlines()
+    assert json.loads(line)["reason"] == "lost: \udcff"
+
+
+def test_a_path_that_can_be_none_costs_records_and_not_the_thread(tmp_path: Path) -> None:
+    """The operating system refuses a zero byte before it looks at the disk."""
+    file = CallRecordFile(tmp_path / "calls\0.jsonl")
+    file.append({"n": 1})
+    file.append({"n": 2})
+    file.close()
+    assert file.dropped == 2

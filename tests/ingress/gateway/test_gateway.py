@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from asterisk_peer import AsteriskPeer
+from broken_engine import LOADING_FAILS, LOADING_FAILS_WITHOUT_WORDS, REASON
 from heard import pitches_hz
 from link_end import LinkEnd
+from rich.console import Console
 from scripted_pool import ONE_WORKER, Answer, Manner, ScriptedPool
 
 from actors.engines.scripted import sentence_tone_hz
 from actors.local import LocalPool
 from actors.messages import Decision, Level
 from benchmarks.harness.speech_like import speech_like
+from ingress import cli
+from ingress.caller.script import CallScript
+from ingress.caller.wave_files import write_wave
+from ingress.commands.call import PlacedCall, place
 from ingress.configuration.extensions import Phrase
 from ingress.configuration.settings import Settings
 from ingress.dialogs.base import Dialog
@@ -34,6 +42,7 @@ from ingress.link.messages import (
     PhrasesReady,
     Readiness,
 )
+from ingress.link.status import TurnsStatus
 from ingress.media.calls import Calls
 from ingress.phrases.fixed import PhraseShelf
 from ingress.server import observer
@@ -173,6 +182,107 @@ async def test_without_a_gateway_the_error_says_so(runtime_folder: Path) -> None
     """What was known last is part of the error."""
     with pytest.raises(TimeoutError, match=r"not ready within 0\.3 s: the gateway does not answer yet"):
         await observer.wait_until_ready(59_999, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("engine", "reason"), [(LOADING_FAILS, REASON), (LOADING_FAILS_WITHOUT_WORDS, "EngineError")]
+)
+async def test_why_an_engine_could_not_be_loaded_is_said(engine: str, reason: str) -> None:
+    """In the status, and to one who waits for the server."""
+    settings = Settings.model_validate(SCRIPTED | {"speech": {"stt": "scripted", "tts": engine}})
+    RuntimeDirectory.of_port(59_998).create()
+    async with gateway(settings, 59_998):
+        with pytest.raises(TimeoutError, match=rf"0 of 1 synthesis workers: raymal-tts-.*: .*{reason}"):
+            await observer.wait_until_ready(59_998, 1.0)
+        status = await observer.status(59_998)
+    assert reason in status.detail
+    assert reason in status.fleet.problems[0]
+
+
+# `raymal call`, which asks the server how its call went
+
+
+def changed(**changes: Mapping[str, Any]) -> Settings:
+    """Return the settings of these tests with changes in some sections."""
+    return Settings.model_validate(
+        SCRIPTED | {name: SCRIPTED.get(name, {}) | dict(section) for name, section in changes.items()}
+    )
+
+
+async def placed(speech: Mapping[str, Any]) -> tuple[PlacedCall, TurnsStatus]:
+    """Place a call to a server with these engines; return how it went, as both of them say."""
+    settings = changed(speech=speech)
+    async with media(settings) as port, gateway(settings, port):
+        await observer.wait_until_ready(port, 5.0)
+        script = CallScript("127.0.0.1", port, uuid4(), (speech_like(1.0),), greeting_wait_s=0.5)
+        call = await asyncio.to_thread(place, script, Console(quiet=True))
+        return call, (await observer.status(port)).recent
+
+
+async def test_an_apology_is_no_answer() -> None:
+    """Something is heard each time: the record says whether it was an answer, the status how often."""
+    wrong = {
+        "failed: there is no such voice": {"tts": "broken_engine:SpeakingFails"},
+        "failed: there is no such language": {"stt": "broken_engine:HearingFails"},
+        "no words were found in what was said": {"scripted": {"transcript": ""}},
+    }
+    well, *failed = await asyncio.gather(*(placed(speech) for speech in ({}, *wrong.values())))
+    call, recent = well
+    assert (call.was_answered, call.problems, recent.failed) == (True, [], 0)
+    for problem, (call, recent) in zip(wrong, failed, strict=True):
+        assert call.result.turns[0].first_answer_ms is not None
+        assert not call.was_answered
+        assert problem in call.problems[0]
+        is_failure = problem.startswith("failed: ")
+        assert (recent.failed, recent.without_words) == ((1, 0) if is_failure else (0, 1))
+        assert list(recent.problems) == ([problem.removeprefix("failed: ")] if is_failure else [])
+
+
+async def test_a_voice_that_only_the_engine_can_judge_is_found_before_the_first_call(tmp_path: Path) -> None:
+    """As soon as the phrases of the extension are made, and in the status."""
+    settings = changed(
+        dialog={"name": "broken_engine:Farewell"},
+        speech={"tts": "broken_engine:SpeakingFails"},
+        cache={"directory": str(tmp_path)},
+        extensions={"sales": {"port": 0, "voice": "herat"}},
+    )
+    RuntimeDirectory.of_port(59_997).create()
+    async with gateway(settings, 59_997):
+        await observer.wait_until_ready(59_997, 5.0)
+        status = await observer.status(59_997)
+    assert status.unmade_phrases["extension sales: there is no such voice"] >= 1
+
+
+async def test_what_did_not_come_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The server hangs up after the first of two recordings; and a call has a limit."""
+    settings = changed(dialog={"name": "broken_engine:Farewell"})
+    wave = tmp_path / "spoken.wav"
+    write_wave(wave, speech_like(1.0))
+    async with media(settings) as port, gateway(settings, port):
+        await observer.wait_until_ready(port, 5.0)
+        command = [
+            "call",
+            "--json",
+            "--port",
+            str(port),
+            "--save",
+            str(tmp_path / "a.wav"),
+            "--wav",
+            str(wave),
+        ]
+
+        async def problems(*arguments: str) -> list[str]:
+            assert await asyncio.to_thread(cli.main, [*command, *arguments]) == 1
+            said: list[str] = json.loads(capsys.readouterr().out)["problems"]
+            return said
+
+        assert await problems("--wav", str(wave)) == [
+            "utterance 2 of 2 could not be spoken to the end: the server hung up"
+        ]
+        assert await problems("--time-limit", "0.5") == [
+            "the call reached its time limit of 0.5 s",
+            "utterance 1 of 1 could not be spoken to the end: the call was over",
+        ]
 
 
 # Decisions, readiness and phrases, with a scripted pool

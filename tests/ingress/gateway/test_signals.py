@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fake_machine import GIB, FakeMachine
 from link_end import LinkEnd
-from scripted_pool import ScriptedPool
+from scripted_pool import ONE_WORKER, ScriptedPool
 
 from actors.messages import IngressSignals
 from ingress.configuration.settings import Settings
@@ -79,7 +80,7 @@ def test_a_limit_of_the_machine_is_what_counts(tmp_path: Path) -> None:
     group = machine.control_groups_2("/system.slice/raymal.service")
     (group / "memory.max").write_text(f"{2 * GIB}\n")
     (group / "memory.current").write_text(f"{2 * GIB}\n")
-    meter = SignalMeter([], machine.root)
+    meter = SignalMeter([], root=machine.root)
     assert asyncio.run(signals_of(meter)).memory_percent == 100.0
     (group / "memory.current").write_text(f"{GIB}\n")
     assert asyncio.run(signals_of(meter)).memory_percent == 50.0
@@ -88,3 +89,66 @@ def test_a_limit_of_the_machine_is_what_counts(tmp_path: Path) -> None:
 async def signals_of(meter: SignalMeter) -> IngressSignals:
     """Read a meter inside a loop."""
     return meter.signals()
+
+
+async def test_loading_models_is_no_load(tmp_path: Path) -> None:
+    """Delays and CPU use while models load do not count, up to the end of the block in which it ends; a block
+    after that counts."""
+    machine = FakeMachine(tmp_path)
+    is_loading, busy_s = True, 0.0
+
+    def block() -> None:
+        nonlocal busy_s
+        time.sleep(0.2)
+        busy_s += 0.2
+        machine.set_idle(busy_s, 0.0)
+
+    meter = SignalMeter([], lambda: is_loading, machine.root)
+    task = asyncio.create_task(meter.run())
+    await asyncio.sleep(0)
+    block()
+    await asyncio.sleep(2 * PERIOD_S)
+    signals = meter.signals()
+    assert (signals.loop_lag_ms, signals.cpu_percent) == (0.0, 0.0)
+    is_loading = False  # in the block
+    block()
+    await asyncio.sleep(2 * PERIOD_S)
+    signals = meter.signals()
+    assert (signals.loop_lag_ms, signals.cpu_percent) == (0.0, 0.0)
+    block()
+    await asyncio.sleep(2 * PERIOD_S)
+    signals = meter.signals()
+    assert signals.loop_lag_ms > 100.0
+    assert signals.cpu_percent == 100.0
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("problems", [(), ("it has no weights",)])
+async def test_models_load_until_all_workers_are_there_or_have_failed(problems: tuple[str, ...]) -> None:
+    """Before the first turn can be served all is loading; a worker that cannot be had is no excuse."""
+    pool = ScriptedPool()
+    pool.status_now = replace(
+        pool.status_now, transcription=replace(ONE_WORKER, planned=2), problems=problems
+    )
+    gateway = Gateway(Settings(), extension_book(Settings()), pool, "gateway")
+
+    async def counts_a_block() -> bool:
+        await asyncio.sleep(3 * PERIOD_S)
+        pool.signals()
+        time.sleep(0.2)  # noqa: ASYNC251
+        await asyncio.sleep(3 * PERIOD_S)
+        return pool.signals().loop_lag_ms > 0.0
+
+    pool.status_now, later = replace(pool.status_now, synthesis=replace(ONE_WORKER, ready=0)), pool.status_now
+    running = asyncio.create_task(gateway.run())
+    assert not await counts_a_block()
+    pool.status_now = later
+    await asyncio.sleep(10.0)
+    assert await counts_a_block() == bool(problems)
+    pool.status_now = replace(later, transcription=ONE_WORKER)
+    await asyncio.sleep(10.0)
+    assert await counts_a_block()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await gateway.close()

@@ -21,6 +21,7 @@ from ingress.configuration.settings import CacheSettings
 from ingress.phrases.disk import (
     ABANDONED_AFTER_S,
     HEADER,
+    Cleared,
     Label,
     PhraseStore,
     phrase_directory,
@@ -68,7 +69,7 @@ def test_a_missing_phrase(store: PhraseStore) -> None:
     """Neither in a folder that is missing nor beside other phrases."""
     assert store.read(KEY) is None
     assert store.phrases() == []
-    assert store.clear() == (0, 0)
+    assert store.clear() == Cleared(0, 0, ())
     assert store.write(KEY, LABEL, b"")
     assert store.read(KEY) == b""  # a text with nothing to say is a phrase as well
     assert store.read(key("another")) is None
@@ -149,7 +150,7 @@ def test_clear_removes_phrases_and_nothing_else(store: PhraseStore) -> None:
     size = total_bytes(store.directory)
     (store.directory / ".writing-left").write_bytes(b"12345")
     (store.directory / "notes.txt").write_text("mine")
-    assert store.clear() == (2, size + 5)
+    assert store.clear() == Cleared(2, size + 5, ())
     assert [path.name for path in store.directory.iterdir()] == ["notes.txt"]
 
 

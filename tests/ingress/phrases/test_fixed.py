@@ -101,7 +101,7 @@ def test_what_is_on_the_shelf_stays_there(tmp_path: Path) -> None:
     audio = render(tmp_path, every["lisbon"], "Um momento, por favor.")
     shelf = PhraseShelf(chosen)
     shelf.load(every.values())
-    assert PhraseStore(tmp_path, 1_000_000).clear()[0] == 1
+    assert PhraseStore(tmp_path, 1_000_000).clear().files == 1
     shelf.load(every.values())
     assert shelf.audio(every["lisbon"], Phrase.WAITING) == audio
     assert shelf.audio(every["porto"], Phrase.WAITING) is shelf.audio(every["lisbon"], Phrase.WAITING)

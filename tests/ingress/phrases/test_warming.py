@@ -117,7 +117,7 @@ async def test_a_failure_is_logged_once_and_tried_again(
     assert len(speaker.unmade) == len(warnings)
     pool.error = None
     assert await warm(speaker, chosen, 10.0) == len(warnings)
-    assert speaker.unmade == set()
+    assert speaker.unmade == {}
     await speaker.close()
 
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import shlex
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from other_user import without_permission
 
 from actors.errors import ConfigurationError
+from ingress import cli
 from ingress.configuration.settings import Settings
 from ingress.server.checking import check
+
+pytestmark = pytest.mark.usefixtures("runtime_folder")
 
 
 def settings(**dialogs: str) -> dict[str, Any]:
@@ -21,12 +31,12 @@ def settings(**dialogs: str) -> dict[str, Any]:
     }
 
 
-def test_the_language_of_each_extension_is_checked_where_the_engines_run() -> None:
-    """With the extension's name; on another machine's engines nothing is known here."""
-    with pytest.raises(ConfigurationError, match=r"^extensions\.sales\.language: the hibari engine"):
-        check(Settings.model_validate(settings(sales="echo")))
-    check(Settings.model_validate(settings(sales="tone")))
-    check(Settings.model_validate(settings(sales="echo") | {"fleet": {"ray_address": "10.0.0.1:6379"}}))
+@pytest.mark.parametrize("fleet", [{"backend": "local"}, {"ray_address": "10.0.0.1:6379"}])
+def test_the_language_of_each_extension_is_checked(fleet: dict[str, str]) -> None:
+    """With the extension's name; also for engines on another machine, which speak no other language there."""
+    with pytest.raises(ConfigurationError, match=r"^extensions\.sales\.language = 'pt': hibari"):
+        check(Settings.model_validate(settings(sales="echo") | {"fleet": fleet}))
+    check(Settings.model_validate(settings(sales="tone") | {"fleet": fleet}))
 
 
 def test_engines_are_checked_if_any_extension_speaks() -> None:
@@ -37,3 +47,196 @@ def test_engines_are_checked_if_any_extension_speaks() -> None:
     ).has_speech_workers
     with pytest.raises(ConfigurationError, match="unknown engine 'wisper'"):
         check(Settings.model_validate(settings(default="tone", sales="echo") | wrong))
+
+
+# `raymal serve --check`
+
+
+SCRIPTED = "--stt scripted --tts scripted"
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """Give the process its own log back: a command sends it to standard error."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    for handler in root.handlers:
+        if handler not in handlers:
+            handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def try_check(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """Run `raymal serve --check` on a free port; return the exit code and what was printed as errors."""
+    code = cli.main(["serve", "--check", "--no-ray", "--port", "0", *arguments])
+    return code, capsys.readouterr().err
+
+
+WRONG = {
+    "--set extensions.a.port=0 --set extensions.a.voice=herat": (
+        "extensions.a.voice = 'herat': hibari has no such voice: did you mean 'heart'?"
+    ),
+    "--set speech.hibari.voice=herat": "hibari has no voice 'herat': did you mean 'heart'?",
+    "--set extensions.a.port=0 --set extensions.a.language=pt_BR": "extensions.a.language = 'pt-BR': hibari",
+    "--language pt_BR": "speech.language = 'pt-BR': hibari (speech.tts) does not work in it",
+    "--language xx --tts scripted": "speech.language = 'xx': whisper (speech.stt) does not work in it",
+    "--language english --tts scripted": "speech.language = 'english': whisper",
+    "--language ''": "write the code of a language, such as en or pt-BR",
+    "--model base.en --language pt --tts scripted": "choose one of en;",
+    "--stt scripted --tts own_speech:Demanding --language en": "choose one of eo, pt-BR;",
+    "--stt scripted --tts own_speech:Demanding --language pt "
+    "--set extensions.a.port=0 --set extensions.a.voice=zamenhoff": "did you mean 'zamenhof'?",
+    "--stt scripted --tts own_speech:Clumsy --language eo": "Clumsy's own check failed with KeyError",
+    "--stt scripted --tts own_speech:Careless": "choose one of 7, None;",
+    "--stt scripted --tts own_speech:Careless --set extensions.a.port=0 --set extensions.a.voice=x": (
+        "Careless's own check failed with TypeError"
+    ),
+    "--tts coqui --language pt": "speech.language = 'pt': coqui (speech.tts) does not work in it",
+    "--set speech.whisper.compute_type=int7": "speech.whisper.compute_type = 'int7': there is no such type",
+    "--model smal": "'smal': the hub has no such model: did you mean 'small'?",
+    "--model ~nosuch/model": "speech.whisper.model = '~nosuch/model': there is no such home folder",
+    "--model /nosuch/model": "the folder /nosuch/model does not exist",
+    f"{SCRIPTED} --set records.file=/nosuch/calls.jsonl": "there is no folder '/nosuch'; make it",
+    f"{SCRIPTED} --set records.file=~nosuch/calls": "records.file = '~nosuch/calls': there is no such home",
+    f"{SCRIPTED} --set records.file=/tmp": "records.file = '/tmp': this is a folder",
+    f"{SCRIPTED} --set cache.directory=/dev/null/phrases": "cache.directory = '/dev/null/phrases'",
+    f"{SCRIPTED} --set cache.directory=/proc/phrases": "/proc cannot be written",
+    f"{SCRIPTED} --set cache.directory=~nosuch": "cache.directory = '~nosuch': there is no such home folder",
+    f"{SCRIPTED} --host 192.0.2.1": "192.0.2.1 is not an address of this machine",
+    f"{SCRIPTED} --host a..b": "server.host: 'a..b' is not an address",
+    f"{SCRIPTED} --set admission.high_percent=50": "normal_percent = 90.0: Value error, above high_percent",
+    f"{SCRIPTED} --set admission.background_percent=95": "above normal_percent = 90",
+    f"{SCRIPTED} --greeting \udcff": "--greeting: 'dialog.greeting' = '\\udcff'",
+    f"{SCRIPTED} --greeting \0": "--greeting: 'dialog.greeting' = '\\x00'",
+    f"{SCRIPTED} --set records.file={'x' * 5_000}": "File name too long",
+    f"{SCRIPTED} --config /dev/zero": "/dev/zero: longer than 1048576 bytes",
+    f"{SCRIPTED} --dialog own_speech:Stubborn": "making the dialog failed with OSError",
+}
+
+
+@pytest.mark.parametrize("arguments", WRONG, ids=lambda arguments: arguments[:100])
+def test_what_cannot_work_is_exit_code_2(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the setting, what is wrong with it, and what would be right."""
+    code, printed = try_check(capsys, *shlex.split(arguments))
+    assert WRONG[arguments] in printed
+    assert code == 2
+
+
+@pytest.mark.parametrize("language", ["en_US", "EN", "en-gb", "en_US.UTF-8"])
+def test_a_code_may_be_written_in_many_ways(language: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whisper and hibari know English, of whatever region."""
+    assert try_check(capsys, "--language", language) == (0, "")
+
+
+def test_an_engine_of_ones_own_takes_any_language(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where it does not say which it knows."""
+    assert try_check(capsys, *SCRIPTED.split(), "--language", "tlh") == (0, "")
+
+
+def test_all_that_is_wrong_is_reported_together(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line each: dialogs, engines, files, host."""
+    code, printed = try_check(
+        capsys,
+        *("--host", "192.0.2.1", "--set", "records.file=/nosuch/calls.jsonl", "--language", "xx"),
+        *("--set", "extensions.a.port=0", "--set", "extensions.a.voice=herat"),
+    )
+    assert code == 2
+    for part in ("192.0.2.1", "records.file", "'xx': whisper", "'xx': hibari", "'herat'"):
+        assert part in printed
+    _, with_a_wrong_dialog = try_check(
+        capsys, "--dialog", "eco", "--set", "records.file=/nosuch/c", "--stt", "wisper"
+    )
+    for part in ("'eco'", "records.file", "'wisper'"):
+        assert part in with_a_wrong_dialog
+
+
+def test_a_port_in_use_is_said_with_its_user(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also an extension's."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for arguments in (["--port", str(port)], ["--set", f"extensions.a.port={port}"]):
+            code, printed = try_check(capsys, *SCRIPTED.split(), *arguments)
+            assert code == 2
+            assert f"127.0.0.1:{port} is in use by another program (" in printed
+            assert f"process {os.getpid()})" in printed
+
+
+@pytest.mark.parametrize(
+    ("setting", "folder_of"),
+    [("records.file", lambda path: path / "calls.jsonl"), ("cache.directory", lambda path: path / "phrases")],
+)
+def test_a_folder_that_may_not_be_written(
+    setting: str,
+    folder_of: Callable[[Path], Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It is another user's, or read-only."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with without_permission(folder, 0o555):
+        code, printed = try_check(capsys, *SCRIPTED.split(), "--set", f"{setting}={folder_of(folder)}")
+    assert code == 2
+    assert "cannot be written: Permission denied" in printed
+
+
+def test_a_cache_folder_that_others_may_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They could put audio into it."""
+    tmp_path.chmod(0o777)
+    code, printed = try_check(capsys, *SCRIPTED.split(), "--set", f"cache.directory={tmp_path}")
+    tmp_path.chmod(0o700)
+    assert code == 2
+    assert "not this user's alone" in printed
+
+
+def test_a_check_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No file, no folder, no socket: not in the places that the settings name either."""
+    monkeypatch.setenv("RAYMAL_RUNTIME", str(tmp_path / "run"))
+    monkeypatch.setenv("RAYMAL_CACHE", str(tmp_path / "cache"))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    files = ["--set", f"records.file={tmp_path}/calls.jsonl", "--set", f"cache.directory={tmp_path}/phrases"]
+    assert try_check(capsys, *files, "--port", str(port)) == (0, "")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port)).close()
+
+
+def test_a_folder_of_the_models_that_cannot_be_made(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The bundled weights are joined there."""
+    monkeypatch.setenv("RAYMAL_CACHE", "/proc/raymal")
+    code, printed = try_check(capsys)
+    assert code == 2
+    assert "the weights are joined in /proc/raymal/whisper-base" in printed
+    assert "environment variable RAYMAL_CACHE = '/proc/raymal'" in printed
+
+
+def test_a_user_without_a_home_goes_without_a_cache(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A service may have none: phrases are made when they are needed."""
+    monkeypatch.delenv("RAYMAL_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc")
+    code, _ = try_check(capsys, *SCRIPTED.split())
+    assert code == 0
+
+
+def test_a_model_that_the_hub_is_not_reached_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is not on this machine, and would not come."""
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", _unreachable)
+    monkeypatch.setenv("HF_HUB_CACHE", "/nosuch")
+    code, printed = try_check(capsys, "--model", "owner/no-such-model-of-anyone")
+    assert code == 2
+    assert "is not on this machine, and the hub does not give it (ConnectionError: no route)" in printed
+
+
+def _unreachable(*arguments: object, **options: object) -> None:
+    raise ConnectionError("no route")

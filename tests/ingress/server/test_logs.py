@@ -5,6 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Callable
+from typing import NoReturn
+
+import pytest
 
 from ingress.server.logs import MAXIMUM_WAITING_LINES, QueuedHandler
 
@@ -38,6 +42,56 @@ def test_a_pipe_that_is_not_read_costs_lines_and_no_time() -> None:
     while b"lines were lost" not in text:
         text += os.read(read, 65_536)
         handler.emit(line("again"))
+    os.close(read)  # what is still queued fails at once: no line may go to another file of that number
     handler.close()
     os.close(write)
-    os.close(read)
+
+
+class Unprintable:
+    """What a library may give to its logger."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __str__(self) -> NoReturn:
+        raise self.error
+
+
+def unformattable(*arguments: object) -> logging.LogRecord:
+    return logging.LogRecord("library", logging.WARNING, "/library/file.py", 7, "%s %d", arguments, None)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda: unformattable("one"), id="too few arguments"),
+        pytest.param(lambda: unformattable("said", "not a number"), id="wrong kind of argument"),
+        pytest.param(lambda: unformattable(Unprintable(RuntimeError()), 1), id="fails when it is printed"),
+        pytest.param(lambda: unformattable(Unprintable(SystemExit()), 1), id="ends the thread"),
+    ],
+)
+def test_a_record_that_cannot_be_formatted_is_lost_alone(make: Callable[[], logging.LogRecord]) -> None:
+    """A line names its place instead, without its words; what comes after it is written."""
+    read, write = os.pipe()
+    handler = QueuedHandler(write)
+    handler.emit(make())
+    handler.emit(line("after it"))
+    handler.close()
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        lost, after, rest = pipe.read().split("\n")
+    assert "library at /library/file.py:7" in lost
+    assert "said" not in lost
+    assert (after, rest) == ("after it", "")
+
+
+def test_text_that_is_no_unicode_is_written_escaped() -> None:
+    """A name from the file system may hold a lone surrogate, which UTF-8 has no bytes for."""
+    read, write = os.pipe()
+    handler = QueuedHandler(write)
+    handler.emit(line("the file \udcff"))
+    handler.emit(line("after it"))
+    handler.close()
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        assert pipe.read() == "the file \\udcff\nafter it\n"

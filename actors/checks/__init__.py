@@ -1,0 +1,1 @@
+"""What an operator may write in settings, checked: codes of languages, folders."""

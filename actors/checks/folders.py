@@ -1,0 +1,31 @@
+"""Whether a folder can be written, found out without leaving anything in it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from actors.errors import ConfigurationError
+
+
+def expanded(path: str, setting: str) -> Path:
+    """Return a path of the settings, `~` and `~user` replaced. Raises ConfigurationError."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ConfigurationError(
+            f"{setting} = {path!r}: there is no such home folder; write the whole path"
+        ) from error
+
+
+def obstacle(folder: Path) -> str | None:
+    """Return why a folder, or the first one above it that exists, cannot be written; None: it can be."""
+    try:
+        while not folder.exists():
+            folder = folder.parent
+        if not folder.is_dir():
+            return f"{folder} is no folder"
+        with tempfile.TemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        return f"{folder} cannot be written: {error.strerror or type(error).__name__}"

@@ -1,0 +1,47 @@
+"""The languages of a whisper model, without loading it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from actors.checks.languages import primary
+
+_CODES = """
+af am ar as az ba be bg bn bo br bs ca cs cy da de el en es et eu fa fi fo fr gl gu ha haw he hi hr ht hu hy
+id is it ja jw ka kk km kn ko la lb ln lo lt lv mg mi mk ml mn mr ms mt my ne nl nn no oc pa pl ps pt ro ru
+sa sd si sk sl sn so sq sr su sv sw ta te tg th tk tl tr tt uk ur uz vi yi yo zh yue
+"""
+MULTILINGUAL = _CODES.split()
+"""Of every multilingual model (faster_whisper/tokenizer.py); `yue` has been known since large-v3."""
+OTHER_CODES = {"nb": "no", "jv": "jw", "fil": "tl", "iw": "he", "in": "id"}
+"""Codes of today, or of once, for languages that the models know by another one."""
+ENGLISH_ONLY_TOKENS = 51_864
+"""Of the vocabulary; a multilingual one has a token more, and large-v3 two."""
+
+
+def model_code(language: str) -> str:
+    """Return the code by which the models know a language, whatever its region: `pt` of `pt_BR`."""
+    code = primary(language)
+    return OTHER_CODES.get(code, code)
+
+
+def model_languages(model: str) -> list[str]:
+    """Return the codes that a model takes, as far as its name or its folder says."""
+    try:
+        folder = Path(model).expanduser()
+    except RuntimeError:  # `~nosuch`
+        folder = Path(model)
+    is_english_only = _tokens(folder) == ENGLISH_ONLY_TOKENS if folder.is_dir() else model.endswith(".en")
+    return ["en"] if is_english_only else [*MULTILINGUAL, *OTHER_CODES]
+
+
+def _tokens(folder: Path) -> int | None:
+    """Return how many tokens the vocabulary of a folder has; None if that is not known."""
+    for name in ("vocabulary.json", "vocabulary.txt"):
+        try:
+            text = (folder / name).read_text(encoding="utf-8")
+            return len(json.loads(text) if name.endswith(".json") else text.splitlines())
+        except (OSError, ValueError, TypeError):
+            continue
+    return None

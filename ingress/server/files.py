@@ -1,0 +1,84 @@
+"""Files and folders that the settings name, tried before a port opens; nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from actors.checks.folders import expanded, obstacle
+from actors.errors import ConfigurationError
+from ingress.configuration.settings import CacheSettings, RecordSettings
+from ingress.phrases.disk import phrase_directory
+
+
+def records_problems(settings: RecordSettings) -> Iterator[str]:
+    """Yield why calls' records could not be written."""
+    if settings.file is None:
+        return
+    try:
+        path = expanded(settings.file, "records.file")
+    except ConfigurationError as error:
+        yield str(error)
+        return
+    try:
+        problem = _file_obstacle(path) if path.exists() else _missing_file_obstacle(path)
+    except OSError as error:  # a path that can be none, as one that is too long
+        problem = error.strerror or type(error).__name__
+    if problem is not None:
+        yield f"records.file = {settings.file!r}: {problem}"
+
+
+def cache_problems(settings: CacheSettings) -> Iterator[str]:
+    """Yield why phrases could not be kept in a folder that the operator chose."""
+    chosen, setting = settings.directory, "cache.directory"
+    if not chosen:
+        chosen, setting = os.environ.get("RAYMAL_CACHE"), "environment variable RAYMAL_CACHE"
+    if not chosen or settings.disk_bytes == 0:
+        return
+    try:
+        problem = folder_obstacle(expanded(chosen, setting))
+    except ConfigurationError as error:
+        yield str(error)
+        return
+    if problem is not None:
+        yield f"{setting} = {chosen!r}: {problem}; name another folder, or cache.disk_bytes = 0 for none"
+
+
+def default_cache_problem(settings: CacheSettings) -> str | None:
+    """Return why phrases cannot be kept in the user's own cache folder, where no other was chosen."""
+    if settings.directory or os.environ.get("RAYMAL_CACHE") or settings.disk_bytes == 0:
+        return None
+    directory = phrase_directory(settings)
+    if directory is None:
+        return "this user has no home"
+    return folder_obstacle(directory)
+
+
+def folder_obstacle(folder: Path) -> str | None:
+    """Return why a folder of our own cannot be made there, or cannot be used; None: it can be."""
+    try:
+        found = folder.stat()
+    except FileNotFoundError:
+        return obstacle(folder)
+    except OSError as error:
+        return f"{folder}: {error.strerror or type(error).__name__}"
+    if folder.is_dir() and (found.st_uid != os.getuid() or found.st_mode & 0o022):
+        return f"{folder} is not this user's alone: others could put audio into it"
+    return obstacle(folder)
+
+
+def _file_obstacle(path: Path) -> str | None:
+    if path.is_dir():
+        return "this is a folder"
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK))
+    except OSError as error:
+        return f"it cannot be written: {error.strerror or type(error).__name__}"
+    return None
+
+
+def _missing_file_obstacle(path: Path) -> str | None:
+    if not path.parent.is_dir():
+        return f"there is no folder {str(path.parent)!r}; make it"
+    return obstacle(path.parent)

@@ -1,0 +1,99 @@
+"""Records of finished calls reach a gateway, whatever becomes of gateways and links."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingress.link.messages import CallEnded, Message
+from ingress.link.records import CallRecord
+from ingress.media import finished_calls
+from ingress.media.finished_calls import FinishedCalls
+
+
+def record() -> CallRecord:
+    return CallRecord(call_id="c", extension="default", end_reason="the caller hung up")
+
+
+class Gateway:
+    """The other end of a link: `is_there` or not, and what it has taken."""
+
+    def __init__(self) -> None:
+        self.is_there = False
+        self.taken: dict[str, bool] = {}
+        """Ids of records, and whether the last sending was a repetition."""
+
+    def send(self, message: Message) -> bool:
+        """Take a message, if the gateway is there."""
+        assert isinstance(message, CallEnded)
+        if self.is_there:
+            self.taken[message.record.record_id] = message.is_repeated
+        return self.is_there
+
+
+def test_what_ends_while_no_gateway_is_there_is_sent_to_the_next() -> None:
+    """Once; what comes after it is sent at once."""
+    kept, gateway = FinishedCalls(), Gateway()
+    early, late = record(), record()
+    kept.add(early, gateway.send)
+    assert gateway.taken == {}
+    assert kept.waits_for_gateway
+    gateway.is_there = True
+    kept.gateway_speaks(gateway.send)
+    kept.add(late, gateway.send)
+    assert gateway.taken == {early.record_id: True, late.record_id: False}
+    gateway.taken.clear()
+    kept.gateway_speaks(gateway.send)
+    assert gateway.taken == {}, "only a new link needs them again"
+    kept.acknowledge(early.record_id)
+    kept.link_broke()
+    kept.gateway_speaks(gateway.send)
+    assert gateway.taken == {late.record_id: True}
+    kept.acknowledge(late.record_id)
+    kept.acknowledge("unknown")
+    assert len(kept) == 0
+
+
+def test_the_oldest_is_lost_where_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And counted."""
+    monkeypatch.setattr(finished_calls, "KEPT_RECORDS", 3)
+    kept, gateway = FinishedCalls(), Gateway()
+    records = [record() for _ in range(5)]
+    for each in records:
+        kept.add(each, gateway.send)
+    gateway.is_there = True
+    kept.gateway_speaks(gateway.send)
+    assert list(gateway.taken) == [each.record_id for each in records[2:]]
+    assert (kept.lost, len(kept)) == (2, 3)
+
+
+@given(st.lists(st.sampled_from(["end", "break", "link", "acknowledge"])))
+def test_no_record_is_lost(steps: list[str]) -> None:
+    """Whatever happens in whatever order: once a gateway is there and acknowledges, it has had all."""
+    kept, gateway = FinishedCalls(), Gateway()
+    ended: set[str] = set()
+    had: set[str] = set()
+
+    def acknowledge() -> None:
+        for record_id in tuple(gateway.taken):
+            kept.acknowledge(record_id)
+        had.update(gateway.taken)
+
+    for step in [*steps, "break", "link", "acknowledge"]:
+        match step:
+            case "end":
+                each = record()
+                ended.add(each.record_id)
+                kept.add(each, gateway.send)
+            case "break":
+                gateway.is_there = False
+                gateway.taken.clear()
+                kept.link_broke()
+            case "link" if not gateway.is_there:
+                gateway.is_there = True
+                kept.gateway_speaks(gateway.send)
+            case "acknowledge":
+                acknowledge()
+    assert had == ended
+    assert len(kept) == 0
