@@ -31,15 +31,12 @@ from ingress.media.hearing.events import (
 )
 from ingress.media.hearing.silero import WINDOW_BYTES, SpeechConfirmer
 from ingress.media.hearing.spectrum import is_key_tone, may_be_voice
+from ingress.media.hearing.stream_time import StreamTime
 from ingress.media.hearing.utterance import ABOVE_LINE, Utterance, last_pause
 from ingress.media.hearing.vad import WebRtcVad, frame_power, is_faint
 
 GAP_S = 8 * FRAME_S
 """A frame that is later than this does not come: 80 ms of jitter on messages of 60 ms, and some."""
-CATCH_UP = 0.1
-"""Share of a frame's delay by which the next ones are expected later."""
-UNWATCHED_S = 0.1
-"""Between two looks at the stream; of a longer time nothing is known."""
 FADING_MS = 140
 """Beside `end_silence_ms`, until an utterance with voices behind it is over: sentences end softer than they
 begin."""
@@ -72,12 +69,7 @@ class Hearing:
         self._background_power = 0.0
         self._background_until_s = 0.0
         """Until then frames no louder than the background do not begin an utterance."""
-        self._due_s = 0.0
-        """When the next frame is due, in the stream's time."""
-        self._lost_s = 0.0
-        """How far the stream's time is behind the clock: what was lost is no silence of the caller."""
-        self._watched_s = 0.0
-        """When the stream was last looked at."""
+        self._stream = StreamTime(GAP_S)
         self.dropped_noises = 0
         self.unconfirmed = 0
         """Finished utterances that were left to the gate, because verdicts were missing or late."""
@@ -96,9 +88,9 @@ class Hearing:
     def has_ignored(self, frames: list[bytes], now: float) -> bool:
         """Take frames that came until `now` at once, if none is of interest; else take none."""
         first_s = now - (len(frames) - 1) * FRAME_S
-        if self._utterance is not None or first_s >= self._due_s + GAP_S or not is_faint(b"".join(frames)):
+        if self._utterance is not None or self._stream.is_gap(first_s) or not is_faint(b"".join(frames)):
             return False
-        self._due_s = now + FRAME_S
+        self._stream.begin(now)
         self._look_back.extend(frames)
         self._endpointer.pass_over(len(frames))
         return True
@@ -107,16 +99,19 @@ class Hearing:
         """Take one 20 ms frame that arrived at `now`."""
         utterance = self._utterance
         if utterance is None:
-            if now >= self._due_s + GAP_S:
+            if self._stream.is_gap(now):
                 self._endpointer.forget()
-            self._due_s = now + FRAME_S
+            self._stream.begin(now)
             self._look_back.append(frame)
             has_speech = not is_faint(frame) and self._has_speech(frame)
             if has_speech and now < self._background_until_s:
                 has_speech = frame_power(frame) > self._background_power
             onset = self._endpointer.listen(has_speech, now)
             return self._begin(onset, now) if onset else NOTHING
-        at_s = self._take_in(utterance, now)
+        if self._stream.is_early(now) and utterance.take_out_filler():
+            at_s = self._stream.take_back(now)
+        else:
+            at_s = self._stream.arrive(now)
         has_speech = self._has_speech(frame)
         if not has_speech or utterance.is_sure or not is_key_tone(frame):
             has_speech = utterance.judge_loudness(frame) and has_speech
@@ -144,33 +139,13 @@ class Hearing:
         self._forget_utterance(len(utterance.audio))
         return (HeardUtterance(audio, now - self._faded_frames * FRAME_S, now),)
 
-    def _take_in(self, utterance: Utterance, now: float) -> float:
-        """Return when the frame that arrived at `now` was due, in the stream's time."""
-        self._watched_s = max(self._watched_s, now)
-        late_s = now - self._lost_s - self._due_s
-        if late_s < -FRAME_S / 2 and utterance.take_out_filler():
-            self._due_s -= FRAME_S
-        elif late_s >= GAP_S:
-            self._lost_s += late_s  # whatever was between has been thrown away
-        else:
-            self._due_s += late_s * CATCH_UP if late_s > 0.0 else late_s
-        at_s = self._due_s
-        self._due_s += FRAME_S
-        return at_s
-
     def pause(self, now: float) -> tuple[HearingEvent, ...]:
         """Note that nothing arrived lately: to be called about every 20 ms while `is_in_speech`."""
         events = NOTHING
-        if now - self._watched_s > UNWATCHED_S:
-            self._lost_s += now - self._watched_s
-        self._watched_s = now
-        stream_s = now - self._lost_s
-        while self._utterance is not None and stream_s >= self._due_s + (
-            FRAME_S if self._utterance.ends_in_filler else GAP_S
-        ):
+        self._stream.look(now)
+        while self._utterance is not None and (at_s := self._stream.miss(now)) is not None:
             # Missing frames keep their length, so that words do not run together.
-            self._utterance.fill(self._due_s)
-            self._due_s += FRAME_S
+            self._utterance.fill(at_s)
             events += self._judge(self._utterance, now)
         if not events and self._utterance is not None:
             events = self._decide(self._utterance, now)
@@ -201,7 +176,6 @@ class Hearing:
         )
         loudest_power = max(compress(powers[before:], onset), default=0.0)
         first_byte = max(0, before * FRAME_BYTES - WARM_UP_BYTES)
-        self._lost_s, self._watched_s = 0.0, now
         self._utterance = Utterance(
             self._confirmer, first_byte, line_power, floor_power, loudest_power, self._second_hearing_frames
         )
@@ -218,7 +192,7 @@ class Hearing:
 
     def _judge(self, utterance: Utterance, now: float) -> tuple[HearingEvent, ...]:
         events = NOTHING
-        for frame, has_speech in utterance.take_judged(now - self._lost_s):
+        for frame, has_speech in utterance.take_judged(now - self._stream.lost_s):
             judgement = self._endpointer.follow(has_speech, frame.at_s)
             if judgement is not None:
                 events += self._act(judgement, now)
@@ -257,7 +231,7 @@ class Hearing:
         if is_full:
             end = min(end, self._endpointer.frames * FRAME_BYTES)
         kept = utterance.piece(0, end)
-        heard = HeardUtterance(kept, min(self._endpointer.last_speech_s + self._lost_s, now), now)
+        heard = HeardUtterance(kept, min(self._endpointer.last_speech_s + self._stream.lost_s, now), now)
         if judgement is Judgement.PAUSED:
             return (CallerPaused(heard),)
         self._forget_utterance(end)
@@ -274,4 +248,3 @@ class Hearing:
         rest = utterance.piece(first, len(utterance.audio))
         for start in range(0, len(rest), FRAME_BYTES):
             self._look_back.append(rest[start : start + FRAME_BYTES])
-        self._due_s += self._lost_s

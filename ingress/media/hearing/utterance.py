@@ -143,11 +143,6 @@ class Utterance:
         self._fillers.append(len(self.audio))
         self.append_waiting(SILENCE_FRAME, False, at_s)
 
-    @property
-    def ends_in_filler(self) -> bool:
-        """Whether the last frame did not come."""
-        return bool(self._fillers) and self._fillers[-1] == len(self.audio) - FRAME_BYTES
-
     def take_out_filler(self) -> bool:
         """Take out zeros, because a frame has come late; False if there are none."""
         if self._fillers:

@@ -2,7 +2,7 @@
 
 The C function is called directly: the package's own wrapper takes a quarter as long again.
 
-Frames in which no sample reaches 64 (-54 dBFS; a telephone's speech is near -20 on average) are the sound of
+Frames in which no sample reaches 128 (-48 dBFS; a telephone's speech is near -20 on average) are the sound of
 a quiet line. Outside an utterance they need not be judged: for three frames together this check costs a sixth
 of the detector.
 """
@@ -19,8 +19,8 @@ from actors.telephone import BYTES_PER_SAMPLE, FRAME_BYTES, TELEPHONE_RATE_HZ
 _judge = webrtcvad._webrtcvad.process
 _INT16 = np.dtype("<i2")
 _FRAME_SAMPLES = FRAME_BYTES // BYTES_PER_SAMPLE
-FAINT_SAMPLE = 64
-"""A power of two. Noise of -66 dBFS hardly ever reaches it; the shortest words at -47 dBFS do."""
+FAINT_SAMPLE = 128
+"""A power of two. Noise of -60 dBFS hardly ever reaches it; soft words at -47 dBFS do."""
 
 
 _QUIET_LINE = (np.random.default_rng(0).standard_normal((25, _FRAME_SAMPLES)) * 16).astype(_INT16)
@@ -47,10 +47,10 @@ class WebRtcVad:
 
 
 def is_faint(audio: bytes) -> bool:
-    """Return whether every int16 sample, of one frame or of several, lies in -64..63.
+    """Return whether every int16 sample, of one frame or of several, lies in -128..127.
 
     They are taken as one integer. In each 16-bit lane a faint sample, less the lowest faint one, is below
-    128; a lane below the lowest borrows from the next, and has high bits itself.
+    256; a lane below the lowest borrows from the next, and has high bits itself.
     """
     sign_bits, lowest, high_bits = _lanes(len(audio) // BYTES_PER_SAMPLE)
     return not ((int.from_bytes(audio, "little") ^ sign_bits) - lowest) & high_bits

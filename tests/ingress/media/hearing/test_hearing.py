@@ -154,11 +154,11 @@ def test_a_soft_ending_is_not_cut() -> None:
     st.lists(st.integers(-32_768, 32_767), min_size=160, max_size=160),
     st.sampled_from([1, 60, 130, 500, 2_000]),
 )
-def test_faint_is_what_no_sample_of_64_or_more_is_in(samples: list[int], shrink: int) -> None:
+def test_faint_is_what_no_sample_of_128_or_more_is_in(samples: list[int], shrink: int) -> None:
     """Against the plain comparison of every sample; of frames together, if it is so of each."""
     values = np.array(samples) // shrink
     frame = values.astype("<i2").tobytes()
-    assert is_faint(frame) == bool(np.all((values >= -64) & (values <= 63)))
+    assert is_faint(frame) == bool(np.all((values >= -128) & (values <= 127)))
     assert is_faint(SILENCE_FRAME + frame + SILENCE_FRAME) == is_faint(frame)
 
 
