@@ -42,6 +42,7 @@ FADING_MS = 140
 begin."""
 BACKGROUND_S = 10.0
 """So long what is no louder than the voices behind the caller is theirs: an answer's length."""
+LEVEL_FRAMES = 5
 SECOND_HEARING_MS = 240
 """Of silence, until a short sound is heard a second time; half of `end_silence_ms` if that is less."""
 WARM_UP_BYTES = 2 * WINDOW_BYTES
@@ -68,7 +69,7 @@ class Hearing:
         self._faded_frames = (settings.end_silence_ms + FADING_MS) // FRAME_MS
         self._background_power = 0.0
         self._background_until_s = 0.0
-        """Until then frames no louder than the background do not begin an utterance."""
+        """Until then what is no louder than the background does not begin an utterance."""
         self._stream = StreamTime(GAP_S)
         self.dropped_noises = 0
         self.unconfirmed = 0
@@ -105,7 +106,7 @@ class Hearing:
             self._look_back.append(frame)
             has_speech = not is_faint(frame) and self._has_speech(frame)
             if has_speech and now < self._background_until_s:
-                has_speech = frame_power(frame) > self._background_power
+                has_speech = self._is_near()
             onset = self._endpointer.listen(has_speech, now)
             return self._begin(onset, now) if onset else NOTHING
         if self._stream.is_early(now) and utterance.take_out_filler():
@@ -128,6 +129,14 @@ class Hearing:
         utterance.append(frame, has_speech)
         judgement = self._endpointer.follow(has_speech, at_s)
         return NOTHING if judgement is None else self._act(judgement, now)
+
+    def _is_near(self) -> bool:
+        """Return whether the latest 100 ms are louder than the background; then it is not asked again."""
+        frames = list(self._look_back)[-LEVEL_FRAMES:]
+        is_near = frame_power(b"".join(frames)) > self._background_power
+        if is_near:
+            self._background_until_s = 0.0
+        return is_near
 
     def _end_faded(self, utterance: Utterance, now: float) -> tuple[HearingEvent, ...]:
         """The caller has finished, other voices go on: they shall not begin the next utterance."""

@@ -8,6 +8,7 @@ from itertools import islice, product
 
 import numpy as np
 import pytest
+import soxr
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -278,6 +279,19 @@ def test_a_soft_short_word_is_an_utterance(word: str, voice: HibariTts, model: S
             heard += len(found) == 1
             assert found or hearing.dropped_noises
         assert heard >= len(clip_list) - 1, f"{word} at {target_db} dBFS: {heard}"
+
+
+@pytest.mark.parametrize("speed", [0.85, 0.95, 1.0, 1.1, 1.2])
+def test_a_short_word_is_heard_whatever_the_voice_makes_of_it(
+    speed: float, voice: HibariTts, model: SileroVad
+) -> None:
+    """Another machine's arithmetic, another speed, a softer line: no word is a borderline case."""
+    spoken = b"".join(voice.synthesize(Synthesize("caller", "hi", "en")))
+    samples = soxr.resample(np.frombuffer(spoken, dtype="<i2").astype(float), 8_000, 8_000 * speed)
+    for gain_db in (0, -12, -20):
+        for audio in islice(clips(samples, gain_db, lines=(0.0, 2.0)), 0, None, 3):
+            confirmer = SpeechConfirmer(0.5, model)
+            assert len(utterances(hear(audio, new_hearing(confirmer), confirmer=confirmer))) == 1
 
 
 @pytest.mark.parametrize("level_db", [-70, -60, -55, -50])
@@ -587,6 +601,25 @@ def test_voices_behind_the_caller_do_not_hold_an_utterance_open(
     decided_s = [utterance.decided_s for utterance in found if utterance.decided_s > end_s - 0.3]
     assert decided_s, found
     assert decided_s[0] <= end_s + 0.7
+
+
+@pytest.mark.parametrize("pause_s", [1.0, 3.0])
+def test_over_the_same_voices_the_caller_is_heard_again(
+    pause_s: float, voice: HibariTts, model: SileroVad
+) -> None:
+    """What is no louder than they are begins nothing, but the caller does, at once and as a whole."""
+    words = np.frombuffer(2 * VOICE, dtype="<i2").astype(float)
+    pause = np.zeros(round(pause_s * 8_000))
+    audio = np.concatenate([np.zeros(8_000), words, pause, words, np.zeros(2 * 8_000)])
+    audio += babble(len(audio) / 8_000, voice)[: len(audio)] * words.std() * 10 ** (-12 / 20)
+    again_s = 1.0 + len(words) / 8_000 + pause_s
+    confirmer = SpeechConfirmer(0.5, model)
+    stream = audio.clip(-32_768, 32_767).astype("<i2").tobytes()
+    found = utterances(hear(stream, new_hearing(confirmer), confirmer=confirmer))
+    starts_s = [stream.index(utterance.audio) / 16_000 for utterance in found]
+    ends_s = [start_s + len(one.audio) / 16_000 for start_s, one in zip(starts_s, found, strict=True)]
+    assert [end_s > again_s + len(words) / 8_000 - 0.2 for end_s in ends_s] == [False, True]
+    assert starts_s[1] <= again_s + 0.1
 
 
 @pytest.mark.parametrize("pause_ms", [120, 150, 300])
