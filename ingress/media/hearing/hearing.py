@@ -4,8 +4,10 @@
 |---|---|---|
 | `is_faint` | fainter than any voice on a telephone? | for what is read while no utterance is under way |
 | the gate: WebRTC's detector | speech? | for every other frame; while it hears nothing, nothing else runs |
+| `is_key_tone` | no key's tone? | until the caller surely speaks |
 | loudness | not far quieter than the utterance's loudest? | for every frame of an utterance |
 | Silero's detector | speech? | from the onset until the caller surely speaks; on a noisy line to the end |
+| `may_be_voice` | neither hum nor hiss? | once, for what may be an utterance |
 
 In an utterance a frame is speech only if all stages say so. Loudness is one because WebRTC's detector goes on
 saying "speech" for 80 to 280 ms after the last sound. It makes the gate exact on a quiet line, so there
