@@ -60,14 +60,14 @@ PURE = {
     },
     "ingress": {"audiosocket"},
     "ingress.caller": {"conversation", "listening_quality", "outcome", "script", "word_errors"},
-    "ingress.configuration": {"extension_book", "extensions", "phrases", "settings"},
+    "ingress.configuration": {"contradictions", "extension_book", "extensions", "phrases", "settings"},
     "ingress.gateway": {"decision_history", "dialog_state"},
     "ingress.link": {"framing", "messages", "records", "status"},
     "ingress.media": {
         "call", "codec_check", "endings", "idle_sound", "lateness", "pacing", "playout", "receiver",
         "resampling", "tones", "turn",
     },
-    "ingress.media.hearing": {"endpointing", "events"},
+    "ingress.media.hearing": {"endpointing", "events", "spectrum", "stream_time", "utterance", "vad"},
     "ingress.phrases": {"key", "memory"},
 }  # fmt: skip
 """Rules and words: no clock, no socket, no Ray."""

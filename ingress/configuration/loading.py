@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from actors.errors import ConfigurationError
 from actors.plugins.mistakes import mistakes
+from ingress.configuration.contradictions import contradictions
 from ingress.configuration.settings import Settings
 
 MAXIMUM_FILE_BYTES = 1024 * 1024
@@ -56,6 +57,10 @@ def load_settings(
         settings = Settings.model_validate(values)
     except ValidationError as error:
         raise ConfigurationError(_explain(error, source, file)) from error
+    if problems := list(contradictions(settings)):
+        elsewhere = str(file) if file else "configuration"
+        lines = (f"{source.get(line.split(' ', 1)[0], elsewhere)}: {line}" for line in problems)
+        raise ConfigurationError("\n".join(lines))
     _check_host(settings.server.host)
     return settings
 

@@ -76,9 +76,9 @@ class EndpointingSettings(Section):
     confirmation_threshold: float = Field(default=0.5, gt=0.0, lt=1.0)
     """Probability above which a window of 32 ms is speech."""
     minimum_speech_ms: int = Field(default=120, ge=20, le=2_000)
-    """Shorter bursts are noise and are dropped."""
+    """Shorter bursts are noise and are dropped. Not more than `barge_in.speech_ms`."""
     maximum_utterance_s: float = Field(default=28.0, ge=2.0, le=30.0)
-    """Cut here: whisper sees 30 s at most."""
+    """With the look-back. A longer one is cut in its last pause: whisper sees 30 s at most."""
 
 
 class BargeInSettings(Section):

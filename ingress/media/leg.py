@@ -58,8 +58,6 @@ UNUSUAL_GAP_S = 0.03
 """Shorter gaps between two sends are not measured: the longest is this or more."""
 TURN_MARGIN_S = 5.0
 """For messages on their way."""
-FRAMES_PER_READING = 5
-"""Three ticks of 30 ms, and jitter."""
 
 log = logging.getLogger(__name__)
 
@@ -231,12 +229,10 @@ class Leg:
     def _hear(self, frames: list[bytes], now: float) -> None:
         if self._hearing.has_ignored(frames, now):
             return
-        # Frames that are read together came one after the other; of a longer backlog that is not known.
-        at_s = now - FRAME_S * min(len(frames) - 1, FRAMES_PER_READING)
-        for frame in frames:
-            if events := self._hearing.frame(frame, at_s):
+        # Frames that are read together came one after the other, or would have.
+        for frames_after, frame in zip(reversed(range(len(frames))), frames, strict=True):
+            if events := self._hearing.frame(frame, now - FRAME_S * frames_after):
                 self._pass_on(events, now)
-            at_s = min(now, at_s + FRAME_S)
 
     def _take(self, event: Event | BadPeer, now: float) -> None:
         match event:

@@ -7,6 +7,7 @@
 | sure | paused | `pause_ms` without speech |
 | paused | sure | speech |
 | all but listening | listening | `end_silence_ms` without speech; `maximum_utterance_s`; `end` is called |
+| listening | sure | `go_on` is called: a full utterance was cut while the caller spoke |
 
 An utterance with less speech than `minimum_speech_ms` is a cough and is dropped.
 
@@ -61,13 +62,19 @@ class Endpointer:
         self._state = _State.LISTENING
         self.last_speech_s = 0.0
         """When the utterance's last frame with speech arrived."""
-        self._frames = 0
+        self.frames = 0
+        """Of the utterance, whose second opinion was taken."""
         self._speech_frames = 0
 
     @property
     def is_in_speech(self) -> bool:
         """Whether an utterance is under way."""
         return self._state is not _State.LISTENING
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the utterance is, or was, as long as it may be."""
+        return self.frames >= self._maximum_frames
 
     def listen(self, has_speech: bool, now: float) -> tuple[bool, ...]:
         """Take the first opinion on a frame; return those on the latest frames if an utterance has begun."""
@@ -77,7 +84,7 @@ class Endpointer:
             return ()
         self._state = _State.BEGUN
         self.last_speech_s = now
-        self._frames = self._speech_frames = 0
+        self.frames = self._speech_frames = 0
         onset = tuple(recent)
         recent.clear()
         return onset
@@ -92,11 +99,11 @@ class Endpointer:
 
     def follow(self, has_speech: bool, at_s: float) -> Judgement | None:
         """Take the second opinion on the utterance's next frame, which arrived at `at_s`."""
-        self._frames += 1
+        self.frames += 1
         if has_speech:
             self._speech_frames += 1
             self.last_speech_s = at_s
-        if self._frames >= self._maximum_frames:
+        if self.is_full:
             return self._finish()
         return self._judge_speech() if has_speech else self._judge_silence(at_s - self.last_speech_s)
 
@@ -107,6 +114,11 @@ class Endpointer:
             self.last_speech_s = max(self.last_speech_s, at_s)
         else:
             self._speech_frames -= 1
+
+    def go_on(self, frames: int) -> None:
+        """Make the last `frames` of a full utterance the beginning of the next one, which is sure."""
+        self._state = _State.SURE
+        self.frames = frames
 
     def end(self) -> Judgement | None:
         """End the utterance now, if one is under way."""

@@ -2,10 +2,12 @@
 
 | stage | judges | and is asked |
 |---|---|---|
-| `is_faint` | fainter than any voice on a telephone? | for every frame while no utterance is under way |
+| `is_faint` | fainter than any voice on a telephone? | for what is read while no utterance is under way |
 | the gate: WebRTC's detector | speech? | for every other frame; while it hears nothing, nothing else runs |
+| `is_key_tone` | no key's tone? | until the caller surely speaks |
 | loudness | not far quieter than the utterance's loudest? | for every frame of an utterance |
 | Silero's detector | speech? | from the onset until the caller surely speaks; on a noisy line to the end |
+| `may_be_voice` | neither hum nor hiss? | once, for what may be an utterance |
 
 In an utterance a frame is speech only if all stages say so. Loudness is one because WebRTC's detector goes on
 saying "speech" for 80 to 280 ms after the last sound. It makes the gate exact on a quiet line, so there
@@ -17,8 +19,9 @@ speech need none, so the end of an utterance costs no time.
 from __future__ import annotations
 
 from collections import deque
+from itertools import compress
 
-from actors.telephone import FRAME_BYTES, FRAME_MS, FRAME_S, SILENCE_FRAME
+from actors.telephone import FRAME_BYTES, FRAME_MS, FRAME_S
 from ingress.configuration.settings import EndpointingSettings
 from ingress.media.hearing.endpointing import Endpointer, Judgement
 from ingress.media.hearing.events import (
@@ -29,14 +32,25 @@ from ingress.media.hearing.events import (
     HearingEvent,
 )
 from ingress.media.hearing.silero import WINDOW_BYTES, SpeechConfirmer
-from ingress.media.hearing.utterance import Utterance
+from ingress.media.hearing.spectrum import is_key_tone, may_be_voice
+from ingress.media.hearing.stream_time import StreamTime
+from ingress.media.hearing.utterance import ABOVE_LINE, Utterance, last_pause
 from ingress.media.hearing.vad import WebRtcVad, frame_power, is_faint
 
-GAP_S = 3 * FRAME_S
-"""No frame for this long is a pause in the stream, not jitter."""
+GAP_S = 8 * FRAME_S
+"""A frame that is later than this does not come: 80 ms of jitter on messages of 60 ms, and some."""
+FADING_MS = 140
+"""Beside `end_silence_ms`, until an utterance with voices behind it is over: sentences end softer than they
+begin."""
+BACKGROUND_S = 10.0
+"""So long what is no louder than the voices behind the caller is theirs: an answer's length."""
+LEVEL_FRAMES = 5
+SECOND_HEARING_MS = 240
+"""Of silence, until a short sound is heard a second time; half of `end_silence_ms` if that is less."""
 WARM_UP_BYTES = 2 * WINDOW_BYTES
 """Confirmed before the onset itself. The whole look-back would double the work, for one call is a batch of
 one, and makes Silero take knocks for speech."""
+BYTES_PER_S = FRAME_BYTES / FRAME_S
 NOTHING: tuple[HearingEvent, ...] = ()
 
 
@@ -52,9 +66,13 @@ class Hearing:
         # The onset itself takes up to one and a half times onset_ms of what is kept.
         kept_ms = settings.look_back_ms + settings.onset_ms * 3 // 2
         self._look_back: deque[bytes] = deque(maxlen=max(1, kept_ms // FRAME_MS))
+        self._second_hearing_frames = min(SECOND_HEARING_MS, settings.end_silence_ms // 2) // FRAME_MS
         self._utterance: Utterance | None = None
-        self._gap_s = 0.0
-        """When it will be a gap in the stream if no further frame comes."""
+        self._faded_frames = (settings.end_silence_ms + FADING_MS) // FRAME_MS
+        self._background_power = 0.0
+        self._background_until_s = 0.0
+        """Until then what is no louder than the background does not begin an utterance."""
+        self._stream = StreamTime(GAP_S)
         self.dropped_noises = 0
         self.unconfirmed = 0
         """Finished utterances that were left to the gate, because verdicts were missing or late."""
@@ -73,9 +91,9 @@ class Hearing:
     def has_ignored(self, frames: list[bytes], now: float) -> bool:
         """Take frames that came until `now` at once, if none is of interest; else take none."""
         first_s = now - (len(frames) - 1) * FRAME_S
-        if self._utterance is not None or first_s >= self._gap_s or not is_faint(b"".join(frames)):
+        if self._utterance is not None or self._stream.is_gap(first_s) or not is_faint(b"".join(frames)):
             return False
-        self._gap_s = now + GAP_S
+        self._stream.begin(now)
         self._look_back.extend(frames)
         self._endpointer.pass_over(len(frames))
         return True
@@ -84,32 +102,62 @@ class Hearing:
         """Take one 20 ms frame that arrived at `now`."""
         utterance = self._utterance
         if utterance is None:
-            if now >= self._gap_s:
+            if self._stream.is_gap(now):
                 self._endpointer.forget()
-            self._gap_s = now + GAP_S
+            self._stream.begin(now)
             self._look_back.append(frame)
             has_speech = not is_faint(frame) and self._has_speech(frame)
+            if has_speech and now < self._background_until_s:
+                has_speech = self._is_near()
             onset = self._endpointer.listen(has_speech, now)
             return self._begin(onset, now) if onset else NOTHING
-        self._gap_s = now + GAP_S
-        is_loud = utterance.judge_loudness(frame)
-        has_speech = self._has_speech(frame) and is_loud
+        if self._stream.is_early(now) and utterance.take_out_filler():
+            at_s = self._stream.take_back(now)
+        else:
+            at_s = self._stream.arrive(now)
+        has_speech = self._has_speech(frame)
+        if not has_speech or utterance.is_sure or not is_key_tone(frame):
+            has_speech = utterance.judge_loudness(frame) and has_speech
+        else:
+            has_speech = False
+        if utterance.has_faded(self._faded_frames):
+            events = self._end_faded(utterance, now)
+            self._look_back.append(frame)
+            return events
         utterance.confirm_if_noisy()
         if utterance.awaits_verdicts:
-            utterance.append_waiting(frame, has_speech, now)
+            utterance.append_waiting(frame, has_speech, at_s)
             return self._decide(utterance, now)
         utterance.append(frame, has_speech)
-        judgement = self._endpointer.follow(has_speech, now)
+        judgement = self._endpointer.follow(has_speech, at_s)
         return NOTHING if judgement is None else self._act(judgement, now)
+
+    def _is_near(self) -> bool:
+        """Return whether the latest 100 ms are louder than the background; then it is not asked again."""
+        frames = list(self._look_back)[-LEVEL_FRAMES:]
+        is_near = frame_power(b"".join(frames)) > self._background_power
+        if is_near:
+            self._background_until_s = 0.0
+        return is_near
+
+    def _end_faded(self, utterance: Utterance, now: float) -> tuple[HearingEvent, ...]:
+        """The caller has finished, other voices go on: they shall not begin the next utterance."""
+        if utterance.has_background:
+            self._background_power = utterance.background_power
+            self._background_until_s = now + BACKGROUND_S
+        audio = utterance.piece(0, len(utterance.audio))
+        self._endpointer.end()
+        self._forget_utterance(len(utterance.audio))
+        return (HeardUtterance(audio, now - self._faded_frames * FRAME_S, now),)
 
     def pause(self, now: float) -> tuple[HearingEvent, ...]:
         """Note that nothing arrived lately: to be called about every 20 ms while `is_in_speech`."""
         events = NOTHING
-        while self._utterance is not None and now >= self._gap_s:
+        self._stream.look(now)
+        while self._utterance is not None and (at_s := self._stream.miss(now)) is not None:
             # Missing frames keep their length, so that words do not run together.
-            self._utterance.append_waiting(SILENCE_FRAME, False, self._gap_s)
-            self._gap_s += FRAME_S
-            events += self._decide(self._utterance, now)
+            self._utterance.fill(at_s)
+            events += self._judge(self._utterance, now)
         if not events and self._utterance is not None:
             events = self._decide(self._utterance, now)
         return events
@@ -129,9 +177,19 @@ class Hearing:
     def _begin(self, onset: tuple[bool, ...], now: float) -> tuple[HearingEvent, ...]:
         before = len(self._look_back) - len(onset)
         # The third quartile: most of the look-back is the line alone, the rest is the onset.
-        line_power = sorted(map(frame_power, self._look_back))[len(self._look_back) * 3 // 4]
+        powers = list(map(frame_power, self._look_back))
+        line_power = sorted(powers)[len(powers) * 3 // 4]
+        floor_power = sorted(powers[:before])[before // 4] if before else 0.0
+        frames = tuple(self._look_back)[before:]
+        onset = tuple(
+            passed and power > floor_power * ABOVE_LINE and not is_key_tone(frame)
+            for frame, power, passed in zip(frames, powers[before:], onset, strict=True)
+        )
+        loudest_power = max(compress(powers[before:], onset), default=0.0)
         first_byte = max(0, before * FRAME_BYTES - WARM_UP_BYTES)
-        self._utterance = Utterance(self._confirmer, first_byte, line_power)
+        self._utterance = Utterance(
+            self._confirmer, first_byte, line_power, floor_power, loudest_power, self._second_hearing_frames
+        )
         for frame, passed_gate in zip(self._look_back, (False,) * before + onset, strict=True):
             self._utterance.append_waiting(frame, passed_gate, now)
         self._look_back.clear()
@@ -141,16 +199,35 @@ class Hearing:
         """Pass on, in order, every frame whose verdict is there."""
         for frame, has_speech in utterance.take_corrected():
             self._endpointer.correct(has_speech, frame.at_s)
+        return self._judge(utterance, now)
+
+    def _judge(self, utterance: Utterance, now: float) -> tuple[HearingEvent, ...]:
         events = NOTHING
-        for frame, has_speech in utterance.take_judged(now):
+        for frame, has_speech in utterance.take_judged(now - self._stream.lost_s):
             judgement = self._endpointer.follow(has_speech, frame.at_s)
             if judgement is not None:
                 events += self._act(judgement, now)
         return events
 
+    def _cut(self, utterance: Utterance, now: float) -> tuple[HearingEvent, ...]:
+        """End a full utterance in its last pause; what comes after is the next one, which has begun."""
+        full = self._endpointer.frames * FRAME_BYTES
+        end = last_pause(utterance.audio[:full])
+        audio = utterance.piece(0, end)
+        last_speech_s = now - (len(utterance.audio) - end) / BYTES_PER_S
+        utterance.take_away(end)
+        self._endpointer.go_on((full - end) // FRAME_BYTES)
+        return (HeardUtterance(audio, last_speech_s, now), CallerSpeaking())
+
     def _act(self, judgement: Judgement, now: float) -> tuple[HearingEvent, ...]:
         utterance = self._utterance
         assert utterance is not None
+        if not utterance.is_sure and judgement is not Judgement.DROPPED and not may_be_voice(utterance.audio):
+            self._endpointer.end()
+            judgement = Judgement.DROPPED
+        is_full = self._endpointer.is_full
+        if is_full and judgement is Judgement.ENDED and utterance.is_sure and utterance.had_speech:
+            return self._cut(utterance, now)
         match judgement:
             case Judgement.SURE:
                 utterance.become_sure()
@@ -161,11 +238,14 @@ class Hearing:
                 self.dropped_noises += 1
                 self._forget_utterance()
                 return NOTHING
-        kept = bytes(utterance.audio[: utterance.kept_bytes])
-        heard = HeardUtterance(kept, self._endpointer.last_speech_s, now)
+        end = utterance.kept_bytes
+        if is_full:
+            end = min(end, self._endpointer.frames * FRAME_BYTES)
+        kept = utterance.piece(0, end)
+        heard = HeardUtterance(kept, min(self._endpointer.last_speech_s + self._stream.lost_s, now), now)
         if judgement is Judgement.PAUSED:
             return (CallerPaused(heard),)
-        self._forget_utterance(utterance.kept_bytes)
+        self._forget_utterance(end)
         return (heard,)
 
     def _forget_utterance(self, used_bytes: int = 0) -> None:
@@ -176,5 +256,6 @@ class Hearing:
         utterance.close()
         self.unconfirmed += utterance.is_gate_alone
         first = max(used_bytes, len(utterance.audio) - FRAME_BYTES * (self._look_back.maxlen or 0))
-        for start in range(first, len(utterance.audio), FRAME_BYTES):
-            self._look_back.append(bytes(utterance.audio[start : start + FRAME_BYTES]))
+        rest = utterance.piece(first, len(utterance.audio))
+        for start in range(0, len(rest), FRAME_BYTES):
+            self._look_back.append(rest[start : start + FRAME_BYTES])

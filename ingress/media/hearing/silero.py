@@ -12,14 +12,16 @@ late ends the confirmation of that utterance (`ingress.media.hearing.utterance`)
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import time
 from collections.abc import Sequence
 from importlib.util import find_spec
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from pathlib import Path
 from queue import SimpleQueue
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,6 +51,15 @@ NICENESS = 5
 """Added to the worker's own: a third of the clock's share of a core that both need."""
 HYSTERESIS = 0.15
 """Speech may fall this far below the threshold before it is no longer speech (same file, `VADIterator`)."""
+FULL_LEVEL = 10.0 ** (-22 / 20) * 32_768
+"""Of the loudest frame, root mean square: what the model knows best. Of softer speech it misses short words:
+at -38 dBFS a fifth, at -44 dBFS half."""
+LARGEST_GAIN = 8.0
+"""18 dB: speech from -47 dBFS up is heard, a television in the next room is not made a caller."""
+REPETITIONS = 3
+RECOGNISED = 0.35
+"""Mean of the four highest probabilities of each repetition of a short sound. Letters and short words have
+0.4 and more, knocks and coughs 0.3 and less."""
 MAXIMUM_BATCH = 128
 MAXIMUM_WAITING = 4_096
 """Windows, over all calls: 0.2 s of work, 3 MB. More could not be judged within their deadline."""
@@ -109,10 +120,14 @@ class SileroVad:
 class Confirmation:
     """One utterance, or a part of it, in the second stage."""
 
-    __slots__ = ("_first", "_next", "_queue", "is_over", "is_overtaxed", "state", "verdicts")
+    __slots__ = (
+        "_first", "_next", "_queue", "_threshold", "is_over", "is_overtaxed", "probabilities", "state",
+        "verdicts",
+    )  # fmt: skip
 
-    def __init__(self, queue: SimpleQueue[Pending | None], first: int) -> None:
+    def __init__(self, queue: SimpleQueue[Pending | None], threshold: float, first: int) -> None:
         self._queue = queue
+        self._threshold = threshold
         self._first = first
         self._next = first
         self.is_over = False
@@ -121,19 +136,33 @@ class Confirmation:
         """Too much was waiting; there will be no more verdicts."""
         self.verdicts: list[bool] = []
         """Is it speech? One per window; grows in the confirmer's thread."""
+        self.probabilities: list[float] = []
+        """The model's, likewise."""
         self.state: NDArray[np.float32] = np.zeros(STATE_SHAPE, np.float32)
         """Of the model; used by the confirmer only."""
 
-    def hand_over(self, utterance: bytearray) -> None:
-        """Hand over the windows of `utterance` that have become whole."""
+    def hand_over(self, utterance: bytearray, gain: float = 1.0) -> None:
+        """Hand over the windows of `utterance` that have become whole, to be amplified by `gain`."""
         while (end := self._next + WINDOW_BYTES) <= len(utterance) and not self.is_overtaxed:
             if self._queue.qsize() >= MAXIMUM_WAITING:
                 self.is_overtaxed = True
                 return
             start = self._next - CONTEXT_BYTES
             window = utterance[start:end] if start >= 0 else bytearray(-start) + utterance[:end]
-            self._queue.put((self, window))
+            self._queue.put((self, window, gain))
             self._next = end
+
+    def move(self, by_bytes: int) -> None:
+        """Note that the utterance's first `by_bytes` have been taken away."""
+        self._first -= by_bytes
+        self._next -= by_bytes
+
+    def note(self, probability: float) -> None:
+        """Take the model's opinion on the next window. Called by the confirmer's thread."""
+        is_lenient = self.verdicts and self.verdicts[-1]
+        threshold = self._threshold - HYSTERESIS if is_lenient else self._threshold
+        self.probabilities.append(probability)
+        self.verdicts.append(probability >= threshold)
 
     def verdict(self, position: int) -> bool | None:
         """Return whether there is speech at that byte; None: not known yet; True before what is confirmed."""
@@ -143,8 +172,31 @@ class Confirmation:
         return self.verdicts[window] if window < len(self.verdicts) else None
 
 
-Pending = tuple[Confirmation, bytearray]
-"""A window that waits, context included."""
+class SecondHearing:
+    """A short sound in the second stage, several times in a row: the model recognises what it has heard."""
+
+    def __init__(self, confirmation: Confirmation, sound: bytes, gain: float) -> None:
+        self._confirmation = confirmation
+        self._length = len(sound)
+        confirmation.hand_over(bytearray(sound * REPETITIONS), gain)
+
+    @property
+    def is_speech(self) -> bool | None:
+        """None: not known yet. Too much that waits leaves it so for ever."""
+        probabilities = self._confirmation.probabilities
+        ends = [count * self._length // WINDOW_BYTES for count in range(REPETITIONS + 1)]
+        if len(probabilities) < ends[-1]:
+            return None
+        highest = [sorted(probabilities[start:end])[-4:] for start, end in pairwise(ends)]
+        return fmean(map(fmean, highest)) >= RECOGNISED
+
+    def close(self) -> None:
+        """Drop what waits."""
+        self._confirmation.is_over = True
+
+
+Pending = tuple[Confirmation, bytearray, float]
+"""A window that waits, context included, and its gain."""
 
 
 class SpeechConfirmer:
@@ -174,14 +226,14 @@ class SpeechConfirmer:
 
     def begin(self, first: int = 0) -> Confirmation | None:
         """Return the confirmation of an utterance from its byte `first` on; None: there are no verdicts."""
-        return None if self.failure else Confirmation(self._queue, first)
+        return None if self.failure else Confirmation(self._queue, self._threshold, first)
 
     def confirm_waiting(self, *first: Pending) -> None:
         """Judge the given windows, and all others that wait now. Raises EngineError."""
-        waiting: dict[Confirmation, list[bytearray]] = {}
-        for stream, window in (*first, *self._take_waiting()):
+        waiting: dict[Confirmation, list[bytes | bytearray]] = {}
+        for stream, window, gain in (*first, *self._take_waiting()):
             if not stream.is_over:
-                waiting.setdefault(stream, []).append(window)
+                waiting.setdefault(stream, []).append(window if gain == 1.0 else amplified(window, gain))
         # One window of each stream at a time: the next one needs the state that this one leaves.
         for windows in zip_longest(*waiting.values()):
             due = [pair for pair in zip(waiting, windows, strict=True) if pair[1] is not None]
@@ -198,14 +250,12 @@ class SpeechConfirmer:
             items.append(item)
         return items
 
-    def _judge(self, batch: list[Pending]) -> None:
+    def _judge(self, batch: list[tuple[Confirmation, bytes | bytearray]]) -> None:
         states = np.stack([stream.state for stream, _ in batch], axis=1)
         probabilities, states = self._model.probabilities([window for _, window in batch], states)
         for (stream, _), probability, state in zip(batch, probabilities, states.swapaxes(0, 1), strict=True):
             stream.state = state
-            is_lenient = stream.verdicts and stream.verdicts[-1]
-            threshold = self._threshold - HYSTERESIS if is_lenient else self._threshold
-            stream.verdicts.append(probability >= threshold)
+            stream.note(probability)
 
     def _run(self) -> None:
         _stay_below_the_clock()
@@ -218,6 +268,17 @@ class SpeechConfirmer:
         except Exception as error:
             self.failure = str(error) or type(error).__name__
             log.error("%s; from now on WebRTC's detector alone decides what is speech", self.failure)
+
+
+def gain_for(loudest_power: float) -> float:
+    """Return what brings an utterance, by its loudest frame's mean square, to the level the model knows."""
+    return min(LARGEST_GAIN, FULL_LEVEL / math.sqrt(max(loudest_power, 1.0)))
+
+
+def amplified(audio: bytes | bytearray, gain: float) -> bytes:
+    """Return int16 audio times `gain`."""
+    samples = np.frombuffer(audio, _INT16) * np.float32(gain)
+    return samples.clip(-32_768, 32_767).astype(_INT16).tobytes()
 
 
 def _stay_below_the_clock() -> None:

@@ -2,12 +2,14 @@
 
 The C function is called directly: the package's own wrapper takes a quarter as long again.
 
-A frame in which no sample reaches 256 (-42 dBFS; a telephone's speech is near -20 on average) is the sound of
-a line. Outside an utterance it need not be judged: this check costs a quarter as much, and the detector,
-which judges by the spectrum alone, takes such sounds for speech now and then.
+Frames in which no sample reaches 128 (-48 dBFS; a telephone's speech is near -20 on average) are the sound of
+a quiet line. Outside an utterance they need not be judged: for three frames together this check costs a sixth
+of the detector.
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import numpy as np
 import webrtcvad
@@ -17,15 +19,26 @@ from actors.telephone import BYTES_PER_SAMPLE, FRAME_BYTES, TELEPHONE_RATE_HZ
 _judge = webrtcvad._webrtcvad.process
 _INT16 = np.dtype("<i2")
 _FRAME_SAMPLES = FRAME_BYTES // BYTES_PER_SAMPLE
+FAINT_SAMPLE = 128
+"""A power of two. Noise of -60 dBFS hardly ever reaches it; soft words at -47 dBFS do."""
+
+
+_QUIET_LINE = (np.random.default_rng(0).standard_normal((25, _FRAME_SAMPLES)) * 16).astype(_INT16)
+"""Half a second of noise at -66 dBFS."""
 
 
 class WebRtcVad:
-    """A stateful detector for one call."""
+    """A stateful detector for one call.
+
+    It begins on a quiet line: one that has heard nothing but zeros takes soft words for the line's noise.
+    """
 
     __slots__ = ("_detector",)
 
     def __init__(self, aggressiveness: int) -> None:
         self._detector = webrtcvad.Vad(aggressiveness)._vad
+        for frame in _QUIET_LINE:
+            self.has_speech(frame.tobytes())
 
     def has_speech(self, frame: bytes) -> bool:
         """Judge one frame of 20 ms of 8 kHz int16."""
@@ -33,9 +46,21 @@ class WebRtcVad:
         return verdict
 
 
-def is_faint(frame: bytes) -> bool:
-    """Return whether every int16 sample lies in -256..255: then its high byte is 0x00 or 0xff."""
-    return not frame[1::2].translate(None, b"\x00\xff")
+def is_faint(audio: bytes) -> bool:
+    """Return whether every int16 sample, of one frame or of several, lies in -128..127.
+
+    They are taken as one integer. In each 16-bit lane a faint sample, less the lowest faint one, is below
+    256; a lane below the lowest borrows from the next, and has high bits itself.
+    """
+    sign_bits, lowest, high_bits = _lanes(len(audio) // BYTES_PER_SAMPLE)
+    return not ((int.from_bytes(audio, "little") ^ sign_bits) - lowest) & high_bits
+
+
+@lru_cache(maxsize=16)
+def _lanes(samples: int) -> tuple[int, int, int]:
+    """Return what makes samples unsigned, the lowest faint sample then, and the bits of no faint one."""
+    ones = int.from_bytes(b"\x01\x00" * samples, "little")
+    return 0x8000 * ones, (0x8000 - FAINT_SAMPLE) * ones, (0x10000 - 2 * FAINT_SAMPLE) * ones
 
 
 def frame_power(frame: bytes) -> float:

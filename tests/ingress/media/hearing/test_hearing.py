@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
-from itertools import islice
+from itertools import islice, product
 
 import numpy as np
 import pytest
+import soxr
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from ingress.media.hearing.events import (
 )
 from ingress.media.hearing.hearing import GAP_S, Hearing
 from ingress.media.hearing.silero import SileroVad, SpeechConfirmer
+from ingress.media.hearing.spectrum import COLUMNS_HZ, ROWS_HZ
 from ingress.media.hearing.utterance import VERDICT_DEADLINE_S
 from ingress.media.hearing.vad import is_faint
 
@@ -150,12 +152,15 @@ def test_a_soft_ending_is_not_cut() -> None:
 
 
 @given(
-    st.lists(st.integers(-32_768, 32_767), min_size=160, max_size=160), st.sampled_from([1, 60, 130, 2_000])
+    st.lists(st.integers(-32_768, 32_767), min_size=160, max_size=160),
+    st.sampled_from([1, 60, 130, 500, 2_000]),
 )
-def test_faint_is_what_no_sample_of_256_or_more_is_in(samples: list[int], shrink: int) -> None:
-    """Against the plain comparison of every sample."""
+def test_faint_is_what_no_sample_of_128_or_more_is_in(samples: list[int], shrink: int) -> None:
+    """Against the plain comparison of every sample; of frames together, if it is so of each."""
     values = np.array(samples) // shrink
-    assert is_faint(values.astype("<i2").tobytes()) == bool(np.all((values >= -256) & (values <= 255)))
+    frame = values.astype("<i2").tobytes()
+    assert is_faint(frame) == bool(np.all((values >= -128) & (values <= 127)))
+    assert is_faint(SILENCE_FRAME + frame + SILENCE_FRAME) == is_faint(frame)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["zeros", "line", "voice"]), st.integers(1, 40)), max_size=12))
@@ -221,10 +226,12 @@ def voice() -> HibariTts:
     return engine
 
 
-def clips(samples: NDArray[np.float64], gain_db: float = 0.0) -> Iterator[bytes]:
+def clips(
+    samples: NDArray[np.float64], gain_db: float = 0.0, lines: tuple[float, ...] = (0.0, 15.0)
+) -> Iterator[bytes]:
     """Yield the sound at eight offsets against the frames, with silence and with a soft noise around it."""
     random = np.random.default_rng(0)
-    for line in (0.0, 15.0):
+    for line in lines:
         for offset in range(0, 160, 20):
             audio = np.concatenate(
                 [np.zeros(8_000 + offset), samples * 10 ** (gain_db / 20), np.zeros(8_000)]
@@ -253,6 +260,47 @@ def test_a_short_word_is_an_utterance(
             heard += len(found) == 1 and len(found[0].audio) > 2 * (loud[-1] - loud[0])
             assert found or hearing.dropped_noises
         assert heard >= 15, f"{word} at {gain_db} dB: {heard} of 16"
+
+
+@pytest.mark.parametrize("word", ["no", "up", "six", "yes", "hi", "t"])
+def test_a_soft_short_word_is_an_utterance(word: str, voice: HibariTts, model: SileroVad) -> None:
+    """Down to -44 dBFS, on a line of zeros and on one with noise at -60 dBFS."""
+    spoken = b"".join(voice.synthesize(Synthesize("caller", word, "en")))
+    samples = np.frombuffer(spoken, dtype="<i2").astype(float)
+    frames = np.square(samples[: len(samples) // 160 * 160].reshape(-1, 160)).mean(axis=1)
+    level_db = 10 * np.log10(frames[frames > frames.max() / 1_000].mean()) - 20 * np.log10(32_768)
+    for target_db in (-38, -44):
+        heard = 0
+        clip_list = list(clips(samples, target_db - level_db, lines=(0.0, 33.0)))
+        for audio in clip_list:
+            confirmer = SpeechConfirmer(0.5, model)
+            hearing = new_hearing(confirmer)
+            found = utterances(hear(audio, hearing, confirmer=confirmer))
+            heard += len(found) == 1
+            assert found or hearing.dropped_noises
+        assert heard >= len(clip_list) - 1, f"{word} at {target_db} dBFS: {heard}"
+
+
+@pytest.mark.parametrize("speed", [0.85, 0.95, 1.0, 1.1, 1.2])
+def test_a_short_word_is_heard_whatever_the_voice_makes_of_it(
+    speed: float, voice: HibariTts, model: SileroVad
+) -> None:
+    """Another machine's arithmetic, another speed, a softer line: no word is a borderline case."""
+    spoken = b"".join(voice.synthesize(Synthesize("caller", "hi", "en")))
+    samples = soxr.resample(np.frombuffer(spoken, dtype="<i2").astype(float), 8_000, 8_000 * speed)
+    for gain_db in (0, -12, -20):
+        for audio in islice(clips(samples, gain_db, lines=(0.0, 2.0)), 0, None, 3):
+            confirmer = SpeechConfirmer(0.5, model)
+            assert len(utterances(hear(audio, new_hearing(confirmer), confirmer=confirmer))) == 1
+
+
+@pytest.mark.parametrize("level_db", [-70, -60, -55, -50])
+def test_the_noise_of_a_line_starts_nothing(level_db: int, model: SileroVad) -> None:
+    """A minute of it; loud enough to be judged frame by frame."""
+    noise = np.random.default_rng(level_db + 100).standard_normal(60 * 8_000) * 10 ** (level_db / 20) * 32_768
+    confirmer = SpeechConfirmer(0.5, model)
+    audio = np.rint(noise).astype("<i2").tobytes()
+    assert hear(audio, new_hearing(confirmer), confirmer=confirmer) == []
 
 
 def brief_noises() -> Iterator[tuple[str, NDArray[np.float64]]]:
@@ -481,3 +529,226 @@ def test_what_was_never_judged_is_not_speech_of_the_next_utterance() -> None:
     assert hearing.digit(0.2) == ()
     assert hear(speech_like(0.12) + SECOND, hearing, start_s=1.2, confirmer=confirmer) == []
     assert hearing.dropped_noises == 2
+
+
+# Tones, voices behind the caller, utterances that are too long
+
+
+def key_tone(
+    row_hz: int, column_hz: int, duration_s: float, amplitude: float = 5_000.0
+) -> NDArray[np.float64]:
+    """Return the tone of a key."""
+    time_s = np.arange(round(duration_s * 8_000)) / 8_000
+    tone = np.sin(2 * np.pi * row_hz * time_s) + np.sin(2 * np.pi * column_hz * time_s)
+    return np.asarray(tone * amplitude)
+
+
+@pytest.mark.parametrize("duration_s", [0.05, 0.1, 0.3, 0.6, 1.0])
+def test_the_tone_of_a_key_is_no_speech(duration_s: float, model: SileroVad) -> None:
+    """All sixteen, on a silent and on a noisy line, loud and soft."""
+    heard = []
+    for number, (row_hz, column_hz) in enumerate(product(ROWS_HZ, COLUMNS_HZ)):
+        gain_db = -20 * (number % 2)
+        tone = key_tone(row_hz, column_hz, duration_s)
+        for audio in islice(clips(tone, gain_db, lines=(0.0, 184.0)), number % 3, None, 3):
+            confirmer = SpeechConfirmer(0.5, model)
+            events = hear(audio, new_hearing(confirmer), confirmer=confirmer)
+            heard += [(row_hz, column_hz, gain_db)] if events else []
+    assert heard == []
+
+
+@pytest.mark.parametrize("gap_s", [0.0, 0.1, 0.6])
+def test_the_tone_of_a_key_hides_no_speech(gap_s: float, model: SileroVad) -> None:
+    """Not even a far louder one, just before the words."""
+    words = np.frombuffer(VOICE, dtype="<i2") * 0.2
+    parts = [np.zeros(8_000), key_tone(770, 1_336, 0.3, 10_000.0), np.zeros(round(gap_s * 8_000)), words]
+    audio = np.concatenate([*parts, np.zeros(8_000)]).astype("<i2").tobytes()
+    confirmer = SpeechConfirmer(0.5, model)
+    (utterance,) = utterances(hear(audio, new_hearing(confirmer), confirmer=confirmer))
+    assert words.astype("<i2").tobytes()[4_000:-4_000] in utterance.audio
+
+
+def babble(duration_s: float, voice: HibariTts) -> NDArray[np.float64]:
+    """Return five voices at once, root mean square 1."""
+    texts = ("Could you tell me when the next train leaves for the coast, please, and from where?",
+             "We have been waiting here since eight o'clock and there is still nobody at the desk.",
+             "My sister moved to another town last year, and now she wants to come back again.")  # fmt: skip
+    total = np.zeros(round(duration_s * 8_000))
+    for number in range(5):
+        spoken = b"".join(voice.synthesize(Synthesize("caller", texts[number % 3], "en")))
+        samples = np.frombuffer(spoken, dtype="<i2").astype(float)
+        total += np.roll(np.resize(samples, len(total)), 4_321 * number)
+    return np.asarray(total / total.std())
+
+
+@pytest.mark.parametrize("begins", ["before", "after"])
+@pytest.mark.parametrize("below_db", [10, 15, 20])
+def test_voices_behind_the_caller_do_not_hold_an_utterance_open(
+    below_db: int, begins: str, voice: HibariTts, model: SileroVad
+) -> None:
+    """They begin before or after the caller's words, and begin no utterance of their own right after."""
+    words = np.frombuffer(2 * VOICE, dtype="<i2").astype(float)
+    frames = np.square(words[: len(words) // 160 * 160].reshape(-1, 160)).mean(axis=1)
+    level = np.sqrt(frames[frames > frames.max() / 1_000].mean())
+    audio = np.concatenate([np.zeros(8_000), words, np.zeros(6 * 8_000)])
+    behind = babble(len(audio) / 8_000, voice) * level * 10 ** (-below_db / 20)
+    end_s = 1.0 + len(words) / 8_000
+    if begins == "after":
+        behind[: round(end_s * 8_000)] = 0
+    mixed = (audio + behind).clip(-32_768, 32_767).astype("<i2").tobytes()
+    confirmer = SpeechConfirmer(0.5, model)
+    found = utterances(hear(mixed, new_hearing(confirmer), confirmer=confirmer))
+    decided_s = [utterance.decided_s for utterance in found if utterance.decided_s > end_s - 0.3]
+    assert decided_s, found
+    assert decided_s[0] <= end_s + 0.7
+
+
+@pytest.mark.parametrize("pause_s", [1.0, 3.0])
+def test_over_the_same_voices_the_caller_is_heard_again(
+    pause_s: float, voice: HibariTts, model: SileroVad
+) -> None:
+    """What is no louder than they are begins nothing, but the caller does, at once and as a whole."""
+    words = np.frombuffer(2 * VOICE, dtype="<i2").astype(float)
+    pause = np.zeros(round(pause_s * 8_000))
+    audio = np.concatenate([np.zeros(8_000), words, pause, words, np.zeros(2 * 8_000)])
+    audio += babble(len(audio) / 8_000, voice)[: len(audio)] * words.std() * 10 ** (-12 / 20)
+    again_s = 1.0 + len(words) / 8_000 + pause_s
+    confirmer = SpeechConfirmer(0.5, model)
+    stream = audio.clip(-32_768, 32_767).astype("<i2").tobytes()
+    found = utterances(hear(stream, new_hearing(confirmer), confirmer=confirmer))
+    starts_s = [stream.index(utterance.audio) / 16_000 for utterance in found]
+    ends_s = [start_s + len(one.audio) / 16_000 for start_s, one in zip(starts_s, found, strict=True)]
+    assert [end_s > again_s + len(words) / 8_000 - 0.2 for end_s in ends_s] == [False, True]
+    assert starts_s[1] <= again_s + 0.1
+
+
+@pytest.mark.parametrize("pause_ms", [120, 150, 300])
+def test_a_full_utterance_is_cut_in_a_pause(pause_ms: int, voice: HibariTts, model: SileroVad) -> None:
+    """Each word is whole and in one utterance, nothing is lost or doubled, and none is too long."""
+    settings = EndpointingSettings(maximum_utterance_s=2.0)
+    words = []
+    for text in ("twenty one", "twenty two", "twenty three", "twenty four", "twenty five", "twenty six"):
+        spoken = np.frombuffer(b"".join(voice.synthesize(Synthesize("caller", text, "en"))), dtype="<i2")
+        (loud,) = np.nonzero(np.abs(spoken) > 300)
+        words.append(spoken[loud[0] : loud[-1]].tobytes())
+    stream = SECOND + bytes(pause_ms * 16).join(words) + SECOND
+    confirmer = SpeechConfirmer(0.5, model)
+    found = utterances(hear(stream, new_hearing(confirmer, settings), confirmer=confirmer))
+    assert len(found) > 2
+    assert max(len(utterance.audio) for utterance in found) <= 2.0 * 16_000
+    whole = b"".join(utterance.audio for utterance in found)
+    assert whole in stream
+    for word in words:
+        assert sum(word in utterance.audio for utterance in found) == 1
+    speech = stream.strip(b"\0")
+    assert speech in whole
+
+
+def test_the_longest_utterance_is_no_longer_than_its_limit() -> None:
+    """Look-back, and frames that wait for their verdict, included: the transcriber has 30 s."""
+    settings = EndpointingSettings(maximum_utterance_s=30.0)
+    for confirmer in (None, SpeechConfirmer(0.5, ScriptedVad([]))):
+        hearing = new_hearing(confirmer, settings)
+        found = utterances(hear(SECOND + speech_like(70.0) + SECOND, hearing, confirmer=confirmer))
+        assert [round(len(utterance.audio) / 16_000) for utterance in found][:2] >= [28, 28]
+        assert max(len(utterance.audio) for utterance in found) <= 30 * 16_000
+        assert sum(len(utterance.audio) for utterance in found) >= 70 * 16_000
+
+
+# Streams: messages of several lengths, jitter, gaps, and a clock of ours that was late
+
+
+def feed(
+    audio: bytes,
+    ptime_ms: int,
+    jitter_s: float,
+    confirmer: SpeechConfirmer,
+    stall: tuple[float, float] = (0, 0),
+) -> list[HearingEvent]:
+    """Feed audio in messages that come late by up to `jitter_s`, read and looked at on a clock of 20 ms.
+
+    In the `stall`, from and to, the clock does not run.
+    """
+    random = np.random.default_rng(ptime_ms)
+    size = ptime_ms * 16
+    starts = range(0, len(audio) - size + 1, size)
+    arrivals = np.maximum.accumulate(
+        [(start + size) / 16_000 + random.uniform(0, jitter_s) for start in starts]
+    )
+    hearing = new_hearing(confirmer)
+    events: list[HearingEvent] = []
+    read = taken = 0
+    for tick in range(round(arrivals[-1] / FRAME_S) + 40):
+        now = tick * FRAME_S
+        if stall[0] < now < stall[1]:
+            continue
+        read = size * int(np.searchsorted(arrivals, now, side="right"))
+        frames = list(frames_of(audio[taken:read]))
+        taken += len(frames) * FRAME_BYTES
+        if frames and not hearing.has_ignored(frames, now):
+            for number, frame in enumerate(frames, 1 - len(frames)):
+                events += hearing.frame(frame, now + number * FRAME_S)
+        if hearing.is_in_speech:
+            events += hearing.pause(now)
+        confirmer.confirm_waiting()
+    return events
+
+
+LINE_AND_VOICE = (
+    (
+        np.frombuffer(SECOND + 3 * VOICE + 2 * SECOND, dtype="<i2")
+        + np.random.default_rng(1).integers(20, 60, 3 * 8_000 + 3 * len(VOICE) // 2)
+    )
+    .astype("<i2")
+    .tobytes()
+)
+"""Of which no frame is zeros."""
+
+
+@pytest.mark.parametrize("ptime_ms", [20, 30, 40, 60])
+@pytest.mark.parametrize("jitter_s", [0.0, 0.03, 0.08, 0.15])
+def test_no_zeros_are_cut_into_speech_that_comes_late(
+    ptime_ms: int, jitter_s: float, model: SileroVad
+) -> None:
+    """However long the messages are and however irregularly they come."""
+    (utterance,) = utterances(feed(LINE_AND_VOICE, ptime_ms, jitter_s, SpeechConfirmer(0.5, model)))
+    position = LINE_AND_VOICE.find(utterance.audio)
+    assert 0 <= position <= 16_000
+    assert position + len(utterance.audio) >= 16_000 + 3 * len(VOICE) - 3_200
+
+
+@pytest.mark.parametrize("late_s", [0.3, 0.7, 2.0])
+@pytest.mark.parametrize("at_s", [1.9, 2.2, 2.5, 2.8, 3.1])
+def test_time_that_our_clock_lost_is_no_silence_of_the_caller(
+    at_s: float, late_s: float, model: SileroVad
+) -> None:
+    """All frames are there when it runs again: the sentence is one utterance, and whole."""
+    confirmer = SpeechConfirmer(0.5, model)
+    (utterance,) = utterances(feed(LINE_AND_VOICE, 20, 0.0, confirmer, (at_s, at_s + late_s)))
+    assert utterance.audio in LINE_AND_VOICE
+
+
+def test_what_was_thrown_away_or_never_came_while_our_clock_stood_still_is_no_silence() -> None:
+    """Of a long backlog only the newest half second is read; a machine that stood still had no frames."""
+    speech = speech_like(1.0)
+    for first_s in (2.5, 3.0):  # 0.5 s of 2 s are there; nothing is
+        hearing = new_hearing()
+        events = hear(speech, hearing)
+        quiet = (first_s - 1.0) * 50
+        for number in range(10):
+            events += hearing.frame(SILENCE_FRAME, first_s + number * FRAME_S)
+        assert quiet
+        events += hearing.pause(first_s + 0.2)
+        assert not utterances(events)
+        (utterance,) = utterances(hear(speech + SECOND, hearing, start_s=first_s + 0.22))
+        assert utterance.audio.count(speech) == 2
+
+
+def test_a_gap_in_the_stream_counts_as_silence_of_its_length_when_frames_come_again() -> None:
+    """Silence suppression: what stands for it is not taken for late frames' place."""
+    hearing = new_hearing()
+    hear(speech_like(1.0), hearing)
+    for tick in range(50, 70):
+        hearing.pause(tick * FRAME_S)
+    (utterance,) = utterances(hear(speech_like(1.0) + SECOND, hearing, start_s=1.4))
+    assert len(utterance.audio) / 16 == pytest.approx(1_000 + 400 + 1_000 + 200, abs=40)

@@ -1,0 +1,74 @@
+"""Settings of which each is allowed and both together are not: one of them would never have an effect.
+
+| setting | must not be more than, or | otherwise |
+|---|---|---|
+| `endpointing.onset_ms` | `endpointing.minimum_speech_ms` | the shortest utterances never begin |
+| `endpointing.minimum_speech_ms` | `barge_in.speech_ms` | a sound would stop an answer and then be dropped |
+| `endpointing.pause_ms` | reach `endpointing.end_silence_ms` | no transcription begins ahead of time |
+| `endpointing.look_back_ms` | reach `endpointing.maximum_utterance_s` | every utterance is cut at once |
+| `endpointing.end_silence_ms` | reach `endpointing.maximum_utterance_s` | no silence ends an utterance |
+| `barge_in.speech_ms` | reach `endpointing.maximum_utterance_s` | no caller can interrupt |
+| `admission.background_percent` | `admission.normal_percent` | the calls of least priority have more room |
+| `admission.normal_percent` | `admission.high_percent` | the same |
+
+What the file leaves out follows what it sets: the default of `pause_ms` may be above `end_silence_ms`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from ingress.configuration.settings import BargeInSettings, EndpointingSettings, Settings
+
+
+def contradictions(settings: Settings) -> Iterator[str]:
+    """Yield a line for each pair: the first setting, what is wrong, and the remedy."""
+    yield from _of_endpointing(settings.endpointing)
+    yield from _of_barge_in(settings.endpointing, settings.barge_in, "barge_in")
+    for name, extension in settings.extensions.items():
+        if extension.barge_in is not None and "speech_ms" in extension.barge_in.model_fields_set:
+            yield from _of_barge_in(settings.endpointing, extension.barge_in, f"extensions.{name}.barge_in")
+    admission = settings.admission
+    shares = ("background_percent", "normal_percent", "high_percent")
+    for lower, higher in pairwise(shares):
+        if getattr(admission, lower) > getattr(admission, higher):
+            yield (
+                f"admission.{lower} = {getattr(admission, lower):g}: more than admission.{higher} = "
+                f"{getattr(admission, higher):g}; calls of less priority must not have more room"
+            )
+
+
+def _of_endpointing(endpointing: EndpointingSettings) -> Iterator[str]:
+    maximum_ms = endpointing.maximum_utterance_s * 1000.0
+    if endpointing.onset_ms > endpointing.minimum_speech_ms:
+        yield (
+            f"endpointing.onset_ms = {endpointing.onset_ms}: more than endpointing.minimum_speech_ms = "
+            f"{endpointing.minimum_speech_ms}, so the shortest utterances would never begin; lower onset_ms"
+        )
+    if "pause_ms" in endpointing.model_fields_set and endpointing.pause_ms >= endpointing.end_silence_ms:
+        yield (
+            f"endpointing.pause_ms = {endpointing.pause_ms}: not less than endpointing.end_silence_ms = "
+            f"{endpointing.end_silence_ms}, so no transcription would begin ahead of time; "
+            "lower it, or set 0 for never"
+        )
+    for name in ("look_back_ms", "end_silence_ms"):
+        if (value_ms := getattr(endpointing, name)) >= maximum_ms:
+            yield (
+                f"endpointing.{name} = {value_ms}: not less than endpointing.maximum_utterance_s = "
+                f"{endpointing.maximum_utterance_s:g}, so every utterance would be cut; raise the latter"
+            )
+
+
+def _of_barge_in(endpointing: EndpointingSettings, barge_in: BargeInSettings, place: str) -> Iterator[str]:
+    if barge_in.speech_ms < endpointing.minimum_speech_ms:
+        yield (
+            f"{place}.speech_ms = {barge_in.speech_ms}: less than endpointing.minimum_speech_ms = "
+            f"{endpointing.minimum_speech_ms}, so a sound would stop an answer and then be dropped as noise; "
+            "raise speech_ms or lower minimum_speech_ms"
+        )
+    if barge_in.speech_ms >= endpointing.maximum_utterance_s * 1000.0:
+        yield (
+            f"{place}.speech_ms = {barge_in.speech_ms}: not less than endpointing.maximum_utterance_s = "
+            f"{endpointing.maximum_utterance_s:g}, so no caller could interrupt; lower speech_ms"
+        )
