@@ -8,8 +8,6 @@
 | `endpointing.look_back_ms` | reach `endpointing.maximum_utterance_s` | every utterance is cut at once |
 | `endpointing.end_silence_ms` | reach `endpointing.maximum_utterance_s` | no silence ends an utterance |
 | `barge_in.speech_ms` | reach `endpointing.maximum_utterance_s` | no caller can interrupt |
-| `admission.background_percent` | `admission.normal_percent` | the calls of least priority have more room |
-| `admission.normal_percent` | `admission.high_percent` | the same |
 
 What the file leaves out follows what it sets: the default of `pause_ms` may be above `end_silence_ms`.
 """
@@ -17,7 +15,6 @@ What the file leaves out follows what it sets: the default of `pause_ms` may be 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 from ingress.configuration.settings import BargeInSettings, EndpointingSettings, Settings
 
@@ -29,14 +26,6 @@ def contradictions(settings: Settings) -> Iterator[str]:
     for name, extension in settings.extensions.items():
         if extension.barge_in is not None and "speech_ms" in extension.barge_in.model_fields_set:
             yield from _of_barge_in(settings.endpointing, extension.barge_in, f"extensions.{name}.barge_in")
-    admission = settings.admission
-    shares = ("background_percent", "normal_percent", "high_percent")
-    for lower, higher in pairwise(shares):
-        if getattr(admission, lower) > getattr(admission, higher):
-            yield (
-                f"admission.{lower} = {getattr(admission, lower):g}: more than admission.{higher} = "
-                f"{getattr(admission, higher):g}; calls of less priority must not have more room"
-            )
 
 
 def _of_endpointing(endpointing: EndpointingSettings) -> Iterator[str]:

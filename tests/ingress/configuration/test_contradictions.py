@@ -20,8 +20,6 @@ SECTIONS = {
     "barge_in.speech_ms = 2_000\nendpointing.maximum_utterance_s = 2.0": "_ms = 2000: not",
     "barge_in.speech_ms = 100": "barge_in.speech_ms = 100: less than",
     "extensions.fast.port = 1\nextensions.fast.barge_in.speech_ms = 60": "fast.barge_in.speech_ms = 60",
-    "admission.background_percent = 95": "admission.background_percent = 95: more than",
-    "admission.high_percent = 50": "admission.normal_percent = 90: more than",
 }
 
 
