@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -35,7 +35,7 @@ import soxr
 
 from actors.engines.abandonment import AbandonedError, Abandonment
 from actors.engines.base import BatchSttEngine
-from actors.engines.whisper_attempt import Attempt
+from actors.engines.whisper_attempt import Attempt, is_repetitive
 from actors.engines.whisper_weights import locate, obtain
 from actors.errors import EngineError
 from actors.messages import Doubt, Transcribe, Transcript
@@ -60,6 +60,8 @@ _TOKENS_PER_S = 8
 _TOKENS_PER_S_ELSEWHERE = 20
 """Words of other languages are cut into more tokens."""
 _SPARE_TOKENS = 8
+_STEP_TOKENS = 32
+"""After so many it is looked whether the text repeats itself. Most utterances have fewer."""
 _TIME_TOKENS = 8
 """Stamps at the begin and the end of each segment, few of which are in 30 s."""
 _SILENT_PEAK = 1e-3
@@ -212,10 +214,44 @@ class WhisperStt(BatchSttEngine):
         encoded = self._encode([work.samples for work in works], window)
         if all(work.abandonment.is_set for work in works):
             raise AbandonedError()
-        languages = self._language_probabilities(works, encoded)
         prompts = [work.language.stamped_prompt if is_stamped else work.language.prompt for work in works]
+        heard = self._with_tail(encoded) if window < FULL_WINDOW_S else encoded
+        in_steps = len(works) == 1 and not is_stamped
+        step = min(_STEP_TOKENS, most_tokens) if in_steps else most_tokens
+        decoded = self._generate(heard, prompts, step, works[0].language.suppressed)
+        if in_steps:
+            decoded = [self._continued(decoded[0], heard, works[0].language, most_tokens)]
+        attempts = [
+            _attempt(each, work.language, limit)
+            for each, work, limit in zip(decoded, works, limits, strict=True)
+        ]
+        return self._with_languages(attempts, encoded)
+
+    def _continued(
+        self, decoded: _Decoded, encoded: npt.NDArray[Any], language: _Language, most_tokens: int
+    ) -> _Decoded:
+        """Go on step by step until the model ends, or what it says repeats itself: then it would not end."""
+        count = _STEP_TOKENS
+        while len(decoded.tokens) == count < most_tokens:
+            if is_repetitive(language.tokenizer.decode(decoded.tokens)):
+                break
+            count = min(count + _STEP_TOKENS, most_tokens)
+            prompt = [*language.prompt, *decoded.tokens]
+            # CTranslate2 gives the tokens of the prompt's text again, and the probability of the new ones.
+            (more,) = self._generate(encoded, [prompt], count, language.suppressed, may_be_blank=True)
+            decoded = replace(more, log_probability=decoded.log_probability + more.log_probability)
+        return decoded
+
+    def _generate(
+        self,
+        encoded: npt.NDArray[Any],
+        prompts: Sequence[list[int]],
+        most_tokens: int,
+        suppressed: Sequence[int],
+        may_be_blank: bool = False,
+    ) -> list[_Decoded]:
         results = self._model.model.generate(
-            _storage(self._with_tail(encoded) if window < FULL_WINDOW_S else encoded),
+            _storage(encoded),
             prompts,
             beam_size=self._options.beam_size,
             # CTranslate2 stops at half of max_length or max_length less the prompt, the smaller one
@@ -223,23 +259,30 @@ class WhisperStt(BatchSttEngine):
             max_length=max(2 * most_tokens, most_tokens + len(prompts[0])),
             return_scores=True,
             return_no_speech_prob=True,
-            suppress_blank=True,
-            suppress_tokens=works[0].language.suppressed,  # the same in every language
+            suppress_blank=not may_be_blank,
+            suppress_tokens=suppressed,  # the same in every language
         )
+        # The score is the mean without the end token, which `generate_with_fallback`
+        # (faster_whisper/transcribe.py) shows.
         return [
-            _attempt(result, work.language, limit, probability)
-            for result, work, limit, probability in zip(results, works, limits, languages, strict=True)
+            _Decoded(tokens, result.scores[0] * len(tokens), result.no_speech_prob)
+            for result in results
+            for tokens in result.sequences_ids
         ]
 
-    def _language_probabilities(self, works: Sequence[_Work], encoded: npt.NDArray[Any]) -> list[float]:
-        """Return how probable the language of each is; 1 if the model has no other.
+    def _with_languages(self, attempts: list[Attempt], encoded: npt.NDArray[Any]) -> list[Attempt]:
+        """Ask the model how probable the language is, where another one may have been spoken.
 
         Without the tail, which takes half as long again and says nothing more.
         """
-        if not self._model.model.is_multilingual:
-            return [1.0] * len(works)
-        found = self._model.model.detect_language(_storage(encoded))
-        return [dict(each)[f"<|{work.language.code}|>"] for each, work in zip(found, works, strict=True)]
+        asked = [position for position, attempt in enumerate(attempts) if attempt.may_be_foreign]
+        if asked and self._model.model.is_multilingual:
+            found = self._model.model.detect_language(_storage(encoded[asked]))
+            for position, languages in zip(asked, found, strict=True):
+                attempt = attempts[position]
+                probability = dict(languages)[f"<|{attempt.language}|>"]
+                attempts[position] = replace(attempt, language_probability=probability)
+        return attempts
 
     def _encode(self, utterances: Sequence[Samples], window: float) -> npt.NDArray[Any]:
         """Return the encoder's output, [utterance, position, width]."""
@@ -309,6 +352,16 @@ class _Work:
         return _SPARE_TOKENS + math.ceil(tokens_per_s * self.duration_s)
 
 
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """What the decoder gave for one utterance."""
+
+    tokens: list[int]
+    log_probability: float
+    """Of all tokens together, the end token's included."""
+    no_speech_probability: float
+
+
 def _load_model(options: WhisperSettings) -> Any:
     import ctranslate2
     from faster_whisper import WhisperModel
@@ -337,18 +390,15 @@ def _fastest(device: str, supported: set[str]) -> str:
     return next((compute_type for compute_type in wanted if compute_type in supported), "float32")
 
 
-def _attempt(result: Any, language: _Language, most_tokens: int, language_probability: float) -> Attempt:
-    """Return what CTranslate2 gave; in a batch it may have gone on beyond this utterance's own limit."""
-    tokens = result.sequences_ids[0]
+def _attempt(decoded: _Decoded, language: _Language, most_tokens: int) -> Attempt:
+    """Return what was decoded; in a batch it may have gone on beyond this utterance's own limit."""
+    text = language.tokenizer.decode(decoded.tokens[:most_tokens]).strip()
     return Attempt(
-        text=language.tokenizer.decode(tokens[:most_tokens]).strip(),
-        # The score is the mean without the end token, the probability with it
-        # (`generate_with_fallback`, faster_whisper/transcribe.py).
-        mean_log_probability=result.scores[0] * len(tokens) / (len(tokens) + 1),
-        no_speech_probability=result.no_speech_prob,
-        ended=len(tokens) < most_tokens,
+        text,
+        mean_log_probability=decoded.log_probability / (len(decoded.tokens) + 1),
+        no_speech_probability=decoded.no_speech_probability,
+        ended=len(decoded.tokens) < most_tokens,
         language=language.code,
-        language_probability=language_probability,
     )
 
 

@@ -27,6 +27,8 @@ NO_SPEECH_LOG_PROBABILITY = -0.5
 """Above the one and below the other there was no speech: two signs, as in Radford et al. 2022, §4.5, with 0.6
 and -1.0. On telephone audio the line between speech and the "Thank you." heard in hiss, clicks and tones is
 here: real prompts made very quiet reach 0.7, but with -0.2; noise has 0.7 and -0.6 or more."""
+SECOND_NO_SPEECH_LOG_PROBABILITY = -0.75
+"""Of a second attempt: its time stamps make it less probable."""
 HOPELESS_SILENCE_LOG_PROBABILITY = -1.0
 GUESS_LOG_PROBABILITY = -0.85
 """Below it the words are the model's invention; the first attempt's may still become others."""
@@ -41,6 +43,8 @@ miscounted."""
 MAX_PHRASE_WORDS = 4
 """Of a phrase that is said again and again; a longer one compresses well."""
 
+NATIVE_LOG_PROBABILITY = -0.2
+"""Above it the words are in the language asked for: 3 in 100 foreign ones are, 60 in 100 English ones."""
 ENGLISH_BOUNDS = (0.1, 2)
 OTHER_BOUNDS = (0.02, 4)
 """Least probability of the language asked for, in so many different words or more. In fewer the model often
@@ -61,28 +65,34 @@ class Attempt:
     language: str = "en"
     """That it was asked for, ISO 639-1."""
     language_probability: float = 1.0
-    """The model's own, of `language` among all that it knows."""
+    """The model's own, of `language` among all that it knows; 1 where it was not asked."""
+
+    def is_silence(self, below: float = NO_SPEECH_LOG_PROBABILITY) -> bool:
+        """Whether there was no speech, although the model found words: if they are less probable."""
+        return self.no_speech_probability > NO_SPEECH_PROBABILITY and self.mean_log_probability < below
 
     @property
-    def is_silence(self) -> bool:
-        """Whether there was no speech, although the model found words."""
-        return (
-            self.no_speech_probability > NO_SPEECH_PROBABILITY
-            and self.mean_log_probability < NO_SPEECH_LOG_PROBABILITY
-        )
+    def may_be_foreign(self) -> bool:
+        """Whether the words may have been said in another language than the one asked for."""
+        _, count = self._language_bounds
+        return self.mean_log_probability < NATIVE_LOG_PROBABILITY and len(set(words(self.text))) >= count
 
     @property
     def is_foreign(self) -> bool:
-        """Whether the words were said in another language than the one asked for."""
-        probability, count = ENGLISH_BOUNDS if self.language == "en" else OTHER_BOUNDS
-        return self.language_probability < probability and len(set(words(self.text))) >= count
+        """Whether they were."""
+        probability, _ = self._language_bounds
+        return self.may_be_foreign and self.language_probability < probability
+
+    @property
+    def _language_bounds(self) -> tuple[float, int]:
+        return ENGLISH_BOUNDS if self.language == "en" else OTHER_BOUNDS
 
     @property
     def hopeless(self) -> Doubt | None:
         """Why a second decode would give no words either."""
-        if longest_run(self.text) >= HOPELESS_RUN or compression_ratio(self.text) > MAX_COMPRESSION_RATIO:
+        if is_repetitive(self.text):
             return Doubt.REPETITION
-        if self.is_silence and self.mean_log_probability < HOPELESS_SILENCE_LOG_PROBABILITY:
+        if self.is_silence(HOPELESS_SILENCE_LOG_PROBABILITY):
             return Doubt.SILENCE
         if self.is_foreign:
             return Doubt.LANGUAGE
@@ -93,7 +103,7 @@ class Attempt:
     def is_doubtful(self, retry_log_probability: float) -> bool:
         """Whether a second decode may give something better."""
         return self.hopeless is None and (
-            self.is_silence
+            self.is_silence()
             or not self.ended
             or self.mean_log_probability < retry_log_probability
             or longest_run(self.text) >= RUN_IN_DOUBT
@@ -108,7 +118,7 @@ class Attempt:
             return self.hopeless
         if not self.ended or not self._is_well_counted(first):
             return Doubt.REPETITION
-        if self.is_silence:
+        if self.is_silence(NO_SPEECH_LOG_PROBABILITY if first is None else SECOND_NO_SPEECH_LOG_PROBABILITY):
             return Doubt.SILENCE
         return Doubt.GUESS if self.mean_log_probability < GUESS_LOG_PROBABILITY else None
 
@@ -119,6 +129,11 @@ class Attempt:
         if before < RUN_IN_DOUBT:
             return run <= MAX_RUN
         return RUN_IN_DOUBT <= run <= MAX_SECOND_RUN and before - run in (0, 1)
+
+
+def is_repetitive(text: str) -> bool:
+    """Return whether `text` says the same again and again, so that the decoder has lost its place."""
+    return longest_run(text) >= HOPELESS_RUN or compression_ratio(text) > MAX_COMPRESSION_RATIO
 
 
 def compression_ratio(text: str) -> float:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.engines import whisper
 from actors.engines.abandonment import AbandonedError, Abandonment
 from actors.engines.hibari import HibariTts
 from actors.engines.whisper import FULL_WINDOW_S, WhisperStt, _attempt, window_s
@@ -58,9 +59,9 @@ def test_each_of_a_batch_has_a_limit_of_its_own() -> None:
     english: Any = SimpleNamespace(
         code="en", tokenizer=SimpleNamespace(decode=lambda tokens: " ".join(tokens))
     )
-    result = SimpleNamespace(sequences_ids=[list("abcd")], scores=[-0.5], no_speech_prob=0.1)
-    assert _attempt(result, english, 3, 0.9) == Attempt("a b c", -0.4, 0.1, False, "en", 0.9)
-    assert _attempt(result, english, 5, 0.9) == Attempt("a b c d", -0.4, 0.1, True, "en", 0.9)
+    decoded: Any = SimpleNamespace(tokens=list("abcd"), log_probability=-2.0, no_speech_probability=0.1)
+    assert _attempt(decoded, english, 3) == Attempt("a b c", -0.4, 0.1, ended=False)
+    assert _attempt(decoded, english, 5) == Attempt("a b c d", -0.4, 0.1, ended=True)
 
 
 @pytest.mark.parametrize(
@@ -240,6 +241,20 @@ def test_an_abandoned_utterance_stops_at_the_next_step(
         with pytest.raises(AbandonedError):
             strict.transcribe(request, AbandonedAtLook(look))
     assert model.steps == steps
+
+
+@pytest.mark.models
+def test_steps_change_nothing(
+    engine: WhisperStt, recordings: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sentence decoded four tokens at a time is the same as in one go, and as sure."""
+    request = Transcribe("call", recordings[SENTENCES[5]], "en")
+    whole = engine.transcribe(request)
+    monkeypatch.setattr(whisper, "_STEP_TOKENS", 4)
+    stepwise = engine.transcribe(request)
+    assert word_errors([SENTENCES[5]], [stepwise.text]).rate == 0.0  # a comma may differ: sums are rounded
+    assert stepwise.mean_log_probability == pytest.approx(whole.mean_log_probability, abs=0.05)
+    assert stepwise.no_speech_probability == pytest.approx(whole.no_speech_probability, abs=1e-3)
 
 
 def in_a_row(word: bytes, count: int, gap_s: float = 0.15) -> bytes:

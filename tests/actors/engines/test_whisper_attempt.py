@@ -15,7 +15,7 @@ REPETITION, SILENCE, LANGUAGE, GUESS = Doubt.REPETITION, Doubt.SILENCE, Doubt.LA
 def attempt(
     text: str = "a few words",
     *,
-    surety: float = -0.2,
+    surety: float = -0.3,
     no_speech: float = 0.01,
     ended: bool = True,
     language: str = "en",
@@ -45,6 +45,7 @@ def attempt(
         (attempt("you", no_speech=0.9, surety=-1.2), False, SILENCE),
         (attempt("you", no_speech=0.9, surety=-2.5, probability=0.05), False, SILENCE),
         (attempt("Is it a car?", probability=0.09), False, LANGUAGE),
+        (attempt("Is it a car?", surety=-0.1, probability=0.09), False, None),  # too sure of it
         (attempt("Yes, yes, yes.", probability=0.04), True, None),
         (attempt("Monday.", probability=0.02), False, None),  # one word says too little
         (attempt("no hay más mensajes", language="es", probability=0.01), False, LANGUAGE),
