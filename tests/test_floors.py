@@ -34,6 +34,7 @@ APART = {("gateway", "media"), ("media", "gateway")}
 """Processes that meet in `link` alone."""
 PURE = {
     "actors": {"errors", "messages", "percentiles", "sentences", "settings", "status"},
+    "actors.engines": {"whisper_attempt"},
     "actors.fleet": {"gpu_memory", "node_notation", "sizing"},
     "actors.leases": {"book", "queue"},
     "actors.manager": {"admission", "lease_accounts", "overload", "session_book", "throttle"},
