@@ -47,6 +47,9 @@ FULL_WINDOW_S = 30.0
 TAIL_S = 2.0
 """5 s give no fewer errors; 25 s cost a third more time."""
 
+_SLACK_S = 0.5
+"""Of an utterance of the greatest length that its first sounds come on top of: cut off at its end."""
+
 _HOP_SAMPLES = 160
 """Samples per mel frame (`hop_length`, faster_whisper/feature_extractor.py)."""
 _SAMPLES_PER_POSITION = 2 * _HOP_SAMPLES
@@ -154,12 +157,15 @@ class WhisperStt(BatchSttEngine):
             language = self._language(code)
         except EngineError as error:
             return error
-        work = _Work(_samples(request.audio), language, request.may_retry, abandonment)
-        if work.duration_s > FULL_WINDOW_S:
+        samples = _samples(request.audio)
+        duration_s = len(samples) / MODEL_RATE_HZ
+        if duration_s > FULL_WINDOW_S + _SLACK_S:
             return EngineError(
-                f"whisper got {work.duration_s:.1f} s of audio, and hears {FULL_WINDOW_S:g} s at most: "
+                f"whisper got {duration_s:.1f} s of audio, and hears {FULL_WINDOW_S:g} s at most: "
                 "make the utterances shorter (maximum_utterance_s)"
             )
+        samples = samples[: round(FULL_WINDOW_S * MODEL_RATE_HZ)]
+        work = _Work(samples, language, request.may_retry, abandonment)
         if np.abs(work.samples).max(initial=0.0) < _SILENT_PEAK:
             return _silence(code)
         return work
