@@ -49,6 +49,19 @@ class Transcribe:
     """Whether a doubtful result may be decoded again, at several times the cost."""
 
 
+class Doubt(StrEnum):
+    """Why an utterance was not understood."""
+
+    SILENCE = "silence"
+    """There was no speech in it."""
+    REPETITION = "repetition"
+    """The same words were heard again and again: how often they were said, if at all, is not known."""
+    LANGUAGE = "language"
+    """It was another language than the call's."""
+    GUESS = "guess"
+    """The words were improbable."""
+
+
 @dataclass(frozen=True, slots=True)
 class Transcript:
     """The words of one utterance. An empty text means: speech was not understood."""
@@ -60,7 +73,9 @@ class Transcript:
     no_speech_probability: float = 0.0
     """The model's own estimate, 0..1, that there is no speech."""
     attempts: int = 1
-    """1, or 2 when the short window looked doubtful and 30 s was decoded as well."""
+    """1, or 2 when the first was doubtful and 30 s was decoded as well."""
+    doubt: Doubt | None = None
+    """Why the text is empty; None: it is not, or the engine does not say."""
 
 
 @dataclass(frozen=True, slots=True)

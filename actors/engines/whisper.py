@@ -6,25 +6,26 @@ a stretch of silence after speech, and repeats the sentence when there is none (
 s).
 
 The encoder's output for the silence after speech hardly depends on the speech. So `load` encodes 30 s that
-begin with a spoken word, and keeps the last 5 s of the output, the *tail*. Each utterance is encoded in a
+begin with a spoken word, and keeps the last 2 s of the output, the *tail*. Each utterance is encoded in a
 short window, and the tail is appended. That takes a few milliseconds and makes fewer errors than the plain 10
 s window.
 
 | what | how it is decoded |
 |---|---|
 | up to 30 s | together in one window, that of the longest (decision 11) |
-| doubtful: repeats itself, does not end, or has a low probability | again in 30 s; the better result counts |
-| more than 30 s | alone, by faster-whisper, window after window |
-| on a GPU | always in 30 s, which are cheap there |
+| in doubt (`whisper_attempt`) | again in 30 s, with time stamps; the second result counts |
+| more than 30 s | refused: Whisper has no longer window |
+| on a GPU | the first time in 30 s too, which are cheap there |
 
-Before the encoder, the decoder and the second decode the engine looks whether the results are still needed.
+Words that are in doubt still, and those of another language, are none; the transcript says why. Before
+the encoder, the decoder and the second decode the engine looks whether the results are still needed.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -35,18 +36,21 @@ import soxr
 from actors.checks.languages import choice
 from actors.engines.abandonment import AbandonedError, Abandonment
 from actors.engines.base import BatchSttEngine
-from actors.engines.whisper_attempt import Attempt, better
+from actors.engines.whisper_attempt import Attempt, is_repetitive
 from actors.engines.whisper_languages import model_code, model_languages
 from actors.engines.whisper_weights import locate, obtain, obtainable
 from actors.errors import ConfigurationError, EngineError
-from actors.messages import Transcribe, Transcript
+from actors.messages import Doubt, Transcribe, Transcript
 from actors.settings import GPU_BATCH_SIZE, SpeechSettings, WhisperSettings
 from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
 
 MODEL_RATE_HZ = 16_000
 FULL_WINDOW_S = 30.0
-TAIL_S = 5.0
-"""2 s are enough, 25 s cost a third more time."""
+TAIL_S = 2.0
+"""5 s give no fewer errors; 25 s cost a third more time."""
+
+_SLACK_S = 0.5
+"""Of an utterance of the greatest length that its first sounds come on top of: cut off at its end."""
 
 DEFAULT_TYPES = ("default", "auto")
 """Of CTranslate2's compute types: every device has them."""
@@ -67,6 +71,10 @@ _TOKENS_PER_S = 8
 _TOKENS_PER_S_ELSEWHERE = 20
 """Words of other languages are cut into more tokens."""
 _SPARE_TOKENS = 8
+_STEP_TOKENS = 32
+"""After so many it is looked whether the text repeats itself. Most utterances have fewer."""
+_TIME_TOKENS = 8
+"""Stamps at the begin and the end of each segment, few of which are in 30 s."""
 _SILENT_PEAK = 1e-3
 """Of full scale, -60 dB: below it there are no words, but the model is known to hear "you"."""
 _SPOKEN_WORD = Path(__file__).with_name("hello.sln")
@@ -146,10 +154,8 @@ class WhisperStt(BatchSttEngine):
             raise EngineError("the whisper engine was asked to transcribe before it was loaded")
         prepared = [self._prepared(*work) for work in zip(requests, abandonments, strict=True)]
         works = [work for work in prepared if isinstance(work, _Work)]
-        short = [work for work in works if work.duration_s <= FULL_WINDOW_S]
         try:
-            outcomes = dict(zip(short, self._transcribe(short), strict=True))
-            outcomes |= {work: self._transcribe_long(work) for work in works if work not in outcomes}
+            outcomes = dict(zip(works, self._transcribe(works), strict=True))
         except (RuntimeError, ValueError, MemoryError) as error:
             seconds = sum(work.duration_s for work in works)
             raise EngineError(f"whisper could not transcribe {seconds:.1f} s of audio: {error}") from error
@@ -170,14 +176,22 @@ class WhisperStt(BatchSttEngine):
             )
         code = model_code(request.language)
         if not request.audio:
-            return Transcript("", code, no_speech_probability=1.0)
+            return _silence(code)
         try:
             language = self._language(code)
         except EngineError as error:
             return error
-        work = _Work(_samples(request.audio), language, request.may_retry, abandonment)
+        samples = _samples(request.audio)
+        duration_s = len(samples) / MODEL_RATE_HZ
+        if duration_s > FULL_WINDOW_S + _SLACK_S:
+            return EngineError(
+                f"whisper got {duration_s:.1f} s of audio, and hears {FULL_WINDOW_S:g} s at most: "
+                "make the utterances shorter (maximum_utterance_s)"
+            )
+        samples = samples[: round(FULL_WINDOW_S * MODEL_RATE_HZ)]
+        work = _Work(samples, language, request.may_retry, abandonment)
         if np.abs(work.samples).max(initial=0.0) < _SILENT_PEAK:
-            return Transcript("", code, no_speech_probability=1.0)
+            return _silence(code)
         return work
 
     def _language(self, code: str) -> _Language:
@@ -193,42 +207,79 @@ class WhisperStt(BatchSttEngine):
         if self._tail is not None:
             window = max(window_s(work.duration_s, self._options) for work in works)
         attempts = dict(zip(works, self._decode(works, window), strict=True))
-        doubtful = [
+        doubts = {work: first.doubt() for work, first in attempts.items()}
+        again = [
             work
-            for work, attempt in attempts.items()
-            if window < FULL_WINDOW_S
-            and attempt.is_doubtful(self._options.retry_log_probability)
+            for work, first in attempts.items()
+            if first.is_doubtful(self._options.retry_log_probability)
             and work.may_retry
             and not work.abandonment.is_set
         ]
-        if doubtful:
-            # Twice the tokens: the limit itself may have cut the first.
-            for work, second in zip(doubtful, self._decode(doubtful, FULL_WINDOW_S, 2), strict=True):
-                attempts[work] = better(attempts[work], second)
+        if again:
+            for work, second in zip(again, self._decode(again, FULL_WINDOW_S, is_stamped=True), strict=True):
+                attempts[work], doubts[work] = second, second.doubt(attempts[work])
         return [
             AbandonedError()
             if work.abandonment.is_set
             else Transcript(
-                attempt.text if attempt.is_understood else "",
+                attempt.text if doubts[work] is None else "",
                 work.language.code,
                 attempt.mean_log_probability,
                 attempt.no_speech_probability,
-                attempts=2 if work in doubtful else 1,
+                attempts=2 if work in again else 1,
+                doubt=doubts[work],
             )
             for work, attempt in attempts.items()
         ]
 
-    def _decode(self, works: Sequence[_Work], window: float, allowance: int = 1) -> list[Attempt]:
+    def _decode(self, works: Sequence[_Work], window: float, is_stamped: bool = False) -> list[Attempt]:
         """Encode `window` seconds of each and decode them together.
 
-        Each may have `allowance` times the tokens that its duration explains: what is longer has run away.
+        Each may have as many tokens as its duration explains: what is longer has run away. Time stamps hold
+        the decoder to its place in the audio: it ends more often, and counts repeated words better.
         """
-        limits = [min(allowance * work.most_tokens, _MAX_LENGTH // 2) for work in works]
+        spare = _TIME_TOKENS if is_stamped else 0
+        limits = [min(work.most_tokens + spare, _MAX_LENGTH // 2) for work in works]
         most_tokens = max(limits)
         encoded = self._encode([work.samples for work in works], window)
         if all(work.abandonment.is_set for work in works):
             raise AbandonedError()
-        prompts = [work.language.prompt for work in works]
+        prompts = [work.language.stamped_prompt if is_stamped else work.language.prompt for work in works]
+        heard = self._with_tail(encoded) if window < FULL_WINDOW_S else encoded
+        in_steps = len(works) == 1 and not is_stamped
+        step = min(_STEP_TOKENS, most_tokens) if in_steps else most_tokens
+        decoded = self._generate(heard, prompts, step, works[0].language.suppressed)
+        if in_steps:
+            decoded = [self._continued(decoded[0], heard, works[0].language, most_tokens)]
+        attempts = [
+            _attempt(each, work.language, limit)
+            for each, work, limit in zip(decoded, works, limits, strict=True)
+        ]
+        return self._with_languages(attempts, encoded)
+
+    def _continued(
+        self, decoded: _Decoded, encoded: npt.NDArray[Any], language: _Language, most_tokens: int
+    ) -> _Decoded:
+        """Go on step by step until the model ends, or what it says repeats itself: then it would not end."""
+        count = _STEP_TOKENS
+        while len(decoded.tokens) == count < most_tokens:
+            if is_repetitive(language.tokenizer.decode(decoded.tokens)):
+                break
+            count = min(count + _STEP_TOKENS, most_tokens)
+            prompt = [*language.prompt, *decoded.tokens]
+            # CTranslate2 gives the tokens of the prompt's text again, and the probability of the new ones.
+            (more,) = self._generate(encoded, [prompt], count, language.suppressed, may_be_blank=True)
+            decoded = replace(more, log_probability=decoded.log_probability + more.log_probability)
+        return decoded
+
+    def _generate(
+        self,
+        encoded: npt.NDArray[Any],
+        prompts: Sequence[list[int]],
+        most_tokens: int,
+        suppressed: Sequence[int],
+        may_be_blank: bool = False,
+    ) -> list[_Decoded]:
         results = self._model.model.generate(
             _storage(encoded),
             prompts,
@@ -238,45 +289,45 @@ class WhisperStt(BatchSttEngine):
             max_length=max(2 * most_tokens, most_tokens + len(prompts[0])),
             return_scores=True,
             return_no_speech_prob=True,
-            suppress_blank=True,
-            suppress_tokens=works[0].language.suppressed,  # the same in every language
+            suppress_blank=not may_be_blank,
+            suppress_tokens=suppressed,  # the same in every language
         )
+        # The score is the mean without the end token, which `generate_with_fallback`
+        # (faster_whisper/transcribe.py) shows.
         return [
-            _attempt(result, work.language.tokenizer, limit)
-            for result, work, limit in zip(results, works, limits, strict=True)
+            _Decoded(tokens, result.scores[0] * len(tokens), result.no_speech_prob)
+            for result in results
+            for tokens in result.sequences_ids
         ]
 
+    def _with_languages(self, attempts: list[Attempt], encoded: npt.NDArray[Any]) -> list[Attempt]:
+        """Ask the model how probable the language is, where another one may have been spoken.
+
+        Without the tail, which takes half as long again and says nothing more.
+        """
+        asked = [position for position, attempt in enumerate(attempts) if attempt.may_be_foreign]
+        if asked and self._model.model.is_multilingual:
+            found = self._model.model.detect_language(_storage(encoded[asked]))
+            for position, languages in zip(asked, found, strict=True):
+                attempt = attempts[position]
+                probability = dict(languages)[f"<|{attempt.language}|>"]
+                attempts[position] = replace(attempt, language_probability=probability)
+        return attempts
+
     def _encode(self, utterances: Sequence[Samples], window: float) -> npt.NDArray[Any]:
-        """Return the encoder's output, [utterance, position, width]: the window's and, if short, the tail."""
+        """Return the encoder's output, [utterance, position, width]."""
         count = math.ceil(window * _POSITIONS_PER_S) * _SAMPLES_PER_POSITION
         padded = np.zeros((len(utterances), count), np.float32)
         for row, samples in zip(padded, utterances, strict=True):
             row[: len(samples)] = samples
         features = np.stack([self._model.feature_extractor(row, padding=0) for row in padded])
-        encoded = np.asarray(self._model.model.encode(_storage(features), to_cpu=True))
-        if self._tail is None or window >= FULL_WINDOW_S:
-            return encoded
-        tails = np.broadcast_to(self._tail, (len(utterances), *self._tail.shape[1:]))
-        return np.concatenate((encoded, tails), axis=1)
+        return np.asarray(self._model.model.encode(_storage(features), to_cpu=True))
 
-    def _transcribe_long(self, work: _Work) -> Transcript | EngineError:
-        """Transcribe more than 30 s the way faster-whisper does, window after window."""
-        code = work.language.code
-        found, _ = self._model.transcribe(work.samples, language=code, beam_size=self._options.beam_size)
-        segments = []
-        for segment in found:  # each is decoded when it is asked for
-            if work.abandonment.is_set:
-                return AbandonedError()
-            segments.append(segment)
-        if not segments:
-            return Transcript("", code, no_speech_probability=1.0)
-        tokens = [len(segment.tokens) for segment in segments]
-        return Transcript(
-            "".join(segment.text for segment in segments).strip(),
-            code,
-            float(np.average([segment.avg_logprob for segment in segments], weights=tokens)),
-            max(segment.no_speech_prob for segment in segments),
-        )
+    def _with_tail(self, encoded: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        if self._tail is None:
+            return encoded
+        tails = np.broadcast_to(self._tail, (len(encoded), *self._tail.shape[1:]))
+        return np.concatenate((encoded, tails), axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +337,8 @@ class _Language:
     code: str
     tokenizer: Any
     prompt: list[int]
+    stamped_prompt: list[int]
+    """For text with time stamps."""
     suppressed: Sequence[int]
 
     @classmethod
@@ -303,8 +356,9 @@ class _Language:
         tokenizer = Tokenizer(
             model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=code
         )
-        prompt = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
-        return cls(code, tokenizer, prompt, get_suppressed_tokens(tokenizer, [-1]))
+        start = list(tokenizer.sot_sequence)
+        suppressed = get_suppressed_tokens(tokenizer, [-1])
+        return cls(code, tokenizer, [*start, tokenizer.no_timestamps], start, suppressed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -326,6 +380,16 @@ class _Work:
         """How many tokens so much speech can hold."""
         tokens_per_s = _TOKENS_PER_S if self.language.code == "en" else _TOKENS_PER_S_ELSEWHERE
         return _SPARE_TOKENS + math.ceil(tokens_per_s * self.duration_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """What the decoder gave for one utterance."""
+
+    tokens: list[int]
+    log_probability: float
+    """Of all tokens together, the end token's included."""
+    no_speech_probability: float
 
 
 def device_problem(options: WhisperSettings) -> str | None:
@@ -400,17 +464,20 @@ def _fastest(device: str, supported: set[str]) -> str:
     return next((compute_type for compute_type in wanted if compute_type in supported), "float32")
 
 
-def _attempt(result: Any, tokenizer: Any, most_tokens: int) -> Attempt:
-    """Return what CTranslate2 gave; in a batch it may have gone on beyond this utterance's own limit."""
-    tokens = result.sequences_ids[0]
+def _attempt(decoded: _Decoded, language: _Language, most_tokens: int) -> Attempt:
+    """Return what was decoded; in a batch it may have gone on beyond this utterance's own limit."""
+    text = language.tokenizer.decode(decoded.tokens[:most_tokens]).strip()
     return Attempt(
-        text=tokenizer.decode(tokens[:most_tokens]).strip(),
-        # The score is the mean without the end token, the probability with it
-        # (`generate_with_fallback`, faster_whisper/transcribe.py).
-        mean_log_probability=result.scores[0] * len(tokens) / (len(tokens) + 1),
-        no_speech_probability=result.no_speech_prob,
-        ended=len(tokens) < most_tokens,
+        text,
+        mean_log_probability=decoded.log_probability / (len(decoded.tokens) + 1),
+        no_speech_probability=decoded.no_speech_probability,
+        ended=len(decoded.tokens) < most_tokens,
+        language=language.code,
     )
+
+
+def _silence(code: str) -> Transcript:
+    return Transcript("", code, no_speech_probability=1.0, doubt=Doubt.SILENCE)
 
 
 def _samples(audio: bytes) -> Samples:

@@ -22,8 +22,8 @@ from ingress.link.status import TurnsStatus
 
 KEPT_RECORDS = 256
 """Finished calls whose records can still be asked for."""
-KNOWN_RECORDS = 8_192
-"""Ids of records, to know those that are sent again: more than media workers keep."""
+KNOWN_RECORDS = 1_024
+"""Ids of records, to know those that are sent again after a link broke: as many as a media worker keeps."""
 RECENT_TURNS = 100
 """Finished turns of all calls that the status looks at: a fault shows within seconds, and passes when it is
 mended."""

@@ -236,7 +236,9 @@ class _Turn:
         # Only what was waited for in this turn: ahead of time, the lease may be older than its request.
         lease_wait_ms = max(0.0, (granted_s - asked_s) * 1000.0)
         self._note(lease_wait_ms=lease_wait_ms, transcription_ms=_since_ms(asked_s) - lease_wait_ms)
-        text = result.transcript.text
+        text, doubt = result.transcript.text, result.transcript.doubt
+        if doubt is not None:
+            log.info("call %s turn %d: not understood (%s)", self._request.call_id, self._request.turn, doubt)
         await self._call.send(
             Heard(call_id=self._request.call_id, turn=self._request.turn, text=text, was_ahead=self.was_ahead)
         )

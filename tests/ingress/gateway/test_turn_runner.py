@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ import pytest
 from recorded_pool import RecordedPool, extension
 
 from actors.errors import CapacityError, ConfigurationError, EngineError, LinkError, WorkerLostError
-from actors.messages import Decision, Level, SessionActivity, Transcribe, Transcript
+from actors.messages import Decision, Doubt, Level, SessionActivity, Transcribe, Transcript
 from actors.pool.speech_pool import Transcription
 from actors.settings import SpeechSettings
 from actors.telephone import audio_duration_ms
@@ -70,6 +71,7 @@ class Pool(RecordedPool):
     def __init__(self, *pieces: bytes, lease_s: float = 0.0, work_s: float = 0.0) -> None:
         super().__init__(*pieces)
         self.text = "good morning"
+        self.doubt: Doubt | None = None
         self.failures: list[Exception] = []
         """Raised by the next transcriptions, one each."""
         self.asked: list[Transcribe] = []
@@ -86,7 +88,7 @@ class Pool(RecordedPool):
         await asyncio.sleep(self._lease_s + self._work_s)
         if self.failures:
             raise self.failures.pop(0)
-        transcript = Transcript(self.text, request.language, -0.1, 0.0, 1)
+        transcript = Transcript(self.text, request.language, -0.1, 0.0, 1, self.doubt)
         return Transcription(transcript, self._lease_s * 1000.0, self._work_s * 1000.0)
 
     def promote(self, call_id: str) -> None:
@@ -237,6 +239,16 @@ async def test_a_synthesis_that_fails_ends_the_turn_with_its_reason(error: Excep
     pool.error = error
     call = await run(turns(pool, default=ECHO), UTTERANCE)
     assert call.done.failure == failure
+
+
+async def test_why_nothing_was_understood_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """With the call and the turn, so that it can be counted."""
+    caplog.set_level(logging.INFO)
+    pool, dialog = Pool(), Scripted()
+    pool.text, pool.doubt = "", Doubt.REPETITION
+    await run(turns(pool, default=dialog), UTTERANCE)
+    assert dialog.events == [CallerNotUnderstood()]
+    assert "call c1 turn 2: not understood (repetition)" in caplog.text
 
 
 async def test_no_slot_in_time_ends_the_turn() -> None:
