@@ -7,6 +7,8 @@ hearing; and by name, because two of them are programs of `benchmarks`, which no
 from __future__ import annotations
 
 import argparse
+import os
+import select
 import signal
 import sys
 import threading
@@ -59,12 +61,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser.parse_args(given)
     try:
         with _sigterm_interrupts():
-            return int(parsed.run(parsed))
+            code = int(parsed.run(parsed))
+            print(end="", flush=True)  # what fails only now is handled here
+            return code
     except ConfigurationError as error:
         return _fail(error, ExitCode.CONFIGURATION, given[0])
     except (PortError, LinkError, CallError) as error:
         return _fail(error, ExitCode.UNREACHABLE, given[0])
     except (RaymalError, OSError) as error:  # TimeoutError is one
+        if isinstance(error, BrokenPipeError) and _output_was_closed():
+            return ExitCode.FAILED
         return _fail(error, ExitCode.FAILED, given[0])
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
@@ -84,6 +90,18 @@ def _sigterm_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _output_was_closed() -> bool:
+    """Say whether the reader of standard output has gone, as `head` does; what is left is then dropped."""
+    if not sys.stdout:
+        return False  # the command was started without one
+    poll = select.poll()
+    poll.register(sys.stdout, select.POLLOUT)
+    if not any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
 
 
 def _fail(error: Exception, code: ExitCode, command: str) -> int:

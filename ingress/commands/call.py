@@ -179,8 +179,6 @@ def stage_table(record: CallRecord) -> Table:
     totals = (turn.first_answer_ms for turn in record.turns)
     table.add_section()
     table.add_row("first answer", *("none" if total is None else f"{total:.0f}" for total in totals))
-    failures = [f"turn {turn.turn} failed: {turn.problem}" for turn in record.turns if turn.problem]
-    table.caption = "\n".join(failures) or None
     return table
 
 

@@ -26,7 +26,7 @@ FLAGS = {
     "--max-calls": ("server.max_calls", "N", "calls per media worker (400)"),
     "--drain": ("server.drain_deadline_s", "SECONDS", "time for running calls to finish at stop (30)"),
     "--dialog": ("dialog.name", "NAME", f"{', '.join(DIALOGS)}, or your own: package.module:Class (echo)"),
-    "--greeting": ("dialog.greeting", "TEXT", "said when a call begins; '' for none"),
+    "--greeting": ("dialog.greeting", "TEXT", "said when a call begins; '' for none (the echo dialog's own)"),
     "--stt": ("speech.stt", "ENGINE", f"speech to text: {', '.join(STT_ENGINES)}, or your own (whisper)"),
     "--tts": ("speech.tts", "ENGINE", f"text to speech: {', '.join(TTS_ENGINES)}, or your own (hibari)"),
     "--language": ("speech.language", "CODE", "of the callers (en)"),
@@ -53,7 +53,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="store_true",
         help="keep the words of recent calls in memory, for `raymal call` to show",
     )
-    parser.add_argument("--check", action="store_true", help="check the configuration and exit")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="try all that can be tried without taking calls, say what cannot work, and exit",
+    )
     parser.set_defaults(run=run)
 
 

@@ -59,8 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _print_ingress(console: Console, status: ServerStatus) -> None:
     waiting = ""
     if status.waiting_callers:
-        waiting = f"; {status.waiting_callers} callers wait, the longest for {_age(status.longest_wait_s)}"
-    console.print(f"{status.calls} calls on {len(status.media_workers)} media workers{waiting}")
+        longest = _age(status.longest_wait_s)
+        waiting = f"; callers waiting: {status.waiting_callers}, the longest for {longest}"
+    console.print(f"calls: {status.calls}; media workers: {len(status.media_workers)}{waiting}")
     if status.decision is not None:
         _print_decision(console, status.decision, status.level_changes)
     extensions = Table("extension", "priority", "language", "dialog", "calls", "at most", "refused")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 
 import pytest
 
@@ -36,3 +38,35 @@ def test_an_error_without_words_is_named(
     monkeypatch.setattr(status, "run", fail)
     assert cli.main(["status"]) == code
     assert capsys.readouterr().err == f"raymal: {type(error).__name__} in `raymal status`\n"
+
+
+@pytest.mark.parametrize("size", [10, 1_000_000], ids=["at the end", "in the middle"])
+def test_a_reader_that_has_gone_is_no_fault_to_report(
+    size: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`raymal status --json | head`: the exit code says that not all was read, and nothing is printed."""
+
+    def long_answer(arguments: argparse.Namespace) -> int:
+        print("x" * size)
+        return ExitCode.OK
+
+    reader, writer = os.pipe()
+    os.close(reader)
+    monkeypatch.setattr(status, "run", long_answer)
+    with os.fdopen(writer, "w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        assert cli.main(["status"]) == ExitCode.FAILED
+    assert capfd.readouterr().err == ""
+
+
+def test_another_broken_pipe_is_reported(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A connection that broke is an error as any other."""
+
+    def fail(arguments: argparse.Namespace) -> int:
+        raise BrokenPipeError("the connection broke")
+
+    monkeypatch.setattr(status, "run", fail)
+    assert cli.main(["status"]) == ExitCode.FAILED
+    assert capfd.readouterr().err == "raymal: the connection broke\n"

@@ -106,7 +106,7 @@ async def test_it_says_what_is_done_less_and_why(capsys: pytest.CaptureFixture[s
         f"0 s ago busy → loaded: {REASON} 0 s ago normal → busy: first [reason]",
         "sales high pt echo 0 5 1",
         "default normal pt echo 0 - 0",
-        "calls on 1 media workers; 3 callers wait, the longest for 14 s",
+        "media workers: 1; callers waiting: 3, the longest for 14 s",
         " media-0 1 30 0.1, 1.2, 2.3, 3.4 5, 6.7 ",
         " media-0 closed 8: no UUID",
         "transcription 1 of 1 0 of 4 0 0 0 0",
