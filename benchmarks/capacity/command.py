@@ -20,6 +20,7 @@ from benchmarks.capacity.limits import limits_toml
 from benchmarks.capacity.report import HEADINGS, step_cells, write_report
 from benchmarks.capacity.result import CapacityResult, Objectives
 from ingress.commands import serve
+from ingress.commands.arguments import port
 from ingress.server.exit_codes import ExitCode
 
 MINUTES = 9.5
@@ -39,7 +40,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "even one call was held. docs/capacity.md has the method.",
     )
     defaults = ", ".join(f"{name}={value:g}" for name, value in Objectives())
-    parser.add_argument("--port", type=int, help="measure the server that runs on this port of this machine")
+    parser.add_argument("--port", type=port, help="measure the server that runs on this port of this machine")
     for flag, metavar, default, text in (
         ("--minutes", "N", MINUTES, "for everything"),
         ("--utterance-s", "S", 3.0, "length of speech"),

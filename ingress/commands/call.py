@@ -23,6 +23,7 @@ from ingress.caller.caller import CallResult, place_call
 from ingress.caller.outcome import call_problems
 from ingress.caller.script import CallScript
 from ingress.caller.wave_files import read_wave, write_wave
+from ingress.commands.arguments import port, seconds
 from ingress.link.records import CallRecord
 from ingress.server import observer
 from ingress.server.exit_codes import ExitCode
@@ -69,12 +70,16 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--wav", metavar="FILE", type=Path, action="append", help="play this recording; may be repeated"
     )
     parser.add_argument("--host", default="127.0.0.1", help="the server's address (127.0.0.1)")
-    parser.add_argument("--port", type=int, default=9092, help="the server's port, or an extension's (9092)")
+    parser.add_argument("--port", type=port, default=9092, help="the server's port, or an extension's (9092)")
     parser.add_argument(
         "--save", metavar="FILE", type=Path, default=Path("answer.wav"), help="record here (answer.wav)"
     )
     parser.add_argument(
-        "--time-limit", metavar="SECONDS", type=_seconds, default=120.0, help="hang up after this (120)"
+        "--time-limit",
+        metavar="SECONDS",
+        type=seconds(LONGEST_CALL_S),
+        default=120.0,
+        help="hang up after this (120)",
     )
     parser.add_argument("--uuid", type=uuid.UUID, help="of the call (a random one)")
     parser.add_argument("--tts", default="hibari", metavar="ENGINE", help="the caller's voice (hibari)")
@@ -104,13 +109,6 @@ def run(arguments: argparse.Namespace) -> int:
         show(placed, console)
         console.print(f"what the caller heard: {arguments.save}", markup=False)
     return ExitCode.OK if placed.was_answered else ExitCode.FAILED
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0.0 < seconds <= LONGEST_CALL_S:
-        raise argparse.ArgumentTypeError(f"more than 0 s and at most {LONGEST_CALL_S:g} s")
-    return seconds
 
 
 def speak(text: str, tts: str = "hibari") -> bytes:

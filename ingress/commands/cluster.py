@@ -17,6 +17,7 @@ from actors.manager.admission import AdmissionBook, SlotUse
 from actors.messages import WorkKind
 from actors.settings import FleetSettings
 from ingress.commands import serve
+from ingress.commands.arguments import seconds
 from ingress.commands.fleet_lines import plan_lines, status_lines
 from ingress.configuration.settings import Settings
 from ingress.server.exit_codes import ExitCode
@@ -84,18 +85,11 @@ def _add_address(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--namespace", default=Settings().fleet.ray_namespace, help="Ray namespace (raymal)")
     parser.add_argument(
         "--deadline",
-        type=_seconds,
+        type=seconds(LONGEST_DEADLINE_S),
         default=DEADLINE_S,
         metavar="SECONDS",
         help=f"give up after so long ({DEADLINE_S:g})",
     )
-
-
-def _seconds(written: str) -> float:
-    """Return a deadline; argparse says what is wrong with any other text."""
-    if not 0.0 < (seconds := float(written)) <= LONGEST_DEADLINE_S:
-        raise argparse.ArgumentTypeError(f"{written} is not between 0 and {LONGEST_DEADLINE_S:g}")
-    return seconds
 
 
 def _fleet(arguments: argparse.Namespace) -> FleetSettings:

@@ -70,3 +70,22 @@ def test_another_broken_pipe_is_reported(
     monkeypatch.setattr(status, "run", fail)
     assert cli.main(["status"]) == ExitCode.FAILED
     assert capfd.readouterr().err == "raymal: the connection broke\n"
+
+
+@pytest.mark.parametrize("command", ["call", "status", "capacity"])
+@pytest.mark.parametrize("port", ["99999", "0", "-1", "abc", "²"])
+def test_a_port_that_cannot_be_is_a_wrong_argument(
+    command: str, port: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2 and a line, before anything is done."""
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([command, f"--port={port}"])
+    assert stopped.value.code == ExitCode.CONFIGURATION
+    assert f"{port!r} is no port" in capsys.readouterr().err
+
+
+def test_a_time_limit_that_is_no_number_is_a_wrong_argument(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its message speaks of seconds, not of our functions."""
+    with pytest.raises(SystemExit):
+        cli.main(["call", "--time-limit", "abc"])
+    assert "'abc' is no number of seconds above 0 and up to 3600" in capsys.readouterr().err
