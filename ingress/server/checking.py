@@ -8,7 +8,7 @@ All that is wrong is reported together, a line for each. Nothing that is tried l
 | models and files of engines, where they run on this machine | yes | yes |
 | files and folders that are written | yes | yes |
 | making the dialogs | by the gateway | yes |
-| addresses and ports | by listening on them | yes |
+| addresses and ports | by listening on them | yes, but those of the server that runs on the same port |
 """
 
 from __future__ import annotations
@@ -24,18 +24,19 @@ from actors.engines.registry import (
     language_problems,
     voice_problems,
 )
-from actors.errors import ConfigurationError, described
+from actors.errors import ConfigurationError, LinkError, described
 from actors.fleet.ray_address import check_ray_address
 from actors.plugins.lookup import Catalogue
 from actors.plugins.mistakes import unknown
 from actors.settings import OpenSection, table_name
 from ingress.configuration.extension_book import ExtensionBook
-from ingress.configuration.extensions import Extension
+from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension
 from ingress.configuration.settings import DialogSettings, Settings
 from ingress.dialogs.registry import CATALOGUE, dialog, dialog_class
 from ingress.dialogs.registry import check as check_dialog
 from ingress.server import ports
 from ingress.server.files import cache_problems, default_cache_problem, records_problems
+from ingress.server.finding import find
 from ingress.server.runtime_directory import RuntimeDirectory
 
 log = logging.getLogger(__name__)
@@ -118,10 +119,19 @@ def _start_problems(settings: Settings, book: ExtensionBook) -> Iterator[str]:
             dialog(extension.dialog)
         except ConfigurationError as error:
             yield from (f"extension {extension.name}: {line}" for line in _lines(error))
-    yield from ports.problems(settings.server, book)
+    yield from ports.problems(settings.server, book, _own_ports(settings.server.port))
     problem = RuntimeDirectory.of_port(settings.server.port).problem()
     if problem is not None:
         yield problem
+
+
+def _own_ports(port: int) -> Collection[int]:
+    """Return the ports of the server that runs on `port`, if one does."""
+    try:
+        held = find(port).ports_held()
+    except LinkError:
+        return ()
+    return held.values() if held.get(DEFAULT_EXTENSION) == port else ()
 
 
 def _lines(error: ConfigurationError) -> list[str]:

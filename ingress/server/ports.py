@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import psutil
 
@@ -33,9 +33,14 @@ def bind(server: ServerSettings, book: ExtensionBook) -> list[Listeners]:
     return workers
 
 
-def problems(server: ServerSettings, book: ExtensionBook) -> Iterator[str]:
-    """Yield why an extension's port could not be listened on now. No port opens: a caller finds none."""
+def problems(server: ServerSettings, book: ExtensionBook, own: Collection[int] = ()) -> Iterator[str]:
+    """Yield why an extension's port could not be listened on now. No port opens: a caller finds none.
+
+    `own`: ports of the server that runs with this configuration's port; it will reload or restart with it.
+    """
     for extension in book.extensions.values():
+        if extension.port in own:
+            continue
         try:
             with socket.socket(_family(server.host), socket.SOCK_STREAM) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as `socket.create_server`

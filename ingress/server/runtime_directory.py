@@ -110,6 +110,19 @@ class RuntimeDirectory:
             ) from error
         return file
 
+    def ports_held(self) -> dict[str, int]:
+        """Return which port each extension of the server that runs here has; empty if none runs."""
+        try:
+            if not (self.path / LOCK).exists():
+                return {}
+            self.lock().close()
+        except ConfigurationError:  # it runs
+            with suppress(OSError, ValueError):
+                return dict(json.loads((self.path / PORTS).read_text()))
+        except OSError:
+            pass
+        return {}
+
     def write_ports(self, ports: Mapping[str, int]) -> None:
         """Write which port each extension has. Raises OSError."""
         (self.path / PORTS).write_text(json.dumps(dict(ports)))

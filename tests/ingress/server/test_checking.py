@@ -17,6 +17,7 @@ from actors.errors import ConfigurationError
 from ingress import cli
 from ingress.configuration.settings import Settings
 from ingress.server.checking import check
+from ingress.server.runtime_directory import RuntimeDirectory
 
 pytestmark = pytest.mark.usefixtures("runtime_folder")
 
@@ -161,6 +162,30 @@ def test_a_port_in_use_is_said_with_its_user(capsys: pytest.CaptureFixture[str])
             assert code == 2
             assert f"127.0.0.1:{port} is in use by another program (" in printed
             assert f"process {os.getpid()})" in printed
+
+
+def test_the_ports_of_the_running_server_are_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """A file is changed and checked before `systemctl reload`; another program's port is still said."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_server(("127.0.0.1", 0)) as extension,
+        socket.create_server(("127.0.0.1", 0)) as other,
+    ):
+        port, second, taken = (bound.getsockname()[1] for bound in (server, extension, other))
+        arguments = [*SCRIPTED.split(), "--port", str(port), "--set", f"extensions.a.port={second}"]
+        runtime = RuntimeDirectory.of_port(port)
+        runtime.create()
+        runtime.gateway_socket.touch()
+        with runtime.lock():
+            runtime.write_ports({"default": port, "a": second})
+            assert try_check(capsys, *arguments) == (0, "")
+            code, printed = try_check(capsys, *arguments, "--set", f"extensions.b.port={taken}")
+            assert code == 2
+            assert f":{taken} is in use" in printed
+            assert f":{second} is in use" not in printed
+        code, printed = try_check(capsys, *arguments)  # it was killed, and others have its ports
+        assert code == 2
+        assert f":{port} is in use" in printed
 
 
 @pytest.mark.parametrize(
