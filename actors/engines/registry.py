@@ -16,6 +16,7 @@ from actors.errors import ConfigurationError, described
 from actors.plugins.lookup import Catalogue, place
 from actors.plugins.mistakes import own_settings
 from actors.settings import EngineResources, SpeechSettings, table_name
+from actors.speakable import language_scripts, unreadable
 
 STT_ENGINES = {
     "whisper": "actors.engines.whisper:WhisperStt",
@@ -86,6 +87,19 @@ def voice_problems(
             known = _asked(engine, partial(_names, engine.voices, settings))
             if known is not None and voice not in known:
                 yield f"{setting} = {voice!r}: {settings.tts} has no such voice: {choice(voice, known)}"
+
+
+def text_problems(
+    settings: SpeechSettings, language: str, text: str, setting: str, only_built_in: bool = False
+) -> Iterator[str]:
+    """Yield a line if the voices leave out most of a text's letters; as `language_problems`."""
+    for engine in _classes(settings, only_built_in):
+        if issubclass(engine, TtsEngine):
+            scripts = engine.scripts or language_scripts(language)
+            problem = unreadable(text, scripts) if scripts else None
+            if problem:
+                where = f"{settings.tts} cannot read this text in the language {language!r}"
+                yield f"{setting}: {where}: {problem}"
 
 
 def _names(

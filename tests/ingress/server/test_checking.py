@@ -164,6 +164,18 @@ def test_a_port_in_use_is_said_with_its_user(capsys: pytest.CaptureFixture[str])
             assert f"process {os.getpid()})" in printed
 
 
+@pytest.mark.parametrize("setting", ["dialog.greeting", "extensions.a.dialog.greeting", "extensions.a.busy"])
+def test_a_configured_text_that_the_voice_cannot_read(
+    setting: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each call would begin with the apology, or with a tone. A name in other letters is no fault."""
+    arguments = ["--no-ray", "--port", "0", "--stt", "scripted", "--set", "extensions.a.port=0"]
+    code, printed = try_check(capsys, *arguments, "--set", f"{setting}=你好")
+    assert code == 2
+    assert printed.startswith(f"raymal: {setting}: hibari cannot read this text in the language 'en'")
+    assert try_check(capsys, *arguments, "--set", f"{setting}=Hello to Москва. 👍") == (0, "")
+
+
 def test_the_ports_of_the_running_server_are_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     """A file is changed and checked before `systemctl reload`; another program's port is still said."""
     with (
