@@ -61,7 +61,7 @@ _DIFFERENCE = re.compile(
 _MINUTES = re.compile(r"(?<=\dh)\s?(\d{1,2})\s?m\b")
 _TIME_RANGE = re.compile(
     r"(?<![\w:.,])(\d{1,2}(?::[0-5]\d(?:\s?[ap]\.?m\.?)?|h(?:[0-5]\d)?|\s?[ap]\.?m\.?))\s?[-–]\s?"
-    r"(?=\d{1,2}(?::[0-5]\d|h|\s?[ap]\.?m))",
+    r"(?=\d{1,2}(?::[0-5]\d|h|\s?[ap]\.?m|(?![\d:])))",
     re.IGNORECASE,
 )
 _RATIO = re.compile(r"(?<![\w:.,/-])(\d{1,3}):(?=\d{1,3}(?![\w:/-]|[.,]\d))")
@@ -445,8 +445,8 @@ def _make_patterns(words: Words) -> Mapping[str, re.Pattern[str]]:
     hours = r"(?<![\w:.,])([01]?\d|2[0-4])"
     weekday = rf"({_alternatives(words.weekdays)})\b\.?"
     return {
-        "money_range": re.compile(rf"(?<=\d)\s?-\s?(?={sign}\s?\d)", re.IGNORECASE),
-        "idiom": re.compile(rf"(?<![\w/-])(?:{_alternatives(words.idioms)})(?![\d/-])"),
+        "money_range": re.compile(rf"(?<=[\dKM])\s?-\s?(?={sign}\s?\d)", re.IGNORECASE),
+        "idiom": re.compile(rf"(?<![\w/-])(?:{_alternatives(words.idioms)})(?![\w/-])"),
         "weekdays": re.compile(rf"\b{weekday}\s?[-–]\s?{weekday}(?!\w)", re.IGNORECASE),
         "numeral": re.compile(rf"\b((?i:{'|'.join(words.numeral_nouns)}))\s+{_ROMAN}"),
         "time": re.compile(

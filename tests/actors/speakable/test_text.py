@@ -159,13 +159,15 @@ READ = [
     ("es", "$20,000 y $1'500.000", "veinte mil dólares y un millón quinientos mil dólares"),
     ("es-MX", "Son 1,000 personas y 1.5 litros", "Son mil personas y uno punto cinco litros"),
     ("es", "S/ 20", "veinte soles"),
-    ("en", "$5-$10, 15–20 min", "five dollars to ten dollars, fifteen to twenty minutes"),
+    ("en", "$5-$10, $3K-$5K, 15–20 min", "five dollars to ten dollars, three thousand dollars to "
+     "five thousand dollars, fifteen to twenty minutes"),
     ("en", "1h 30m, 30s, the 30s", "one hour thirty minutes, thirty seconds, the thirties"),
     ("es", "24 h, 1 h, las 13h", "veinticuatro horas, una hora, las trece horas"),
     ("en", "9am-5pm, 10:30–11:45", "nine a.m. to five p.m., ten thirty to eleven forty-five"),
     ("pt", "8h-18h", "oito horas a dezoito horas"),
     ("en", "Mon-Fri, Sat. 24/7", "Monday to Friday, Saturday twenty-four seven"),
-    ("es", "L-V", "lunes a viernes"),
+    ("es", "L-V, c/c", "lunes a viernes, c c"),
+    ("en", "John 3:16-18", "John three sixteen to eighteen"),
     ("en", "10 - 3 = 7, 3:2", "ten minus three equals seven, three to two"),
     ("en", "vs .5, $.50", "vs zero point five, fifty cents"),
     ("en", "x >= 3, y != 4, √16, 2^10", "x at least three, y is not four, the root of sixteen, "
