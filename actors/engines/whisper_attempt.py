@@ -45,10 +45,10 @@ MAX_PHRASE_WORDS = 4
 
 NATIVE_LOG_PROBABILITY = -0.2
 """Above it the words are in the language asked for: 3 in 100 foreign ones are, 60 in 100 English ones."""
-ENGLISH_BOUNDS = (0.1, 2)
-OTHER_BOUNDS = (0.02, 4)
-"""Least probability of the language asked for, in so many different words or more. In fewer the model often
-takes a language for another, and most often for English."""
+ENGLISH_BOUNDS = ((0.1, 2), (0.3, 5))
+OTHER_BOUNDS = ((0.02, 4),)
+"""Least probabilities of the language asked for, each in so many different words or more. In fewer the model
+often takes a language for another, and most often for English."""
 
 _WORD = re.compile(r"\d|[^\W\d_]+(?:['’][^\W\d_]+)*")
 
@@ -74,18 +74,21 @@ class Attempt:
     @property
     def may_be_foreign(self) -> bool:
         """Whether the words may have been said in another language than the one asked for."""
-        _, count = self._language_bounds
-        return self.mean_log_probability < NATIVE_LOG_PROBABILITY and len(set(words(self.text))) >= count
+        return self._language_bound > 0.0
 
     @property
     def is_foreign(self) -> bool:
         """Whether they were."""
-        probability, _ = self._language_bounds
-        return self.may_be_foreign and self.language_probability < probability
+        return self.language_probability < self._language_bound
 
     @property
-    def _language_bounds(self) -> tuple[float, int]:
-        return ENGLISH_BOUNDS if self.language == "en" else OTHER_BOUNDS
+    def _language_bound(self) -> float:
+        """The least probability of the language asked for; 0: any."""
+        if self.mean_log_probability >= NATIVE_LOG_PROBABILITY:
+            return 0.0
+        count = len(set(words(self.text)))
+        bounds = ENGLISH_BOUNDS if self.language == "en" else OTHER_BOUNDS
+        return max((probability for probability, least in bounds if count >= least), default=0.0)
 
     @property
     def hopeless(self) -> Doubt | None:

@@ -53,7 +53,7 @@ def _usual(character: str, before: str) -> str:
     if (category in ("So", "Sk", "Cc", "Cs", "Co", "Cn") and character != "°") or category[0] == "Z":
         return " "
     if category in ("No", "Nl", "Lm", "Ll", "Lu", "Lo", "Ps", "Pe", "Po", "Pd", "Sm", "Pc"):
-        plain = unicodedata.normalize("NFKC", character)
+        plain = unicodedata.normalize("NFKC", character).replace("⁄", "/")
         if category == "No" or (category == "Nl" and plain.isascii()):
             return f" {plain} " if plain.isascii() else " "
         if plain.isascii() or "\uff00" <= character <= "\uffef":  # wide forms, letters in fancy styles

@@ -40,15 +40,37 @@ _DATE = re.compile(r"(?<![\w./-])(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d\d)(?![\w/-
 _SHORT_DATE = re.compile(r"(?<![\w./,])(0\d|[12]\d|3[01])/(0\d|1[0-2])(?![\w/]|[.,]\d)")
 _HALF_DAY = r"(?:\s?([ap])(?:\.\s?m\.|\.?m\b\.?))"
 _DOTTED = re.compile(r"(?<![\d.,])(\d+(?:\.\d+){2,})(?![\d]|[-/]\d)")
+_ROUND_AMOUNT = re.compile(r"[1-9]\d{0,2}[.,]000")
+"""Of money: thousands in any language, for cents have two digits."""
+_LETTERED = re.compile(r"(?<![\w.,])\d{1,3}(?:\.\d{3})+-(?=[A-Z](?!\w))")
+"""A document's number with a letter for its check digit: 12.345.678-K."""
 _VERSION = re.compile(r"\b([vV])(\d+(?:\.\d+)*)(?![\w.]*\d)")
 GROUPS = re.compile(
-    r"(?<![\w.,])\+?\(?\d++\)?(?:(?:[.\-/]|\s(?=[(\d]))\s?\(?\d++\)?)++(?![\w]|[.,:]\d|[%°])|\+\d{2,}(?![.,]?\d)"
+    r"(?<![\w.,])\+?\(?\d++\)?(?:(?:(?:[.\-/]|\s(?=[(\d]))\s?|(?<=\))|(?=\())\(?\d++\)?)++(?![\w]|[.,:]\d|[%°])|\+\d{2,}(?![.,]?\d)"
 )
-_RANGE = re.compile(r"(?<![\w.,/:-])(\d{1,4})\s?-\s?(\d{1,4})(?![\d/:-]|[.,]\d)")
+_RANGE = re.compile(r"(?<![\w.,/:-])(\d{1,4})\s?-\s?(?=(\d{1,4})(?![\d/:-]|[.,]\d))")
 _RUN = re.compile(r"\d+")
-_DECADE = re.compile(r"(?<![\w.,])'?(\d{2}|\d{4})(?:'s|s)\b")
+_DECADE = re.compile(
+    r"(?<![\w.,])(?:'|(?<=[Tt]he )|(?<=early )|(?<=late )|(?<=mid.)|(?=\d{4}s)|(?=\d+'s))(\d{2}|\d{4})'?s\b"
+)
+"""Else "30s" is half a minute."""
+_BARE_FRACTION = re.compile(r"(?<![\w.,)])\.(?=\d)")
+_DIFFERENCE = re.compile(
+    r"(?<=\d)\s?-\s?(?=\d{1,15}(?:[.,]\d{1,15})?(?:\s?[-+×÷*]\s?\d{1,15}(?:[.,]\d{1,15})?){0,3}\s?=\s?-?\d)"
+)
+_MINUTES = re.compile(r"(?<=\dh)\s?(\d{1,2})\s?m\b")
+_TIME_RANGE = re.compile(
+    r"(?<![\w:.,])(\d{1,2}(?::[0-5]\d(?:\s?[ap]\.?m\.?)?|h(?:[0-5]\d)?|\s?[ap]\.?m\.?))\s?[-–]\s?"
+    r"(?=\d{1,2}(?::[0-5]\d|h|\s?[ap]\.?m|(?![\d:])))",
+    re.IGNORECASE,
+)
+_RATIO = re.compile(r"(?<![\w:.,/-])(\d{1,3}):(?=\d{1,3}(?![\w:/-]|[.,]\d))")
+_DEGREE_ORDINAL = re.compile(
+    r"(?<![\w.,-])([1-9])°(?=\s(?!de\b|di\b|abaixo|acima|bajo|sobre|sotto|sopra)[^\W\d_]{3})"
+)
+_ROMAN = r"((?=[IVX]{2})X{0,3}(?:IX|IV|V?I{0,3})|[IVX](?!\s\w|'))\b"
 _DASH = re.compile(r"(?<=\d)\s?–\s?(?=\d)")
-_PRODUCT = re.compile(r"(?<![\w*#.,])(\d+)\s?[*x×]\s?(?=\d+(?![\w*#]))")
+_PRODUCT = re.compile(r"(?<![\w*#.,])(\d+)(\s?)[*x×]\2(?=\d+(?![\w*#]))")
 _FRACTION = re.compile(r"(?<![\d/.,-])([123])/([34]|2)(?![\d/-])")
 _SLASHED = re.compile(r"(?<=\d)/(?=\d)")
 _KEYS = re.compile(r"(?<=[*#])\d+|\d+(?=[*#])")
@@ -62,26 +84,53 @@ class Figures:
         self.words = words
         self.spelling = spelling
         self.is_month_first = is_month_first
+        self._patterns = _make_patterns(words)
         self._rules = self._make_rules()
 
     def read(self, text: str) -> str:
         """Return the text with words in place of its figures."""
         words = self.words
-        text = _FRACTION.sub(_fraction, text)
+        text = self._read_idioms(text)
+        text = _FRACTION.sub(_fraction, _BARE_FRACTION.sub("0.", text))
         for sign, fraction in words.fractions.items():
             if sign in text:
                 text = re.sub(rf"(\d)\s?{sign}", rf"\1 {words.conjunction} {fraction}", text)
                 text = text.replace(sign, f" {fraction} ")
         if not _DIGIT.search(text):
             return text
-        text = _DASH.sub("-", text)
+        text = _DIFFERENCE.sub(f" {words.minus} ", _DASH.sub("-", text))
+        text = _TIME_RANGE.sub(rf"\1 {words.to} ", _DEGREE_ORDINAL.sub(r"\1º", text))
+        text = self._patterns["money_range"].sub(f" {words.to} ", text)
+        if "min" in words.units:
+            text = _MINUTES.sub(r" \1 min", text)
         text = _PRODUCT.sub(rf"\1 {words.signs['×']} ", text)
         for pattern, rule in self._rules:
             text = pattern.sub(_spaced(rule), text)
         return text
 
+    def _read_idioms(self, text: str) -> str:
+        """What is no figure by itself: 24/7, Mon-Fri, chapter IV."""
+        words = self.words
+        if words.idioms:
+            text = self._patterns["idiom"].sub(lambda found: words.idioms[found[0]], text)
+        if words.weekdays:
+            text = self._patterns["weekdays"].sub(self._weekdays, text)
+        if words.numeral_nouns:
+            text = self._patterns["numeral"].sub(self._numeral, text)
+        return text
+
+    def _weekdays(self, found: re.Match[str]) -> str:
+        names = self.words.weekdays
+        return f"{names[found[1].lower()]} {self.words.to} {names[found[2].lower()]}"
+
+    def _numeral(self, found: re.Match[str]) -> str:
+        values = ["IVX".index(letter) for letter in found[2]]
+        units = [(1, 5, 10)[value] for value in values]
+        value = sum(-unit if unit < max(units[at:]) else unit for at, unit in enumerate(units))
+        return f"{found[1]} {self.spelling.number(value)}"
+
     def _make_rules(self) -> list[tuple[re.Pattern[str], Rule]]:
-        patterns = _make_patterns(self.words)
+        patterns = self._patterns
         has_ordinal_days = self.words.has_ordinal_days and self.words.date.startswith("{month}")
         short_dates = [] if self.words.is_month_first else [(_SHORT_DATE, self._short_date)]
         hours = [(patterns["hours"], self._time)] if self.words.has_h_clock else []
@@ -95,6 +144,7 @@ class Figures:
             (patterns["time"], self._time),
             (patterns["half_day"], self._half_day),
             *hours,
+            (_RATIO, lambda found: f"{found[1]} {self.words.to}"),
             *days,
             (patterns["money_before"], self._money),
             (patterns["money_after"], self._money),
@@ -102,6 +152,7 @@ class Figures:
             (patterns["measure"], self._measure),
             (patterns["ordinal"], self._ordinal),
             (patterns["numbered"], self._numbered),
+            (_LETTERED, lambda found: ", ".join(map(self.spelling.digits, _RUN.findall(found[0])))),
             (_VERSION, self._version),
             (_KEYS, lambda found: self.spelling.digits(found[0])),
             (GROUPS, self._groups),
@@ -188,11 +239,18 @@ class Figures:
 
     def _money(self, found: re.Match[str]) -> str:
         currency = self.words.currencies[found["sign"].upper()]
-        whole, fraction, _ = self._parts(found["number"])
-        minus = f"{self.words.minus} " if found["minus"] else ""
-        scale = found["scale"] if "scale" in found.re.groupindex else None
+        number = found["number"]
+        if _ROUND_AMOUNT.fullmatch(number):
+            number = re.sub(r"\D", "", number)
+        whole, fraction, _ = self._parts(number)
+        groups = found.groupdict()
+        minus = f"{self.words.minus} " if found["minus"] or groups.get("below") else ""
+        scale = groups.get("scale")
+        if short := found["short"]:
+            noun = self.words.scales[short]
+            scale = noun.one if number == "1" else noun.many
         if scale:
-            spoken = f"{minus}{self._amount(found['number'], currency.unit)} {scale}"
+            spoken = f"{minus}{self._amount(number, currency.unit)} {scale}"
             return (
                 self._of(spoken, currency.unit)
                 if self.words.of and scale != "mil"
@@ -201,7 +259,7 @@ class Figures:
         if fraction == "00":
             return f"{minus}{self._counted(whole, currency.unit)}"
         if len(fraction) != 2 or currency.cents is None or not _is_countable(whole):
-            return f"{minus}{self._counted(found['number'], currency.unit)}"
+            return f"{minus}{self._counted(number, currency.unit)}"
         cents = self._counted(str(int(fraction)), currency.cents)
         if not int(whole):
             return f"{minus}{cents}"
@@ -241,6 +299,8 @@ class Figures:
             return number, "", ""
         kinds = set(marks)
         last = marks[-1]
+        if "'" in kinds and re.fullmatch(r"\d{1,3}(?:'\d{3})+(?:[.,]\d{3})+", number):  # 1'234.000
+            return re.sub(r"\D", "", number), "", ""
         if len(kinds) > 1:  # 1.234,56 and 1,234.56 are clear in any language
             whole, _, fraction = number.rpartition(last)
             return re.sub(r"\D", "", whole), fraction, self.words.decimal
@@ -273,9 +333,9 @@ class Figures:
         is_grouped = len(parts[0]) <= 3 and parts[0][0] != "0" and all(len(part) == 3 for part in parts[1:])
         if is_grouped and self.words.decimal != ".":
             return found[0]
-        if [len(part) for part in parts] == [3, 3, 4]:
+        if [len(part) for part in parts] in ([3, 3, 4], [2] * 5):  # telephone numbers
             return ", ".join(map(self.spelling.digits, parts))
-        return self._dots(found[1], is_code=len(parts) == 4)
+        return self._dots(found[1], is_code=len(parts) == 4 or parts[0][:2] == "00")
 
     def _dots(self, number: str, is_code: bool) -> str:
         read = self.spelling.digits if is_code else self._run
@@ -296,9 +356,10 @@ class Figures:
 
     def _range(self, found: re.Match[str]) -> str:
         """5-10, $5-10 or 1999-2005: two numbers, not one."""
-        text, low, high = found[0], found[1], found[2]
+        low, high = found[1], found[2]
+        text = found[0] + high
         is_rising = low[0] != "0" and high[0] != "0" and int(low) < int(high)
-        return f"{low} {self.words.to} {high}" if is_rising and not is_one_number(text, [low, high]) else text
+        return f"{low} {self.words.to}" if is_rising and not is_one_number(text, [low, high]) else found[0]
 
     def _number(self, found: re.Match[str]) -> str:
         number = found["number"]
@@ -378,10 +439,16 @@ def _alternatives(texts: Mapping[str, object]) -> str:
 def _make_patterns(words: Words) -> Mapping[str, re.Pattern[str]]:
     currencies: Mapping[str, Currency] = words.currencies
     sign = rf"(?P<sign>{_alternatives(currencies)})"
-    scale = rf"(?:\s(?P<scale>{_SCALES})\b)?"
+    short = rf"(?-i:\s?(?P<short>{_alternatives(words.scales) or '(?!)'})(?!\w))?"
+    scale = rf"(?:\s(?P<scale>{_SCALES})\b)?{short}"
     end = r"(?![\w])"
     hours = r"(?<![\w:.,])([01]?\d|2[0-4])"
+    weekday = rf"({_alternatives(words.weekdays)})\b\.?"
     return {
+        "money_range": re.compile(rf"(?<=[\dKM])\s?-\s?(?={sign}\s?\d)", re.IGNORECASE),
+        "idiom": re.compile(rf"(?<![\w/-])(?:{_alternatives(words.idioms)})(?![\w/-])"),
+        "weekdays": re.compile(rf"\b{weekday}\s?[-–]\s?{weekday}(?!\w)", re.IGNORECASE),
+        "numeral": re.compile(rf"\b((?i:{'|'.join(words.numeral_nouns)}))\s+{_ROMAN}"),
         "time": re.compile(
             rf"{hours}(?::|h(?=[0-5]\d(?!\d)))([0-5]\d)(?::[0-5]\d)?(?!\d|:\d|\s?[apAP]\.?\s?[mM]\b)"
             rf"(?:min\b)?Z?{words.hour_marks}"
@@ -390,9 +457,10 @@ def _make_patterns(words: Words) -> Mapping[str, re.Pattern[str]]:
         "hours": re.compile(rf"{hours}()\s?h(?:rs|s)?\b"),
         "day": re.compile(rf"\b({'|'.join(words.months)})\s+(\d{{1,2}})(?![\w:/%]|[.,-]\d)"),
         "money_before": re.compile(
-            rf"(?P<minus>(?<![\w)])-\s?)?(?<![A-Za-z]){sign}\s?{_NUMBER}{scale}", re.IGNORECASE
+            rf"(?P<minus>(?<![\w)])-\s?)?(?<![A-Za-z]){sign}\s?(?P<below>-(?=\d))?{_NUMBER}{scale}",
+            re.IGNORECASE,
         ),
-        "money_after": re.compile(rf"{_MINUS}(?<![\w.,']){_NUMBER}\s?{sign}{end}", re.IGNORECASE),
+        "money_after": re.compile(rf"{_MINUS}(?<![\w.,']){_NUMBER}{short}\s?{sign}{end}", re.IGNORECASE),
         "percent": re.compile(rf"{_MINUS}(?<![\w.,']){_NUMBER}\s?%"),
         "measure": re.compile(
             rf"{_MINUS}(?<![\w.,':]){_NUMBER}\s?(?P<unit>{_alternatives(words.units)}){end}"

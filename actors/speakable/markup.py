@@ -43,7 +43,9 @@ _SCHEME = re.compile(
     r"(?:https?|ftps?|wss?)://(?:[^\s/@]*@)?|\b(?:mailto|tel|sips?|sms):(?=\S)(?://)?", re.IGNORECASE
 )
 _LINK = re.compile(r"(?:(?:https?|ftps?|wss?)://|www\.)[^\s<>\"|]+", re.IGNORECASE)
-_MAIL = re.compile(r"(?:\b(?:mailto|sips?):)?\b[\w.+%-]*\w@[\w-]+(?:\.[\w-]+)+", re.IGNORECASE)
+_MAIL = re.compile(
+    r"(\b(?:mailto|sips?):)?\b[\w.+%-]*\w@[\w-]+(?:\.[\w-]+)+(?(1)(?:[?;][^\s<>\"|]*\w)?)", re.IGNORECASE
+)
 _TOP_DOMAINS = (
     "com|org|net|edu|gov|info|biz|io|ai|app|dev|co|me|tv|br|pt|es|mx|ar|cl|pe|uy|uk|us|ca|au|de|fr|it|eu|ch|at|nl|be|"
     "ie|in|jp|online|shop|site|store|cloud|tech|health|bank|html|pdf"
@@ -111,7 +113,7 @@ def _links(text: str, words: Words | None) -> str:
 
 
 def _read_mail(address: str, words: Words | None) -> str:
-    return _read(_SCHEME.sub("", address), words)
+    return _read(re.split("[?;]", _SCHEME.sub("", address))[0], words)
 
 
 def _read_link(link: str, words: Words | None) -> str:

@@ -36,9 +36,14 @@ LANGUAGES: Mapping[str, Words] = {
 DAY_FIRST = frozenset({"en-gb", "en-ie", "en-au", "en-nz", "en-in", "en-za"})
 PESO = frozenset({"es-mx", "es-ar", "es-cl", "es-co", "es-uy", "es-cu", "es-do"})
 
+POINT_DECIMAL = PESO - {"es-ar", "es-cl", "es-co", "es-uy"} | frozenset(
+    {"es-us", "es-pr", "es-gt", "es-hn", "es-sv", "es-ni", "es-pa", "es-pe", "es-419"}
+)
+"""They write 1,000.50 (CLDR)."""
+
 ROUNDS = 5
 
-_SIGN = re.compile(r"[/_@+&=~%#*<>÷×°±²³$€£¥]")
+_SIGN = re.compile(r"[/_@+&=~%#*<>÷×°±²³$€£¥¢§^≥≤≠≈√∞]")
 _SLASH = re.compile(r"(?<=[^\W\d])/(?=[^\W\d])")
 _INNER_DOT = re.compile(r"(?<=[^\W\d]{2})\.(?=[^\W\d])|(?<=[^\W\d])\.(?=[^\W\d]{2})")
 """In a name: "file.txt". Not in "p.m.", nor before a capital letter, which begins a sentence."""
@@ -46,8 +51,12 @@ _MISSING_SPACE = re.compile(r"(?<=[^\W\d]{2})\.(?=[^\W\d_a-zà-ÿ])|(?<=[^\W\d])
 _EN_DASH = re.compile(r"\s*[—–]\s*|\s+-+\s+|-{2,}")
 _BRACKETS = re.compile(r"(?<=\w)\((?=\w{1,2}\))|(?<=\(\w)\)|(?<=\(\w\w)\)")
 _PAUSE = re.compile(r"[()\[\]{}]+")
+_FEMININE_TOO = re.compile(r"(?<=[^\W\d])\(/?as?\)|(?<=[^\W\d]{3})/as?\b(?!/)")
+"""Of "Estimado(a)": what it is added to is read alone."""
 _PER = re.compile(r"(?<=[^\W\d]) +/(?=[^\W\d])")
 _COMPARISON = re.compile(r"(?<=\d)\s?([<>])\s?(?=\d)")
+_OPERATOR = re.compile(r"([!<>])=(?!=)")
+_OPERATORS = {"!=": "≠", "<=": "≤", ">=": "≥"}
 _CODE = re.compile(r"(?<![\d.,])(?:0\d+|\d{5,})(?![\d]|[.,]\d)")
 UNKNOWN_KEPT = "%@+&=/€$£¥°*#"
 """Signs that an engine of an unknown language has to read by itself."""
@@ -82,6 +91,8 @@ class _Reader:
         if words is not None and language in PESO:
             peso = Currency(Noun("peso", "pesos"), Noun("centavo", "centavos"))
             words = replace(words, currencies={**words.currencies, "$": peso})
+        if words is not None and language in POINT_DECIMAL:
+            words = replace(words, decimal=".")
         self._words = words
         if words is not None:
             dialect = "pt_PT" if language == "pt-pt" else code
@@ -106,7 +117,9 @@ class _Reader:
             text = GROUPS.sub(_spaced_groups, text)
             text = _CODE.sub(lambda found: " ".join(found[0]), _EN_DASH.sub(", ", text))
             return tidy(_without_brackets(text), UNKNOWN_KEPT)
+        text = _OPERATOR.sub(lambda found: _OPERATORS[found[0]], text)
         text = _COMPARISON.sub(lambda found: f" {words.signs[found[1]]} ", text)
+        text = _FEMININE_TOO.sub("", text)
         text = self._figures.read(self._expand(_MISSING_SPACE.sub(". ", text)))
         text = _INNER_DOT.sub(f" {words.dot} ", text)
         text = _PER.sub(f" {words.per} ", text)

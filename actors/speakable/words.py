@@ -65,6 +65,14 @@ class Words:
     """Between a word such as "million" and what is counted."""
     hour_marks: str = ""
     """Pattern of what may follow a time, and is part of it."""
+    scales: Mapping[str, Noun] = field(default_factory=dict)
+    """Short forms of thousand, million, billion after an amount of money: $2M."""
+    weekdays: Mapping[str, str] = field(default_factory=dict)
+    """Their short forms, in lower case, read in a range alone: Mon-Fri."""
+    numeral_nouns: frozenset[str] = frozenset()
+    """In lower case, after which a Roman numeral is a number: chapter IV."""
+    idioms: Mapping[str, str] = field(default_factory=dict)
+    """What is not read as its signs say: 24/7."""
     ordinal_marks: str = "(?!)"
     """Pattern of what makes a number an ordinal; the groups `f` and `s` mark a feminine and a short one."""
     units: Mapping[str, Noun] = field(default_factory=dict)

@@ -46,6 +46,9 @@ def attempt(
         (attempt("you", no_speech=0.9, surety=-2.5, probability=0.05), False, SILENCE),
         (attempt("Is it a car?", probability=0.09), False, LANGUAGE),
         (attempt("Is it a car?", surety=-0.1, probability=0.09), False, None),  # too sure of it
+        (attempt("One moment, please.", probability=0.16), False, None),
+        (attempt("It is a different thing.", probability=0.29), False, LANGUAGE),  # more words say more
+        (attempt("It is a different thing.", probability=0.3), False, None),
         (attempt("Yes, yes, yes.", probability=0.04), True, None),
         (attempt("Monday.", probability=0.02), False, None),  # one word says too little
         (attempt("no hay más mensajes", language="es", probability=0.01), False, LANGUAGE),

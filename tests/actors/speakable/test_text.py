@@ -150,6 +150,43 @@ READ = [
     ("en", "AT&T, a @ b, 2 + 2 = 4", "AT and T, a at b, two plus two equals four"),
     ("en", "file(s) (nine to five)", "files, nine to five"),
     ("en", "“Hello” — she said… it’s fine", "Hello, she said, it's fine"),
+    # What is not read as its signs say
+    ("en", "You owe $3K or -$2.5M, €1bn, 3M€", "You owe three thousand dollars or minus two point five "
+     "million dollars, one billion euros, three million euros"),
+    ("pt", "R$ 1,5 mi, R$ 2 bi, R$ 1 mi", "um vírgula cinco milhões de reais, dois bilhões de reais, "
+     "um milhão de reais"),
+    ("pt", "R$ -5,00", "menos cinco reais"),
+    ("es", "$20,000 y $1'500.000", "veinte mil dólares y un millón quinientos mil dólares"),
+    ("es-MX", "Son 1,000 personas y 1.5 litros", "Son mil personas y uno punto cinco litros"),
+    ("es", "S/ 20", "veinte soles"),
+    ("en", "$5-$10, $3K-$5K, 15–20 min", "five dollars to ten dollars, three thousand dollars to "
+     "five thousand dollars, fifteen to twenty minutes"),
+    ("en", "1h 30m, 30s, the 30s", "one hour thirty minutes, thirty seconds, the thirties"),
+    ("es", "24 h, 1 h, las 13h", "veinticuatro horas, una hora, las trece horas"),
+    ("en", "9am-5pm, 10:30–11:45", "nine a.m. to five p.m., ten thirty to eleven forty-five"),
+    ("pt", "8h-18h", "oito horas a dezoito horas"),
+    ("en", "Mon-Fri, Sat. 24/7", "Monday to Friday, Saturday twenty-four seven"),
+    ("es", "L-V, c/c", "lunes a viernes, c c"),
+    ("en", "John 3:16-18", "John three sixteen to eighteen"),
+    ("en", "10 - 3 = 7, 3:2", "ten minus three equals seven, three to two"),
+    ("en", "vs .5, $.50", "vs zero point five, fifty cents"),
+    ("en", "x >= 3, y != 4, √16, 2^10", "x at least three, y is not four, the root of sixteen, "
+     "two to the power of ten"),
+    ("en", "Windows 10 x64, 2x, ⅛", "Windows ten x sixty-four, two times, one slash eight"),
+    ("pt", "10x de R$ 59,90", "dez vezes de cinquenta e nove reais e noventa centavos"),
+    ("pt", "1 vez, 2 noites", "uma vez, duas noites"),
+    ("pt", "2a via, 1o andar, 1° andar, 25° hoje", "segunda via, primeiro andar, primeiro andar, vinte e "
+     "cinco graus hoje"),
+    ("es", "1º piso, 3ra planta, 1º de mayo", "primer piso, tercera planta, primero de mayo"),
+    ("it", "1° piano", "primo piano"),
+    ("en", "Chapter IV, section I want, World War II", "Chapter four, section I want, World War two"),
+    ("pt", "século XXI", "século vinte e um"),
+    ("pt", "(11)98765-4321", "um um, nove oito sete seis cinco, quatro três dois um"),
+    ("es", "RUT 12.345.678-K", "RUT uno dos, tres cuatro cinco, seis siete ocho K"),
+    ("fr", "06.12.34.56.78", "zéro six, un deux, trois quatre, cinq six, sept huit"),
+    ("pt", "Sr(a). Lima, prezado(a), c/ juros", "Senhor Lima, prezado, com juros"),
+    ("es", "C/ Luna, EE. UU.", "calle Luna, Estados Unidos."),
+    ("en", "mailto:help@acme.io?subject=Hi", "help at acme dot io"),
     # Markup
     ("en", "# Opening hours", "Opening hours"),
     ("en", "- **Bold**, *it*, _u_, `code`, ~~gone~~", "Bold, it, u, code, gone"),
