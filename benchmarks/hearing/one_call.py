@@ -25,6 +25,7 @@ from ingress.audiosocket import AudioSocket, Role
 from ingress.configuration.extensions import DEFAULT_EXTENSION
 from ingress.configuration.settings import Settings
 from ingress.link import messages as link
+from ingress.link.messages import Readiness
 from ingress.link.records import StageTimes
 from ingress.media.calls import Calls
 from ingress.media.connection import Connection
@@ -132,7 +133,7 @@ class _Peer:
     async def call(self, packets: Sequence[Packet]) -> HeardCall:
         """Make the call and return what was heard."""
         worker, loop = self._worker, self._loop
-        worker.gateway_is_ready = True
+        worker.receive(Readiness(is_ready=True, detail="benchmark"))
         worker.connect(self._accepted)
         self._wire.send(self._protocol.encode_uuid(self._id))
         self._judge_what_waits()

@@ -52,6 +52,7 @@ class CallLedger:
         """By the records' ids. Each is written when its call's place has been given back."""
         self._written: dict[str, None] = {}
         """Ids, the oldest first."""
+        self._is_closed = False
         self._file: CallRecordFile | None = None
         if settings.file is not None:
             self._file = CallRecordFile(Path(settings.file).expanduser())
@@ -102,7 +103,12 @@ class CallLedger:
         return True
 
     def write(self, record: CallRecord, summary: SessionSummary | None) -> None:
-        """Have a call's line written, if there is a file; one that was sent again, unless it is there."""
+        """Have a call's line written, if there is a file; one that was sent again, unless it is there.
+
+        Once the ledger is closed nothing is written or acknowledged: the next gateway is sent the record.
+        """
+        if self._is_closed:
+            return
         if self._file is None:
             self._is_written(record.record_id)
             return
@@ -132,6 +138,7 @@ class CallLedger:
 
     async def close(self) -> None:
         """Write what is still to be written. Idempotent."""
+        self._is_closed = True
         file, self._file = self._file, None
         if file is not None:
             await asyncio.to_thread(file.close)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
@@ -40,7 +41,8 @@ class DialogRun:
     async def next(self) -> DialogAction | None:
         """Return the next action; None: there are no more.
 
-        Raises DialogError when the deadline has passed, and what the dialog raises.
+        Raises DialogError when the deadline has passed, and what the dialog raises; for what would end more
+        than its turn, such as KeyboardInterrupt, a DialogError.
         """
         self._action = asyncio.get_running_loop().create_future()
         if self._task is None:
@@ -50,8 +52,10 @@ class DialogRun:
         await asyncio.wait(either, timeout=self._deadline_s, return_when=asyncio.FIRST_COMPLETED)
         if self._action.done():
             return self._action.result()
-        if self._error is not None:
+        if isinstance(self._error, (Exception, asyncio.CancelledError)):
             raise self._error
+        if self._error is not None:
+            raise DialogError(failure_of(self._error))
         if self._task.done():
             return None
         raise DialogError(f"the dialog did nothing for {self._deadline_s:g} s (dialog.deadline_s)")
@@ -76,7 +80,7 @@ class DialogRun:
             finally:
                 if isinstance(self._actions, AsyncGenerator):
                     await self._actions.aclose()
-        except BaseException as error:  # SystemExit would end the event loop
+        except BaseException as error:  # SystemExit and KeyboardInterrupt would end the event loop
             self._error = error
 
     async def _offer(self) -> None:
@@ -86,3 +90,9 @@ class DialogRun:
             self._goes_on.clear()
             self._action.set_result(action)
             await self._goes_on.wait()
+
+
+def failure_of(error: BaseException) -> str:
+    """Return what failed and where in the dialog's code; its message may quote the caller."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"the dialog failed: {type(error).__name__} at {frames[-1].filename}:{frames[-1].lineno}"

@@ -35,7 +35,7 @@ from ingress.gateway.ranks import ranks
 from ingress.gateway.signals import SignalMeter
 from ingress.gateway.turn_runner import TurnRunner
 from ingress.link.link import Link
-from ingress.link.listener import serve
+from ingress.link.listener import keep_listening, serve
 from ingress.link.messages import (
     CallReply,
     CallRequest,
@@ -82,12 +82,13 @@ async def _serve(settings: Settings, book: ExtensionBook, gateway_socket: Path, 
     # Again once Ray runs in this process: it puts a handler of its own in place of ours.
     running = asyncio.create_task(gateway.run(on_started=listen_for_signals))
     stop = asyncio.create_task(terminated.wait())
+    listening = asyncio.create_task(keep_listening(server, gateway_socket, gateway.handle, name))
     try:
         await asyncio.wait((running, stop), return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             await running  # raises what ended it
     finally:
-        server.close()
+        listening.cancel()
         running.cancel()
         stop.cancel()
         await gateway.close()

@@ -21,6 +21,7 @@ from ingress.link.messages import (
     CallStarted,
     CancelTurn,
     DropAhead,
+    HealthTaken,
     Message,
     TranscribeAhead,
     TurnFinished,
@@ -105,6 +106,7 @@ class MediaPeer:
                 if self.health is not None:  # the first report's count is from before this link
                     self._new_shifts += max(0, health.timeline_shifts - self.health.timeline_shifts)
                 self.health, self._health_s = health, asyncio.get_running_loop().time()
+                self.send(HealthTaken())
             case TurnRequest() | CancelTurn() | TranscribeAhead() | DropAhead():
                 # Without a call, it was refused: turns of it may still be on their way.
                 call = self._places.find(message.call_id, self._link)

@@ -26,7 +26,6 @@ import asyncio
 import inspect
 import json
 import logging
-import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -63,7 +62,7 @@ from ingress.dialogs.base import (
     PlayContinuousTone,
     Say,
 )
-from ingress.gateway.dialog_run import DialogRun
+from ingress.gateway.dialog_run import DialogRun, failure_of
 from ingress.gateway.dialog_state import encoded_state
 from ingress.link.messages import (
     CallStarted,
@@ -153,13 +152,10 @@ class TurnRunner:
             failure = f"no free slot in time: {described(error)}"
         except RaymalError as error:
             failure = described(error)
-        except (Exception, SystemExit, asyncio.CancelledError) as error:
+        except (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and _is_cancelled():
                 raise
-            # A dialog may be anyone's code; its message may quote the caller.
-            frames = traceback.extract_tb(error.__traceback__)
-            where = f"{frames[-1].filename}:{frames[-1].lineno}"
-            failure = f"the dialog failed: {type(error).__name__} at {where}"
+            failure = failure_of(error)  # a dialog may be anyone's code
         if failure is not None:
             log.warning("call %s turn %d: %s", request.call_id, request.turn, failure)
         self.ahead_used += turn.was_ahead
@@ -313,9 +309,8 @@ class _Turn:
             case Say():
                 await self._say(action)
             case PlayContinuousTone(frequency_hz):
-                if not 0.0 < frequency_hz <= TELEPHONE_RATE_HZ / 2:
-                    raise DialogError(f"the dialog yielded a tone of {frequency_hz} Hz: above 0, up to 4000")
-                await self._call.send(PlayTone(call_id=call_id, turn=turn, frequency_hz=frequency_hz))
+                checked_hz = _checked_frequency_hz(frequency_hz)
+                await self._call.send(PlayTone(call_id=call_id, turn=turn, frequency_hz=checked_hz))
             case EndCall():
                 await self._call.send(HangUp(call_id=call_id, turn=turn))
             case _:
@@ -399,6 +394,15 @@ def _checked_text(text: object) -> str:
     if not isinstance(text, str):
         raise DialogError(f"the dialog yielded Say with a {type(text).__name__}: its text is a str")
     return text.encode("utf-8", "ignore").decode("utf-8")
+
+
+def _checked_frequency_hz(value: object) -> float:
+    """Return the frequency of a dialog's tone. Raises DialogError."""
+    if not isinstance(value, (int, float)):
+        raise DialogError(f"the dialog yielded a tone of a {type(value).__name__}: its frequency is a number")
+    if not 0.0 < value <= TELEPHONE_RATE_HZ / 2:
+        raise DialogError(f"the dialog yielded a tone of {value} Hz: above 0, up to 4000")
+    return value
 
 
 def _is_cancelled() -> bool:

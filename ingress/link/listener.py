@@ -13,6 +13,8 @@ from actors.errors import LinkError
 from ingress.link.link import Link
 from ingress.link.messages import LINK_VERSION, Hello
 
+LOOK_INTERVAL_S = 2.0
+
 log = logging.getLogger(__name__)
 
 
@@ -26,9 +28,39 @@ async def serve(path: Path, handle: Callable[[Link], Awaitable[None]], name: str
             await handle(link)
         except LinkError as error:
             log.debug("link closed: %s", error)
+        except asyncio.CancelledError:
+            pass  # the process ends; asyncio of Python 3.11 would log it as an error
         finally:
             await link.close()
 
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)  # left by a gateway that was killed
     return await asyncio.start_unix_server(accept, path=str(path))
+
+
+async def keep_listening(
+    server: asyncio.Server, path: Path, handle: Callable[[Link], Awaitable[None]], name: str
+) -> None:
+    """Keep what `serve` returned until cancelled, and serve anew when its socket has been removed.
+
+    Programs that clean the temporary folder do that; nothing could reach the process any more.
+    """
+    try:
+        while True:
+            await asyncio.sleep(LOOK_INTERVAL_S)
+            if _is_there(path):
+                continue
+            try:
+                newer = await serve(path, handle, name)
+            except OSError as error:  # without its folder; made again with the next process
+                log.debug("%s: %s", path, error.strerror or error)
+                continue
+            log.warning("%s had been removed; it is there again", path)
+            server.close()
+            server = newer
+    finally:
+        server.close()
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists()

@@ -14,7 +14,7 @@ from ingress.configuration.extension_book import ExtensionBook
 from ingress.link.records import CallRecord, MediaHealth, Record, StageTimes, TurnRecord
 from ingress.link.status import ServerStatus
 
-LINK_VERSION = 6
+LINK_VERSION = 7
 """Raised with every change of a message below."""
 
 
@@ -150,6 +150,10 @@ class CallRecorded(Message):
     """A finished call's record is where it should be, or lost and counted: it need not be sent again."""
 
     record_id: str
+
+
+class HealthTaken(Message):
+    """The answer to each report of health: the gateway does not hang."""
 
 
 class Pace(Message):

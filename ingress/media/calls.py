@@ -41,6 +41,9 @@ from ingress.phrases.fixed import PhraseShelf
 MAXIMUM_REFUSED = 64
 """Refused callers who hear the busy phrase, beside `server.max_calls`: some twenty a second."""
 HEALTH_INTERVAL_S = 1.0
+UNANSWERED_REPORTS = 3
+"""Of health, one after the other: the gateway hangs. Seconds are not counted: for a worker that was itself
+stopped no gateway was silent."""
 
 SendToGateway = Callable[[Message], bool]
 
@@ -58,7 +61,9 @@ class Calls:
         if settings.endpointing.confirmation == "silero":
             self.confirmer = SpeechConfirmer(settings.endpointing.confirmation_threshold)
         self.pauses = CollectionPauses()
-        self.gateway_is_ready = False
+        self._gateway_says_ready = False
+        self._unanswered_reports = 0
+        """Since the gateway's last message."""
         self._version = book.version
         self.send: SendToGateway = lambda message: False
         """Sends a message to the gateway, or drops it if the gateway is away: calls ask again."""
@@ -83,6 +88,11 @@ class Calls:
     def _connections(self) -> int:
         live = len(self._calls) + len(self._refused)
         return len(self._acceptor.handshakes) + live + len(self._closing)
+
+    @property
+    def gateway_is_ready(self) -> bool:
+        """Whether the gateway can serve turns: it has said so, and does not hang."""
+        return self._gateway_says_ready and self._unanswered_reports < UNANSWERED_REPORTS
 
     async def start(self, listeners: Listeners, send: SendToGateway) -> None:
         """Accept connections on bound sockets, which are ours now; `send` is the gateway's link."""
@@ -151,9 +161,27 @@ class Calls:
         )
         self._clock.lateness = LatenessHistogram()
         self.send(WorkerHealth(health=health))
+        self._miss_answer()
+
+    def _miss_answer(self) -> None:
+        """A report is on its way: after some without an answer the calls wait for the gateway."""
+        was_ready = self.gateway_is_ready
+        self._unanswered_reports += 1
+        if was_ready and not self.gateway_is_ready:
+            log.warning("the gateway hangs: %d reports without an answer; calls wait", UNANSWERED_REPORTS)
+            self._tell_calls(Readiness(is_ready=False, detail="the gateway hangs"))
+
+    def _tell_calls(self, readiness: Readiness) -> None:
+        for leg in tuple(self._calls.values()):
+            leg.receive(readiness)
 
     def receive(self, message: Message) -> None:
         """Take a message of the gateway."""
+        was_hanging = self._gateway_says_ready and not self.gateway_is_ready
+        self._unanswered_reports = 0
+        if was_hanging:
+            log.info("the gateway answers again")
+            self._tell_calls(Readiness(is_ready=True, detail="the gateway answers again"))
         self._finished.gateway_speaks(self.send)
         self._take(message)
 
@@ -162,9 +190,8 @@ class Calls:
             case CallRecorded(record_id=record_id):
                 self._finished.acknowledge(record_id)
             case Readiness(is_ready=is_ready):
-                self.gateway_is_ready = is_ready
-                for leg in tuple(self._calls.values()):
-                    leg.receive(message)
+                self._gateway_says_ready = is_ready
+                self._tell_calls(message)
             case Pace():
                 frame_ms = max(message.frame_ms, self.settings.server.frame_ms)
                 if frame_ms != self._clock.frame_ms:
@@ -184,7 +211,7 @@ class Calls:
 
     def gateway_gone(self) -> None:
         """The link to the gateway broke."""
-        self.gateway_is_ready = False
+        self._gateway_says_ready, self._unanswered_reports = False, 0
         for leg in tuple(self._calls.values()):
             leg.gateway_gone()
         self._finished.link_broke()

@@ -4,7 +4,7 @@
 Asterisk labels everything as 8 kHz linear (res_audiosocket.c:251-253). All telephone codecs have fewer bytes
 a second: G.711 and G.722 half as many, GSM and G.729 a tenth or less, whatever the ptime. Lost packets look
 the same, so a stream that is too slow is judged by its sound as well: linear audio is quiet, or its samples
-follow each other more smoothly than the same bytes read as G.711.
+follow each other more smoothly, or more as those of a tone, than the same bytes read as G.711.
 
 | 1 s of a stream | verdict |
 |---|---|
@@ -38,6 +38,9 @@ QUIET = 4_000
 """No sample of quiet linear audio is beyond; of G.711 read as linear, samples of one sign are."""
 SMOOTH = 0.3
 """Correlation of neighbouring samples. Recorded speech 0.9; 5 % of it under 0.1, where it is quiet."""
+TONAL = 0.5
+"""Of the power of a sample. High tones, also two at once, have 0.6 and more, and are not smooth."""
+ROUNDING = 1e-6
 
 ADVICE = (
     "the audio is a phone's codec (µ-law, A-law, GSM, G.729 ...) labelled as linear; name the format in the "
@@ -87,8 +90,11 @@ def sounds_linear(audio: bytes) -> bool:
         return not any(audio)
     if abs(linear).max() < QUIET:
         return True
-    smoothness = _smoothness(linear)
-    return smoothness > SMOOTH and smoothness > max(_smoothness(table[codes]) for table in _g711_tables())
+    of_g711 = [table[codes] for table in _g711_tables()]
+    return any(
+        threshold < measure(linear) > max(map(measure, of_g711))
+        for measure, threshold in ((_smoothness, SMOOTH), (_tonality, TONAL))
+    )
 
 
 def _smoothness(samples: NDArray[np.float64]) -> float:
@@ -96,6 +102,23 @@ def _smoothness(samples: NDArray[np.float64]) -> float:
     centred = samples - samples.mean()
     power = float(centred @ centred)
     return float(centred[1:] @ centred[:-1]) / power if power else 0.0
+
+
+def _tonality(samples: NDArray[np.float64]) -> float:
+    """Return how much of each sample's power the two before it foretell: 1.0 for one tone of any frequency.
+
+    The squared multiple correlation of an autoregression of order 2 (Yule-Walker equations).
+    """
+    centred = samples - samples.mean()
+    power = float(centred @ centred)
+    if not power:
+        return 0.0
+    first, second = (float(centred[lag:] @ centred[:-lag]) / power for lag in (1, 2))
+    rest = 1.0 - first * first
+    if rest < ROUNDING:
+        return 1.0
+    partial = (second - first * first) / rest
+    return 1.0 - rest * (1.0 - partial * partial)
 
 
 @cache

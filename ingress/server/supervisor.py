@@ -152,7 +152,8 @@ class Supervisor:
                 reloads.add(task := asyncio.create_task(self._reload()))
                 task.add_done_callback(reloads.discard)
 
-        loop.add_signal_handler(signal.SIGHUP, reload)
+        # Not the loop's: that would let it end the process from the loop's end on.
+        signal.signal(signal.SIGHUP, lambda *_: loop.call_soon_threadsafe(reload))
         children = [*self._media, *([self._ray] if self._ray else []), self._gateway]
         keepers = [asyncio.create_task(child.keep_running(), name=child.name) for child in children]
         stop = asyncio.create_task(terminated.wait())
@@ -167,6 +168,7 @@ class Supervisor:
         linked.cancel()
         await self._stop(0.0 if code else self._drain_deadline_s)
         await asyncio.gather(*keepers)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         return code
 
     async def _reload(self) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -189,6 +190,12 @@ def test_a_hangup_signal_reloads_the_configuration(tmp_path: Path) -> None:
         assert greeting_of_a_call(server) == "Two."
         assert {child.pid for child in psutil.Process(server.process.pid).children()} == children
         assert read_frames(line, 20) == 20
+        line.close()
+        server.process.send_signal(signal.SIGTERM)
+        while server.process.poll() is None:  # to its very end it is no reason to be killed
+            server.process.send_signal(signal.SIGHUP)
+            time.sleep(0.001)
+        assert server.process.returncode == 0
 
 
 def test_a_killed_supervisor_leaves_nothing(doomed_server: RunningServer) -> None:

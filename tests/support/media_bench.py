@@ -13,7 +13,7 @@ import pytest
 
 from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.settings import Settings
-from ingress.link.messages import Message, Readiness, SentenceAudio, TurnDone
+from ingress.link.messages import HealthTaken, Message, Readiness, SentenceAudio, TurnDone, WorkerHealth
 from ingress.link.records import StageTimes
 from ingress.media.calls import Calls
 from ingress.media.tones import tone
@@ -51,6 +51,8 @@ class Bench:
         self.ports = ports
         self.port = ports["default"]
         self.sent = sent
+        self.hangs = False
+        """Whether the gateway leaves reports of health unanswered."""
 
     def sent_of(self, kind: type[M]) -> list[M]:
         """Return the messages of one type that went to the gateway."""
@@ -98,14 +100,18 @@ async def bench(
     sent: list[Message] = []
     calls = Calls(settings, extension_book(settings), phrases or Shelf())
 
+    gateway = Bench(calls, ports, sent)
+
     def send(message: Message) -> bool:
         sent.append(message)
+        if isinstance(message, WorkerHealth) and not gateway.hangs:
+            asyncio.get_running_loop().call_soon(calls.receive, HealthTaken())
         return True
 
     await calls.start(listeners, send)
     while isinstance(phrases, Shelf) and not phrases.loads:
         await asyncio.sleep(0)
     try:
-        yield Bench(calls, ports, sent)
+        yield gateway
     finally:
         await calls.stop(drain_deadline_s=0.0)

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.cluster
 
 UTTERANCE = Transcribe("call", b"\0" * 16_000, "en")
 SENTENCE = Synthesize("call", "one sentence that is long enough for two or more pieces of audio", "en")
-LONG_SENTENCE = Synthesize("call", "so many words " * 80, "en")
+LONG_SENTENCE = Synthesize("call", "so many words " * 40, "en")
 SPEECH = SpeechSettings(
     stt="scripted", tts="scripted", scripted=ScriptedSettings(stt_delay_s=0.5, tts_delay_s=0.05)
 )
@@ -314,7 +314,13 @@ async def test_a_full_ray_is_named_and_used_once_it_has_room(ray_cluster: RayClu
         def held(self) -> bool:
             return True
 
-    holder = Holder.options(num_cpus=ray.available_resources()["CPU"]).remote()
+    def free_cpus() -> float:
+        return float(ray.available_resources().get("CPU", 0.0))
+
+    async with asyncio.timeout(40.0):
+        while free_cpus() < ray.cluster_resources()["CPU"]:  # a fleet that was stopped gives them back later
+            await asyncio.sleep(0.1)
+    holder = Holder.options(num_cpus=free_cpus()).remote()
     ray.get(holder.held.remote(), timeout=60)
     fleet = one_of_each(ray_cluster)
     pool = ClusterPool(SPEECH, fleet, "late")

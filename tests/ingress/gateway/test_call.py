@@ -665,6 +665,23 @@ async def test_a_record_that_is_sent_again_is_written_once(tmp_path: Path) -> No
     assert [line["session"] is not None for line in lines] == [False, True, False]
 
 
+async def test_a_record_that_comes_while_the_gateway_ends_is_left_to_the_next(tmp_path: Path) -> None:
+    """A gateway that is being stopped acknowledges no record that it does not write."""
+    file = tmp_path / "calls.jsonl"
+    settings = server_settings(records={"file": str(file)})
+    gateway = Gateway(settings, extension_book(settings), ScriptedPool(), "gateway")
+    end = await LinkEnd.connect(gateway)
+    closing = asyncio.create_task(gateway.close())
+    await asyncio.sleep(0)
+    end.say(*(CallEnded(record=call_record(f"c{number}")) for number in range(3)))
+    await closing
+    await asyncio.sleep(0.05)
+    await end.hang_up()
+    recorded = [message for message in end.received if isinstance(message, CallRecorded)]
+    written = file.read_text().splitlines() if file.exists() else []
+    assert len(recorded) == len(written)
+
+
 async def test_a_record_that_no_file_takes_is_acknowledged_all_the_same(tmp_path: Path) -> None:
     """It is counted as lost; the media worker need not keep it."""
     for path in (None, str(tmp_path)):

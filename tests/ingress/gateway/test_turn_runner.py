@@ -262,7 +262,14 @@ async def test_no_slot_in_time_ends_the_turn() -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [RuntimeError("the caller said secret things"), SystemExit("secret"), asyncio.CancelledError("secret")],
+    [
+        RuntimeError("the caller said secret things"),
+        SystemExit("secret"),
+        KeyboardInterrupt("secret"),
+        GeneratorExit("secret"),
+        BaseExceptionGroup("secret", [SystemExit("secret")]),
+        asyncio.CancelledError("secret"),
+    ],
     ids=repr,
 )
 async def test_a_dialog_that_fails_ends_its_turn_only(error: BaseException) -> None:
@@ -282,6 +289,14 @@ async def test_a_tone_of_no_frequency_fails_the_turn(frequency_hz: float) -> Non
     call = await run(turns(None, default=Scripted(PlayContinuousTone(frequency_hz))), GREET)
     assert call.done.failure == f"the dialog yielded a tone of {frequency_hz} Hz: above 0, up to 4000"
     assert [type(message) for message in call.sent] == [TurnDone]
+
+
+@pytest.mark.parametrize("frequency_hz", ["440", None, [440.0]])
+async def test_a_tone_that_is_no_number_is_named(frequency_hz: Any) -> None:
+    """As what it is, not as a fault of ours."""
+    call = await run(turns(None, default=Scripted(PlayContinuousTone(frequency_hz))), GREET)
+    name = type(frequency_hz).__name__
+    assert call.done.failure == f"the dialog yielded a tone of a {name}: its frequency is a number"
 
 
 async def test_a_dialog_that_cannot_be_made_ends_the_turn() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 from actors.errors import LinkError
 from ingress.link.client import LinkClient, connect
 from ingress.link.link import CLOSE_DEADLINE_S, Link
-from ingress.link.listener import serve
+from ingress.link.listener import keep_listening, serve
 from ingress.link.messages import LINK_VERSION, Hello, Message, Readiness, Utterance
 
 HELLO = Hello(version=LINK_VERSION, role="media", name="media-0")
@@ -54,6 +55,36 @@ async def test_a_client_connects_again_for_as_long_as_it_runs(path: Path) -> Non
         await until(lambda count=round_number: len(gone) == count)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_socket_that_is_removed_is_made_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By a program that cleans up, more than once; a link that was there before goes on."""
+    monkeypatch.setattr("ingress.link.listener.LOOK_INTERVAL_S", 0.02)
+
+    async def greet_and_wait(link: Link) -> None:
+        while True:
+            await link.receive()
+            link.send(READY)
+
+    server = await serve(path, greet_and_wait, "gateway-test")
+    listening = asyncio.create_task(keep_listening(server, path, greet_and_wait, "gateway-test"))
+    first = await connect(path, HELLO)
+    for _ in range(2):
+        os.unlink(path)
+        await until(path.exists)
+        later = await connect(path, HELLO)
+        for link in (first, later):
+            link.send(READY)
+            assert await link.receive() == READY
+        await later.close()
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+    with pytest.raises(LinkError, match="no gateway"):
+        await connect(path, HELLO)
+    await first.close()
+    assert "it is there again" in caplog.text
 
 
 async def test_a_gateway_that_drops_each_link_is_not_asked_without_a_pause(path: Path) -> None:

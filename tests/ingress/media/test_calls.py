@@ -125,6 +125,40 @@ async def test_the_gateway_may_go_and_come_back() -> None:
         assert first == second
 
 
+async def test_a_caller_of_a_gateway_that_hangs_is_sent_back_in_time() -> None:
+    """A gateway that is stopped or blocked keeps its link; still its calls wait no longer than others."""
+    loop = asyncio.get_running_loop()
+    async with bench(waiting_limit_s=12.0) as server, AsteriskPeer(server.port) as peer:
+        await greeted(server, peer)
+        server.hangs = True
+        begun_s = loop.time()
+        peer.send_digit("5")
+        async with AsteriskPeer(server.port) as later:
+            later.identify()
+            await peer.until(lambda: peer.was_hung_up, 30.0)
+            await later.until(lambda: later.was_hung_up, 30.0)
+        assert loop.time() - begun_s < 3.0 + 12.0 + 4.0  # to find out, to wait, to play the busy tone
+        ends = {ended.record.end_reason for ended in server.sent_of(CallEnded)}
+        assert all("nothing could answer within 12 s" in end for end in ends)
+
+
+async def test_a_gateway_that_hung_for_a_while_goes_on_with_what_it_was_asked() -> None:
+    """Its calls are made known again, the turn is not asked twice, and its answer is heard."""
+    answer = tone(500.0, 0.5)
+    async with bench() as server, AsteriskPeer(server.port) as peer:
+        await greeted(server, peer)
+        server.hangs = True
+        peer.send_digit("5")
+        await server.until_sent(Digits)
+        await asyncio.sleep(8.0)
+        assert any(peer.audio), "the waiting sound"
+        server.hangs = False
+        server.answer(peer.call_id, 2, answer)
+        await peer.until(lambda: answer in peer.audio)
+        assert len(server.sent_of(Digits)) == 1
+        assert len(server.sent_of(CallStarted)) == 2
+
+
 async def test_a_uuid_that_came_while_the_worker_was_stopped_is_in_time() -> None:
     """It waits in the socket when the deadline is looked at; a connection without one ends as before."""
     async with bench() as server, AsteriskPeer(server.port) as peer, AsteriskPeer(server.port) as silent:

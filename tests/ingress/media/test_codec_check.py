@@ -100,6 +100,19 @@ def test_linear_audio_with_losses_passes(is_silent: bool) -> None:
             assert not check.is_disguised(audio, 8_000, index * 0.02)
 
 
+@pytest.mark.parametrize(
+    "tones_hz", [(440,), (1_000,), (2_000,), (2_800,), (3_400,), (941, 1_477), (697, 1_633)]
+)
+def test_linear_tones_with_losses_pass(tones_hz: tuple[int, ...]) -> None:
+    """A fax, a signal of the network, a key: as slow as a codec, and no sample is like its neighbour."""
+    phases = 2.0 * np.pi * np.arange(24_000) / 8_000
+    samples = sum(16_000 / len(tones_hz) * np.sin(phases * tone_hz) for tone_hz in tones_hz)
+    check = CodecCheck()
+    for index, audio in enumerate(pieces(np.asarray(samples).astype("<i2").tobytes(), 150)):
+        if index % 2:
+            assert not check.is_disguised(audio, 8_000, index * 0.02)
+
+
 def test_wider_rates_are_never_disguised() -> None:
     """Their kinds are right: only the channel driver sends them."""
     assert noticed_s([bytes(160)] * 100, 0.020, rate_hz=16_000) == float("inf")
