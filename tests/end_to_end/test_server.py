@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -189,6 +190,13 @@ def test_a_hangup_signal_reloads_the_configuration(tmp_path: Path) -> None:
         assert greeting_of_a_call(server) == "Two."
         assert {child.pid for child in psutil.Process(server.process.pid).children()} == children
         assert read_frames(line, 20) == 20
+        config.unlink()
+        os.mkfifo(config)  # reading it never ends
+        os.kill(server.process.pid, signal.SIGHUP)
+        time.sleep(0.5)
+        line.close()
+        server.process.terminate()
+        assert server.process.wait(15.0) == 0
 
 
 def test_a_killed_supervisor_leaves_nothing(doomed_server: RunningServer) -> None:
