@@ -41,6 +41,23 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        parsed = _parsed(given)
+        with _sigterm_interrupts():
+            return int(parsed.run(parsed))
+    except ConfigurationError as error:
+        return _fail(error, ExitCode.CONFIGURATION, given)
+    except (PortError, LinkError, CallError) as error:
+        return _fail(error, ExitCode.UNREACHABLE, given)
+    except (RaymalError, OSError) as error:  # TimeoutError is one
+        return _fail(error, ExitCode.FAILED, given)
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+
+
+def _parsed(given: Sequence[str]) -> argparse.Namespace:
+    """Load the command's module and return its arguments. Raises SystemExit for wrong ones, or for help."""
     parser = argparse.ArgumentParser(
         prog="raymal",
         description="AI voice media server for Asterisk: many AudioSocket calls at once, "
@@ -50,24 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"raymal {version('raymal')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    given = sys.argv[1:] if arguments is None else arguments
     for name, (module, summary) in COMMANDS.items():
         if given[:1] == [name]:
             import_module(module).add_parser(commands)
         else:
             commands.add_parser(name, help=summary)
-    parsed = parser.parse_args(given)
-    try:
-        with _sigterm_interrupts():
-            return int(parsed.run(parsed))
-    except ConfigurationError as error:
-        return _fail(error, ExitCode.CONFIGURATION, given[0])
-    except (PortError, LinkError, CallError) as error:
-        return _fail(error, ExitCode.UNREACHABLE, given[0])
-    except (RaymalError, OSError) as error:  # TimeoutError is one
-        return _fail(error, ExitCode.FAILED, given[0])
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
+    return parser.parse_args(given)
 
 
 @contextmanager
@@ -86,8 +91,8 @@ def _sigterm_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _fail(error: Exception, code: ExitCode, command: str) -> int:
+def _fail(error: Exception, code: ExitCode, given: Sequence[str]) -> int:
     """Print the error; of one without words its kind, and the command that met it."""
-    where = "" if str(error).strip() else f" in `raymal {command}`"
+    where = "" if str(error).strip() else f" in `raymal {given[0]}`"
     print(f"raymal: {described(error)}{where}", file=sys.stderr)
     return code

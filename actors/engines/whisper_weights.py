@@ -131,7 +131,7 @@ def locate(
             )
         return bundled[model]
     folder = expanded(model, _KEY)
-    if folder.is_dir() or model.startswith(("/", "./", "../", "~")):
+    if os.path.isdir(folder) or model.startswith(("/", "./", "../", "~")):
         return _whole_folder(folder)
     if not _HUB_NAME.fullmatch(model):
         raise ConfigurationError(
@@ -168,7 +168,7 @@ def obtainable(located: Path | BundledModel | str) -> str | None:
 
 
 def _whole_folder(folder: Path) -> Path:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise ConfigurationError(f"{_KEY}: the folder {folder} does not exist")
     found = {path.name for path in folder.iterdir()}
     missing = [name for name in ("model.bin", "config.json", "tokenizer.json") if name not in found]

@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from actors.checks.folders import file_obstacle
 from actors.engines.registry import tts_engine
 from actors.errors import ConfigurationError, LinkError
 from actors.messages import Synthesize
@@ -23,6 +24,7 @@ from ingress.caller.caller import CallResult, place_call
 from ingress.caller.outcome import call_problems
 from ingress.caller.script import CallScript
 from ingress.caller.wave_files import read_wave, write_wave
+from ingress.commands.port import port
 from ingress.link.records import CallRecord
 from ingress.server import observer
 from ingress.server.exit_codes import ExitCode
@@ -69,7 +71,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--wav", metavar="FILE", type=Path, action="append", help="play this recording; may be repeated"
     )
     parser.add_argument("--host", default="127.0.0.1", help="the server's address (127.0.0.1)")
-    parser.add_argument("--port", type=int, default=9092, help="the server's port, or an extension's (9092)")
+    parser.add_argument("--port", type=port, default=9092, help="the server's port, or an extension's (9092)")
     parser.add_argument(
         "--save", metavar="FILE", type=Path, default=Path("answer.wav"), help="record here (answer.wav)"
     )
@@ -85,6 +87,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> int:
     """Place the call and print its tables."""
     console = Console(stderr=arguments.json)
+    problem = file_obstacle(arguments.save)
+    if problem is not None:
+        raise ConfigurationError(f"--save {arguments.save}: {problem}")
     texts = arguments.say or ([] if arguments.wav else ["Hello. What time is it?"])
     with console.status("preparing what to say"):
         utterances = [speak(text, arguments.tts) for text in texts]

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from actors.status import AdmissionStatus, FleetStatus
+from ingress.commands.port import port
 from ingress.link.status import (
     DecisionStatus,
     LevelChangeStatus,
@@ -34,7 +35,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Show calls, workers and load of the server on this machine. Exit code 1 while it "
         "is not ready to serve a turn.",
     )
-    parser.add_argument("--port", type=int, default=9092, help="the server's port, or an extension's (9092)")
+    parser.add_argument("--port", type=port, default=9092, help="the server's port, or an extension's (9092)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 

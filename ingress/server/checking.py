@@ -29,7 +29,7 @@ from actors.fleet.ray_address import check_ray_address
 from actors.plugins.lookup import Catalogue
 from actors.plugins.mistakes import unknown
 from actors.settings import OpenSection, table_name
-from ingress.configuration.extension_book import ExtensionBook
+from ingress.configuration.extension_book import ExtensionBook, extensions_of
 from ingress.configuration.extensions import Extension
 from ingress.configuration.settings import DialogSettings, Settings
 from ingress.dialogs.registry import CATALOGUE, dialog, dialog_class
@@ -63,7 +63,7 @@ def check(settings: Settings, is_alone: bool = False) -> ExtensionBook:
     if book is None or book.has_speech_workers:
         problems += _ray_problems(settings)
         problems += cache_problems(settings.cache)
-        problems += _engine_problems(settings, book.extensions.values() if book is not None else ())
+        problems += _engine_problems(settings)
     if is_alone and book is not None:
         problems += _start_problems(settings, book)
     if problems or book is None:
@@ -82,17 +82,21 @@ def _ray_problems(settings: Settings) -> Iterator[str]:
             yield from _lines(error)
 
 
-def _engine_problems(settings: Settings, extensions: Collection[Extension]) -> Iterator[str]:
+def _engine_problems(settings: Settings) -> Iterator[str]:
     try:
         check_names(settings.speech)
     except ConfigurationError as error:
         yield from _lines(error)
         return
     run_here = settings.fleet.backend == "local" or settings.fleet.ray_address is None
+    extensions, _ = extensions_of(settings, _needs_speech)
     try:
         for extension in extensions:
             if extension.needs_speech:
                 yield from _speech_problems(settings, extension, only_built_in=not run_here)
+    except ConfigurationError as error:
+        yield from _lines(error)
+    try:
         if run_here:
             check_machine(settings.speech)
     except ConfigurationError as error:

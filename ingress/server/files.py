@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from actors.checks.folders import expanded, obstacle
+from actors.checks.folders import expanded, file_obstacle, obstacle
 from actors.errors import ConfigurationError
 from ingress.configuration.settings import CacheSettings, RecordSettings
 from ingress.phrases.disk import phrase_directory
@@ -21,10 +21,7 @@ def records_problems(settings: RecordSettings) -> Iterator[str]:
     except ConfigurationError as error:
         yield str(error)
         return
-    try:
-        problem = _file_obstacle(path) if path.exists() else _missing_file_obstacle(path)
-    except OSError as error:  # a path that can be none, as one that is too long
-        problem = error.strerror or type(error).__name__
+    problem = file_obstacle(path)
     if problem is not None:
         yield f"records.file = {settings.file!r}: {problem}"
 
@@ -66,19 +63,3 @@ def folder_obstacle(folder: Path) -> str | None:
     if folder.is_dir() and (found.st_uid != os.getuid() or found.st_mode & 0o022):
         return f"{folder} is not this user's alone: others could put audio into it"
     return obstacle(folder)
-
-
-def _file_obstacle(path: Path) -> str | None:
-    if path.is_dir():
-        return "this is a folder"
-    try:
-        os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK))
-    except OSError as error:
-        return f"it cannot be written: {error.strerror or type(error).__name__}"
-    return None
-
-
-def _missing_file_obstacle(path: Path) -> str | None:
-    if not path.parent.is_dir():
-        return f"there is no folder {str(path.parent)!r}; make it"
-    return obstacle(path.parent)
