@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -35,6 +36,22 @@ def file_obstacle(path: Path) -> str | None:
         return obstacle(folder)
     except OSError as error:
         return f"it cannot be written: {error.strerror or type(error).__name__}"
+
+
+def shortage(folder: Path) -> str | None:
+    """Return why nothing more fits into a folder, or into the first one above it that exists; None: it does.
+
+    Apart from `obstacle`, because it passes: a server may start without the files that it can do without.
+    """
+    try:
+        while not folder.is_dir() and folder != folder.parent:
+            folder = folder.parent
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            file.write(b"\0")
+        return None
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return f"{folder} cannot be written: {error.strerror}" if full else None
 
 
 def obstacle(folder: Path) -> str | None:

@@ -9,6 +9,7 @@ All that is wrong is reported together, a line for each. Nothing that is tried l
 | files and folders that are written | yes | yes |
 | making the dialogs | by the gateway | yes |
 | addresses and ports | by listening on them | yes |
+| room on the disks of records and phrases | no: it may come | yes |
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from ingress.configuration.settings import DialogSettings, Settings
 from ingress.dialogs.registry import CATALOGUE, dialog, dialog_class
 from ingress.dialogs.registry import check as check_dialog
 from ingress.server import ports
-from ingress.server.files import cache_problems, default_cache_problem, records_problems
+from ingress.server.files import cache_problems, default_cache_problem, records_problems, shortages
 from ingress.server.runtime_directory import RuntimeDirectory
 
 log = logging.getLogger(__name__)
@@ -123,6 +124,7 @@ def _start_problems(settings: Settings, book: ExtensionBook) -> Iterator[str]:
         except ConfigurationError as error:
             yield from (f"extension {extension.name}: {line}" for line in _lines(error))
     yield from ports.problems(settings.server, book)
+    yield from shortages(settings)
     problem = RuntimeDirectory.of_port(settings.server.port).problem()
     if problem is not None:
         yield problem

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from actors.checks.folders import expanded, file_obstacle, obstacle
+from actors.checks.folders import expanded, file_obstacle, obstacle, shortage
 from actors.errors import ConfigurationError
-from ingress.configuration.settings import CacheSettings, RecordSettings
+from ingress.configuration.settings import CacheSettings, RecordSettings, Settings
 from ingress.phrases.disk import phrase_directory
 
 
@@ -24,6 +25,20 @@ def records_problems(settings: RecordSettings) -> Iterator[str]:
     problem = file_obstacle(path)
     if problem is not None:
         yield f"records.file = {settings.file!r}: {problem}"
+
+
+def shortages(settings: Settings) -> Iterator[str]:
+    """Yield which of the files that a server can do without would not fit on their disks."""
+    with suppress(ConfigurationError):  # of a home that is not there: the others say it
+        if settings.records.file is not None:
+            path = expanded(settings.records.file, "records.file")
+            # A device has a folder of its own kind.
+            problem = None if os.path.exists(path) and not os.path.isfile(path) else shortage(path.parent)
+            if problem is not None:
+                yield f"records.file = {settings.records.file!r}: {problem}"
+    directory = phrase_directory(settings.cache) if settings.cache.disk_bytes else None
+    if directory is not None and (problem := shortage(directory)) is not None:
+        yield f"cache.directory: {problem}"
 
 
 def cache_problems(settings: CacheSettings) -> Iterator[str]:

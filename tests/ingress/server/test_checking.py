@@ -6,6 +6,7 @@ import logging
 import os
 import shlex
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,37 @@ def test_all_that_is_wrong_is_said_together(capsys: pytest.CaptureFixture[str]) 
     _, printed = try_check(capsys, "--stt", "wisper", "--tts", "habari")
     assert "unknown engine 'wisper'" in printed
     assert "unknown engine 'habari'" in printed
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a folder on a disk of its own, without room."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4k,mode=700", "tmpfs", str(folder)]
+    if os.getuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount, and not everywhere")
+    try:
+        (folder / "filler").write_bytes(bytes(4_096))
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_found(
+    full_disk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A start needs room for its own files alone: the other disks may be given some later."""
+    elsewhere = {"records": {"file": str(full_disk / "r")}, "cache": {"directory": str(full_disk / "c")}}
+    files = [f"records.file={full_disk / 'r'}", f"cache.directory={full_disk / 'c'}"]
+    code, printed = try_check(capsys, *SCRIPTED.split(), "--set", files[0], "--set", files[1])
+    assert printed.count("No space left on device") == 2
+    assert code == 2
+    check(Settings.model_validate({"dialog": {"name": "tone"}} | elsewhere))
+    monkeypatch.setenv("RAYMAL_RUNTIME", str(full_disk / "run"))
+    code, printed = try_check(capsys, *SCRIPTED.split())
+    assert "No space left on device); set RAYMAL_RUNTIME to a folder of yours" in printed
+    assert code == 2
 
 
 @pytest.mark.parametrize("target", ["records", "missing/calls"])
