@@ -16,6 +16,7 @@ from importlib import import_module
 from importlib.metadata import version
 
 from actors.errors import CallError, ConfigurationError, LinkError, PortError, RaymalError, described
+from actors.plugins.lookup import place
 from ingress.server.exit_codes import ExitCode
 
 EXIT_CODES = """exit codes:
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         parsed = _parsed(given)
         with _sigterm_interrupts():
-            return int(parsed.run(parsed))
+            return _run(parsed)
     except ConfigurationError as error:
         return _fail(error, ExitCode.CONFIGURATION, given)
     except (PortError, LinkError, CallError) as error:
@@ -54,6 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error, ExitCode.FAILED, given)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    """Run the command. What an engine of another package makes of `sys.exit` is no success."""
+    try:
+        return int(parsed.run(parsed))
+    except SystemExit as error:
+        raise RaymalError(f"ended by sys.exit at {place(error)}: correct it there") from error
 
 
 def _parsed(given: Sequence[str]) -> argparse.Namespace:

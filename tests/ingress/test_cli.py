@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from types import ModuleType
 
 import pytest
@@ -27,6 +28,19 @@ def test_a_call_is_not_placed_if_it_could_not_be_saved(capsys: pytest.CaptureFix
     """Before the call: nothing listens there."""
     assert cli.main(["call", "--port", "1", "--save", "/nosuch/a.wav"]) == ExitCode.CONFIGURATION
     assert "--save /nosuch/a.wav: there is no folder '/nosuch'; make it" in capsys.readouterr().err
+
+
+def test_an_engine_that_ends_the_command_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever code it ends it with: the command did not do what it is for."""
+
+    def ended(arguments: argparse.Namespace) -> int:
+        sys.exit(0)
+
+    monkeypatch.setattr(status, "run", ended)
+    assert cli.main(["status"]) == ExitCode.FAILED
+    assert "raymal: ended by sys.exit at " in capsys.readouterr().err
 
 
 def test_an_interrupt_while_a_command_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
