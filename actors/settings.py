@@ -25,9 +25,9 @@ from actors.checks.languages import normalised
 
 
 class Section(BaseModel):
-    """Base of all sections: unknown keys are errors, values never change."""
+    """Base of all sections: unknown keys are errors, numbers are finite, values never change."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 Table = dict[str, JsonValue]
@@ -70,6 +70,8 @@ PositiveSeconds = Annotated[float, Field(gt=0, le=3600)]
 
 
 def _rising(steps: tuple[float, float, float]) -> tuple[float, float, float]:
+    if steps[0] <= 0.0:
+        raise ValueError("the three thresholds must be above 0, where a system without any load is")
     if not steps[0] <= steps[1] <= steps[2]:
         raise ValueError("the three thresholds must not fall from one level to the next")
     return steps
@@ -263,5 +265,5 @@ class FleetSettings(Section):
     """Overrides the count from the hardware (environment: MAX_CONCURRENT_SYNTHESIS)."""
     worker_start_deadline_s: PositiveSeconds = 120.0
     """Loading a model from a cold disk takes seconds; from a hub, longer."""
-    object_store_bytes: int = Field(default=150 * 1024 * 1024, ge=80 * 1024 * 1024)
+    object_store_bytes: int = Field(default=150 * 1024 * 1024, ge=80 * 1024 * 1024, le=1 << 50)
     """Of a private Ray. Utterances are small; Ray's own default takes a third of the memory."""

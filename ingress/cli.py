@@ -18,6 +18,7 @@ from importlib import import_module
 from importlib.metadata import version
 
 from actors.errors import CallError, ConfigurationError, LinkError, PortError, RaymalError, described
+from actors.plugins.lookup import place
 from ingress.server.exit_codes import ExitCode
 
 EXIT_CODES = """exit codes:
@@ -43,6 +44,35 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        parsed = _parsed(given)
+        with _sigterm_interrupts():
+            code = _run(parsed)
+            print(end="", flush=True)  # what fails only now is handled here
+            return code
+    except ConfigurationError as error:
+        return _fail(error, ExitCode.CONFIGURATION, given)
+    except (PortError, LinkError, CallError) as error:
+        return _fail(error, ExitCode.UNREACHABLE, given)
+    except (RaymalError, OSError) as error:  # TimeoutError is one
+        if isinstance(error, BrokenPipeError) and _output_was_closed():
+            return ExitCode.FAILED
+        return _fail(error, ExitCode.FAILED, given)
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    """Run the command. What an engine of another package makes of `sys.exit` is no success."""
+    try:
+        return int(parsed.run(parsed))
+    except SystemExit as error:
+        raise RaymalError(f"ended by sys.exit at {place(error)}: correct it there") from error
+
+
+def _parsed(given: Sequence[str]) -> argparse.Namespace:
+    """Load the command's module and return its arguments. Raises SystemExit for wrong ones, or for help."""
     parser = argparse.ArgumentParser(
         prog="raymal",
         description="AI voice media server for Asterisk: many AudioSocket calls at once, "
@@ -52,28 +82,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"raymal {version('raymal')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    given = sys.argv[1:] if arguments is None else arguments
     for name, (module, summary) in COMMANDS.items():
         if given[:1] == [name]:
             import_module(module).add_parser(commands)
         else:
             commands.add_parser(name, help=summary)
-    parsed = parser.parse_args(given)
-    try:
-        with _sigterm_interrupts():
-            code = int(parsed.run(parsed))
-            print(end="", flush=True)  # what fails only now is handled here
-            return code
-    except ConfigurationError as error:
-        return _fail(error, ExitCode.CONFIGURATION, given[0])
-    except (PortError, LinkError, CallError) as error:
-        return _fail(error, ExitCode.UNREACHABLE, given[0])
-    except (RaymalError, OSError) as error:  # TimeoutError is one
-        if isinstance(error, BrokenPipeError) and _output_was_closed():
-            return ExitCode.FAILED
-        return _fail(error, ExitCode.FAILED, given[0])
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
+    return parser.parse_args(given)
 
 
 @contextmanager
@@ -104,8 +118,8 @@ def _output_was_closed() -> bool:
     return True
 
 
-def _fail(error: Exception, code: ExitCode, command: str) -> int:
+def _fail(error: Exception, code: ExitCode, given: Sequence[str]) -> int:
     """Print the error; of one without words its kind, and the command that met it."""
-    where = "" if str(error).strip() else f" in `raymal {command}`"
+    where = "" if str(error).strip() else f" in `raymal {given[0]}`"
     print(f"raymal: {described(error)}{where}", file=sys.stderr)
     return code

@@ -47,7 +47,7 @@ APART = {("gateway", "media"), ("media", "gateway")}
 PURE = {
     "actors": {"errors", "messages", "percentiles", "sentences", "settings", "status"},
     "actors.checks": {"languages"},
-    "actors.engines": {"whisper_attempt"},
+    "actors.engines": {"ctranslate2_file", "whisper_attempt"},
     "actors.fleet": {"gpu_memory", "node_notation", "ray_address", "sizing"},
     "actors.leases": {"book", "queue"},
     "actors.machine": {"control_groups", "limits", "order", "use"},

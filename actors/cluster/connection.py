@@ -94,7 +94,9 @@ def _init(address: str, namespace: str) -> None:
 
 
 def _first(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+    """Return the first line of a message; all in one if that only announces the others."""
+    first = str(error).partition("\n")[0]
+    return " ".join(str(error).split()) if first.endswith(":") else first
 
 
 class UnavailableError(WorkerLostError):

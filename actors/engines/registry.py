@@ -44,21 +44,30 @@ def tts_engine(settings: SpeechSettings) -> TtsEngine:
 
 
 def check_names(settings: SpeechSettings) -> None:
-    """Raise ConfigurationError for an unknown engine, or one that cannot be planned.
+    """Raise ConfigurationError for all engines that are unknown, or that cannot be planned.
 
     Imports nothing: the workers may run elsewhere.
     """
-    STT.class_path(settings.stt, "speech.stt")
-    TTS.class_path(settings.tts, "speech.tts")
-    for name in (settings.stt, settings.tts):
+
+    def check_name(catalogue: Catalogue, name: str, setting: str) -> None:
+        catalogue.class_path(name, setting)
         own_settings(EngineResources, settings.own_table(name), f"speech.{table_name(name)}")
+
+    _all_of(
+        partial(check_name, STT, settings.stt, "speech.stt"),
+        partial(check_name, TTS, settings.tts, "speech.tts"),
+    )
 
 
 def check_machine(settings: SpeechSettings) -> None:
-    """Raise ConfigurationError if this machine clearly cannot run the configured engines."""
-    for engine in (_stt_class(settings), _tts_class(settings)):
+    """Raise ConfigurationError with all for which this machine clearly cannot run the configured engines."""
+
+    def check_engine(find: Callable[[SpeechSettings], type[Engine]]) -> None:
+        engine = find(settings)
         engine.own_settings(settings)
         _asked(engine, partial(engine.check, settings))
+
+    _all_of(partial(check_engine, _stt_class), partial(check_engine, _tts_class))
 
 
 def language_problems(
@@ -100,6 +109,18 @@ def text_problems(
             if problem:
                 where = f"{settings.tts} cannot read this text in the language {language!r}"
                 yield f"{setting}: {where}: {problem}"
+
+
+def _all_of(*checks: Callable[[], None]) -> None:
+    """Make all checks. Raises one ConfigurationError with what each of them raises."""
+    problems = []
+    for make in checks:
+        try:
+            make()
+        except ConfigurationError as error:
+            problems.append(described(error))
+    if problems:
+        raise ConfigurationError("\n".join(dict.fromkeys(problems)))
 
 
 def _names(

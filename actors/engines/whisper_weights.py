@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -24,6 +25,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from actors.checks.folders import expanded, obstacle
+from actors.engines.ctranslate2_file import damage
 from actors.errors import ConfigurationError, EngineError
 from actors.settings import WhisperSettings
 
@@ -131,7 +133,7 @@ def locate(
             )
         return bundled[model]
     folder = expanded(model, _KEY)
-    if folder.is_dir() or model.startswith(("/", "./", "../", "~")):
+    if os.path.isdir(folder) or model.startswith(("/", "./", "../", "~")):
         return _whole_folder(folder)
     if not _HUB_NAME.fullmatch(model):
         raise ConfigurationError(
@@ -168,8 +170,18 @@ def obtainable(located: Path | BundledModel | str) -> str | None:
 
 
 def _whole_folder(folder: Path) -> Path:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise ConfigurationError(f"{_KEY}: the folder {folder} does not exist")
+    try:
+        return _checked_folder(folder)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{_KEY}: {error.filename or folder} cannot be read: {error.strerror or type(error).__name__}"
+        ) from error
+
+
+def _checked_folder(folder: Path) -> Path:
+    """Return the folder. Raises ConfigurationError if a file is missing or damaged, OSError."""
     found = {path.name for path in folder.iterdir()}
     missing = [name for name in ("model.bin", "config.json", "tokenizer.json") if name not in found]
     if not found & {"vocabulary.json", "vocabulary.txt"}:
@@ -179,6 +191,17 @@ def _whole_folder(folder: Path) -> Path:
             f"{_KEY}: {folder} holds no {', '.join(missing)}; "
             "it must be a whisper model converted for CTranslate2, with its tokenizer"
         )
+    weights = folder / "model.bin"
+    problem = damage(weights)
+    if problem is not None:
+        raise ConfigurationError(f"{_KEY}: {weights}: {problem}")
+    for name in sorted(found & {"config.json", "tokenizer.json", "vocabulary.json"}):
+        try:
+            json.loads((folder / name).read_bytes())
+        except ValueError as error:
+            raise ConfigurationError(
+                f"{_KEY}: {folder / name}: it is no JSON: copy or download it again"
+            ) from error
     return folder
 
 

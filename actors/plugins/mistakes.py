@@ -36,7 +36,8 @@ def mistakes(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[s
         elif detail["type"] == "missing":
             yield setting, f"{setting} is missing"
         else:
-            yield setting, f"{setting} = {detail['input']!r}: {detail['msg']}"
+            message = detail["msg"].removeprefix("Value error, ")  # pydantic's words before our own
+            yield setting, f"{setting} = {detail['input']!r}: {message}"
 
 
 def unknown(setting: str, known: Iterable[str]) -> str:

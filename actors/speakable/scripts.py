@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 
+from actors.checks.languages import primary
+
 LATIN = frozenset({"LATIN"})
 _CYRILLIC, _ARABIC = frozenset({"CYRILLIC"}), frozenset({"ARABIC"})
 _DEVANAGARI = frozenset({"DEVANAGARI"})
@@ -52,7 +54,7 @@ def language_scripts(language: str) -> frozenset[str] | None:
 
     A voice of another script is taken to read Latin letters as well. None: the language is not known here.
     """
-    code = language.replace("_", "-").partition("-")[0].lower()
+    code = primary(language)
     if code in _IN_LATIN:
         return LATIN
     scripts = _SCRIPTS.get(code)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import NewType
 
+from actors.checks.languages import primary
 from actors.speakable.abbreviations import expansion
 from actors.speakable.characters import tidy, usual
 from actors.speakable.english import ENGLISH
@@ -86,7 +87,7 @@ class _Reader:
     """Reads one language."""
 
     def __init__(self, language: str) -> None:
-        code = language.partition("-")[0]
+        code = primary(language)
         words = LANGUAGES.get(code)
         if words is not None and language in PESO:
             peso = Currency(Noun("peso", "pesos"), Noun("centavo", "centavos"))

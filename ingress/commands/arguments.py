@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 def port(written: str) -> int:
     """Return the number of a TCP port. For `type=`: raises argparse.ArgumentTypeError."""
-    if written.isascii() and written.isdecimal() and 0 < int(written) < 65_536:
+    if written.isascii() and written.isdecimal() and len(written) <= 5 and 0 < int(written) < 65_536:
         return int(written)
-    raise argparse.ArgumentTypeError(f"{written!r} is no port: 1 to 65535")
+    raise argparse.ArgumentTypeError(f"{written[:20]!r} is no port: 1 to 65535")
 
 
 def seconds(most: float) -> Callable[[str], float]:
@@ -23,6 +23,8 @@ def seconds(most: float) -> Callable[[str], float]:
             given = 0.0
         if 0.0 < given <= most:
             return given
-        raise argparse.ArgumentTypeError(f"{written!r} is no number of seconds above 0 and up to {most:g}")
+        raise argparse.ArgumentTypeError(
+            f"{written[:20]!r} is no number of seconds above 0 and up to {most:g}"
+        )
 
     return read

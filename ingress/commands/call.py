@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from actors.checks.folders import file_obstacle
 from actors.engines.registry import tts_engine
 from actors.errors import ConfigurationError, LinkError
 from actors.messages import Synthesize
@@ -90,6 +91,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> int:
     """Place the call and print its tables."""
     console = Console(stderr=arguments.json)
+    problem = file_obstacle(arguments.save)
+    if problem is not None:
+        raise ConfigurationError(f"--save {arguments.save}: {problem}")
     texts = arguments.say or ([] if arguments.wav else ["Hello. What time is it?"])
     with console.status("preparing what to say"):
         utterances = [speak(text, arguments.tts) for text in texts]

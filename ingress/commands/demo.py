@@ -21,7 +21,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from actors.errors import LinkError, RaymalError
+from actors.errors import ConfigurationError, LinkError, RaymalError
 from ingress.caller.script import CallScript
 from ingress.caller.wave_files import read_wave, write_wave
 from ingress.caller.word_errors import word_errors
@@ -61,7 +61,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo."""
     console = Console(stderr=arguments.json)
-    arguments.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        arguments.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ConfigurationError(f"--folder {arguments.folder}: cannot be made: {reason}") from error
     question, answer = arguments.folder / "question.wav", arguments.folder / "answer.wav"
     expected = arguments.expect if arguments.wav else arguments.say
     with console.status("preparing the question"):

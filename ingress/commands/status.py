@@ -91,7 +91,8 @@ def _print_turns(console: Console, recent: TurnsStatus) -> None:
         return
     line = f"{recent.failed} of the last {recent.turns} turns failed"
     if recent.without_words:
-        line += f"; in {recent.without_words} no words were found"
+        reasons = ", ".join(f"{doubt} {count}" for doubt, count in recent.doubts.items())
+        line += f"; in {recent.without_words} no words were found{f' ({reasons})' if reasons else ''}"
     console.print(line, markup=False, style="bold red" if recent.failed else None)
     for problem, count in list(recent.problems.items())[:SHOWN_PROBLEMS]:
         console.print(f"  {count}: {problem}", markup=False, style="red")

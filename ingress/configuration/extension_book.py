@@ -19,7 +19,7 @@ from ingress.configuration.extensions import (
 )
 from ingress.configuration.settings import DialogSettings, Settings
 
-NAME = re.compile(r"[A-Za-z0-9_.-]+")
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 NeedsSpeech = Callable[[DialogSettings, str], bool]
 
 
@@ -33,29 +33,8 @@ class ExtensionBook(Section):
 
     @classmethod
     def of(cls, settings: Settings, needs_speech: NeedsSpeech) -> ExtensionBook:
-        """Return the first book of a server. Raises ConfigurationError.
-
-        `needs_speech`: whether a dialog, set at that place, needs speech workers; raises as this does.
-        """
-        made = [default_extension(settings)]
-        problems: list[str] = []
-        for name, chosen in settings.extensions.items():
-            if name == DEFAULT_EXTENSION:
-                problems.append(
-                    f"extensions.{name!r}: this is the name of the server's own port; "
-                    "set [server], [dialog] and [speech] instead"
-                )
-            else:
-                made.append(named_extension(name, chosen, settings))
-        for number, extension in enumerate(made):
-            is_shared = extension.dialog == settings.dialog
-            try:
-                speaks = needs_speech(
-                    extension.dialog, "dialog" if is_shared else f"extensions.{extension.name}.dialog"
-                )
-                made[number] = extension.model_copy(update={"needs_speech": speaks})
-            except ConfigurationError as error:
-                problems.append(str(error))
+        """Return the first book of a server, of `extensions_of`. Raises ConfigurationError."""
+        made, problems = extensions_of(settings, needs_speech)
         return _checked(1, made, any(extension.needs_speech for extension in made), problems)
 
     def add(self, extension: Extension) -> ExtensionBook:
@@ -101,6 +80,33 @@ class ExtensionBook(Section):
         return _checked(self.version + 1, extensions.values(), self.has_speech_workers, problems)
 
 
+def extensions_of(settings: Settings, needs_speech: NeedsSpeech) -> tuple[list[Extension], list[str]]:
+    """Return the extensions that settings describe, the server's own port first, and what is wrong with them.
+
+    `needs_speech`: whether a dialog, set at that place, needs speech workers; raises ConfigurationError.
+    """
+    made = [default_extension(settings)]
+    problems: list[str] = []
+    for name, chosen in settings.extensions.items():
+        if name == DEFAULT_EXTENSION:
+            problems.append(
+                f"extensions.{name!r}: this is the name of the server's own port; "
+                "set [server], [dialog] and [speech] instead"
+            )
+        else:
+            made.append(named_extension(name, chosen, settings))
+    for number, extension in enumerate(made):
+        is_shared = extension.dialog == settings.dialog
+        try:
+            speaks = needs_speech(
+                extension.dialog, "dialog" if is_shared else f"extensions.{extension.name}.dialog"
+            )
+            made[number] = extension.model_copy(update={"needs_speech": speaks})
+        except ConfigurationError as error:
+            problems.append(str(error))
+    return made, problems
+
+
 def _checked(
     version: int, extensions: Collection[Extension], has_speech_workers: bool, problems: list[str]
 ) -> ExtensionBook:
@@ -114,8 +120,8 @@ def _checked(
             )
         if not NAME.fullmatch(extension.name):
             problems.append(
-                f"extensions.{extension.name!r}: an extension's name is made of letters, digits, "
-                "'_', '.' and '-'"
+                f"extensions.{extension.name[:80]!r}: an extension's name is made of letters, digits, "
+                "'_', '.' and '-', 64 at most"
             )
         setting = _setting(extension, "port")
         if extension.port and extension.port in ports:

@@ -132,9 +132,9 @@ class CacheSettings(Section):
 
     directory: str | None = None
     """Unset: `raymal/phrases` in the user's cache folder (environment: RAYMAL_CACHE)."""
-    memory_bytes: int = Field(default=64 * 1024 * 1024, ge=0)
+    memory_bytes: int = Field(default=64 * 1024 * 1024, ge=0, le=1 << 50)
     """Of each gateway. A second of audio is 16 KB."""
-    disk_bytes: int = Field(default=512 * 1024 * 1024, ge=0)
+    disk_bytes: int = Field(default=512 * 1024 * 1024, ge=0, le=1 << 50)
     """Of the directory; the longest unused phrases go first. 0: nothing is written."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+from actors.checks.languages import primary
 from ingress.configuration.settings import DialogSettings
 from ingress.dialogs.base import (
     CallBegan,
@@ -103,4 +104,4 @@ class EchoDialog(Dialog):
 
 
 def _texts(language: str) -> EchoTexts:
-    return TEXTS.get(language.replace("_", "-").partition("-")[0].lower(), TEXTS["en"])
+    return TEXTS.get(primary(language), TEXTS["en"])

@@ -75,10 +75,13 @@ class CallLedger:
     def recent_turns(self) -> TurnsStatus:
         """Return how the newest turns went."""
         problems = Counter(turn.problem for turn in self._turns if turn.problem is not None)
+        silent = [turn for turn in self._turns if not turn.was_understood and turn.problem is None]
+        doubts = Counter(turn.doubt for turn in silent if turn.doubt is not None)
         return TurnsStatus(
             turns=len(self._turns),
             failed=problems.total(),
-            without_words=sum(not turn.was_understood and turn.problem is None for turn in self._turns),
+            without_words=len(silent),
+            doubts=dict(doubts.most_common()),
             problems=dict(problems.most_common()),
         )
 

@@ -42,7 +42,7 @@ from actors.errors import (
     WorkerLostError,
     described,
 )
-from actors.messages import SessionActivity, Transcribe
+from actors.messages import Doubt, SessionActivity, Transcribe
 from actors.pool.speech_pool import SpeechPool, Transcription
 from actors.sentences import split_sentences
 from actors.settings import SpeechSettings
@@ -166,6 +166,7 @@ class TurnRunner:
                 stages=turn.stages,
                 failure=failure,
                 was_understood=turn.was_understood,
+                doubt=turn.doubt,
                 transcription_failure=turn.transcription_failure,
             )
         )
@@ -194,6 +195,7 @@ class _Turn:
         self.stages = StageTimes()
         self.was_ahead = False
         self.was_understood = True
+        self.doubt: Doubt | None = None
         self.transcription_failure: str | None = None
         self._runner = runner
         self._request = request
@@ -232,9 +234,7 @@ class _Turn:
         # Only what was waited for in this turn: ahead of time, the lease may be older than its request.
         lease_wait_ms = max(0.0, (granted_s - asked_s) * 1000.0)
         self._note(lease_wait_ms=lease_wait_ms, transcription_ms=_since_ms(asked_s) - lease_wait_ms)
-        text, doubt = result.transcript.text, result.transcript.doubt
-        if doubt is not None:
-            log.info("call %s turn %d: not understood (%s)", self._request.call_id, self._request.turn, doubt)
+        text, self.doubt = result.transcript.text, result.transcript.doubt
         await self._call.send(
             Heard(call_id=self._request.call_id, turn=self._request.turn, text=text, was_ahead=self.was_ahead)
         )

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, FiniteFloat, JsonValue
 
+from actors.messages import Doubt
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.link.records import CallRecord, MediaHealth, Record, StageTimes, TurnRecord
 from ingress.link.status import ServerStatus
@@ -221,6 +222,7 @@ class TurnDone(TurnMessage):
     stages: StageTimes
     failure: str | None = None
     was_understood: bool = True
+    doubt: Doubt | None = None
     transcription_failure: str | None = None
 
 

@@ -9,6 +9,8 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from actors.messages import Doubt
+
 
 class Record(BaseModel):
     """Base of all records: plain, immutable, ready for JSON and msgpack."""
@@ -59,6 +61,8 @@ class TurnRecord(Record):
     """Why the turn failed, without a word of what was said."""
     was_understood: bool = True
     """False: the dialog was told that the caller was not understood."""
+    doubt: Doubt | None = None
+    """Why no words were found; None: there were some, or the transcriber gave no reason."""
     transcription_failure: str | None = None
     """Why there was no transcript, if not because no words were found."""
     was_interrupted: bool = False
@@ -99,7 +103,7 @@ class TurnRecord(Record):
         cut = ", interrupted" if self.was_interrupted else ", overtaken" if self.was_overtaken else ""
         failed = f"; failed: {self.problem}" if self.problem else ""
         if not self.was_understood and not self.problem:
-            failed = "; no words were found"
+            failed = f"; no words were found{f' ({self.doubt})' if self.doubt else ''}"
         return f"turn {self.turn} {self.kind}: {answer} ({stages}), {self.underruns} underruns{cut}{failed}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.messages import Level, Priority
+from actors.messages import Doubt, Level, Priority
 from actors.status import FleetStatus
 from ingress.link.records import MediaHealth, Record
 
@@ -74,6 +74,8 @@ class TurnsStatus(Record):
     """Of these: they could not be transcribed or answered, and the caller heard an apology."""
     without_words: int
     """Of these: no words were found in what the caller said."""
+    doubts: dict[Doubt, int]
+    """Why not, and how often, where the transcriber gave a reason; the most frequent first."""
     problems: dict[str, int]
     """Why they failed, and how often; the most frequent first."""
 

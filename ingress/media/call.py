@@ -301,6 +301,7 @@ class Call:
             case link.TurnDone():
                 turn.stages = message.stages
                 turn.was_understood = message.was_understood
+                turn.doubt = message.doubt
                 turn.transcription_failure = message.transcription_failure
                 if message.failure is None:
                     turn.complete()

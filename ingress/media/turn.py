@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Literal
 
+from actors.messages import Doubt
 from actors.telephone import BYTES_PER_MS, audio_duration_ms
 from ingress.link.messages import DialogState, Digits, Greet, HistoryEntry, SentenceAudio, Utterance
 from ingress.link.records import StageTimes, TurnRecord
@@ -71,6 +72,7 @@ class Turn:
     ending: TurnEnding | None = None
     failure: str | None = None
     was_understood: bool = True
+    doubt: Doubt | None = None
     transcription_failure: str | None = None
     hangs_up: bool = False
     dialog_state: DialogState | None = None
@@ -163,6 +165,7 @@ class Turn:
             underrun_ms=playout.underrun_bytes / BYTES_PER_MS,
             failure=self.failure,
             was_understood=self.was_understood,
+            doubt=self.doubt,
             transcription_failure=self.transcription_failure,
             was_interrupted=self.ending is TurnEnding.INTERRUPTED,
             was_overtaken=self.ending in (TurnEnding.OVERTAKEN, TurnEnding.PRESSED_OVER),

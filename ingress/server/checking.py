@@ -9,6 +9,7 @@ All that is wrong is reported together, a line for each. Nothing that is tried l
 | files and folders that are written | yes | yes |
 | making the dialogs | by the gateway | yes |
 | addresses and ports | by listening on them | yes, but those of the server that runs on the same port |
+| room on the disks of records and phrases | no: it may come | yes |
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ from actors.fleet.ray_address import check_ray_address
 from actors.plugins.lookup import Catalogue
 from actors.plugins.mistakes import unknown
 from actors.settings import OpenSection, table_name
-from ingress.configuration.extension_book import ExtensionBook
+from ingress.configuration.extension_book import ExtensionBook, extensions_of
 from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension
 from ingress.configuration.settings import DialogSettings, Settings
 from ingress.dialogs.registry import CATALOGUE, dialog, dialog_class
 from ingress.dialogs.registry import check as check_dialog
 from ingress.server import ports
-from ingress.server.files import cache_problems, default_cache_problem, records_problems
+from ingress.server.files import cache_problems, default_cache_problem, records_problems, shortages
 from ingress.server.finding import find
 from ingress.server.runtime_directory import RuntimeDirectory
 
@@ -65,7 +66,7 @@ def check(settings: Settings, is_alone: bool = False) -> ExtensionBook:
     if book is None or book.has_speech_workers:
         problems += _ray_problems(settings)
         problems += cache_problems(settings.cache)
-        problems += _engine_problems(settings, book.extensions.values() if book is not None else ())
+        problems += _engine_problems(settings)
     if is_alone and book is not None:
         problems += _start_problems(settings, book)
     if problems or book is None:
@@ -84,17 +85,21 @@ def _ray_problems(settings: Settings) -> Iterator[str]:
             yield from _lines(error)
 
 
-def _engine_problems(settings: Settings, extensions: Collection[Extension]) -> Iterator[str]:
+def _engine_problems(settings: Settings) -> Iterator[str]:
     try:
         check_names(settings.speech)
     except ConfigurationError as error:
         yield from _lines(error)
         return
     run_here = settings.fleet.backend == "local" or settings.fleet.ray_address is None
+    extensions, _ = extensions_of(settings, _needs_speech)
     try:
         for extension in extensions:
             if extension.needs_speech:
                 yield from _speech_problems(settings, extension, only_built_in=not run_here)
+    except ConfigurationError as error:
+        yield from _lines(error)
+    try:
         if run_here:
             check_machine(settings.speech)
     except ConfigurationError as error:
@@ -126,6 +131,7 @@ def _start_problems(settings: Settings, book: ExtensionBook) -> Iterator[str]:
         except ConfigurationError as error:
             yield from (f"extension {extension.name}: {line}" for line in _lines(error))
     yield from ports.problems(settings.server, book, _own_ports(settings.server.port))
+    yield from shortages(settings)
     problem = RuntimeDirectory.of_port(settings.server.port).problem()
     if problem is not None:
         yield problem

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from actors.checks.folders import expanded, obstacle
+from actors.checks.folders import expanded, file_obstacle, obstacle, shortage
 from actors.errors import ConfigurationError
-from ingress.configuration.settings import CacheSettings, RecordSettings
+from ingress.configuration.settings import CacheSettings, RecordSettings, Settings
 from ingress.phrases.disk import phrase_directory
 
 
@@ -21,12 +22,23 @@ def records_problems(settings: RecordSettings) -> Iterator[str]:
     except ConfigurationError as error:
         yield str(error)
         return
-    try:
-        problem = _file_obstacle(path) if path.exists() else _missing_file_obstacle(path)
-    except OSError as error:  # a path that can be none, as one that is too long
-        problem = error.strerror or type(error).__name__
+    problem = file_obstacle(path)
     if problem is not None:
         yield f"records.file = {settings.file!r}: {problem}"
+
+
+def shortages(settings: Settings) -> Iterator[str]:
+    """Yield which of the files that a server can do without would not fit on their disks."""
+    with suppress(ConfigurationError):  # of a home that is not there: the others say it
+        if settings.records.file is not None:
+            path = expanded(settings.records.file, "records.file")
+            # A device has a folder of its own kind.
+            problem = None if os.path.exists(path) and not os.path.isfile(path) else shortage(path.parent)
+            if problem is not None:
+                yield f"records.file = {settings.records.file!r}: {problem}"
+    directory = phrase_directory(settings.cache) if settings.cache.disk_bytes else None
+    if directory is not None and (problem := shortage(directory)) is not None:
+        yield f"cache.directory: {problem}"
 
 
 def cache_problems(settings: CacheSettings) -> Iterator[str]:
@@ -66,19 +78,3 @@ def folder_obstacle(folder: Path) -> str | None:
     if folder.is_dir() and (found.st_uid != os.getuid() or found.st_mode & 0o022):
         return f"{folder} is not this user's alone: others could put audio into it"
     return obstacle(folder)
-
-
-def _file_obstacle(path: Path) -> str | None:
-    if path.is_dir():
-        return "this is a folder"
-    try:
-        os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK))
-    except OSError as error:
-        return f"it cannot be written: {error.strerror or type(error).__name__}"
-    return None
-
-
-def _missing_file_obstacle(path: Path) -> str | None:
-    if not path.parent.is_dir():
-        return f"there is no folder {str(path.parent)!r}; make it"
-    return obstacle(path.parent)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from actors.checks.folders import obstacle
+from actors.checks.folders import obstacle, shortage
 from actors.errors import ConfigurationError
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.settings import Settings
@@ -55,6 +55,7 @@ class RuntimeDirectory:
 
     def problem(self) -> str | None:
         """Return why the folder could not be made ours, without making it; None: it could."""
+        reason: str | None
         if len(os.fsencode(self.gateway_socket)) > SOCKET_PATH_LIMIT_BYTES:
             return f"{self.path}: too long a path for a Unix socket; set RAYMAL_RUNTIME to a shorter folder"
         try:
@@ -66,8 +67,8 @@ class RuntimeDirectory:
         except ConfigurationError as error:
             return str(error)
         else:
-            return None
-        if reason is None:
+            reason = None
+        if (reason := reason or shortage(self.path)) is None:
             return None
         return f"{self.path}: cannot be made ({reason}); set RAYMAL_RUNTIME to a folder of yours"
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from actors.cluster.ray_head import RayHead
 from actors.errors import ConfigurationError
+from actors.liveness.threads import in_thread
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.extensions import DEFAULT_EXTENSION
 from ingress.configuration.settings import Settings
@@ -37,6 +38,8 @@ SECOND_SIGNAL_AFTER_S = 0.5
 """Between the two signals that end a media worker's calls at once: the first one must have been handled."""
 MEDIA_STOP_MARGIN_S = 10.0
 """Beyond the drain deadline, for the last calls to be ended."""
+RELOAD_DEADLINE_S = 30.0
+"""For a configuration to be read and checked: its disk, or a hub, may never answer."""
 ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """numpy's small products on all cores cost more than they save: its threads spin while they wait, a quarter
 of the CPU time of a transcription. Engines have threads of their own (`speech.*.threads`)."""
@@ -175,11 +178,16 @@ class Supervisor:
         """Read the configuration again and have new calls served by it."""
         async with self._reloading:
             try:
-                settings = await asyncio.to_thread(self._read_again)
-                newer = await asyncio.to_thread(check, settings)
+                async with asyncio.timeout(RELOAD_DEADLINE_S):
+                    settings, newer = await in_thread(self._read_and_check)
                 book, waiting = self._extensions.book.updated(newer)
             except ConfigurationError as error:
                 log.error("the configuration is not reloaded: %s", error)
+                return
+            except TimeoutError:
+                log.error(
+                    "the configuration is not reloaded: reading it takes longer than %g s", RELOAD_DEADLINE_S
+                )
                 return
             waiting += [f"{setting} has changed" for setting in _changed(self._settings, settings)]
             if book.version != self._extensions.book.version:
@@ -187,6 +195,10 @@ class Supervisor:
             log.info("the configuration is reloaded; new calls are served by it")
             if waiting:
                 log.warning("only the next start takes this up: %s", "; ".join(waiting))
+
+    def _read_and_check(self) -> tuple[Settings, ExtensionBook]:
+        settings = self._read_again()
+        return settings, check(settings)
 
     async def _stop(self, drain_deadline_s: float) -> None:
         media_stop_s = drain_deadline_s + MEDIA_STOP_MARGIN_S

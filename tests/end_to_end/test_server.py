@@ -190,6 +190,10 @@ def test_a_hangup_signal_reloads_the_configuration(tmp_path: Path) -> None:
         assert greeting_of_a_call(server) == "Two."
         assert {child.pid for child in psutil.Process(server.process.pid).children()} == children
         assert read_frames(line, 20) == 20
+        config.unlink()
+        os.mkfifo(config)  # reading it never ends
+        os.kill(server.process.pid, signal.SIGHUP)
+        time.sleep(0.5)
         line.close()
         server.process.send_signal(signal.SIGTERM)
         while server.process.poll() is None:  # to its very end it is no reason to be killed

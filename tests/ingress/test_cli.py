@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from types import ModuleType
 
 import pytest
 
@@ -12,6 +13,45 @@ from actors.errors import CallError, ConfigurationError, EngineError, LinkError,
 from ingress import cli
 from ingress.commands import status
 from ingress.server.exit_codes import ExitCode
+
+
+@pytest.mark.parametrize("command", ["call", "status"])
+@pytest.mark.parametrize("port", ["0", "-1", "65536", "9" * 5_000, "x"])
+def test_a_port_that_can_be_none(command: str, port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Is a wrong argument, and no traceback."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main([command, f"--port={port}"])
+    assert ended.value.code == ExitCode.CONFIGURATION
+    assert "is no port: 1 to 65535" in capsys.readouterr().err
+
+
+def test_a_call_is_not_placed_if_it_could_not_be_saved(capsys: pytest.CaptureFixture[str]) -> None:
+    """Before the call: nothing listens there."""
+    assert cli.main(["call", "--port", "1", "--save", "/nosuch/a.wav"]) == ExitCode.CONFIGURATION
+    assert "--save /nosuch/a.wav: there is no folder '/nosuch'; make it" in capsys.readouterr().err
+
+
+def test_an_engine_that_ends_the_command_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever code it ends it with: the command did not do what it is for."""
+
+    def ended(arguments: argparse.Namespace) -> int:
+        sys.exit(0)
+
+    monkeypatch.setattr(status, "run", ended)
+    assert cli.main(["status"]) == ExitCode.FAILED
+    assert "raymal: ended by sys.exit at " in capsys.readouterr().err
+
+
+def test_an_interrupt_while_a_command_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading takes a second: Ctrl-C then is no traceback."""
+
+    def interrupted(name: str) -> ModuleType:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "import_module", interrupted)
+    assert cli.main(["status"]) == ExitCode.INTERRUPTED
 
 
 @pytest.mark.parametrize(

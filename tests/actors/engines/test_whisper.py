@@ -311,7 +311,7 @@ def test_no_words_are_heard_in_silence_and_noise(engine: WhisperStt, duration_s:
 def test_weights_that_cannot_be_loaded_are_named(tmp_path: Path, model: str) -> None:
     """A folder of rubbish and an unknown hub name each end in one line with the key and the choices."""
     for name in ("model.bin", "config.json", "vocabulary.json", "tokenizer.json"):
-        (tmp_path / name).write_text("{}")
+        (tmp_path / name).write_text("{}  ")
     settings = WhisperSettings(model=str(tmp_path) if model == "folder" else model)
     with pytest.raises(EngineError, match=r"could not load .*speech\.whisper\.model.*'bundled'"):
         WhisperStt(SpeechSettings(whisper=settings)).load()

@@ -188,11 +188,11 @@ def test_missing_packages_come_with_their_command(cache: Path) -> None:
 def test_a_folder_is_used_where_it_lies(tmp_path: Path) -> None:
     """A complete model folder is handed on as it is; one that lacks a file is refused by name."""
     for name in ("model.bin", "config.json", "vocabulary.json"):
-        (tmp_path / name).touch()
+        (tmp_path / name).write_text("{}  ")
     settings = WhisperSettings(model=str(tmp_path))
     with pytest.raises(ConfigurationError, match=r"speech\.whisper\.model: .* holds no tokenizer\.json"):
         locate(settings)
-    (tmp_path / "tokenizer.json").touch()
+    (tmp_path / "tokenizer.json").write_text("{}")
     assert locate(settings) == tmp_path
     assert obtain(settings) == str(tmp_path)
 

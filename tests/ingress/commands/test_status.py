@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from scripted_pool import Answer, Manner, ScriptedPool
 
-from actors.messages import Decision, Level
+from actors.messages import Decision, Doubt, Level
 from actors.status import AdmissionStatus, Percentiles
 from ingress.commands import status as status_command
 from ingress.configuration.settings import Settings
@@ -79,8 +79,9 @@ async def ask(as_json: bool) -> int:
     link.send(WorkerHealth(health=HEALTH))
     for failure in (None, "no [slot]", "no [slot]"):
         link.send(TurnFinished(call_id="b", record=TurnRecord(turn=1, kind="digit", failure=failure)))
-    silent = TurnRecord(turn=2, kind="utterance", was_understood=False)
-    link.send(TurnFinished(call_id="b", record=silent))
+    for doubt in (None, Doubt.LANGUAGE, Doubt.REPETITION, Doubt.LANGUAGE):
+        silent = TurnRecord(turn=2, kind="utterance", was_understood=False, doubt=doubt)
+        link.send(TurnFinished(call_id="b", record=silent))
     link.send(CallStarted(call_id="c", extension="sales"))
     while not isinstance(await link.receive(), Refused):
         pass
@@ -115,7 +116,7 @@ async def test_it_says_what_is_done_less_and_why(capsys: pytest.CaptureFixture[s
         "cluster: 31 calls of 32, 2 not heard yet (20 listening, 11 speaking); 40 taken so far",
         "cluster refused 9: no room",
         "cluster: level 1, busy: long waits",
-        "2 of the last 4 turns failed; in 1 no words were found 2: no [slot]",
+        "2 of the last 7 turns failed; in 4 no words were found (language 2, repetition 1) 2: no [slot]",
         "sentences of answers: 0 cached, 0 made",
         "problem: a worker [1] could not start",
     ):
@@ -136,9 +137,10 @@ async def test_json_has_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
     }
     assert [change["level"] for change in status["level_changes"]] == ["loaded", "busy"]
     assert status["recent"] == {
-        "turns": 4,
+        "turns": 7,
         "failed": 2,
-        "without_words": 1,
+        "without_words": 4,
+        "doubts": {"language": 2, "repetition": 1},
         "problems": {"no [slot]": 2},
     }
     assert status["fleet"]["admission"]["refused"] == {"no room": 9}

@@ -40,7 +40,7 @@ def test_a_change_that_cannot_be_is_refused_with_all_reasons() -> None:
     with pytest.raises(ConfigurationError) as caught:
         full.add(SALES.model_copy(update={"name": "a=b", "port": 9092}))
     assert str(caught.value).splitlines() == [
-        "extensions.'a=b': an extension's name is made of letters, digits, '_', '.' and '-'",
+        "extensions.'a=b': an extension's name is made of letters, digits, '_', '.' and '-', 64 at most",
         "extensions.a=b.port = 9092: the same as server.port; every extension has a port of its own",
     ]
     with pytest.raises(ConfigurationError, match="sales: exists already"):

@@ -131,7 +131,7 @@ async def test_a_turn_from_socket_to_socket(caplog: pytest.LogCaptureFixture) ->
 async def test_a_model_that_never_loads_keeps_no_caller(tmp_path: Path) -> None:
     """Who waits is counted and shown with the reason, and goes back to the dialplan in time."""
     for name in ("model.bin", "config.json", "tokenizer.json", "vocabulary.json"):
-        (tmp_path / name).write_text("{}")
+        (tmp_path / name).write_text("{}  ")
     speech = SCRIPTED["speech"] | {"stt": "whisper", "whisper": {"model": str(tmp_path)}}
     settings = Settings.model_validate(SCRIPTED | {"speech": speech, "server": {"waiting_limit_s": 2.5}})
     async with media(settings) as port, gateway(settings, port), AsteriskPeer(port) as peer:

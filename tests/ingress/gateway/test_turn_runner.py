@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -241,14 +240,13 @@ async def test_a_synthesis_that_fails_ends_the_turn_with_its_reason(error: Excep
     assert call.done.failure == failure
 
 
-async def test_why_nothing_was_understood_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """With the call and the turn, so that it can be counted."""
-    caplog.set_level(logging.INFO)
+async def test_why_nothing_was_understood_is_in_the_record() -> None:
+    """So that it can be counted."""
     pool, dialog = Pool(), Scripted()
     pool.text, pool.doubt = "", Doubt.REPETITION
-    await run(turns(pool, default=dialog), UTTERANCE)
+    call = await run(turns(pool, default=dialog), UTTERANCE)
     assert dialog.events == [CallerNotUnderstood()]
-    assert "call c1 turn 2: not understood (repetition)" in caplog.text
+    assert (call.done.was_understood, call.done.doubt) == (False, Doubt.REPETITION)
 
 
 async def test_no_slot_in_time_ends_the_turn() -> None:

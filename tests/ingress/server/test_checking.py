@@ -6,6 +6,7 @@ import logging
 import os
 import shlex
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -107,12 +108,17 @@ WRONG = {
     f"{SCRIPTED} --set cache.directory=~nosuch": "cache.directory = '~nosuch': there is no such home folder",
     f"{SCRIPTED} --host 192.0.2.1": "192.0.2.1 is not an address of this machine",
     f"{SCRIPTED} --host a..b": "server.host: 'a..b' is not an address",
-    f"{SCRIPTED} --set admission.high_percent=50": "normal_percent = 90.0: Value error, above high_percent",
+    f"{SCRIPTED} --set admission.high_percent=50": "normal_percent = 90.0: above high_percent",
     f"{SCRIPTED} --set admission.background_percent=95": "above normal_percent = 90",
     f"{SCRIPTED} --greeting \udcff": "--greeting: 'dialog.greeting' = '\\udcff'",
     f"{SCRIPTED} --greeting \0": "--greeting: 'dialog.greeting' = '\\x00'",
     f"{SCRIPTED} --set records.file={'x' * 5_000}": "File name too long",
     f"{SCRIPTED} --config /dev/zero": "/dev/zero: longer than 1048576 bytes",
+    f"{SCRIPTED} --set speech.whisper.retry_log_probability=-inf": "Input should be a finite number",
+    f"{SCRIPTED} --set cache.memory_bytes={10**23}": "Input should be less than or equal to",
+    f"{SCRIPTED} --set throttle.memory_percent=[0,0,0]": "the three thresholds must be above 0",
+    f"{SCRIPTED} --set extensions.{'x' * 65}.port=0": "letters, digits, '_', '.' and '-', 64 at most",
+    f"--tts scripted --model /{'x' * 5_000}": "does not exist",
     f"{SCRIPTED} --dialog own_speech:Stubborn": "making the dialog failed with OSError",
 }
 
@@ -122,6 +128,63 @@ def test_what_cannot_work_is_exit_code_2(arguments: str, capsys: pytest.CaptureF
     """With the setting, what is wrong with it, and what would be right."""
     code, printed = try_check(capsys, *shlex.split(arguments))
     assert WRONG[arguments] in printed
+    assert code == 2
+
+
+def test_all_that_is_wrong_is_said_together(capsys: pytest.CaptureFixture[str]) -> None:
+    """Extensions, languages, voices and both engines, a line each."""
+    flags = "--set extensions.a.port=9 --set extensions.b.port=9 --set extensions.a.voice=herat --language zz"
+    _, printed = try_check(capsys, *flags.split(), "--stt", "scripted")
+    for problem in ("extensions.b.port = 9: the same", "voice = 'herat'", "speech.language = 'zz': hibari"):
+        assert printed.count(problem) == 1
+    _, printed = try_check(capsys, "--stt", "json:JSONDecoder", "--tts", "json:nope")
+    assert "is no SttEngine" in printed
+    assert "has no 'nope'" in printed
+    _, printed = try_check(capsys, "--stt", "wisper", "--tts", "habari")
+    assert "unknown engine 'wisper'" in printed
+    assert "unknown engine 'habari'" in printed
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a folder on a disk of its own, without room."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4k,mode=700", "tmpfs", str(folder)]
+    if os.getuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount, and not everywhere")
+    try:
+        (folder / "filler").write_bytes(bytes(4_096))
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_found(
+    full_disk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A start needs room for its own files alone: the other disks may be given some later."""
+    elsewhere = {"records": {"file": str(full_disk / "r")}, "cache": {"directory": str(full_disk / "c")}}
+    files = [f"records.file={full_disk / 'r'}", f"cache.directory={full_disk / 'c'}"]
+    code, printed = try_check(capsys, *SCRIPTED.split(), "--set", files[0], "--set", files[1])
+    assert printed.count("No space left on device") == 2
+    assert code == 2
+    check(Settings.model_validate({"dialog": {"name": "tone"}} | elsewhere))
+    monkeypatch.setenv("RAYMAL_RUNTIME", str(full_disk / "run"))
+    code, printed = try_check(capsys, *SCRIPTED.split())
+    assert "No space left on device); set RAYMAL_RUNTIME to a folder of yours" in printed
+    assert code == 2
+
+
+@pytest.mark.parametrize("target", ["records", "missing/calls"])
+def test_a_link_is_judged_by_what_it_names(
+    target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that leads to itself, or into a folder that does not exist."""
+    (tmp_path / "records").symlink_to(tmp_path / target)
+    code, printed = try_check(capsys, *SCRIPTED.split(), "--set", f"records.file={tmp_path / 'records'}")
+    assert ("leads to itself" in printed) is (target == "records")
+    assert ("there is no folder" in printed) is (target != "records")
     assert code == 2
 
 
