@@ -70,8 +70,6 @@ PositiveSeconds = Annotated[float, Field(gt=0, le=3600)]
 
 
 def _rising(steps: tuple[float, float, float]) -> tuple[float, float, float]:
-    if steps[0] <= 0.0:
-        raise ValueError("the three thresholds must be above 0, where a system without any load is")
     if not steps[0] <= steps[1] <= steps[2]:
         raise ValueError("the three thresholds must not fall from one level to the next")
     return steps
