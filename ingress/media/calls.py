@@ -188,7 +188,7 @@ class Calls:
     def _take(self, message: Message) -> None:
         match message:
             case CallRecorded(record_id=record_id):
-                self._finished.acknowledge(record_id)
+                self._finished.acknowledge(record_id, self.send)
             case Readiness(is_ready=is_ready):
                 self._gateway_says_ready = is_ready
                 self._tell_calls(message)

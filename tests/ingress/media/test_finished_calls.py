@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ingress.link.messages import CallEnded, Message
 from ingress.link.records import CallRecord
 from ingress.media import finished_calls
-from ingress.media.finished_calls import FinishedCalls
+from ingress.media.finished_calls import KEPT_RECORDS, REPEATED_AT_ONCE, FinishedCalls
 
 
 def record() -> CallRecord:
@@ -46,12 +46,12 @@ def test_what_ends_while_no_gateway_is_there_is_sent_to_the_next() -> None:
     gateway.taken.clear()
     kept.gateway_speaks(gateway.send)
     assert gateway.taken == {}, "only a new link needs them again"
-    kept.acknowledge(early.record_id)
+    kept.acknowledge(early.record_id, gateway.send)
     kept.link_broke()
     kept.gateway_speaks(gateway.send)
     assert gateway.taken == {late.record_id: True}
-    kept.acknowledge(late.record_id)
-    kept.acknowledge("unknown")
+    kept.acknowledge(late.record_id, gateway.send)
+    kept.acknowledge("unknown", gateway.send)
     assert len(kept) == 0
 
 
@@ -68,6 +68,21 @@ def test_the_oldest_is_lost_where_there_is_no_room(monkeypatch: pytest.MonkeyPat
     assert (kept.lost, len(kept)) == (2, 3)
 
 
+def test_many_records_are_not_sent_in_one_go() -> None:
+    """The audio clock is on the same loop: a few, then one for each that the gateway has."""
+    kept, gateway = FinishedCalls(), Gateway()
+    records = [record() for _ in range(KEPT_RECORDS)]
+    for each in records:
+        kept.add(each, gateway.send)
+    gateway.is_there = True
+    kept.gateway_speaks(gateway.send)
+    assert len(gateway.taken) == REPEATED_AT_ONCE
+    for sent, each in enumerate(records, start=REPEATED_AT_ONCE + 1):
+        kept.acknowledge(each.record_id, gateway.send)
+        assert len(gateway.taken) == min(sent, KEPT_RECORDS)
+    assert len(kept) == 0
+
+
 @given(st.lists(st.sampled_from(["end", "break", "link", "acknowledge"])))
 def test_no_record_is_lost(steps: list[str]) -> None:
     """Whatever happens in whatever order: once a gateway is there and acknowledges, it has had all."""
@@ -76,9 +91,10 @@ def test_no_record_is_lost(steps: list[str]) -> None:
     had: set[str] = set()
 
     def acknowledge() -> None:
-        for record_id in tuple(gateway.taken):
-            kept.acknowledge(record_id)
-        had.update(gateway.taken)
+        while new := gateway.taken.keys() - had:
+            had.update(new)
+            for record_id in new:
+                kept.acknowledge(record_id, gateway.send)
 
     for step in [*steps, "break", "link", "acknowledge"]:
         match step:
