@@ -62,7 +62,6 @@ def _usual(character: str, before: str) -> str:
 
 
 _KEPT_MARKS = frozenset(".,;:!?'-¿¡।॥。、，；：！？؟،؛۔…")
-_SPOKEN_MARKS = ".,;:!?।॥。、，；：！？؟،؛۔"
 _SPACE = re.compile(r"\s+")
 _BEFORE_MARK = re.compile(r"\s+(?=[,.;:!?。、，；：！？؟،؛۔](?!\w))")
 _MARKS = re.compile(r"([,.;:!?](?:\s*[,.;:!?])+)")
