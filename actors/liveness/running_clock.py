@@ -1,6 +1,6 @@
 """A clock by which the silence of others is judged: it stands still while its own process does.
 
-A process that was stopped (a paused virtual machine, SIGSTOP, a blocked event loop) hears nobody meanwhile,
+A process that was stopped (a paused virtual machine, SIGSTOP, a blocked event loop) hears nothing meanwhile,
 and what they said waits in its sockets. So a gap between two readings that is longer than it can be while the
 process runs counts as `longest_gap_s` only. Someone has to read the clock regularly: a loop that runs anyway,
 or `run`.

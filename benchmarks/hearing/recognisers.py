@@ -33,7 +33,7 @@ class Recognisers:
         self._count_decodes()
 
     def ours(self, audio: bytes, language: str) -> Transcription:
-        """Return what the product's engine tells the gateway."""
+        """Return what the product's engine answers the gateway."""
         return self._timed(lambda: self._engine.transcribe(Transcribe("benchmark", audio, language)).text)
 
     def stock(self, audio: bytes, language: str) -> Transcription:

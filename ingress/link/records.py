@@ -60,7 +60,7 @@ class TurnRecord(Record):
     failure: str | None = None
     """Why the turn failed, without a word of what was said."""
     was_understood: bool = True
-    """False: the dialog was told that the caller was not understood."""
+    """False: the dialog got "not understood"."""
     doubt: Doubt | None = None
     """Why no words were found; None: there were some, or the transcriber gave no reason."""
     transcription_failure: str | None = None

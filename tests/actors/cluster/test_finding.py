@@ -1,4 +1,4 @@
-"""What is told from what at an address, before Ray itself is asked to go there."""
+"""What is found at an address, before Ray itself is asked to go there."""
 
 from __future__ import annotations
 

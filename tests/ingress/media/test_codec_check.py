@@ -1,4 +1,4 @@
-"""Telling linear audio from a phone's codec labelled as linear."""
+"""Linear audio, and a phone's codec labelled as linear."""
 
 from __future__ import annotations
 
