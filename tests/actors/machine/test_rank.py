@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from actors.machine.rank import BACKGROUND_NICENESS, LAST_NICENESS, background_niceness
+from actors.machine.rank import BACKGROUND_NICENESS, LAST_NICENESS, background_niceness, session_niceness
 
 ROOT = Path(__file__).parents[3]
 HAS_AUTOGROUPS = Path("/proc/self/autogroup").exists() and Path("/proc/self/autogroup").read_text() != ""
+"""Without them a session has no niceness of its own: it reads as 0, and processes alone are ranked."""
 SHOW = """
 import os
-print(os.getpriority(os.PRIO_PROCESS, 0), os.getsid(0) == os.getpid(), os.getpgrp() == os.getpid())
-print(open("/proc/self/autogroup").read().partition("nice ")[2].strip())
+from actors.machine.rank import session_niceness as shown
+print(os.getpriority(os.PRIO_PROCESS, 0), os.getsid(0) == os.getpid(), os.getpgrp() == os.getpid(), shown())
 """
 
 WITHOUT_PRIVILEGE = """
@@ -43,39 +44,49 @@ def run(program: str, *, leads: str) -> list[str]:
     return done.stdout.split()
 
 
-def own_session_niceness() -> str:
-    """Return the niceness of the session that this test runs in."""
-    return Path("/proc/self/autogroup").read_text().partition("nice ")[2].strip()
+def of_the_session(niceness: int) -> str:
+    """Return what a session of that niceness shows on this kernel."""
+    return str(niceness) if HAS_AUTOGROUPS else "0"
 
 
-@pytest.mark.skipif(not HAS_AUTOGROUPS, reason="this kernel has no autogroups")
 @pytest.mark.parametrize("leads", ["session", "group", "nothing"])
 def test_a_process_takes_its_session_along(leads: str) -> None:
     """Whatever it led before, it leads a session and a group afterwards, and both figures are set."""
-    before = own_session_niceness()
+    before = session_niceness()
     program = "from actors.machine.rank import lead_session, rank\nlead_session(); rank(7)" + SHOW
-    assert run(program, leads=leads) == ["7", "True", "True", "7"]
-    assert own_session_niceness() == before, "the session that started it is not ours to rank"
+    assert run(program, leads=leads) == ["7", "True", "True", of_the_session(7)]
+    assert session_niceness() == before, "the session that started it is not ours to rank"
 
 
-@pytest.mark.skipif(not HAS_AUTOGROUPS, reason="this kernel has no autogroups")
 def test_the_session_of_others_is_left_alone() -> None:
     """A process that leads no session sets its own niceness alone."""
-    before = own_session_niceness()
+    before = session_niceness()
     assert run("from actors.machine.rank import rank\nrank(7)" + SHOW, leads="nothing")[0] == "7"
-    assert own_session_niceness() == before
+    assert session_niceness() == before
 
 
-@pytest.mark.skipif(not HAS_AUTOGROUPS, reason="this kernel has no autogroups")
+@pytest.mark.parametrize("autogroups", [True, False])
+def test_the_niceness_of_a_session_is_written_where_there_is_one(tmp_path: Path, autogroups: bool) -> None:
+    """Both kinds of kernel, on any machine: a folder stands for /proc."""
+    folder = tmp_path / "proc" / "self"
+    if autogroups:
+        folder.mkdir(parents=True)
+        (folder / "autogroup").write_text("/autogroup-12 nice 0\n")
+    program = "from pathlib import Path\nfrom actors.machine.rank import rank_session\n"
+    run(f"{program}rank_session(7, Path({str(tmp_path)!r}))", leads="session")
+    assert [path.read_text() for path in folder.glob("*")] == (["7"] if autogroups else [])
+
+
 def test_many_processes_without_privilege_are_all_ranked() -> None:
     """The kernel takes one write each 100 ms from those without privilege: the others try again."""
     program = "from actors.machine.rank import rank\n" + WITHOUT_PRIVILEGE + "rank(19)" + SHOW
     command = [sys.executable, "-c", program]
     processes = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, start_new_session=True) for _ in range(5)
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True)
+        for _ in range(5)
     ]
     said = [process.communicate(timeout=60)[0].split() for process in processes]
-    assert said == [[b"19", b"True", b"True", b"19"]] * 5
+    assert said == [["19", "True", "True", of_the_session(19)]] * 5
 
 
 def test_the_program_ranks_what_it_becomes() -> None:
@@ -117,9 +128,8 @@ def test_all_else_stands_behind_the_media_worker_and_asterisk(media: int, own: i
     assert background == min(LAST_NICENESS, max(media, own, 0) + BACKGROUND_NICENESS)
 
 
-@pytest.mark.skipif(not HAS_AUTOGROUPS, reason="this kernel has no autogroups")
 def test_an_inherited_niceness_is_not_the_sessions() -> None:
     """A service that was started by `nice` has sessions like any other: nothing is to be added for it."""
     program = "import os; os.nice(3)\nfrom actors.machine.rank import rank_behind, session_niceness\n"
     shown = run(program + "rank_behind(2); print(session_niceness())" + SHOW, leads="session")
-    assert shown[0] == shown[-1] == str(background_niceness(2))
+    assert shown[0] == shown[-1] == of_the_session(background_niceness(2))
