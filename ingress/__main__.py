@@ -18,12 +18,14 @@ log = logging.getLogger(__name__)
 
 
 def main() -> int:
-    """Dispatch on the first argument; the supervisor starts the other two forms."""
+    """Dispatch on the first argument; the supervisor starts the other forms."""
     match sys.argv[1:]:
         case ["media-worker", folder, index, *listeners]:
             return _media_worker(RuntimeDirectory(Path(folder)), f"media-{index}", listeners)
         case ["gateway", folder]:
             return _gateway(RuntimeDirectory(Path(folder)))
+        case ["web", folder, descriptor]:
+            return _web(RuntimeDirectory(Path(folder)), int(descriptor))
         case _:
             from ingress.cli import main as command_line
 
@@ -54,6 +56,19 @@ def _gateway(runtime: RuntimeDirectory) -> int:
     except ConfigurationError as error:
         log.error("%s", described(error))
         return ExitCode.CONFIGURATION
+    return ExitCode.OK
+
+
+def _web(runtime: RuntimeDirectory, descriptor: int) -> int:
+    from ingress.web import process
+
+    settings, _ = runtime.read()
+    rank_behind(settings.server.nice)
+    logs.configure("web", settings.log_level)
+    sockets = process.Sockets(
+        runtime.gateway_socket, runtime.control_socket, runtime.live_socket, runtime.web_socket
+    )
+    process.run(settings, sockets, socket.socket(fileno=descriptor), f"web-{os.getpid()}")
     return ExitCode.OK
 
 

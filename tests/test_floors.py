@@ -63,7 +63,7 @@ PURE = {
     "ingress.caller": {"conversation", "listening_quality", "outcome", "script", "word_errors"},
     "ingress.configuration": {"contradictions", "extension_book", "extensions", "phrases", "settings"},
     "ingress.gateway": {"decision_history", "dialog_state"},
-    "ingress.link": {"framing", "messages", "records", "status"},
+    "ingress.link": {"framing", "live", "messages", "records", "status"},
     "ingress.media": {
         "call", "codec_check", "endings", "idle_sound", "lateness", "pacing", "playout", "receiver",
         "resampling", "tones", "turn",

@@ -85,7 +85,18 @@ async def started(flags: Sequence[str], on_detail: OnDetail) -> AsyncIterator[Su
     Raises ConfigurationError when it says that the flags cannot work, SubjectError when it ends otherwise.
     """
     port = free_port()
-    command = [sys.executable, "-m", "ingress", "serve", *SAME_FOR_ALL, *flags, "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "ingress",
+        "serve",
+        *SAME_FOR_ALL,
+        "--set",
+        "web.port=0",
+        *flags,
+        "--port",
+        str(port),
+    ]
     with tempfile.TemporaryDirectory(prefix="raymal-capacity-") as folder:
         log = Path(folder, "server.log")  # for this user alone, as its folder
         with await asyncio.to_thread(log.open, "wb") as output:

@@ -152,6 +152,19 @@ class PrivacySettings(Section):
     """Keep the words of recent calls in memory, for `raymal call` and `raymal demo` to show."""
 
 
+class WebSettings(Section):
+    """The operator's HTTP: page, calls, extensions, metrics."""
+
+    enabled: bool = True
+    """False: no such process; `raymal calls` and the like do not work."""
+    host: str = "127.0.0.1"
+    """Another address needs a token."""
+    port: int = Field(default=9093, ge=0, le=65535)
+    """0 lets the system choose; so does the default beside `server.port = 0`."""
+    token_file: str | None = None
+    """Who shows this token may change things (`raymal token`; environment: RAYMAL_TOKEN)."""
+
+
 class Settings(Section):
     """All settings of `raymal serve`."""
 
@@ -166,6 +179,7 @@ class Settings(Section):
     cache: CacheSettings = CacheSettings()
     records: RecordSettings = RecordSettings()
     privacy: PrivacySettings = PrivacySettings()
+    web: WebSettings = WebSettings()
     speech: SpeechSettings = SpeechSettings()
     fleet: FleetSettings = FleetSettings()
     admission: AdmissionSettings = AdmissionSettings()

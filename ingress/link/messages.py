@@ -10,12 +10,13 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, FiniteFloat, JsonValue
 
-from actors.messages import Doubt
+from actors.messages import Doubt, Priority
 from ingress.configuration.extension_book import ExtensionBook
+from ingress.link.live import LiveCall
 from ingress.link.records import CallRecord, MediaHealth, Record, StageTimes, TurnRecord
 from ingress.link.status import ServerStatus
 
-LINK_VERSION = 7
+LINK_VERSION = 8
 """Raised with every change of a message below."""
 
 
@@ -57,7 +58,7 @@ class Hello(Message):
     """First message on a link, both ways."""
 
     version: int
-    role: Literal["media", "gateway", "observer", "supervisor"]
+    role: Literal["media", "gateway", "observer", "supervisor", "web"]
     name: str
 
 
@@ -261,3 +262,111 @@ class CallReply(Message):
     """The record, or None if the call is unknown or not over."""
 
     record: CallRecord | None
+
+
+class BeginRequest(Message):
+    """Ask for a place for a call that will come: busy is known before the PBX answers its caller."""
+
+    extension: str
+    caller_number: str | None = None
+    caller_name: str | None = None
+    priority: Priority | None = None
+    """None: the extension's own."""
+    language: str | None = None
+    source: str | None = None
+    """Address that the call must come from; None: any that may connect."""
+
+
+class BeginReply(Message):
+    """Whether the call may come, and with which UUID."""
+
+    call_id: str
+    is_admitted: bool
+    reason: str
+    """Why not; empty if it may."""
+    expires_in_s: float
+
+
+class Follow(Message):
+    """Send every `TurnFinished` and `CallEnded` of this gateway on this link from now on."""
+
+
+# Gateway → media worker
+
+
+class Invited(Message):
+    """A call with this UUID may come, once, within this time."""
+
+    call_id: str
+    extension: str
+    expires_in_s: float
+    caller_number: str | None = None
+    caller_name: str | None = None
+    priority: Priority | None = None
+    language: str | None = None
+    source: str | None = None
+
+
+# Media worker ↔ web
+
+
+class CallSeen(Message):
+    """A call is new, or something of it has changed. All calls are sent on a new link."""
+
+    call: LiveCall
+
+
+class CallGone(Message):
+    """A call is over."""
+
+    call_id: str
+
+
+class EndCall(Message):
+    """The operator hangs up."""
+
+    call_id: str
+
+
+# Web, commands ↔ supervisor
+
+
+class ExtensionsRequest(Message):
+    """Ask for the extensions as they are now."""
+
+
+class PutExtension(Message):
+    """Add the extension of that name, or replace it."""
+
+    name: str
+    settings: dict[str, JsonValue]
+    """As in the table `[extensions.NAME]`."""
+
+
+class RemoveExtension(Message):
+    """Take an extension away; its running calls go on."""
+
+    name: str
+
+
+class ReloadRequest(Message):
+    """Read the configuration again."""
+
+
+class DrainRequest(Message):
+    """Refuse new calls, let running ones end, then stop the server."""
+
+    deadline_s: float | None = None
+    """None: `server.drain_deadline_s`."""
+
+
+class ControlReply(Message):
+    """The answer to each of these."""
+
+    problem: str | None = None
+    """Why it was refused: lines for people; None: it was done."""
+    waiting: tuple[str, ...] = ()
+    """What only the next start takes up."""
+    book: ExtensionBook
+    ports: dict[str, int]
+    """That each extension has."""

@@ -6,9 +6,9 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
 
 from actors.errors import LinkError
+from ingress.link.asking import ask
 from ingress.link.client import connect
 from ingress.link.link import Link
 from ingress.link.messages import (
@@ -16,7 +16,6 @@ from ingress.link.messages import (
     CallReply,
     CallRequest,
     Hello,
-    Message,
     StatusReply,
     StatusRequest,
 )
@@ -24,16 +23,13 @@ from ingress.link.records import CallRecord
 from ingress.link.status import ServerStatus
 from ingress.server.finding import find
 
-ANSWER_DEADLINE_S = 5.0
 POLL_S = 0.1
-
-Answer = TypeVar("Answer", StatusReply, CallReply)
 
 
 async def status(port: int) -> ServerStatus:
     """Return the server's status. Raises LinkError when no gateway answers."""
     async with _gateway(port) as link:
-        return (await _ask(link, StatusRequest(), StatusReply)).status
+        return (await ask(link, StatusRequest(), StatusReply)).status
 
 
 async def wait_until_ready(
@@ -65,7 +61,7 @@ async def call_record(port: int, call_id: str, wait_s: float) -> CallRecord | No
     deadline_s = asyncio.get_running_loop().time() + wait_s
     async with _gateway(port) as link:
         while True:
-            reply = await _ask(link, CallRequest(call_id=call_id), CallReply)
+            reply = await ask(link, CallRequest(call_id=call_id), CallReply)
             if reply.record is not None or asyncio.get_running_loop().time() >= deadline_s:
                 return reply.record
             await asyncio.sleep(POLL_S)
@@ -85,15 +81,3 @@ async def _gateway(port: int) -> AsyncIterator[Link]:
         yield link
     finally:
         await link.close()
-
-
-async def _ask(link: Link, question: Message, expected: type[Answer]) -> Answer:
-    link.send(question)
-    try:
-        async with asyncio.timeout(ANSWER_DEADLINE_S):
-            answer = await link.receive()
-    except TimeoutError as error:
-        raise LinkError(f"the gateway did not answer within {ANSWER_DEADLINE_S:g} s") from error
-    if not isinstance(answer, expected):
-        raise LinkError(f"the gateway answered with {answer.kind}")
-    return answer

@@ -15,7 +15,7 @@ import psutil
 from actors.errors import PortError
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.extensions import DEFAULT_EXTENSION
-from ingress.configuration.settings import ServerSettings
+from ingress.configuration.settings import ServerSettings, Settings
 from ingress.media.acceptor import BACKLOG, Listeners
 
 
@@ -31,6 +31,23 @@ def bind(server: ServerSettings, book: ExtensionBook) -> list[Listeners]:
         close(workers)
         raise
     return workers
+
+
+def bind_web(settings: Settings) -> socket.socket | None:
+    """Return the bound, listening socket of the operator's HTTP; None if there is none. Raises PortError."""
+    web = settings.web
+    if not web.enabled:
+        return None
+    try:
+        return _bind(web.host, web_port(settings), shared=False)
+    except OSError as error:
+        raise PortError(_explain(web.host, web_port(settings), "web.port", error)) from error
+
+
+def web_port(settings: Settings) -> int:
+    """Return the port of the operator's HTTP; 0: the system chooses, also for a server that is started so."""
+    is_default = "port" not in settings.web.model_fields_set
+    return 0 if is_default and settings.server.port == 0 else settings.web.port
 
 
 def problems(server: ServerSettings, book: ExtensionBook, own: Collection[int] = ()) -> Iterator[str]:

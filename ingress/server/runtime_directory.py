@@ -53,6 +53,21 @@ class RuntimeDirectory:
         """The gateway's Unix socket."""
         return self.path / "gateway.sock"
 
+    @property
+    def control_socket(self) -> Path:
+        """The supervisor's Unix socket: extensions, reload, drain."""
+        return self.path / "control.sock"
+
+    @property
+    def live_socket(self) -> Path:
+        """The web process's Unix socket for media workers: running calls."""
+        return self.path / "live.sock"
+
+    @property
+    def web_socket(self) -> Path:
+        """The web process's Unix socket for commands: HTTP."""
+        return self.path / "web.sock"
+
     def problem(self) -> str | None:
         """Return why the folder could not be made ours, without making it; None: it could."""
         reason: str | None
@@ -146,7 +161,8 @@ class RuntimeDirectory:
 
     def remove(self) -> None:
         """Remove the server's files and, if nothing else is left in it, the folder."""
-        for name in (self.gateway_socket.name, SETTINGS, EXTENSIONS, PORTS, LOCK):
+        sockets = (self.gateway_socket, self.control_socket, self.live_socket, self.web_socket)
+        for name in (*(socket.name for socket in sockets), SETTINGS, EXTENSIONS, PORTS, LOCK):
             (self.path / name).unlink(missing_ok=True)
         with suppress(OSError):
             self.path.rmdir()

@@ -14,6 +14,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -29,11 +30,12 @@ from ingress.server.checking import check
 from ingress.server.child import Child
 from ingress.server.exit_codes import ExitCode
 from ingress.server.extension_source import ExtensionSource
-from ingress.server.ports import bind, close
+from ingress.server.ports import bind, bind_web, close
 from ingress.server.runtime_directory import RuntimeDirectory
 
 GATEWAY_STOP_S = 10.0
 RAY_STOP_S = 20.0
+WEB_STOP_S = 5.0
 SECOND_SIGNAL_AFTER_S = 0.5
 """Between the two signals that end a media worker's calls at once: the first one must have been handled."""
 MEDIA_STOP_MARGIN_S = 10.0
@@ -64,19 +66,25 @@ async def serve(settings: Settings, read_again: Callable[[], Settings]) -> ExitC
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to change
     book = check(settings)
     workers = bind(settings.server, book)
+    web: socket.socket | None = None
     runtime = RuntimeDirectory.of_port(workers[0][DEFAULT_EXTENSION].getsockname()[1])
     try:
+        web = bind_web(settings)
         runtime.create()
         with runtime.lock():
             try:
-                supervisor = Supervisor(settings, book, workers, runtime, read_again)
+                supervisor = Supervisor(settings, book, workers, web, runtime, read_again)
                 for extension, listener in workers[0].items():
                     log.info("listening on %s for extension %s", describe(listener), extension)
+                if web is not None:
+                    log.info("the live page is at http://%s/", describe(web))
                 return await supervisor.run()
             finally:
                 runtime.remove()
     finally:
         close(workers)
+        if web is not None:
+            web.close()
 
 
 class Supervisor:
@@ -87,6 +95,7 @@ class Supervisor:
         settings: Settings,
         book: ExtensionBook,
         workers: list[Listeners],
+        web: socket.socket | None,
         runtime: RuntimeDirectory,
         read_again: Callable[[], Settings],
     ) -> None:
@@ -130,6 +139,15 @@ class Supervisor:
             environment | (self._head.driver_environment if self._head is not None else {}),
             before_start=write_files,
         )
+        self._web: Child | None = None
+        if web is not None:
+            self._web = Child(
+                "web",
+                [*command, "web", str(runtime.path), str(web.fileno())],
+                environment,
+                before_start=write_files,
+                inherited=[web.fileno()],
+            )
         self._ray: Child | None = None
         if self._head is not None:
             self._ray = Child(
@@ -157,7 +175,7 @@ class Supervisor:
 
         # Not the loop's: that would let it end the process from the loop's end on.
         signal.signal(signal.SIGHUP, lambda *_: loop.call_soon_threadsafe(reload))
-        children = [*self._media, *([self._ray] if self._ray else []), self._gateway]
+        children = [*self._media, *filter(None, (self._web, self._ray)), self._gateway]
         keepers = [asyncio.create_task(child.keep_running(), name=child.name) for child in children]
         stop = asyncio.create_task(terminated.wait())
         linked = asyncio.create_task(self._extensions.run(), name="extensions")
@@ -207,6 +225,8 @@ class Supervisor:
             await asyncio.sleep(SECOND_SIGNAL_AFTER_S)
             self._end_calls()
         await stopping
+        if self._web is not None:
+            await self._web.stop(WEB_STOP_S)
         await self._gateway.stop(GATEWAY_STOP_S)
         if self._ray is not None:
             await self._ray.stop(RAY_STOP_S)

@@ -50,6 +50,8 @@ class RunningServer:
     """A server process and how to look at it."""
 
     port: int
+    web_port: int | None
+    """None: it has no web process."""
     process: subprocess.Popen[bytes]
     log: Path
 
@@ -88,21 +90,24 @@ def running_server(
     command: Sequence[str] = RAYMAL,
     working_folder: Path | None = None,
     variables: Mapping[str, str] | None = None,
+    has_web: bool = False,
 ) -> Iterator[RunningServer]:
     """Start a server, wait until it is ready, stop it at the end; nothing of it may be left."""
     port = free_port()
+    web_port = free_port() if has_web else None
+    web = f"web.port={web_port}" if has_web else "web.enabled=false"
     log = folder / f"server-{port}.log"
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
     environment |= variables or {}
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [*command, "serve", "--port", str(port), *flags],
+            [*command, "serve", "--port", str(port), "--set", web, *flags],
             stdout=stream,
             stderr=stream,
             env=environment,
             cwd=working_folder,
         )
-    server = RunningServer(port, process, log)
+    server = RunningServer(port, web_port, process, log)
     family: list[psutil.Process] = []
     try:
         wait_until(lambda: server.is_ready() or process.poll() is not None, ready_within_s, "server")
@@ -122,11 +127,13 @@ def running_server(
 
 
 @contextmanager
-def private_server(*flags: str, ready_within_s: float = 60.0) -> Iterator[RunningServer]:
+def private_server(
+    *flags: str, ready_within_s: float = 60.0, has_web: bool = False
+) -> Iterator[RunningServer]:
     """Run a server whose sockets and log are in a short folder of its own; for fixtures of any scope."""
     folder = Path(tempfile.mkdtemp(prefix="raymal-test-"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAYMAL_RUNTIME", str(folder))
-        with running_server(folder, *flags, ready_within_s=ready_within_s) as running:
+        with running_server(folder, *flags, ready_within_s=ready_within_s, has_web=has_web) as running:
             yield running
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,25 @@
+"""Questions of the web process to another process of the server: a link for each, with a deadline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ingress.link.asking import Answer, ask
+from ingress.link.client import connect
+from ingress.link.messages import LINK_VERSION, Hello, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Who is asked."""
+
+    socket: Path
+
+    async def ask(self, question: Message, expected: type[Answer]) -> Answer:
+        """Return the answer. Raises LinkError when nobody answers."""
+        link = await connect(self.socket, Hello(version=LINK_VERSION, role="observer", name="web"))
+        try:
+            return await ask(link, question, expected)
+        finally:
+            await link.close()
