@@ -21,7 +21,9 @@ def test_a_port_that_says_nothing_is_given_up(tmp_path: Path) -> None:
     with silent_listener() as address, log.open("wb") as stream:
         flags = ["--ray-address", address, "--set", "fleet.worker_start_deadline_s=6"]
         process = subprocess.Popen(
-            [*RAYMAL, "serve", "--port", str(port), *flags], stdout=stream, stderr=stream
+            [*RAYMAL, "serve", "--port", str(port), "--set", "web.enabled=false", *flags],
+            stdout=stream,
+            stderr=stream,
         )
         server = RunningServer(port, None, process, log)
 
@@ -46,7 +48,9 @@ def test_a_gateway_that_waits_for_ray_stops_at_once(tmp_path: Path) -> None:
         command = [*RAYMAL, "serve", "--port", str(port), "--ray-address", address]
         process = subprocess.Popen(command, stdout=stream, stderr=stream)
         try:
-            wait_until(lambda: RunningServer(port, None, process, log).status() is not None, 20.0, "the gateway")
+            wait_until(
+                lambda: RunningServer(port, None, process, log).status() is not None, 20.0, "the gateway"
+            )
             process.send_signal(signal.SIGTERM)
             assert process.wait(8) == 0
         finally:
