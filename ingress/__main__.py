@@ -24,8 +24,8 @@ def main() -> int:
             return _media_worker(RuntimeDirectory(Path(folder)), f"media-{index}", listeners)
         case ["gateway", folder]:
             return _gateway(RuntimeDirectory(Path(folder)))
-        case ["web", folder, descriptor]:
-            return _web(RuntimeDirectory(Path(folder)), int(descriptor))
+        case ["web", folder, *descriptors]:
+            return _web(RuntimeDirectory(Path(folder)), [int(number) for number in descriptors])
         case _:
             from ingress.cli import main as command_line
 
@@ -59,7 +59,8 @@ def _gateway(runtime: RuntimeDirectory) -> int:
     return ExitCode.OK
 
 
-def _web(runtime: RuntimeDirectory, descriptor: int) -> int:
+def _web(runtime: RuntimeDirectory, descriptors: list[int]) -> int:
+    """`descriptors`: of the listening sockets of HTTP and, if it is enabled, FastAGI."""
     from ingress.web import process
 
     settings, _ = runtime.read()
@@ -68,7 +69,8 @@ def _web(runtime: RuntimeDirectory, descriptor: int) -> int:
     sockets = process.Sockets(
         runtime.gateway_socket, runtime.control_socket, runtime.live_socket, runtime.web_socket
     )
-    process.run(settings, sockets, socket.socket(fileno=descriptor), f"web-{os.getpid()}")
+    http, *agi = (socket.socket(fileno=number) for number in descriptors)
+    process.run(settings, sockets, http, agi[0] if agi else None, f"web-{os.getpid()}")
     return ExitCode.OK
 
 

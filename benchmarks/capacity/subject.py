@@ -93,6 +93,8 @@ async def started(flags: Sequence[str], on_detail: OnDetail) -> AsyncIterator[Su
         *SAME_FOR_ALL,
         "--set",
         "web.port=0",
+        "--set",
+        "agi.port=0",
         *flags,
         "--port",
         str(port),

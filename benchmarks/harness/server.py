@@ -33,7 +33,18 @@ START_DEADLINE_S = 90.0
 STOP_DEADLINE_S = 15.0
 # asyncio takes any PYTHONASYNCIODEBUG, "0" among them, for yes, and is several times slower then.
 UNWANTED = ("RAY_ADDRESS", "PYTHONASYNCIODEBUG", "PYTHONDEVMODE")
-RAYMAL = (sys.executable, "-m", "ingress", "serve", "--drain", "0", "--set", "web.port=0")
+RAYMAL = (
+    sys.executable,
+    "-m",
+    "ingress",
+    "serve",
+    "--drain",
+    "0",
+    "--set",
+    "web.port=0",
+    "--set",
+    "agi.port=0",
+)
 TONE = (*RAYMAL, "--no-ray", "--dialog", "tone")
 """A server that plays a tone to every caller: no speech workers."""
 _RUNTIME = "RAYMAL_RUNTIME"

@@ -105,7 +105,7 @@ def server(log: Path, flags: list[str], console: Console) -> Iterator[int]:
     """Run `raymal serve` on a free port until the block ends; yield the port once it is ready."""
     port = _free_port()
     command = [sys.executable, "-m", "ingress", "serve", "--port", str(port), "--keep-transcripts"]
-    command += ["--set", "web.port=0", *flags]
+    command += ["--set", "web.port=0", "--set", "agi.port=0", *flags]
     # A configuration of the user's own Ray must not move the demo somewhere else.
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     with log.open("wb") as stream:

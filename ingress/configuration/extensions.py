@@ -48,6 +48,12 @@ class Extension(Section):
     phrases: dict[Phrase, str] = Field(default_factory=dict)
     """Texts that the operator chose; the others are the language's own (`ingress.phrases.fixed`)."""
 
+    def chosen(self, priority: Priority | None, language: str | None) -> Extension:
+        """Return the extension with what the dialplan chose for one call; None: as it is."""
+        changes = {"priority": priority, "language": language}
+        update = {name: value for name, value in changes.items() if value is not None}
+        return self.model_copy(update=update) if update else self
+
 
 def default_extension(settings: Settings) -> Extension:
     """Return the server's own port."""

@@ -152,6 +152,25 @@ class PrivacySettings(Section):
     """Keep the words of recent calls in memory, for `raymal call` and `raymal demo` to show."""
 
 
+class AgiSettings(Section):
+    """FastAGI: what the dialplan asks before and after a call."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    """Of the machine that Asterisk is on, or a private one: FastAGI has no authentication."""
+    port: int = Field(default=4573, ge=0, le=65535)
+    """Asterisk's own default; 0 lets the system choose, as the default does beside `server.port = 0`."""
+
+
+class AccessSettings(Section):
+    """Who may call."""
+
+    require_begin: bool = False
+    """Take only calls whose UUID the dialplan got from `begin`: no other connection becomes a call."""
+    begin_valid_s: PositiveSeconds = 30.0
+    """How long such a UUID may be used; its place is kept for so long."""
+
+
 class WebSettings(Section):
     """The operator's HTTP: page, calls, extensions, metrics."""
 
@@ -179,7 +198,9 @@ class Settings(Section):
     cache: CacheSettings = CacheSettings()
     records: RecordSettings = RecordSettings()
     privacy: PrivacySettings = PrivacySettings()
+    access: AccessSettings = AccessSettings()
     web: WebSettings = WebSettings()
+    agi: AgiSettings = AgiSettings()
     speech: SpeechSettings = SpeechSettings()
     fleet: FleetSettings = FleetSettings()
     admission: AdmissionSettings = AdmissionSettings()

@@ -17,6 +17,8 @@ from ingress.dialogs.base import (
     EndCall,
     PlayContinuousTone,
     Say,
+    SetVariable,
+    Transfer,
 )
 
 __all__ = [
@@ -32,4 +34,6 @@ __all__ = [
     "EndCall",
     "PlayContinuousTone",
     "Say",
+    "SetVariable",
+    "Transfer",
 ]

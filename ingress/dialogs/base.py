@@ -92,8 +92,31 @@ class PlayContinuousTone:
 class EndCall:
     """Hang up once everything before has been played; the dialplan goes on."""
 
+    reason: str = ""
+    """For the dialplan (RAYMAL_REASON) and the record: never what a caller said."""
 
-DialogAction = Say | PlayContinuousTone | EndCall
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """End the call as `EndCall` does, and have the dialplan connect the caller elsewhere."""
+
+    target: str
+    """RAYMAL_TARGET: letters, digits and `_+*#.@-`, 64 at most. Take it from a fixed list, never from what a
+    caller said."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetVariable:
+    """Give the dialplan a variable when the call is over: RAYMAL_VAR_`name`."""
+
+    name: str
+    """Capital letters, digits and `_`, a letter first, 32 at most."""
+    value: str
+    """One line of 256 characters at most."""
+
+
+DialogAction = Say | PlayContinuousTone | EndCall | Transfer | SetVariable
 
 
 class Dialog(ABC):

@@ -32,11 +32,13 @@ from ingress.gateway.decision_history import DecisionHistory
 from ingress.gateway.media_peer import MediaPeer
 from ingress.gateway.places import Places
 from ingress.gateway.ranks import ranks
+from ingress.gateway.reservations import Reservations
 from ingress.gateway.signals import SignalMeter
 from ingress.gateway.turn_runner import TurnRunner
 from ingress.link.link import Link
 from ingress.link.listener import keep_listening, serve
 from ingress.link.messages import (
+    BeginRequest,
     CallReply,
     CallRequest,
     ExtensionsChanged,
@@ -118,6 +120,13 @@ class Gateway:
         self._ledger = CallLedger(settings.records)
         self._services = CallServices(name, pool, self._runner, self._extension, self._ledger)
         self._places = Places(self._services)
+        self._reservations = Reservations(
+            self._services,
+            settings.speech,
+            lambda name: self._book.extensions.get(name),
+            self._send_to_all,
+            settings.access.begin_valid_s,
+        )
         self._media: set[MediaPeer] = set()
         detail = "no dialog needs speech workers" if pool is None else "the speech workers are starting"
         self._readiness = Readiness(is_ready=pool is None, detail=detail)
@@ -179,7 +188,7 @@ class Gateway:
         """End all calls, give back their places, write what is still to be written."""
         for media in self._media:
             media.close()
-        await self._places.close()
+        await asyncio.gather(self._places.close(), self._reservations.close())
         if self._speaker is not None:
             await self._speaker.close()
         await asyncio.gather(self._ledger.close(), self._leave_pool())
@@ -263,12 +272,15 @@ class Gateway:
     # Media workers
 
     async def _handle_media(self, link: Link) -> None:
-        media = MediaPeer(link, self._places, self._services)
+        media = MediaPeer(link, self._places, self._services, self._reservations.came)
         self._media.add(media)
         log.info("media worker %s connected", media.name)
         try:
-            for message in (ExtensionsChanged(book=self._book), self._pace, PhrasesReady(), self._readiness):
+            for message in (ExtensionsChanged(book=self._book), self._pace, PhrasesReady()):
                 media.send(message)
+            for invited in self._reservations.invitations(asyncio.get_running_loop().time()):
+                media.send(invited)
+            media.send(self._readiness)
             await media.serve()
         finally:
             self._media.discard(media)
@@ -322,8 +334,9 @@ class Gateway:
         self._send_to_all(ExtensionsChanged(book=book))
 
     def _dialog(self, extension: Extension) -> Dialog:
-        """Return an extension's dialog; one for this turn alone if the extension is of an older book."""
-        if self._book.extensions.get(extension.name) == extension:
+        """Return an extension's dialog; one for this turn alone if the dialog is of an older book."""
+        known = self._book.extensions.get(extension.name)
+        if known is not None and known.dialog == extension.dialog:
             return self._dialogs[extension.name]
         return dialog(extension.dialog)
 
@@ -338,6 +351,8 @@ class Gateway:
                     link.send(StatusReply(status=await self._server_status()))
                 case CallRequest(call_id=call_id):
                     link.send(CallReply(record=self._ledger.record(call_id)))
+                case BeginRequest() as request:
+                    link.send(await self._reservations.begin(request))
                 case message:
                     raise LinkError(f"an observer does not send {message.kind}")
             await link.drain()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Callable
 
 from actors.errors import LinkError, MessageTooLargeError
 from ingress.gateway.call import CallServices
@@ -39,7 +40,14 @@ log = logging.getLogger(__name__)
 class MediaPeer:
     """The gateway's end of one media worker's link."""
 
-    def __init__(self, link: Link, places: Places, services: CallServices) -> None:
+    def __init__(
+        self,
+        link: Link,
+        places: Places,
+        services: CallServices,
+        came: Callable[[str], bool] = lambda call_id: False,
+    ) -> None:
+        """`came`: takes note of a call by its UUID, and says whether a place was kept for it."""
         assert link.peer is not None
         self.name = link.peer.name
         self.health: MediaHealth | None = None
@@ -47,6 +55,7 @@ class MediaPeer:
         self._link = link
         self._places = places
         self._services = services
+        self._came = came
         self._health_s = 0.0
         self._new_shifts = 0
         self._is_closed = False
@@ -95,7 +104,9 @@ class MediaPeer:
                 # It may be here already: it is repeated whenever the gateway becomes ready.
                 call = self._places.find(message.call_id, self._link)
                 if call is None:
-                    self._places.begin(message, self._link)
+                    is_admitted = self._came(message.call_id) or message.is_admitted
+                    started = message.model_copy(update={"is_admitted": is_admitted})
+                    self._places.begin(started, self._link)
                 elif call.is_held:
                     self.send(Admitted(call_id=message.call_id))
             case CallEnded(record=record, is_repeated=is_repeated):

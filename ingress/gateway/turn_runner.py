@@ -61,7 +61,10 @@ from ingress.dialogs.base import (
     EndCall,
     PlayContinuousTone,
     Say,
+    SetVariable,
+    Transfer,
 )
+from ingress.gateway.dialog_outcome import checked_target, checked_variable, one_line
 from ingress.gateway.dialog_run import DialogRun, failure_of
 from ingress.gateway.dialog_state import encoded_state
 from ingress.link.messages import (
@@ -78,6 +81,7 @@ from ingress.link.messages import (
     TurnDone,
     TurnRequest,
     Utterance,
+    VariableSet,
 )
 from ingress.link.records import StageTimes
 from ingress.phrases.speaker import Speaker
@@ -311,8 +315,14 @@ class _Turn:
             case PlayContinuousTone(frequency_hz):
                 checked_hz = _checked_frequency_hz(frequency_hz)
                 await self._call.send(PlayTone(call_id=call_id, turn=turn, frequency_hz=checked_hz))
-            case EndCall():
-                await self._call.send(HangUp(call_id=call_id, turn=turn))
+            case EndCall(reason):
+                await self._call.send(HangUp(call_id=call_id, turn=turn, reason=one_line(reason)))
+            case Transfer(target, reason):
+                where, why = checked_target(target), one_line(reason)
+                await self._call.send(HangUp(call_id=call_id, turn=turn, transfer_to=where, reason=why))
+            case SetVariable(name, value):
+                checked_variable(name, value)
+                await self._call.send(VariableSet(call_id=call_id, turn=turn, name=name, value=value))
             case _:
                 raise DialogError(f"the dialog yielded a {type(action).__name__}, which is no action")
 

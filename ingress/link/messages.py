@@ -75,6 +75,10 @@ class CallStarted(Message):
     caller_number: str | None = None
     """None: the dialplan did not say."""
     caller_name: str | None = None
+    priority: Priority | None = None
+    """That the dialplan chose; None: the extension's own."""
+    language: str | None = None
+    """That the dialplan chose; None: the extension's own."""
     is_admitted: bool = False
     """Whether it has been admitted before: then it is not asked again."""
 
@@ -209,6 +213,17 @@ class PlayTone(TurnMessage):
 class HangUp(TurnMessage):
     """End the call once everything queued has been played."""
 
+    transfer_to: str | None = None
+    """Where the dialplan is to connect the caller; None: nowhere."""
+    reason: str = ""
+
+
+class VariableSet(TurnMessage):
+    """The dialplan gets this variable when the call is over."""
+
+    name: str
+    value: str
+
 
 class StateChanged(TurnMessage):
     """The dialog remembers something else now: it counts once something of this turn's answer was heard, or
@@ -285,6 +300,8 @@ class BeginReply(Message):
     reason: str
     """Why not; empty if it may."""
     expires_in_s: float
+    is_mistake: bool = False
+    """Whether the question itself was wrong."""
 
 
 class Follow(Message):
@@ -305,6 +322,12 @@ class Invited(Message):
     priority: Priority | None = None
     language: str | None = None
     source: str | None = None
+
+
+class InvitationSpent(Message):
+    """The UUID was used at another media worker, or its time is over."""
+
+    call_id: str
 
 
 # Media worker ↔ web

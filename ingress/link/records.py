@@ -5,6 +5,7 @@ Every stage of a turn is timed on one monotonic clock: one host. A stage that di
 
 from __future__ import annotations
 
+from enum import StrEnum
 from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +17,32 @@ class Record(BaseModel):
     """Base of all records: plain, immutable, ready for JSON and msgpack."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CallResult(StrEnum):
+    """How a call ended, for the dialplan (RAYMAL_RESULT)."""
+
+    ENDED = "ended"
+    """By the dialog, the caller or the operator."""
+    TRANSFER = "transfer"
+    """The dialog asks the dialplan to connect the caller elsewhere."""
+    REFUSED = "refused"
+    """Not taken, or sent back after too long a wait."""
+    FAILED = "failed"
+    """The connection broke, or the server stopped."""
+    NO_INPUT = "no_input"
+    """Nobody said anything."""
+
+
+class CallOutcome(Record):
+    """What the dialplan gets when a call is over."""
+
+    result: CallResult = CallResult.ENDED
+    target: str | None = None
+    """Of a transfer."""
+    reason: str = ""
+    variables: dict[str, str] = Field(default_factory=dict)
+    """That the dialog set."""
 
 
 class StageTimes(Record):
@@ -152,6 +179,7 @@ class CallRecord(Record):
     """Whether its caller heard that all lines are busy."""
     duration_s: float = 0.0
     end_reason: str
+    outcome: CallOutcome = CallOutcome()
     frames_sent: int = 0
     frames_received: int = 0
     unknown_messages: int = 0

@@ -32,12 +32,14 @@ from __future__ import annotations
 from collections import deque
 from enum import Enum
 from math import inf
+from typing import Any
 
 from actors.telephone import BYTES_PER_MS, FRAME_BYTES
+from ingress.access.invitations import Invitation
 from ingress.configuration.extensions import Phrase
 from ingress.configuration.settings import BargeInSettings
 from ingress.link import messages as link
-from ingress.link.records import TurnRecord
+from ingress.link.records import CallOutcome, CallResult, TurnRecord
 from ingress.media.hearing.events import HeardUtterance
 from ingress.media.idle_sound import IdleSound, PhraseSource
 from ingress.media.tones import busy_tone, failure_tone
@@ -47,6 +49,8 @@ MAXIMUM_HISTORY = 64
 """Entries that travel with each request; the oldest are dropped."""
 MAXIMUM_WAITING_TURNS = 4
 """Not yet asked for; beyond it the oldest utterance is dropped: it has been overtaken."""
+MAXIMUM_VARIABLES = 16
+"""That a dialog may give the dialplan; further ones are dropped."""
 MAXIMUM_DIGITS = 128
 """Keys of one turn; further ones are dropped. A Brazilian bill has 47."""
 TURN_DEADLINE_S = 30.0
@@ -81,6 +85,7 @@ class Call:
         phrases: PhraseSource = lambda phrase: None,
         waiting_limit_s: float = WAITING_LIMIT_S,
         turn_deadline_s: float = TURN_DEADLINE_S,
+        invitation: Invitation | None = None,
     ) -> None:
         """`started_at_s` is Unix time; `keeps_text` puts words into the records."""
         self.call_id = call_id
@@ -94,6 +99,10 @@ class Call:
         self.verdict = Verdict.NONE
         self.refusal: str | None = None
         self._started_at_s = started_at_s
+        self._invitation = invitation
+        self._hang_up: link.HangUp | None = None
+        """The dialog's, once the turn it came in is over."""
+        self._variables: dict[str, str] = {}
         self._barge_in = barge_in or BargeInSettings()
         self._keeps_text = keeps_text
         self._phrases = phrases
@@ -138,6 +147,31 @@ class Call:
     def is_at_end(self, now: float) -> bool:
         """Whether it is to end, and everything and the closing silence have been played."""
         return self._silent_since_s is not None and now >= self._silent_since_s + CLOSING_SILENCE_S
+
+    def outcome(self, ending: CallResult, reason: str) -> CallOutcome:
+        """Return what the dialplan gets: `ending` and `reason` are the connection's."""
+        hang_up = self._hang_up if ending is CallResult.ENDED and self._silent_since_s is not None else None
+        if hang_up is None:
+            return CallOutcome(result=ending, reason=reason, variables=dict(self._variables))
+        result = CallResult.ENDED if hang_up.transfer_to is None else CallResult.TRANSFER
+        return CallOutcome(
+            result=result,
+            target=hang_up.transfer_to,
+            reason=hang_up.reason or reason,
+            variables=dict(self._variables),
+        )
+
+    def _invited(self) -> dict[str, Any]:
+        """Return what the dialplan said of the call."""
+        invitation = self._invitation
+        if invitation is None:
+            return {}
+        return {
+            "caller_number": invitation.caller_number,
+            "caller_name": invitation.caller_name,
+            "priority": invitation.priority,
+            "language": invitation.language,
+        }
 
     @property
     def unfinished(self) -> TurnRecord | None:
@@ -248,6 +282,7 @@ class Call:
                 call_id=self.call_id,
                 extension=self.extension,
                 started_at_s=self._started_at_s,
+                **self._invited(),
                 is_admitted=self.verdict is Verdict.ADMITTED,
             )
         )
@@ -293,7 +328,10 @@ class Call:
             case link.PlayTone():
                 self._idle.set_tone(message.frequency_hz)
             case link.HangUp():
-                turn.hangs_up = True
+                turn.hang_up = message
+            case link.VariableSet(name=name, value=value):
+                if name in self._variables or len(self._variables) < MAXIMUM_VARIABLES:
+                    self._variables[name] = value
             case link.StateChanged():
                 turn.dialog_state = message.state
                 if turn.is_audible:
@@ -454,7 +492,7 @@ class Call:
             self._remember(turn)
         if turn.ending is TurnEnding.INTERRUPTED:
             self._idle.fade_out(self.playout.rest(FADE_BYTES))
-        turn.hangs_up = False
+        turn.hang_up = None
         self._finish(turn, now)
 
     def _finish_if_played(self, now: float) -> None:
@@ -467,8 +505,8 @@ class Call:
     def _finish(self, turn: Turn, now: float) -> None:
         turn.enter(TurnState.OVER)
         self._change_turn(Turn.none())
-        if turn.hangs_up:
-            self._hangs_up = True
+        if turn.hang_up is not None:
+            self._hangs_up, self._hang_up = True, turn.hang_up
             self.dropped_turns += len(self._waiting)
             self._waiting.clear()
         self._write_record(turn)

@@ -11,12 +11,16 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable
+from time import monotonic
 
+from ingress.access.invitations import Invitation, Invitations
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.settings import Settings
 from ingress.link.messages import (
     CallRecorded,
     ExtensionsChanged,
+    InvitationSpent,
+    Invited,
     Message,
     Pace,
     PhrasesReady,
@@ -56,6 +60,7 @@ class Calls:
     def __init__(self, settings: Settings, book: ExtensionBook, phrases: PhraseShelf) -> None:
         self.settings = settings
         self.extensions = book.extensions
+        self.invitations = Invitations()
         self.phrases = phrases
         self.confirmer: SpeechConfirmer | None = None
         if settings.endpointing.confirmation == "silero":
@@ -201,6 +206,10 @@ class Calls:
                 self._phrases_changed.set()
             case ExtensionsChanged(book=book):
                 self._follow(book)
+            case Invited():
+                self.invitations.add(_invitation(message, monotonic()))
+            case InvitationSpent(call_id=call_id):
+                self.invitations.spend(call_id)
             case Refused(call_id=call_id, reason=reason):
                 if call_id in self._calls and self._calls[call_id].refuse(reason):
                     self._refused[call_id] = self._calls.pop(call_id)
@@ -274,3 +283,8 @@ class Calls:
         self._endings[ending] += 1
         if connection is not None:
             self._closing.add(connection)
+
+
+def _invitation(message: Invited, now: float) -> Invitation:
+    facts = message.model_dump(exclude={"expires_in_s"})
+    return Invitation(**facts, expires_s=now + message.expires_in_s)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from ingress.link.records import CallResult
+
 
 class Ending(Enum):
     """One reason; each connection ends for exactly one."""
@@ -30,6 +32,18 @@ class Ending(Enum):
     DRAINING = "refused: the server is stopping"
     CROWDED = "closed before its UUID, to make room for newer connections"
     NO_DESCRIPTORS = "refused: no file descriptors left"
+    NOT_INVITED = "refused: the UUID is not invited"
+
+    @property
+    def result(self) -> CallResult:
+        """What the dialplan is told of a call that ends so."""
+        match self:
+            case Ending.CALLER | Ending.DIALOG:
+                return CallResult.ENDED
+            case Ending.REFUSED | Ending.WAITED:
+                return CallResult.REFUSED
+            case _:
+                return CallResult.FAILED
 
 
 @dataclass(frozen=True, slots=True)

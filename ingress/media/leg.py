@@ -24,6 +24,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from actors.telephone import FRAME_S
+from ingress.access.invitations import Invitation, Uninvited
 from ingress.audiosocket import (
     CallIdentified,
     DigitReceived,
@@ -193,7 +194,7 @@ class Leg:
             log.info("connection from %s closed: %s", self._connection.peer, detail)
         else:
             self._hearing.close()
-            record = self._record(detail)
+            record = self._record(ending, detail)
             log.info("%s", record.describe())
         self._calls.ended(self, self._connection, ending, record)
 
@@ -260,8 +261,12 @@ class Leg:
             self.end(Ending.LOST, f"connection lost: {error.strerror or error}")
 
     def _identify(self, call_id: str, now: float) -> None:
-        calls, extension = self._calls, self._extension
-        settings = calls.settings
+        calls, settings = self._calls, self._calls.settings
+        invitation = self._invitation(call_id, now)
+        if isinstance(invitation, Uninvited):
+            self.end(Ending.NOT_INVITED, f"call {call_id} refused: {invitation.value}")
+            return
+        extension = self._extension
         call = Call(
             call_id,
             extension.name,
@@ -271,6 +276,7 @@ class Leg:
             phrases=partial(calls.phrases.audio, extension),
             waiting_limit_s=settings.server.waiting_limit_s,
             turn_deadline_s=_turn_deadline_s(settings, extension),
+            invitation=invitation,
         )
         refusal = calls.identified(self, call)
         if refusal is not None and not refusal.plays_phrase:
@@ -289,6 +295,17 @@ class Leg:
             call.gateway_ready(now)
         call.begin(now)
         self._forward()
+
+    def _invitation(self, call_id: str, now: float) -> Invitation | Uninvited | None:
+        """Use the call's invitation, whose extension, priority and language hold; None: it needs none."""
+        calls = self._calls
+        found = calls.invitations.take(call_id, self._connection.peer.rpartition(":")[0], now)
+        if found is Uninvited.UNKNOWN and not calls.settings.access.require_begin:
+            return None
+        if isinstance(found, Invitation):
+            extension = calls.extensions.get(found.extension, self._extension)
+            self._extension = extension.chosen(found.priority, found.language)
+        return found
 
     def _pass_on(self, events: tuple[HearingEvent, ...], now: float) -> None:
         if not events or not self._extension.needs_speech:
@@ -315,7 +332,7 @@ class Leg:
     def _name(self) -> str:
         return self._connection.peer if self._state is LegState.HANDSHAKE else self._call.call_id
 
-    def _record(self, detail: str) -> CallRecord:
+    def _record(self, ending: Ending, detail: str) -> CallRecord:
         call, receiver, hearing = self._call, self._receiver, self._hearing
         lateness = self._lateness.summary()
         return CallRecord(
@@ -325,6 +342,7 @@ class Leg:
             was_refused=call.verdict is Verdict.REFUSED,
             duration_s=monotonic() - self._started_s,
             end_reason=detail,
+            outcome=call.outcome(ending.result, detail),
             frames_sent=lateness.frames,
             frames_received=receiver.audio_messages,
             unknown_messages=receiver.unknown_messages,

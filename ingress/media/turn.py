@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from actors.messages import Doubt
 from actors.telephone import BYTES_PER_MS, audio_duration_ms
-from ingress.link.messages import DialogState, Digits, Greet, HistoryEntry, SentenceAudio, Utterance
+from ingress.link.messages import DialogState, Digits, Greet, HangUp, HistoryEntry, SentenceAudio, Utterance
 from ingress.link.records import StageTimes, TurnRecord
 from ingress.media.playout import Playout
 
@@ -74,7 +74,8 @@ class Turn:
     was_understood: bool = True
     doubt: Doubt | None = None
     transcription_failure: str | None = None
-    hangs_up: bool = False
+    hang_up: HangUp | None = None
+    """The dialog ends the call with this turn."""
     dialog_state: DialogState | None = None
     """Set by the dialog in this turn, and not the call's yet, because nothing of the answer was heard."""
     progress_s: float = 0.0

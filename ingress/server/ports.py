@@ -15,7 +15,7 @@ import psutil
 from actors.errors import PortError
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.extensions import DEFAULT_EXTENSION
-from ingress.configuration.settings import ServerSettings, Settings
+from ingress.configuration.settings import AgiSettings, ServerSettings, Settings, WebSettings
 from ingress.media.acceptor import BACKLOG, Listeners
 
 
@@ -33,21 +33,26 @@ def bind(server: ServerSettings, book: ExtensionBook) -> list[Listeners]:
     return workers
 
 
-def bind_web(settings: Settings) -> socket.socket | None:
-    """Return the bound, listening socket of the operator's HTTP; None if there is none. Raises PortError."""
-    web = settings.web
-    if not web.enabled:
-        return None
-    try:
-        return _bind(web.host, web_port(settings), shared=False)
-    except OSError as error:
-        raise PortError(_explain(web.host, web_port(settings), "web.port", error)) from error
+def bind_doors(settings: Settings) -> dict[str, socket.socket]:
+    """Return the bound, listening sockets of the web process, `web` first, then `agi`. Raises PortError."""
+    doors: dict[str, socket.socket] = {}
+    for name, section in (("web", settings.web), ("agi", settings.agi)):
+        if not settings.web.enabled or not section.enabled:
+            continue
+        port = door_port(settings, section)
+        try:
+            doors[name] = _bind(section.host, port, shared=False)
+        except OSError as error:
+            for bound in doors.values():
+                bound.close()
+            raise PortError(_explain(section.host, port, f"{name}.port", error)) from error
+    return doors
 
 
-def web_port(settings: Settings) -> int:
-    """Return the port of the operator's HTTP; 0: the system chooses, also for a server that is started so."""
-    is_default = "port" not in settings.web.model_fields_set
-    return 0 if is_default and settings.server.port == 0 else settings.web.port
+def door_port(settings: Settings, section: WebSettings | AgiSettings) -> int:
+    """Return a section's port; 0, the system chooses, is also the default of a server that is started so."""
+    is_default = "port" not in section.model_fields_set
+    return 0 if is_default and settings.server.port == 0 else section.port
 
 
 def problems(server: ServerSettings, book: ExtensionBook, own: Collection[int] = ()) -> Iterator[str]:

@@ -30,7 +30,7 @@ from ingress.server.checking import check
 from ingress.server.child import Child
 from ingress.server.exit_codes import ExitCode
 from ingress.server.extension_source import ExtensionSource
-from ingress.server.ports import bind, bind_web, close
+from ingress.server.ports import bind, bind_doors, close
 from ingress.server.runtime_directory import RuntimeDirectory
 
 GATEWAY_STOP_S = 10.0
@@ -66,25 +66,27 @@ async def serve(settings: Settings, read_again: Callable[[], Settings]) -> ExitC
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to change
     book = check(settings)
     workers = bind(settings.server, book)
-    web: socket.socket | None = None
+    doors: dict[str, socket.socket] = {}
     runtime = RuntimeDirectory.of_port(workers[0][DEFAULT_EXTENSION].getsockname()[1])
     try:
-        web = bind_web(settings)
+        doors = bind_doors(settings)
         runtime.create()
         with runtime.lock():
             try:
-                supervisor = Supervisor(settings, book, workers, web, runtime, read_again)
+                supervisor = Supervisor(settings, book, workers, doors, runtime, read_again)
                 for extension, listener in workers[0].items():
                     log.info("listening on %s for extension %s", describe(listener), extension)
-                if web is not None:
-                    log.info("the live page is at http://%s/", describe(web))
+                if doors:
+                    log.info("the live page is at http://%s/", describe(doors["web"]))
+                if "agi" in doors:
+                    log.info("the dialplan may ask agi://%s/begin", describe(doors["agi"]))
                 return await supervisor.run()
             finally:
                 runtime.remove()
     finally:
         close(workers)
-        if web is not None:
-            web.close()
+        for door in doors.values():
+            door.close()
 
 
 class Supervisor:
@@ -95,7 +97,7 @@ class Supervisor:
         settings: Settings,
         book: ExtensionBook,
         workers: list[Listeners],
-        web: socket.socket | None,
+        doors: Mapping[str, socket.socket],
         runtime: RuntimeDirectory,
         read_again: Callable[[], Settings],
     ) -> None:
@@ -140,13 +142,13 @@ class Supervisor:
             before_start=write_files,
         )
         self._web: Child | None = None
-        if web is not None:
+        if doors:
             self._web = Child(
                 "web",
-                [*command, "web", str(runtime.path), str(web.fileno())],
+                [*command, "web", str(runtime.path), *(str(door.fileno()) for door in doors.values())],
                 environment,
                 before_start=write_files,
-                inherited=[web.fileno()],
+                inherited=[door.fileno() for door in doors.values()],
             )
         self._ray: Child | None = None
         if self._head is not None:

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from ingress.web.routes import health
+from ingress.web.routes import dialplan, health
 from ingress.web.services import Services
 
 
@@ -14,5 +14,6 @@ def make_app(services: Services) -> FastAPI:
     """Return the application; its routes find the services in `request.app.state.services`."""
     app = FastAPI(title="raymal", version=version("raymal"), docs_url=None, redoc_url=None)
     app.state.services = services
-    app.include_router(health.router)
+    for part in (health, dialplan):
+        app.include_router(part.router)
     return app

@@ -18,6 +18,7 @@ from ingress.configuration.settings import Settings
 from ingress.link.link import Link
 from ingress.link.listener import keep_listening, serve
 from ingress.link.messages import CallGone, CallSeen
+from ingress.web.agi.server import AgiServer
 from ingress.web.app import make_app
 from ingress.web.live import LiveModel
 from ingress.web.question import Question
@@ -40,12 +41,16 @@ class Sockets:
     http: Path
 
 
-def run(settings: Settings, sockets: Sockets, listener: socket.socket, name: str) -> None:
-    """Serve until SIGTERM."""
-    asyncio.run(_serve(settings, sockets, listener, name))
+def run(
+    settings: Settings, sockets: Sockets, listener: socket.socket, agi: socket.socket | None, name: str
+) -> None:
+    """Serve until SIGTERM; `agi`: the listening socket of FastAGI."""
+    asyncio.run(_serve(settings, sockets, listener, agi, name))
 
 
-async def _serve(settings: Settings, sockets: Sockets, listener: socket.socket, name: str) -> None:
+async def _serve(
+    settings: Settings, sockets: Sockets, listener: socket.socket, agi: socket.socket | None, name: str
+) -> None:
     services = Services(settings, Question(sockets.gateway), Question(sockets.control))
 
     async def handle(link: Link) -> None:
@@ -53,6 +58,7 @@ async def _serve(settings: Settings, sockets: Sockets, listener: socket.socket, 
 
     server = await serve(sockets.live, handle, name)
     listening = asyncio.create_task(keep_listening(server, sockets.live, handle, name))
+    dialplan = await AgiServer(services).serve(agi) if agi is not None else None
     http = _Http(
         uvicorn.Config(
             make_app(services),
@@ -68,6 +74,8 @@ async def _serve(settings: Settings, sockets: Sockets, listener: socket.socket, 
     try:
         await http.serve(sockets=[listener, _unix_listener(sockets.http)])
     finally:
+        if dialplan is not None:
+            dialplan.close()
         listening.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await listening

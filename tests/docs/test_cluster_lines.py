@@ -98,7 +98,7 @@ def test_the_readme_starts_a_ray_that_asks_for_the_token(home: Path) -> None:
     with log.open("wb") as stream:
         command = ["sh", "-c", f"exec env {as_here(serve)}"]
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=stream, stderr=stream)
-    server = RunningServer(server_port, None, process, log)
+    server = RunningServer(server_port, None, 0, process, log)
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("RAYMAL_RUNTIME", str(home / "s"))

@@ -25,7 +25,7 @@ def test_a_port_that_says_nothing_is_given_up(tmp_path: Path) -> None:
             stdout=stream,
             stderr=stream,
         )
-        server = RunningServer(port, None, process, log)
+        server = RunningServer(port, None, 0, process, log)
 
         def says_why() -> bool:
             status = server.status()
@@ -49,7 +49,7 @@ def test_a_gateway_that_waits_for_ray_stops_at_once(tmp_path: Path) -> None:
         process = subprocess.Popen(command, stdout=stream, stderr=stream)
         try:
             wait_until(
-                lambda: RunningServer(port, None, process, log).status() is not None, 20.0, "the gateway"
+                lambda: RunningServer(port, None, 0, process, log).status() is not None, 20.0, "the gateway"
             )
             process.send_signal(signal.SIGTERM)
             assert process.wait(8) == 0

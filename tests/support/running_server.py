@@ -52,6 +52,7 @@ class RunningServer:
     port: int
     web_port: int | None
     """None: it has no web process."""
+    agi_port: int
     process: subprocess.Popen[bytes]
     log: Path
 
@@ -94,20 +95,21 @@ def running_server(
 ) -> Iterator[RunningServer]:
     """Start a server, wait until it is ready, stop it at the end; nothing of it may be left."""
     port = free_port()
-    web_port = free_port() if has_web else None
+    web_port, agi_port = free_port() if has_web else None, free_port()
     web = f"web.port={web_port}" if has_web else "web.enabled=false"
+    doors = ["--set", web, "--set", f"agi.port={agi_port}"]
     log = folder / f"server-{port}.log"
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
     environment |= variables or {}
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [*command, "serve", "--port", str(port), "--set", web, *flags],
+            [*command, "serve", "--port", str(port), *doors, *flags],
             stdout=stream,
             stderr=stream,
             env=environment,
             cwd=working_folder,
         )
-    server = RunningServer(port, web_port, process, log)
+    server = RunningServer(port, web_port, agi_port, process, log)
     family: list[psutil.Process] = []
     try:
         wait_until(lambda: server.is_ready() or process.poll() is not None, ready_within_s, "server")

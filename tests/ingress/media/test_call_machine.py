@@ -218,7 +218,7 @@ class CallMachine(RuleBasedStateMachine):
         turn = self.call._turn
         if turn.kind != "digit" or turn.state is not TurnState.WAITING:
             self.pressed_over.add(turn.number)
-        if not self.call._hangs_up or turn.hangs_up:
+        if not self.call._hangs_up or turn.hang_up is not None:
             self.pressed += digit
         self.call.press(digit, self.now)
         self.collect()

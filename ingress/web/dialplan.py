@@ -1,0 +1,66 @@
+"""What the dialplan asks before and after a call, whichever way it asks: FastAGI or HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+
+from actors.errors import LinkError
+from ingress.configuration.extensions import DEFAULT_EXTENSION
+from ingress.link.messages import (
+    BeginReply,
+    BeginRequest,
+    CallReply,
+    CallRequest,
+    ControlReply,
+    ExtensionsRequest,
+)
+from ingress.link.records import CallOutcome, CallResult
+from ingress.web.services import Services
+
+POLL_S = 0.05
+RESULT_WAIT_S = 2.0
+"""For the record of a call that has just ended to arrive."""
+GATEWAY_AWAY = "the gateway is away"
+
+
+async def begin(services: Services, request: BeginRequest) -> BeginReply:
+    """Return whether a call may come, and its UUID; without a gateway none may."""
+    try:
+        return await services.gateway.ask(request, BeginReply)
+    except LinkError:
+        return BeginReply(call_id="", is_admitted=False, reason=GATEWAY_AWAY, expires_in_s=0.0)
+
+
+async def address(services: Services, extension: str, reached_at: str) -> str:
+    """Return the `host:port` for `AudioSocket()`; empty if it is not known now.
+
+    `reached_at`: the address of this machine by which the dialplan asked, for a server on all addresses.
+    """
+    try:
+        reply = await services.control.ask(ExtensionsRequest(), ControlReply)
+    except LinkError:
+        return ""
+    port = reply.ports.get(extension) or reply.ports.get(DEFAULT_EXTENSION)
+    if port is None:
+        return ""
+    host = services.settings.server.host
+    if host in ("0.0.0.0", "::"):
+        host = reached_at
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def outcome(services: Services, call_id: str, wait_s: float = RESULT_WAIT_S) -> CallOutcome:
+    """Return how a call ended, once its record is there; `failed` with the reason if none comes."""
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + wait_s
+    while True:
+        reason = "no call with this UUID has ended"
+        try:
+            record = (await services.gateway.ask(CallRequest(call_id=call_id), CallReply)).record
+            if record is not None:
+                return record.outcome
+        except LinkError:
+            reason = GATEWAY_AWAY
+        if loop.time() >= deadline_s:
+            return CallOutcome(result=CallResult.FAILED, reason=reason)
+        await asyncio.sleep(POLL_S)
