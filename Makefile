@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 BENCH := $(VENV)/.bench
 MINUTES ?= 10
 
-.PHONY: help setup demo test test-unit test-cluster test-coqui lint format bench hearing leases overload faults soak clean
+.PHONY: help setup system demo test test-unit test-cluster test-coqui lint format bench hearing leases overload faults soak clean
 
 help:           ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ —/'
@@ -29,7 +29,10 @@ demo: setup     ## start Ray and raymal, dial in, speak a question, show the ans
 
 test: test-unit test-cluster test-coqui  ## everything
 
-test-unit: $(BENCH)  ## without Ray
+system:              ## the Debian packages that tests need, as root; else the command that installs them
+	scripts/setup-system
+
+test-unit: system $(BENCH)  ## without Ray
 	PYTHONASYNCIODEBUG=1 $(BIN)/python -m pytest -m 'not cluster and not coqui'
 
 test-cluster: setup  ## on a local Ray, the demo among them
