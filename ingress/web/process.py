@@ -19,6 +19,8 @@ from ingress.link.link import Link
 from ingress.link.listener import keep_listening, serve
 from ingress.link.messages import CallGone, CallSeen
 from ingress.web.app import make_app
+from ingress.web.bodies import MAXIMUM_BODY_BYTES
+from ingress.web.connections import IDLE_S, MAXIMUM_HEAD_BYTES, Connection
 from ingress.web.live import LiveModel
 from ingress.web.question import Question
 from ingress.web.services import Services
@@ -46,7 +48,7 @@ def run(settings: Settings, sockets: Sockets, listener: socket.socket, name: str
 
 
 async def _serve(settings: Settings, sockets: Sockets, listener: socket.socket, name: str) -> None:
-    services = Services(settings, Question(sockets.gateway), Question(sockets.control))
+    services = Services(settings, Question(sockets.gateway), Question(sockets.control), _token(settings))
 
     async def handle(link: Link) -> None:
         await _follow(link, services.live)
@@ -56,7 +58,15 @@ async def _serve(settings: Settings, sockets: Sockets, listener: socket.socket, 
     http = _Http(
         uvicorn.Config(
             make_app(services),
+            http=Connection,
+            ws="websockets-sansio",
+            ws_max_size=MAXIMUM_BODY_BYTES,
+            ws_per_message_deflate=False,
+            h11_max_incomplete_event_size=MAXIMUM_HEAD_BYTES,
+            timeout_keep_alive=IDLE_S,
+            proxy_headers=False,  # who connects is who is counted
             log_config=None,
+            log_level=logging.ERROR,  # it warns of every client that sends nonsense
             access_log=False,
             lifespan="off",
             server_header=False,
@@ -100,6 +110,13 @@ class _Http(uvicorn.Server):
         """Take no more requests; those under way have a moment. Again: end them."""
         self.force_exit = self.should_exit
         self.should_exit = True
+
+
+def _token(settings: Settings) -> str | None:
+    """Return the operator's token, if there is one. Raises OSError."""
+    if settings.web.token_file is not None:
+        return Path(settings.web.token_file).expanduser().read_text().strip()
+    return os.environ.get("RAYMAL_TOKEN") or None
 
 
 def _unix_listener(path: Path) -> socket.socket:
