@@ -71,6 +71,7 @@ PURE = {
     },
     "ingress.media.hearing": {"endpointing", "events", "spectrum", "stream_time", "utterance", "vad"},
     "ingress.phrases": {"key", "memory"},
+    "ingress.web": {"history", "words"},
 }  # fmt: skip
 """Rules and words: no clock, no socket, no Ray."""
 CLOCKS_AND_IO = {"asyncio", "socket", "time", "subprocess", "threading", "ray", "uvloop"}

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -20,7 +20,17 @@ SHOWN_ERRORS = 20
 SHOWN_PLACE_CHARACTERS = 120
 
 
-class FieldError(BaseModel):
+Responses = dict[int | str, dict[str, Any]]
+"""Statuses of a route and what they mean, for the description."""
+
+
+class Body(BaseModel):
+    """Base of what is sent and received here alone; the fields' words are in the description."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class FieldError(Body):
     """One thing that is wrong in a request."""
 
     where: str
@@ -28,7 +38,7 @@ class FieldError(BaseModel):
     problem: str
 
 
-class ProblemDetails(BaseModel):
+class ProblemDetails(Body):
     """What went wrong, by RFC 9457. The type is always `about:blank`: the status says it."""
 
     type: str = "about:blank"
@@ -90,7 +100,8 @@ def handle_problems(app: FastAPI, headers: Mapping[str, str]) -> None:
         return problem_response(422, f"{lines}{more}", errors)
 
     async def of_link(request: Request, error: Any) -> Response:
-        return problem_response(503, f"{error}: try again in a few seconds", headers={"Retry-After": "2"})
+        detail = "the process of this server that knows does not answer; try again in a few seconds"
+        return problem_response(503, detail, headers={"Retry-After": "2"})
 
     async def unexpected(request: Request, error: Any) -> Response:
         return problem_response(

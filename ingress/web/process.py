@@ -58,6 +58,7 @@ async def _serve(settings: Settings, sockets: Sockets, listener: socket.socket, 
     beside = (
         asyncio.create_task(keep_listening(server, sockets.live, handle, name)),
         asyncio.create_task(GatewayLink(sockets.gateway, name, services.live).run()),
+        asyncio.create_task(services.watch.run(services.live)),
     )
     http = _Http(
         uvicorn.Config(
@@ -79,12 +80,16 @@ async def _serve(settings: Settings, sockets: Sockets, listener: socket.socket, 
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, http.stop)
+    for task in beside:
+        task.add_done_callback(lambda _: http.stop())  # by a mistake: the next process begins anew
     try:
         await http.serve(sockets=[listener, _unix_listener(sockets.http)])
     finally:
         for task in beside:
             task.cancel()
-        await asyncio.gather(*beside, return_exceptions=True)
+        for ended in await asyncio.gather(*beside, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
 
 
 async def _follow(link: Link, live: LiveModel) -> None:

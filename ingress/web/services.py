@@ -12,6 +12,7 @@ from ingress.access.attempts import Attempts
 from ingress.configuration.settings import Settings
 from ingress.web.live import LiveModel
 from ingress.web.question import Question
+from ingress.web.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Services:
     token: str | None = field(default=None, repr=False)
     """Of the operator; None: there is none, and HTTP by TCP changes nothing."""
     live: LiveModel = field(default_factory=LiveModel)
+    watch: Watch = field(default_factory=Watch)
     attempts: Attempts = field(default_factory=Attempts)
     """Wrong tokens."""
 

@@ -5,22 +5,21 @@ from __future__ import annotations
 from typing import Literal
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
 
-from actors.errors import LinkError
-from ingress.link.messages import StatusReply, StatusRequest
+from ingress.web.problems import Body
 from ingress.web.services import Given
+from ingress.web.status import status_of
 
 router = APIRouter(tags=["health"])
 
 
-class Health(BaseModel):
+class Health(Body):
     """This process answers."""
 
     status: Literal["ok"] = "ok"
 
 
-class ReadinessBody(BaseModel):
+class ReadinessBody(Body):
     """Whether a turn can be served."""
 
     is_ready: bool
@@ -36,11 +35,7 @@ async def healthz() -> Health:
 @router.get("/readyz", responses={503: {"model": ReadinessBody, "description": "Not now."}})
 async def readyz(services: Given, response: Response) -> ReadinessBody:
     """Say whether a turn can be served, and why not."""
-    try:
-        status = (await services.gateway.ask(StatusRequest(), StatusReply)).status
-    except LinkError:
+    known = status_of(services)
+    if not known.is_ready:
         response.status_code = 503
-        return ReadinessBody(is_ready=False, detail="the gateway is away")
-    if not status.is_ready:
-        response.status_code = 503
-    return ReadinessBody(is_ready=status.is_ready, detail=status.detail)
+    return ReadinessBody(is_ready=known.is_ready, detail=known.detail)
