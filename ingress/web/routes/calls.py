@@ -71,5 +71,5 @@ def _key(call: LiveCall) -> Key:
 
 
 def _not_running(services: Services, call_id: str) -> Problem:
-    ended = " any more: its record is at /api/v1/records" if services.live.record(call_id) else ""
-    return Problem(404, f"call {call_id} does not run{ended or ' here now'}")
+    ended = " any more" if services.live.record(call_id) else " here now"
+    return Problem(404, f"call {call_id} does not run{ended}")
