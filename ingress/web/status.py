@@ -42,9 +42,9 @@ UNKNOWN = ServerStatus(
 def status_of(services: Services) -> WebStatus:
     """Return the newest status that is known."""
     live, watch = services.live, services.watch
-    status = watch.last or live.status or UNKNOWN
+    status = watch.last or UNKNOWN
     known = {name: getattr(status, name) for name in ServerStatus.model_fields}
-    if live.status is not None:
+    if live.status is not None and watch.last is not None:
         return WebStatus(**known, gateway="up", as_of_s=watch.as_of_s)
     known |= {"is_ready": False, "detail": f"the gateway is away; before: {status.detail}"}
     return WebStatus(**known, gateway="away", as_of_s=watch.as_of_s)
