@@ -68,7 +68,13 @@ def _web(runtime: RuntimeDirectory, descriptor: int) -> int:
     sockets = process.Sockets(
         runtime.gateway_socket, runtime.control_socket, runtime.live_socket, runtime.web_socket
     )
-    process.run(settings, sockets, socket.socket(fileno=descriptor), f"web-{os.getpid()}")
+    try:
+        process.run(settings, sockets, socket.socket(fileno=descriptor), f"web-{os.getpid()}")
+    except (
+        ConfigurationError
+    ) as error:  # the token has gone since the start: calls go on without this process
+        log.error("%s", described(error))
+        return ExitCode.FAILED
     return ExitCode.OK
 
 

@@ -15,16 +15,16 @@ the subprotocol `token.TOKEN`, beside `raymal`.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import time
-from hmac import compare_digest
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ingress.access.attempts import Attempts
+from ingress.access.networks import is_loopback, origin
+from ingress.access.tokens import Token
 from ingress.web.problems import Problem, problem_response
 
 READING = {"GET", "HEAD", "OPTIONS"}
@@ -32,6 +32,8 @@ CLOSED_FOLDERS = ("/api", "/metrics", "/openapi.json")
 """All else is the page and health."""
 SUBPROTOCOL = "raymal"
 TOKEN_SUBPROTOCOL = "token."
+UNLOGGED = {"/api/v1/calls"}
+"""Changes that every call makes; the call itself is logged."""
 LOG_EVERY = 10
 """Wrong tokens of one address, after the first."""
 
@@ -53,11 +55,11 @@ log = logging.getLogger(__name__)
 class Guard:
     """Middleware: sets `request.state.is_operator`, whether the request may change things."""
 
-    def __init__(self, app: ASGIApp, host: str, token: str | None, attempts: Attempts) -> None:
+    def __init__(self, app: ASGIApp, host: str, token: Token | None, attempts: Attempts) -> None:
         self._app = app
         self._host = host
         self._is_loopback = is_loopback(host)
-        self._token = token.encode() if token is not None else None
+        self._token = token
         self._attempts = attempts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,20 +81,24 @@ class Guard:
 
     async def _is_operator(self, scope: Scope) -> bool:
         """Return whether this request may change things. Raises Problem if it may not even read."""
+        changes = scope["type"] == "websocket" or scope["method"] not in READING
         if came_by_unix_socket(scope):
+            if changes:
+                _log_change(scope)
             return True
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if self._is_loopback and not self._names_us(host):
             raise Problem(421, "the Host header names another machine; use the address that the server logs")
-        changes = scope["type"] == "websocket" or scope["method"] not in READING
-        origin = headers.get("origin")
-        if changes and origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        page = headers.get("origin")
+        if changes and page is not None and not _is_of(page, host):
             raise Problem(403, "another site's page may not do this (Origin)")
         if not scope["path"].startswith(CLOSED_FOLDERS):
             return False
         if self._token is not None:
             await self._check(headers, scope)
+            if changes:
+                _log_change(scope)
             return True
         if changes and scope["type"] == "http":
             raise Problem(
@@ -115,7 +121,7 @@ class Guard:
         shown = _shown_token(headers, scope["type"] == "websocket")
         if shown is None:
             raise _unauthorized("this needs the server's token: send `Authorization: Bearer TOKEN`")
-        address = scope["client"][0] if scope.get("client") else ""
+        address = origin(scope["client"][0]) if scope.get("client") else ""
         wait_s = self._attempts.begin(address, time.monotonic())
         if wait_s is None:
             raise Problem(429, "too many wrong tokens came from this address", {"Retry-After": "5"})
@@ -123,7 +129,7 @@ class Guard:
         try:
             if wait_s:
                 await asyncio.sleep(wait_s)
-            is_right = compare_digest(shown, self._token)
+            is_right = self._token.matches(shown)
         finally:
             wrong = self._attempts.end(address, wait_s > 0, not is_right, time.monotonic())
         if not is_right:
@@ -138,22 +144,28 @@ def came_by_unix_socket(scope: Scope) -> bool:
     return scope.get("client") is None and server is not None and server[1] is None
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches the address."""
+def _is_of(page: str, host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return urlsplit(page).netloc.lower() == host.lower()
     except ValueError:
-        return host.lower() == "localhost"
+        return False
 
 
-def _shown_token(headers: Headers, is_websocket: bool) -> bytes | None:
+def _log_change(scope: Scope) -> None:
+    if scope["path"] in UNLOGGED or scope["type"] != "http":
+        return
+    who = scope["client"][0] if scope.get("client") else "a command"
+    log.info("%s from %s: %s", scope["method"], who, ascii(scope["path"][:120])[1:-1])
+
+
+def _shown_token(headers: Headers, is_websocket: bool) -> str | None:
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
-        return token.strip().encode("latin-1")
+        return token.strip()
     if is_websocket:
         for name in headers.get("sec-websocket-protocol", "").split(","):
             if name.strip().startswith(TOKEN_SUBPROTOCOL):
-                return name.strip().removeprefix(TOKEN_SUBPROTOCOL).encode("latin-1")
+                return name.strip().removeprefix(TOKEN_SUBPROTOCOL)
     return None
 
 

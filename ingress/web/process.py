@@ -14,6 +14,7 @@ from pathlib import Path
 import uvicorn
 
 from actors.errors import LinkError
+from ingress.access.tokens import configured_token
 from ingress.configuration.settings import Settings
 from ingress.link.link import Link
 from ingress.link.listener import keep_listening, serve
@@ -44,12 +45,13 @@ class Sockets:
 
 
 def run(settings: Settings, sockets: Sockets, listener: socket.socket, name: str) -> None:
-    """Serve until SIGTERM."""
+    """Serve until SIGTERM. Raises ConfigurationError without the token that is configured."""
     asyncio.run(_serve(settings, sockets, listener, name))
 
 
 async def _serve(settings: Settings, sockets: Sockets, listener: socket.socket, name: str) -> None:
-    services = Services(settings, Question(sockets.gateway), Question(sockets.control), _token(settings))
+    token = configured_token(settings.web.token_file, os.environ)
+    services = Services(settings, Question(sockets.gateway), Question(sockets.control), token)
 
     async def handle(link: Link) -> None:
         await _follow(link, services.live)
@@ -119,13 +121,6 @@ class _Http(uvicorn.Server):
         """Take no more requests; those under way have a moment. Again: end them."""
         self.force_exit = self.should_exit
         self.should_exit = True
-
-
-def _token(settings: Settings) -> str | None:
-    """Return the operator's token, if there is one. Raises OSError."""
-    if settings.web.token_file is not None:
-        return Path(settings.web.token_file).expanduser().read_text().strip()
-    return os.environ.get("RAYMAL_TOKEN") or None
 
 
 def _unix_listener(path: Path) -> socket.socket:

@@ -9,6 +9,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from ingress.access.attempts import Attempts
+from ingress.access.tokens import Token
 from ingress.configuration.settings import Settings
 from ingress.web.live import LiveModel
 from ingress.web.question import Question
@@ -24,7 +25,7 @@ class Services:
     """To the gateway, as an observer."""
     control: Question
     """To the supervisor."""
-    token: str | None = field(default=None, repr=False)
+    token: Token | None = None
     """Of the operator; None: there is none, and HTTP by TCP changes nothing."""
     live: LiveModel = field(default_factory=LiveModel)
     watch: Watch = field(default_factory=Watch)

@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 from fastapi import FastAPI
 
+from ingress.access.tokens import Token
 from ingress.configuration.settings import Settings
 from ingress.web.app import make_app
 from ingress.web.problems import ProblemDetails
@@ -26,7 +27,12 @@ def web_services(
     token: str | None = None, gateway: Path = NOWHERE, control: Path = NOWHERE, **settings: Any
 ) -> Services:
     """Return services whose gateway and supervisor are away unless their sockets are given."""
-    return Services(Settings.model_validate(settings), Question(gateway), Question(control), token)
+    return Services(
+        Settings.model_validate(settings),
+        Question(gateway),
+        Question(control),
+        Token(token) if token else None,
+    )
 
 
 @asynccontextmanager
