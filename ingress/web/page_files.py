@@ -9,6 +9,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from ingress.web.guard import CLOSED_FOLDERS
+from ingress.web.problems import problem_response
 
 FOLDER = Path(__file__).parent / "page"
 
@@ -22,7 +23,7 @@ class PageFiles:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send a file. Raises HTTPException (404, 405)."""
         if scope["type"] != "http":
-            await send({"type": "websocket.close", "code": 1000, "reason": "there is no such page"})
+            await problem_response(404, "there is no WebSocket here")(scope, receive, send)
             return
         if scope["path"].startswith(CLOSED_FOLDERS):
             raise HTTPException(404)

@@ -6,8 +6,12 @@ import logging
 import time
 
 import pytest
+from starlette.testclient import TestClient, WebSocketDenialResponse
 from web_client import AUTHORIZED, ORIGIN, TOKEN, problem, web_client, web_services
 
+from ingress.web.app import make_app
+
+WEBSOCKET = "ws://127.0.0.1:9093/api/none"
 READ, CHANGE = ("GET", "/api/v1/calls"), ("DELETE", "/api/v1/calls/b2c0f7a4-8f0e-4d63-9f4e-0f5a3d2b1c11")
 DONE, GONE = 200, 404
 
@@ -108,3 +112,28 @@ async def test_every_answer_has_the_headers_that_protect_a_browser() -> None:
             assert "frame-ancestors 'none'" in policy
             assert answer.headers["x-content-type-options"] == "nosniff"
             assert answer.headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize(
+    ("token", "headers", "status"),
+    [
+        (None, {}, 404),
+        (None, {"Origin": "https://elsewhere.example"}, 403),
+        (None, {"Host": "elsewhere.example"}, 421),
+        (TOKEN, {}, 401),
+        (TOKEN, {"Sec-WebSocket-Protocol": "raymal, token.wrong"}, 401),
+        (TOKEN, {"Sec-WebSocket-Protocol": f"raymal, token.{TOKEN}"}, 404),
+        (TOKEN, {"Sec-WebSocket-Protocol": f"raymal, token.{TOKEN}", "Origin": ORIGIN}, 404),
+        (TOKEN, AUTHORIZED, 404),
+    ],
+)
+def test_a_websocket(token: str | None, headers: dict[str, str], status: int) -> None:
+    """A browser shows the token as a subprotocol: its WebSocket has no headers of ours."""
+    client = TestClient(make_app(web_services(token)))
+    with (
+        pytest.raises(WebSocketDenialResponse) as refused,
+        client.websocket_connect(WEBSOCKET, headers=headers),
+    ):
+        pass
+    assert refused.value.status_code == status
+    assert refused.value.json()["status"] == status
