@@ -27,6 +27,8 @@ IDLE_S = 30
 """Between two requests of a connection."""
 UNREAD_DEADLINE_S = 15.0
 """An answer that the client does not take for this long ends the connection."""
+LAST_ANSWER_S = 1.0
+"""For answers under way when the process stops; event streams have no end of their own."""
 SEND_BUFFER_BYTES = 128 * 1024
 """In the kernel, which would take megabytes."""
 
@@ -64,6 +66,12 @@ class Connection(H11Protocol):
         """Forget the deadline."""
         self._head_is_there()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Take no more requests; end what is still being answered a little later."""
+        super().shutdown()
+        if self._is_answering():
+            self.loop.call_later(LAST_ANSWER_S, self.transport.abort)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, unless an answer is already under way, and close."""

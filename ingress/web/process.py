@@ -28,8 +28,8 @@ from ingress.web.question import Question
 from ingress.web.services import Services
 
 BACKLOG = 128
-STOP_DEADLINE_S = 2
-"""For answers under way; event streams have no end of their own."""
+STOP_DEADLINE_S = 3
+"""For connections to end (`ingress.web.connections.LAST_ANSWER_S`); after it the tasks are cancelled."""
 
 log = logging.getLogger(__name__)
 

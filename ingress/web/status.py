@@ -44,7 +44,8 @@ def status_of(services: Services) -> WebStatus:
     live, watch = services.live, services.watch
     status = watch.last or UNKNOWN
     known = {name: getattr(status, name) for name in ServerStatus.model_fields}
-    if live.status is not None and watch.last is not None:
-        return WebStatus(**known, gateway="up", as_of_s=watch.as_of_s)
-    known |= {"is_ready": False, "detail": f"the gateway is away; before: {status.detail}"}
-    return WebStatus(**known, gateway="away", as_of_s=watch.as_of_s)
+    is_up = live.status is not None and watch.last is not None
+    if not is_up and watch.last is not None:
+        known |= {"is_ready": False, "detail": f"the gateway is away; before: {status.detail}"}
+    # Not checked again: each of many event streams asks for it.
+    return WebStatus.model_construct(**known, gateway="up" if is_up else "away", as_of_s=watch.as_of_s)

@@ -224,3 +224,15 @@ def test_who_drips_is_cut_off(server: RunningServer, drips: list[tuple[socket.so
         assert received[: len(answer)] == answer
         assert bool(received) == bool(answer)
         assert time.monotonic() - begun_s >= min(HEAD_DEADLINE_S, BODY_DEADLINE_S)
+
+
+async def test_streams_do_not_hold_a_stop_up(server: RunningServer) -> None:
+    """Last: the server stops in order, in time, and logs no mistake."""
+    before = len(server.log.read_text())
+    reader, writer = await open_stream(server)
+    assert b" 200 " in await reader.readline()
+    start_s = time.monotonic()
+    assert await asyncio.to_thread(server.stop) == 0
+    assert time.monotonic() - start_s < 10.0
+    writer.close()
+    assert "ERROR" not in server.log.read_text()[before:]
