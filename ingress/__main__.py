@@ -40,7 +40,7 @@ def _media_worker(runtime: RuntimeDirectory, name: str, inherited: list[str]) ->
     logs.configure(name, settings.log_level)
     pairs = (item.split("=") for item in inherited)
     listeners = {extension: socket.socket(fileno=int(descriptor)) for extension, descriptor in pairs}
-    worker.run(settings, book, listeners, runtime.gateway_socket, name)
+    worker.run(settings, book, listeners, runtime.gateway_socket, runtime.live_socket, name)
     return ExitCode.OK
 
 
@@ -70,7 +70,11 @@ def _web(runtime: RuntimeDirectory, descriptors: list[int]) -> int:
         runtime.gateway_socket, runtime.control_socket, runtime.live_socket, runtime.web_socket
     )
     http, *agi = (socket.socket(fileno=number) for number in descriptors)
-    process.run(settings, sockets, http, agi[0] if agi else None, f"web-{os.getpid()}")
+    try:
+        process.run(settings, sockets, http, agi[0] if agi else None, f"web-{os.getpid()}")
+    except ConfigurationError as error:  # the token has gone since the start: calls go on without it
+        log.error("%s", described(error))
+        return ExitCode.FAILED
     return ExitCode.OK
 
 

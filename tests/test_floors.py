@@ -60,6 +60,7 @@ PURE = {
         "portuguese", "scripts", "spanish", "spelling", "text", "words",
     },
     "ingress": {"audiosocket"},
+    "ingress.access": {"attempts"},
     "ingress.caller": {"conversation", "listening_quality", "outcome", "script", "word_errors"},
     "ingress.configuration": {"contradictions", "extension_book", "extensions", "phrases", "settings"},
     "ingress.gateway": {"decision_history", "dialog_state"},
@@ -70,6 +71,7 @@ PURE = {
     },
     "ingress.media.hearing": {"endpointing", "events", "spectrum", "stream_time", "utterance", "vad"},
     "ingress.phrases": {"key", "memory"},
+    "ingress.web": {"history", "words"},
 }  # fmt: skip
 """Rules and words: no clock, no socket, no Ray."""
 CLOCKS_AND_IO = {"asyncio", "socket", "time", "subprocess", "threading", "ray", "uvloop"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from uuid import UUID
 
 
 def port(written: str) -> int:
@@ -28,3 +29,16 @@ def seconds(most: float) -> Callable[[str], float]:
         )
 
     return read
+
+
+def call_id(written: str) -> str:
+    """Return a call's UUID as the server writes it. For `type=`, as `port`."""
+    try:
+        return str(UUID(written))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{written[:60]!r} is no UUID of a call") from error
+
+
+def add_server_port(parser: argparse.ArgumentParser) -> None:
+    """Add the flag that says which server is asked."""
+    parser.add_argument("--port", type=port, default=9092, help="the server's port, or an extension's (9092)")

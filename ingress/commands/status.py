@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from actors.status import AdmissionStatus, FleetStatus
-from ingress.commands.arguments import port
+from ingress.commands.arguments import add_server_port
 from ingress.link.status import (
     DecisionStatus,
     LevelChangeStatus,
@@ -35,7 +35,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Show calls, workers and load of the server on this machine. Exit code 1 while it "
         "is not ready to serve a turn.",
     )
-    parser.add_argument("--port", type=port, default=9092, help="the server's port, or an extension's (9092)")
+    add_server_port(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
@@ -46,12 +46,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(status.model_dump_json(indent=2))
     else:
-        console = Console()
-        console.print(f"{'ready' if status.is_ready else 'not ready'}: {status.detail}", markup=False)
-        _print_ingress(console, status)
-        if status.fleet is not None:
-            _print_fleet(console, status.fleet)
+        print_status(Console(), status)
     return ExitCode.OK if status.is_ready else ExitCode.FAILED
+
+
+def print_status(console: Console, status: ServerStatus) -> None:
+    """Print all of it, in tables."""
+    console.print(f"{'ready' if status.is_ready else 'not ready'}: {status.detail}", markup=False)
+    _print_ingress(console, status)
+    if status.fleet is not None:
+        _print_fleet(console, status.fleet)
 
 
 # This server

@@ -20,7 +20,12 @@ LENGTH = struct.Struct(">I")
 
 def encode(message: Message) -> bytes:
     """Return the message with its length. Raises MessageTooLargeError."""
-    body: bytes = msgpack.packb((message.kind, message.model_dump()))
+    try:
+        body: bytes = msgpack.packb((message.kind, message.model_dump()))
+    except (OverflowError, ValueError):  # not chained: as in `Decoder.next`
+        raise MessageTooLargeError(
+            f"a {message.kind} message has a number of more than 64 bits, or too many levels, for the link"
+        ) from None
     if len(body) > MAXIMUM_MESSAGE_BYTES:
         raise MessageTooLargeError(
             f"a {message.kind} message of {len(body)} bytes is too large for the link "

@@ -16,7 +16,7 @@ from actors.messages import Doubt
 class Record(BaseModel):
     """Base of all records: plain, immutable, ready for JSON and msgpack."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class CallResult(StrEnum):

@@ -39,6 +39,7 @@ from ingress.access.invitations import Invitation
 from ingress.configuration.extensions import Phrase
 from ingress.configuration.settings import BargeInSettings
 from ingress.link import messages as link
+from ingress.link.live import Activity
 from ingress.link.records import CallOutcome, CallResult, TurnRecord
 from ingress.media.hearing.events import HeardUtterance
 from ingress.media.idle_sound import IdleSound, PhraseSource
@@ -98,8 +99,8 @@ class Call:
         self.interruptions = 0
         self.verdict = Verdict.NONE
         self.refusal: str | None = None
-        self._started_at_s = started_at_s
-        self._invitation = invitation
+        self.started_at_s = started_at_s
+        self.invitation = invitation
         self._hang_up: link.HangUp | None = None
         """The dialog's, once the turn it came in is over."""
         self._variables: dict[str, str] = {}
@@ -163,7 +164,7 @@ class Call:
 
     def _invited(self) -> dict[str, Any]:
         """Return what the dialplan said of the call."""
-        invitation = self._invitation
+        invitation = self.invitation
         if invitation is None:
             return {}
         return {
@@ -172,6 +173,19 @@ class Call:
             "priority": invitation.priority,
             "language": invitation.language,
         }
+
+    @property
+    def activity(self) -> Activity:
+        """What the call does, unless the caller speaks: that is known before the call is told."""
+        turn = self._turn
+        if self.refusal is not None:
+            return Activity.REFUSED
+        if turn.state is TurnState.OVER:
+            return Activity.SPEAKING if self._idle.has_tone else Activity.LISTENING
+        is_unserved = not self._gateway_is_ready or self.verdict is Verdict.NONE
+        if is_unserved and turn.state is not TurnState.DONE:
+            return Activity.WAITING
+        return Activity.SPEAKING if turn.is_audible else Activity.ANSWERING
 
     @property
     def unfinished(self) -> TurnRecord | None:
@@ -281,7 +295,7 @@ class Call:
             link.CallStarted(
                 call_id=self.call_id,
                 extension=self.extension,
-                started_at_s=self._started_at_s,
+                started_at_s=self.started_at_s,
                 **self._invited(),
                 is_admitted=self.verdict is Verdict.ADMITTED,
             )

@@ -178,6 +178,11 @@ class PhraseStore:
                 found.append(_load(path)[0])
         return sorted(found, key=lambda phrase: phrase.used_at_s, reverse=True)
 
+    def size(self) -> tuple[int, int]:
+        """Return how many files there are, and their bytes. Raises OSError if the folder may not be read."""
+        sizes = [status.st_size for _, status in self._files()]
+        return len(sizes), sum(sizes)
+
     def clear(self) -> Cleared:
         """Remove all phrases. Raises OSError if the folder may not be read."""
         files = removed_bytes = 0

@@ -6,7 +6,7 @@ All that is wrong is reported together, a line for each. Nothing that is tried l
 |---|---|---|
 | names, modules and settings of dialogs and engines, languages, voices | yes | yes |
 | models and files of engines, where they run on this machine | yes | yes |
-| files and folders that are written | yes | yes |
+| files and folders that are written, the token of HTTP | yes | yes |
 | making the dialogs | by the gateway | yes |
 | addresses and ports | by listening on them | yes, but those of the server that runs on the same port |
 | room on the disks of records and phrases | no: it may come | yes |
@@ -15,6 +15,7 @@ All that is wrong is reported together, a line for each. Nothing that is tried l
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Collection, Iterator
 
 from actors.engines.registry import (
@@ -31,9 +32,11 @@ from actors.fleet.ray_address import check_ray_address
 from actors.plugins.lookup import Catalogue
 from actors.plugins.mistakes import unknown
 from actors.settings import OpenSection, table_name
+from ingress.access.networks import is_loopback
+from ingress.access.tokens import configured_token
 from ingress.configuration.extension_book import ExtensionBook, extensions_of
 from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension
-from ingress.configuration.settings import DialogSettings, Settings
+from ingress.configuration.settings import DialogSettings, Settings, WebSettings
 from ingress.dialogs.registry import CATALOGUE, dialog, dialog_class
 from ingress.dialogs.registry import check as check_dialog
 from ingress.server import ports
@@ -63,6 +66,7 @@ def check(settings: Settings, is_alone: bool = False) -> ExtensionBook:
     except ConfigurationError as error:
         problems += _lines(error)
     problems += records_problems(settings.records)
+    problems += _web_problems(settings.web)
     if book is None or book.has_speech_workers:
         problems += _ray_problems(settings)
         problems += cache_problems(settings.cache)
@@ -75,6 +79,21 @@ def check(settings: Settings, is_alone: bool = False) -> ExtensionBook:
     if problem is not None:  # the server can do without
         log.warning("phrases are not kept on disk: %s; set cache.directory", problem)
     return book
+
+
+def _web_problems(web: WebSettings) -> Iterator[str]:
+    if not web.enabled:
+        return
+    try:
+        token = configured_token(web.token_file, os.environ)
+    except ConfigurationError as error:
+        yield from _lines(error)
+        return
+    if token is None and not is_loopback(web.host):
+        yield (
+            f"web.host = {web.host!r}: others reach this address, so its HTTP needs a token; make one with "
+            "`raymal token` and name its file as web.token_file, or keep to 127.0.0.1"
+        )
 
 
 def _ray_problems(settings: Settings) -> Iterator[str]:
@@ -130,7 +149,10 @@ def _start_problems(settings: Settings, book: ExtensionBook) -> Iterator[str]:
             dialog(extension.dialog)
         except ConfigurationError as error:
             yield from (f"extension {extension.name}: {line}" for line in _lines(error))
-    yield from ports.problems(settings.server, book, _own_ports(settings.server.port))
+    own_ports = _own_ports(settings.server.port)
+    yield from ports.problems(settings.server, book, own_ports)
+    if settings.web.enabled and not own_ports and (problem := ports.web_problem(settings)) is not None:
+        yield problem
     yield from shortages(settings)
     problem = RuntimeDirectory.of_port(settings.server.port).problem()
     if problem is not None:

@@ -71,6 +71,18 @@ def problems(server: ServerSettings, book: ExtensionBook, own: Collection[int] =
             yield _explain(server.host, extension.port, _setting(extension.name), error)
 
 
+def web_problem(settings: Settings) -> str | None:
+    """Return why the operator's HTTP could not be listened on now; None: it could. No port opens."""
+    host, port = settings.web.host, web_port(settings)
+    try:
+        with socket.socket(_family(host), socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        return _explain(host, port, "web.port", error)
+    return None
+
+
 def close(workers: list[Listeners]) -> None:
     """Close the sockets of all media workers."""
     for listeners in workers:

@@ -14,19 +14,23 @@ from pathlib import Path
 import uvicorn
 
 from actors.errors import LinkError
+from ingress.access.tokens import configured_token
 from ingress.configuration.settings import Settings
 from ingress.link.link import Link
 from ingress.link.listener import keep_listening, serve
 from ingress.link.messages import CallGone, CallSeen
 from ingress.web.agi.server import AgiServer
 from ingress.web.app import make_app
+from ingress.web.bodies import MAXIMUM_BODY_BYTES
+from ingress.web.connections import IDLE_S, MAXIMUM_HEAD_BYTES, Connection
+from ingress.web.gateway_link import GatewayLink
 from ingress.web.live import LiveModel
 from ingress.web.question import Question
 from ingress.web.services import Services
 
 BACKLOG = 128
-STOP_DEADLINE_S = 2
-"""For answers under way; event streams have no end of their own."""
+STOP_DEADLINE_S = 3
+"""For connections to end (`ingress.web.connections.LAST_ANSWER_S`); after it the tasks are cancelled."""
 
 log = logging.getLogger(__name__)
 
@@ -44,25 +48,41 @@ class Sockets:
 def run(
     settings: Settings, sockets: Sockets, listener: socket.socket, agi: socket.socket | None, name: str
 ) -> None:
-    """Serve until SIGTERM; `agi`: the listening socket of FastAGI."""
+    """Serve until SIGTERM; `agi`: the listening socket of FastAGI.
+
+    Raises ConfigurationError without the token that is configured.
+    """
     asyncio.run(_serve(settings, sockets, listener, agi, name))
 
 
 async def _serve(
     settings: Settings, sockets: Sockets, listener: socket.socket, agi: socket.socket | None, name: str
 ) -> None:
-    services = Services(settings, Question(sockets.gateway), Question(sockets.control))
+    token = configured_token(settings.web.token_file, os.environ)
+    services = Services(settings, Question(sockets.gateway), Question(sockets.control), token)
 
     async def handle(link: Link) -> None:
         await _follow(link, services.live)
 
     server = await serve(sockets.live, handle, name)
-    listening = asyncio.create_task(keep_listening(server, sockets.live, handle, name))
     dialplan = await AgiServer(services).serve(agi) if agi is not None else None
+    beside = (
+        asyncio.create_task(keep_listening(server, sockets.live, handle, name)),
+        asyncio.create_task(GatewayLink(sockets.gateway, name, services.live).run()),
+        asyncio.create_task(services.watch.run(services.live)),
+    )
     http = _Http(
         uvicorn.Config(
             make_app(services),
+            http=Connection,
+            ws="websockets-sansio",
+            ws_max_size=MAXIMUM_BODY_BYTES,
+            ws_per_message_deflate=False,
+            h11_max_incomplete_event_size=MAXIMUM_HEAD_BYTES,
+            timeout_keep_alive=IDLE_S,
+            proxy_headers=False,  # who connects is who is counted
             log_config=None,
+            log_level=logging.ERROR,  # it warns of every client that sends nonsense
             access_log=False,
             lifespan="off",
             server_header=False,
@@ -71,14 +91,18 @@ async def _serve(
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, http.stop)
+    for task in beside:
+        task.add_done_callback(lambda _: http.stop())  # by a mistake: the next process begins anew
     try:
         await http.serve(sockets=[listener, _unix_listener(sockets.http)])
     finally:
         if dialplan is not None:
             dialplan.close()
-        listening.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await listening
+        for task in beside:
+            task.cancel()
+        for ended in await asyncio.gather(*beside, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
 
 
 async def _follow(link: Link, live: LiveModel) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingress.link.asking import Answer, ask
+from ingress.link.asking import ANSWER_DEADLINE_S, Answer, ask
 from ingress.link.client import connect
 from ingress.link.messages import LINK_VERSION, Hello, Message
 
@@ -16,10 +16,12 @@ class Question:
 
     socket: Path
 
-    async def ask(self, question: Message, expected: type[Answer]) -> Answer:
-        """Return the answer. Raises LinkError when nobody answers."""
+    async def ask(
+        self, question: Message, expected: type[Answer], deadline_s: float = ANSWER_DEADLINE_S
+    ) -> Answer:
+        """Return the answer. Raises LinkError when nobody answers in time."""
         link = await connect(self.socket, Hello(version=LINK_VERSION, role="observer", name="web"))
         try:
-            return await ask(link, question, expected)
+            return await ask(link, question, expected, deadline_s)
         finally:
             await link.close()

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from ingress.access.attempts import Attempts
+from ingress.access.tokens import Token
 from ingress.configuration.settings import Settings
 from ingress.web.live import LiveModel
 from ingress.web.question import Question
+from ingress.web.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,4 +25,18 @@ class Services:
     """To the gateway, as an observer."""
     control: Question
     """To the supervisor."""
+    token: Token | None = None
+    """Of the operator; None: there is none, and HTTP by TCP changes nothing."""
     live: LiveModel = field(default_factory=LiveModel)
+    watch: Watch = field(default_factory=Watch)
+    attempts: Attempts = field(default_factory=Attempts)
+    """Wrong tokens."""
+
+
+def _services(connection: HTTPConnection) -> Services:
+    services: Services = connection.app.state.services
+    return services
+
+
+Given = Annotated[Services, Depends(_services)]
+"""Parameter of a route."""

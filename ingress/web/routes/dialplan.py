@@ -2,54 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from uuid import UUID
 
-from fastapi import APIRouter, HTTPException, Path, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Response
+from pydantic import Field
 
 from actors.messages import Priority
 from ingress.link.messages import BeginRequest
 from ingress.link.records import CallOutcome
 from ingress.web import dialplan
-from ingress.web.services import Services
+from ingress.web.problems import Body, Problem, Responses
+from ingress.web.services import Given
 
-router = APIRouter(prefix="/api/v1", tags=["dialplan"])
+router = APIRouter(tags=["dialplan"])
+
+BEGUN: Responses = {
+    200: {"description": "There is no place for the call now: `admitted` is false, with the reason."},
+    422: {"description": "The question is wrong: an unknown extension, a language that no engine has."},
+}
 
 
-class BeginQuestion(BaseModel):
+class BeginQuestion(Body):
     """What the dialplan says of a call that will come."""
-
-    model_config = ConfigDict(extra="forbid")
 
     extension: str = Field(default="default", max_length=64)
     caller_number: str | None = Field(default=None, max_length=128)
     caller_name: str | None = Field(default=None, max_length=128)
     priority: Priority | None = None
+    """Null: the extension's own."""
     language: str | None = Field(default=None, max_length=64)
+    """Null: the extension's own."""
     source: str | None = Field(default=None, max_length=64)
-    """Address that the call must come from; none: any that may connect."""
+    """Address that the call must come from; null: any that may connect."""
 
 
-class BeginAnswer(BaseModel):
+class BeginAnswer(Body):
     """Whether the call may come."""
 
     admitted: bool
     call_id: str | None
     """The UUID for `AudioSocket()`."""
     address: str | None
-    """The `host:port` for it."""
+    """The `host:port` for it; null: not known now."""
     reason: str
     """Why it may not come."""
     expires_in_s: float
+    """How long the UUID may be used."""
 
 
-@router.post("/calls", status_code=201, operation_id="begin_call", summary="Reserve a call")
-async def begin(question: BeginQuestion, request: Request, response: Response) -> BeginAnswer:
-    """Reserve a place for a call, and its UUID. Busy is no error: 200 with `admitted` false and a reason."""
-    services: Services = request.app.state.services
+@router.post("/calls", summary="Reserve a call", status_code=201, responses=BEGUN)
+async def begin_call(services: Given, question: BeginQuestion, response: Response) -> BeginAnswer:
+    """Keep a place for a call, and give it a UUID that is taken once. Busy is no error."""
     reply = await dialplan.begin(services, BeginRequest(**question.model_dump()))
     if reply.is_mistake:
-        raise HTTPException(422, reply.reason)
+        raise Problem(422, reply.reason)
     if not reply.is_admitted:
         response.status_code = 200
         return BeginAnswer(admitted=False, call_id=None, address=None, reason=reply.reason, expires_in_s=0.0)
@@ -63,8 +69,7 @@ async def begin(question: BeginQuestion, request: Request, response: Response) -
     )
 
 
-@router.get("/calls/{call_id}/result", operation_id="call_result", summary="How a call ended")
-async def result(call_id: Annotated[str, Path(max_length=64)], request: Request) -> CallOutcome:
-    """Return what the dialplan gets of a call that has just ended; waits up to 2 s for its record."""
-    services: Services = request.app.state.services
-    return await dialplan.outcome(services, call_id)
+@router.get("/calls/{call_id}/result", summary="How a call ended")
+async def call_result(services: Given, call_id: UUID) -> CallOutcome:
+    """What the dialplan gets of a call that has just ended. Waits up to 2 s for the call's record."""
+    return await dialplan.outcome(services, str(call_id))

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from typing import Literal
 
-from actors.errors import LinkError
-from ingress.link.messages import StatusReply, StatusRequest
-from ingress.web.services import Services
+from fastapi import APIRouter, Response
+
+from ingress.web.problems import Body
+from ingress.web.services import Given
+from ingress.web.status import status_of
 
 router = APIRouter(tags=["health"])
 
 
-@router.get("/healthz")
-async def healthz() -> dict[str, str]:
+class Health(Body):
     """This process answers."""
-    return {"status": "ok"}
+
+    status: Literal["ok"] = "ok"
 
 
-@router.get("/readyz")
-async def readyz(request: Request, response: Response) -> dict[str, object]:
-    """A turn can be served: 200, else 503 and why not."""
-    services: Services = request.app.state.services
-    try:
-        status = (await services.gateway.ask(StatusRequest(), StatusReply)).status
-    except LinkError:
+class ReadinessBody(Body):
+    """Whether a turn can be served."""
+
+    is_ready: bool
+    detail: str
+
+
+@router.get("/healthz")
+async def healthz() -> Health:
+    """Say that this process answers."""
+    return Health()
+
+
+@router.get("/readyz", responses={503: {"model": ReadinessBody, "description": "Not now."}})
+async def readyz(services: Given, response: Response) -> ReadinessBody:
+    """Say whether a turn can be served, and why not."""
+    known = status_of(services)
+    if not known.is_ready:
         response.status_code = 503
-        return {"is_ready": False, "detail": "the gateway is away"}
-    if not status.is_ready:
-        response.status_code = 503
-    return {"is_ready": status.is_ready, "detail": status.detail}
+    return ReadinessBody(is_ready=known.is_ready, detail=known.detail)

@@ -119,6 +119,8 @@ WRONG = {
     f"{SCRIPTED} --set throttle.memory_percent=[0,0,0]": "the three thresholds must be above 0",
     f"{SCRIPTED} --set extensions.{'x' * 65}.port=0": "letters, digits, '_', '.' and '-', 64 at most",
     f"--tts scripted --model /{'x' * 5_000}": "does not exist",
+    f"{SCRIPTED} --set web.host=0.0.0.0": "others reach this address, so its HTTP needs a token",
+    f"{SCRIPTED} --set web.token_file=/nosuch/token": "web.token_file = '/nosuch/token': no such file",
     f"{SCRIPTED} --dialog own_speech:Stubborn": "making the dialog failed with OSError",
 }
 
@@ -217,10 +219,14 @@ def test_all_that_is_wrong_is_reported_together(capsys: pytest.CaptureFixture[st
 
 
 def test_a_port_in_use_is_said_with_its_user(capsys: pytest.CaptureFixture[str]) -> None:
-    """Also an extension's."""
+    """Also an extension's, and that of HTTP."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        for arguments in (["--port", str(port)], ["--set", f"extensions.a.port={port}"]):
+        for arguments in (
+            ["--port", str(port)],
+            ["--set", f"extensions.a.port={port}"],
+            ["--set", f"web.port={port}"],
+        ):
             code, printed = try_check(capsys, *SCRIPTED.split(), *arguments)
             assert code == 2
             assert f"127.0.0.1:{port} is in use by another program (" in printed

@@ -1,0 +1,24 @@
+"""What was said is for the operator alone: others get records without it."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from ingress.link.messages import TurnFinished
+from ingress.link.records import CallRecord, TurnRecord
+
+WORDS = {"heard": None, "answered": None}
+
+Kind = TypeVar("Kind", TurnFinished, CallRecord)
+
+
+def without_words(kept: Kind) -> Kind:
+    """Return the record without what was heard and answered."""
+    if isinstance(kept, TurnFinished):
+        return kept.model_copy(update={"record": _bare(kept.record)})
+    unfinished = kept.unfinished and _bare(kept.unfinished)
+    return kept.model_copy(update={"turns": tuple(map(_bare, kept.turns)), "unfinished": unfinished})
+
+
+def _bare(turn: TurnRecord) -> TurnRecord:
+    return turn.model_copy(update=WORDS)
