@@ -25,6 +25,7 @@ from actors.messages import EXTENSION_FULL, SessionActivity, SessionFigures, Ses
 from actors.pool.speech_pool import SpeechPool
 from ingress.configuration.extensions import Extension
 from ingress.gateway.call_log import CallLedger
+from ingress.gateway.followers import Followers
 from ingress.gateway.turn_runner import Ahead, TurnRunner
 from ingress.link.link import Link
 from ingress.link.messages import (
@@ -69,6 +70,8 @@ class CallServices:
     extension: Callable[[str], Extension]
     """By its name."""
     ledger: CallLedger
+    followers: Followers = field(default_factory=Followers)
+    """Who is told of each turn and each call that is over."""
     refused: Counter[str] = field(default_factory=Counter)
     """Calls that were not taken, by extension."""
     taken: Counter[str] = field(default_factory=Counter)

@@ -29,6 +29,7 @@ from ingress.dialogs.registry import dialog
 from ingress.gateway.call import CallServices
 from ingress.gateway.call_log import CallLedger
 from ingress.gateway.decision_history import DecisionHistory
+from ingress.gateway.followers import Followers
 from ingress.gateway.media_peer import MediaPeer
 from ingress.gateway.places import Places
 from ingress.gateway.ranks import ranks
@@ -40,6 +41,7 @@ from ingress.link.messages import (
     CallReply,
     CallRequest,
     ExtensionsChanged,
+    Follow,
     Message,
     Pace,
     PhrasesReady,
@@ -116,7 +118,10 @@ class Gateway:
         self._speaker = Speaker(pool, settings.speech, settings.cache) if pool is not None else None
         self._runner = TurnRunner(pool, self._speaker, settings.speech, self._dialog)
         self._ledger = CallLedger(settings.records)
-        self._services = CallServices(name, pool, self._runner, self._extension, self._ledger)
+        self._followers = Followers()
+        self._services = CallServices(
+            name, pool, self._runner, self._extension, self._ledger, self._followers
+        )
         self._places = Places(self._services)
         self._media: set[MediaPeer] = set()
         detail = "no dialog needs speech workers" if pool is None else "the speech workers are starting"
@@ -172,6 +177,11 @@ class Gateway:
                 await self._handle_media(link)
             case "observer":
                 await self._handle_observer(link)
+            case "web":
+                try:
+                    await self._handle_observer(link)
+                finally:
+                    self._followers.discard(link)
             case "supervisor":
                 await self._handle_supervisor(link)
 
@@ -338,6 +348,8 @@ class Gateway:
                     link.send(StatusReply(status=await self._server_status()))
                 case CallRequest(call_id=call_id):
                     link.send(CallReply(record=self._ledger.record(call_id)))
+                case Follow() if link.peer is not None and link.peer.role == "web":
+                    self._followers.add(link)
                 case message:
                     raise LinkError(f"an observer does not send {message.kind}")
             await link.drain()

@@ -28,7 +28,7 @@ from ingress.link.messages import (
     TurnRequest,
     WorkerHealth,
 )
-from ingress.link.records import CallRecord, MediaHealth, TurnRecord
+from ingress.link.records import MediaHealth, TurnRecord
 
 HEALTH_KEPT_S = 3.0
 """A media worker reports every second; an older report says nothing about now."""
@@ -98,9 +98,10 @@ class MediaPeer:
                     self._places.begin(message, self._link)
                 elif call.is_held:
                     self.send(Admitted(call_id=message.call_id))
-            case CallEnded(record=record, is_repeated=is_repeated):
-                self._end(record, is_repeated)
+            case CallEnded():
+                self._end(message)
             case TurnFinished(call_id=call_id, record=record):
+                self._services.followers.tell(message)
                 self._finish_turn(call_id, record)
             case WorkerHealth(health=health):
                 if self.health is not None:  # the first report's count is from before this link
@@ -115,12 +116,15 @@ class MediaPeer:
             case _:
                 raise LinkError(f"a media worker does not send {message.kind}")
 
-    def _end(self, record: CallRecord, is_repeated: bool) -> None:
+    def _end(self, ended: CallEnded) -> None:
+        record = ended.record
+
         def acknowledge() -> None:
             self.send(CallRecorded(record_id=record.record_id))
 
-        if not self._services.ledger.take_call(record, acknowledge, is_repeated):
+        if not self._services.ledger.take_call(record, acknowledge, ended.is_repeated):
             return  # it was taken before
+        self._services.followers.tell(ended)
         call = self._places.find(record.call_id, self._link)
         if call is not None:
             call.end(record)

@@ -1,4 +1,4 @@
-"""The gateway's clients: one connection, or one that is made anew for as long as the process runs."""
+"""Clients of a process that listens: one connection, or one that is made anew while the process runs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ LAST_RETRY_S = 1.0
 log = logging.getLogger(__name__)
 
 
-async def connect(path: Path, hello: Hello) -> Link:
-    """Connect to the gateway's socket and exchange hellos. Raises LinkError."""
+async def connect(path: Path, hello: Hello, listener: str = "gateway") -> Link:
+    """Connect to a process's socket and exchange hellos. Raises LinkError; `listener` names it there."""
     try:
         link = Link(*await asyncio.open_unix_connection(str(path)))
     except OSError as error:
-        raise LinkError(f"no gateway at {path}: {error.strerror or error}") from error
+        raise LinkError(f"no {listener} at {path}: {error.strerror or error}") from error
     try:
         await link.greet(hello)
     except LinkError:
@@ -32,7 +32,7 @@ async def connect(path: Path, hello: Hello) -> Link:
 
 
 class LinkClient:
-    """Connects to the gateway, and connects again."""
+    """Connects to a process, and connects again."""
 
     def __init__(
         self,
@@ -40,11 +40,16 @@ class LinkClient:
         hello: Hello,
         on_message: Callable[[Message], None],
         on_gone: Callable[[], None],
+        on_link: Callable[[], None] = lambda: None,
+        listener: str = "gateway",
     ) -> None:
+        """`on_link` and `on_gone` are called when a link begins and ends; `listener` names the process."""
         self._path = path
         self._hello = hello
         self._on_message = on_message
         self._on_gone = on_gone
+        self._on_link = on_link
+        self._listener = listener
         self._link: Link | None = None
 
     def send(self, message: Message) -> bool:
@@ -54,7 +59,7 @@ class LinkClient:
         try:
             self._link.send(message)
         except LinkError as error:
-            log.warning("link: %s", error)
+            log.warning("%s: %s", self._listener, error)
             return False
         return True
 
@@ -63,20 +68,21 @@ class LinkClient:
         retry_s = FIRST_RETRY_S
         while True:
             try:
-                self._link = await connect(self._path, self._hello)
+                self._link = await connect(self._path, self._hello, self._listener)
             except LinkError as error:
-                log.debug("link: %s; trying again in %.1f s", error, retry_s)
+                log.debug("%s; trying again in %.1f s", error, retry_s)
                 await asyncio.sleep(retry_s)
                 retry_s = min(LAST_RETRY_S, retry_s * 2)
                 continue
             retry_s = FIRST_RETRY_S
             try:
+                self._on_link()
                 while True:
                     self._on_message(await self._link.receive())
             except LinkError as error:
-                log.warning("gateway lost: %s; calls go on, trying to reach it again", error)
+                log.warning("%s lost: %s; calls go on, trying to reach it again", self._listener, error)
             finally:
                 link, self._link = self._link, None
                 self._on_gone()
                 await link.close()
-            await asyncio.sleep(retry_s)  # the gateway may be one that drops each link at once
+            await asyncio.sleep(retry_s)  # it may be one that drops each link at once

@@ -19,6 +19,7 @@ from ingress.link.link import Link
 from ingress.link.listener import keep_listening, serve
 from ingress.link.messages import CallGone, CallSeen
 from ingress.web.app import make_app
+from ingress.web.gateway_link import GatewayLink
 from ingress.web.live import LiveModel
 from ingress.web.question import Question
 from ingress.web.services import Services
@@ -52,7 +53,10 @@ async def _serve(settings: Settings, sockets: Sockets, listener: socket.socket, 
         await _follow(link, services.live)
 
     server = await serve(sockets.live, handle, name)
-    listening = asyncio.create_task(keep_listening(server, sockets.live, handle, name))
+    beside = (
+        asyncio.create_task(keep_listening(server, sockets.live, handle, name)),
+        asyncio.create_task(GatewayLink(sockets.gateway, name, services.live).run()),
+    )
     http = _Http(
         uvicorn.Config(
             make_app(services),
@@ -68,9 +72,9 @@ async def _serve(settings: Settings, sockets: Sockets, listener: socket.socket, 
     try:
         await http.serve(sockets=[listener, _unix_listener(sockets.http)])
     finally:
-        listening.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await listening
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
 
 
 async def _follow(link: Link, live: LiveModel) -> None:
