@@ -40,7 +40,7 @@ def _media_worker(runtime: RuntimeDirectory, name: str, inherited: list[str]) ->
     logs.configure(name, settings.log_level)
     pairs = (item.split("=") for item in inherited)
     listeners = {extension: socket.socket(fileno=int(descriptor)) for extension, descriptor in pairs}
-    worker.run(settings, book, listeners, runtime.gateway_socket, name)
+    worker.run(settings, book, listeners, runtime.gateway_socket, runtime.live_socket, name)
     return ExitCode.OK
 
 

@@ -37,6 +37,7 @@ from actors.telephone import BYTES_PER_MS, FRAME_BYTES
 from ingress.configuration.extensions import Phrase
 from ingress.configuration.settings import BargeInSettings
 from ingress.link import messages as link
+from ingress.link.live import Activity
 from ingress.link.records import TurnRecord
 from ingress.media.hearing.events import HeardUtterance
 from ingress.media.idle_sound import IdleSound, PhraseSource
@@ -93,7 +94,7 @@ class Call:
         self.interruptions = 0
         self.verdict = Verdict.NONE
         self.refusal: str | None = None
-        self._started_at_s = started_at_s
+        self.started_at_s = started_at_s
         self._barge_in = barge_in or BargeInSettings()
         self._keeps_text = keeps_text
         self._phrases = phrases
@@ -138,6 +139,19 @@ class Call:
     def is_at_end(self, now: float) -> bool:
         """Whether it is to end, and everything and the closing silence have been played."""
         return self._silent_since_s is not None and now >= self._silent_since_s + CLOSING_SILENCE_S
+
+    @property
+    def activity(self) -> Activity:
+        """What the call does, unless the caller speaks: that is known before the call is told."""
+        turn = self._turn
+        if self.refusal is not None:
+            return Activity.REFUSED
+        if turn.state is TurnState.OVER:
+            return Activity.SPEAKING if self._idle.has_tone else Activity.LISTENING
+        is_unserved = not self._gateway_is_ready or self.verdict is Verdict.NONE
+        if is_unserved and turn.state is not TurnState.DONE:
+            return Activity.WAITING
+        return Activity.SPEAKING if turn.is_audible else Activity.ANSWERING
 
     @property
     def unfinished(self) -> TurnRecord | None:
@@ -247,7 +261,7 @@ class Call:
             link.CallStarted(
                 call_id=self.call_id,
                 extension=self.extension,
-                started_at_s=self._started_at_s,
+                started_at_s=self.started_at_s,
                 is_admitted=self.verdict is Verdict.ADMITTED,
             )
         )

@@ -36,6 +36,7 @@ from ingress.media.gc_schedule import CollectionPauses
 from ingress.media.hearing.silero import SpeechConfirmer
 from ingress.media.lateness import LatenessHistogram
 from ingress.media.leg import Leg
+from ingress.media.live_calls import LiveCalls
 from ingress.phrases.fixed import PhraseShelf
 
 MAXIMUM_REFUSED = 64
@@ -72,6 +73,8 @@ class Calls:
         self._calls: dict[str, Leg] = {}
         self._refused: dict[str, Leg] = {}
         """Those that hear the busy phrase, the longest first."""
+        self.live = LiveCalls(lambda: (*self._calls.values(), *self._refused.values()), self._find)
+        """What the web process is told."""
         self._closing = ClosingConnections()
         self._finished = FinishedCalls()
         self._endings: Counter[Ending] = Counter()
@@ -121,6 +124,7 @@ class Calls:
         if self._finished.waits_for_gateway:
             log.error("%d records of finished calls are lost: there is no gateway", len(self._finished))
         self._clock.stop()
+        self.live.link_gone()
         await self._closing.wait()
         self._acceptor.close()
         if self._loading is not None and self._reporter is not None:
@@ -236,6 +240,7 @@ class Calls:
             return refusal
         del self._acceptor.handshakes[leg]
         self._clock.add(leg)
+        self.live.began(leg)
         if refusal is not None:
             self._refused[call.call_id] = leg
             return refusal
@@ -245,6 +250,9 @@ class Calls:
             longest.end(Ending.REFUSED, f"{Ending.REFUSED.value}: closed to make room for a new call")
         return None
 
+    def _find(self, call_id: str) -> Leg | None:
+        return self._calls.get(call_id) or self._refused.get(call_id)
+
     def ended(self, leg: Leg, connection: Connection, ending: Ending, record: CallRecord | None) -> None:
         """Forget a leg, hang up, report a call's end to the gateway."""
         self._acceptor.handshakes.pop(leg, None)
@@ -252,6 +260,7 @@ class Calls:
         if record is None:
             return
         self._clock.remove(leg)
+        self.live.ended(record.call_id)
         del (self._refused if record.was_refused else self._calls)[record.call_id]
         self._finished.add(record, self.send)
         if not self._calls and not self._refused:

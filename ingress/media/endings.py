@@ -13,6 +13,7 @@ class Ending(Enum):
     DIALOG = "the dialog hung up"
     REFUSED = "refused"
     WAITED = "sent back to the dialplan after too long a wait"
+    OPERATOR = "hung up by the operator"
     STOPPING = "the server is stopping"
     LOST = "connection lost"
     FAULT = "internal fault"

@@ -40,6 +40,11 @@ class IdleSound:
         self.next_frame: Callable[[int], bytes] = SILENCE.__getitem__
         """Returns the next frame, of so many bytes, of what is repeated."""
 
+    @property
+    def has_tone(self) -> bool:
+        """Whether the dialog has set a tone."""
+        return self._tone is not None
+
     def next_first(self, frame_bytes: int) -> bytes:
         """Return the next frame of `first`, padded at its end."""
         frame = bytes(self.first[:frame_bytes])

@@ -15,16 +15,16 @@ class LatenessHistogram:
     FINE_BUCKETS = 200
     BUCKETS = 401
 
-    __slots__ = ("_counts", "_maximum_s")
+    __slots__ = ("_counts", "maximum_s")
 
     def __init__(self) -> None:
         self._counts = array("L", bytes(self.BUCKETS * array("L").itemsize))
-        self._maximum_s = 0.0
+        self.maximum_s = 0.0
 
     def add(self, lateness_s: float, frames: int = 1) -> None:
         """Count `frames` frames that left `lateness_s` after they were due."""
-        if lateness_s > self._maximum_s:
-            self._maximum_s = lateness_s
+        if lateness_s > self.maximum_s:
+            self.maximum_s = lateness_s
         bucket = int(lateness_s * 10_000.0)
         if bucket >= 200:  # FINE_BUCKETS
             bucket = min(180 + bucket // 10, 400)
@@ -40,7 +40,7 @@ class LatenessHistogram:
             p50_ms=self._percentile_ms(seen, 50),
             p99_ms=self._percentile_ms(seen, 99),
             p999_ms=self._percentile_ms(seen, 99.9),
-            maximum_ms=self._maximum_s * 1000.0,
+            maximum_ms=self.maximum_s * 1000.0,
         )
 
     def _percentile_ms(self, seen: list[int], percent: float) -> float:
@@ -49,4 +49,4 @@ class LatenessHistogram:
             return 0.0
         bucket = bisect_left(seen, max(1.0, seen[-1] * percent / 100.0))
         edge_ms = (bucket + 1) * 0.1 if bucket < self.FINE_BUCKETS else bucket - 179.0
-        return min(edge_ms, self._maximum_s * 1000.0)
+        return min(edge_ms, self.maximum_s * 1000.0)

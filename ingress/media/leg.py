@@ -34,6 +34,7 @@ from ingress.audiosocket import (
 )
 from ingress.configuration.extensions import Extension
 from ingress.configuration.settings import Settings
+from ingress.link.live import Activity, LiveCall
 from ingress.link.messages import Message
 from ingress.link.records import CallRecord
 from ingress.media.call import TURN_DEADLINE_S, Call, Verdict
@@ -47,6 +48,7 @@ from ingress.media.hearing.events import (
     HearingEvent,
 )
 from ingress.media.hearing.hearing import Hearing
+from ingress.media.hearing.vad import level_dbfs
 from ingress.media.lateness import LatenessHistogram
 from ingress.media.pacing import LONG_GAP_S
 from ingress.media.receiver import BadPeer, Receiver
@@ -86,6 +88,7 @@ class Leg:
         self._started_s: float
         self._last_send_s: float
         self._lateness = LatenessHistogram()
+        self._level_dbfs: float | None = None
         self._longest_gap_s = UNUSUAL_GAP_S
         self._long_gaps = 0
         self._unread_ticks = 0
@@ -166,6 +169,47 @@ class Leg:
             self._forward()
         except Exception as error:
             self.fault(error)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is a call now."""
+        return self._state is LegState.LIVE
+
+    @property
+    def call_id(self) -> str:
+        """The call's; of a call alone."""
+        return self._call.call_id
+
+    def changing(self) -> tuple[Activity, int, int, int]:
+        """Return what is told anew when it changes: activity, turns, underruns, milliseconds of lateness."""
+        call = self._call
+        return self._activity, call.turns_taken, call.underruns, int(self._lateness.maximum_s * 1000.0)
+
+    def seen(self) -> LiveCall:
+        """Return what the web process is told of the call."""
+        call, lateness = self._call, self._lateness.summary()
+        return LiveCall(
+            call_id=call.call_id,
+            extension=call.extension,
+            language=self._extension.language,
+            priority=self._extension.priority,
+            peer=self._connection.peer,
+            started_at_s=call.started_at_s,
+            activity=self._activity,
+            turns=call.turns_taken,
+            lateness_p99_ms=lateness.p99_ms,
+            lateness_maximum_ms=lateness.maximum_ms,
+            underruns=call.underruns,
+            level_dbfs=self._level_dbfs,
+        )
+
+    @property
+    def _activity(self) -> Activity:
+        activity = self._call.activity
+        is_heard = self._extension.needs_speech and self._hearing.is_sure
+        if is_heard and activity not in (Activity.WAITING, Activity.REFUSED):
+            return Activity.HEARING
+        return activity
 
     @property
     def wait_s(self) -> float | None:
@@ -303,6 +347,7 @@ class Leg:
                 case CallerResumed():
                     call.caller_resumed()
                 case HeardUtterance():
+                    self._level_dbfs = round(level_dbfs(event.audio), 1)
                     call.hear(event, now)
         self._forward()
 

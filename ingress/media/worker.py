@@ -25,23 +25,43 @@ log = logging.getLogger(__name__)
 
 
 def run(
-    settings: Settings, book: ExtensionBook, listeners: Listeners, gateway_socket: Path, name: str
+    settings: Settings,
+    book: ExtensionBook,
+    listeners: Listeners,
+    gateway_socket: Path,
+    live_socket: Path,
+    name: str,
 ) -> None:
     """Serve calls until SIGTERM, then drain. A second SIGTERM ends running calls at once."""
     prefer(settings.server)
     allow_descriptors()
-    uvloop.run(_serve(settings, book, listeners, gateway_socket, name))
+    uvloop.run(_serve(settings, book, listeners, gateway_socket, live_socket, name))
 
 
 async def _serve(
-    settings: Settings, book: ExtensionBook, listeners: Listeners, gateway_socket: Path, name: str
+    settings: Settings,
+    book: ExtensionBook,
+    listeners: Listeners,
+    gateway_socket: Path,
+    live_socket: Path,
+    name: str,
 ) -> None:
     calls = Calls(settings, book, PhraseShelf(settings))
     calls.pauses.start()
     hello = Hello(version=LINK_VERSION, role="media", name=name)
     link = LinkClient(gateway_socket, hello, calls.receive, calls.gateway_gone)
+    web = LinkClient(
+        live_socket,
+        hello,
+        calls.live.receive,
+        calls.live.link_gone,
+        on_link=lambda: calls.live.link_up(web.send),
+        listener="web process",
+    )
     async with asyncio.TaskGroup() as tasks:
-        link_task = tasks.create_task(link.run())
+        link_tasks = [tasks.create_task(link.run())]
+        if settings.web.enabled:
+            link_tasks.append(tasks.create_task(web.run()))
         await calls.start(listeners, link.send)
         for extension, listener in listeners.items():
             log.info("taking calls on %s for extension %s", describe(listener), extension)
@@ -55,7 +75,8 @@ async def _serve(
                 await stopping
             await calls.stop(drain_deadline_s=0.0)
         second_signal.cancel()
-        link_task.cancel()
+        for task in link_tasks:
+            task.cancel()
 
 
 async def _until_terminated() -> None:

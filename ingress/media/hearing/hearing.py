@@ -83,6 +83,11 @@ class Hearing:
         return self._utterance is not None
 
     @property
+    def is_sure(self) -> bool:
+        """Whether it is sure that the caller speaks, and the utterance is not over."""
+        return self._utterance is not None and self._utterance.is_sure
+
+    @property
     def is_deciding(self) -> bool:
         """Whether the caller may be beginning, or have finished."""
         utterance = self._utterance

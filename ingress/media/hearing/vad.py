@@ -10,6 +10,7 @@ of the detector.
 from __future__ import annotations
 
 from functools import lru_cache
+from math import log10
 
 import numpy as np
 import webrtcvad
@@ -61,6 +62,11 @@ def _lanes(samples: int) -> tuple[int, int, int]:
     """Return what makes samples unsigned, the lowest faint sample then, and the bits of no faint one."""
     ones = int.from_bytes(b"\x01\x00" * samples, "little")
     return 0x8000 * ones, (0x8000 - FAINT_SAMPLE) * ones, (0x10000 - 2 * FAINT_SAMPLE) * ones
+
+
+def level_dbfs(audio: bytes) -> float:
+    """Return the mean level of int16 samples: 0 is a square wave of full scale, -90 the softest but none."""
+    return 10.0 * log10(max(1.0, frame_power(audio)) / 32_768**2)
 
 
 def frame_power(frame: bytes) -> float:
