@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from ingress.web.routes import health
+from ingress.web.routes import health, metrics
 from ingress.web.services import Services
 
 
@@ -15,4 +15,5 @@ def make_app(services: Services) -> FastAPI:
     app = FastAPI(title="raymal", version=version("raymal"), docs_url=None, redoc_url=None)
     app.state.services = services
     app.include_router(health.router)
+    app.include_router(metrics.router)
     return app
