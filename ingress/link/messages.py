@@ -13,7 +13,7 @@ from pydantic import Field, FiniteFloat, JsonValue
 from actors.messages import Doubt, Priority
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.link.live import LiveCall
-from ingress.link.records import CallRecord, MediaHealth, Record, StageTimes, TurnRecord
+from ingress.link.records import CallOutcome, CallRecord, MediaHealth, Record, StageTimes, TurnRecord
 from ingress.link.status import ServerStatus
 
 LINK_VERSION = 8
@@ -29,6 +29,10 @@ class HistoryEntry(Record):
 
     speaker: Literal["caller", "server"]
     text: str
+
+
+Role = Literal["media", "gateway", "observer", "supervisor", "web"]
+"""Of a process on a link."""
 
 
 class Message(Record):
@@ -58,7 +62,7 @@ class Hello(Message):
     """First message on a link, both ways."""
 
     version: int
-    role: Literal["media", "gateway", "observer", "supervisor", "web"]
+    role: Role
     name: str
 
 
@@ -343,6 +347,8 @@ class CallGone(Message):
     """A call is over."""
 
     call_id: str
+    outcome: CallOutcome | None = None
+    """None: not known."""
 
 
 class EndCall(Message):

@@ -28,7 +28,7 @@ from ingress.link.messages import (
     Refused,
     WorkerHealth,
 )
-from ingress.link.records import CallRecord, MediaHealth
+from ingress.link.records import CallRecord, LatenessTotals, MediaHealth
 from ingress.media.acceptor import Acceptor, Listeners
 from ingress.media.call import Call
 from ingress.media.closing import ClosingConnections
@@ -82,6 +82,7 @@ class Calls:
         """What the web process is told."""
         self._closing = ClosingConnections()
         self._finished = FinishedCalls()
+        self._lateness_totals = LatenessTotals()
         self._endings: Counter[Ending] = Counter()
         self._is_draining = False
         self._all_ended = asyncio.Event()
@@ -155,6 +156,7 @@ class Calls:
         self.pauses.collect_if_due()
         pauses, longest_s = self.pauses.take()
         waits_s = [wait_s for leg in self._calls.values() if (wait_s := leg.wait_s) is not None]
+        self._lateness_totals = self._clock.lateness.added_to(self._lateness_totals)
         health = MediaHealth(
             calls=len(self._calls),
             waiting_callers=len(waits_s),
@@ -162,6 +164,7 @@ class Calls:
             connections=self._connections,
             frame_ms=self._clock.frame_ms,
             lateness=self._clock.lateness.summary(),
+            lateness_totals=self._lateness_totals,
             gc_pauses=pauses,
             gc_pause_maximum_ms=longest_s * 1000.0,
             lost_records=self._finished.lost,
@@ -269,7 +272,7 @@ class Calls:
         if record is None:
             return
         self._clock.remove(leg)
-        self.live.ended(record.call_id)
+        self.live.ended(record)
         del (self._refused if record.was_refused else self._calls)[record.call_id]
         self._finished.add(record, self.send)
         if not self._calls and not self._refused:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ingress.link.messages import CallGone, CallSeen, EndCall, Message
+from ingress.link.records import CallRecord
 from ingress.media.endings import Ending
 
 if TYPE_CHECKING:
@@ -68,10 +69,11 @@ class LiveCalls:
         if self._timer is not None:
             self._queue.appendleft(leg)
 
-    def ended(self, call_id: str) -> None:
-        """A call is over."""
-        if self._told.pop(call_id, None) is not None:
-            self._send(CallGone(call_id=call_id))
+    def ended(self, record: CallRecord) -> None:
+        """A call is over; what came of it is told also of one that was never looked at."""
+        self._told.pop(record.call_id, None)
+        if self._timer is not None:
+            self._send(CallGone(call_id=record.call_id, outcome=record.outcome))
 
     def _tick(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)

@@ -151,8 +151,8 @@ def _start_problems(settings: Settings, book: ExtensionBook) -> Iterator[str]:
             yield from (f"extension {extension.name}: {line}" for line in _lines(error))
     own_ports = _own_ports(settings.server.port)
     yield from ports.problems(settings.server, book, own_ports)
-    if settings.web.enabled and not own_ports and (problem := ports.web_problem(settings)) is not None:
-        yield problem
+    if not own_ports:
+        yield from ports.door_problems(settings)
     yield from shortages(settings)
     problem = RuntimeDirectory.of_port(settings.server.port).problem()
     if problem is not None:

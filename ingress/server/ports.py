@@ -36,17 +36,37 @@ def bind(server: ServerSettings, book: ExtensionBook) -> list[Listeners]:
 def bind_doors(settings: Settings) -> dict[str, socket.socket]:
     """Return the bound, listening sockets of the web process, `web` first, then `agi`. Raises PortError."""
     doors: dict[str, socket.socket] = {}
-    for name, section in (("web", settings.web), ("agi", settings.agi)):
-        if not settings.web.enabled or not section.enabled:
-            continue
-        port = door_port(settings, section)
+    for name, (host, port) in _doors(settings).items():
         try:
-            doors[name] = _bind(section.host, port, shared=False)
+            doors[name] = _bind(host, port, shared=False)
         except OSError as error:
             for bound in doors.values():
                 bound.close()
-            raise PortError(_explain(section.host, port, f"{name}.port", error)) from error
+            raise PortError(_explain(host, port, f"{name}.port", error)) from error
     return doors
+
+
+def door_problems(settings: Settings) -> Iterator[str]:
+    """Yield why the web process's ports could not be listened on now. No port opens."""
+    for name, (host, port) in _doors(settings).items():
+        try:
+            with socket.socket(_family(host), socket.SOCK_STREAM) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((host, port))
+        except OSError as error:
+            yield _explain(host, port, f"{name}.port", error)
+
+
+def _doors(settings: Settings) -> dict[str, tuple[str, int]]:
+    """Return address and port of what the web process listens on."""
+    if not settings.web.enabled:
+        return {}
+    sections: dict[str, WebSettings | AgiSettings] = {"web": settings.web, "agi": settings.agi}
+    return {
+        name: (section.host, door_port(settings, section))
+        for name, section in sections.items()
+        if section.enabled
+    }
 
 
 def door_port(settings: Settings, section: WebSettings | AgiSettings) -> int:
@@ -69,18 +89,6 @@ def problems(server: ServerSettings, book: ExtensionBook, own: Collection[int] =
                 probe.bind((server.host, extension.port))
         except OSError as error:
             yield _explain(server.host, extension.port, _setting(extension.name), error)
-
-
-def web_problem(settings: Settings) -> str | None:
-    """Return why the operator's HTTP could not be listened on now; None: it could. No port opens."""
-    host, port = settings.web.host, web_port(settings)
-    try:
-        with socket.socket(_family(host), socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-    except OSError as error:
-        return _explain(host, port, "web.port", error)
-    return None
 
 
 def close(workers: list[Listeners]) -> None:

@@ -19,6 +19,7 @@ from ingress.web.routes import (
     events,
     extensions,
     health,
+    metrics,
     records,
     server,
     status,
@@ -27,7 +28,7 @@ from ingress.web.services import Services
 
 API = "/api/v1"
 
-ROOT_ROUTERS = (health.router,)
+ROOT_ROUTERS = (health.router, metrics.router)
 """Of paths that monitoring knows."""
 API_ROUTERS = (
     status.router,

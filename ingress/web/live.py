@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from ingress.link.link import Link
 from ingress.link.live import Activity, LiveCall
 from ingress.link.messages import CallEnded, CallGone, CallSeen, StatusReply, TurnFinished
-from ingress.link.records import CallRecord
+from ingress.link.records import CallOutcome, CallRecord
 from ingress.link.status import ServerStatus
 from ingress.web.subscription import Change, Subscription
 from ingress.web.totals import Totals
@@ -34,6 +34,8 @@ class LiveModel:
         self._calls: dict[str, tuple[LiveCall, Link]] = {}
         self._records: dict[str, CallRecord] = {}
         """By the records' ids, the oldest first: two calls may have had the same UUID."""
+        self._outcomes: dict[str, CallOutcome] = {}
+        """Of the newest calls, from their media workers: known also while the gateway is away."""
         self._subscriptions: set[Subscription] = set()
 
     @property
@@ -65,6 +67,10 @@ class LiveModel:
         """Return the newest record of a call; None if it is not over, or was too long ago."""
         return next((record for record in self.records if record.call_id == call_id), None)
 
+    def outcome(self, call_id: str) -> CallOutcome | None:
+        """Return how a call ended; None if it is not over, or was too long ago."""
+        return self._outcomes.get(call_id)
+
     @contextmanager
     def subscribe(self) -> Iterator[Subscription]:
         """Collect changes from now on, for as long as the context lasts."""
@@ -80,12 +86,17 @@ class LiveModel:
     def seen(self, call: LiveCall, link: Link) -> None:
         """Take what a media worker reports of a call."""
         self._calls[call.call_id] = call, link
+        self._outcomes.pop(call.call_id, None)  # of an earlier call with this UUID
         self._tell(CallSeen(call=call))
 
-    def gone(self, call_id: str) -> None:
+    def gone(self, call_id: str, outcome: CallOutcome | None = None) -> None:
         """A call is over."""
+        if outcome is not None:
+            self._outcomes[call_id] = outcome
+            if len(self._outcomes) > KEPT_RECORDS:
+                del self._outcomes[next(iter(self._outcomes))]
         if self._calls.pop(call_id, None) is not None:
-            self._tell(CallGone(call_id=call_id))
+            self._tell(CallGone(call_id=call_id, outcome=outcome))
 
     def worker_gone(self, link: Link) -> None:
         """A media worker's link broke: it sends all its calls again on the next."""
@@ -99,6 +110,7 @@ class LiveModel:
         match message:
             case StatusReply(status=status):
                 self.status = status
+                self.totals.know(extension.name for extension in status.extensions)
             case TurnFinished(record=turn):
                 self.totals.take_turn(turn)
             case CallEnded(record=record):

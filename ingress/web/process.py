@@ -64,10 +64,10 @@ async def _serve(
     async def handle(link: Link) -> None:
         await _follow(link, services.live)
 
-    server = await serve(sockets.live, handle, name)
+    server = await serve(sockets.live, handle, name, "web")
     dialplan = await AgiServer(services).serve(agi) if agi is not None else None
     beside = (
-        asyncio.create_task(keep_listening(server, sockets.live, handle, name)),
+        asyncio.create_task(keep_listening(server, sockets.live, handle, name, "web")),
         asyncio.create_task(GatewayLink(sockets.gateway, name, services.live).run()),
         asyncio.create_task(services.watch.run(services.live)),
     )
@@ -112,8 +112,8 @@ async def _follow(link: Link, live: LiveModel) -> None:
             match await link.receive():
                 case CallSeen(call=call):
                     live.seen(call, link)
-                case CallGone(call_id=call_id):
-                    live.gone(call_id)
+                case CallGone(call_id=call_id, outcome=outcome):
+                    live.gone(call_id, outcome)
                 case message:
                     raise LinkError(f"a media worker does not send {message.kind}")
     finally:

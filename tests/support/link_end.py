@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from actors.errors import LinkError
 from ingress.gateway.gateway import Gateway
 from ingress.link.link import Link
-from ingress.link.messages import LINK_VERSION, Hello, Message
+from ingress.link.messages import LINK_VERSION, Hello, Message, Role
 
 M = TypeVar("M", bound=Message)
 
@@ -24,9 +24,7 @@ class LinkEnd:
         self._listening = asyncio.create_task(self._listen())
 
     @classmethod
-    async def connect(
-        cls, gateway: Gateway, name: str = "media-0", role: Literal["media", "observer"] = "media"
-    ) -> LinkEnd:
+    async def connect(cls, gateway: Gateway, name: str = "media-0", role: Role = "media") -> LinkEnd:
         """Link a peer of that name to the gateway."""
         near, far = socket.socketpair()
         theirs = Link(*await asyncio.open_connection(sock=far))
@@ -47,6 +45,15 @@ class LinkEnd:
                     del self.received[: self.received.index(message) + 1]
                     return message
             await asyncio.sleep(0.001)
+
+    def stop_reading(self) -> None:
+        """Leave what comes in the socket from now on."""
+        self._listening.cancel()
+
+    async def dropped(self) -> None:
+        """Return once the gateway has broken the link."""
+        await self._serving
+        await self.link.close()
 
     async def hang_up(self) -> None:
         """Break the link and wait until the gateway has noticed."""
