@@ -39,7 +39,7 @@ class Ending(Enum):
     def result(self) -> CallResult:
         """What the dialplan is told of a call that ends so."""
         match self:
-            case Ending.CALLER | Ending.DIALOG:
+            case Ending.CALLER | Ending.DIALOG | Ending.OPERATOR:
                 return CallResult.ENDED
             case Ending.REFUSED | Ending.WAITED:
                 return CallResult.REFUSED

@@ -111,8 +111,8 @@ class EventStream(StreamingResponse):
             match change:
                 case CallSeen(call=call):
                     yield _event("call", call)
-                case CallGone():
-                    yield _event("gone", change)
+                case CallGone(call_id=call_id):  # what came of it is in its record
+                    yield f"event: gone\ndata: {json.dumps({'call_id': call_id})}\n\n"
                 case TurnFinished():
                     yield _event("turn", change if self._has_words else without_words(change))
                 case CallEnded(record=record):

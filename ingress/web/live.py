@@ -96,7 +96,7 @@ class LiveModel:
             if len(self._outcomes) > KEPT_RECORDS:
                 del self._outcomes[next(iter(self._outcomes))]
         if self._calls.pop(call_id, None) is not None:
-            self._tell(CallGone(call_id=call_id, outcome=outcome))
+            self._tell(CallGone(call_id=call_id))
 
     def worker_gone(self, link: Link) -> None:
         """A media worker's link broke: it sends all its calls again on the next."""

@@ -17,7 +17,9 @@ def without_words(kept: Kind) -> Kind:
     if isinstance(kept, TurnFinished):
         return kept.model_copy(update={"record": _bare(kept.record)})
     unfinished = kept.unfinished and _bare(kept.unfinished)
-    return kept.model_copy(update={"turns": tuple(map(_bare, kept.turns)), "unfinished": unfinished})
+    outcome = kept.outcome.model_copy(update={"variables": {}})  # a dialog may have put anything there
+    turns = tuple(map(_bare, kept.turns))
+    return kept.model_copy(update={"turns": turns, "unfinished": unfinished, "outcome": outcome})
 
 
 def _bare(turn: TurnRecord) -> TurnRecord:

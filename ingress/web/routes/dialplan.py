@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 from pydantic import Field
 
 from actors.messages import Priority
@@ -17,7 +17,6 @@ from ingress.web.services import Given
 router = APIRouter(tags=["dialplan"])
 
 BEGUN: Responses = {
-    200: {"description": "There is no place for the call now: `admitted` is false, with the reason."},
     422: {"description": "The question is wrong: an unknown extension, a language that no engine has."},
 }
 
@@ -50,14 +49,13 @@ class BeginAnswer(Body):
     """How long the UUID may be used."""
 
 
-@router.post("/calls", summary="Reserve a call", status_code=201, responses=BEGUN)
-async def begin_call(services: Given, question: BeginQuestion, response: Response) -> BeginAnswer:
-    """Keep a place for a call, and give it a UUID that is taken once. Busy is no error."""
+@router.post("/calls", summary="Reserve a call", responses=BEGUN)
+async def begin_call(services: Given, question: BeginQuestion) -> BeginAnswer:
+    """Keep a place for a call, and give it a UUID that is taken once. Busy is no error: `admitted` is false then."""
     reply = await dialplan.begin(services, BeginRequest(**question.model_dump()))
     if reply.is_mistake:
         raise Problem(422, reply.reason)
     if not reply.is_admitted:
-        response.status_code = 200
         return BeginAnswer(admitted=False, call_id=None, address=None, reason=reply.reason, expires_in_s=0.0)
     address = await dialplan.address(services, question.extension, reached_at="127.0.0.1")
     return BeginAnswer(

@@ -25,6 +25,7 @@ from ingress.link.messages import (
     Refused,
     Utterance,
 )
+from ingress.link.records import CallOutcome, CallResult
 from ingress.media.live_calls import TOLD_PER_TICK
 from ingress.media.tones import tone
 
@@ -54,6 +55,13 @@ class WebProcess:
         """Return what a call did, one after the other."""
         calls = [message.call for _, message in self.told if isinstance(message, CallSeen)]
         return [activity for activity, _ in groupby(c.activity for c in calls if c.call_id == str(call_id))]
+
+    def gone(self, call_id: object) -> CallResult | None:
+        """Return how a call ended, if that is the last that was told."""
+        match self.told[-1][1]:
+            case CallGone(call_id=told, outcome=CallOutcome(result=result)) if told == str(call_id):
+                return result
+        return None
 
 
 @asynccontextmanager
@@ -104,7 +112,7 @@ async def test_a_call_is_told_as_it_changes() -> None:
         assert all(later - before > 0.9 for before, later in pairwise(times_s[1:]))
         peer.writer.write_eof()
         await server.until_sent(CallEnded)
-        assert web.told[-1][1] == CallGone(call_id=str(peer.call_id))
+        assert web.gone(peer.call_id) is CallResult.ENDED
 
 
 async def test_a_new_link_is_told_all_calls_a_few_at_a_time() -> None:
@@ -139,7 +147,7 @@ async def test_the_operator_hangs_up() -> None:
         ended = await server.until_sent(CallEnded)
         assert ended.record.end_reason == "hung up by the operator"
         assert not ended.record.was_refused
-        assert web.told[-1][1] == CallGone(call_id=str(peer.call_id))
+        assert web.gone(peer.call_id) is CallResult.ENDED
         server.calls.live.receive(EndCall(call_id="unknown"))
 
 
@@ -154,4 +162,4 @@ async def test_a_refused_call_is_told_as_one() -> None:
         server.calls.receive(Refused(call_id=str(peer.call_id), reason="full"))
         await server.until_sent(CallEnded)
         assert web.activities(peer.call_id)[0] == Activity.WAITING
-        assert web.told[-1][1] == CallGone(call_id=str(peer.call_id))
+        assert web.gone(peer.call_id) is CallResult.REFUSED
