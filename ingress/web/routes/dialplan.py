@@ -51,7 +51,7 @@ class BeginAnswer(Body):
 
 @router.post("/calls", summary="Reserve a call", responses=BEGUN)
 async def begin_call(services: Given, question: BeginQuestion) -> BeginAnswer:
-    """Keep a place for a call, and give it a UUID that is taken once. Busy is no error: `admitted` is false then."""
+    """Keep a place for a call, and give it a UUID that is taken once. Busy is no error."""
     reply = await dialplan.begin(services, BeginRequest(**question.model_dump()))
     if reply.is_mistake:
         raise Problem(422, reply.reason)
