@@ -127,6 +127,7 @@ class Gateway:
         detail = "no dialog needs speech workers" if pool is None else "the speech workers are starting"
         self._readiness = Readiness(is_ready=pool is None, detail=detail)
         self._status: FleetStatus | None = None
+        self._manager_answers = pool is None
         self._problems: tuple[str, ...] = ()  # those that were logged
         self._decisions = DecisionHistory()
         self._pace = Pace(frame_ms=settings.server.frame_ms)
@@ -208,8 +209,9 @@ class Gateway:
             async with asyncio.timeout(STATUS_DEADLINE_S):
                 status = await pool.status()
         except (RaymalError, TimeoutError):  # the manager is being replaced
+            self._manager_answers = False
             return self._readiness
-        self._status = status
+        self._status, self._manager_answers = status, True
         if status.problems != self._problems:
             self._problems = status.problems
             for problem in status.problems:
@@ -392,6 +394,7 @@ class Gateway:
             + sum(media.health.lost_records for media in self._media if media.health is not None),
             decision=None if self._pool is None else _decision_status(self._pool.decision, self._pace),
             level_changes=self._decisions.status(time.monotonic()),
+            manager_answers=self._manager_answers,
             fleet=self._status,
             ranks=await asyncio.to_thread(ranks, is_on_ray),
         )

@@ -117,6 +117,20 @@ class LatenessSummary(Record):
     maximum_ms: float = 0.0
 
 
+LATENESS_EDGES_MS = (1, 2, 5, 10, 20, 50, 100)
+"""A phone's buffer hides 20 to 60 ms; from 100 on Asterisk moves its RTP timestamps."""
+
+
+class LatenessTotals(Record):
+    """Frames by how late they left, since the media worker's start."""
+
+    within: tuple[int, ...] = (0,) * len(LATENESS_EDGES_MS)
+    """Those that were less late than each of `LATENESS_EDGES_MS`."""
+    frames: int = 0
+    late_ms: float = 0.0
+    """Lateness of all frames together, right to half a bucket of each."""
+
+
 class MediaHealth(Record):
     """How a media worker's own clock did since its last report."""
 
@@ -130,6 +144,7 @@ class MediaHealth(Record):
     """20, or 30 when throttled."""
     lateness: LatenessSummary = LatenessSummary()
     """Of all frames of all calls: the loop's lag as callers hear it."""
+    lateness_totals: LatenessTotals = LatenessTotals()
     gc_pauses: int = 0
     gc_pause_maximum_ms: float = 0.0
     lost_records: int = 0

@@ -113,10 +113,13 @@ class ServerStatus(Record):
     level_changes: tuple[LevelChangeStatus, ...]
     """The newest first."""
     fleet: FleetStatus | None
-    """None: no dialog needs the speech workers, or the manager has not answered yet."""
+    """What it last said. None: no dialog needs the speech workers, or the manager has not answered yet."""
 
     ranks: tuple[RankStatus, ...] = ()
     """The media workers, the gateway and Ray on this machine."""
+
+    manager_answers: bool = True
+    """Whether the manager did when it was last asked; also if no dialog needs the speech workers."""
 
     @property
     def rank_problem(self) -> str | None:

@@ -24,7 +24,7 @@ from ingress.link.messages import (
     Refused,
     WorkerHealth,
 )
-from ingress.link.records import CallRecord, MediaHealth
+from ingress.link.records import CallRecord, LatenessTotals, MediaHealth
 from ingress.media.acceptor import Acceptor, Listeners
 from ingress.media.call import Call
 from ingress.media.closing import ClosingConnections
@@ -77,6 +77,7 @@ class Calls:
         """What the web process is told."""
         self._closing = ClosingConnections()
         self._finished = FinishedCalls()
+        self._lateness_totals = LatenessTotals()
         self._endings: Counter[Ending] = Counter()
         self._is_draining = False
         self._all_ended = asyncio.Event()
@@ -150,6 +151,7 @@ class Calls:
         self.pauses.collect_if_due()
         pauses, longest_s = self.pauses.take()
         waits_s = [wait_s for leg in self._calls.values() if (wait_s := leg.wait_s) is not None]
+        self._lateness_totals = self._clock.lateness.added_to(self._lateness_totals)
         health = MediaHealth(
             calls=len(self._calls),
             waiting_callers=len(waits_s),
@@ -157,6 +159,7 @@ class Calls:
             connections=self._connections,
             frame_ms=self._clock.frame_ms,
             lateness=self._clock.lateness.summary(),
+            lateness_totals=self._lateness_totals,
             gc_pauses=pauses,
             gc_pause_maximum_ms=longest_s * 1000.0,
             lost_records=self._finished.lost,

@@ -5,8 +5,12 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from itertools import accumulate
+from operator import mul
 
-from ingress.link.records import LatenessSummary
+from ingress.link.records import LATENESS_EDGES_MS, LatenessSummary, LatenessTotals
+
+MIDDLES_MS = tuple((bucket + 0.5) / 10.0 if bucket < 200 else bucket - 179.5 for bucket in range(401))
+"""Of the buckets."""
 
 
 class LatenessHistogram:
@@ -42,6 +46,22 @@ class LatenessHistogram:
             p999_ms=self._percentile_ms(seen, 99.9),
             maximum_ms=self.maximum_s * 1000.0,
         )
+
+    def added_to(self, totals: LatenessTotals) -> LatenessTotals:
+        """Return the totals with the counted frames in them."""
+        seen = [0, *accumulate(self._counts)]
+        return LatenessTotals(
+            within=tuple(
+                before + seen[self._bucket(edge_ms)]
+                for before, edge_ms in zip(totals.within, LATENESS_EDGES_MS, strict=True)
+            ),
+            frames=totals.frames + seen[-1],
+            late_ms=totals.late_ms + sum(map(mul, self._counts, MIDDLES_MS)),
+        )
+
+    def _bucket(self, edge_ms: int) -> int:
+        """Return the bucket whose lower edge that is."""
+        return edge_ms * 10 if edge_ms <= 20 else edge_ms + 180
 
     def _percentile_ms(self, seen: list[int], percent: float) -> float:
         """Return the upper edge of the percentile's bucket; `seen`: frames up to and with each bucket."""

@@ -12,12 +12,12 @@ from ingress.web.guard import SECURITY_HEADERS, Guard
 from ingress.web.openapi import describe
 from ingress.web.page_files import PageFiles
 from ingress.web.problems import handle_problems
-from ingress.web.routes import cache, calls, events, extensions, health, records, server, status
+from ingress.web.routes import cache, calls, events, extensions, health, metrics, records, server, status
 from ingress.web.services import Services
 
 API = "/api/v1"
 
-ROOT_ROUTERS = (health.router,)
+ROOT_ROUTERS = (health.router, metrics.router)
 """Of paths that monitoring knows."""
 API_ROUTERS = (
     status.router,

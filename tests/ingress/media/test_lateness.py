@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingress.link.records import LATENESS_EDGES_MS, LatenessTotals
 from ingress.media.lateness import LatenessHistogram
 
 
@@ -35,3 +36,19 @@ def test_extreme_lateness_is_kept_as_the_maximum() -> None:
     histogram = LatenessHistogram()
     histogram.add(2.5)
     assert histogram.summary().maximum_ms == 2_500.0
+
+
+@given(st.lists(st.floats(min_value=0.0, max_value=0.25), max_size=100), st.integers(1, 3))
+def test_totals_add_up(latenesses_s: list[float], times: int) -> None:
+    """Cumulative counts as Prometheus wants them, whatever they are added to."""
+    histogram, totals = LatenessHistogram(), LatenessTotals()
+    for lateness_s in latenesses_s:
+        histogram.add(lateness_s)
+    for _ in range(times):
+        totals = histogram.added_to(totals)
+    exact_ms = [lateness_s * 1000.0 for lateness_s in latenesses_s]
+    for within, edge_ms in zip(totals.within, LATENESS_EDGES_MS, strict=True):
+        unsure = sum(abs(lateness_ms - edge_ms) < 1e-6 for lateness_ms in exact_ms)
+        assert abs(within - times * sum(lateness_ms < edge_ms for lateness_ms in exact_ms)) <= times * unsure
+    assert totals.frames == times * len(latenesses_s)
+    assert totals.late_ms == pytest.approx(times * sum(min(it, 220.0) for it in exact_ms), abs=times * 60)
