@@ -25,7 +25,7 @@ class LinkEnd:
 
     @classmethod
     async def connect(
-        cls, gateway: Gateway, name: str = "media-0", role: Literal["media", "observer"] = "media"
+        cls, gateway: Gateway, name: str = "media-0", role: Literal["media", "observer", "web"] = "media"
     ) -> LinkEnd:
         """Link a peer of that name to the gateway."""
         near, far = socket.socketpair()
@@ -47,6 +47,15 @@ class LinkEnd:
                     del self.received[: self.received.index(message) + 1]
                     return message
             await asyncio.sleep(0.001)
+
+    def stop_reading(self) -> None:
+        """Leave what comes in the socket from now on."""
+        self._listening.cancel()
+
+    async def dropped(self) -> None:
+        """Return once the gateway has broken the link."""
+        await self._serving
+        await self.link.close()
 
     async def hang_up(self) -> None:
         """Break the link and wait until the gateway has noticed."""
