@@ -99,6 +99,7 @@ class LiveModel:
         match message:
             case StatusReply(status=status):
                 self.status = status
+                self.totals.know(extension.name for extension in status.extensions)
             case TurnFinished(record=turn):
                 self.totals.take_turn(turn)
             case CallEnded(record=record):

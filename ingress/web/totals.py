@@ -6,10 +6,13 @@ Labels have few values, whatever callers, peers or dialogs do.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 
-from ingress.link.records import CallRecord, TurnRecord
+from actors.manager.admission import Reason
+from ingress.link.records import CallRecord, StageTimes, TurnRecord
 
 # Nobody reads when a series was created, and it would double the small ones.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -21,6 +24,31 @@ MAXIMUM_REASONS = 16
 OTHER = "other"
 REFUSED = "refused: "
 """What the reason of a refused call's end begins with."""
+
+EVERY_STAGE = TurnRecord(
+    turn=1,
+    kind="utterance",
+    endpoint_wait_ms=0.0,
+    stages=StageTimes(lease_wait_ms=0.0, transcription_ms=0.0, dialog_ms=0.0, synthesis_ms=0.0),
+    link_ms=0.0,
+    playout_wait_ms=0.0,
+)
+"""A turn that has all stages, for their names."""
+
+
+class Outcome(StrEnum):
+    """What came of a turn."""
+
+    ANSWERED = "answered"
+    SILENT = "silent"
+    """Nothing was said back."""
+    INTERRUPTED = "interrupted"
+    """The caller spoke over the answer."""
+    OVERTAKEN = "overtaken"
+    """The caller went on before anything of the answer was heard."""
+    WITHOUT_WORDS = "without_words"
+    """Nothing was understood."""
+    FAILED = "failed"
 
 
 class Totals:
@@ -45,8 +73,7 @@ class Totals:
         )
         self._turns = Counter(
             "raymal_turns",
-            "Finished turns by outcome: answered, silent (nothing was said back), interrupted, overtaken, "
-            "without_words (nothing was understood), failed.",
+            "Finished turns by outcome.",
             ["outcome"],
             registry=self.registry,
         )
@@ -69,7 +96,13 @@ class Totals:
         self._refused = Counter(
             "raymal_calls_refused",
             "Calls whose callers heard that all lines are busy.",
-            ["extension", "reason"],
+            ["reason"],
+            registry=self.registry,
+        )
+        self._extension_refused = Counter(
+            "raymal_extension_calls_refused",
+            "The same by extension.",
+            ["extension"],
             registry=self.registry,
         )
         self._seconds = Counter(
@@ -80,16 +113,21 @@ class Totals:
             "Pauses of 100 ms and more between two frames of a call: each moves Asterisk's RTP timestamps.",
             registry=self.registry,
         )
-        for stage in (
-            "endpoint wait",
-            "lease wait",
-            "transcription",
-            "dialog",
-            "synthesis",
-            "link",
-            "playout wait",
-        ):
+        # From 0 on: Prometheus does not count the first step of a series that was not there.
+        for stage, _ in EVERY_STAGE.stage_times_ms():
             self._stages.labels(_word(stage))
+        for kind in ("greeting", "utterance", "digit"):
+            self._answers.labels(kind)
+        for what in Outcome:
+            self._turns.labels(what)
+        for reason in Reason:
+            self._refused.labels(self._reason(reason))
+
+    def know(self, extensions: Iterable[str]) -> None:
+        """Count the calls of these extensions from 0 on."""
+        for extension in extensions:
+            for counter in (self._calls, self._seconds, self._extension_refused):
+                counter.labels(extension)
 
     def take_turn(self, turn: TurnRecord) -> None:
         """Count a finished turn."""
@@ -103,7 +141,8 @@ class Totals:
     def take_call(self, record: CallRecord) -> None:
         """Count a finished call."""
         if record.was_refused:
-            self._refused.labels(record.extension, self._reason(record.end_reason)).inc()
+            self._refused.labels(self._reason(record.end_reason)).inc()
+            self._extension_refused.labels(record.extension).inc()
         else:
             self._calls.labels(record.extension).inc()
             self._seconds.labels(record.extension).inc(record.duration_s)
@@ -123,17 +162,17 @@ class Totals:
         return reason
 
 
-def outcome(turn: TurnRecord) -> str:
-    """Return what came of a turn: one word; a fault goes before what the caller did."""
+def outcome(turn: TurnRecord) -> Outcome:
+    """Return what came of a turn; a fault goes before what the caller did."""
     if turn.problem is not None:
-        return "failed"
+        return Outcome.FAILED
     if not turn.was_understood:
-        return "without_words"
+        return Outcome.WITHOUT_WORDS
     if turn.was_interrupted:
-        return "interrupted"
+        return Outcome.INTERRUPTED
     if turn.was_overtaken:
-        return "overtaken"
-    return "silent" if turn.first_answer_ms is None else "answered"
+        return Outcome.OVERTAKEN
+    return Outcome.SILENT if turn.first_answer_ms is None else Outcome.ANSWERED
 
 
 def _word(stage: str) -> str:

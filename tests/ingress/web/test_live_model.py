@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
+from live_calls import link_to_nobody, live_call
 
-from actors.messages import Priority
 from ingress.link.link import Link
-from ingress.link.live import Activity, LiveCall
+from ingress.link.live import Activity
 from ingress.link.messages import CallEnded, CallGone, CallSeen, TurnFinished
 from ingress.link.records import CallRecord, TurnRecord
 from ingress.web.live import KEPT_RECORDS, LiveModel
 from ingress.web.subscription import MAXIMUM_WAITING, Subscription
 
 
-def live_call(call_id: str, **changes: Any) -> LiveCall:
-    """Return a call that listens."""
-    call = LiveCall(
-        call_id=call_id,
-        extension="sales",
-        language="en",
-        priority=Priority.NORMAL,
-        peer="127.0.0.1:5000",
-        started_at_s=1.0,
-        activity=Activity.LISTENING,
-    )
-    return call.model_copy(update=changes)
-
-
 @pytest.fixture
 async def link() -> AsyncIterator[Link]:
     """A link to nobody."""
-    near, far = socket.socketpair()
-    link = Link(*await asyncio.open_connection(sock=near))
-    yield link
-    await link.close()
-    far.close()
+    async with link_to_nobody() as link:
+        yield link
 
 
 async def test_calls_come_change_and_go(link: Link) -> None:
