@@ -47,6 +47,16 @@ class LatenessHistogram:
             maximum_ms=self.maximum_s * 1000.0,
         )
 
+    def p99_ms(self) -> float:
+        """Return the p99 of `summary` at less than half its price: the latest frames are the fewest."""
+        counts = self._counts
+        later = sum(counts) // 100
+        for bucket in range(min(int(self.maximum_s * 10_000.0), self.BUCKETS - 1), -1, -1):
+            later -= counts[bucket]
+            if later < 0:
+                return self._edge_ms(bucket)
+        return 0.0
+
     def added_to(self, totals: LatenessTotals) -> LatenessTotals:
         """Return the totals with the counted frames in them."""
         seen = [0, *accumulate(self._counts)]
@@ -68,5 +78,9 @@ class LatenessHistogram:
         if not seen[-1]:
             return 0.0
         bucket = bisect_left(seen, max(1.0, seen[-1] * percent / 100.0))
+        return self._edge_ms(bucket)
+
+    def _edge_ms(self, bucket: int) -> float:
+        """Return the bucket's upper edge, or the maximum if that is less."""
         edge_ms = (bucket + 1) * 0.1 if bucket < self.FINE_BUCKETS else bucket - 179.0
         return min(edge_ms, self.maximum_s * 1000.0)

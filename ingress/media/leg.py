@@ -181,13 +181,13 @@ class Leg:
         return self._call.call_id
 
     def changing(self) -> tuple[Activity, int, int, int]:
-        """Return what is told anew when it changes: activity, turns, underruns, milliseconds of lateness."""
+        """Return what is told anew when it changes: activity, turns, underruns, lateness by 10 ms."""
         call = self._call
-        return self._activity, call.turns_taken, call.underruns, int(self._lateness.maximum_s * 1000.0)
+        return self._activity, call.turns_taken, call.underruns, int(self._lateness.maximum_s * 100.0)
 
     def seen(self) -> LiveCall:
         """Return what the web process is told of the call."""
-        call, lateness = self._call, self._lateness.summary()
+        call, lateness = self._call, self._lateness
         return LiveCall(
             call_id=call.call_id,
             extension=call.extension,
@@ -197,8 +197,8 @@ class Leg:
             started_at_s=call.started_at_s,
             activity=self._activity,
             turns=call.turns_taken,
-            lateness_p99_ms=lateness.p99_ms,
-            lateness_maximum_ms=lateness.maximum_ms,
+            lateness_p99_ms=lateness.p99_ms(),
+            lateness_maximum_ms=lateness.maximum_s * 1000.0,
             underruns=call.underruns,
             level_dbfs=self._level_dbfs,
         )

@@ -22,13 +22,14 @@ def test_percentiles_are_right_to_a_bucket(latenesses_s: list[float]) -> None:
         exact = float(np.percentile(latenesses_s, percent, method="inverted_cdf")) * 1000
         bucket_ms = 0.1 if exact < 20.0 else 1.0
         assert abs(found_ms - exact) <= bucket_ms + 1e-6
+    assert histogram.p99_ms() == summary.p99_ms
     assert summary.frames == len(latenesses_s)
     assert summary.maximum_ms == pytest.approx(max(latenesses_s) * 1000)
 
 
 def test_an_empty_histogram_says_zero() -> None:
     """A call that ended at once."""
-    assert LatenessHistogram().summary().p99_ms == 0.0
+    assert LatenessHistogram().summary().p99_ms == LatenessHistogram().p99_ms() == 0.0
 
 
 def test_extreme_lateness_is_kept_as_the_maximum() -> None:
