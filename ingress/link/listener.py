@@ -1,4 +1,4 @@
-"""The gateway's end: a Unix socket on which it takes links."""
+"""The end that listens, the gateway's for one: a Unix socket on which it takes links."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from pathlib import Path
 
 from actors.errors import LinkError
 from ingress.link.link import Link
-from ingress.link.messages import LINK_VERSION, Hello
+from ingress.link.messages import LINK_VERSION, Hello, Role
 
 LOOK_INTERVAL_S = 2.0
 
 log = logging.getLogger(__name__)
 
 
-async def serve(path: Path, handle: Callable[[Link], Awaitable[None]], name: str) -> asyncio.Server:
+async def serve(
+    path: Path, handle: Callable[[Link], Awaitable[None]], name: str, role: Role = "gateway"
+) -> asyncio.Server:
     """Listen on a Unix socket; `handle` runs once per link, after the hellos, until it returns."""
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = Link(reader, writer)
         try:
-            await link.greet(Hello(version=LINK_VERSION, role="gateway", name=name))
+            await link.greet(Hello(version=LINK_VERSION, role=role, name=name))
             await handle(link)
         except LinkError as error:
             log.debug("link closed: %s", error)
@@ -39,7 +41,11 @@ async def serve(path: Path, handle: Callable[[Link], Awaitable[None]], name: str
 
 
 async def keep_listening(
-    server: asyncio.Server, path: Path, handle: Callable[[Link], Awaitable[None]], name: str
+    server: asyncio.Server,
+    path: Path,
+    handle: Callable[[Link], Awaitable[None]],
+    name: str,
+    role: Role = "gateway",
 ) -> None:
     """Keep what `serve` returned until cancelled, and serve anew when its socket has been removed.
 
@@ -51,7 +57,7 @@ async def keep_listening(
             if _is_there(path):
                 continue
             try:
-                newer = await serve(path, handle, name)
+                newer = await serve(path, handle, name, role)
             except OSError as error:  # without its folder; made again with the next process
                 log.debug("%s: %s", path, error.strerror or error)
                 continue

@@ -31,6 +31,10 @@ class HistoryEntry(Record):
     text: str
 
 
+Role = Literal["media", "gateway", "observer", "supervisor", "web"]
+"""Of a process on a link."""
+
+
 class Message(Record):
     """Base of all messages; each is known on the wire by its class's name."""
 
@@ -58,7 +62,7 @@ class Hello(Message):
     """First message on a link, both ways."""
 
     version: int
-    role: Literal["media", "gateway", "observer", "supervisor", "web"]
+    role: Role
     name: str
 
 

@@ -56,9 +56,9 @@ async def _serve(settings: Settings, sockets: Sockets, listener: socket.socket, 
     async def handle(link: Link) -> None:
         await _follow(link, services.live)
 
-    server = await serve(sockets.live, handle, name)
+    server = await serve(sockets.live, handle, name, "web")
     beside = (
-        asyncio.create_task(keep_listening(server, sockets.live, handle, name)),
+        asyncio.create_task(keep_listening(server, sockets.live, handle, name, "web")),
         asyncio.create_task(GatewayLink(sockets.gateway, name, services.live).run()),
         asyncio.create_task(services.watch.run(services.live)),
         asyncio.create_task(_until_removed(sockets.http)),

@@ -10,6 +10,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,31 @@ async def test_metrics_and_status_agree_with_calls_up(server: RunningServer) -> 
     assert {key[0] for key in after["raymal_process_resident_memory_bytes"]} == {
         "supervisor", "media-0", "gateway", "web",
     }  # fmt: skip
+
+
+async def test_the_web_process_may_die_and_no_call_notices(server: RunningServer) -> None:
+    """Its successor knows the running calls again; what they hear has no gap."""
+    async with AsyncExitStack() as stack:
+        peers = [await stack.enter_async_context(AsteriskPeer(server.port)) for _ in range(2)]
+        for peer in peers:
+            peer.identify()
+
+        def calls() -> float:
+            try:
+                return sum(samples(scrape(server))["raymal_calls"].values())
+            except (OSError, KeyError):  # it is not there yet
+                return -1
+
+        await asyncio.to_thread(wait_until, lambda: calls() == 2, 5.0, "calls")
+        heard = [len(peer.arrivals_s) for peer in peers]
+        await asyncio.to_thread(lambda: server.child("web").kill())
+        await asyncio.to_thread(wait_until, lambda: calls() == 2, 10.0, "the same calls")
+        for peer, before in zip(peers, heard, strict=True):
+            arrivals_s = peer.arrivals_s[before:]
+            assert len(arrivals_s) > 25
+            assert max(later - earlier for earlier, later in pairwise(arrivals_s)) < 0.5
+            assert not peer.has_ended.is_set()
+    assert server.status() is not None
 
 
 @needs_prometheus

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from actors.errors import LinkError
 from ingress.gateway.gateway import Gateway
 from ingress.link.link import Link
-from ingress.link.messages import LINK_VERSION, Hello, Message
+from ingress.link.messages import LINK_VERSION, Hello, Message, Role
 
 M = TypeVar("M", bound=Message)
 
@@ -24,9 +24,7 @@ class LinkEnd:
         self._listening = asyncio.create_task(self._listen())
 
     @classmethod
-    async def connect(
-        cls, gateway: Gateway, name: str = "media-0", role: Literal["media", "observer", "web"] = "media"
-    ) -> LinkEnd:
+    async def connect(cls, gateway: Gateway, name: str = "media-0", role: Role = "media") -> LinkEnd:
         """Link a peer of that name to the gateway."""
         near, far = socket.socketpair()
         theirs = Link(*await asyncio.open_connection(sock=far))
