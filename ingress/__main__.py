@@ -70,9 +70,8 @@ def _web(runtime: RuntimeDirectory, descriptor: int) -> int:
     )
     try:
         process.run(settings, sockets, socket.socket(fileno=descriptor), f"web-{os.getpid()}")
-    except (
-        ConfigurationError
-    ) as error:  # the token has gone since the start: calls go on without this process
+    except ConfigurationError as error:
+        # The token has gone since the start: calls go on without this process, which tries again.
         log.error("%s", described(error))
         return ExitCode.FAILED
     return ExitCode.OK
