@@ -72,7 +72,8 @@ def _web(runtime: RuntimeDirectory, descriptors: list[int]) -> int:
     http, *agi = (socket.socket(fileno=number) for number in descriptors)
     try:
         process.run(settings, sockets, http, agi[0] if agi else None, f"web-{os.getpid()}")
-    except ConfigurationError as error:  # the token has gone since the start: calls go on without it
+    except ConfigurationError as error:
+        # The token has gone since the start: calls go on without this process, which tries again.
         log.error("%s", described(error))
         return ExitCode.FAILED
     return ExitCode.OK

@@ -42,17 +42,28 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def table(calls: Sequence[LiveCall], now: datetime) -> Table:
-    """Return one row for each call."""
-    made = Table("call", "extension", "caller", "since", "activity", "turns", "late ms", "underruns", "dBFS")
-    made.columns[0].no_wrap = True  # to be copied
+    """Return one row for each call: 80 columns, or more if callers' numbers are known."""
+    made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    made.add_column("call", no_wrap=True)  # to be copied
+    made.add_column("extension", overflow="fold")
+    for name in ("since", "activity", "turns", "late\nms", "under-\nruns"):
+        made.add_column(name, no_wrap=True, justify="left" if name == "activity" else "right")
+    shows_callers = any(call.caller_number or call.caller_name for call in calls)
+    if shows_callers:
+        made.add_column("caller", overflow="fold", min_width=6)
     for call in calls:
-        age_s = max(0.0, now.timestamp() - call.started_at_s)
-        minutes, seconds = divmod(int(age_s), 60)
+        minutes, seconds = divmod(int(max(0.0, now.timestamp() - call.started_at_s)), 60)
         caller = " ".join(filter(None, (call.caller_number, call.caller_name))) or "-"
-        level = "-" if call.level_dbfs is None else f"{call.level_dbfs:.0f}"
-        late = f"{call.lateness_p99_ms:.1f}, {call.lateness_maximum_ms:.1f}"
-        counts = (f"{minutes}:{seconds:02}", call.activity, str(call.turns), late, str(call.underruns), level)
-        made.add_row(call.call_id, call.extension, Text(_printable(caller)), *counts)
+        made.add_row(
+            call.call_id,
+            call.extension,
+            f"{minutes}:{seconds:02}",
+            call.activity,
+            str(call.turns),
+            f"{call.lateness_p99_ms:.1f}",
+            str(call.underruns),
+            *([Text(_printable(caller))] if shows_callers else []),
+        )
     return made
 
 

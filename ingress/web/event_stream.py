@@ -25,6 +25,7 @@ from starlette.types import Receive, Scope, Send
 
 from ingress.link.messages import CallEnded, CallGone, CallSeen, StatusReply, TurnFinished
 from ingress.web.connections import UNREAD_DEADLINE_S
+from ingress.web.live import OWN_READERS
 from ingress.web.problems import problem_response
 from ingress.web.services import Services
 from ingress.web.status import WebStatus, status_of
@@ -54,7 +55,7 @@ class EventStream(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the client goes."""
         live = self._services.live
-        if live.readers > MAXIMUM_STREAMS:  # one of them is this process's own
+        if live.readers >= MAXIMUM_STREAMS + OWN_READERS:
             detail = f"{MAXIMUM_STREAMS} event streams are open already; close some, or ask for the lists"
             await problem_response(503, detail, headers={"Retry-After": "30"})(scope, receive, send)
             return

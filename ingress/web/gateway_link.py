@@ -16,12 +16,14 @@ from ingress.link.messages import (
     StatusRequest,
     TurnFinished,
 )
-from ingress.web.live import LiveModel
+from ingress.web.live import OWN_READERS, LiveModel
 
 STATUS_INTERVAL_S = 2.0
 """The gateway looks at its workers as often."""
-UNANSWERED_QUESTIONS = 3
-"""One after the other: the gateway hangs."""
+WATCHED_INTERVAL_S = 1.0
+"""While somebody follows the events."""
+HANGS_AFTER_S = 4.0
+"""Without an answer; it may wait 2 s for the manager."""
 
 
 class GatewayLink:
@@ -29,7 +31,8 @@ class GatewayLink:
 
     def __init__(self, socket: Path, name: str, live: LiveModel) -> None:
         self._live = live
-        self._unanswered = 0
+        self._asked_s: float | None = None
+        """When the question was asked that is not answered yet."""
         hello = Hello(version=LINK_VERSION, role="web", name=name)
         self._client = LinkClient(socket, hello, self._take, self._gone, on_link=self._begin)
 
@@ -41,31 +44,31 @@ class GatewayLink:
 
     async def _ask(self) -> None:
         while True:
-            await asyncio.sleep(STATUS_INTERVAL_S)
+            is_watched = self._live.readers > OWN_READERS
+            await asyncio.sleep(WATCHED_INTERVAL_S if is_watched else STATUS_INTERVAL_S)
             self._question()
 
     def _question(self) -> None:
         """Ask for the status, unless the last answer is still to come."""
-        if not self._unanswered:
-            self._unanswered = int(self._client.send(StatusRequest()))
-        else:
-            self._unanswered += 1
-            if self._unanswered == UNANSWERED_QUESTIONS:
-                self._live.gateway_gone()
+        now = asyncio.get_running_loop().time()
+        if self._asked_s is None:
+            self._asked_s = now if self._client.send(StatusRequest()) else None
+        elif now - self._asked_s >= HANGS_AFTER_S:
+            self._live.gateway_gone()
 
     def _begin(self) -> None:
-        self._unanswered = 0
+        self._asked_s = None
         self._client.send(Follow())
         self._question()
 
     def _take(self, message: Message) -> None:
         match message:
             case StatusReply():
-                self._unanswered = 0
+                self._asked_s = None
                 self._live.take(message)
             case TurnFinished() | CallEnded():
                 self._live.take(message)
 
     def _gone(self) -> None:
-        self._unanswered = 0
+        self._asked_s = None
         self._live.gateway_gone()

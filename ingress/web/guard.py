@@ -67,7 +67,7 @@ class Guard:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *_headers_for(message)]
+                message["headers"] = [*message["headers"], *_headers_for(scope["path"], message)]
             await send(message)
 
         state = scope.setdefault("state", {})
@@ -173,9 +173,11 @@ def _unauthorized(detail: str) -> Problem:
     return Problem(401, detail, {"WWW-Authenticate": "Bearer"})
 
 
-def _headers_for(message: Message) -> list[tuple[bytes, bytes]]:
+def _headers_for(path: str, message: Message) -> list[tuple[bytes, bytes]]:
+    """Return what is added: the page's files may be kept, if the browser asks whether they have changed."""
     present = {name.lower() for name, _ in message["headers"]}
-    added = {**SECURITY_HEADERS, "Cache-Control": "no-store"}
+    kept = "no-store" if path.startswith(CLOSED_FOLDERS) else "no-cache"
+    added = {**SECURITY_HEADERS, "Cache-Control": kept}
     return [
         (name.lower().encode(), value.encode())
         for name, value in added.items()

@@ -22,6 +22,8 @@ from ingress.web.totals import Totals
 
 KEPT_RECORDS = 256
 """Finished calls, the newest: as many as the gateway keeps."""
+OWN_READERS = 1
+"""Subscriptions of this process itself (`ingress.web.watch`)."""
 
 
 class LiveModel:

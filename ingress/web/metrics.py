@@ -46,9 +46,13 @@ class Metrics:
         self._model = _Model(live)
         self._registry.register(self._model)
 
-    def text(self, processes: Mapping[str, ProcessUse]) -> bytes:
-        """Return everything in Prometheus's text format; `processes`: what the server's processes use."""
+    def text(self, processes: Mapping[str, ProcessUse], wrong_tokens: int = 0) -> bytes:
+        """Return everything in Prometheus's text format.
+
+        `processes`: what the server's processes use; `wrong_tokens`: how many clients have shown.
+        """
         self._model.processes = processes
+        self._model.wrong_tokens = wrong_tokens
         return generate_latest(self._registry) + generate_latest(self._live.totals.registry)
 
 
@@ -57,6 +61,7 @@ class _Model(Collector):
 
     def __init__(self, live: LiveModel) -> None:
         self.processes: Mapping[str, ProcessUse] = {}
+        self.wrong_tokens = 0
         self._live = live
         self._extensions: tuple[str, ...] = ()
         """As they were last known."""
@@ -77,6 +82,11 @@ class _Model(Collector):
             "process",
         )
         yield from self._of_calls(status)
+        yield _counter(
+            "web_wrong_tokens",
+            "Tokens of HTTP clients that were not the server's.",
+            [((), self.wrong_tokens)],
+        )
         yield from _of_processes(self.processes)
         if status is None:
             return
@@ -98,7 +108,11 @@ class _Model(Collector):
             "extension",
             "activity",
         )
-        yield _gauge("web_readers", "Readers of the event stream.", [((), self._live.readers)])
+        yield _gauge(
+            "web_readers",
+            "Readers of changes: event streams, and the web process itself.",
+            [((), self._live.readers)],
+        )
 
 
 def _of_server(status: ServerStatus) -> Iterator[Metric]:

@@ -17,7 +17,7 @@ from actors.errors import LinkError
 from ingress.access.tokens import configured_token
 from ingress.configuration.settings import Settings
 from ingress.link.link import Link
-from ingress.link.listener import keep_listening, serve
+from ingress.link.listener import LOOK_INTERVAL_S, keep_listening, serve
 from ingress.link.messages import CallGone, CallSeen
 from ingress.web.agi.server import AgiServer
 from ingress.web.app import make_app
@@ -70,6 +70,7 @@ async def _serve(
         asyncio.create_task(keep_listening(server, sockets.live, handle, name, "web")),
         asyncio.create_task(GatewayLink(sockets.gateway, name, services.live).run()),
         asyncio.create_task(services.watch.run(services.live)),
+        asyncio.create_task(_until_removed(sockets.http)),
     )
     http = _Http(
         uvicorn.Config(
@@ -91,10 +92,11 @@ async def _serve(
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, http.stop)
+    commands = _unix_listener(sockets.http)
     for task in beside:
         task.add_done_callback(lambda _: http.stop())  # by a mistake: the next process begins anew
     try:
-        await http.serve(sockets=[listener, _unix_listener(sockets.http)])
+        await http.serve(sockets=[listener, commands])
     finally:
         if dialplan is not None:
             dialplan.close()
@@ -118,6 +120,19 @@ async def _follow(link: Link, live: LiveModel) -> None:
                     raise LinkError(f"a media worker does not send {message.kind}")
     finally:
         live.worker_gone(link)
+
+
+async def _until_removed(path: Path) -> None:
+    """Return when the socket for commands is gone: programs that clean the temporary folder do that."""
+    while True:
+        await asyncio.sleep(LOOK_INTERVAL_S)
+        if not _is_there(path):
+            log.warning("%s has been removed: this process starts again", path)
+            return
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists()
 
 
 class _Http(uvicorn.Server):

@@ -18,6 +18,7 @@ from running_server import RunningServer, private_server, raymal, wait_until
 from ingress.link.live import LiveCall
 from ingress.link.records import CallRecord
 from ingress.server import web_client
+from ingress.server.finding import find
 from ingress.web.bodies import BODY_DEADLINE_S
 from ingress.web.connections import HEAD_DEADLINE_S, MAXIMUM_CONNECTIONS
 from ingress.web.event_stream import MAXIMUM_STREAMS
@@ -90,6 +91,7 @@ async def test_a_call_is_seen_heard_of_and_hung_up(server: RunningServer) -> Non
         shown = await asyncio.to_thread(raymal, "calls", "--port", str(server.port))
         assert call_id in shown.stdout
         assert "1 calls" in shown.stdout
+        await until(lambda: get(server, "/api/v1/status")[1]["media_workers"])
         top = await asyncio.to_thread(raymal, "top", "--once", "--port", str(server.port))
         assert call_id in top.stdout
         assert "media-0" in top.stdout
@@ -224,6 +226,15 @@ def test_who_drips_is_cut_off(server: RunningServer, drips: list[tuple[socket.so
         assert received[: len(answer)] == answer
         assert bool(received) == bool(answer)
         assert time.monotonic() - begun_s >= min(HEAD_DEADLINE_S, BODY_DEADLINE_S)
+
+
+def test_a_removed_socket_comes_back(server: RunningServer) -> None:
+    """Commands find the server again."""
+    web = server.child("web")
+    path = find(server.port).web_socket
+    path.unlink()
+    wait_until(lambda: not web.is_running() and path.exists(), 10.0, "socket")
+    wait_until(lambda: raymal("calls", "--port", str(server.port)).returncode == 0, 10.0, "commands")
 
 
 async def test_streams_do_not_hold_a_stop_up(server: RunningServer) -> None:

@@ -90,7 +90,8 @@ async def test_wrong_tokens_are_slowed_and_counted_and_not_logged(caplog: pytest
                 answer = await client.get("/api/v1/calls", headers={"Authorization": f"Bearer {guess}"})
                 assert guess not in problem(answer, 401)
             assert time.monotonic() - start_s >= 0.25
-            assert (await client.get("/api/v1/calls", headers=AUTHORIZED)).status_code == DONE
+            metrics = await client.get("/metrics", headers=AUTHORIZED)
+            assert "raymal_web_wrong_tokens_total 5.0" in metrics.text
     assert services.attempts.wrong == 5
     assert "a wrong token came from 127.0.0.1" in caplog.text
     assert guess not in caplog.text
