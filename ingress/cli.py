@@ -35,6 +35,7 @@ COMMANDS = {
     "demo": ("ingress.commands.demo", "start a server, call it, show what was heard and answered"),
     "status": ("ingress.commands.status", "show how a server on this machine is doing"),
     "cache": ("ingress.commands.cache", "the phrases kept on disk"),
+    "recordings": ("ingress.commands.recordings", "recordings and transcripts of calls"),
     "cluster": ("ingress.commands.cluster", "the speech workers of a Ray cluster"),
     "capacity": ("benchmarks.capacity.command", "measure how many calls a server holds"),
     "plan": ("benchmarks.planning.command", "say how many nodes a busy hour needs"),

@@ -69,6 +69,7 @@ PURE = {
         "resampling", "tones", "turn",
     },
     "ingress.media.hearing": {"endpointing", "events", "spectrum", "stream_time", "utterance", "vad"},
+    "ingress.media.recording": {"alignment"},
     "ingress.phrases": {"key", "memory"},
     "ingress.recordings": {"names", "retention", "wave_header"},
 }  # fmt: skip

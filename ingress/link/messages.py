@@ -15,7 +15,7 @@ from ingress.configuration.extension_book import ExtensionBook
 from ingress.link.records import CallRecord, MediaHealth, Record, StageTimes, TurnRecord
 from ingress.link.status import ServerStatus
 
-LINK_VERSION = 7
+LINK_VERSION = 8
 """Raised with every change of a message below."""
 
 
