@@ -39,6 +39,7 @@ COMMANDS = {
     "record": ("ingress.commands.record", "show what was measured of a finished call"),
     "top": ("ingress.commands.top", "show calls, workers and load, again and again"),
     "cache": ("ingress.commands.cache", "the phrases kept on disk"),
+    "recordings": ("ingress.commands.recordings", "recordings and transcripts of calls"),
     "cluster": ("ingress.commands.cluster", "the speech workers of a Ray cluster"),
     "capacity": ("benchmarks.capacity.command", "measure how many calls a server holds"),
     "plan": ("benchmarks.planning.command", "say how many nodes a busy hour needs"),

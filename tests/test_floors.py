@@ -34,7 +34,7 @@ FLOORS: dict[str, list[set[str]]] = {
     ],
     "ingress": [
         {"audiosocket", "configuration", "link", "access"},
-        {"media", "phrases", "dialogs", "caller"},
+        {"media", "phrases", "recordings", "dialogs", "caller"},
         {"gateway", "web"},
         {"server"},
         {"commands"},
@@ -70,8 +70,10 @@ PURE = {
         "resampling", "tones", "turn",
     },
     "ingress.media.hearing": {"endpointing", "events", "spectrum", "stream_time", "utterance", "vad"},
+    "ingress.media.recording": {"alignment"},
     "ingress.phrases": {"key", "memory"},
     "ingress.web": {"history", "words"},
+    "ingress.recordings": {"names", "retention", "wave_header"},
 }  # fmt: skip
 """Rules and words: no clock, no socket, no Ray."""
 CLOCKS_AND_IO = {"asyncio", "socket", "time", "subprocess", "threading", "ray", "uvloop"}

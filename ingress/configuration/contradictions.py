@@ -8,6 +8,7 @@
 | `endpointing.look_back_ms` | reach `endpointing.maximum_utterance_s` | every utterance is cut at once |
 | `endpointing.end_silence_ms` | reach `endpointing.maximum_utterance_s` | no silence ends an utterance |
 | `barge_in.speech_ms` | reach `endpointing.maximum_utterance_s` | no caller can interrupt |
+| `recording.audio`, `.transcripts` | be true without `recording.folder` | there is no place for the files |
 | `throttle.*`: 0 | its first threshold | the level would never be normal |
 
 What the file leaves out follows what it sets: the default of `pause_ms` may be above `end_silence_ms`.
@@ -27,6 +28,8 @@ def contradictions(settings: Settings) -> Iterator[str]:
     for name, extension in settings.extensions.items():
         if extension.barge_in is not None and "speech_ms" in extension.barge_in.model_fields_set:
             yield from _of_barge_in(settings.endpointing, extension.barge_in, f"extensions.{name}.barge_in")
+    if settings.recording.folder is None:
+        yield from _of_recording(settings)
     for name, value in settings.throttle:
         if isinstance(value, tuple) and value[0] <= 0.0:
             yield f"throttle.{name}: the three thresholds must be above 0, where a system without any load is"
@@ -51,6 +54,17 @@ def _of_endpointing(endpointing: EndpointingSettings) -> Iterator[str]:
                 f"endpointing.{name} = {value_ms}: not less than endpointing.maximum_utterance_s = "
                 f"{endpointing.maximum_utterance_s:g}, so every utterance would be cut; raise the latter"
             )
+
+
+def _of_recording(settings: Settings) -> Iterator[str]:
+    """Yield what is to be kept, where no folder is named."""
+    chosen = {"recording": settings.recording} | {
+        f"extensions.{name}.recording": extension.recording for name, extension in settings.extensions.items()
+    }
+    for place, recording in chosen.items():
+        for key in ("audio", "transcripts"):
+            if getattr(recording, key):
+                yield f"{place}.{key} = true: needs recording.folder; name a folder for the files"
 
 
 def _of_barge_in(endpointing: EndpointingSettings, barge_in: BargeInSettings, place: str) -> Iterator[str]:

@@ -13,7 +13,14 @@ from pydantic import Field
 
 from actors.messages import Priority
 from actors.settings import Section
-from ingress.configuration.settings import BargeInSettings, DialogSettings, ExtensionSettings, Settings
+from ingress.configuration.settings import (
+    BargeInSettings,
+    DialogSettings,
+    ExtensionRecordingSettings,
+    ExtensionSettings,
+    RecordingSettings,
+    Settings,
+)
 
 DEFAULT_EXTENSION = "default"
 """Name of the server's own port."""
@@ -28,6 +35,18 @@ class Phrase(StrEnum):
     """When an answer has failed."""
     WAITING = "waiting"
     """To a caller who waits for the speech workers."""
+
+
+class RecordingChoice(Section):
+    """What is kept of an extension's calls."""
+
+    audio: bool = False
+    transcripts: bool = False
+
+    @property
+    def keeps_anything(self) -> bool:
+        """Whether a call leaves a file."""
+        return self.audio or self.transcripts
 
 
 class Extension(Section):
@@ -45,6 +64,7 @@ class Extension(Section):
     needs_speech: bool = False
     """Whether the dialog hears and speaks; the book finds out (`ExtensionBook.of`)."""
     barge_in: BargeInSettings
+    recording: RecordingChoice = RecordingChoice()
     phrases: dict[Phrase, str] = Field(default_factory=dict)
     """Texts that the operator chose; the others are the language's own (`ingress.phrases.fixed`)."""
 
@@ -63,6 +83,7 @@ def default_extension(settings: Settings) -> Extension:
         language=settings.speech.language,
         dialog=settings.dialog,
         barge_in=settings.barge_in,
+        recording=RecordingChoice(audio=settings.recording.audio, transcripts=settings.recording.transcripts),
     )
 
 
@@ -78,7 +99,15 @@ def named_extension(name: str, chosen: ExtensionSettings, settings: Settings) ->
         voice=chosen.voice,
         dialog=_merged(settings.dialog, chosen.dialog),
         barge_in=_merged(settings.barge_in, chosen.barge_in),
+        recording=_recording(settings.recording, chosen.recording),
         phrases={phrase: text for phrase, text in texts.items() if text is not None},
+    )
+
+
+def _recording(common: RecordingSettings, own: ExtensionRecordingSettings) -> RecordingChoice:
+    return RecordingChoice(
+        audio=common.audio if own.audio is None else own.audio,
+        transcripts=common.transcripts if own.transcripts is None else own.transcripts,
     )
 
 

@@ -104,6 +104,15 @@ class DialogSettings(OpenSection):
     """Of the `tone` dialog."""
 
 
+class ExtensionRecordingSettings(Section):
+    """What is kept of this extension's calls. What is unset is as in `[recording]`."""
+
+    audio: bool | None = None
+    """Both sides, as a stereo WAV file."""
+    transcripts: bool | None = None
+    """What was heard and answered, by turn."""
+
+
 class ExtensionSettings(Section):
     """A listener of its own (`[extensions.NAME]`). What is unset is as for the server's own port."""
 
@@ -119,6 +128,7 @@ class ExtensionSettings(Section):
     """A voice of the text-to-speech engine."""
     dialog: DialogSettings | None = None
     barge_in: BargeInSettings | None = None
+    recording: ExtensionRecordingSettings = ExtensionRecordingSettings()
     busy: str | None = None
     """Said to a caller who is refused; instead of the language's own phrase."""
     apology: str | None = None
@@ -143,6 +153,21 @@ class RecordSettings(Section):
 
     file: str | None = None
     """One JSON line per finished call is appended here. Unset: none."""
+
+
+class RecordingSettings(Section):
+    """Calls kept as files (docs/security.md). Off: find out what your law asks before you switch it on."""
+
+    audio: bool = False
+    """Both sides of each call, as a stereo WAV file: 1.9 MB a minute."""
+    transcripts: bool = False
+    """What was heard and answered, by turn, as a JSON Lines file."""
+    folder: str | None = None
+    """For both, of this user alone; needed if anything is kept."""
+    retention_days: int = Field(default=30, ge=1, le=36_500)
+    """Older ones are deleted by the running server, within ten minutes."""
+    maximum_gb: float | None = Field(default=None, gt=0.0, le=1_000_000.0)
+    """While the folder holds more, in units of 10^9 bytes, the oldest are deleted. Unset: no limit."""
 
 
 class PrivacySettings(Section):
@@ -197,6 +222,7 @@ class Settings(Section):
     """Listeners beside the server's own port, by name."""
     cache: CacheSettings = CacheSettings()
     records: RecordSettings = RecordSettings()
+    recording: RecordingSettings = RecordingSettings()
     privacy: PrivacySettings = PrivacySettings()
     access: AccessSettings = AccessSettings()
     web: WebSettings = WebSettings()

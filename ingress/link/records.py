@@ -219,6 +219,12 @@ class CallRecord(Record):
     """The newest of them."""
     unfinished: TurnRecord | None = None
     """The turn that was under way when the call ended."""
+    recording: str | None = None
+    """The file with its audio; None: it has none."""
+    transcript: str | None = None
+    """The file with its words; None: it has none."""
+    recording_is_complete: bool = True
+    """False: some of what belongs in these files was lost, or not known to be written after 0.25 s."""
 
     def describe(self) -> str:
         """Return the call on one line, for the log."""

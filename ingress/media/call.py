@@ -30,6 +30,7 @@ beforehand, whenever something happens (`_settle`).
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from enum import Enum
 from math import inf
 from typing import Any
@@ -97,6 +98,8 @@ class Call:
         self.turns_taken = 0
         self.dropped_turns = 0
         self.interruptions = 0
+        self.on_turn: Callable[[Turn], None] | None = None
+        """Is given each turn when it is over."""
         self.verdict = Verdict.NONE
         self.refusal: str | None = None
         self.started_at_s = started_at_s
@@ -191,6 +194,11 @@ class Call:
     def unfinished(self) -> TurnRecord | None:
         """What is known of the turn under way."""
         return None if self._turn.state is TurnState.OVER else self._turn.record(self._keeps_text)
+
+    def leave_turn(self) -> None:
+        """The call is over: the turn under way goes where finished ones go."""
+        if self.on_turn is not None and self._turn.state is not TurnState.OVER:
+            self.on_turn(self._turn)
 
     def begin(self, now: float) -> None:
         """Take the first turn, the greeting."""
@@ -528,5 +536,7 @@ class Call:
 
     def _write_record(self, turn: Turn) -> None:
         self.turns_taken += 1
+        if self.on_turn is not None:
+            self.on_turn(turn)
         self.turn_records.append(turn.record(self._keeps_text))
         self.outbox.append(link.TurnFinished(call_id=self.call_id, record=self.turn_records[-1]))

@@ -11,6 +11,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 
 from ingress.access.invitations import Invitation, Invitations
@@ -41,6 +42,9 @@ from ingress.media.hearing.silero import SpeechConfirmer
 from ingress.media.lateness import LatenessHistogram
 from ingress.media.leg import Leg
 from ingress.media.live_calls import LiveCalls
+from ingress.media.recording.call_files import Kept
+from ingress.media.recording.recorder import Recorder
+from ingress.media.recording.recording import Recording
 from ingress.phrases.fixed import PhraseShelf
 
 MAXIMUM_REFUSED = 64
@@ -67,6 +71,7 @@ class Calls:
         if settings.endpointing.confirmation == "silero":
             self.confirmer = SpeechConfirmer(settings.endpointing.confirmation_threshold)
         self.pauses = CollectionPauses()
+        self.recorder = Recorder(settings.recording.folder)
         self._gateway_says_ready = False
         self._unanswered_reports = 0
         """Since the gateway's last message."""
@@ -83,6 +88,8 @@ class Calls:
         self._closing = ClosingConnections()
         self._finished = FinishedCalls()
         self._lateness_totals = LatenessTotals()
+        self._unsettled: dict[str, Recording] = {}
+        """Of calls that are over, by UUID: their records wait for the disk."""
         self._endings: Counter[Ending] = Counter()
         self._is_draining = False
         self._all_ended = asyncio.Event()
@@ -127,6 +134,7 @@ class Calls:
             log.warning("ending %d calls that did not finish in time", len(self._calls))
         for leg in (*self._calls.values(), *self._refused.values(), *self._acceptor.handshakes):
             leg.end(Ending.STOPPING)
+        await self.recorder.stop()  # the records of recorded calls wait for it
         if self._finished.waits_for_gateway:
             log.error("%d records of finished calls are lost: there is no gateway", len(self._finished))
         self._clock.stop()
@@ -247,6 +255,8 @@ class Calls:
             return Refusal(
                 Ending.IN_USE, "its UUID is in use by a running call; give every AudioSocket() its own"
             )
+        if unsettled := self._unsettled.get(call.call_id):
+            unsettled.settle()  # the gateway has to know of the older call's end first
         refusal = self.refusal()
         if refusal is not None and not refusal.plays_phrase:
             return refusal
@@ -265,8 +275,15 @@ class Calls:
     def _find(self, call_id: str) -> Leg | None:
         return self._calls.get(call_id) or self._refused.get(call_id)
 
-    def ended(self, leg: Leg, connection: Connection, ending: Ending, record: CallRecord | None) -> None:
-        """Forget a leg, hang up, report a call's end to the gateway."""
+    def ended(
+        self,
+        leg: Leg,
+        connection: Connection,
+        ending: Ending,
+        record: CallRecord | None,
+        recording: Recording | None = None,
+    ) -> None:
+        """Forget a leg, hang up, report a call's end to the gateway, with what is kept of it."""
         self._acceptor.handshakes.pop(leg, None)
         self.close(connection, ending)
         if record is None:
@@ -274,9 +291,17 @@ class Calls:
         self._clock.remove(leg)
         self.live.ended(record)
         del (self._refused if record.was_refused else self._calls)[record.call_id]
-        self._finished.add(record, self.send)
+        if recording is None:
+            self._finished.add(record, self.send)
+        else:
+            self._unsettled[record.call_id] = recording
+            recording.finish(partial(self._add_recorded, record))
         if not self._calls and not self._refused:
             self._all_ended.set()
+
+    def _add_recorded(self, record: CallRecord, kept: Kept) -> None:
+        del self._unsettled[record.call_id]
+        self._finished.add(record.model_copy(update=kept._asdict()), self.send)
 
     def refusal(self) -> Refusal | None:
         """Return why a new call cannot be taken now, or None."""

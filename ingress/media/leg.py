@@ -53,6 +53,8 @@ from ingress.media.hearing.vad import level_dbfs
 from ingress.media.lateness import LatenessHistogram
 from ingress.media.pacing import LONG_GAP_S
 from ingress.media.receiver import BadPeer, Receiver
+from ingress.media.recording.recording import Recording
+from ingress.recordings.names import RecordingName
 
 if TYPE_CHECKING:
     from ingress.media.calls import Calls
@@ -82,6 +84,7 @@ class Leg:
         self._extension = extension
         self._settings = calls.settings.server
         self._receiver = Receiver(connection.protocol)
+        self._recording: Recording | None = None
         self._state = LegState.HANDSHAKE
         self._call: Call
         """From the UUID on, as the next three."""
@@ -114,9 +117,12 @@ class Leg:
         self._last_send_s = now
         try:
             for _ in range(frames):
-                if not connection.send_audio(call.next_frame(now, frame_bytes)):
+                frame = call.next_frame(now, frame_bytes)
+                if not connection.send_audio(frame):
                     self.end(Ending.NOT_READING)
                     return
+                if self._recording is not None:
+                    self._recording.said(frame, now)
         except BrokenPipeError:
             # It closed some frames ago; a connection that broke would be reset. What it sent last is there.
             self.read()
@@ -225,6 +231,9 @@ class Leg:
         if self._call.verdict is Verdict.ADMITTED or self._call.refusal is not None:
             return False
         log.info("call %s refused: %s", self._name, reason)
+        recording, self._recording = self._recording, None
+        if recording is not None:
+            recording.discard()
         self._call.refuse(reason, monotonic())
         return True
 
@@ -240,9 +249,10 @@ class Leg:
             log.info("connection from %s closed: %s", self._connection.peer, detail)
         else:
             self._hearing.close()
+            self._call.leave_turn()
             record = self._record(ending, detail)
             log.info("%s", record.describe())
-        self._calls.ended(self, self._connection, ending, record)
+        self._calls.ended(self, self._connection, ending, record, self._recording)
 
     def _miss_uuid(self, detail: str) -> None:
         """End the connection, unless its UUID came while this process was stopped."""
@@ -274,6 +284,8 @@ class Leg:
                         return
 
     def _hear(self, frames: list[bytes], now: float) -> None:
+        if self._recording is not None:
+            self._recording.heard(frames, now)
         if self._hearing.has_ignored(frames, now):
             return
         # Frames that are read together came one after the other, or would have.
@@ -313,10 +325,11 @@ class Leg:
             self.end(Ending.NOT_INVITED, f"call {call_id} refused: {invitation.value}")
             return
         extension = self._extension
+        started_at = datetime.now(UTC)
         call = Call(
             call_id,
             extension.name,
-            started_at_s=datetime.now(UTC).timestamp(),
+            started_at_s=started_at.timestamp(),
             barge_in=extension.barge_in,
             keeps_text=settings.privacy.keep_transcripts,
             phrases=partial(calls.phrases.audio, extension),
@@ -336,6 +349,10 @@ class Leg:
         if refusal is not None:
             self.refuse(refusal.detail)
             return
+        if extension.recording.keeps_anything:
+            name = RecordingName(started_at, extension.name, call_id)
+            self._recording = calls.recorder.begin(name, extension.recording, now)
+            call.on_turn = self._recording.turn
         log.info("call %s started from %s on extension %s", call_id, self._connection.peer, extension.name)
         if calls.gateway_is_ready:
             call.gateway_ready(now)

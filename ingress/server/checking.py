@@ -9,7 +9,7 @@ All that is wrong is reported together, a line for each. Nothing that is tried l
 | files and folders that are written, the token of HTTP | yes | yes |
 | making the dialogs | by the gateway | yes |
 | addresses and ports | by listening on them | yes, but those of the server that runs on the same port |
-| room on the disks of records and phrases | no: it may come | yes |
+| room on the disks of records, recordings and phrases | no: it may come | yes |
 """
 
 from __future__ import annotations
@@ -40,7 +40,13 @@ from ingress.configuration.settings import DialogSettings, Settings, WebSettings
 from ingress.dialogs.registry import CATALOGUE, dialog, dialog_class
 from ingress.dialogs.registry import check as check_dialog
 from ingress.server import ports
-from ingress.server.files import cache_problems, default_cache_problem, records_problems, shortages
+from ingress.server.files import (
+    cache_problems,
+    default_cache_problem,
+    recording_problems,
+    records_problems,
+    shortages,
+)
 from ingress.server.finding import find
 from ingress.server.runtime_directory import RuntimeDirectory
 
@@ -67,6 +73,7 @@ def check(settings: Settings, is_alone: bool = False) -> ExtensionBook:
         problems += _lines(error)
     problems += records_problems(settings.records)
     problems += _web_problems(settings.web)
+    problems += recording_problems(settings.recording)
     if book is None or book.has_speech_workers:
         problems += _ray_problems(settings)
         problems += cache_problems(settings.cache)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from actors.checks.folders import expanded, file_obstacle, obstacle, shortage
 from actors.errors import ConfigurationError
-from ingress.configuration.settings import CacheSettings, RecordSettings, Settings
+from ingress.configuration.settings import CacheSettings, RecordingSettings, RecordSettings, Settings
 from ingress.phrases.disk import phrase_directory
 
 
@@ -27,6 +27,19 @@ def records_problems(settings: RecordSettings) -> Iterator[str]:
         yield f"records.file = {settings.file!r}: {problem}"
 
 
+def recording_problems(settings: RecordingSettings) -> Iterator[str]:
+    """Yield why calls could not be recorded."""
+    if settings.folder is None:
+        return
+    try:
+        problem = folder_obstacle(expanded(settings.folder, "recording.folder"))
+    except ConfigurationError as error:
+        yield str(error)
+        return
+    if problem is not None:
+        yield f"recording.folder = {settings.folder!r}: {problem}"
+
+
 def shortages(settings: Settings) -> Iterator[str]:
     """Yield which of the files that a server can do without would not fit on their disks."""
     with suppress(ConfigurationError):  # of a home that is not there: the others say it
@@ -36,6 +49,10 @@ def shortages(settings: Settings) -> Iterator[str]:
             problem = None if os.path.exists(path) and not os.path.isfile(path) else shortage(path.parent)
             if problem is not None:
                 yield f"records.file = {settings.records.file!r}: {problem}"
+        if settings.recording.folder is not None:
+            problem = shortage(expanded(settings.recording.folder, "recording.folder"))
+            if problem is not None:
+                yield f"recording.folder = {settings.recording.folder!r}: {problem}"
     directory = phrase_directory(settings.cache) if settings.cache.disk_bytes else None
     if directory is not None and (problem := shortage(directory)) is not None:
         yield f"cache.directory: {problem}"
@@ -76,5 +93,5 @@ def folder_obstacle(folder: Path) -> str | None:
     except OSError as error:
         return f"{folder}: {error.strerror or type(error).__name__}"
     if folder.is_dir() and (found.st_uid != os.getuid() or found.st_mode & 0o022):
-        return f"{folder} is not this user's alone: others could put audio into it"
+        return f"{folder} is not this user's alone: others could write into it"
     return obstacle(folder)

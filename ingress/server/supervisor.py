@@ -31,6 +31,7 @@ from ingress.server.child import Child
 from ingress.server.exit_codes import ExitCode
 from ingress.server.extension_source import ExtensionSource
 from ingress.server.ports import bind, bind_doors, close
+from ingress.server.retention import keep_retention
 from ingress.server.runtime_directory import RuntimeDirectory
 
 GATEWAY_STOP_S = 10.0
@@ -50,6 +51,7 @@ OF_EXTENSIONS: dict[str, Any] = {
     "extensions": True,
     "dialog": True,
     "barge_in": True,
+    "recording": {"audio", "transcripts"},
     "server": {"port"},
     "speech": {"language"},
 }
@@ -80,6 +82,8 @@ async def serve(settings: Settings, read_again: Callable[[], Settings]) -> ExitC
                     log.info("the live page is at http://%s/", describe(doors["web"]))
                 if "agi" in doors:
                     log.info("the dialplan may ask agi://%s/begin", describe(doors["agi"]))
+                if recorded := [it.name for it in book.extensions.values() if it.recording.keeps_anything]:
+                    log.info("calls are recorded: extensions %s (recording.folder)", ", ".join(recorded))
                 return await supervisor.run()
             finally:
                 runtime.remove()
@@ -181,6 +185,7 @@ class Supervisor:
         keepers = [asyncio.create_task(child.keep_running(), name=child.name) for child in children]
         stop = asyncio.create_task(terminated.wait())
         linked = asyncio.create_task(self._extensions.run(), name="extensions")
+        retention = asyncio.create_task(keep_retention(self._settings.recording), name="retention")
         await asyncio.wait((stop, *keepers), return_when=asyncio.FIRST_COMPLETED)
         code = ExitCode.OK
         for keeper in keepers:
@@ -189,6 +194,7 @@ class Supervisor:
                 code = ExitCode(keeper.result())
         stop.cancel()
         linked.cancel()
+        retention.cancel()
         await self._stop(0.0 if code else self._drain_deadline_s)
         await asyncio.gather(*keepers)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)

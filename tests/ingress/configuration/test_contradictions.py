@@ -20,6 +20,8 @@ SECTIONS = {
     "barge_in.speech_ms = 2_000\nendpointing.maximum_utterance_s = 2.0": "_ms = 2000: not",
     "barge_in.speech_ms = 100": "barge_in.speech_ms = 100: less than",
     "extensions.fast.port = 1\nextensions.fast.barge_in.speech_ms = 60": "fast.barge_in.speech_ms = 60",
+    "recording.audio = true": "recording.audio = true: needs recording.folder",
+    "extensions.a.port = 1\nextensions.a.recording.transcripts = true": "transcripts = true: needs recording",
 }
 
 
@@ -50,6 +52,8 @@ def test_a_flag_that_contradicts_the_file_is_named(tmp_path: Path) -> None:
         {"endpointing": {"minimum_speech_ms": 240}},
         {"endpointing": {"maximum_utterance_s": 30.0}},
         {"extensions": {"quiet": {"port": 1, "barge_in": {"enabled": False}}}},
+        {"extensions": {"quiet": {"port": 1, "recording": {"audio": False}}}},
+        {"recording": {"audio": True, "folder": "kept"}},
     ],
 )
 def test_what_goes_together_is_taken(values: dict[str, object]) -> None:

@@ -1,0 +1,1 @@
+"""Recording of calls: both sides on one timeline, written by a thread that no call waits for."""
