@@ -211,6 +211,7 @@ class Call:
 
     def _send_back(self, reason: str, now: float) -> None:
         self.refusal, self._gateway_is_ready = reason, False
+        self._silent_since_s = None  # a dialog may have hung up: the phrase plays to its end all the same
         self._ahead_turn = self._speaking_s = None
         self._waiting.clear()
         self._idle.clear()
@@ -419,13 +420,13 @@ class Call:
             self._speaking_s = None
         turn = self._turn
         is_late = not self._gateway_is_lost and now >= turn.progress_s + self._turn_deadline_s
-        if is_late and turn.state in RUNNING:
+        since_s, limit_s = self.waits_since_s, self._waiting_limit_s
+        if not self._gateway_is_ready and since_s is not None and now >= since_s + limit_s:
+            self._stop_waiting(now)  # first: else the next turn would begin to wait, if both are over
+        elif is_late and turn.state in RUNNING:
             self.outbox.append(link.CancelTurn(call_id=self.call_id, turn=turn.number))
             self._fail(turn, f"no answer from the gateway for {self._turn_deadline_s:.0f} s")
             self._finish_if_played(now)
-        since_s, limit_s = self.waits_since_s, self._waiting_limit_s
-        if not self._gateway_is_ready and since_s is not None and now >= since_s + limit_s:
-            self._stop_waiting(now)
         self._settle(now)
 
     def _stop_waiting(self, now: float) -> None:
@@ -433,6 +434,7 @@ class Call:
         turn, reason = self._turn, f"nothing could answer within {self._waiting_limit_s:g} s"
         if turn.state in RUNNING:
             self.outbox.append(link.CancelTurn(call_id=self.call_id, turn=turn.number))
+        self.caller_resumed()  # what was begun ahead is worthless
         turn.failure = reason
         self._write_record(turn)
         self._send_back(f"{reason} (server.waiting_limit_s)", now)

@@ -354,6 +354,30 @@ def test_a_continuous_tone_plays_between_everything_else() -> None:
     assert play(call, 100, 1.9) == endless_tone(440.0) * 2
 
 
+def test_who_waited_too_long_does_not_wait_for_the_next_turn_as_well() -> None:
+    """A process that was stopped past both limits sends the caller back, and drops what was begun ahead."""
+    call = new()
+    call.press("1", 0.0)
+    call.gateway_ready(0.0)
+    call.caller_paused(utterance())
+    call.receive(Readiness(is_ready=False, detail=""), 0.0)
+    call.next_frame(TURN_DEADLINE_S)
+    assert call.refusal is not None
+    assert call.waits_since_s is None
+    assert len(sent(call, TranscribeAhead)) == len(sent(call, DropAhead))
+
+
+def test_a_call_that_is_refused_as_it_ends_hears_the_whole_phrase() -> None:
+    """Whatever its dialog did before the verdict."""
+    call = begun(phrases=PHRASES.get)
+    call.press("1", 0.0)
+    call.receive(HangUp(call_id="c1", turn=2), 0.0)
+    call.receive(TurnDone(call_id="c1", turn=2, stages=StageTimes()), 0.0)
+    call.refuse("full", 1.0)
+    assert not call.is_at_end(1.0)
+    assert play(call, 3, 1.0).startswith(PHRASES[Phrase.BUSY])
+
+
 def test_hanging_up_waits_for_the_last_word() -> None:
     """The answer is heard to its end."""
     call = begun()
