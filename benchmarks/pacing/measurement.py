@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -91,8 +92,17 @@ class Measurement:
         return reasons
 
 
-def measure(contestant: Contestant, load: Load, server_core: int, audio: CallerAudio) -> Measurement:
-    """Start the server, rehearse, measure, stop it. Raises ServerError, GeneratorError, CompilerError."""
+def measure(
+    contestant: Contestant,
+    load: Load,
+    server_core: int,
+    audio: CallerAudio,
+    beside: Callable[[Server], AbstractContextManager[object]] = nullcontext,
+) -> Measurement:
+    """Start the server, rehearse, measure, stop it. Raises ServerError, GeneratorError, CompilerError.
+
+    `beside` is entered with the server for the time of the load.
+    """
     with serving(contestant.name, contestant.command(), [server_core]) as server:
         generate(Load(*REHEARSAL, load.core), server.port, audio)
         workers = server.media_workers()
@@ -104,7 +114,8 @@ def measure(contestant: Contestant, load: Load, server_core: int, audio: CallerA
             seen.append(Snapshot.of([worker], server_core, others))
             memory_bytes.append(_private_bytes(server))
 
-        heard = generate(load, server.port, audio, look, look)
+        with beside(server):
+            heard = generate(load, server.port, audio, look, look)
         if server.process.poll() is not None or worker not in server.process_ids():
             raise ServerError(f"{contestant.name} ended by itself")
     if heard.first_call and not has_sound(heard.first_call):

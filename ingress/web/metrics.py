@@ -98,7 +98,11 @@ class _Model(Collector):
             "extension",
             "activity",
         )
-        yield _gauge("web_readers", "Readers of the event stream.", [((), self._live.readers)])
+        yield _gauge(
+            "web_readers",
+            "Readers of changes: event streams, and the web process itself.",
+            [((), self._live.readers)],
+        )
 
 
 def _of_server(status: ServerStatus) -> Iterator[Metric]:
