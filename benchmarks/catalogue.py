@@ -165,6 +165,10 @@ def _passed(it: Any) -> float:
     return 100.0 * asked.count(True) / len(asked)
 
 
+OPERATION = (
+    Figure("CPU of the calls, operated over alone", "times", SHARE, lambda it: it["cpu_ratio"]),
+    Figure("scrape, p95", "ms", TAIL, lambda it: 1_000.0 * percentile(it["scrape_s"], 95.0)),
+)
 AT_10 = "10 times"
 LONGER = "raymal at 30 ms"
 DEMO = (
@@ -293,6 +297,10 @@ BENCHMARKS = (
         ("--minutes", "5.5", "--most-calls", "4", "--no-overload"), 2,
         ("--report", f"{INTO}/capacity", "--write-limits", f"{INTO}/capacity-limits.toml"),
         ("capacity/turns.svg", "capacity/stages.svg", "capacity/goodput.svg"),
+    ),
+    Benchmark(
+        "operation", "what do a live page, Prometheus and changing extensions cost running calls?",
+        "benchmarks.operation", 5, OPERATION, (), ("--pairs", "1", "--seconds", "5"), 0.8, is_default=False,
     ),
     Benchmark(
         "faults", "what do callers notice of bad networks, bad peers and busy machines? (as root)",

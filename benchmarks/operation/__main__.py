@@ -1,4 +1,4 @@
-"""What a live page, Prometheus and changing extensions cost the calls of a server.
+"""What a live page, Prometheus and changing extensions cost running calls.
 
 The same calls are measured at a server without a web process, which nobody operates, and at one with it. The
 two take turns, in pairs; each pair gives a ratio. Run as `python -m benchmarks.operation`. Exit code 1 if a
@@ -91,7 +91,8 @@ def targets(pairs: Sequence[tuple[Measurement, Measurement]], seen: Sequence[Ope
     lost = sum(each.heard.report.lost_calls for each in operated)
     scrapes_s = [scrape_s for each in seen for scrape_s in each.scrape_s]
     slowest_s = percentile(scrapes_s, 95.0) if scrapes_s else float("inf")
-    problems = [problem for each in seen for problem in each.problems]
+    problems = sum(each.problems for each in seen)
+    first = next((each.problem for each in seen if each.problem), "")
     readers = min(each.readers for each in seen)
     calls = operated[0].calls
     return [
@@ -116,7 +117,12 @@ def targets(pairs: Sequence[tuple[Measurement, Measurement]], seen: Sequence[Ope
             slowest_s <= SCRAPE_S,
             is_disturbed,
         ),
-        judged("what operators asked for", "all done", "; ".join(problems) or "all done", not problems),
+        judged(
+            "what operators asked for",
+            "all done",
+            f"{problems} problems: {first}" if problems else "all done",
+            not problems,
+        ),
         judged("readers of events", f"{ALL_READERS}", f"{readers}", readers >= ALL_READERS),
         shown(
             "done",

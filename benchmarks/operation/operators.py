@@ -39,13 +39,14 @@ class Operators:
     events: int = 0
     changes: int = 0
     """Of extensions: added and removed."""
-    problems: list[str] = field(default_factory=list)
-    """The first few."""
+    problem: str | None = None
+    """The first."""
+    problems: int = 0
 
     def fail(self, what: str, error: object) -> None:
         """Note a problem."""
-        if len(self.problems) < 5:
-            self.problems.append(f"{what}: {error}")
+        self.problem = self.problem or f"{what}: {error}"
+        self.problems += 1
 
 
 class UnixConnection(http.client.HTTPConnection):

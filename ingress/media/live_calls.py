@@ -82,15 +82,18 @@ class LiveCalls:
             self._ticks = 0
             self._queue.extend(self._legs())
             self._looks = max(LOOKS_PER_TICK, -(-len(self._queue) // ROUND_TICKS))
-        told = 0
-        for _ in range(min(self._looks, len(self._queue))):
+        looks, told = self._looks, 0
+        while self._queue and looks and told < TOLD_PER_TICK:
             leg = self._queue.popleft()
-            if not leg.is_live:
-                continue
-            changing, call_id = leg.changing(), leg.call_id
-            if self._told.get(call_id) != changing:
-                self._told[call_id] = changing
-                self._send(CallSeen(call=leg.seen()))
-                told += 1
-                if told == TOLD_PER_TICK:
-                    return
+            if leg.is_live:  # else over meanwhile: of a flood of short calls nothing stays
+                looks -= 1
+                told += self._tell_changes(leg)
+
+    def _tell_changes(self, leg: Leg) -> bool:
+        """Tell a call unless nothing has changed; return whether it was told."""
+        changing, call_id = leg.changing(), leg.call_id
+        if self._told.get(call_id) == changing:
+            return False
+        self._told[call_id] = changing
+        self._send(CallSeen(call=leg.seen()))
+        return True

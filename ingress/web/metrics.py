@@ -21,12 +21,14 @@ from prometheus_client.core import (
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
+from actors.manager.admission import Reason
 from actors.manager.throttle import LINES
 from actors.messages import WorkKind
 from actors.status import FleetStatus, PoolStatus
 from ingress.link.live import Activity
 from ingress.link.records import LATENESS_EDGES_MS, MediaHealth
 from ingress.link.status import ServerStatus
+from ingress.media.endings import Ending
 from ingress.web.live import LiveModel
 from ingress.web.processes import ProcessUse
 
@@ -170,9 +172,9 @@ def _of_media(status: ServerStatus) -> Iterator[Metric]:
         "connections_ended",
         "AudioSocket connections that ended, calls among them, by reason.",
         [
-            ((name, reason), count)
+            ((name, ending.value), health.closed_peers.get(ending.value, 0))
             for name, health in workers
-            for reason, count in sorted(health.closed_peers.items())
+            for ending in Ending
         ],
         "worker",
         "reason",
@@ -263,7 +265,7 @@ def _of_fleet(fleet: FleetStatus) -> Iterator[Metric]:
     yield _counter(
         "cluster_calls_refused",
         "Calls of all servers that were given no place, by reason.",
-        [((reason,), count) for reason, count in sorted(fleet.admission.refused.items())],
+        [((reason,), fleet.admission.refused.get(reason, 0)) for reason in Reason],
         "reason",
     )
 

@@ -11,13 +11,12 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
 from asterisk_peer import AsteriskPeer
 from prometheus_client.parser import text_string_to_metric_families
-from prometheus_tools import DASHBOARD, DEPLOY, dashboard_expressions, needs_prometheus, rules
+from prometheus_tools import DASHBOARD, DEPLOY, HAS_PROMETHEUS, dashboard_expressions, needs_prometheus, rules
 from running_server import QUICK, SCRIPTED, RunningServer, private_server, wait_until
 
 from benchmarks.harness.server import free_port
@@ -34,6 +33,37 @@ def server() -> Iterator[RunningServer]:
     flags = ["--set", "extensions.sales.port=0", "--set", "server.media_workers=1"]
     with private_server(*SCRIPTED, *QUICK, *flags, has_web=True) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def prometheus(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A Prometheus with the files of deploy/; yield its port. It scrapes first after 5 s."""
+    port, folder = free_port(), tmp_path_factory.mktemp("prometheus")
+    for name in ("raymal.rules.yml", "prometheus.yml"):
+        text = (DEPLOY / "prometheus" / name).read_text()
+        text = text.replace("127.0.0.1:9093", f"127.0.0.1:{server.web_port}")
+        text = text.replace("scrape_interval: 15s", "scrape_interval: 1s")
+        text = text.replace("scrape_timeout: 5s", "scrape_timeout: 1s")
+        (folder / name).write_text(text)
+    with (folder / "prometheus.yml").open("a") as file:
+        file.write("global: {evaluation_interval: 1s}\n")
+    command = [
+        "prometheus",
+        f"--config.file={folder}/prometheus.yml",
+        f"--storage.tsdb.path={folder}/data",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        yield port
+        process.terminate()
+        process.wait(20.0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def waits_meanwhile(request: pytest.FixtureRequest) -> None:
+    """Prometheus waits for its first scrape while the other tests run."""
+    if HAS_PROMETHEUS:
+        request.getfixturevalue("prometheus")
 
 
 def scrape(server: RunningServer) -> str:
@@ -129,6 +159,68 @@ async def test_metrics_and_status_agree_with_calls_up(server: RunningServer) -> 
     }  # fmt: skip
 
 
+@needs_prometheus
+def test_promtool_finds_nothing_to_complain_about(server: RunningServer) -> None:
+    """Names, units, help texts."""
+    command = ["promtool", "check", "metrics"]
+    result = subprocess.run(command, input=scrape(server), capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_what_alerts_and_dashboard_ask_for_exists(server: RunningServer) -> None:
+    """Each metric that an expression names is among the metrics."""
+    kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", scrape(server), re.MULTILINE))
+    names = set(kinds) | {
+        f"{name}_{part}"
+        for name, kind in kinds.items()
+        for part in {"histogram": ("bucket", "sum", "count"), "summary": ("sum", "count")}.get(kind, ())
+    }
+    for expression in [*dashboard_expressions(), *(rule["expr"] for rule in rules())]:
+        assert set(re.findall(r"raymal_\w+", expression)) <= names, expression
+
+
+@needs_prometheus
+def test_a_real_prometheus_scrapes_and_no_alert_fires(prometheus: int) -> None:
+    """With the files of deploy/; it can evaluate each expression of rules and dashboard."""
+
+    def ask(path: str, **parameters: str) -> Any:
+        url = f"http://127.0.0.1:{prometheus}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return json.load(answer)["data"]
+
+    def query(expression: str) -> list[dict[str, Any]]:
+        result: list[dict[str, Any]] = ask("query", query=expression)["result"]
+        return result
+
+    def has_scraped() -> bool:
+        try:
+            return [it["value"][1] for it in query('up{job="raymal"}')] == ["1"]
+        except OSError:  # it starts
+            return False
+
+    wait_until(has_scraped, 20.0, "a scrape")
+    assert query("raymal_build_info")
+    assert query('raymal_up{process="gateway"} == 1')
+    for expression in dashboard_expressions():
+        query(expression.replace("$instance", ".*").replace("$__rate_interval", "1m"))
+
+    def all_rules() -> list[dict[str, Any]]:
+        return [rule for group in ask("rules")["groups"] for rule in group["rules"]]
+
+    wait_until(lambda: all(rule["health"] == "ok" for rule in all_rules()), 10.0, "all rules")
+    assert [rule["name"] for rule in all_rules()] == [rule["alert"] for rule in rules()]
+    assert not [rule["name"] for rule in all_rules() if rule["state"] == "firing"]
+
+
+def test_the_dashboard_chooses_the_server() -> None:
+    """Each expression takes the chosen servers alone, and each panel the chosen Prometheus."""
+    dashboard = json.loads(DASHBOARD.read_text())
+    assert all('instance=~"$instance"' in expression for expression in dashboard_expressions())
+    panels = [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+    assert {panel["datasource"]["uid"] for panel in panels} == {"${datasource}"}
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+
+
 async def test_the_web_process_may_die_and_no_call_notices(server: RunningServer) -> None:
     """Its successor knows the running calls again; what they hear has no gap."""
     async with AsyncExitStack() as stack:
@@ -152,87 +244,3 @@ async def test_the_web_process_may_die_and_no_call_notices(server: RunningServer
             assert max(later - earlier for earlier, later in pairwise(arrivals_s)) < 0.5
             assert not peer.has_ended.is_set()
     assert server.status() is not None
-
-
-@needs_prometheus
-def test_promtool_finds_nothing_to_complain_about(server: RunningServer) -> None:
-    """Names, units, help texts."""
-    command = ["promtool", "check", "metrics"]
-    result = subprocess.run(command, input=scrape(server), capture_output=True, text=True, check=False)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
-
-
-def test_what_alerts_and_dashboard_ask_for_exists(server: RunningServer) -> None:
-    """Each metric that an expression names is among the metrics."""
-    kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", scrape(server), re.MULTILINE))
-    names = set(kinds) | {
-        f"{name}_{part}"
-        for name, kind in kinds.items()
-        for part in {"histogram": ("bucket", "sum", "count"), "summary": ("sum", "count")}.get(kind, ())
-    }
-    for expression in [*dashboard_expressions(), *(rule["expr"] for rule in rules())]:
-        assert set(re.findall(r"raymal_\w+", expression)) <= names, expression
-
-
-@needs_prometheus
-def test_a_real_prometheus_scrapes_and_no_alert_fires(server: RunningServer, tmp_path: Path) -> None:
-    """With the files of deploy/; it can evaluate each expression of rules and dashboard."""
-    port = free_port()
-    for name in ("raymal.rules.yml", "prometheus.yml"):
-        text = (DEPLOY / "prometheus" / name).read_text()
-        text = text.replace("127.0.0.1:9093", f"127.0.0.1:{server.web_port}")
-        for interval in ("scrape_interval: 15s", "scrape_timeout: 5s"):
-            text = text.replace(interval, f"{interval.split(':')[0]}: 1s")
-        (tmp_path / name).write_text(
-            f"global: {{evaluation_interval: 1s}}\n{text}" if "scrape_" in text else text
-        )
-    command = [
-        "prometheus",
-        f"--config.file={tmp_path}/prometheus.yml",
-        f"--storage.tsdb.path={tmp_path}/data",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
-
-    def ask(path: str, **parameters: str) -> Any:
-        url = f"http://127.0.0.1:{port}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            return json.load(answer)["data"]
-
-    def query(expression: str) -> list[dict[str, Any]]:
-        result: list[dict[str, Any]] = ask("query", query=expression)["result"]
-        return result
-
-    def has_scraped() -> bool:
-        try:
-            return [it["value"][1] for it in query('up{job="raymal"}')] == ["1"] and bool(
-                query("ALERTS or vector(1)")
-            )
-        except OSError:
-            return False
-
-    with (
-        (tmp_path / "log").open("wb") as log,
-        subprocess.Popen(command, stdout=log, stderr=log) as prometheus,
-    ):
-        try:
-            wait_until(has_scraped, 20.0, "a scrape")
-            assert query("raymal_build_info")
-            assert query('raymal_up{process="gateway"} == 1')
-            for expression in dashboard_expressions():
-                query(expression.replace("$instance", ".*").replace("$__rate_interval", "1m"))
-            found = [rule for group in ask("rules")["groups"] for rule in group["rules"]]
-            assert [rule["name"] for rule in found] == [rule["alert"] for rule in rules()]
-            assert not [rule["lastError"] for rule in found if rule.get("lastError")]
-            assert not [rule["name"] for rule in found if rule["state"] == "firing"]
-        finally:
-            prometheus.terminate()
-            prometheus.wait(20.0)
-
-
-def test_the_dashboard_chooses_the_server() -> None:
-    """Each expression takes the chosen servers alone, and each panel the chosen Prometheus."""
-    dashboard = json.loads(DASHBOARD.read_text())
-    assert all('instance=~"$instance"' in expression for expression in dashboard_expressions())
-    panels = [panel for panel in dashboard["panels"] if panel["type"] != "row"]
-    assert {panel["datasource"]["uid"] for panel in panels} == {"${datasource}"}
-    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])

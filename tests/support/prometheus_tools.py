@@ -16,8 +16,9 @@ RULES = DEPLOY / "prometheus" / "raymal.rules.yml"
 RULE_TESTS = DEPLOY / "prometheus" / "raymal.rules.test.yml"
 DASHBOARD = DEPLOY / "grafana" / "raymal.json"
 
+HAS_PROMETHEUS = all(map(shutil.which, ("prometheus", "promtool")))
 needs_prometheus = pytest.mark.skipif(
-    (shutil.which("prometheus") is None or shutil.which("promtool") is None) and "CI" not in os.environ,
+    not HAS_PROMETHEUS and "CI" not in os.environ,
     reason="prometheus is not installed (`apt-get install prometheus`); .ci/run installs it",
 )
 

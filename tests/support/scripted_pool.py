@@ -62,6 +62,8 @@ class ScriptedPool:
         self.on_decision: Callable[[Decision], None] = lambda decision: None
         self.signals: Callable[[], IngressSignals] = IngressSignals
         self.status_now = FleetStatus(ONE_WORKER, ONE_WORKER, 0, 1, 0.0, 0.0)
+        self.is_away = False
+        """Whether it cannot say how it is doing."""
         self.sessions: dict[str, SessionStarted] = {}
         """Calls that it would count."""
         self.story: defaultdict[str, str] = defaultdict(str)
@@ -86,7 +88,9 @@ class ScriptedPool:
         """Nothing to stop."""
 
     async def status(self) -> FleetStatus:
-        """Return what the test has set."""
+        """Return what the test has set, unless it is away."""
+        if self.is_away:
+            raise TimeoutError("the manager does not answer")
         return self.status_now
 
     def decide(self, decision: Decision) -> None:

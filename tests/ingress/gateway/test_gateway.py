@@ -41,6 +41,8 @@ from ingress.link.messages import (
     Pace,
     PhrasesReady,
     Readiness,
+    StatusReply,
+    StatusRequest,
 )
 from ingress.link.status import TurnsStatus
 from ingress.media.calls import Calls
@@ -337,6 +339,20 @@ async def test_frames_are_never_shorter_than_the_setting() -> None:
         pool.decide(Decision("e", 2, Level.NORMAL))
         await asyncio.sleep(0.02)
         assert not any(isinstance(message, Pace) for message in end.received)
+
+
+async def test_a_manager_that_is_away_is_said_to_be() -> None:
+    """What it last said stands beside it."""
+    pool = ScriptedPool()
+    async with linked(pool, Settings()) as (gateway, _):
+        web = await LinkEnd.connect(gateway, "web", "web")
+        for is_away in (False, True, False):
+            pool.is_away = is_away
+            web.say(StatusRequest())
+            status = (await web.next(StatusReply)).status
+            assert status.manager_answers is not is_away
+            assert status.fleet == pool.status_now
+        await web.hang_up()
 
 
 async def test_phrases_are_ready_before_the_first_call(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from ingress.link.messages import (
     Utterance,
 )
 from ingress.link.records import CallOutcome, CallResult
-from ingress.media.live_calls import TOLD_PER_TICK
+from ingress.media.live_calls import LOOKS_PER_TICK, TICK_S, TOLD_PER_TICK
 from ingress.media.tones import tone
 
 
@@ -163,3 +163,18 @@ async def test_a_refused_call_is_told_as_one() -> None:
         await server.until_sent(CallEnded)
         assert web.activities(peer.call_id)[0] == Activity.WAITING
         assert web.gone(peer.call_id) is CallResult.REFUSED
+
+
+async def test_of_a_flood_of_short_calls_nothing_stays() -> None:
+    """Calls that come and go faster than they could be told."""
+    async with bench() as server:
+        WebProcess(server)
+        for _ in range(4 * LOOKS_PER_TICK):
+            async with AsteriskPeer(server.port) as peer:
+                peer.identify()
+                peer.writer.write_eof()
+                await peer.until(lambda: peer.was_hung_up)
+        await asyncio.sleep(2 * TICK_S)
+        assert len(server.sent_of(CallEnded)) == 4 * LOOKS_PER_TICK
+        assert not server.calls.live._queue
+        assert not server.calls.live._told
