@@ -13,7 +13,13 @@ from pydantic import Field
 
 from actors.messages import Priority
 from actors.settings import Section
-from ingress.configuration.settings import BargeInSettings, DialogSettings, ExtensionSettings, Settings
+from ingress.configuration.settings import (
+    BargeInSettings,
+    DialogSettings,
+    EndpointingSettings,
+    ExtensionSettings,
+    Settings,
+)
 
 DEFAULT_EXTENSION = "default"
 """Name of the server's own port."""
@@ -34,7 +40,10 @@ class Extension(Section):
     """One listener and what its callers get. A running call keeps the one it began with."""
 
     name: str
-    port: int
+    port: int | None
+    """0: the system chooses. None: no port of its own; its calls come by the server's."""
+    host: str | None = None
+    """Address to listen on; None: the server's."""
     priority: Priority = Priority.NORMAL
     max_calls: int | None = None
     """Over all servers of the cluster."""
@@ -45,6 +54,7 @@ class Extension(Section):
     needs_speech: bool = False
     """Whether the dialog hears and speaks; the book finds out (`ExtensionBook.of`)."""
     barge_in: BargeInSettings
+    endpointing: EndpointingSettings = EndpointingSettings()
     phrases: dict[Phrase, str] = Field(default_factory=dict)
     """Texts that the operator chose; the others are the language's own (`ingress.phrases.fixed`)."""
 
@@ -57,6 +67,7 @@ def default_extension(settings: Settings) -> Extension:
         language=settings.speech.language,
         dialog=settings.dialog,
         barge_in=settings.barge_in,
+        endpointing=settings.endpointing,
     )
 
 
@@ -66,12 +77,14 @@ def named_extension(name: str, chosen: ExtensionSettings, settings: Settings) ->
     return Extension(
         name=name,
         port=chosen.port,
+        host=chosen.host,
         priority=chosen.priority,
         max_calls=chosen.max_calls,
         language=chosen.language or settings.speech.language,
         voice=chosen.voice,
-        dialog=_merged(settings.dialog, chosen.dialog),
-        barge_in=_merged(settings.barge_in, chosen.barge_in),
+        dialog=merged(settings.dialog, chosen.dialog),
+        barge_in=merged(settings.barge_in, chosen.barge_in),
+        endpointing=merged(settings.endpointing, chosen.endpointing),
         phrases={phrase: text for phrase, text in texts.items() if text is not None},
     )
 
@@ -79,7 +92,7 @@ def named_extension(name: str, chosen: ExtensionSettings, settings: Settings) ->
 Part = TypeVar("Part", bound=Section)
 
 
-def _merged(common: Part, own: Part | None) -> Part:
+def merged(common: Part, own: Part | None) -> Part:
     """Return the server's section with what the extension has set in its place, key by key in tables."""
     if own is None:
         return common

@@ -46,7 +46,9 @@ def test_a_gateway_that_waits_for_ray_stops_at_once(tmp_path: Path) -> None:
         command = [*RAYMAL, "serve", "--port", str(port), "--ray-address", address]
         process = subprocess.Popen(command, stdout=stream, stderr=stream)
         try:
-            wait_until(lambda: RunningServer(port, None, process, log).status() is not None, 20.0, "the gateway")
+            wait_until(
+                lambda: RunningServer(port, None, process, log).status() is not None, 20.0, "the gateway"
+            )
             process.send_signal(signal.SIGTERM)
             assert process.wait(8) == 0
         finally:
