@@ -30,12 +30,13 @@ def _number(value: object) -> object:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
+AUTO_PORT = "auto"
 SHARED_PORT = "shared"
 
 
 def _port(value: object) -> object:
     """Return 0 for "auto", None for "shared"; what is neither a number nor one of the two is refused."""
-    words = {"auto": 0, SHARED_PORT: None}
+    words = {AUTO_PORT: 0, SHARED_PORT: None}
     if isinstance(value, str) and not value.isdecimal():
         if value not in words:
             raise PydanticCustomError("port", 'write a port\'s number, "auto" or "shared"')

@@ -401,3 +401,7 @@ class ControlReply(Message):
     book: ExtensionBook
     ports: dict[str, int]
     """That each extension has."""
+    problems: dict[str, str] = Field(default_factory=dict)
+    """Why an extension takes no calls, by its name."""
+    tables: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
+    """What is set for each extension but the server's own, as in its table `[extensions.NAME]`."""

@@ -11,7 +11,13 @@ from typing import Any
 from actors.errors import ConfigurationError
 from actors.liveness.threads import in_thread
 from ingress.configuration.extension_book import ExtensionBook
-from ingress.configuration.settings import EndpointingSettings, Settings
+from ingress.configuration.settings import (
+    AUTO_PORT,
+    SHARED_PORT,
+    EndpointingSettings,
+    ExtensionSettings,
+    Settings,
+)
 from ingress.server.checking import check
 from ingress.server.extension_files import Draft, ExtensionFiles
 from ingress.server.extension_keeper import ExtensionKeeper
@@ -53,6 +59,11 @@ class ConfigurationKeeper:
         self._read_again = read_again
         self._extensions = extensions
         self._changing = asyncio.Lock()
+
+    @property
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """What is set for each extension, as in its table `[extensions.NAME]`."""
+        return {name: _table(chosen) for name, chosen in self._newest.extensions.items()}
 
     async def reload(self) -> list[str]:
         """Follow the files; return what waits for a restart, and log it. Raises ConfigurationError."""
@@ -122,6 +133,11 @@ class ConfigurationKeeper:
 
     def _waiting(self, settings: Settings) -> list[str]:
         return [f"{setting} has changed" for setting in _changed(self._first, settings)]
+
+
+def _table(chosen: ExtensionSettings) -> dict[str, Any]:
+    table = chosen.model_dump(mode="json", exclude_unset=True)
+    return table | {"port": SHARED_PORT if chosen.port is None else chosen.port or AUTO_PORT}
 
 
 def _changed(before: Settings, after: Settings) -> list[str]:

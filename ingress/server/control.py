@@ -37,6 +37,14 @@ class Controlled(Protocol):
     def port_numbers(self) -> dict[str, int]:
         """The port of each extension that has one."""
 
+    @property
+    def problems(self) -> dict[str, str]:
+        """Why an extension takes no calls, by its name."""
+
+    @property
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """What is set for each extension, as in its table `[extensions.NAME]`."""
+
     async def put_extension(self, name: str, settings: Mapping[str, Any]) -> list[str]:
         """Add or replace an extension, also in its file; return what waits for a restart."""
 
@@ -91,5 +99,10 @@ class Control:
         except ConfigurationError as error:
             problem = str(error)
         return ControlReply(
-            problem=problem, waiting=tuple(waiting), book=server.book, ports=server.port_numbers
+            problem=problem,
+            waiting=tuple(waiting),
+            book=server.book,
+            ports=server.port_numbers,
+            problems=server.problems,
+            tables=server.tables,
         )

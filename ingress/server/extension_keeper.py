@@ -27,7 +27,7 @@ from ingress.server.extension_source import ExtensionSource
 from ingress.server.media_feed import MediaFeed, Offer
 from ingress.server.ports import Listening, Ports
 
-RETRY_S = 5.0
+RETRY_S = 2.0
 """Between two tries to open the port of an extension."""
 
 log = logging.getLogger(__name__)

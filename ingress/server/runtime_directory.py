@@ -166,14 +166,6 @@ class RuntimeDirectory:
 
     def remove(self) -> None:
         """Remove the server's files and, if nothing else is left in it, the folder."""
-        self.remove_sockets()
-        for name in (SETTINGS, EXTENSIONS, PORTS, LOCK):
-            (self.path / name).unlink(missing_ok=True)
-        with suppress(OSError):
-            self.path.rmdir()
-
-    def remove_sockets(self) -> None:
-        """Remove the Unix sockets. Processes that still listen put theirs there again (`keep_listening`)."""
         sockets = (
             self.gateway_socket,
             self.control_socket,
@@ -181,5 +173,7 @@ class RuntimeDirectory:
             self.live_socket,
             self.web_socket,
         )
-        for socket in sockets:
-            socket.unlink(missing_ok=True)
+        for name in (*(socket.name for socket in sockets), SETTINGS, EXTENSIONS, PORTS, LOCK):
+            (self.path / name).unlink(missing_ok=True)
+        with suppress(OSError):
+            self.path.rmdir()

@@ -120,7 +120,7 @@ async def serve(
             if supervisor.has_runtime:
                 runtime.remove()
             elif not supervisor.was_replaced:
-                runtime.remove_sockets()  # so that those of the server that goes on come back
+                runtime.gateway_socket.unlink(missing_ok=True)  # that of the server that goes on comes back
     raise AssertionError("not reached: nothing above swallows an error")
 
 
@@ -234,8 +234,8 @@ class Supervisor:
         # Not the loop's: that would let it end the process from the loop's end on.
         signal.signal(signal.SIGHUP, lambda *_: loop.call_soon_threadsafe(self._reload_soon))
         keepers: list[asyncio.Task[int]] = []
-        beside = [asyncio.create_task(self._extensions.run(self._runtime.gateway_socket))]
-        stop = asyncio.create_task(self._terminated.wait())
+        beside: list[asyncio.Task[None]] = []
+        stop: asyncio.Task[Any] = asyncio.create_task(self._terminated.wait())
         try:
             speech_side = (*filter(None, (self._ray,)), self._gateway)
             if self._taken is not None:
@@ -245,6 +245,8 @@ class Supervisor:
                 if replacing.done():
                     replacing.result()
             if not any(task.done() for task in (stop, *keepers)):
+                # Not earlier: where a server is replaced its gateway had the socket.
+                beside.append(asyncio.create_task(self._extensions.run(self._runtime.gateway_socket)))
                 self._extensions.serve()
                 keepers += _kept(*self._media, *filter(None, (self._web,)))
                 if self._taken is None:
@@ -334,7 +336,7 @@ class Supervisor:
             lambda: self._extensions.ports.listening,
             web,
             self._lock,
-            self._write_changed,
+            self._not_replaced,
         )
         log.info("another server has taken over; running calls go on here")
         self.was_replaced, self.has_runtime = True, False
@@ -344,10 +346,18 @@ class Supervisor:
             child.start_no_more()  # it would take the other server's socket
         self._extensions.leave(self._drain_deadline_s)
         self._extensions.ports.close()
-        if self._web_listener is not None:
+        if self._web is not None and self._web_listener is not None:
+            self._web.start_no_more()
+            self._web.signal(signal.SIGTERM)
             self._web_listener.close()
         self._terminated.set()
         handover.say_left(channel)
+
+    def _not_replaced(self) -> None:
+        """The newer server has ended before it served: have our gateway listen where it did again."""
+        log.warning("another server began to take over and ended; this one goes on")
+        self._runtime.gateway_socket.unlink(missing_ok=True)
+        self._write_changed()
 
     def _media_starts(self, feed: MediaFeed) -> None:
         self._write_files()
@@ -372,16 +382,29 @@ class Supervisor:
         """The port of each extension that has one."""
         return self._extensions.ports.numbers()
 
+    @property
+    def problems(self) -> dict[str, str]:
+        """Why an extension takes no calls."""
+        return self._extensions.problems
+
+    @property
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """What is set for each extension."""
+        return self._configuration.tables
+
     async def put_extension(self, name: str, settings: Mapping[str, Any]) -> list[str]:
         """Add or replace an extension, also in its file. Raises ConfigurationError."""
+        self._check_running()
         return await self._configuration.put(name, settings)
 
     async def remove_extension(self, name: str) -> list[str]:
         """Remove an extension, also from its file. Raises ConfigurationError."""
+        self._check_running()
         return await self._configuration.remove(name)
 
     async def reload(self) -> list[str]:
         """Read the configuration again. Raises ConfigurationError."""
+        self._check_running()
         return await self._configuration.reload()
 
     def drain(self, deadline_s: float | None) -> None:
@@ -389,6 +412,10 @@ class Supervisor:
         if deadline_s is not None and not self._terminated.is_set():
             self._drain_deadline_s = deadline_s
         self._terminated.set()
+
+    def _check_running(self) -> None:
+        if self._terminated.is_set():
+            raise ConfigurationError("the server is stopping: nothing is changed any more")
 
     def _reload_soon(self) -> None:
         async def reload() -> None:
