@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 def main() -> int:
     """Dispatch on the first argument; the supervisor starts the other forms."""
     match sys.argv[1:]:
-        case ["media-worker", folder, index, *listeners]:
-            return _media_worker(RuntimeDirectory(Path(folder)), f"media-{index}", listeners)
+        case ["media-worker", folder, index, descriptor]:
+            return _media_worker(RuntimeDirectory(Path(folder)), f"media-{index}", int(descriptor))
         case ["gateway", folder]:
             return _gateway(RuntimeDirectory(Path(folder)))
         case ["web", folder, *descriptors]:
@@ -32,15 +32,15 @@ def main() -> int:
             return command_line()
 
 
-def _media_worker(runtime: RuntimeDirectory, name: str, inherited: list[str]) -> int:
-    """`inherited`: EXTENSION=DESCRIPTOR of each listening socket."""
+def _media_worker(runtime: RuntimeDirectory, name: str, descriptor: int) -> int:
+    """`descriptor`: of the channel to the supervisor."""
     from ingress.media import worker
 
     settings, book = runtime.read()
     logs.configure(name, settings.log_level)
-    pairs = (item.split("=") for item in inherited)
-    listeners = {extension: socket.socket(fileno=int(descriptor)) for extension, descriptor in pairs}
-    worker.run(settings, book, listeners, runtime.gateway_socket, runtime.live_socket, name)
+    worker.run(
+        settings, book, socket.socket(fileno=descriptor), runtime.gateway_socket, runtime.live_socket, name
+    )
     return ExitCode.OK
 
 

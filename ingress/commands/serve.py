@@ -6,12 +6,13 @@ import argparse
 import asyncio
 import os
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from actors.engines.registry import STT_ENGINES, TTS_ENGINES
 from actors.errors import ConfigurationError
+from ingress.commands.arguments import seconds
 from ingress.configuration.loading import load_settings
 from ingress.configuration.settings import Settings
 from ingress.dialogs.registry import DIALOGS
@@ -39,6 +40,10 @@ FLAGS = {
 """Each flag: the setting it is short for, the name of its value, its help. `--set` reaches every setting."""
 
 
+OWN_DEADLINE = -1.0
+"""`--replace` without a value."""
+
+
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the command line."""
     parser = commands.add_parser(
@@ -58,6 +63,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="store_true",
         help="try all that can be tried without taking calls, say what cannot work, and exit",
     )
+    parser.add_argument(
+        "--replace",
+        nargs="?",
+        type=seconds(86_400.0),
+        const=OWN_DEADLINE,
+        metavar="SECONDS",
+        help="take the place of the server that runs on the same port; no call is refused or lost, its own "
+        "go on for so long (its server.drain_deadline_s)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -69,7 +83,14 @@ def run(arguments: argparse.Namespace) -> int:
         check(settings, is_alone=True)
         print("the configuration is fine")
         return ExitCode.OK
-    return asyncio.run(supervisor.serve(settings, lambda: settings_of(arguments)))
+    replaces: supervisor.Replacement | None = None
+    if arguments.replace is not None:
+        replaces = supervisor.Replacement(arguments.replace if arguments.replace >= 0.0 else None)
+
+    def read_again(drafts: Mapping[Path, str]) -> Settings:
+        return settings_of(arguments, drafts)
+
+    return asyncio.run(supervisor.serve(settings, read_again, arguments.config, replaces))
 
 
 def add_settings_flags(parser: argparse._ActionsContainer, flags: Iterable[str] = FLAGS) -> None:
@@ -88,17 +109,18 @@ def add_settings_flags(parser: argparse._ActionsContainer, flags: Iterable[str] 
     )
 
 
-def settings_of(arguments: argparse.Namespace) -> Settings:
+def settings_of(arguments: argparse.Namespace, drafts: Mapping[Path, str] | None = None) -> Settings:
     """Return the settings that the arguments, the environment and the file make together, checked whole.
 
-    A command need not have all of the flags. Raises ConfigurationError.
+    A command need not have all of the flags. `drafts`: texts to read in place of what files hold.
+    Raises ConfigurationError.
     """
-    settings = _loaded(arguments)
+    settings = _loaded(arguments, drafts)
     extension_book(settings)  # raises for extensions and dialogs that cannot be
     return settings
 
 
-def _loaded(arguments: argparse.Namespace) -> Settings:
+def _loaded(arguments: argparse.Namespace, drafts: Mapping[Path, str] | None = None) -> Settings:
     """Return the settings; extensions and dialogs are still to be checked. Raises ConfigurationError."""
     given = vars(arguments)
     flags: dict[str, tuple[str, Any]] = {}
@@ -115,7 +137,7 @@ def _loaded(arguments: argparse.Namespace) -> Settings:
         flags["fleet.backend"] = ("--no-ray", "local")
     if given.get("keep_transcripts"):
         flags["privacy.keep_transcripts"] = ("--keep-transcripts", True)
-    return load_settings(arguments.config, os.environ, flags)
+    return load_settings(arguments.config, os.environ, flags, drafts)
 
 
 def _value(text: str) -> Any:

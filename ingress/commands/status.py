@@ -76,6 +76,10 @@ def _print_ingress(console: Console, status: ServerStatus) -> None:
             row.name, row.priority, row.language, row.dialog, *map(str, (row.calls, limit, row.refused))
         )
     console.print(extensions)
+    for row in status.extensions:
+        if row.problem is not None:
+            line = f"problem: extension {row.name} takes no calls: {row.problem}"
+            console.print(line, markup=False, style="bold red")
     if status.media_workers:
         _print_media(console, status.media_workers)
     _print_turns(console, status.recent)

@@ -18,16 +18,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ingress.configuration.settings import BargeInSettings, EndpointingSettings, Settings
+from ingress.configuration.extensions import merged
+from ingress.configuration.settings import (
+    BargeInSettings,
+    EndpointingSettings,
+    ExtensionSettings,
+    Settings,
+)
 
 
 def contradictions(settings: Settings) -> Iterator[str]:
     """Yield a line for each pair: the first setting, what is wrong, and the remedy."""
     yield from _of_endpointing(settings.endpointing)
-    yield from _of_barge_in(settings.endpointing, settings.barge_in, "barge_in")
+    yield from _of_barge_in(settings.endpointing, settings.barge_in)
     for name, extension in settings.extensions.items():
-        if extension.barge_in is not None and "speech_ms" in extension.barge_in.model_fields_set:
-            yield from _of_barge_in(settings.endpointing, extension.barge_in, f"extensions.{name}.barge_in")
+        yield from _of_extension(settings, extension, f"extensions.{name}.")
     if settings.recording.folder is None:
         yield from _of_recording(settings)
     for name, value in settings.throttle:
@@ -35,23 +40,40 @@ def contradictions(settings: Settings) -> Iterator[str]:
             yield f"throttle.{name}: the three thresholds must be above 0, where a system without any load is"
 
 
-def _of_endpointing(endpointing: EndpointingSettings) -> Iterator[str]:
+def _of_extension(settings: Settings, extension: ExtensionSettings, place: str) -> Iterator[str]:
+    """Yield those of what an extension sets, with what it leaves to the server."""
+    endpointing = merged(settings.endpointing, extension.endpointing)
+    if extension.endpointing is not None:
+        yield from _of_endpointing(endpointing, place)
+        if endpointing.confirmation == "silero" != settings.endpointing.confirmation:
+            yield (
+                f"{place}endpointing.confirmation = silero: the server's own is none, so the model is not "
+                "loaded; set [endpointing] confirmation, and none for the other extensions"
+            )
+    if extension.endpointing is not None or (
+        extension.barge_in is not None and "speech_ms" in extension.barge_in.model_fields_set
+    ):
+        yield from _of_barge_in(endpointing, merged(settings.barge_in, extension.barge_in), place)
+
+
+def _of_endpointing(endpointing: EndpointingSettings, place: str = "") -> Iterator[str]:
     maximum_ms = endpointing.maximum_utterance_s * 1000.0
     if endpointing.onset_ms > endpointing.minimum_speech_ms:
         yield (
-            f"endpointing.onset_ms = {endpointing.onset_ms}: more than endpointing.minimum_speech_ms = "
-            f"{endpointing.minimum_speech_ms}, so the shortest utterances would never begin; lower onset_ms"
+            f"{place}endpointing.onset_ms = {endpointing.onset_ms}: more than "
+            f"endpointing.minimum_speech_ms = {endpointing.minimum_speech_ms}, so the shortest utterances "
+            "would never begin; lower onset_ms"
         )
     if "pause_ms" in endpointing.model_fields_set and endpointing.pause_ms >= endpointing.end_silence_ms:
         yield (
-            f"endpointing.pause_ms = {endpointing.pause_ms}: not less than endpointing.end_silence_ms = "
-            f"{endpointing.end_silence_ms}, so no transcription would begin ahead of time; "
-            "lower it, or set 0 for never"
+            f"{place}endpointing.pause_ms = {endpointing.pause_ms}: not less than "
+            f"endpointing.end_silence_ms = {endpointing.end_silence_ms}, so no transcription "
+            "would begin ahead of time; lower it, or set 0 for never"
         )
     for name in ("look_back_ms", "end_silence_ms"):
         if (value_ms := getattr(endpointing, name)) >= maximum_ms:
             yield (
-                f"endpointing.{name} = {value_ms}: not less than endpointing.maximum_utterance_s = "
+                f"{place}endpointing.{name} = {value_ms}: not less than endpointing.maximum_utterance_s = "
                 f"{endpointing.maximum_utterance_s:g}, so every utterance would be cut; raise the latter"
             )
 
@@ -67,15 +89,18 @@ def _of_recording(settings: Settings) -> Iterator[str]:
                 yield f"{place}.{key} = true: needs recording.folder; name a folder for the files"
 
 
-def _of_barge_in(endpointing: EndpointingSettings, barge_in: BargeInSettings, place: str) -> Iterator[str]:
+def _of_barge_in(
+    endpointing: EndpointingSettings, barge_in: BargeInSettings, place: str = ""
+) -> Iterator[str]:
     if barge_in.speech_ms < endpointing.minimum_speech_ms:
         yield (
-            f"{place}.speech_ms = {barge_in.speech_ms}: less than endpointing.minimum_speech_ms = "
+            f"{place}barge_in.speech_ms = {barge_in.speech_ms}: less than endpointing.minimum_speech_ms = "
             f"{endpointing.minimum_speech_ms}, so a sound would stop an answer and then be dropped as noise; "
             "raise speech_ms or lower minimum_speech_ms"
         )
     if barge_in.speech_ms >= endpointing.maximum_utterance_s * 1000.0:
         yield (
-            f"{place}.speech_ms = {barge_in.speech_ms}: not less than endpointing.maximum_utterance_s = "
-            f"{endpointing.maximum_utterance_s:g}, so no caller could interrupt; lower speech_ms"
+            f"{place}barge_in.speech_ms = {barge_in.speech_ms}: not less than "
+            f"endpointing.maximum_utterance_s = {endpointing.maximum_utterance_s:g}, so no caller "
+            "could interrupt; lower speech_ms"
         )

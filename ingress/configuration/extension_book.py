@@ -19,6 +19,8 @@ from ingress.configuration.extensions import (
 )
 from ingress.configuration.settings import DialogSettings, Settings
 
+MAXIMUM_EXTENSION_BYTES = 64 * 1024
+"""Of one extension's settings as JSON: they go to a media worker in one piece."""
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 NeedsSpeech = Callable[[DialogSettings, str], bool]
 
@@ -58,20 +60,12 @@ class ExtensionBook(Section):
     def updated(self, newer: ExtensionBook) -> tuple[ExtensionBook, list[str]]:
         """Return the book as a newer configuration has its extensions, and what waits for a restart.
 
-        The ports stay as they are. Raises ConfigurationError.
+        The server's own port stays as it is. Raises ConfigurationError.
         """
-        waiting = [f"extensions.{name} is new" for name in newer.extensions.keys() - self.extensions.keys()]
-        extensions = dict(self.extensions)
-        for name, extension in self.extensions.items():
-            changed = newer.extensions.get(name)
-            if changed is None:
-                waiting.append(f"extensions.{name} is gone: it goes on")
-                continue
-            if changed.port != extension.port:
-                waiting.append(f"{_setting(extension, 'port')} has changed")
-            extensions[name] = changed.model_copy(update={"port": extension.port})
-        book = self if extensions == self.extensions else self._next(extensions, [])
-        return book, sorted(waiting)
+        own, newest = self.extensions[DEFAULT_EXTENSION], newer.extensions[DEFAULT_EXTENSION]
+        waiting = [] if newest.port == own.port else [f"{_setting(own, 'port')} has changed"]
+        extensions = {**newer.extensions, DEFAULT_EXTENSION: newest.model_copy(update={"port": own.port})}
+        return self if extensions == self.extensions else self._next(extensions, []), waiting
 
     def _unknown(self, name: str) -> list[str]:
         return [] if name in self.extensions else [f"extensions.{name}: does not exist"]
@@ -124,7 +118,14 @@ def _checked(
                 "'_', '.' and '-', 64 at most"
             )
         setting = _setting(extension, "port")
-        if extension.port and extension.port in ports:
+        if len(extension.model_dump_json()) > MAXIMUM_EXTENSION_BYTES:
+            problems.append(
+                f"extensions.{extension.name}: its settings are longer than {MAXIMUM_EXTENSION_BYTES} bytes; "
+                "shorten its texts"
+            )
+        if not extension.port:
+            continue
+        if extension.port in ports:
             problems.append(
                 f"{setting} = {extension.port}: the same as {ports[extension.port]}; "
                 "every extension has a port of its own"

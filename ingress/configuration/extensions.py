@@ -16,6 +16,7 @@ from actors.settings import Section
 from ingress.configuration.settings import (
     BargeInSettings,
     DialogSettings,
+    EndpointingSettings,
     ExtensionRecordingSettings,
     ExtensionSettings,
     RecordingSettings,
@@ -53,7 +54,10 @@ class Extension(Section):
     """One listener and what its callers get. A running call keeps the one it began with."""
 
     name: str
-    port: int
+    port: int | None
+    """0: the system chooses. None: no port of its own; its calls come by the server's."""
+    host: str | None = None
+    """Address to listen on; None: the server's."""
     priority: Priority = Priority.NORMAL
     max_calls: int | None = None
     """Over all servers of the cluster."""
@@ -65,6 +69,7 @@ class Extension(Section):
     """Whether the dialog hears and speaks; the book finds out (`ExtensionBook.of`)."""
     barge_in: BargeInSettings
     recording: RecordingChoice = RecordingChoice()
+    endpointing: EndpointingSettings = EndpointingSettings()
     phrases: dict[Phrase, str] = Field(default_factory=dict)
     """Texts that the operator chose; the others are the language's own (`ingress.phrases.fixed`)."""
 
@@ -84,6 +89,7 @@ def default_extension(settings: Settings) -> Extension:
         dialog=settings.dialog,
         barge_in=settings.barge_in,
         recording=RecordingChoice(audio=settings.recording.audio, transcripts=settings.recording.transcripts),
+        endpointing=settings.endpointing,
     )
 
 
@@ -93,12 +99,14 @@ def named_extension(name: str, chosen: ExtensionSettings, settings: Settings) ->
     return Extension(
         name=name,
         port=chosen.port,
+        host=chosen.host,
         priority=chosen.priority,
         max_calls=chosen.max_calls,
         language=chosen.language or settings.speech.language,
         voice=chosen.voice,
-        dialog=_merged(settings.dialog, chosen.dialog),
-        barge_in=_merged(settings.barge_in, chosen.barge_in),
+        dialog=merged(settings.dialog, chosen.dialog),
+        barge_in=merged(settings.barge_in, chosen.barge_in),
+        endpointing=merged(settings.endpointing, chosen.endpointing),
         recording=_recording(settings.recording, chosen.recording),
         phrases={phrase: text for phrase, text in texts.items() if text is not None},
     )
@@ -114,7 +122,7 @@ def _recording(common: RecordingSettings, own: ExtensionRecordingSettings) -> Re
 Part = TypeVar("Part", bound=Section)
 
 
-def _merged(common: Part, own: Part | None) -> Part:
+def merged(common: Part, own: Part | None) -> Part:
     """Return the server's section with what the extension has set in its place, key by key in tables."""
     if own is None:
         return common

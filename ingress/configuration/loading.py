@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +31,25 @@ ENVIRONMENT = {
 
 
 def load_settings(
-    file: Path | None, environment: Mapping[str, str], flags: Mapping[str, tuple[str, Any]]
+    file: Path | None,
+    environment: Mapping[str, str],
+    flags: Mapping[str, tuple[str, Any]],
+    drafts: Mapping[Path, str] | None = None,
 ) -> Settings:
     """Return the checked settings. `flags`: dotted setting to (flag as written, value).
 
-    Raises ConfigurationError.
+    `drafts`: texts to read in place of what files hold. Raises ConfigurationError.
     """
+    drafts = drafts or {}
     values: dict[str, Any] = {}
     source: dict[str, str] = {}
     if file is not None:
-        values = _read_toml(file)
+        values = _read_toml(file, drafts.get(file))
+    chosen = flags.get("extensions_source.file")
+    extensions_file = _file(chosen[1]) if chosen is not None else extensions_file_of(values)
+    if extensions_file is not None:
+        for name in _put_extensions(values, extensions_file, drafts.get(extensions_file)):
+            source[f"extensions.{name}"] = str(extensions_file)
     for variable, setting in ENVIRONMENT.items():
         if environment.get(variable):
             _put(values, setting, environment[variable])
@@ -48,24 +57,66 @@ def load_settings(
     for setting, (flag, value) in flags.items():
         _put(values, setting, value)
         source[setting] = flag
-    unreadable = [
-        f"{source.get(setting, file or 'configuration')}: {line}" for setting, line in _unreadable(values)
-    ]
+
+    def where(setting: str) -> str:
+        """Return the flag, variable or file that a setting is in."""
+        extension = ".".join(setting.split(".")[:2])
+        return source.get(setting) or source.get(extension) or str(file or "configuration")
+
+    unreadable = [f"{where(setting)}: {line}" for setting, line in _unreadable(values)]
     if unreadable:
         raise ConfigurationError("\n".join(unreadable))
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        raise ConfigurationError(_explain(error, source, file)) from error
+        lines = (f"{where(setting)}: {line}" for setting, line in mistakes(error, Settings))
+        raise ConfigurationError("\n".join(lines)) from error
     if problems := list(contradictions(settings)):
-        elsewhere = str(file) if file else "configuration"
-        lines = (f"{source.get(line.split(' ', 1)[0], elsewhere)}: {line}" for line in problems)
-        raise ConfigurationError("\n".join(lines))
-    _check_host(settings.server.host)
+        raise ConfigurationError("\n".join(f"{where(line.split(' ', 1)[0])}: {line}" for line in problems))
+    _check_host("server.host", settings.server.host)
+    for name, extension in settings.extensions.items():
+        if extension.host is not None:
+            _check_host(f"extensions.{name}.host", extension.host)
     return settings
 
 
-def _read_toml(file: Path) -> dict[str, Any]:
+def extensions_file_of(values: Mapping[str, Any]) -> Path | None:
+    """Return `extensions_source.file` of settings that are not checked yet."""
+    section = values.get("extensions_source")
+    return _file(section.get("file")) if isinstance(section, dict) else None
+
+
+def _file(value: object) -> Path | None:
+    """Return the path, if it can be one; else validation will say what is wrong."""
+    return Path(value) if isinstance(value, str) and value and "\0" not in value else None
+
+
+def _put_extensions(values: dict[str, Any], file: Path, draft: str | None) -> Collection[str]:
+    """Add the extensions of their own file, which need not exist yet; return their names."""
+    if draft is None and not file.exists():
+        return ()
+    found = _read_toml(file, draft)
+    for other in found.keys() - {"extensions"}:
+        raise ConfigurationError(f"{file}: {other}: only tables [extensions.NAME] belong in this file")
+    extensions, present = found.get("extensions", {}), values.setdefault("extensions", {})
+    if not isinstance(extensions, dict) or not isinstance(present, dict):
+        raise ConfigurationError(f"{file}: extensions: tables [extensions.NAME] are needed")
+    for name, table in extensions.items():
+        own = present.get(name)
+        if own is not None:
+            raise ConfigurationError(
+                f"{file}: extensions.{name}: it is in the configuration as well; remove it from one of them"
+            )
+        present[name] = table
+    return extensions.keys()
+
+
+def _read_toml(file: Path, draft: str | None = None) -> dict[str, Any]:
+    if draft is not None:
+        try:
+            return tomllib.loads(draft)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigurationError(f"{file}: cannot be read as TOML: {error}") from error
     try:
         with file.open("rb") as stream:
             content = stream.read(MAXIMUM_FILE_BYTES + 1)
@@ -103,14 +154,7 @@ def _unreadable(value: Any, setting: str = "") -> Iterator[tuple[str, str]]:
             yield from _unreadable(item, setting)
 
 
-def _explain(error: ValidationError, source: Mapping[str, str], file: Path | None) -> str:
-    """Return a line for each mistake, after the flag, variable or file that it is in."""
-    elsewhere = str(file) if file else "configuration"
-    lines = (f"{source.get(setting, elsewhere)}: {line}" for setting, line in mistakes(error, Settings))
-    return "\n".join(lines)
-
-
-def _check_host(host: str) -> None:
+def _check_host(setting: str, host: str) -> None:
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -118,6 +162,6 @@ def _check_host(host: str) -> None:
             socket.getaddrinfo(host, None, family=socket.AF_INET)
         except (OSError, UnicodeError) as error:  # the latter for a name with an empty or too long part
             raise ConfigurationError(
-                f"server.host: {host!r} is not an address of this machine ({error}); "
+                f"{setting}: {host!r} is not an address of this machine ({error}); "
                 "use 127.0.0.1 or the address of the private interface"
             ) from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from actors.messages import Priority
 from actors.settings import (
@@ -27,6 +28,20 @@ from actors.settings import (
 def _number(value: object) -> object:
     """Flags and variables are text; pydantic turns text into numbers everywhere but in a Literal."""
     return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+AUTO_PORT = "auto"
+SHARED_PORT = "shared"
+
+
+def _port(value: object) -> object:
+    """Return 0 for "auto", None for "shared"; what is neither a number nor one of the two is refused."""
+    words = {AUTO_PORT: 0, SHARED_PORT: None}
+    if isinstance(value, str) and not value.isdecimal():
+        if value not in words:
+            raise PydanticCustomError("port", 'write a port\'s number, "auto" or "shared"')
+        return words[value]
+    return value
 
 
 class ServerSettings(Section):
@@ -116,8 +131,10 @@ class ExtensionRecordingSettings(Section):
 class ExtensionSettings(Section):
     """A listener of its own (`[extensions.NAME]`). What is unset is as for the server's own port."""
 
-    port: int = Field(ge=0, le=65535)
-    """0 lets the system choose."""
+    port: Annotated[int | None, Field(ge=0, le=65535), BeforeValidator(_port)]
+    """`"auto"` or 0: the system chooses. `"shared"`: none of its own; its calls come by the server's."""
+    host: str | None = None
+    """Address to listen on. Unset: `server.host`."""
     priority: Priority = Priority.NORMAL
     """emergency, high, normal or background: who gets a slot, and a place at all, when there are few."""
     max_calls: int | None = Field(default=None, ge=1, le=100_000)
@@ -129,12 +146,20 @@ class ExtensionSettings(Section):
     dialog: DialogSettings | None = None
     barge_in: BargeInSettings | None = None
     recording: ExtensionRecordingSettings = ExtensionRecordingSettings()
+    endpointing: EndpointingSettings | None = None
     busy: str | None = None
     """Said to a caller who is refused; instead of the language's own phrase."""
     apology: str | None = None
     """Said when an answer has failed."""
     waiting: str | None = None
     """Said to a caller who waits for the speech workers."""
+
+
+class ExtensionsSourceSettings(Section):
+    """Where extensions come from beside the configuration file; they can be changed while the server runs."""
+
+    file: str | None = None
+    """A TOML file of `[extensions.NAME]` tables alone. New ones are written to it; unset: to `--config`."""
 
 
 class CacheSettings(Section):
@@ -220,6 +245,7 @@ class Settings(Section):
     dialog: DialogSettings = DialogSettings()
     extensions: dict[str, ExtensionSettings] = Field(default_factory=dict)
     """Listeners beside the server's own port, by name."""
+    extensions_source: ExtensionsSourceSettings = ExtensionsSourceSettings()
     cache: CacheSettings = CacheSettings()
     records: RecordSettings = RecordSettings()
     recording: RecordingSettings = RecordingSettings()

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from actors.errors import ConfigurationError, LinkError, RaymalError
+from actors.errors import ConfigurationError, LinkError, RaymalError, described
 from actors.local import LocalPool
 from actors.messages import Decision
 from actors.pool.speech_pool import SpeechPool
@@ -43,6 +43,7 @@ from ingress.link.messages import (
     CallReply,
     CallRequest,
     ExtensionsChanged,
+    ExtensionsTaken,
     Follow,
     Message,
     Pace,
@@ -115,6 +116,7 @@ class Gateway:
         self._pool = pool
         self._book = book
         self._dialogs = _dialogs(book)
+        self._extension_problems: dict[str, str] = {}
         self._warming_is_due = asyncio.Event()
         self._unknown_extensions: set[str] = set()  # those that were logged
         self._speaker = Speaker(pool, settings.speech, settings.cache) if pool is not None else None
@@ -288,7 +290,7 @@ class Gateway:
         self._media.add(media)
         log.info("media worker %s connected", media.name)
         try:
-            for message in (ExtensionsChanged(book=self._book), self._pace, PhrasesReady()):
+            for message in (self._pace, PhrasesReady()):
                 media.send(message)
             for invited in self._reservations.invitations(asyncio.get_running_loop().time()):
                 media.send(invited)
@@ -326,24 +328,37 @@ class Gateway:
         link.send(ExtensionsChanged(book=self._book))
         while True:
             match await link.receive():
-                case ExtensionsChanged(book=book):
-                    self._follow(book)
+                case ExtensionsChanged(book=book, problems=problems):
+                    problem = self._follow(book)
+                    if problem is None:
+                        self._extension_problems = problems
+                    link.send(ExtensionsTaken(version=book.version, problem=problem))
                 case message:
                     raise LinkError(f"a supervisor does not send {message.kind}")
 
-    def _follow(self, book: ExtensionBook) -> None:
-        """Serve new calls by a newer book, here and in the media workers."""
+    def _follow(self, book: ExtensionBook) -> str | None:
+        """Serve new calls by a newer book, or return why that cannot be."""
         if book.version <= self._book.version:
-            return
+            return None
         try:
-            self._dialogs = _dialogs(book)
+            self._dialogs = self._dialogs_of(book)
         except ConfigurationError as error:  # the supervisor would send it again and again
             log.error("extensions: version %d cannot be served: %s", book.version, error)
-            return
+            return described(error)
         log.info("extensions: version %d", book.version)
         self._book = book
         self._warming_is_due.set()
-        self._send_to_all(ExtensionsChanged(book=book))
+        return None
+
+    def _dialogs_of(self, book: ExtensionBook) -> dict[str, Dialog]:
+        """Return the dialogs of a newer book; those whose settings are the same go on."""
+        before = self._book.extensions
+        return {
+            name: self._dialogs[name]
+            if name in before and before[name].dialog == extension.dialog
+            else dialog(extension.dialog)
+            for name, extension in book.extensions.items()
+        }
 
     def _dialog(self, extension: Extension) -> Dialog:
         """Return an extension's dialog; one for this turn alone if the dialog is of an older book."""
@@ -396,6 +411,7 @@ class Gateway:
                     maximum_calls=extension.max_calls,
                     calls=calls[name],
                     refused=self._services.refused[name],
+                    problem=self._extension_problems.get(name),
                 )
                 for name, extension in self._book.extensions.items()
             ),

@@ -12,6 +12,7 @@ from pydantic import Field, FiniteFloat, JsonValue
 
 from actors.messages import Doubt, Priority
 from ingress.configuration.extension_book import ExtensionBook
+from ingress.configuration.extensions import Extension
 from ingress.link.live import LiveCall
 from ingress.link.records import CallOutcome, CallRecord, MediaHealth, Record, StageTimes, TurnRecord
 from ingress.link.status import ServerStatus
@@ -246,7 +247,7 @@ class TurnDone(TurnMessage):
     transcription_failure: str | None = None
 
 
-# Supervisor ↔ gateway → media worker
+# Supervisor ↔ gateway
 
 
 class ExtensionsChanged(Message):
@@ -256,6 +257,36 @@ class ExtensionsChanged(Message):
     """
 
     book: ExtensionBook
+    problems: dict[str, str] = Field(default_factory=dict)
+    """Why an extension takes no calls, by its name: its port is another program's."""
+
+
+class ExtensionsTaken(Message):
+    """The answer to `ExtensionsChanged`: the gateway serves by it from now on, unless there is a problem."""
+
+    version: int
+    problem: str | None = None
+
+
+# Supervisor → media worker, over a socket pair that also passes the listening sockets
+
+
+class ExtensionSet(Message):
+    """Serve new calls of an extension by these settings; with a socket: on that one, else as before."""
+
+    extension: Extension
+
+
+class ExtensionRemoved(Message):
+    """Close an extension's socket; its running calls go on."""
+
+    name: str
+
+
+class DrainWithin(Message):
+    """When SIGTERM comes, running calls may finish for this long."""
+
+    deadline_s: float
 
 
 # Observer ↔ gateway
@@ -399,3 +430,7 @@ class ControlReply(Message):
     book: ExtensionBook
     ports: dict[str, int]
     """That each extension has."""
+    problems: dict[str, str] = Field(default_factory=dict)
+    """Why an extension takes no calls, by its name."""
+    tables: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
+    """What is set for each extension but the server's own, as in its table `[extensions.NAME]`."""

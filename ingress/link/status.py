@@ -27,6 +27,8 @@ class ExtensionStatus(Record):
     calls: int
     """At this server."""
     refused: int
+    problem: str | None = None
+    """Why it takes no calls: its port is another program's."""
 
 
 class DecisionStatus(Record):

@@ -51,25 +51,31 @@ class Acceptor:
         self.handshakes: dict[Leg, None] = {}
         """The oldest first; `Calls` takes out those that are over or have become calls."""
         self._calls = calls
-        self._listeners: list[socket.socket] = []
+        self._listeners: dict[str, socket.socket] = {}
         self._spare: int | None = None
         """A descriptor held back to refuse a connection with when none is left."""
         self._has_run_out = False
 
     def listen(self, listener: socket.socket, name: str) -> None:
-        """Accept an extension's connections on a bound socket, which is closed with the acceptor."""
+        """Accept an extension's connections on a bound socket, ours now, in place of an earlier one."""
         if self._spare is None:
             self._spare = os.open(os.devnull, os.O_RDONLY)
-        self._listeners.append(listener)
         listener.listen(BACKLOG)
         asyncio.get_running_loop().add_reader(listener, self._accept, listener, name)
+        self.leave(name)
+        self._listeners[name] = listener
+
+    def leave(self, name: str) -> None:
+        """Close an extension's socket, if it has one."""
+        listener = self._listeners.pop(name, None)
+        if listener is not None:
+            asyncio.get_running_loop().remove_reader(listener)
+            listener.close()
 
     def close(self) -> None:
         """Stop listening. Idempotent."""
-        for listener in self._listeners:
-            asyncio.get_running_loop().remove_reader(listener)
-            listener.close()
-        self._listeners.clear()
+        for name in tuple(self._listeners):
+            self.leave(name)
         if self._spare is not None:
             os.close(self._spare)
             self._spare = None

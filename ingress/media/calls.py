@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -16,10 +17,10 @@ from time import monotonic
 
 from ingress.access.invitations import Invitation, Invitations
 from ingress.configuration.extension_book import ExtensionBook
-from ingress.configuration.settings import Settings
+from ingress.configuration.extensions import Extension
+from ingress.configuration.settings import EndpointingSettings, Settings
 from ingress.link.messages import (
     CallRecorded,
-    ExtensionsChanged,
     InvitationSpent,
     Invited,
     Message,
@@ -38,7 +39,7 @@ from ingress.media.endings import Ending, Refusal
 from ingress.media.finished_calls import FinishedCalls
 from ingress.media.frame_clock import FrameClock
 from ingress.media.gc_schedule import CollectionPauses
-from ingress.media.hearing.silero import SpeechConfirmer
+from ingress.media.hearing.silero import AtThreshold, Confirmer, SpeechConfirmer
 from ingress.media.lateness import LatenessHistogram
 from ingress.media.leg import Leg
 from ingress.media.live_calls import LiveCalls
@@ -64,7 +65,7 @@ class Calls:
 
     def __init__(self, settings: Settings, book: ExtensionBook, phrases: PhraseShelf) -> None:
         self.settings = settings
-        self.extensions = book.extensions
+        self.extensions = dict(book.extensions)
         self.invitations = Invitations()
         self.phrases = phrases
         self.confirmer: SpeechConfirmer | None = None
@@ -75,7 +76,6 @@ class Calls:
         self._gateway_says_ready = False
         self._unanswered_reports = 0
         """Since the gateway's last message."""
-        self._version = book.version
         self.send: SendToGateway = lambda message: False
         """Sends a message to the gateway, or drops it if the gateway is away: calls ask again."""
         self._clock = FrameClock(settings.server.frame_ms, self.pauses.collect_if_due)
@@ -219,8 +219,6 @@ class Calls:
                     self._clock.frame_ms = frame_ms
             case PhrasesReady():
                 self._phrases_changed.set()
-            case ExtensionsChanged(book=book):
-                self._follow(book)
             case Invited():
                 self.invitations.add(_invitation(message, monotonic()))
             case InvitationSpent(call_id=call_id):
@@ -240,12 +238,25 @@ class Calls:
             leg.gateway_gone()
         self._finished.link_broke()
 
-    def _follow(self, book: ExtensionBook) -> None:
-        """Serve new calls by a newer book. An extension that it lacks keeps its port and its settings."""
-        if book.version > self._version:
-            self._version = book.version
-            self.extensions = self.extensions | book.extensions
-            self._phrases_changed.set()
+    def set_extension(self, extension: Extension, listener: socket.socket | None) -> None:
+        """Serve new calls by these settings, on this bound socket; None: on the one that it has, if any."""
+        self.extensions[extension.name] = extension
+        if listener is not None:
+            self._acceptor.listen(listener, extension.name)
+        elif extension.port is None:
+            self._acceptor.leave(extension.name)
+        self._phrases_changed.set()
+
+    def remove_extension(self, name: str) -> None:
+        """Take no more calls for an extension. Running calls keep what they began with."""
+        self._acceptor.leave(name)
+        self.extensions.pop(name, None)
+
+    def confirmer_for(self, endpointing: EndpointingSettings) -> Confirmer | None:
+        """Return the second stage of hearing as an extension has it."""
+        if self.confirmer is None or endpointing.confirmation == "none":
+            return None
+        return AtThreshold(self.confirmer, endpointing.confirmation_threshold)
 
     def identified(self, leg: Leg, call: Call) -> Refusal | None:
         """Put the call on the clock; or return why it is refused, on the clock still if a phrase plays."""

@@ -344,7 +344,8 @@ class Leg:
         self._leave_handshake()
         self._state = LegState.LIVE
         self._call = call
-        self._hearing = Hearing(settings.endpointing, extension.barge_in.speech_ms, calls.confirmer)
+        confirmer = calls.confirmer_for(extension.endpointing)
+        self._hearing = Hearing(extension.endpointing, extension.barge_in.speech_ms, confirmer)
         self._started_s = self._last_send_s = now
         if refusal is not None:
             self.refuse(refusal.detail)

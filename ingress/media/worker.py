@@ -1,5 +1,5 @@
-"""The media worker process. The supervisor holds its listening sockets open as well, so that the ports answer
-while a worker is restarted.
+"""The media worker process. It gets its listening sockets from the supervisor, which holds them open as well:
+the ports answer while a worker is restarted.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 from pathlib import Path
 
 import uvloop
@@ -16,8 +17,8 @@ from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.settings import Settings
 from ingress.link.client import LinkClient
 from ingress.link.messages import LINK_VERSION, Hello
-from ingress.media.acceptor import Listeners, describe
 from ingress.media.calls import Calls
+from ingress.media.extension_feed import ExtensionFeed
 from ingress.media.scheduling import allow_descriptors, prefer
 from ingress.phrases.fixed import PhraseShelf
 
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 def run(
     settings: Settings,
     book: ExtensionBook,
-    listeners: Listeners,
+    channel: socket.socket,
     gateway_socket: Path,
     live_socket: Path,
     name: str,
@@ -35,13 +36,13 @@ def run(
     """Serve calls until SIGTERM, then drain. A second SIGTERM ends running calls at once."""
     prefer(settings.server)
     allow_descriptors()
-    uvloop.run(_serve(settings, book, listeners, gateway_socket, live_socket, name))
+    uvloop.run(_serve(settings, book, channel, gateway_socket, live_socket, name))
 
 
 async def _serve(
     settings: Settings,
     book: ExtensionBook,
-    listeners: Listeners,
+    channel: socket.socket,
     gateway_socket: Path,
     live_socket: Path,
     name: str,
@@ -62,11 +63,12 @@ async def _serve(
         link_tasks = [tasks.create_task(link.run())]
         if settings.web.enabled:
             link_tasks.append(tasks.create_task(web.run()))
-        await calls.start(listeners, link.send)
-        for extension, listener in listeners.items():
-            log.info("taking calls on %s for extension %s", describe(listener), extension)
+        await calls.start({}, link.send)
+        feed = ExtensionFeed(channel, calls)
+        feed.start()
         await _until_terminated()
-        stopping = tasks.create_task(calls.stop(settings.server.drain_deadline_s))
+        feed.take_waiting()
+        stopping = tasks.create_task(calls.stop(feed.drain_deadline_s))
         second_signal = tasks.create_task(_until_terminated())
         await asyncio.wait((stopping, second_signal), return_when=asyncio.FIRST_COMPLETED)
         if not stopping.done():

@@ -80,6 +80,15 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)
 
+    @property
+    def pid(self) -> int | None:
+        """Of the process that was started last."""
+        return self._process.pid if self._process is not None else None
+
+    def start_no_more(self) -> None:
+        """Let the running process be the last one."""
+        self._is_stopping = True
+
     async def stop(self, deadline_s: float) -> None:
         """Send the process SIGTERM, and SIGKILL after the deadline."""
         self._is_stopping = True

@@ -1,12 +1,18 @@
-"""Where the gateway, and the media workers through it, get a changed extension book from."""
+"""Where the gateway gets a changed extension book from."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.link.client import LinkClient
-from ingress.link.messages import LINK_VERSION, ExtensionsChanged, Hello, Message
+from ingress.link.messages import LINK_VERSION, ExtensionsChanged, ExtensionsTaken, Hello, Message
+
+ANSWER_DEADLINE_S = 3.0
+"""A gateway that hangs gets the book when it is replaced."""
 
 
 class ExtensionSource:
@@ -14,19 +20,40 @@ class ExtensionSource:
 
     def __init__(self, book: ExtensionBook, gateway_socket: Path) -> None:
         self.book = book
+        self.problems: Mapping[str, str] = {}
+        """Why an extension takes no calls, by its name."""
         hello = Hello(version=LINK_VERSION, role="supervisor", name="supervisor")
-        self._link = LinkClient(gateway_socket, hello, self._receive, lambda: None)
+        self._link = LinkClient(gateway_socket, hello, self._receive, self._gone)
+        self._answer: asyncio.Future[ExtensionsTaken | None] | None = None
 
-    def change(self, book: ExtensionBook) -> None:
-        """Hand out a newer book. A gateway that is away gets it when it is back."""
-        self.book = book
-        self._link.send(ExtensionsChanged(book=book))
+    async def offer(self, book: ExtensionBook, problems: Mapping[str, str]) -> str | None:
+        """Hand out a newer book; return why the gateway cannot serve by it: then the older one stays.
+
+        A gateway that is away gets it when it is back.
+        """
+        taken: ExtensionsTaken | None = None
+        self._answer = asyncio.get_running_loop().create_future()
+        if self._link.send(ExtensionsChanged(book=book, problems=dict(problems))):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ANSWER_DEADLINE_S):
+                    taken = await self._answer
+        self._answer = None
+        if taken is not None and taken.problem is not None:
+            return taken.problem
+        self.book, self.problems = book, problems
+        return None
 
     async def run(self) -> None:
         """Keep a link to the gateway up until cancelled."""
         await self._link.run()
 
     def _receive(self, message: Message) -> None:
-        """A gateway begins with the book that it has."""
-        if isinstance(message, ExtensionsChanged) and message.book.version < self.book.version:
-            self._link.send(ExtensionsChanged(book=self.book))
+        match message:
+            case ExtensionsChanged():  # a gateway begins with the book that it has
+                self._link.send(ExtensionsChanged(book=self.book, problems=dict(self.problems)))
+            case ExtensionsTaken() if self._answer is not None and not self._answer.done():
+                self._answer.set_result(message)
+
+    def _gone(self) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(None)

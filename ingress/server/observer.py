@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from actors.errors import LinkError
 from ingress.link.asking import ask
@@ -15,7 +16,9 @@ from ingress.link.messages import (
     LINK_VERSION,
     CallReply,
     CallRequest,
+    ControlReply,
     Hello,
+    Message,
     StatusReply,
     StatusRequest,
 )
@@ -24,12 +27,27 @@ from ingress.link.status import ServerStatus
 from ingress.server.finding import find
 
 POLL_S = 0.1
+CONTROL_DEADLINE_S = 45.0
+"""A configuration may take half a minute to be read and checked."""
 
 
 async def status(port: int) -> ServerStatus:
     """Return the server's status. Raises LinkError when no gateway answers."""
     async with _gateway(port) as link:
         return (await ask(link, StatusRequest(), StatusReply)).status
+
+
+async def status_at(gateway_socket: Path) -> tuple[str, ServerStatus]:
+    """Return the name and the status of the gateway at that socket. Raises LinkError."""
+    async with _linked(gateway_socket) as link:
+        assert link.peer is not None
+        return link.peer.name, (await ask(link, StatusRequest(), StatusReply)).status
+
+
+async def control(port: int, question: Message) -> ControlReply:
+    """Ask something of the server's supervisor. Raises LinkError when none answers."""
+    async with _linked(find(port).control_socket) as link:
+        return await ask(link, question, ControlReply, CONTROL_DEADLINE_S)
 
 
 async def wait_until_ready(
@@ -69,7 +87,12 @@ async def call_record(port: int, call_id: str, wait_s: float) -> CallRecord | No
 
 @asynccontextmanager
 async def _gateway(port: int) -> AsyncIterator[Link]:
-    path = find(port).gateway_socket
+    async with _linked(find(port).gateway_socket) as link:
+        yield link
+
+
+@asynccontextmanager
+async def _linked(path: Path) -> AsyncIterator[Link]:
     hello = Hello(version=LINK_VERSION, role="observer", name=f"observer-{os.getpid()}")
     try:
         link = await connect(path, hello)

@@ -59,6 +59,11 @@ class RuntimeDirectory:
         return self.path / "control.sock"
 
     @property
+    def handover_socket(self) -> Path:
+        """The supervisor's Unix socket for the server that replaces this one."""
+        return self.path / "handover.sock"
+
+    @property
     def live_socket(self) -> Path:
         """The web process's Unix socket for media workers: running calls."""
         return self.path / "live.sock"
@@ -161,7 +166,13 @@ class RuntimeDirectory:
 
     def remove(self) -> None:
         """Remove the server's files and, if nothing else is left in it, the folder."""
-        sockets = (self.gateway_socket, self.control_socket, self.live_socket, self.web_socket)
+        sockets = (
+            self.gateway_socket,
+            self.control_socket,
+            self.handover_socket,
+            self.live_socket,
+            self.web_socket,
+        )
         for name in (*(socket.name for socket in sockets), SETTINGS, EXTENSIONS, PORTS, LOCK):
             (self.path / name).unlink(missing_ok=True)
         with suppress(OSError):

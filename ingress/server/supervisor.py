@@ -4,35 +4,52 @@ Order of start: listening sockets, media workers (callers hear a waiting tone fr
 if none was named, the gateway. Order of stop: media workers first, which refuse new calls and let running
 ones finish while the gateway still serves them; then the gateway; then Ray.
 
-SIGHUP has the configuration read again. What it says of the extensions holds for new calls; the rest, and
-ports, wait for the next start. A configuration with a mistake changes nothing.
+A server that replaces another one (`ingress.server.handover`) starts Ray and the gateway first, and takes
+calls once they can be served; the other one then stops in the order above, without listening.
+
+When a file of the configuration changes, on SIGHUP, and when asked to (`ingress.server.control`), all of it
+is read again. What it says of extensions holds for new calls; the rest waits for the next start.
+A configuration with a mistake changes nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
 
 from actors.cluster.ray_head import RayHead
-from actors.errors import ConfigurationError
+from actors.errors import ConfigurationError, LinkError
 from actors.liveness.threads import in_thread
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.extensions import DEFAULT_EXTENSION
 from ingress.configuration.settings import Settings
-from ingress.media.acceptor import Listeners, describe
+from ingress.link import listener
+from ingress.link.status import ServerStatus
+from ingress.media.acceptor import describe
+from ingress.media.scheduling import allow_descriptors
+from ingress.server import handover, observer
 from ingress.server.checking import check
 from ingress.server.child import Child
+from ingress.server.configuration_keeper import ConfigurationKeeper, ReadAgain
+from ingress.server.control import Control
 from ingress.server.exit_codes import ExitCode
-from ingress.server.extension_source import ExtensionSource
-from ingress.server.ports import bind, bind_doors, close
+from ingress.server.extension_keeper import ExtensionKeeper
+from ingress.server.handover import Handover
+from ingress.server.media_feed import MediaFeed
+from ingress.server.ports import Listening, bind_doors
 from ingress.server.retention import keep_retention
 from ingress.server.runtime_directory import RuntimeDirectory
+from ingress.server.watching import watch
 
 GATEWAY_STOP_S = 10.0
 RAY_STOP_S = 20.0
@@ -41,56 +58,84 @@ SECOND_SIGNAL_AFTER_S = 0.5
 """Between the two signals that end a media worker's calls at once: the first one must have been handled."""
 MEDIA_STOP_MARGIN_S = 10.0
 """Beyond the drain deadline, for the last calls to be ended."""
-RELOAD_DEADLINE_S = 30.0
-"""For a configuration to be read and checked: its disk, or a hub, may never answer."""
+MEDIA_START_S = 30.0
+"""For the media workers of a server that replaces another one to reach its gateway."""
+POLL_S = 0.1
 ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """numpy's small products on all cores cost more than they save: its threads spin while they wait, a quarter
 of the CPU time of a transcription. Engines have threads of their own (`speech.*.threads`)."""
+DOORS = {"web": "the live page is at http://%s/", "agi": "the dialplan may ask agi://%s/begin"}
 
-OF_EXTENSIONS: dict[str, Any] = {
-    "extensions": True,
-    "dialog": True,
-    "barge_in": True,
-    "recording": {"audio", "transcripts"},
-    "server": {"port"},
-    "speech": {"language"},
-}
-"""Settings that become an extension's (`ingress.configuration.extensions`)."""
+RAY_PLACES = ("", "2", "3", "4")
+"""Of a private Ray in the runtime folder: servers that still drain have theirs."""
 
 log = logging.getLogger(__name__)
 
 
-async def serve(settings: Settings, read_again: Callable[[], Settings]) -> ExitCode:
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """Take the place of the server that runs on the same port."""
+
+    drain_deadline_s: float | None = None
+    """For that one's calls; None: its own setting."""
+
+
+async def serve(
+    settings: Settings,
+    read_again: ReadAgain,
+    configuration: Path | None = None,
+    replaces: Replacement | None = None,
+) -> ExitCode:
     """Run the server until SIGTERM or Ctrl-C. Raises ConfigurationError or PortError before it starts.
 
-    `read_again` returns the settings as they are written now, or raises ConfigurationError.
+    `configuration`: the file that the settings are in. Raises LinkError if there is no server to replace.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to change
+    allow_descriptors()
     book = check(settings)
-    workers = bind(settings.server, book)
-    doors: dict[str, socket.socket] = {}
-    runtime = RuntimeDirectory.of_port(workers[0][DEFAULT_EXTENSION].getsockname()[1])
-    try:
-        doors = bind_doors(settings)
+    taken: Handover | None = None
+    with ExitStack() as opened:
+        if replaces is not None:
+            runtime = RuntimeDirectory.of_port(settings.server.port)
+            taken = Handover.begin(runtime.handover_socket, replaces.drain_deadline_s)
+            opened.callback(taken.close)
+            _check_workers(settings, taken)
+        extensions = ExtensionKeeper(book, settings.server, taken.listening if taken is not None else None)
+        opened.callback(extensions.close)
+        doors = bind_doors(settings, taken.doors if taken is not None else {})
+        for name, door in doors.items():
+            opened.callback(door.close)
+            log.info(DOORS[name], describe(door.sockets[0]))
+        runtime = RuntimeDirectory.of_port(extensions.ports.numbers()[DEFAULT_EXTENSION])
         runtime.create()
-        with runtime.lock():
-            try:
-                supervisor = Supervisor(settings, book, workers, doors, runtime, read_again)
-                for extension, listener in workers[0].items():
-                    log.info("listening on %s for extension %s", describe(listener), extension)
-                if doors:
-                    log.info("the live page is at http://%s/", describe(doors["web"]))
-                if "agi" in doors:
-                    log.info("the dialplan may ask agi://%s/begin", describe(doors["agi"]))
-                if recorded := [it.name for it in book.extensions.values() if it.recording.keeps_anything]:
-                    log.info("calls are recorded: extensions %s (recording.folder)", ", ".join(recorded))
-                return await supervisor.run()
-            finally:
+        lock = opened.enter_context(taken.lock if taken is not None else runtime.lock())
+        if recorded := [it.name for it in book.extensions.values() if it.recording.keeps_anything]:
+            log.info("calls are recorded: extensions %s (recording.folder)", ", ".join(recorded))
+        configurations = ConfigurationKeeper(settings, configuration, read_again, extensions)
+        try:
+            supervisor = Supervisor(settings, extensions, doors, runtime, configurations, lock, taken)
+        except BaseException:
+            if taken is None:
                 runtime.remove()
-    finally:
-        close(workers)
-        for door in doors.values():
-            door.close()
+            raise
+        try:
+            return await supervisor.run()
+        finally:
+            if supervisor.has_runtime:
+                runtime.remove()
+            elif not supervisor.was_replaced:
+                runtime.gateway_socket.unlink(missing_ok=True)  # that of the server that goes on comes back
+    raise AssertionError("not reached: nothing above swallows an error")
+
+
+def _check_workers(settings: Settings, taken: Handover) -> None:
+    """Raise ConfigurationError if the media workers could not share the sockets that were taken over."""
+    count = len(taken.listening[DEFAULT_EXTENSION].sockets)
+    if count != settings.server.media_workers:
+        raise ConfigurationError(
+            f"server.media_workers = {settings.server.media_workers}: the running server has {count}, and a "
+            "server that replaces it needs as many; stop it and start again to change that"
+        )
 
 
 class Supervisor:
@@ -99,46 +144,53 @@ class Supervisor:
     def __init__(
         self,
         settings: Settings,
-        book: ExtensionBook,
-        workers: list[Listeners],
-        doors: Mapping[str, socket.socket],
+        extensions: ExtensionKeeper,
+        doors: Mapping[str, Listening],
         runtime: RuntimeDirectory,
-        read_again: Callable[[], Settings],
+        configuration: ConfigurationKeeper,
+        lock: IO[bytes],
+        taken: Handover | None,
     ) -> None:
-        self._settings = settings
-        """As they were read at the start."""
-        self._read_again = read_again
-        self._reloading = asyncio.Lock()
+        self.has_runtime = taken is None
+        """Whether the runtime folder is ours: the server that we replace has left, and no other came."""
+        self.was_replaced = False
+        self._extensions = extensions
+        self._configuration = configuration
+        self._runtime = runtime
+        self._lock = lock
+        self._taken = taken
+        self._doors = doors
+        self._recording = settings.recording
         self._drain_deadline_s = settings.server.drain_deadline_s
+        self._terminated = asyncio.Event()
+        self._reloads: set[asyncio.Task[None]] = set()
+        self._start_deadline_s = settings.fleet.worker_start_deadline_s
         self._head: RayHead | None = None
+        book = extensions.book
         if book.has_speech_workers and settings.fleet.backend == "ray" and settings.fleet.ray_address is None:
-            self._head = RayHead.plan(runtime.path, settings.fleet)
+            self._head = RayHead.plan(_ray_place(runtime, taken is not None), settings.fleet)
             self._head.prepare()
             fleet = settings.fleet.model_copy(update={"ray_address": self._head.address})
             settings = settings.model_copy(update={"fleet": fleet})
-        self._extensions = ExtensionSource(book, runtime.gateway_socket)
-
-        ports = {extension: listener.getsockname()[1] for extension, listener in workers[0].items()}
 
         def write_files() -> None:
-            runtime.write(settings, self._extensions.book)
-            runtime.write_ports(ports)
+            runtime.write(settings, extensions.book)
+            runtime.write_ports(extensions.ports.numbers())
 
+        self._write_files = write_files
+        extensions.on_change = self._write_changed
         environment = ONE_BLAS_THREAD | os.environ
         command = [sys.executable, "-m", "ingress"]
-        self._media: list[Child] = []
-        for index, listeners in enumerate(workers):
-            descriptors = {extension: listener.fileno() for extension, listener in listeners.items()}
-            pairs = [f"{extension}={descriptor}" for extension, descriptor in descriptors.items()]
-            self._media.append(
-                Child(
-                    f"media worker {index}",
-                    [*command, "media-worker", str(runtime.path), str(index), *pairs],
-                    environment,
-                    before_start=write_files,
-                    inherited=list(descriptors.values()),
-                )
+        self._media = [
+            Child(
+                f"media worker {index}",
+                [*command, "media-worker", str(runtime.path), str(index), str(feed.inherited.fileno())],
+                environment,
+                before_start=partial(self._media_starts, feed),
+                inherited=[feed.inherited.fileno()],
             )
+            for index, feed in enumerate(extensions.feeds)
+        ]
         self._gateway = Child(
             "gateway",
             [*command, "gateway", str(runtime.path)],
@@ -147,12 +199,13 @@ class Supervisor:
         )
         self._web: Child | None = None
         if doors:
+            listening = [door.sockets[0].fileno() for door in doors.values()]
             self._web = Child(
                 "web",
-                [*command, "web", str(runtime.path), *(str(door.fileno()) for door in doors.values())],
+                [*command, "web", str(runtime.path), *map(str, listening)],
                 environment,
                 before_start=write_files,
-                inherited=[door.fileno() for door in doors.values()],
+                inherited=listening,
             )
         self._ray: Child | None = None
         if self._head is not None:
@@ -167,67 +220,211 @@ class Supervisor:
             )
 
     async def run(self) -> ExitCode:
-        """Run until SIGTERM or SIGINT, or until a process ends because its configuration cannot work."""
-        terminated = asyncio.Event()
+        """Run until SIGTERM or SIGINT, or until a process ends because its configuration cannot work.
+
+        Raises LinkError if the server that is replaced could not be.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._on_signal, terminated)
-        reloads: set[asyncio.Task[None]] = set()
-
-        def reload() -> None:
-            if len(reloads) < 2:  # one reads, the next will read what is written by then
-                reloads.add(task := asyncio.create_task(self._reload()))
-                task.add_done_callback(reloads.discard)
-
+            loop.add_signal_handler(number, self._on_signal)
         # Not the loop's: that would let it end the process from the loop's end on.
-        signal.signal(signal.SIGHUP, lambda *_: loop.call_soon_threadsafe(reload))
-        children = [*self._media, *filter(None, (self._web, self._ray)), self._gateway]
-        keepers = [asyncio.create_task(child.keep_running(), name=child.name) for child in children]
-        stop = asyncio.create_task(terminated.wait())
-        linked = asyncio.create_task(self._extensions.run(), name="extensions")
-        retention = asyncio.create_task(keep_retention(self._settings.recording), name="retention")
-        await asyncio.wait((stop, *keepers), return_when=asyncio.FIRST_COMPLETED)
-        code = ExitCode.OK
-        for keeper in keepers:
-            if keeper.done() and not terminated.is_set():
-                log.error("%s cannot run with this configuration; stopping", keeper.get_name())
-                code = ExitCode(keeper.result())
-        stop.cancel()
-        linked.cancel()
-        retention.cancel()
-        await self._stop(0.0 if code else self._drain_deadline_s)
-        await asyncio.gather(*keepers)
+        signal.signal(signal.SIGHUP, lambda *_: loop.call_soon_threadsafe(self._reload_soon))
+        keepers: list[asyncio.Task[int]] = []
+        beside: list[asyncio.Task[None]] = []
+        stop: asyncio.Task[Any] = asyncio.create_task(self._terminated.wait())
+        try:
+            speech_side = (*filter(None, (self._ray,)), self._gateway)
+            if self._taken is not None:
+                keepers += _kept(*speech_side)
+                beside.append(replacing := asyncio.create_task(self._wait_for_speech()))
+                await asyncio.wait((stop, replacing, *keepers), return_when=asyncio.FIRST_COMPLETED)
+                if replacing.done():
+                    replacing.result()
+            if not any(task.done() for task in (stop, *keepers)):
+                # Not earlier: where a server is replaced its gateway had the socket.
+                beside.append(asyncio.create_task(self._extensions.run(self._runtime.gateway_socket)))
+                beside.append(asyncio.create_task(keep_retention(self._recording), name="retention"))
+                self._extensions.serve()
+                keepers += _kept(*self._media, *filter(None, (self._web,)))
+                if self._taken is None:
+                    keepers += _kept(*speech_side)
+                beside.append(asyncio.create_task(self._be_reachable()))
+                waited = (stop, beside[-1], *keepers)
+                await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+                if beside[-1].done():
+                    beside[-1].result()  # raises what keeps the server that is replaced from leaving
+            code = ExitCode.OK
+            for keeper in keepers:
+                if keeper.done() and not self._terminated.is_set():
+                    log.error("%s cannot run with this configuration; stopping", keeper.get_name())
+                    code = ExitCode(keeper.result())
+        except (LinkError, OSError):
+            await self._end(keepers, [stop, *beside], 0.0)
+            raise
+        await self._end(keepers, [stop, *beside], 0.0 if code else self._drain_deadline_s)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         return code
 
-    async def _reload(self) -> None:
-        """Read the configuration again and have new calls served by it."""
-        async with self._reloading:
-            try:
-                async with asyncio.timeout(RELOAD_DEADLINE_S):
-                    settings, newer = await in_thread(self._read_and_check)
-                book, waiting = self._extensions.book.updated(newer)
-            except ConfigurationError as error:
-                log.error("the configuration is not reloaded: %s", error)
-                return
-            except TimeoutError:
-                log.error(
-                    "the configuration is not reloaded: reading it takes longer than %g s", RELOAD_DEADLINE_S
-                )
-                return
-            waiting += [f"{setting} has changed" for setting in _changed(self._settings, settings)]
-            if book.version != self._extensions.book.version:
-                self._extensions.change(book)
-            log.info("the configuration is reloaded; new calls are served by it")
-            if waiting:
-                log.warning("only the next start takes this up: %s", "; ".join(waiting))
+    async def _end(
+        self, keepers: list[asyncio.Task[int]], beside: list[asyncio.Task[Any]], drain_deadline_s: float
+    ) -> None:
+        for task in beside:
+            task.cancel()
+        await self._stop(drain_deadline_s)
+        await asyncio.gather(*keepers)
+        await asyncio.gather(*beside, return_exceptions=True)
 
-    def _read_and_check(self) -> tuple[Settings, ExtensionBook]:
-        settings = self._read_again()
-        return settings, check(settings)
+    # Replacing another server, and being replaced
+
+    async def _wait_for_speech(self) -> None:
+        """Return once our gateway can serve a turn. Raises LinkError."""
+        await self._wait_for_gateway(lambda status: status.is_ready, self._start_deadline_s)
+
+    async def _be_reachable(self) -> None:
+        """Have the server that we replace leave, if there is one; then listen on our sockets until cancelled.
+
+        Raises LinkError.
+        """
+        if self._taken is not None:
+            count = len(self._media)
+            await self._wait_for_gateway(lambda status: len(status.media_workers) == count, MEDIA_START_S)
+            await in_thread(self._taken.finish)
+            self.has_runtime = True
+            log.info("the server that ran before takes no more calls; it ends with its last one")
+        tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._wait_for_successor())]
+        if files := self._configuration.files.paths:
+            tasks.append(asyncio.create_task(watch(files, self._reload_soon)))
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _wait_for_gateway(self, has: Callable[[ServerStatus], bool], deadline_s: float) -> None:
+        """Return once our own gateway's status is such. Raises LinkError."""
+        detail = "the gateway does not answer yet"
+        try:
+            async with asyncio.timeout(deadline_s):
+                while True:
+                    with contextlib.suppress(LinkError):
+                        name, status = await observer.status_at(self._runtime.gateway_socket)
+                        if name.endswith(f"-{self._gateway.pid}"):  # not the one that still runs
+                            detail = status.detail
+                            if has(status):
+                                return
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError as error:
+            raise LinkError(
+                f"this server is not ready within {deadline_s:g} s ({detail}); the one that runs goes on"
+            ) from error
+
+    async def _listen(self) -> None:
+        control, name = Control(self, self._runtime.control_socket), "supervisor"
+        server = await listener.serve(control.path, control.handle, name)
+        await listener.keep_listening(server, control.path, control.handle, name)
+
+    async def _wait_for_successor(self) -> None:
+        channel, drain_deadline_s = await handover.offer(
+            self._runtime.handover_socket,
+            lambda: self._extensions.ports.listening,
+            self._doors,
+            self._lock,
+            self._not_replaced,
+        )
+        log.info("another server has taken over; running calls go on here")
+        self.was_replaced, self.has_runtime = True, False
+        if drain_deadline_s is not None:
+            self._drain_deadline_s = drain_deadline_s
+        for child in filter(None, (self._gateway, self._ray)):
+            child.start_no_more()  # it would take the other server's socket
+        self._extensions.leave(self._drain_deadline_s)
+        self._extensions.ports.close()
+        if self._web is not None:
+            self._web.start_no_more()
+            self._web.signal(signal.SIGTERM)
+        for door in self._doors.values():
+            door.close()
+        self._terminated.set()
+        handover.say_left(channel)
+
+    def _not_replaced(self) -> None:
+        """The newer server has ended before it served: have our gateway listen where it did again."""
+        log.warning("another server began to take over and ended; this one goes on")
+        self._runtime.gateway_socket.unlink(missing_ok=True)
+        self._write_changed()
+
+    def _media_starts(self, feed: MediaFeed) -> None:
+        self._write_files()
+        feed.worker_starts()
+
+    def _write_changed(self) -> None:
+        """Write what processes and commands read. They start again with what is written then."""
+        try:
+            self._write_files()
+        except (OSError, ConfigurationError) as error:
+            log.error("%s: cannot be written: %s", self._runtime.path, error)
+
+    # What is asked of a running server (`Controlled`)
+
+    @property
+    def book(self) -> ExtensionBook:
+        """The extensions now."""
+        return self._extensions.book
+
+    @property
+    def port_numbers(self) -> dict[str, int]:
+        """The port of each extension that has one."""
+        return self._extensions.ports.numbers()
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Why an extension takes no calls."""
+        return self._extensions.problems
+
+    @property
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """What is set for each extension."""
+        return self._configuration.tables
+
+    async def put_extension(self, name: str, settings: Mapping[str, Any]) -> list[str]:
+        """Add or replace an extension, also in its file. Raises ConfigurationError."""
+        self._check_running()
+        return await self._configuration.put(name, settings)
+
+    async def remove_extension(self, name: str) -> list[str]:
+        """Remove an extension, also from its file. Raises ConfigurationError."""
+        self._check_running()
+        return await self._configuration.remove(name)
+
+    async def reload(self) -> list[str]:
+        """Read the configuration again. Raises ConfigurationError."""
+        self._check_running()
+        return await self._configuration.reload()
+
+    def drain(self, deadline_s: float | None) -> None:
+        """Let running calls end, then stop."""
+        if deadline_s is not None and not self._terminated.is_set():
+            self._drain_deadline_s = deadline_s
+        self._terminated.set()
+
+    def _check_running(self) -> None:
+        if self._terminated.is_set():
+            raise ConfigurationError("the server is stopping: nothing is changed any more")
+
+    def _reload_soon(self) -> None:
+        async def reload() -> None:
+            with contextlib.suppress(ConfigurationError):  # has been logged
+                await self._configuration.reload()
+
+        if len(self._reloads) < 2:  # one reads, the next will read what is written by then
+            self._reloads.add(task := asyncio.create_task(reload()))
+            task.add_done_callback(self._reloads.discard)
 
     async def _stop(self, drain_deadline_s: float) -> None:
         media_stop_s = drain_deadline_s + MEDIA_STOP_MARGIN_S
+        for feed in self._extensions.feeds:
+            feed.drain_within(drain_deadline_s)
         stopping = asyncio.gather(*(child.stop(media_stop_s) for child in self._media))
         if not drain_deadline_s:
             await asyncio.sleep(SECOND_SIGNAL_AFTER_S)
@@ -240,13 +437,15 @@ class Supervisor:
             await self._ray.stop(RAY_STOP_S)
         if self._head is not None:
             self._head.remove()
+            with contextlib.suppress(OSError):  # not empty: it is the server's own
+                self._head.folder.parent.rmdir()
 
-    def _on_signal(self, terminated: asyncio.Event) -> None:
+    def _on_signal(self) -> None:
         """First: stop in order. Again: do not wait for running calls."""
-        if terminated.is_set():
+        if self._terminated.is_set():
             log.warning("second signal: ending running calls now")
             self._end_calls()
-        terminated.set()
+        self._terminated.set()
 
     def _end_calls(self) -> None:
         """Send the media workers, which are stopping, the second signal: it ends running calls."""
@@ -254,14 +453,19 @@ class Supervisor:
             child.signal(signal.SIGTERM)
 
 
-def _changed(before: Settings, after: Settings) -> list[str]:
-    """Return the settings that differ and are not those of extensions."""
-    old, new = (_flat(settings.model_dump(exclude=OF_EXTENSIONS)) for settings in (before, after))
-    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+def _kept(*children: Child) -> list[asyncio.Task[int]]:
+    return [asyncio.create_task(child.keep_running(), name=child.name) for child in children]
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
-    return flat
+def _ray_place(runtime: RuntimeDirectory, is_beside_another: bool) -> Path:
+    """Return the folder for a private Ray: its own, where another server still has one."""
+    if not is_beside_another:
+        return runtime.path
+    free = (runtime.path / name for name in RAY_PLACES if not (runtime.path / name / "ray").exists())
+    place = next(free, None)
+    if place is None:
+        raise ConfigurationError(
+            f"{runtime.path}: {len(RAY_PLACES)} servers drain here already; wait for one, or end its calls"
+        )
+    place.mkdir(mode=0o700, exist_ok=True)
+    return place

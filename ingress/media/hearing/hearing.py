@@ -31,7 +31,7 @@ from ingress.media.hearing.events import (
     HeardUtterance,
     HearingEvent,
 )
-from ingress.media.hearing.silero import WINDOW_BYTES, SpeechConfirmer
+from ingress.media.hearing.silero import WINDOW_BYTES, Confirmer
 from ingress.media.hearing.spectrum import is_key_tone, may_be_voice
 from ingress.media.hearing.stream_time import StreamTime
 from ingress.media.hearing.utterance import ABOVE_LINE, Utterance, last_pause
@@ -57,9 +57,7 @@ NOTHING: tuple[HearingEvent, ...] = ()
 class Hearing:
     """Of one call."""
 
-    def __init__(
-        self, settings: EndpointingSettings, speech_ms: int, confirmer: SpeechConfirmer | None
-    ) -> None:
+    def __init__(self, settings: EndpointingSettings, speech_ms: int, confirmer: Confirmer | None) -> None:
         self._has_speech = WebRtcVad(settings.aggressiveness).has_speech
         self._endpointer = Endpointer(settings, speech_ms)
         self._confirmer = confirmer

@@ -17,12 +17,13 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import pairwise, zip_longest
 from pathlib import Path
 from queue import SimpleQueue
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -199,6 +200,25 @@ Pending = tuple[Confirmation, bytearray, float]
 """A window that waits, context included, and its gain."""
 
 
+class Confirmer(Protocol):
+    """What an utterance needs of the second stage."""
+
+    def begin(self, first: int = 0) -> Confirmation | None:
+        """Return the confirmation of an utterance from its byte `first` on; None: there are no verdicts."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtThreshold:
+    """The second stage for calls of an extension, with its own threshold."""
+
+    confirmer: SpeechConfirmer
+    threshold: float
+
+    def begin(self, first: int = 0) -> Confirmation | None:
+        """Return the confirmation of an utterance from its byte `first` on; None: there are no verdicts."""
+        return self.confirmer.begin(first, self.threshold)
+
+
 class SpeechConfirmer:
     """A media worker's second stage: one model, one thread, all calls."""
 
@@ -224,9 +244,9 @@ class SpeechConfirmer:
             self._thread.join(deadline_s)
             self._thread = None
 
-    def begin(self, first: int = 0) -> Confirmation | None:
+    def begin(self, first: int = 0, threshold: float | None = None) -> Confirmation | None:
         """Return the confirmation of an utterance from its byte `first` on; None: there are no verdicts."""
-        return None if self.failure else Confirmation(self._queue, self._threshold, first)
+        return None if self.failure else Confirmation(self._queue, threshold or self._threshold, first)
 
     def confirm_waiting(self, *first: Pending) -> None:
         """Judge the given windows, and all others that wait now. Raises EngineError."""

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from actors.telephone import BYTES_PER_MS, BYTES_PER_SAMPLE, FRAME_BYTES, FRAME_MS, SILENCE_FRAME
-from ingress.media.hearing.silero import WINDOW_BYTES, SecondHearing, SpeechConfirmer, gain_for
+from ingress.media.hearing.silero import WINDOW_BYTES, Confirmer, SecondHearing, gain_for
 from ingress.media.hearing.spectrum import may_be_voice, without_key_tones
 from ingress.media.hearing.vad import frame_power
 
@@ -73,7 +73,7 @@ class Utterance:
 
     def __init__(
         self,
-        confirmer: SpeechConfirmer | None,
+        confirmer: Confirmer | None,
         first_byte: int,
         line_power: float,
         floor_power: float,

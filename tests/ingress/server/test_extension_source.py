@@ -20,9 +20,12 @@ from ingress.link.messages import (
     CallEnded,
     CallStarted,
     ExtensionsChanged,
+    ExtensionsTaken,
     Greet,
     Message,
     SentenceAudio,
+    StatusReply,
+    StatusRequest,
 )
 from ingress.media.calls import Calls
 from ingress.phrases.fixed import PhraseShelf
@@ -51,39 +54,37 @@ async def greeting(end: LinkEnd, call_id: str) -> str:
 
 
 async def test_a_new_call_has_the_new_settings_and_a_running_one_keeps_its_own() -> None:
-    """In the gateway; a media worker is sent each newer book, and an older one changes nothing."""
+    """In the gateway; an older book changes nothing."""
     gateway = Gateway(SETTINGS, OLD, ScriptedPool(), "gateway")
     media = await LinkEnd.connect(gateway)
     supervisor = await LinkEnd.connect(gateway, "supervisor", "supervisor")
-    assert (await media.next(ExtensionsChanged)).book == OLD
     assert (await supervisor.next(ExtensionsChanged)).book == OLD
     media.say(CallStarted(call_id="old", extension="default"))
     assert await greeting(media, "old") == "Old."
     supervisor.say(ExtensionsChanged(book=changed(NEW, "Newest.")), ExtensionsChanged(book=NEW))
-    assert (await media.next(ExtensionsChanged)).book.version == 3
+    assert (await supervisor.next(ExtensionsTaken)).version == 3
+    assert (await supervisor.next(ExtensionsTaken)).problem is None
     media.say(CallStarted(call_id="new", extension="default"))
     assert await greeting(media, "new") == "Newest."
     assert await greeting(media, "old") == "Old."
-    assert not any(isinstance(message, ExtensionsChanged) for message in media.received)
     await supervisor.hang_up()
     await media.hang_up()
     await gateway.close()
 
 
 async def test_a_book_whose_dialog_cannot_be_made_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """The gateway goes on with the book that it has, and keeps the supervisor's link."""
+    """The gateway says why, goes on with the book that it has, and keeps the supervisor's link."""
     gateway = Gateway(SETTINGS, OLD, ScriptedPool(), "gateway")
-    media = await LinkEnd.connect(gateway)
     supervisor = await LinkEnd.connect(gateway, "supervisor", "supervisor")
     wrong = OLD.extensions["default"].model_copy(update={"dialog": DialogSettings(name="nothing:There")})
     supervisor.say(ExtensionsChanged(book=OLD.change(wrong)))
     supervisor.say(ExtensionsChanged(book=changed(NEW, "Newest.")))
     async with asyncio.timeout(5.0):
-        assert (await media.next(ExtensionsChanged)).book == OLD
-        assert (await media.next(ExtensionsChanged)).book.version == 3
+        refused = await supervisor.next(ExtensionsTaken)
+        assert (refused.version, str(refused.problem)[:12]) == (2, "dialog.name:")
+        assert await supervisor.next(ExtensionsTaken) == ExtensionsTaken(version=3)
     assert "version 2 cannot be served: dialog.name: 'nothing:There'" in caplog.text
     await supervisor.hang_up()
-    await media.hang_up()
     await gateway.close()
 
 
@@ -104,8 +105,7 @@ async def test_a_media_worker_takes_new_calls_by_the_newer_book() -> None:
     async with asyncio.timeout(5.0), AsteriskPeer(port) as before:
         before.identify()
         await before.until(lambda: before.frames >= 2)
-        server.receive(ExtensionsChanged(book=NEW))
-        server.receive(ExtensionsChanged(book=OLD))
+        server.set_extension(NEW.extensions["default"], None)
         async with AsteriskPeer(port) as after:
             after.identify()
             await after.until(lambda: after.frames >= 2)
@@ -121,19 +121,22 @@ async def test_a_gateway_gets_the_newest_book_whenever_it_comes(runtime_folder: 
     source = ExtensionSource(OLD, path)
     running = asyncio.create_task(source.run())
     gateway = Gateway(SETTINGS, OLD, None, "gateway")
-    media = await LinkEnd.connect(gateway)
+    observer = await LinkEnd.connect(gateway, "observer", "observer")
     server = None
     if is_there:
         server = await serve(path, gateway.handle, "gateway")
         await asyncio.sleep(0.3)
-    source.change(NEW)
+    assert await source.offer(NEW, {"sales": "its port is taken"}) is None
     if server is None:
         server = await serve(path, gateway.handle, "gateway")
     async with asyncio.timeout(5.0):
-        while (await media.next(ExtensionsChanged)).book != NEW:
-            pass
+        version = 0
+        while version != NEW.version:
+            observer.say(StatusRequest())
+            version = (await observer.next(StatusReply)).status.extensions_version
+            await asyncio.sleep(0.01)
     running.cancel()
     server.close()
     await asyncio.gather(running, return_exceptions=True)
-    await media.hang_up()
+    await observer.hang_up()
     await gateway.close()

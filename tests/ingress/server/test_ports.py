@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import re
 import socket
 
 import pytest
 
-from actors.errors import PortError
+from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.settings import Settings
 from ingress.server.checking import extension_book
-from ingress.server.ports import bind, close
+from ingress.server.ports import Ports
 
 
-def bind_all(port: int = 0, workers: int = 1, host: str = "127.0.0.1", sales_port: int = 0) -> list[int]:
-    """Bind the ports of two extensions and close them; return those of the second, by media worker."""
-    server = {"host": host, "port": port, "media_workers": workers}
-    settings = Settings.model_validate({"server": server, "extensions": {"sales": {"port": sales_port}}})
-    listeners = bind(settings.server, extension_book(settings))
-    ports = [each["sales"].getsockname()[1] for each in listeners]
-    close(listeners)
-    return ports
+def book(port: int = 0, **extensions: object) -> ExtensionBook:
+    """Return the book of a server with these extensions."""
+    settings = {"server": {"port": port}, "extensions": extensions}
+    return extension_book(Settings.model_validate(settings))
+
+
+def bind_all(
+    port: int = 0, workers: int = 1, host: str = "127.0.0.1", sales_port: int = 0
+) -> tuple[list[int], dict[str, str]]:
+    """Bind the ports of two extensions, close them; return those of `sales` by media worker, and problems."""
+    ports = Ports(Settings.model_validate({"server": {"host": host, "media_workers": workers}}).server)
+    planned, problems = ports.plan(book(port, sales={"port": sales_port}))
+    numbers = [each.getsockname()[1] for each in planned["sales"].sockets] if "sales" in planned else []
+    ports.discard(planned)
+    return numbers, problems
 
 
 def test_media_workers_share_a_port_that_the_system_chose() -> None:
     """One for each extension."""
-    first, second = bind_all(workers=2)
+    (first, second), problems = bind_all(workers=2)
     assert first == second > 0
+    assert not problems
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -33,13 +42,41 @@ def test_a_port_in_use_is_named_with_its_setting(workers: int) -> None:
     """Also where several sockets share it. Nothing stays open."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(PortError, match=rf"127\.0\.0\.1:{port} is in use .* choose another with --port"):
-            bind_all(port, workers)
-        with pytest.raises(PortError, match=rf"{port} is in use .* with extensions\.sales\.port"):
-            bind_all(0, workers, sales_port=port)
+        found = bind_all(port, workers)[1]["default"]
+        assert re.search(rf"127\.0\.0\.1:{port} is in use .* choose another with --port", found)
+        numbers, problems = bind_all(0, workers, sales_port=port)
+        assert re.search(rf"{port} is in use .* with extensions\.sales\.port", problems["sales"])
+        assert (numbers, list(problems)) == ([], ["sales"])
 
 
 def test_an_address_of_another_machine_is_named() -> None:
     """With the flag that changes it."""
-    with pytest.raises(PortError, match=r"192\.0\.2\.1 is not an address of this machine; .* --host"):
-        bind_all(host="192.0.2.1")
+    problems = bind_all(host="192.0.2.1")[1]
+    assert (
+        "192.0.2.1 is not an address of this machine; choose one of its own with --host"
+        in problems["default"]
+    )
+    assert problems["sales"].endswith("with extensions.sales.host")
+
+
+def test_a_socket_stays_where_it_fits_and_goes_over_with_its_port() -> None:
+    """No connection that waits on it is lost: not for other settings, another name, or two that swap."""
+    ports = Ports(Settings().server)
+
+    def follow(newer: ExtensionBook) -> dict[str, socket.socket]:
+        planned, problems = ports.plan(newer)
+        assert not problems
+        ports.commit(planned)
+        return {name: each.sockets[0] for name, each in ports.listening.items()}
+
+    first = follow(book(a={"port": "auto"}, b={"port": "auto"}, c={"port": "shared"}))
+    assert set(first) == {"default", "a", "b"}
+    numbers = ports.numbers()
+    assert follow(book(a={"port": "auto", "language": "es"}, b={"port": numbers["b"]})) == first
+    swapped = follow(book(a={"port": numbers["b"]}, b={"port": numbers["a"]}))
+    assert (swapped["a"], swapped["b"]) == (first["b"], first["a"])
+    renamed = follow(book(z={"port": numbers["a"]}, b={"port": "shared"}))
+    assert renamed == {"default": first["default"], "z": first["a"]}
+    assert first["b"].fileno() == -1
+    ports.close()
+    assert first["a"].fileno() == -1

@@ -1,0 +1,154 @@
+"""The configuration of a running server: read again, changed in its files, followed by its extensions."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from actors.errors import ConfigurationError
+from actors.liveness.threads import in_thread
+from ingress.configuration.extension_book import ExtensionBook
+from ingress.configuration.settings import (
+    AUTO_PORT,
+    SHARED_PORT,
+    EndpointingSettings,
+    ExtensionSettings,
+    Settings,
+)
+from ingress.server.checking import check
+from ingress.server.extension_files import Draft, ExtensionFiles
+from ingress.server.extension_keeper import ExtensionKeeper
+
+READ_DEADLINE_S = 30.0
+"""For a configuration to be read and checked: its disk, or a hub, may never answer."""
+
+OF_EXTENSIONS: dict[str, Any] = {
+    "extensions": True,
+    "dialog": True,
+    "barge_in": True,
+    "endpointing": set(EndpointingSettings.model_fields) - {"confirmation"},
+    "recording": {"audio", "transcripts"},
+    "server": {"port"},
+    "speech": {"language"},
+}
+"""Settings that become an extension's (`ingress.configuration.extensions`)."""
+
+ReadAgain = Callable[[Mapping[Path, str]], Settings]
+"""Return the settings as they are written now, with these texts in place of what files hold.
+
+Raises ConfigurationError."""
+
+log = logging.getLogger(__name__)
+
+
+class ConfigurationKeeper:
+    """Keeps the server's extensions and the operator's files the same."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        configuration: Path | None,
+        read_again: ReadAgain,
+        extensions: ExtensionKeeper,
+    ) -> None:
+        source = settings.extensions_source.file
+        self.files = ExtensionFiles(configuration, Path(source) if source else None)
+        self._first = self._newest = settings
+        self._read_again = read_again
+        self._extensions = extensions
+        self._changing = asyncio.Lock()
+
+    @property
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """What is set for each extension, as in its table `[extensions.NAME]`."""
+        return {name: _table(chosen) for name, chosen in self._newest.extensions.items()}
+
+    async def reload(self) -> list[str]:
+        """Follow the files; return what waits for a restart, and log it. Raises ConfigurationError."""
+        async with self._changing:
+            try:
+                settings, book = await self._read({})
+                if settings == self._newest:
+                    return self._waiting(settings)
+                waiting = await self._extensions.follow(book) + self._waiting(settings)
+            except ConfigurationError as error:
+                log.error("the configuration is not reloaded: %s", error)
+                raise
+            self._newest = settings
+            log.info("the configuration is reloaded; new calls are served by it")
+            if waiting:
+                log.warning("only the next start takes this up: %s", "; ".join(waiting))
+            return waiting
+
+    async def put(self, name: str, extension: Mapping[str, Any]) -> list[str]:
+        """Add or replace an extension, here and in its file. Raises ConfigurationError."""
+        async with self._changing:
+            is_known = name in self._extensions.book.extensions
+            waiting = await self._change(
+                await in_thread(self.files.with_extension, name, extension, is_known)
+            )
+        log.info("extension %s is %s", name, "changed" if is_known else "added")
+        return waiting
+
+    async def remove(self, name: str) -> list[str]:
+        """Remove an extension, here and from its file. Raises ConfigurationError."""
+        async with self._changing:
+            if name not in self._extensions.book.extensions:
+                raise ConfigurationError(f"extensions.{name}: does not exist")
+            waiting = await self._change(await in_thread(self.files.without_extension, name))
+        log.info("extension %s is removed", name)
+        return waiting
+
+    async def _change(self, draft: Draft) -> list[str]:
+        """Follow a file as it would be, then write it. Raises ConfigurationError: nothing has changed."""
+        settings, book = await self._read({draft.file: draft.text})
+        prepared = await in_thread(draft.prepare)
+        try:
+            waiting = await self._extensions.follow(book)
+            try:
+                await in_thread(prepared.commit)
+            except OSError as error:
+                lost = (
+                    f"{draft.file} could not be written ({error.strerror}): the next start undoes the change"
+                )
+                log.error("%s", lost)
+                waiting.append(lost)
+        finally:
+            prepared.discard()
+        self._newest = settings
+        return waiting
+
+    async def _read(self, drafts: Mapping[Path, str]) -> tuple[Settings, ExtensionBook]:
+        def read_and_check() -> tuple[Settings, ExtensionBook]:
+            settings = self._read_again(drafts)
+            return settings, check(settings)
+
+        try:
+            async with asyncio.timeout(READ_DEADLINE_S):
+                return await in_thread(read_and_check)
+        except TimeoutError as error:
+            raise ConfigurationError(f"reading it takes longer than {READ_DEADLINE_S:g} s") from error
+
+    def _waiting(self, settings: Settings) -> list[str]:
+        return [f"{setting} has changed" for setting in _changed(self._first, settings)]
+
+
+def _table(chosen: ExtensionSettings) -> dict[str, Any]:
+    table = chosen.model_dump(mode="json", exclude_unset=True)
+    return table | {"port": SHARED_PORT if chosen.port is None else chosen.port or AUTO_PORT}
+
+
+def _changed(before: Settings, after: Settings) -> list[str]:
+    """Return the settings that differ and are not those of extensions."""
+    old, new = (_flat(settings.model_dump(exclude=OF_EXTENSIONS)) for settings in (before, after))
+    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return flat

@@ -1,0 +1,201 @@
+"""A server takes the place of the one that runs: it gets its listening sockets, the other one drains.
+
+Both have the sockets until the newer one serves. They are the same sockets of the kernel, so no connection
+is refused or lost, whichever of the two accepts it. The pieces are JSON and stay as they are from one version
+of raymal to the next: an upgrade is what this is for.
+
+| from | piece | with |
+|---|---|---|
+| newer | `{"handover": 1, "drain_deadline_s": SECONDS or null}` | |
+| older | `{"extension": NAME, "host": HOST}`, one for each | a listening socket for each media worker |
+| older | `{"door": "web" or "agi", "host": HOST}`, if it has them | the listening socket |
+| older | `{"lock": true}`, the last | the locked file of the runtime folder |
+| newer, once its speech workers are ready | `{"taken": true}` | |
+| older, which listens no more | `{"left": true}` | |
+
+When the newer one ends before `taken`, the older one goes on as if nothing had been.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from actors.errors import LinkError
+from ingress.link.descriptor_passing import MAXIMUM_BYTES, receive, send
+from ingress.server.ports import Listening
+
+VERSION = 1
+PIECE_DEADLINE_S = 5.0
+ROOM_POLL_S = 0.01
+
+Pieces = list[tuple[dict[str, Any], list[int]]]
+
+
+@dataclass
+class Handover:
+    """The newer server's side."""
+
+    channel: socket.socket
+    lock: IO[bytes]
+    listening: dict[str, Listening] = field(default_factory=dict)
+    doors: dict[str, Listening] = field(default_factory=dict)
+    """Of the web process: `web`, `agi`."""
+
+    @classmethod
+    def begin(cls, path: Path, drain_deadline_s: float | None) -> Handover:
+        """Get the sockets of the server that listens on `path`; may block for seconds. Raises LinkError."""
+        channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        channel.settimeout(PIECE_DEADLINE_S)
+        listening: dict[str, Listening] = {}
+        doors: dict[str, Listening] = {}
+        try:
+            channel.connect(str(path))
+            _send_now(channel, {"handover": VERSION, "drain_deadline_s": drain_deadline_s})
+            while True:
+                piece, descriptors = _receive(channel)
+                match piece:
+                    case {"extension": str(name), "host": str(host)} if descriptors:
+                        listening[name] = Listening(host, tuple(_listener(each) for each in descriptors))
+                    case {"door": str(name), "host": str(host)} if descriptors:
+                        doors[name] = Listening(host, (_listener(descriptors[0]),))
+                    case {"lock": True} if descriptors:
+                        return cls(channel, os.fdopen(descriptors[0], "ab"), listening, doors)
+                    case {"problem": str(problem)}:
+                        raise LinkError(problem)
+                    case _:
+                        raise LinkError("the running server's answer is not understood; stop it instead")
+        except (OSError, LinkError) as error:
+            channel.close()
+            for each in (*listening.values(), *doors.values()):
+                each.close()
+            if isinstance(error, LinkError):
+                raise
+            raise LinkError(
+                f"no server to replace answers at {path} ({error.strerror or error}); start without --replace"
+            ) from error
+
+    def finish(self) -> None:
+        """Say that calls are served here; blocks until the older one listens no more. Raises LinkError."""
+        try:
+            _send_now(self.channel, {"taken": True})
+            piece, _ = _receive(self.channel)
+        except OSError as error:
+            raise LinkError(f"the older server does not answer: {error.strerror or error}") from error
+        finally:
+            self.close()
+        if piece != {"left": True}:
+            raise LinkError("the older server's answer is not understood")
+
+    def close(self) -> None:
+        """Leave the older server alone. Idempotent."""
+        self.channel.close()
+
+
+async def offer(
+    path: Path,
+    sockets: Callable[[], Mapping[str, Listening]],
+    doors: Mapping[str, Listening],
+    lock: IO[bytes],
+    on_failure: Callable[[], None],
+) -> tuple[socket.socket, float | None]:
+    """Wait for a newer server that has taken the sockets; return how to tell it so, and its drain deadline.
+
+    `on_failure` is called when one has begun and ended before it served. Runs until cancelled.
+    """
+    with _door(path) as listener:
+        loop = asyncio.get_running_loop()
+        while True:
+            channel, _ = await loop.sock_accept(listener)
+            has_taken = False
+            try:
+                deadline_s = await _hand_out(channel, sockets(), doors, lock)
+                has_taken = _parsed(await loop.sock_recv(channel, MAXIMUM_BYTES)) == {"taken": True}
+                if has_taken:
+                    return channel, deadline_s
+                on_failure()
+            except (OSError, LinkError):
+                on_failure()
+            finally:
+                if not has_taken:
+                    channel.close()
+
+
+def _door(path: Path) -> socket.socket:
+    """Return a listener in the server's private folder."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(str(path))
+    path.chmod(0o600)
+    listener.listen(1)
+    listener.setblocking(False)
+    return listener
+
+
+def say_left(channel: socket.socket) -> None:
+    """Tell the newer server that we listen no more."""
+    with channel, contextlib.suppress(OSError):
+        send(channel, json.dumps({"left": True}).encode())
+
+
+async def _hand_out(
+    channel: socket.socket,
+    sockets: Mapping[str, Listening],
+    doors: Mapping[str, Listening],
+    lock: IO[bytes],
+) -> float | None:
+    async with asyncio.timeout(PIECE_DEADLINE_S):
+        asked = _parsed(await asyncio.get_running_loop().sock_recv(channel, MAXIMUM_BYTES))
+        if asked.get("handover") != VERSION:
+            raise LinkError("the newer server asks for what is not known here")
+        pieces: Pieces = [
+            ({"extension": name, "host": each.host}, [listener.fileno() for listener in each.sockets])
+            for name, each in sockets.items()
+        ]
+        pieces += [
+            ({"door": name, "host": each.host}, [each.sockets[0].fileno()]) for name, each in doors.items()
+        ]
+        pieces.append(({"lock": True}, [lock.fileno()]))
+        for piece, descriptors in pieces:
+            while True:
+                try:
+                    send(channel, json.dumps(piece).encode(), descriptors)
+                    break
+                except BlockingIOError:
+                    await asyncio.sleep(ROOM_POLL_S)
+    deadline_s = asked.get("drain_deadline_s")
+    return float(deadline_s) if isinstance(deadline_s, int | float) else None
+
+
+def _send_now(channel: socket.socket, piece: Mapping[str, Any]) -> None:
+    send(channel, json.dumps(piece).encode())
+
+
+def _receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    data, descriptors = receive(channel)
+    return _parsed(data), descriptors
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
+    """Return a piece. Raises LinkError."""
+    if not data:
+        raise LinkError("the other server is gone")
+    try:
+        piece = json.loads(data)
+    except ValueError as error:
+        raise LinkError("what the other server says is not understood") from error
+    return piece if isinstance(piece, dict) else {}
+
+
+def _listener(descriptor: int) -> socket.socket:
+    listener = socket.socket(fileno=descriptor)
+    listener.setblocking(False)
+    return listener
