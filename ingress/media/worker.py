@@ -56,6 +56,7 @@ async def _serve(
             with contextlib.suppress(asyncio.CancelledError):
                 await stopping
             await calls.stop(drain_deadline_s=0.0)
+        feed.close()
         second_signal.cancel()
         link_task.cancel()
 

@@ -20,6 +20,11 @@ SECTIONS = {
     "barge_in.speech_ms = 2_000\nendpointing.maximum_utterance_s = 2.0": "_ms = 2000: not",
     "barge_in.speech_ms = 100": "barge_in.speech_ms = 100: less than",
     "extensions.fast.port = 1\nextensions.fast.barge_in.speech_ms = 60": "fast.barge_in.speech_ms = 60",
+    "extensions.a.port = 1\nextensions.a.endpointing.onset_ms = 200": "extensions.a.endpointing.onset_ms =",
+    "extensions.a.port = 1\nextensions.a.endpointing.minimum_speech_ms = 400": "a.barge_in.speech_ms = 240",
+    "endpointing.confirmation = 'none'\n[extensions.a]\nport = 1\nendpointing.confirmation = 'silero'": (
+        "extensions.a.endpointing.confirmation = silero: the server's own is none"
+    ),
 }
 
 
