@@ -32,6 +32,11 @@ class ExtensionFeed:
         self._channel.setblocking(False)
         asyncio.get_running_loop().add_reader(self._channel, self.take_one)
 
+    def close(self) -> None:
+        """Take no more."""
+        asyncio.get_running_loop().remove_reader(self._channel)
+        self._channel.close()
+
     def take_waiting(self) -> None:
         """Take all that has come."""
         while self.take_one():

@@ -76,6 +76,7 @@ async def _serve(
             with contextlib.suppress(asyncio.CancelledError):
                 await stopping
             await calls.stop(drain_deadline_s=0.0)
+        feed.close()
         second_signal.cancel()
         for task in link_tasks:
             task.cancel()

@@ -22,6 +22,11 @@ SECTIONS = {
     "extensions.fast.port = 1\nextensions.fast.barge_in.speech_ms = 60": "fast.barge_in.speech_ms = 60",
     "recording.audio = true": "recording.audio = true: needs recording.folder",
     "extensions.a.port = 1\nextensions.a.recording.transcripts = true": "transcripts = true: needs recording",
+    "extensions.a.port = 1\nextensions.a.endpointing.onset_ms = 200": "extensions.a.endpointing.onset_ms =",
+    "extensions.a.port = 1\nextensions.a.endpointing.minimum_speech_ms = 400": "a.barge_in.speech_ms = 240",
+    "endpointing.confirmation = 'none'\n[extensions.a]\nport = 1\nendpointing.confirmation = 'silero'": (
+        "extensions.a.endpointing.confirmation = silero: the server's own is none"
+    ),
 }
 
 

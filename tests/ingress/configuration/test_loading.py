@@ -124,3 +124,29 @@ def test_a_flag_may_be_a_list() -> None:
         serve.settings_of(arguments.parse_args(["serve", "--set", "server.host=[::1]"]))
     with pytest.raises(ConfigurationError, match="write SETTING=VALUE"):
         serve.settings_of(arguments.parse_args(["serve", "--set", "nonsense"]))
+
+
+def test_extensions_have_a_file_of_their_own(tmp_path: Path) -> None:
+    """It need not exist yet; flags win over it; a mistake names it, and so does what does not belong there."""
+    own, main = tmp_path / "extensions.toml", tmp_path / "raymal.toml"
+    main.write_text(f'[extensions_source]\nfile = "{own}"\n[extensions.day]\nport = 9100\n')
+    assert list(load_settings(main, {}, {}).extensions) == ["day"]
+    own.write_text('[extensions.night]\nport = "shared"\n[extensions.late]\nport = "auto"\n')
+    flag = {"extensions.night.language": ("--set", "es")}
+    night = load_settings(main, {}, flag).extensions["night"]
+    assert (night.port, night.language, load_settings(main, {}, {}).extensions["late"].port) == (
+        None,
+        "es",
+        0,
+    )
+    for text, expected in {
+        "[extensions.night]\nport = 1e9": f"{own}: extensions.night.port",
+        "[server]\nport = 1": f"{own}: server: only tables [extensions.NAME] belong in this file",
+        "extensions = 1": f"{own}: extensions: tables [extensions.NAME] are needed",
+        "[extensions.day]\nport = 1": "it is in the configuration as well",
+        "[extensions.a]\nport = 1\nhost = 'no such host'": "extensions.a.host: 'no such host' is not",
+        "[extensions": f"{own}: cannot be read as TOML",
+    }.items():
+        with pytest.raises(ConfigurationError) as caught:
+            load_settings(main, {}, {}, {own: text})
+        assert expected in str(caught.value)
