@@ -8,6 +8,7 @@
 | `endpointing.look_back_ms` | reach `endpointing.maximum_utterance_s` | every utterance is cut at once |
 | `endpointing.end_silence_ms` | reach `endpointing.maximum_utterance_s` | no silence ends an utterance |
 | `barge_in.speech_ms` | reach `endpointing.maximum_utterance_s` | no caller can interrupt |
+| `api.enabled` | `fleet.backend = "local"` | there is no Ray for the door to be on |
 | `throttle.*`: 0 | its first threshold | the level would never be normal |
 
 What the file leaves out follows what it sets: the default of `pause_ms` may be above `end_silence_ms`.
@@ -27,6 +28,8 @@ def contradictions(settings: Settings) -> Iterator[str]:
     for name, extension in settings.extensions.items():
         if extension.barge_in is not None and "speech_ms" in extension.barge_in.model_fields_set:
             yield from _of_barge_in(settings.endpointing, extension.barge_in, f"extensions.{name}.barge_in")
+    if settings.api.enabled and settings.fleet.backend == "local":
+        yield "api.enabled = true: the cluster's door is on Ray, and --no-ray (fleet.backend) is without Ray"
     for name, value in settings.throttle:
         if isinstance(value, tuple) and value[0] <= 0.0:
             yield f"throttle.{name}: the three thresholds must be above 0, where a system without any load is"

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field
 from actors.messages import Priority
 from actors.settings import (
     AdmissionSettings,
+    ApiSettings,
     FleetSettings,
     Language,
     OpenSection,
@@ -152,6 +153,13 @@ class PrivacySettings(Section):
     """Keep the words of recent calls in memory, for `raymal call` and `raymal demo` to show."""
 
 
+class WebSettings(Section):
+    """HTTP."""
+
+    token_file: str | None = None
+    """Holds the token that HTTP clients must show, also at the cluster's door (environment: RAYMAL_TOKEN)."""
+
+
 class Settings(Section):
     """All settings of `raymal serve`."""
 
@@ -166,6 +174,8 @@ class Settings(Section):
     cache: CacheSettings = CacheSettings()
     records: RecordSettings = RecordSettings()
     privacy: PrivacySettings = PrivacySettings()
+    web: WebSettings = WebSettings()
+    api: ApiSettings = ApiSettings()
     speech: SpeechSettings = SpeechSettings()
     fleet: FleetSettings = FleetSettings()
     admission: AdmissionSettings = AdmissionSettings()

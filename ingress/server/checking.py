@@ -15,8 +15,10 @@ All that is wrong is reported together, a line for each. Nothing that is tried l
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Collection, Iterator
 
+from actors.checks.hosts import is_loopback
 from actors.engines.registry import (
     STT,
     TTS,
@@ -31,6 +33,7 @@ from actors.fleet.ray_address import check_ray_address
 from actors.plugins.lookup import Catalogue
 from actors.plugins.mistakes import unknown
 from actors.settings import OpenSection, table_name
+from ingress.access.configured_token import configured_token
 from ingress.configuration.extension_book import ExtensionBook, extensions_of
 from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension
 from ingress.configuration.settings import DialogSettings, Settings
@@ -65,6 +68,8 @@ def check(settings: Settings, is_alone: bool = False) -> ExtensionBook:
     problems += records_problems(settings.records)
     if book is None or book.has_speech_workers:
         problems += _ray_problems(settings)
+        if settings.api.enabled:
+            problems += api_problems(settings)
         problems += cache_problems(settings.cache)
         problems += _engine_problems(settings)
     if is_alone and book is not None:
@@ -83,6 +88,20 @@ def _ray_problems(settings: Settings) -> Iterator[str]:
             check_ray_address(settings.fleet.ray_address)
         except ConfigurationError as error:
             yield from _lines(error)
+
+
+def api_problems(settings: Settings) -> Iterator[str]:
+    """Yield what is wrong with the settings of the cluster's door."""
+    try:
+        token = configured_token(settings.web.token_file, os.environ)
+    except ConfigurationError as error:
+        yield from _lines(error)
+        return
+    if token is None and not is_loopback(settings.api.host):
+        yield (
+            f"api.host = {settings.api.host!r}: other machines may ask there, so a token is needed: run "
+            "`raymal token` and set web.token_file, or RAYMAL_TOKEN"
+        )
 
 
 def _engine_problems(settings: Settings) -> Iterator[str]:

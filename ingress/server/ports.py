@@ -39,14 +39,21 @@ def problems(server: ServerSettings, book: ExtensionBook, own: Collection[int] =
     `own`: ports of the server that runs with this configuration's port; it will reload or restart with it.
     """
     for extension in book.extensions.values():
-        if extension.port in own:
-            continue
-        try:
-            with socket.socket(_family(server.host), socket.SOCK_STREAM) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as `socket.create_server`
-                probe.bind((server.host, extension.port))
-        except OSError as error:
-            yield _explain(server.host, extension.port, _setting(extension.name), error)
+        if extension.port not in own:
+            found = problem(server.host, extension.port, _setting(extension.name))
+            if found is not None:
+                yield found
+
+
+def problem(host: str, port: int, setting: str) -> str | None:
+    """Return why a port, set by `setting`, could not be listened on now; None: it could. No port opens."""
+    try:
+        with socket.socket(_family(host), socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as `socket.create_server`
+            probe.bind((host, port))
+    except OSError as error:
+        return _explain(host, port, setting, error)
+    return None
 
 
 def close(workers: list[Listeners]) -> None:

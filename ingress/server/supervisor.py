@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from actors.cluster.ray_head import RayHead
-from actors.errors import ConfigurationError
+from actors.errors import ConfigurationError, PortError
 from actors.liveness.threads import in_thread
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.extensions import DEFAULT_EXTENSION
@@ -29,7 +29,7 @@ from ingress.server.checking import check
 from ingress.server.child import Child
 from ingress.server.exit_codes import ExitCode
 from ingress.server.extension_source import ExtensionSource
-from ingress.server.ports import bind, close
+from ingress.server.ports import bind, close, problem
 from ingress.server.runtime_directory import RuntimeDirectory
 
 GATEWAY_STOP_S = 10.0
@@ -63,6 +63,10 @@ async def serve(settings: Settings, read_again: Callable[[], Settings]) -> ExitC
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to change
     book = check(settings)
+    if settings.api.enabled and settings.fleet.ray_address is None:
+        busy = problem(settings.api.host, settings.api.port, "api.port")
+        if busy is not None:
+            raise PortError(busy)
     workers = bind(settings.server, book)
     runtime = RuntimeDirectory.of_port(workers[0][DEFAULT_EXTENSION].getsockname()[1])
     try:

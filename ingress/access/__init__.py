@@ -1,0 +1,1 @@
+"""Who may do what: networks, invitations, tokens. Rules alone; no socket is opened here."""
