@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import uuid
 from typing import Any
 
-import ray.util
 from ray import serve
 from ray.serve._private import replica
 from starlette.types import ASGIApp
@@ -75,18 +73,16 @@ def rank_self() -> None:
 
 
 def stay_on_loopback() -> None:
-    """On a Ray of one machine, have the replica's own gRPC server listen on loopback alone.
+    """Have the replica's own gRPC server listen on loopback alone.
 
     Serve binds it to all addresses of the machine (ray/serve/_private/replica.py, `_on_initialized`), after
-    this, and offers no setting for it.
+    this, and offers no setting for it. Nobody connects to it: Serve's proxies call replicas as actors, unless
+    RAY_SERVE_USE_GRPC_BY_DEFAULT is set.
     """
-    address: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
-    if not ipaddress.ip_address(address).is_loopback:
-        return
     module: Any = replica
     add_port = module.add_port_to_grpc_server
 
-    def add_port_on_loopback(server: Any, where: str) -> Any:
-        return add_port(server, where.replace("[::]", address))
+    def add_port_on_loopback(server: Any, address: str) -> Any:
+        return add_port(server, address.replace("[::]", "127.0.0.1"))
 
     module.add_port_to_grpc_server = add_port_on_loopback
