@@ -238,6 +238,10 @@ CAPACITY = (
     ),
 )  # fmt: skip
 FAULTS = (Figure("criteria passed", "%", SHARE, _passed, True),)
+DOOR = (
+    Figure("memory of Serve at rest", "MB", USUAL, lambda it: it["at_rest"]["together"]["resident_mb"]),
+    Figure("CPU of Serve at rest", "% of a core", TAIL, lambda it: it["at_rest"]["together"]["cpu_percent"]),
+)
 SOAK = (
     Figure(
         "memory at the end", "MiB", USUAL,
@@ -293,6 +297,10 @@ BENCHMARKS = (
         ("--minutes", "5.5", "--most-calls", "4", "--no-overload"), 2,
         ("--report", f"{INTO}/capacity", "--write-limits", f"{INTO}/capacity-limits.toml"),
         ("capacity/turns.svg", "capacity/stages.svg", "capacity/goodput.svg"),
+    ),
+    Benchmark(
+        "door", "what does the cluster's door on Ray Serve take at rest?",
+        "benchmarks.door", 2, DOOR, (), ("--seconds", "5"), 1, is_default=False,
     ),
     Benchmark(
         "faults", "what do callers notice of bad networks, bad peers and busy machines? (as root)",

@@ -168,7 +168,7 @@ def test_the_labels_that_are_explained_are_read_by_ray(tmp_path: Path) -> None:
 
 
 def test_a_head_without_its_door_is_a_head(written: dict[str, Any], tmp_path: Path) -> None:
-    """The last command opens the door, with the token if there is one; a failure of it is none of the start."""
+    """The last command opens the door, with the token if there is one; its failure is none of the start."""
     raymal = tmp_path / "raymal" / "venv" / "bin" / "raymal"
     raymal.parent.mkdir(parents=True)
     raymal.write_text('#!/bin/sh\nprintf "%s\\n" "$RAY_AUTH_MODE" "$@"\nexit 3\n')
