@@ -213,7 +213,7 @@ class ApiSettings(Section):
     """The cluster's HTTP door on Ray Serve: its state, and its speech workers as a service (docs/api.md)."""
 
     enabled: bool = False
-    """Ray Serve takes 440 MB and 2 % of a core at rest, on the machine of Ray's head."""
+    """Ray Serve takes 460 MB and 2.4 % of a core at rest, on the machine of Ray's head."""
     host: str = "127.0.0.1"
     """Of the machine with Ray's head. Beyond loopback a token is needed (`web.token_file`)."""
     port: int = Field(default=8000, ge=1, le=65_535)
