@@ -21,7 +21,7 @@ from ray.exceptions import RayError
 from actors.api.apart import Errand, Outcome
 from actors.api.deployment import deployed
 from actors.cluster.connection import connect
-from actors.errors import RaymalError, described
+from actors.errors import ConfigurationError, RaymalError, described
 from actors.settings import ApiSettings
 
 APPLICATION = "raymal"
@@ -37,8 +37,11 @@ def main() -> None:
         asyncio.run(connect(errand.fleet))
         message = _close() if errand.closes else _open(errand)
         outcome = Outcome(succeeded=True, message=message)
-    except (RaymalError, RayError, RuntimeError, ValueError, TimeoutError) as error:
-        outcome = Outcome(succeeded=False, message=" ".join(described(error).split()))
+    except RaymalError as error:
+        outcome = Outcome(succeeded=False, message=described(error))
+    except Exception as error:  # Serve's own; of another process, the cause is the last line
+        last = described(error).rpartition("\n")[2]
+        outcome = Outcome(succeeded=False, message=f"Ray Serve: {last}")
     os.write(answers, outcome.model_dump_json().encode())
     os._exit(0)  # without Ray's consent: it may have none to give
 
@@ -94,11 +97,11 @@ def _running_version() -> str | None:
 
 
 def _check_address(settings: ApiSettings) -> None:
-    """Raise ValueError if Serve ran before and listens elsewhere: it does not move."""
+    """Raise ConfigurationError if Serve ran before and listens elsewhere: it does not move."""
     client: Any = serve.context._get_global_client()
     listening = client.http_config
     if (listening.host, listening.port) != (settings.host, settings.port):
-        raise ValueError(
+        raise ConfigurationError(
             f"Ray Serve runs already: the door is open at {listening.host}:{listening.port}. Set api.host "
             "and api.port to that, or end Serve first (`raymal cluster door --close`)"
         )

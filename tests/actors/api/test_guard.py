@@ -58,12 +58,12 @@ async def test_wrong_tokens_are_slowed_counted_and_never_logged(caplog: pytest.L
         assert "wrong-" not in caplog.text
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "[::2]:8000", "192.0.2.1", ""])
-async def test_on_loopback_another_name_is_refused(host: str) -> None:
+async def test_on_loopback_another_name_is_refused() -> None:
     """A page in a browser may have any name point to 127.0.0.1."""
     async with open_door(has_ingress=False) as door:
-        answer = await door.client.get("/healthz", headers={"Host": host})
-        assert answer.status_code == 421
+        for host in ("evil.example", "evil.example:8000", "[::2]:8000", "192.0.2.1", ""):
+            answer = await door.client.get("/healthz", headers={"Host": host})
+            assert answer.status_code == 421
         for name in ("127.0.0.1:8000", "localhost", "[::1]:8000"):
             assert (await door.client.get("/healthz", headers={"Host": name})).status_code == 200
 
