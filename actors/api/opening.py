@@ -24,7 +24,6 @@ from actors.cluster.connection import connect
 from actors.errors import ConfigurationError, RaymalError, described
 from actors.settings import ApiSettings
 
-APPLICATION = "raymal"
 VERSION_DEADLINE_S = 5.0
 
 
@@ -35,7 +34,7 @@ def main() -> None:
     errand = Errand.model_validate_json(sys.stdin.buffer.read())
     try:
         asyncio.run(connect(errand.fleet))
-        message = _close() if errand.closes else _open(errand)
+        message = _close(errand.fleet.ray_namespace) if errand.closes else _open(errand)
         outcome = Outcome(succeeded=True, message=message)
     except RaymalError as error:
         outcome = Outcome(succeeded=False, message=described(error))
@@ -54,18 +53,18 @@ def _open(errand: Errand) -> str:
         http_options={"host": settings.host, "port": settings.port},
         logging_config={"enable_access_log": False, "log_level": "WARNING"},
     )
-    where = f"http://{settings.host}:{settings.port}"
-    if _running_version() == version:
-        return f"the cluster's door is open at {where}"
-    serve.run(deployed(settings, errand.token_digest, namespace, version), name=APPLICATION, route_prefix="/")
     _check_address(settings)
+    where = f"http://{settings.host}:{settings.port}"
+    if _running_version(namespace) == version:
+        return f"the cluster's door is open at {where}"
+    serve.run(deployed(settings, errand.token_digest, namespace, version), name=namespace, route_prefix="/")
     return f"the cluster's door has been opened at {where}"
 
 
-def _close() -> str:
-    if APPLICATION not in serve.status().applications:
+def _close(namespace: str) -> str:
+    if namespace not in serve.status().applications:
         return "the cluster's door is not open"
-    serve.delete(APPLICATION)
+    serve.delete(namespace)
     if not serve.status().applications:
         shutdown: Any = serve.shutdown
         shutdown()
@@ -85,25 +84,25 @@ def _version(errand: Errand) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _running_version() -> str | None:
-    application = serve.status().applications.get(APPLICATION)
+def _running_version(namespace: str) -> str | None:
+    application = serve.status().applications.get(namespace)
     if application is None or application.status != "RUNNING":
         return None
     try:
-        answer = serve.get_app_handle(APPLICATION).version.remote()
+        answer = serve.get_app_handle(namespace).version.remote()
         return str(answer.result(timeout_s=VERSION_DEADLINE_S))
     except (RayError, TimeoutError, RuntimeError):
         return None
 
 
 def _check_address(settings: ApiSettings) -> None:
-    """Raise ConfigurationError if Serve ran before and listens elsewhere: it does not move."""
+    """Raise ConfigurationError if Serve ran before and listens elsewhere, to anyone perhaps."""
     client: Any = serve.context._get_global_client()
     listening = client.http_config
     if (listening.host, listening.port) != (settings.host, settings.port):
         raise ConfigurationError(
-            f"Ray Serve runs already: the door is open at {listening.host}:{listening.port}. Set api.host "
-            "and api.port to that, or end Serve first (`raymal cluster door --close`)"
+            f"Ray Serve runs already, and listens on {listening.host}:{listening.port}: set api.host and "
+            "api.port to that, or end it first (`raymal cluster door --close`, `serve shutdown`)"
         )
 
 

@@ -44,6 +44,10 @@ def test_it_is_opened_once_and_closed(door: tuple[list[str], str]) -> None:
     replica = replicas()
     assert raymal(*command).stdout == f"the cluster's door is open at {url}\n"
     assert replicas() == replica
+    elsewhere = raymal(*command, "--set", f"api.port={free_port()}")
+    assert (elsewhere.returncode, elsewhere.stderr.count("\n")) == (3, 1)
+    assert f"listens on {url.removeprefix('http://')}" in elsewhere.stderr
+    assert replicas() == replica
     with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {TOKEN}"}) as client:
         assert client.get("/api/v1/fleet").json()["ingresses"] == 0
         models = client.get("/v1/models")
