@@ -209,6 +209,24 @@ class ThrottleSettings(Section):
     """An ingress without a manager keeps its last decision this long, then decides alone."""
 
 
+class ApiSettings(Section):
+    """The cluster's HTTP door on Ray Serve: its state, and its speech workers as a service (docs/api.md)."""
+
+    enabled: bool = False
+    """Ray Serve takes 460 MB and 2.4 % of a core at rest, on the machine of Ray's head."""
+    host: str = "127.0.0.1"
+    """Of the machine with Ray's head. Beyond loopback a token is needed (`web.token_file`)."""
+    port: int = Field(default=8000, ge=1, le=65_535)
+    maximum_requests: int = Field(default=8, ge=1, le=1_024)
+    """Speech requests at a time; the next is refused with 429."""
+    maximum_upload_bytes: int = Field(default=25 * 1024 * 1024, ge=1_024, le=1 << 30)
+    """Of a recording to transcribe; 25 MB as at OpenAI."""
+    maximum_audio_s: float = Field(default=600.0, gt=0.0, le=86_400.0)
+    """Of a recording to transcribe."""
+    deadline_s: PositiveSeconds = 120.0
+    """For a whole speech request; its upload included."""
+
+
 class AdmissionSettings(Section):
     """How many calls are taken, over all ingresses of a cluster."""
 

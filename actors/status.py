@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from actors.messages import IngressSignals, Level, WorkKind, WorkTally
+from actors.messages import Decision, IngressSignals, Level, WorkKind, WorkTally
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,28 @@ class IngressStatus:
     level: Level
     reasons: tuple[str, ...]
     signals: IngressSignals
+
+
+@dataclass(frozen=True, slots=True)
+class LevelChange:
+    """One step up or down of an ingress's level."""
+
+    ingress_id: str
+    before: Level
+    level: Level
+    reasons: tuple[str, ...]
+    """Why the new level; going down, what is left of them."""
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionsStatus:
+    """What the manager has decided."""
+
+    current: dict[str, Decision]
+    """By ingress."""
+    changes: tuple[LevelChange, ...]
+    """The newest first; those of ingresses that have gone, too."""
 
 
 @dataclass(frozen=True, slots=True)

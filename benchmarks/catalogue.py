@@ -242,6 +242,10 @@ CAPACITY = (
     ),
 )  # fmt: skip
 FAULTS = (Figure("criteria passed", "%", SHARE, _passed, True),)
+DOOR = (
+    Figure("memory of Serve at rest", "MB", USUAL, lambda it: it["at_rest"]["together"]["resident_mb"]),
+    Figure("CPU of Serve at rest", "% of a core", TAIL, lambda it: it["at_rest"]["together"]["cpu_percent"]),
+)
 SOAK = (
     Figure(
         "memory at the end", "MiB", USUAL,
@@ -301,6 +305,10 @@ BENCHMARKS = (
     Benchmark(
         "operation", "what do a live page, Prometheus and changing extensions cost running calls?",
         "benchmarks.operation", 5, OPERATION, (), ("--pairs", "1", "--seconds", "5"), 0.8, is_default=False,
+    ),
+    Benchmark(
+        "door", "what does the cluster's door on Ray Serve take at rest?",
+        "benchmarks.door", 2, DOOR, (), ("--seconds", "5"), 1, is_default=False,
     ),
     Benchmark(
         "faults", "what do callers notice of bad networks, bad peers and busy machines? (as root)",

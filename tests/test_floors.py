@@ -46,7 +46,8 @@ APART = {("gateway", "media"), ("media", "gateway")}
 """Processes that meet in `link` alone."""
 PURE = {
     "actors": {"errors", "messages", "percentiles", "sentences", "settings", "status"},
-    "actors.checks": {"languages"},
+    "actors.api": {"cutting", "errors", "tokens"},
+    "actors.checks": {"hosts", "languages"},
     "actors.engines": {"ctranslate2_file", "whisper_attempt"},
     "actors.fleet": {"gpu_memory", "node_notation", "ray_address", "sizing"},
     "actors.leases": {"book", "queue"},
@@ -79,6 +80,9 @@ PURE = {
 CLOCKS_AND_IO = {"asyncio", "socket", "time", "subprocess", "threading", "ray", "uvloop"}
 ONLY_HERE = {
     "ray": ["actors.cluster", "actors.api"],
+    "av": ["actors.api.recordings"],
+    "fastapi": ["actors.api", "ingress.web"],
+    "starlette": ["actors.api", "ingress.web"],
     "torch": ["actors.engines.coqui"],
     "TTS": ["actors.engines.coqui"],
     "hibari": ["actors.engines.hibari"],

@@ -37,8 +37,10 @@ LONGEST_FOLDER_BYTES = 43
 """Ray puts `session_<date>_<time>_<microseconds>_<pid>/sockets/plasma_store` under it: 64 of the 107 bytes
 that the path of a Unix socket may have."""
 
-SCRUBBED = frozenset({"RAY_ADDRESS", "RAY_NAMESPACE", "RAY_JOB_CONFIG_JSON_ENV_VAR", "OMP_NUM_THREADS"})
-"""Variables of another Ray, and a thread count that every worker would inherit."""
+SCRUBBED = frozenset(
+    {"RAY_ADDRESS", "RAY_NAMESPACE", "RAY_JOB_CONFIG_JSON_ENV_VAR", "OMP_NUM_THREADS", "RAYMAL_TOKEN"}
+)
+"""Variables of another Ray, a thread count that every worker would inherit, and a token that none needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,9 @@ class RayHead:
                 "RAY_worker_niceness": "0",
                 "RAY_memory_usage_threshold": "0.85",  # of the machine's memory; 0.95 is Ray's own
                 "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # the calls have ended before Ray
+                # Of the cluster's door, if it is open: each 0.1 s, as by default, the loop of Serve's
+                # controller takes half of Serve's CPU time at rest.
+                "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "1",
                 "RAY_ROTATION_MAX_BYTES": str(2 * 1024 * 1024),
                 "RAY_ROTATION_BACKUP_COUNT": "1",
             }

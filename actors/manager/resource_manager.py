@@ -8,6 +8,10 @@ A fleet runs one set of settings. The first live ingress brings them; another wi
 while the first lives. When the last has been gone for a while the workers are stopped, so that an unused
 fleet holds no machine.
 
+A lodger is an asker without calls, such as the cluster's HTTP door: it takes leases and lives by its
+heartbeat as an ingress does, and nothing else follows from it. It brings no settings, no cores are kept for
+it on its machine, and workers that only lodgers could use are stopped.
+
 A plain class for one event loop, with the clock and the launcher given to it. All its times are those of a
 `RunningClock`: what an ingress sent while the manager was stopped is taken in before it counts as silent.
 """
@@ -17,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -53,14 +58,17 @@ from actors.messages import (
     WorkReport,
 )
 from actors.percentiles import Distribution
-from actors.pool.registration import IngressStarted, differences
-from actors.settings import AdmissionSettings, ThrottleSettings
-from actors.status import FleetStatus, IngressStatus, PoolStatus
+from actors.pool.registration import HeldLease, IngressStarted, differences
+from actors.settings import AdmissionSettings, SpeechSettings, ThrottleSettings
+from actors.status import DecisionsStatus, FleetStatus, IngressStatus, LevelChange, PoolStatus
 
 logger = logging.getLogger(__name__)
 
 INGRESS_TIMEOUT_S = 4.0
 """An ingress is gone after this long without a heartbeat: three of them missed."""
+
+KEPT_CHANGES = 64
+"""Newest changes of level that are told, over all ingresses."""
 
 DIFFERING_BEATS = 3
 """An ingress whose number of calls differs from ours in so many heartbeats running registers anew."""
@@ -100,6 +108,9 @@ class ResourceManager:
         self._desk.on_change = self._note_slots
         self._fleet = Fleet(launcher, self._desk)
         self._ingresses: dict[str, _Ingress] = {}
+        self._lodgers: dict[str, float] = {}
+        """When each was last heard."""
+        self._changes: deque[tuple[float, LevelChange]] = deque(maxlen=KEPT_CHANGES)
         self._sessions = SessionBook()
         self._admission = AdmissionBook(AdmissionSettings(), self._sessions)
         self._overload = Overload(ThrottleSettings())
@@ -153,8 +164,15 @@ class ResourceManager:
         except Exception:  # the nodes could not be read now: planning goes on trying
             logger.exception("planning for ingress %s failed", ingress.ingress_id)
 
+    async def register_lodger(self, lodger_id: str, held: tuple[HeldLease, ...] = ()) -> None:
+        """Take in an asker without calls, with its leases. Repeating it changes nothing."""
+        self._lodgers[lodger_id] = self._clock()
+        for lease in held:
+            self._desk.adopt(lease.request, lease.lease)
+        self._post(lodger_id)
+
     async def unregister_ingress(self, ingress_id: str) -> None:
-        """Forget an ingress, with its calls, requests and leases."""
+        """Forget an ingress, with its calls, requests and leases; or a lodger."""
         self._forget(ingress_id)
 
     async def heartbeat(self, report: IngressReport) -> Decision | None:
@@ -163,6 +181,10 @@ class ResourceManager:
         None: it is not known here, or its calls are not those known here, and it has to register (again).
         """
         ingress_id = report.ingress_id
+        if ingress_id in self._lodgers:
+            self._lodgers[ingress_id] = self._clock()
+            self._post(ingress_id)
+            return self._board.read(ingress_id)
         ingress = self._ingresses.get(ingress_id)
         if ingress is None:
             return None
@@ -190,7 +212,7 @@ class ResourceManager:
         return decision
 
     def _check_known(self, ingress_id: str) -> None:
-        if ingress_id not in self._ingresses:
+        if ingress_id not in self._ingresses and ingress_id not in self._lodgers:
             raise UnknownIngressError(f"ingress {ingress_id!r} is not registered with the resource manager")
 
     def _follow_settings(self, ingress: IngressStarted) -> None:
@@ -206,6 +228,11 @@ class ResourceManager:
             self._admission = AdmissionBook(ingress.admission, self._sessions)
 
     def _forget(self, ingress_id: str) -> None:
+        if self._lodgers.pop(ingress_id, None) is not None:
+            self._desk.drop_ingress(ingress_id)
+            self._accounts.drop_ingress(ingress_id)
+            self._board.forget(ingress_id)
+            return
         if self._ingresses.pop(ingress_id, None) is None:
             return
         self._sessions.replace(ingress_id, (), self._clock())
@@ -246,7 +273,8 @@ class ResourceManager:
         try:
             return await self._desk.acquire(request)
         finally:
-            if request.priority in LOAD and not request.is_ahead:
+            # As for the slots: what no call asked for is no load.
+            if request.priority in LOAD and not request.is_ahead and request.session_id is not None:
                 ended = self._clock()
                 self._overload.lease_waited((ended - now) * 1000.0, ended)
 
@@ -292,7 +320,8 @@ class ResourceManager:
         now = self._clock()
         level, reasons = self._overload.level(ingress_id)
         old = self._board.read(ingress_id)
-        if level != old.level:
+        if level != old.level and ingress_id in self._ingresses:
+            self._changes.appendleft((now, LevelChange(ingress_id, old.level, level, reasons, 0.0)))
             what = "up" if level > old.level else "down"
             logger.warning(
                 "ingress %s: %s to %s: %s", ingress_id, what, level.name.lower(), "; ".join(reasons) or "calm"
@@ -323,6 +352,22 @@ class ResourceManager:
             activities=self._sessions.activities(),
             answer=self._answers.summary(),
         )
+
+    async def sessions(self, after: str, limit: int) -> list[SessionSummary]:
+        """Return what calls have used so far: at most `limit`, by id, of those whose ids follow `after`."""
+        return self._sessions.page(after, limit, self._clock())
+
+    async def decisions(self) -> DecisionsStatus:
+        """Return the decisions that the ingresses follow, and the newest changes of their levels."""
+        now = self._clock()
+        return DecisionsStatus(
+            current={ingress_id: self._board.read(ingress_id) for ingress_id in self._ingresses},
+            changes=tuple(replace(change, age_s=now - changed_s) for changed_s, change in self._changes),
+        )
+
+    async def speech(self) -> SpeechSettings | None:
+        """Return the settings of the workers' engines. None: no ingress has brought any, or all are gone."""
+        return self._settings.speech if self._settings is not None else None
 
     def _ingress_status(self, ingress: _Ingress) -> IngressStatus:
         ingress_id = ingress.facts.ingress_id
@@ -414,6 +459,10 @@ class ResourceManager:
             if now - ingress.heard > INGRESS_TIMEOUT_S:
                 logger.warning("ingress %s is gone: no heartbeat for %g s", ingress_id, INGRESS_TIMEOUT_S)
                 self._forget(ingress_id)
+        for lodger_id, heard in list(self._lodgers.items()):
+            if now - heard > INGRESS_TIMEOUT_S:
+                logger.warning("%s is gone: no heartbeat for %g s", lodger_id, INGRESS_TIMEOUT_S)
+                self._forget(lodger_id)
         self._desk.expire()
         self._fleet.stop_retired()
         self._fleet.check_idle(now)
@@ -422,7 +471,7 @@ class ResourceManager:
         self._note_slots()
         self._overload.step(1000.0 * self._desk.book.longest_wait_s(now), now)
         self._desk.hold_background(self._overload.cluster.level >= Level.LOADED)
-        for ingress_id in self._ingresses:
+        for ingress_id in (*self._ingresses, *self._lodgers):
             self._post(ingress_id)
 
     async def _keep_planning(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from heapq import nsmallest
 
 from actors.messages import (
     SessionFigures,
@@ -63,20 +64,12 @@ class SessionBook:
     def end(self, session_id: str, now: float) -> SessionSummary | None:
         """Forget a call and return what it used, None if it is unknown."""
         session = self._sessions.pop(session_id, None)
-        if session is None:
-            return None
-        facts = session.facts
-        return SessionSummary(
-            session_id=session_id,
-            ingress_id=facts.ingress_id,
-            extension=facts.extension,
-            duration_s=now - session.since,
-            transcription=session.tallies[WorkKind.TRANSCRIPTION],
-            synthesis=session.tallies[WorkKind.SYNTHESIS],
-            priority=facts.priority,
-            leg=facts.leg,
-            figures=session.figures,
-        )
+        return _summary(session, now) if session is not None else None
+
+    def page(self, after: str, limit: int, now: float) -> list[SessionSummary]:
+        """Return what calls have used so far: at most `limit`, by id, of those whose ids follow `after`."""
+        ids = nsmallest(limit, (key for key in self._sessions if key > after))
+        return [_summary(self._sessions[key], now) for key in ids]
 
     def of_ingress(self, ingress_id: str) -> list[str]:
         """Return the ids of an ingress's calls."""
@@ -104,3 +97,18 @@ class SessionBook:
     def activities(self) -> dict[str, int]:
         """Return how many calls do what, now."""
         return dict(Counter(session.figures.activity.value for session in self._sessions.values()))
+
+
+def _summary(session: _Session, now: float) -> SessionSummary:
+    facts = session.facts
+    return SessionSummary(
+        session_id=facts.session_id,
+        ingress_id=facts.ingress_id,
+        extension=facts.extension,
+        duration_s=now - session.since,
+        transcription=session.tallies[WorkKind.TRANSCRIPTION],
+        synthesis=session.tallies[WorkKind.SYNTHESIS],
+        priority=facts.priority,
+        leg=facts.leg,
+        figures=session.figures,
+    )

@@ -129,9 +129,13 @@ class SpeechPool(ManagerClient):
     # Work
 
     async def transcribe(
-        self, request: Transcribe, deadline_s: float, is_ahead: bool = False
+        self,
+        request: Transcribe,
+        deadline_s: float,
+        is_ahead: bool = False,
+        priority: Priority = Priority.BACKGROUND,
     ) -> Transcription:
-        """Transcribe one utterance, with the priority of its call's session.
+        """Transcribe one utterance, with the priority of its call's session; of no call, with `priority`.
 
         `is_ahead`: it may turn out to be for nothing. It waits behind all final work, and never takes the
         last free slot where there are several.
@@ -145,7 +149,7 @@ class SpeechPool(ManagerClient):
         while True:
             try:
                 kind = WorkKind.TRANSCRIPTION
-                async with self._leased(kind, session, deadline, is_ahead) as (use, lease):
+                async with self._leased(kind, session, deadline, is_ahead, priority) as (use, lease):
                     use.audio_ms = audio_duration_ms(request.audio)
                     async with self._attended(lease, deadline):
                         if given:
@@ -167,8 +171,14 @@ class SpeechPool(ManagerClient):
                 if use.lease is None:
                     self._in_background(self._promote(use.request.lease_id))
 
-    async def synthesize(self, request: Synthesize, deadline_s: float) -> AsyncGenerator[SpeechChunk, None]:
-        """Yield the audio of one sentence as it is made; raises as `transcribe` does.
+    async def synthesize(
+        self,
+        request: Synthesize,
+        deadline_s: float,
+        is_ahead: bool = False,
+        priority: Priority = Priority.BACKGROUND,
+    ) -> AsyncGenerator[SpeechChunk, None]:
+        """Yield the audio of one sentence as it is made; asks for its lease and raises as `transcribe` does.
 
         The deadline is that of the last chunk.
         """
@@ -178,7 +188,8 @@ class SpeechPool(ManagerClient):
         given, delivered_bytes = 0, 0
         while True:
             try:
-                async with self._leased(WorkKind.SYNTHESIS, session, deadline) as (use, lease):
+                kind = WorkKind.SYNTHESIS
+                async with self._leased(kind, session, deadline, is_ahead, priority) as (use, lease):
                     if given:
                         async with self._attended(lease, deadline):
                             await self._workers.check_leased(lease)
@@ -233,7 +244,12 @@ class SpeechPool(ManagerClient):
 
     @asynccontextmanager
     async def _leased(
-        self, kind: WorkKind, session: SessionStarted | None, deadline: float, is_ahead: bool = False
+        self,
+        kind: WorkKind,
+        session: SessionStarted | None,
+        deadline: float,
+        is_ahead: bool,
+        priority: Priority,
     ) -> AsyncIterator[tuple[_Use, Lease]]:
         """Hold a lease for the block and report what came of it."""
         now = time.monotonic()
@@ -244,7 +260,7 @@ class SpeechPool(ManagerClient):
             session_id=session.session_id if session else None,
             wait_s=deadline - now,
             hold_s=deadline - now + HOLD_MARGIN_S,
-            priority=session.priority if session else Priority.BACKGROUND,
+            priority=session.priority if session else priority,
             is_ahead=is_ahead,
         )
         use = self._uses[request.lease_id] = _Use(request, now)

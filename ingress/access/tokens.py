@@ -43,6 +43,11 @@ class Token:
     def __repr__(self) -> str:
         return "<Token>"
 
+    @property
+    def digest(self) -> str:
+        """Its SHA-256, in hexadecimal digits: that may go to other machines."""
+        return self._digest.hex()
+
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("a token does not leave its process")
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import sys
 from dataclasses import asdict
 
+from actors.api.apart import do_apart
 from actors.cluster.apart import ask_apart
 from actors.errors import ConfigurationError, WorkerLostError
 from actors.fleet.node_notation import parse_nodes
@@ -20,6 +22,8 @@ from ingress.commands import serve
 from ingress.commands.arguments import seconds
 from ingress.commands.fleet_lines import plan_lines, status_lines
 from ingress.configuration.settings import Settings
+from ingress.gateway.cluster_door import errand as door_errand
+from ingress.server.checking import api_problems
 from ingress.server.exit_codes import ExitCode
 
 PLAN_FLAGS = ("--stt", "--tts", "--model", "--max-transcriptions", "--max-syntheses")
@@ -65,6 +69,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     planned.add_argument("--json", action="store_true", help="print JSON")
     serve.add_settings_flags(planned, PLAN_FLAGS)
     planned.set_defaults(run=run_plan)
+    door = actions.add_parser(
+        "door",
+        help="open or close the cluster's HTTP door on Ray Serve",
+        description="Open the door (docs/api.md) on a cluster, as `raymal serve --api` does, or close it. "
+        "Settings are read as `raymal serve` reads them; `[api]` and `[web]` count. Done twice it changes "
+        "nothing.",
+    )
+    door.add_argument("--close", action="store_true", help="close it")
+    serve.add_settings_flags(door, ())
+    _add_address(door)
+    door.set_defaults(run=run_door)
     stop = actions.add_parser(
         "stop",
         help="stop the speech workers and their manager",
@@ -130,6 +145,21 @@ def run_plan(arguments: argparse.Namespace) -> int:
     else:
         print(*plan_lines(nodes, made, calls), sep="\n")
     return ExitCode.FAILED if made.impossible else ExitCode.OK
+
+
+def run_door(arguments: argparse.Namespace) -> int:
+    """Open or close the door and say where it is."""
+    settings = serve.settings_of(arguments)
+    settings = settings.model_copy(update={"fleet": _fleet(arguments)})
+    if problems := list(api_problems(settings)):
+        raise ConfigurationError("\n".join(problems))
+    errand = door_errand(settings).model_copy(update={"closes": arguments.close})
+    try:
+        print(asyncio.run(do_apart(errand)))
+    except WorkerLostError as error:
+        print(f"raymal: {error}", file=sys.stderr)
+        return ExitCode.UNREACHABLE
+    return ExitCode.OK
 
 
 def run_stop(arguments: argparse.Namespace) -> int:

@@ -54,6 +54,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_settings_flags(parser)
     parser.add_argument("--no-ray", action="store_true", help="run the speech workers without Ray")
     parser.add_argument(
+        "--api",
+        action="store_true",
+        help="open the cluster's HTTP door on Ray Serve as well: 127.0.0.1:8000 (docs/api.md)",
+    )
+    parser.add_argument(
         "--keep-transcripts",
         action="store_true",
         help="keep the words of recent calls in memory, for `raymal call` to show",
@@ -135,6 +140,8 @@ def _loaded(arguments: argparse.Namespace, drafts: Mapping[Path, str] | None = N
             flags[setting] = (flag, value)
     if given.get("no_ray"):
         flags["fleet.backend"] = ("--no-ray", "local")
+    if given.get("api"):
+        flags["api.enabled"] = ("--api", True)
     if given.get("keep_transcripts"):
         flags["privacy.keep_transcripts"] = ("--keep-transcripts", True)
     return load_settings(arguments.config, os.environ, flags, drafts)

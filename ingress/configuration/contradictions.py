@@ -9,6 +9,7 @@
 | `endpointing.end_silence_ms` | reach `endpointing.maximum_utterance_s` | no silence ends an utterance |
 | `barge_in.speech_ms` | reach `endpointing.maximum_utterance_s` | no caller can interrupt |
 | `recording.audio`, `.transcripts` | be true without `recording.folder` | there is no place for the files |
+| `api.enabled` | `fleet.backend = "local"` | there is no Ray for the door to be on |
 | `throttle.*`: 0 | its first threshold | the level would never be normal |
 
 What the file leaves out follows what it sets: the default of `pause_ms` may be above `end_silence_ms`.
@@ -35,6 +36,8 @@ def contradictions(settings: Settings) -> Iterator[str]:
         yield from _of_extension(settings, extension, f"extensions.{name}.")
     if settings.recording.folder is None:
         yield from _of_recording(settings)
+    if settings.api.enabled and settings.fleet.backend == "local":
+        yield "api.enabled = true: the cluster's door is on Ray, and --no-ray (fleet.backend) is without Ray"
     for name, value in settings.throttle:
         if isinstance(value, tuple) and value[0] <= 0.0:
             yield f"throttle.{name}: the three thresholds must be above 0, where a system without any load is"

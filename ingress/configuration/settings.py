@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from actors.messages import Priority
 from actors.settings import (
     AdmissionSettings,
+    ApiSettings,
     FleetSettings,
     Language,
     OpenSection,
@@ -253,6 +254,7 @@ class Settings(Section):
     access: AccessSettings = AccessSettings()
     web: WebSettings = WebSettings()
     agi: AgiSettings = AgiSettings()
+    api: ApiSettings = ApiSettings()
     speech: SpeechSettings = SpeechSettings()
     fleet: FleetSettings = FleetSettings()
     admission: AdmissionSettings = AdmissionSettings()

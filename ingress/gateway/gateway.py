@@ -28,6 +28,7 @@ from ingress.dialogs.base import Dialog
 from ingress.dialogs.registry import dialog
 from ingress.gateway.call import CallServices
 from ingress.gateway.call_log import CallLedger
+from ingress.gateway.cluster_door import open_door
 from ingress.gateway.decision_history import DecisionHistory
 from ingress.gateway.followers import Followers
 from ingress.gateway.media_peer import MediaPeer
@@ -167,6 +168,8 @@ class Gateway:
         try:
             await self._pool.start()
             on_started()
+            if self._settings.api.enabled and fleet.backend == "ray":
+                beside.append(asyncio.create_task(open_door(self._settings), name="cluster's door"))
             warming: asyncio.Task[None] | None = None
             while True:
                 readiness = await self._look(self._pool)

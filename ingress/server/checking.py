@@ -76,6 +76,8 @@ def check(settings: Settings, is_alone: bool = False) -> ExtensionBook:
     problems += recording_problems(settings.recording)
     if book is None or book.has_speech_workers:
         problems += _ray_problems(settings)
+        if settings.api.enabled:
+            problems += api_problems(settings)
         problems += cache_problems(settings.cache)
         problems += _engine_problems(settings)
     if is_alone and book is not None:
@@ -109,6 +111,20 @@ def _ray_problems(settings: Settings) -> Iterator[str]:
             check_ray_address(settings.fleet.ray_address)
         except ConfigurationError as error:
             yield from _lines(error)
+
+
+def api_problems(settings: Settings) -> Iterator[str]:
+    """Yield what is wrong with the settings of the cluster's door."""
+    try:
+        token = configured_token(settings.web.token_file, os.environ)
+    except ConfigurationError as error:
+        yield from _lines(error)
+        return
+    if token is None and not is_loopback(settings.api.host):
+        yield (
+            f"api.host = {settings.api.host!r}: other machines may ask there, so a token is needed: run "
+            "`raymal token` and set web.token_file, or RAYMAL_TOKEN"
+        )
 
 
 def _engine_problems(settings: Settings) -> Iterator[str]:

@@ -126,12 +126,9 @@ def bind_doors(settings: Settings, taken_over: Mapping[str, Listening]) -> dict[
 def door_problems(settings: Settings) -> Iterator[str]:
     """Yield why the web process's ports could not be listened on now. No port opens."""
     for name, (host, port) in _doors(settings).items():
-        try:
-            with socket.socket(_family(host), socket.SOCK_STREAM) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind((host, port))
-        except OSError as error:
-            yield _explain(host, port, f"{name}.port", error)
+        found = problem(host, port, f"{name}.port")
+        if found is not None:
+            yield found
 
 
 def _doors(settings: Settings) -> dict[str, tuple[str, int]]:
@@ -158,15 +155,23 @@ def problems(server: ServerSettings, book: ExtensionBook, own: Collection[int] =
     `own`: ports of the server that runs with this configuration's port; it will reload or restart with it.
     """
     for extension in book.extensions.values():
-        host, port = extension.host or server.host, extension.port
+        port = extension.port
         if port is None or port in own:
             continue
-        try:
-            with socket.socket(_family(host), socket.SOCK_STREAM) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as `socket.create_server`
-                probe.bind((host, port))
-        except OSError as error:
-            yield _explain(host, port, _setting(extension.name), error)
+        found = problem(extension.host or server.host, port, _setting(extension.name))
+        if found is not None:
+            yield found
+
+
+def problem(host: str, port: int, setting: str) -> str | None:
+    """Return why a port, set by `setting`, could not be listened on now; None: it could. No port opens."""
+    try:
+        with socket.socket(_family(host), socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as `socket.create_server`
+            probe.bind((host, port))
+    except OSError as error:
+        return _explain(host, port, setting, error)
+    return None
 
 
 def _close_all(these: Mapping[str, Listening], but: Mapping[str, Listening]) -> None:

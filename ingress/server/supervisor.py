@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from actors.cluster.ray_head import RayHead
-from actors.errors import ConfigurationError, LinkError
+from actors.errors import ConfigurationError, LinkError, PortError
 from actors.liveness.threads import in_thread
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.extensions import DEFAULT_EXTENSION
@@ -46,7 +46,7 @@ from ingress.server.exit_codes import ExitCode
 from ingress.server.extension_keeper import ExtensionKeeper
 from ingress.server.handover import Handover
 from ingress.server.media_feed import MediaFeed
-from ingress.server.ports import Listening, bind_doors
+from ingress.server.ports import Listening, bind_doors, problem
 from ingress.server.retention import keep_retention
 from ingress.server.runtime_directory import RuntimeDirectory
 from ingress.server.watching import watch
@@ -93,6 +93,10 @@ async def serve(
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to change
     allow_descriptors()
     book = check(settings)
+    if settings.api.enabled and settings.fleet.ray_address is None and replaces is None:
+        busy = problem(settings.api.host, settings.api.port, "api.port")
+        if busy is not None:
+            raise PortError(busy)
     taken: Handover | None = None
     with ExitStack() as opened:
         if replaces is not None:

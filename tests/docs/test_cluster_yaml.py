@@ -72,7 +72,8 @@ def test_a_misspelt_key_would_be_noticed(written: dict[str, Any]) -> None:
 
 def test_the_two_traps_of_the_launcher_are_avoided(written: dict[str, Any]) -> None:
     """Without the older autoscaler only the head comes up; the launcher's thread count must not stay."""
-    head, workers = written["head_start_ray_commands"][-1], written["worker_start_ray_commands"][-1]
+    head = next(it for it in written["head_start_ray_commands"] if "ray-start" in it)
+    workers = written["worker_start_ray_commands"][-1]
     assert "RAY_enable_autoscaler_v2=0" in head
     assert "--autoscaling-config=~/ray_bootstrap_config.yaml" in head
     assert head.startswith("unset OMP_NUM_THREADS;")
@@ -164,3 +165,21 @@ def test_the_labels_that_are_explained_are_read_by_ray(tmp_path: Path) -> None:
     file.write_text("\n".join(lines))
     read = parse_node_labels_from_yaml_file(str(file))
     assert read == {INGRESS_LABEL: "yes", WORK_LABEL: "transcription", MEMORY_LABEL: "24"}
+
+
+def test_a_head_without_its_door_is_a_head(written: dict[str, Any], tmp_path: Path) -> None:
+    """The last command opens the door, with the token if there is one; its failure is none of the start."""
+    raymal = tmp_path / "raymal" / "venv" / "bin" / "raymal"
+    raymal.parent.mkdir(parents=True)
+    raymal.write_text('#!/bin/sh\nprintf "%s\\n" "$RAY_AUTH_MODE" "$@"\nexit 3\n')
+    raymal.chmod(0o700)
+
+    def opened() -> list[str]:
+        command = ["bash", "-c", written["head_start_ray_commands"][-1]]
+        environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+        return subprocess.check_output(command, env=environment, text=True, timeout=10).splitlines()
+
+    without_token = ["token", "cluster", "door", "--ray-address", "auto", "--deadline", "60"]
+    assert opened() == without_token
+    (tmp_path / "raymal" / "token").write_text("x" * 32)
+    assert opened() == [*without_token, "--set", "web.token_file=~/raymal/token"]

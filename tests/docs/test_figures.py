@@ -36,6 +36,7 @@ def of_demo(it: Any) -> list[float]:
 
 STT = of_catalogue("stt: speed against stock", "stt: utterances a second", "stt: word error rate")
 COST = of_catalogue("pacing: CPU against a C loop, 400 calls", "pacing: memory per call, 400 calls")
+DOOR = ("door: memory of Serve at rest", "door: CPU of Serve at rest")
 CAPACITY = of_catalogue("capacity: calls held", "capacity: core-seconds for a call's minute")
 COMPARED = of_catalogue("compare: calls held", "compare: held against the seed's answered")
 QUOTED: tuple[tuple[str, str, tuple[str, ...], Callable[[Any], list[Any]]], ...] = (
@@ -45,6 +46,7 @@ QUOTED: tuple[tuple[str, str, tuple[str, ...], Callable[[Any], list[Any]]], ...]
     ("README.md", "pacing", ("", "{:.0f} KB a call"), COST),
     ("README.md", "pacing", ("PESQ {:.1f}",), of_server("asyncio sleeps", 400, "pesq_nb")),
     ("README.md", "stt", ("{:.1f} times", "{:.2f} against", "{:.2f} % word errors"), STT),
+    ("docs/api.md", "door", ("take {:.0f} MB", "{:.1f} % of a core at rest"), of_catalogue(*DOOR)),
     ("docs/performance.md", "pacing", ("{:.2f}x", "{:.0f} KB"), COST),
     ("docs/performance.md", "compare", ("raymal held {:g} calls", "{:.1f} times"), COMPARED),
     ("docs/performance.md", "capacity", ("**{:g} calls held**", "{:.2f} core-seconds"), CAPACITY),

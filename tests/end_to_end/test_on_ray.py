@@ -12,10 +12,11 @@ from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
+import openai
 import pytest
 from asterisk_peer import AsteriskPeer
 from listening import Listener, listeners
-from running_server import RunningServer, private_server, raymal
+from running_server import RunningServer, free_port, private_server, raymal, wait_until
 
 from actors.cluster.ray_head import RayHead
 from ingress.caller.wave_files import write_wave
@@ -29,18 +30,49 @@ pytestmark = [
     pytest.mark.timeout(300),
 ]
 
+TOKEN = "correct-horse-battery-staple"
+DOOR_PORT = free_port()
+
 RAY = ("gcs_server", "raylet", "ray.util.client.server", "dashboard.py", "ray::")
 """What Ray's processes are called."""
 
-LISTENING = ("gcs_server", "raylet", "DashboardAgent", "RuntimeEnvAgent", "Manager", "SttActor", "TtsActor")
+LISTENING = (
+    "gcs_server",
+    "raylet",
+    "DashboardAgent",
+    "RuntimeEnvAgent",
+    "Manager",
+    "SttActor",
+    "TtsActor",
+    "ServeController",
+    "ProxyActor",
+    "ServeReplica",
+)
 """Those among them that other processes connect to."""
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RunningServer]:
-    """One server with a Ray of its own."""
-    with private_server("--greeting", "", "--keep-transcripts", ready_within_s=120.0) as running:
-        yield running
+    """One server with a Ray of its own, and the cluster's door on it."""
+    flags = ["--greeting", "", "--keep-transcripts", "--api", "--set", f"api.port={DOOR_PORT}"]
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RAYMAL_TOKEN", TOKEN)
+        with private_server(*flags, ready_within_s=120.0) as running:
+            wait_until(door_is_open, 60.0, "the cluster's door")
+            yield running
+
+
+def door_is_open() -> bool:
+    """Whether the cluster's door answers."""
+    url = f"http://127.0.0.1:{DOOR_PORT}/healthz"
+    with suppress(OSError, HTTPException), urllib.request.urlopen(url, timeout=5) as answer:
+        return bool(answer.status == 200)
+    return False
+
+
+def speech_client() -> openai.OpenAI:
+    """Return OpenAI's own client, for the door."""
+    return openai.OpenAI(base_url=f"http://127.0.0.1:{DOOR_PORT}/v1", api_key=TOKEN, max_retries=0)
 
 
 def is_rays(listener: Listener) -> bool:
@@ -149,6 +181,25 @@ async def test_a_gateway_killed_in_mid_call_is_back_and_answers_the_next_turn(se
     assert "weather" in (record.turns[-1].heard or "").lower()
     assert record.underruns == 0
     assert record.lateness.maximum_ms < 100
+
+
+@pytest.mark.usefixtures("server")
+def test_openais_client_speaks_and_is_understood() -> None:
+    """Over HTTP, through Serve, with the real engines: what is said is heard again."""
+    with speech_client() as client:
+        stt, tts = (model.id for model in client.models.list())
+        question = "Please tell me something about the weather."
+        with client.audio.speech.with_streaming_response.create(
+            model=tts, input=question, voice="default", response_format="wav"
+        ) as answer:
+            said = b"".join(answer.iter_bytes())
+        assert said[:4] == b"RIFF"
+        heard = client.audio.transcriptions.create(file=("said.wav", said), model=stt)
+        assert "weather" in heard.text.lower()
+        with pytest.raises(openai.BadRequestError, match="no such voice"):
+            client.audio.speech.create(model=tts, input=question, voice="alloy", response_format="wav")
+        with pytest.raises(openai.AuthenticationError):
+            client.with_options(api_key="wrong").models.list()
 
 
 def loudest(audio: bytes) -> int:

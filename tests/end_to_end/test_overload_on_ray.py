@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import statistics
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,9 +15,7 @@ import pytest
 from running_server import RunningServer, free_port, running_server
 
 from actors.errors import LinkError
-from actors.machine.order import Step, goes_before, place, weight
 from actors.messages import Level
-from actors.workers.worker_thread import SYNTHESIS_NICENESS, TRANSCRIPTION_NICENESS
 from benchmarks.harness.speech_like import recorded_words
 from benchmarks.harness.strict_peer import KIND_SLIN8, StrictCall, voice
 from ingress.link.records import CallRecord
@@ -227,36 +223,3 @@ def _processes_of(server: RunningServer, title: str) -> list[psutil.Process]:
 
 def _process_of(server: RunningServer, title: str) -> psutil.Process:
     return _processes_of(server, title)[0]
-
-
-async def test_the_audio_clock_goes_before_all_of_ray(tmp_path: Path) -> None:
-    """Read from the kernel, of every process of the server: Ray's own, the manager, each speech worker."""
-    flags = configuration(tmp_path, "")
-    with running_server(tmp_path, *SCRIPTED, *TWO_SLOTS, *flags, ready_within_s=120.0) as server:
-        media = place(server.child("media-worker").pid)
-        assert media is not None
-        family = psutil.Process(server.process.pid).children(recursive=True)
-        others = {
-            it: there for it in family if "media-worker" not in it.cmdline() and (there := place(it.pid))
-        }
-        names = " ".join(" ".join(it.cmdline()) for it in others)
-        for name in ("gateway", "raylet", "gcs_server", "ray::Manager", "ray::SttActor", "ray::TtsActor"):
-            assert name in names
-        # Asterisk runs in a session of its own, at 0.
-        asterisk = replace(media, steps=(Step("/autogroup-asterisk", weight(0)), Step("asterisk", weight(0))))
-        for process, there in others.items():
-            assert goes_before(media, there), (process, there, media)
-            assert goes_before(asterisk, there), (process, there)
-        # Threads of engines: synthesis before transcription, both behind the rest of Ray.
-        rays = next(there for process, there in others.items() if process.name() == "raylet").niceness
-        assert engine_niceness(others, "ray::TtsActor") == min(19, rays + SYNTHESIS_NICENESS)
-        assert engine_niceness(others, "ray::SttActor") == min(19, rays + TRANSCRIPTION_NICENESS)
-        status = await observer.status(server.port)
-        assert len(status.ranks) >= 8
-        assert status.rank_problem is None
-
-
-def engine_niceness(processes: Collection[psutil.Process], name: str) -> int:
-    """Return the niceness of the engine's thread, the highest of an actor's process."""
-    process = next(it for it in processes if it.cmdline()[0].startswith(name))
-    return max(os.getpriority(os.PRIO_PROCESS, thread.id) for thread in process.threads())

@@ -18,6 +18,7 @@ from actors.manager.resource_manager import (
     DIFFERING_BEATS,
     HOST_KEPT_S,
     INGRESS_TIMEOUT_S,
+    LINGER_S,
     SUCCESSION_S,
     TICK_S,
     ResourceManager,
@@ -632,3 +633,77 @@ async def test_what_is_done_and_never_reported_goes_with_its_ingress(ready: Hous
     assert ready.manager._accounts._unreported
     await ready.manager.unregister_ingress("i")
     assert not ready.manager._accounts._unreported
+
+
+async def test_a_lodger_takes_leases_and_nothing_follows_from_it(ready: House) -> None:
+    """An asker without calls: no ingress, no settings, no PBX, and the workers are not kept for it."""
+    await ready.manager.register_lodger("api")
+    assert (await ready.manager.acquire(request("a", "api"))).kind is STT
+    status = await ready.manager.status()
+    assert (status.ingresses, [it.ingress_id for it in status.ingress]) == (1, ["i"])
+    decision = await ready.manager.heartbeat(IngressReport("api"))
+    assert decision is not None
+    assert (await ready.manager.watch("api", decision.version, 0.0)).level is Level.NORMAL
+    await ready.manager.unregister_ingress("i")
+    assert await ready.manager.heartbeat(IngressReport("api"))
+    ready.clock.now += LINGER_S
+    await ready.manager.plan_once()
+    assert not await ready.machines.running()
+    assert await ready.manager.speech() is None
+
+
+async def test_a_lodger_alone_starts_nothing(house: House) -> None:
+    """Its settings are those of the first ingress that comes, whatever they are."""
+    await house.manager.register_lodger("api")
+    await house.manager.plan_once()
+    assert (await house.manager.status()).transcription.planned == 0
+    await house.manager.register_ingress(ingress(language="pt"))
+    speech = await house.manager.speech()
+    assert speech is not None
+    assert speech.language == "pt"
+
+
+async def test_a_silent_lodger_loses_its_leases(ready: House) -> None:
+    """And has to register again, with those that it still uses."""
+    await ready.manager.register_lodger("api")
+    asked = request("a", "api")
+    lease = await ready.manager.acquire(asked)
+    ready.clock.now += INGRESS_TIMEOUT_S / 2
+    await ready.manager.heartbeat(IngressReport("i"))
+    ready.clock.now += INGRESS_TIMEOUT_S / 2 + 1.0
+    ready.manager.tick()
+    assert await ready.manager.heartbeat(IngressReport("api")) is None
+    with pytest.raises(UnknownIngressError):
+        await ready.manager.acquire(request("b", "api"))
+    await ready.until(lambda status: not status.transcription.busy)
+    await ready.manager.register_lodger(
+        "api", (HeldLease(replace(asked, lease_id="c"), replace(lease, lease_id="c")),)
+    )
+    assert (await ready.manager.status()).transcription.busy == 1
+
+
+async def test_the_newest_changes_of_level_are_told(ready: House) -> None:
+    """With their reasons and their age; of ingresses alone."""
+    await ready.manager.register_lodger("api")
+    for _ in range(3):
+        await ready.manager.heartbeat(IngressReport("i", IngressSignals(lateness_p99_ms=500.0)))
+        ready.manager.tick()
+        ready.clock.now += 1.0
+    told = await ready.manager.decisions()
+    assert set(told.current) == {"i"}
+    assert told.current["i"].level > Level.NORMAL
+    assert {change.ingress_id for change in told.changes} == {"i"}
+    newest = told.changes[0]
+    assert (newest.level, newest.before) == (told.current["i"].level, Level(newest.level - 1))
+    assert newest.reasons
+    assert 0.0 <= newest.age_s <= 3.0
+
+
+async def test_calls_are_told_by_pages(ready: House) -> None:
+    """By id, those that follow the last one."""
+    for name in ("b", "a", "c"):
+        await ready.manager.register_session(SessionStarted(name, "i", "100"))
+    ready.clock.now += 2.0
+    page = await ready.manager.sessions("", 2)
+    assert [(it.session_id, it.duration_s) for it in page] == [("a", 2.0), ("b", 2.0)]
+    assert [it.session_id for it in await ready.manager.sessions("b", 2)] == ["c"]
