@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from actors.messages import Priority
 from actors.settings import (
@@ -22,11 +22,20 @@ from actors.settings import (
     SpeechSettings,
     ThrottleSettings,
 )
+from ingress.access.networks import PRIVATE_NETWORKS, network
+
+MOST_NETWORKS = 1_000
 
 
 def _number(value: object) -> object:
     """Flags and variables are text; pydantic turns text into numbers everywhere but in a Literal."""
     return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+def _networks(written: tuple[str, ...]) -> tuple[str, ...]:
+    if not 0 < len(written) <= MOST_NETWORKS:
+        raise ValueError(f"1 to {MOST_NETWORKS} networks are needed; leave it out for all private ones")
+    return tuple(network(each) for each in written)
 
 
 class ServerSettings(Section):
@@ -56,6 +65,19 @@ class ServerSettings(Section):
     """Niceness of the media workers. Below 0 needs CAP_SYS_NICE; helps beside busy programs."""
     realtime_priority: int = Field(default=0, ge=0, le=99)
     """Above 0: SCHED_RR at this priority, 2 or more (needs CAP_SYS_NICE). 0: ordinary scheduling."""
+
+
+class AccessSettings(Section):
+    """Who may connect to the ports for calls, and how often. All calls of an Asterisk have one address."""
+
+    networks: Annotated[tuple[str, ...], AfterValidator(_networks)] = PRIVATE_NETWORKS
+    """Others are closed before a byte is read. The default: loopback, private and link-local networks."""
+    connections_per_address: int = Field(default=256, ge=1, le=512)
+    """Without a UUID yet; one more, and the oldest of that address is closed. Half of the places for all."""
+    connections_per_second: float = Field(default=200.0, gt=0.0, le=100_000.0)
+    """New ones of one address, in the mean of 5 s: a PBX may begin 1,000 calls at once."""
+    calls_per_address: int | None = Field(default=None, ge=1, le=100_000)
+    """Per media worker. Unset: `server.max_calls` alone limits them."""
 
 
 class EndpointingSettings(Section):
@@ -158,6 +180,7 @@ class Settings(Section):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """DEBUG names every process and skipped message; nothing is ever logged per frame."""
     server: ServerSettings = ServerSettings()
+    access: AccessSettings = AccessSettings()
     endpointing: EndpointingSettings = EndpointingSettings()
     barge_in: BargeInSettings = BargeInSettings()
     dialog: DialogSettings = DialogSettings()

@@ -21,10 +21,12 @@ from typing import Any
 from actors.cluster.ray_head import RayHead
 from actors.errors import ConfigurationError
 from actors.liveness.threads import in_thread
+from ingress.access.networks import public_binds
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.extensions import DEFAULT_EXTENSION
 from ingress.configuration.settings import Settings
 from ingress.media.acceptor import Listeners, describe
+from ingress.server.binds import hosts
 from ingress.server.checking import check
 from ingress.server.child import Child
 from ingress.server.exit_codes import ExitCode
@@ -63,6 +65,8 @@ async def serve(settings: Settings, read_again: Callable[[], Settings]) -> ExitC
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to change
     book = check(settings)
+    for public in public_binds(hosts(settings)):
+        log.warning("%s", public.describe())
     workers = bind(settings.server, book)
     runtime = RuntimeDirectory.of_port(workers[0][DEFAULT_EXTENSION].getsockname()[1])
     try:

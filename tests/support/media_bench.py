@@ -86,12 +86,20 @@ def keep_virtual_time(monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEve
 
 @asynccontextmanager
 async def bench(
-    phrases: PhraseShelf | None = None, extensions: dict[str, dict[str, Any]] | None = None, **server: object
+    phrases: PhraseShelf | None = None,
+    extensions: dict[str, dict[str, Any]] | None = None,
+    access: dict[str, object] | None = None,
+    **server: object,
 ) -> AsyncIterator[Bench]:
-    """Run calls with the given `[extensions]` and `[server]` settings. Real threads have no part in it."""
+    """Run calls with the given `[extensions]`, `[access]` and `[server]` settings. No real threads."""
     others = {name: {"port": 0, **chosen} for name, chosen in (extensions or {}).items()}
     settings = Settings.model_validate(
-        {"server": server, "extensions": others, "endpointing": {"confirmation": "none"}}
+        {
+            "server": server,
+            "access": access or {},
+            "extensions": others,
+            "endpointing": {"confirmation": "none"},
+        }
     )
     listeners = {name: socket.create_server(("127.0.0.1", 0)) for name in ("default", *others)}
     for listener in listeners.values():

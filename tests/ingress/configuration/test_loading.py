@@ -124,3 +124,18 @@ def test_a_flag_may_be_a_list() -> None:
         serve.settings_of(arguments.parse_args(["serve", "--set", "server.host=[::1]"]))
     with pytest.raises(ConfigurationError, match="write SETTING=VALUE"):
         serve.settings_of(arguments.parse_args(["serve", "--set", "nonsense"]))
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (["10.1.2.3/8"], "write 10.0.0.0/8"),
+        ([], "1 to 1000 networks are needed"),
+    ],
+)
+def test_networks_that_cannot_be_are_explained(written: list[str], said: str) -> None:
+    """One line, with the setting and what would be right."""
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        load_settings(None, {}, {"access.networks": ("--set access.networks", written)})
+    assert str(caught.value).startswith("--set access.networks: access.networks = ")
+    assert "\n" not in str(caught.value)
