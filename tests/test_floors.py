@@ -60,7 +60,7 @@ PURE = {
         "portuguese", "scripts", "spanish", "spelling", "text", "words",
     },
     "ingress": {"audiosocket"},
-    "ingress.access": {"connection_rate", "log_limit", "networks"},
+    "ingress.access": {"connection_rate", "log_limit", "networks", "tokens"},
     "ingress.caller": {"conversation", "listening_quality", "outcome", "script", "word_errors"},
     "ingress.configuration": {"contradictions", "extension_book", "extensions", "phrases", "settings"},
     "ingress.gateway": {"decision_history", "dialog_state"},

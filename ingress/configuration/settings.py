@@ -174,6 +174,19 @@ class PrivacySettings(Section):
     """Keep the words of recent calls in memory, for `raymal call` and `raymal demo` to show."""
 
 
+class WebSettings(Section):
+    """The operator's HTTP: live page, API, metrics (docs/security.md)."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    """Beyond loopback it needs a token, and something before it that encrypts."""
+    port: int = Field(default=9093, ge=0, le=65535)
+    """0 lets the system choose."""
+    token_file: str | None = None
+    """Holds the token, readable by its owner alone; `raymal token` makes it. Environment: RAYMAL_TOKEN, the
+    token itself."""
+
+
 class Settings(Section):
     """All settings of `raymal serve`."""
 
@@ -181,6 +194,7 @@ class Settings(Section):
     """DEBUG names every process and skipped message; nothing is ever logged per frame."""
     server: ServerSettings = ServerSettings()
     access: AccessSettings = AccessSettings()
+    web: WebSettings = WebSettings()
     endpointing: EndpointingSettings = EndpointingSettings()
     barge_in: BargeInSettings = BargeInSettings()
     dialog: DialogSettings = DialogSettings()
