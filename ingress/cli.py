@@ -34,6 +34,7 @@ COMMANDS = {
     "call": ("ingress.commands.call", "call a server without Asterisk"),
     "demo": ("ingress.commands.demo", "start a server, call it, show what was heard and answered"),
     "status": ("ingress.commands.status", "show how a server on this machine is doing"),
+    "doctor": ("ingress.commands.doctor", "look at this machine and say what to do"),
     "token": ("ingress.commands.token", "make the token for changes over HTTP"),
     "cache": ("ingress.commands.cache", "the phrases kept on disk"),
     "cluster": ("ingress.commands.cluster", "the speech workers of a Ray cluster"),

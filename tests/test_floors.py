@@ -50,7 +50,7 @@ PURE = {
     "actors.engines": {"ctranslate2_file", "whisper_attempt"},
     "actors.fleet": {"gpu_memory", "node_notation", "ray_address", "sizing"},
     "actors.leases": {"book", "queue"},
-    "actors.machine": {"control_groups", "limits", "order", "use"},
+    "actors.machine": {"control_groups", "limits", "order", "processes", "use"},
     "actors.manager": {"admission", "lease_accounts", "overload", "session_book", "throttle"},
     "actors.plugins": {"lookup", "mistakes"},
     "actors.pool": {"registration"},
@@ -71,6 +71,7 @@ PURE = {
     },
     "ingress.media.hearing": {"endpointing", "events", "spectrum", "stream_time", "utterance", "vad"},
     "ingress.phrases": {"key", "memory"},
+    "ingress.server.doctor": {"finding"},
 }  # fmt: skip
 """Rules and words: no clock, no socket, no Ray."""
 CLOCKS_AND_IO = {"asyncio", "socket", "time", "subprocess", "threading", "ray", "uvloop"}

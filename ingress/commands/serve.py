@@ -63,7 +63,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or Ctrl-C."""
-    settings = _loaded(arguments)
+    settings = loaded(arguments)
     logs.configure("supervisor", settings.log_level)
     if arguments.check:
         check(settings, is_alone=True)
@@ -93,12 +93,12 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
 
     A command need not have all of the flags. Raises ConfigurationError.
     """
-    settings = _loaded(arguments)
+    settings = loaded(arguments)
     extension_book(settings)  # raises for extensions and dialogs that cannot be
     return settings
 
 
-def _loaded(arguments: argparse.Namespace) -> Settings:
+def loaded(arguments: argparse.Namespace) -> Settings:
     """Return the settings; extensions and dialogs are still to be checked. Raises ConfigurationError."""
     given = vars(arguments)
     flags: dict[str, tuple[str, Any]] = {}
