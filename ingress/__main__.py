@@ -35,7 +35,7 @@ def _media_worker(runtime: RuntimeDirectory, name: str, inherited: list[str]) ->
     from ingress.media import worker
 
     settings, book = runtime.read()
-    logs.configure(name, settings.log_level)
+    logs.configure(name, settings.log_level, settings.log_format)
     pairs = (item.split("=") for item in inherited)
     listeners = {extension: socket.socket(fileno=int(descriptor)) for extension, descriptor in pairs}
     worker.run(settings, book, listeners, runtime.gateway_socket, name)
@@ -47,7 +47,7 @@ def _gateway(runtime: RuntimeDirectory) -> int:
 
     settings, book = runtime.read()
     rank_behind(settings.server.nice)  # before there are threads: they inherit it
-    logs.configure("gateway", settings.log_level)
+    logs.configure("gateway", settings.log_level, settings.log_format)
     try:
         # Unlike any other in a cluster, and unlike the gateway that it may replace.
         gateway.run(settings, book, runtime.gateway_socket, f"{socket.gethostname()}-{os.getpid()}")

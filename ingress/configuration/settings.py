@@ -192,6 +192,9 @@ class Settings(Section):
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """DEBUG names every process and skipped message; nothing is ever logged per frame."""
+    log_format: Literal["auto", "text", "json"] = "auto"
+    """auto: lines for people, in systemd's journal with priorities and without the time. json: one object a
+    line, with `call_id` where it concerns a call."""
     server: ServerSettings = ServerSettings()
     access: AccessSettings = AccessSettings()
     web: WebSettings = WebSettings()

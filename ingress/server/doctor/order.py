@@ -20,23 +20,21 @@ def findings(host: Host) -> Iterator[Finding]:
     if not clocks:
         yield subject.ok("no server of this configuration runs, so there is nothing to compare")
         return
-    behind = 0
+    ahead = [(clock, "the audio clock") for clock in clocks] + [(it, "Asterisk") for it in asterisk]
+    is_fine = True
     for process in host.background:
-        for first, name in [(clock, "the audio clock") for clock in clocks] + [
-            (it, "Asterisk") for it in asterisk
-        ]:
-            if _comes_first(host, first, process):
-                behind += 1
-            else:
+        for other, name in ahead:
+            if not _comes_first(host, other, process):
+                is_fine = False
                 yield subject.warning(
-                    f"{process.name} (process {process.number}) is not behind {name}, process {first.number}",
+                    f"{process.name} (process {process.number}) is not behind {name}, process {other.number}",
                     "give neither service a CPUWeight, and Asterisk no niceness above 0; start your own Ray "
                     "by `python -m actors.machine.rank 0 ray start …` (docs/resources.md)",
                     f"process {process.number}",
                 )
-    if behind:
-        beside = "audio clock and Asterisk" if asterisk else "audio clock"
-        yield subject.ok(f"{beside} go first: {len(host.background)} processes are behind")
+    if is_fine:
+        names = "the audio clock and Asterisk go" if asterisk else "the audio clock goes"
+        yield subject.ok(f"{names} before raymal's other processes ({len(host.background)})")
 
 
 def _comes_first(host: Host, first: Process, other: Process) -> bool:
