@@ -37,8 +37,10 @@ LONGEST_FOLDER_BYTES = 43
 """Ray puts `session_<date>_<time>_<microseconds>_<pid>/sockets/plasma_store` under it: 64 of the 107 bytes
 that the path of a Unix socket may have."""
 
-SCRUBBED = frozenset({"RAY_ADDRESS", "RAY_NAMESPACE", "RAY_JOB_CONFIG_JSON_ENV_VAR", "OMP_NUM_THREADS"})
-"""Variables of another Ray, and a thread count that every worker would inherit."""
+SCRUBBED = frozenset(
+    {"RAY_ADDRESS", "RAY_NAMESPACE", "RAY_JOB_CONFIG_JSON_ENV_VAR", "OMP_NUM_THREADS", "RAYMAL_TOKEN"}
+)
+"""Variables of another Ray, a thread count that every worker would inherit, and the operator's token."""
 
 
 @dataclass(frozen=True, slots=True)

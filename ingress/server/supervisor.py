@@ -22,6 +22,7 @@ from actors.cluster.ray_head import RayHead
 from actors.errors import ConfigurationError
 from actors.liveness.threads import in_thread
 from ingress.access.networks import public_binds
+from ingress.access.tokens import VARIABLE
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.extensions import DEFAULT_EXTENSION
 from ingress.configuration.settings import Settings
@@ -114,6 +115,8 @@ class Supervisor:
             runtime.write_ports(ports)
 
         environment = ONE_BLAS_THREAD | os.environ
+        # Dialogs and engines of other packages run in these: the token for HTTP is none of theirs.
+        without_token = {name: value for name, value in environment.items() if name != VARIABLE}
         command = [sys.executable, "-m", "ingress"]
         self._media: list[Child] = []
         for index, listeners in enumerate(workers):
@@ -123,7 +126,7 @@ class Supervisor:
                 Child(
                     f"media worker {index}",
                     [*command, "media-worker", str(runtime.path), str(index), *pairs],
-                    environment,
+                    without_token,
                     before_start=write_files,
                     inherited=list(descriptors.values()),
                 )
@@ -131,7 +134,7 @@ class Supervisor:
         self._gateway = Child(
             "gateway",
             [*command, "gateway", str(runtime.path)],
-            environment | (self._head.driver_environment if self._head is not None else {}),
+            without_token | (self._head.driver_environment if self._head is not None else {}),
             before_start=write_files,
         )
         self._ray: Child | None = None
