@@ -37,7 +37,7 @@ def _media_worker(runtime: RuntimeDirectory, name: str, descriptor: int) -> int:
     from ingress.media import worker
 
     settings, book = runtime.read()
-    logs.configure(name, settings.log_level)
+    logs.configure(name, settings.log_level, settings.log_format)
     worker.run(
         settings, book, socket.socket(fileno=descriptor), runtime.gateway_socket, runtime.live_socket, name
     )
@@ -49,7 +49,7 @@ def _gateway(runtime: RuntimeDirectory) -> int:
 
     settings, book = runtime.read()
     rank_behind(settings.server.nice)  # before there are threads: they inherit it
-    logs.configure("gateway", settings.log_level)
+    logs.configure("gateway", settings.log_level, settings.log_format)
     try:
         # Unlike any other in a cluster, and unlike the gateway that it may replace.
         gateway.run(settings, book, runtime.gateway_socket, f"{socket.gethostname()}-{os.getpid()}")
@@ -65,7 +65,7 @@ def _web(runtime: RuntimeDirectory, descriptors: list[int]) -> int:
 
     settings, _ = runtime.read()
     rank_behind(settings.server.nice)
-    logs.configure("web", settings.log_level)
+    logs.configure("web", settings.log_level, settings.log_format)
     sockets = process.Sockets(
         runtime.gateway_socket, runtime.control_socket, runtime.live_socket, runtime.web_socket
     )

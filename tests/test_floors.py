@@ -51,7 +51,7 @@ PURE = {
     "actors.engines": {"ctranslate2_file", "whisper_attempt"},
     "actors.fleet": {"gpu_memory", "node_notation", "ray_address", "sizing"},
     "actors.leases": {"book", "queue"},
-    "actors.machine": {"control_groups", "limits", "order", "use"},
+    "actors.machine": {"control_groups", "limits", "order", "processes", "use"},
     "actors.manager": {"admission", "lease_accounts", "overload", "session_book", "throttle"},
     "actors.plugins": {"lookup", "mistakes"},
     "actors.pool": {"registration"},
@@ -61,7 +61,7 @@ PURE = {
         "portuguese", "scripts", "spanish", "spelling", "text", "words",
     },
     "ingress": {"audiosocket"},
-    "ingress.access": {"attempts"},
+    "ingress.access": {"attempts", "connection_rate", "invitations", "log_limit", "networks", "tokens"},
     "ingress.caller": {"conversation", "listening_quality", "outcome", "script", "word_errors"},
     "ingress.configuration": {"contradictions", "extension_book", "extensions", "phrases", "settings"},
     "ingress.gateway": {"decision_history", "dialog_state"},
@@ -75,6 +75,7 @@ PURE = {
     "ingress.phrases": {"key", "memory"},
     "ingress.web": {"history", "words"},
     "ingress.recordings": {"names", "retention", "wave_header"},
+    "ingress.server.doctor": {"finding"},
 }  # fmt: skip
 """Rules and words: no clock, no socket, no Ray."""
 CLOCKS_AND_IO = {"asyncio", "socket", "time", "subprocess", "threading", "ray", "uvloop"}

@@ -40,7 +40,7 @@ that the path of a Unix socket may have."""
 SCRUBBED = frozenset(
     {"RAY_ADDRESS", "RAY_NAMESPACE", "RAY_JOB_CONFIG_JSON_ENV_VAR", "OMP_NUM_THREADS", "RAYMAL_TOKEN"}
 )
-"""Variables of another Ray, a thread count that every worker would inherit, and a token that none needs."""
+"""Variables of another Ray, a thread count that every worker would inherit, and the operator's token."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -89,14 +89,20 @@ class PublicBind:
     setting: str
     host: str
 
-    def describe(self) -> str:
-        """Return what is open and what to do, on one line."""
+    remedy: ClassVar[str] = (
+        "set 127.0.0.1 or a private interface's address, or have a firewall let only your machines through"
+    )
+
+    @property
+    def problem(self) -> str:
+        """What is open."""
         whole = _address(self.host)
         reach = "every network of this machine" if whole and whole.is_unspecified else "the public"
-        return (
-            f"{self.setting} = {self.host}: {reach} can reach this port, which has no encryption; set "
-            "127.0.0.1 or a private interface's address, or have a firewall let only your machines through"
-        )
+        return f"{self.setting} = {self.host}: {reach} can reach this port, which has no encryption"
+
+    def describe(self) -> str:
+        """Return what is open and what to do, on one line."""
+        return f"{self.problem}; {self.remedy}"
 
 
 def public_binds(hosts: Mapping[str, str]) -> Iterator[PublicBind]:

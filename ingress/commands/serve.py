@@ -82,8 +82,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or Ctrl-C."""
-    settings = _loaded(arguments)
-    logs.configure("supervisor", settings.log_level)
+    settings = loaded(arguments)
+    logs.configure("supervisor", settings.log_level, settings.log_format)
     if arguments.check:
         check(settings, is_alone=True)
         print("the configuration is fine")
@@ -120,12 +120,12 @@ def settings_of(arguments: argparse.Namespace, drafts: Mapping[Path, str] | None
     A command need not have all of the flags. `drafts`: texts to read in place of what files hold.
     Raises ConfigurationError.
     """
-    settings = _loaded(arguments, drafts)
+    settings = loaded(arguments, drafts)
     extension_book(settings)  # raises for extensions and dialogs that cannot be
     return settings
 
 
-def _loaded(arguments: argparse.Namespace, drafts: Mapping[Path, str] | None = None) -> Settings:
+def loaded(arguments: argparse.Namespace, drafts: Mapping[Path, str] | None = None) -> Settings:
     """Return the settings; extensions and dialogs are still to be checked. Raises ConfigurationError."""
     given = vars(arguments)
     flags: dict[str, tuple[str, Any]] = {}

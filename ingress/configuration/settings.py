@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from actors.messages import Priority
@@ -24,6 +24,9 @@ from actors.settings import (
     SpeechSettings,
     ThrottleSettings,
 )
+from ingress.access.networks import PRIVATE_NETWORKS, network
+
+MOST_NETWORKS = 1_000
 
 
 def _number(value: object) -> object:
@@ -43,6 +46,12 @@ def _port(value: object) -> object:
             raise PydanticCustomError("port", 'write a port\'s number, "auto" or "shared"')
         return words[value]
     return value
+
+
+def _networks(written: tuple[str, ...]) -> tuple[str, ...]:
+    if not 0 < len(written) <= MOST_NETWORKS:
+        raise ValueError(f"1 to {MOST_NETWORKS} networks are needed; leave it out for all private ones")
+    return tuple(network(each) for each in written)
 
 
 class ServerSettings(Section):
@@ -72,6 +81,23 @@ class ServerSettings(Section):
     """Niceness of the media workers. Below 0 needs CAP_SYS_NICE; helps beside busy programs."""
     realtime_priority: int = Field(default=0, ge=0, le=99)
     """Above 0: SCHED_RR at this priority, 2 or more (needs CAP_SYS_NICE). 0: ordinary scheduling."""
+
+
+class AccessSettings(Section):
+    """Who may connect to the ports for calls, and how often. All calls of an Asterisk have one address."""
+
+    networks: Annotated[tuple[str, ...], AfterValidator(_networks)] = PRIVATE_NETWORKS
+    """Others are closed before a byte is read. The default: loopback, private and link-local networks."""
+    connections_per_address: int = Field(default=256, ge=1, le=512)
+    """Without a UUID yet; one more, and the oldest of that address is closed. Half of the places for all."""
+    connections_per_second: float = Field(default=200.0, gt=0.0, le=100_000.0)
+    """New ones of one address, in the mean of 5 s: a PBX may begin 1,000 calls at once."""
+    calls_per_address: int | None = Field(default=None, ge=1, le=100_000)
+    """Per media worker. Unset: `server.max_calls` alone limits them."""
+    require_begin: bool = False
+    """Take only calls whose UUID the dialplan got from `begin`: no other connection becomes a call."""
+    begin_valid_s: PositiveSeconds = 30.0
+    """How long such a UUID may be used; its place is kept for so long."""
 
 
 class EndpointingSettings(Section):
@@ -207,32 +233,25 @@ class AgiSettings(Section):
     """FastAGI: what the dialplan asks before and after a call."""
 
     enabled: bool = True
+    """Off with the web process, too (`web.enabled`)."""
     host: str = "127.0.0.1"
     """Of the machine that Asterisk is on, or a private one: FastAGI has no authentication."""
     port: int = Field(default=4573, ge=0, le=65535)
     """Asterisk's own default; 0 lets the system choose, as the default does beside `server.port = 0`."""
 
 
-class AccessSettings(Section):
-    """Who may call."""
-
-    require_begin: bool = False
-    """Take only calls whose UUID the dialplan got from `begin`: no other connection becomes a call."""
-    begin_valid_s: PositiveSeconds = 30.0
-    """How long such a UUID may be used; its place is kept for so long."""
-
-
 class WebSettings(Section):
-    """The operator's HTTP: page, calls, extensions, metrics."""
+    """The operator's HTTP: live page, API, metrics (docs/security.md)."""
 
     enabled: bool = True
     """False: no such process; `raymal calls` and the like do not work."""
     host: str = "127.0.0.1"
-    """Another address needs a token."""
+    """Beyond loopback it needs a token, and something before it that encrypts."""
     port: int = Field(default=9093, ge=0, le=65535)
     """0 lets the system choose; so does the default beside `server.port = 0`."""
     token_file: str | None = None
-    """Who shows this token may change things (`raymal token`; environment: RAYMAL_TOKEN)."""
+    """Holds the token, readable by its owner alone; `raymal token` makes it. Environment: RAYMAL_TOKEN, the
+    token itself."""
 
 
 class Settings(Section):
@@ -240,6 +259,9 @@ class Settings(Section):
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """DEBUG names every process and skipped message; nothing is ever logged per frame."""
+    log_format: Literal["auto", "text", "json"] = "auto"
+    """auto: lines for people, in systemd's journal with priorities and without the time. json: one object a
+    line, with `call_id` where it concerns a call."""
     server: ServerSettings = ServerSettings()
     endpointing: EndpointingSettings = EndpointingSettings()
     barge_in: BargeInSettings = BargeInSettings()

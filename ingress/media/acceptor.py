@@ -4,6 +4,12 @@ A connection that cannot be taken is answered with a hangup at once, so that the
 port would make Asterisk log errors and, on some versions, close another call's socket
 (`res_audiosocket.c:151-184`). When too many connections wait for their UUID the oldest is closed for the
 newest, so that idle ones cannot lock out a PBX, which sends its UUID at once.
+
+| `[access]` | a connection beyond it |
+|---|---|
+| `networks` | is closed before a byte is read or sent |
+| `connections_per_second`, of one address | gets a hangup |
+| `connections_per_address`, without a UUID | takes the place of the oldest of its address |
 """
 
 from __future__ import annotations
@@ -16,6 +22,9 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
+from ingress.access.connection_rate import ConnectionRate
+from ingress.access.log_limit import LogLimit
+from ingress.access.networks import Networks, origin
 from ingress.audiosocket import AudioSocket, Role
 from ingress.media.connection import Connection
 from ingress.media.endings import Ending
@@ -30,6 +39,8 @@ MAXIMUM_HANDSHAKES = 512
 """Connections without a UUID yet, beside the calls."""
 ACCEPTS_PER_ROUND = 4
 """Half a millisecond's work: a flood of connections never keeps the loop from the clock for long."""
+BURST_S = 5.0
+"""An address may connect as often at once as in so many seconds: a PBX that restarts sends all its calls."""
 OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 Listeners = dict[str, socket.socket]
@@ -51,6 +62,11 @@ class Acceptor:
         self.handshakes: dict[Leg, None] = {}
         """The oldest first; `Calls` takes out those that are over or have become calls."""
         self._calls = calls
+        access = calls.settings.access
+        self._networks = Networks(access.networks)
+        self._rate = ConnectionRate(access.connections_per_second, BURST_S * access.connections_per_second)
+        self._refused = LogLimit()
+        """Who has been named in the log of late."""
         self._listeners: dict[str, socket.socket] = {}
         self._spare: int | None = None
         """A descriptor held back to refuse a connection with when none is left."""
@@ -92,24 +108,51 @@ class Acceptor:
                 if not self._refuse_without_descriptors(listener):
                     return
             else:
-                self._take(accepted, f"{address[0]}:{address[1]}", name)
+                self._take(accepted, address[0], address[1], name)
 
-    def _take(self, accepted: socket.socket, peer: str, name: str) -> None:
+    def _take(self, accepted: socket.socket, host: str, port: int, name: str) -> None:
         """Let the connection send its UUID, or hang up."""
+        peer, source, now = f"{host}:{port}", origin(host), asyncio.get_running_loop().time()
+        if not self._networks.holds(host):
+            self._note(peer, source, Ending.NOT_ALLOWED, now)
+            accepted.close()
+            self._calls.close(None, Ending.NOT_ALLOWED)
+            return
         try:
             connection = Connection(accepted, peer, self._calls.settings.server.send_backlog_ms)
         except OSError as error:  # reset while it waited
             log.debug("connection from %s is gone: %s", peer, error)
             accepted.close()
             return
+        if not self._rate.allows(source, now):
+            self._note(peer, source, Ending.TOO_OFTEN, now)
+            self._calls.close(connection, Ending.TOO_OFTEN)
+            return
         refusal = self._calls.refusal()
         if refusal is not None and not refusal.plays_phrase:
             log.info("connection from %s closed: %s", peer, refusal.detail)
             self._calls.close(connection, refusal.ending)
             return
-        if len(self.handshakes) >= MAXIMUM_HANDSHAKES:
+        leg = Leg(self._calls, connection, self._calls.extensions[name])
+        self._make_room(source)
+        self.handshakes[leg] = None
+
+    def _make_room(self, source: str) -> None:
+        """End the oldest connection without a UUID, of this address or of all, if there are too many."""
+        same = [leg for leg in self.handshakes if leg.origin == source]
+        if len(same) >= self._calls.settings.access.connections_per_address:
+            same[0].end(Ending.CROWDED_ADDRESS)
+        elif len(self.handshakes) >= MAXIMUM_HANDSHAKES:
             next(iter(self.handshakes)).end(Ending.CROWDED)
-        self.handshakes[Leg(self._calls, connection, self._calls.extensions[name])] = None
+
+    def _note(self, peer: str, source: str, ending: Ending, now: float) -> None:
+        """Log a refusal, but no more than a line for each address and minute."""
+        if self._refused.is_due(source, now):
+            log.warning(
+                "connection from %s closed: %s; no more lines of that address for a minute",
+                peer,
+                ending.value,
+            )
 
     def _refuse_without_descriptors(self, listener: socket.socket) -> bool:
         """Use the spare descriptor to hang up on the next connection; False if there was none."""

@@ -268,7 +268,7 @@ class Calls:
             )
         if unsettled := self._unsettled.get(call.call_id):
             unsettled.settle()  # the gateway has to know of the older call's end first
-        refusal = self.refusal()
+        refusal = self.refusal() or self._refusal_of_address(leg.origin)
         if refusal is not None and not refusal.plays_phrase:
             return refusal
         del self._acceptor.handshakes[leg]
@@ -325,6 +325,15 @@ class Calls:
         if len(self._refused) < MAXIMUM_REFUSED:
             return Refusal(Ending.REFUSED, detail, plays_phrase=True)
         return Refusal(Ending.FULL, detail)
+
+    def _refusal_of_address(self, origin: str) -> Refusal | None:
+        """Return why a call from there cannot be taken now, or None."""
+        limit = self.settings.access.calls_per_address
+        if limit is None or sum(leg.origin == origin for leg in self._calls.values()) < limit:
+            return None
+        return Refusal(
+            Ending.FULL_ADDRESS, f"all {limit} calls of {origin} are taken (access.calls_per_address)"
+        )
 
     def close(self, connection: Connection | None, ending: Ending) -> None:
         """Count a connection's end, and hang up unless it has been done."""

@@ -16,6 +16,7 @@ import contextlib
 import socket
 from collections.abc import Callable
 
+from ingress.access.networks import plain
 from ingress.audiosocket import AudioSocket, Role
 
 READ_BYTES = 2_048
@@ -39,10 +40,12 @@ USER_TIMEOUT_MS = 10_000
 class Connection:
     """The socket of one peer and the protocol on it. Its owner closes it."""
 
-    __slots__ = ("_encode_audio", "_recv", "_send", "_socket", "peer", "protocol")
+    __slots__ = ("_encode_audio", "_recv", "_send", "_socket", "address", "peer", "protocol")
 
     def __init__(self, accepted: socket.socket, peer: str, backlog_ms: int) -> None:
         self.peer = peer
+        """Address and port."""
+        self.address = plain(peer.rpartition(":")[0])
         self.protocol = AudioSocket(Role.SERVER)
         self._socket = accepted
         self._send = accepted.send

@@ -32,6 +32,10 @@ class Ending(Enum):
     IN_USE = "refused: the UUID is in use"
     DRAINING = "refused: the server is stopping"
     CROWDED = "closed before its UUID, to make room for newer connections"
+    NOT_ALLOWED = "refused: the address is not in access.networks"
+    TOO_OFTEN = "refused: the address connects too often"
+    CROWDED_ADDRESS = "closed before its UUID, to make room for newer connections of its address"
+    FULL_ADDRESS = "refused: all calls of its address are taken"
     NO_DESCRIPTORS = "refused: no file descriptors left"
     NOT_INVITED = "refused: the UUID is not invited"
 

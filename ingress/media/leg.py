@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from actors.telephone import FRAME_S
 from ingress.access.invitations import Invitation, Uninvited
+from ingress.access.networks import origin
 from ingress.audiosocket import (
     CallIdentified,
     DigitReceived,
@@ -81,6 +82,8 @@ class Leg:
     def __init__(self, calls: Calls, connection: Connection, extension: Extension) -> None:
         self._calls = calls
         self._connection = connection
+        self.origin = origin(connection.address)
+        """What the limits of one address count by."""
         self._extension = extension
         self._settings = calls.settings.server
         self._receiver = Receiver(connection.protocol)

@@ -30,6 +30,8 @@ from typing import IO, Any
 from actors.cluster.ray_head import RayHead
 from actors.errors import ConfigurationError, LinkError, PortError
 from actors.liveness.threads import in_thread
+from ingress.access.networks import public_binds
+from ingress.access.tokens import VARIABLE
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.extensions import DEFAULT_EXTENSION
 from ingress.configuration.settings import Settings
@@ -38,6 +40,7 @@ from ingress.link.status import ServerStatus
 from ingress.media.acceptor import describe
 from ingress.media.scheduling import allow_descriptors
 from ingress.server import handover, observer
+from ingress.server.binds import hosts
 from ingress.server.checking import check
 from ingress.server.child import Child
 from ingress.server.configuration_keeper import ConfigurationKeeper, ReadAgain
@@ -93,6 +96,8 @@ async def serve(
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to change
     allow_descriptors()
     book = check(settings)
+    for public in public_binds(hosts(settings)):
+        log.warning("%s", public.describe())
     if settings.api.enabled and settings.fleet.ray_address is None and replaces is None:
         busy = problem(settings.api.host, settings.api.port, "api.port")
         if busy is not None:
@@ -184,12 +189,14 @@ class Supervisor:
         self._write_files = write_files
         extensions.on_change = self._write_changed
         environment = ONE_BLAS_THREAD | os.environ
+        # Dialogs and engines of other packages run in these: the token for HTTP is none of theirs.
+        without_token = {name: value for name, value in environment.items() if name != VARIABLE}
         command = [sys.executable, "-m", "ingress"]
         self._media = [
             Child(
                 f"media worker {index}",
                 [*command, "media-worker", str(runtime.path), str(index), str(feed.inherited.fileno())],
-                environment,
+                without_token,
                 before_start=partial(self._media_starts, feed),
                 inherited=[feed.inherited.fileno()],
             )
@@ -198,7 +205,8 @@ class Supervisor:
         self._gateway = Child(
             "gateway",
             [*command, "gateway", str(runtime.path)],
-            environment | (self._head.driver_environment if self._head is not None else {}),
+            (environment if settings.api.enabled else without_token)  # it opens the cluster's door with it
+            | (self._head.driver_environment if self._head is not None else {}),
             before_start=write_files,
         )
         self._web: Child | None = None

@@ -60,6 +60,7 @@ STRICT = (
     *("--set", f"server.message_deadline_s={HANDSHAKE_S}"),
     *("--set", f"server.send_backlog_ms={BACKLOG_MS}"),
 )
+SECRET = "a-token-of-24-characters"
 SLACK_S = 1.0
 """What a deadline may be exceeded by on a busy machine."""
 
@@ -76,8 +77,9 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[RunningServer]:
-    """A server that plays a tone to every call, with its usual settings."""
-    with running_server(folder, *TONE) as running:
+    """A server that plays a tone to every call, with its usual settings; its log is JSON."""
+    token = {"RAYMAL_TOKEN": SECRET}
+    with running_server(folder, *TONE, "--set", "log_format=json", variables=token) as running:
         yield running
 
 
@@ -277,6 +279,27 @@ def test_disguised_mulaw_is_refused_with_the_remedy(server: RunningServer) -> No
     assert "c(slin)" in record_of(server, call.call_id).end_reason
     lines = [line for line in server.log.read_text().splitlines() if str(call.call_id) in line]
     assert sum("c(slin)" in line for line in lines) == 1
+
+
+def test_each_line_of_the_log_names_its_process_and_its_call(server: RunningServer) -> None:
+    """One when the call starts, one when it ends; all processes write the same format."""
+    call = StrictCall(server.port, outgoing=voice(0.2), seconds=0.2)
+    call.start().wait()
+    record_of(server, call.call_id)
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    assert {line["process"] for line in lines} == {"supervisor", "gateway", "media-0"}
+    own = [line["message"] for line in lines if line.get("call_id") == str(call.call_id)]
+    assert sum(f"call {call.call_id} started" in message for message in own) == 1
+    assert sum(f"call {call.call_id} ended" in message for message in own) == 1
+
+
+def test_the_token_goes_to_no_process_of_the_calls(server: RunningServer) -> None:
+    """Dialogs and engines run there. Nor is it in a log or a file."""
+    for child in ("media-worker", "gateway"):
+        assert SECRET not in server.child(child).environ().values()
+    assert SECRET not in server.log.read_text()
+    for file in (server.log.parent / str(server.port)).iterdir():
+        assert not file.is_file() or SECRET not in file.read_text()
 
 
 def strange_but_legal() -> dict[str, list[Outgoing]]:

@@ -89,13 +89,15 @@ async def bench(
     phrases: PhraseShelf | None = None,
     extensions: dict[str, dict[str, Any]] | None = None,
     recording: dict[str, Any] | None = None,
+    access: dict[str, object] | None = None,
     **server: object,
 ) -> AsyncIterator[Bench]:
-    """Run calls with these `[extensions]`, `[recording]` and `[server]`. Only recordings use real threads."""
+    """Run calls with these sections of the configuration. Only recordings use real threads."""
     others = {name: {"port": 0, **chosen} for name, chosen in (extensions or {}).items()}
     settings = Settings.model_validate(
         {
             "server": server,
+            "access": access or {},
             "extensions": others,
             "recording": recording or {},
             "endpointing": {"confirmation": "none"},

@@ -150,3 +150,18 @@ def test_extensions_have_a_file_of_their_own(tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError) as caught:
             load_settings(main, {}, {}, {own: text})
         assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (["10.1.2.3/8"], "write 10.0.0.0/8"),
+        ([], "1 to 1000 networks are needed"),
+    ],
+)
+def test_networks_that_cannot_be_are_explained(written: list[str], said: str) -> None:
+    """One line, with the setting and what would be right."""
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        load_settings(None, {}, {"access.networks": ("--set access.networks", written)})
+    assert str(caught.value).startswith("--set access.networks: access.networks = ")
+    assert "\n" not in str(caught.value)

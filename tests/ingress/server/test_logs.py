@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable
 from typing import NoReturn
 
 import pytest
 
-from ingress.server.logs import MAXIMUM_WAITING_LINES, QueuedHandler
+from ingress.server.logs import (
+    MAXIMUM_WAITING_LINES,
+    JournalFormatter,
+    JsonFormatter,
+    QueuedHandler,
+    is_journal,
+)
 
 
 def line(text: str) -> logging.LogRecord:
@@ -39,7 +47,7 @@ def test_a_pipe_that_is_not_read_costs_lines_and_no_time() -> None:
     assert time.monotonic() - start_s < 5.0
     assert handler.dropped_lines > 0
     text = b""
-    while b"lines were lost" not in text:
+    while b"lines of this log were lost" not in text:
         text += os.read(read, 65_536)
         handler.emit(line("again"))
     os.close(read)  # what is still queued fails at once: no line may go to another file of that number
@@ -95,3 +103,77 @@ def test_text_that_is_no_unicode_is_written_escaped() -> None:
     os.close(write)
     with os.fdopen(read) as pipe:
         assert pipe.read() == "the file \\udcff\nafter it\n"
+
+
+CALL = "0b4f1d8e-4f5c-4a7e-9d2b-1c0de0000001"
+
+
+def written(formatter: logging.Formatter, *records: logging.LogRecord) -> list[str]:
+    """Return the lines that a handler with this format writes."""
+    read, write = os.pipe()
+    handler = QueuedHandler(write)
+    handler.setFormatter(formatter)
+    for record in records:
+        handler.emit(record)
+    handler.close()
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        return pipe.read().splitlines()
+
+
+def test_json_lines_have_the_call_as_a_field() -> None:
+    """Wherever the message names it; whatever is in the message, each line is one object."""
+    record = logging.LogRecord(
+        "ingress.media.leg", logging.INFO, __file__, 1, "call %s started", (CALL,), None
+    )
+    record.created = 1_769_856_000.1239
+    first, second, third = map(json.loads, written(
+        JsonFormatter("media-0"), record, line('two\nlines, "quoted" \udcff'), unformattable("one")
+    ))  # fmt: skip
+    assert first == {
+        "time": "2026-01-31T10:40:00.123Z",
+        "level": "INFO",
+        "process": "media-0",
+        "logger": "ingress.media.leg",
+        "message": f"call {CALL} started",
+        "call_id": CALL,
+    }
+    assert second["message"] == 'two\nlines, "quoted" \udcff'
+    assert "call_id" not in second
+    assert "library at" in third["message"]
+
+
+def test_json_lines_have_the_exception_as_a_field() -> None:
+    """Its many lines do not break up the log."""
+    try:
+        raise ValueError("no good")
+    except ValueError:
+        record = logging.LogRecord("a", logging.ERROR, __file__, 1, "call %s failed", (CALL,), sys.exc_info())
+    (found,) = map(json.loads, written(JsonFormatter("gateway"), record))
+    assert found["exception"].endswith("ValueError: no good")
+    assert found["message"] == f"call {CALL} failed"
+
+
+def test_lines_for_the_journal_have_priorities() -> None:
+    """Each of several; the journal adds the time."""
+    warning = logging.LogRecord("a", logging.WARNING, __file__, 1, "two\nlines", None, None)
+    debug = logging.LogRecord("a", logging.DEBUG, __file__, 1, "more", None, None)
+    assert written(JournalFormatter("gateway"), warning, line("one"), debug) == [
+        "<4>gateway: two",
+        "<4>lines",
+        "<6>gateway: one",
+        "<7>gateway: more",
+    ]
+
+
+def test_the_journal_is_known_by_its_file() -> None:
+    """A service's child that writes elsewhere inherits the variable all the same."""
+    read, write = os.pipe()
+    there = os.fstat(write)
+    environment = {"JOURNAL_STREAM": f"{there.st_dev}:{there.st_ino}"}
+    assert is_journal(write, environment)
+    assert not is_journal(write, {})
+    assert not is_journal(sys.__stderr__.fileno() if sys.__stderr__ else 2, environment)
+    os.close(read)
+    os.close(write)
+    assert not is_journal(write, environment)
