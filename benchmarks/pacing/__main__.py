@@ -26,6 +26,7 @@ from benchmarks.pacing.measurement import (
     C_LOOP,
     DEADLINES,
     RAYMAL,
+    RAYMAL_RECORDED,
     RAYMAL_THROTTLED,
     SLEEPS,
     SLEEPS_THROTTLED,
@@ -42,8 +43,10 @@ PACKAGES = ("numpy", "uvloop", "webrtcvad-wheels")
 WARM_UP_S = 3.0
 
 
-def contestants(throttled: bool, seed_throttle: bool) -> tuple[Contestant, ...]:
+def contestants(throttled: bool, seed_throttle: bool, recorded: bool = False) -> tuple[Contestant, ...]:
     """Return who takes part."""
+    if recorded:
+        return (RAYMAL, RAYMAL_RECORDED)
     own = (RAYMAL, RAYMAL_THROTTLED) if throttled else ()
     seed = (SLEEPS, SLEEPS_THROTTLED) if seed_throttle else ()
     return (*own, *seed) or (RAYMAL, DEADLINES, SLEEPS, C_LOOP)
@@ -66,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--seconds", type=float, default=10.0, help="measured, each time (10)")
     add("--throttled", action="store_true", help="raymal at 20 and at 30 ms, no other")
     add("--seed-throttle", action="store_true", help="asyncio with sleeps, and with 20 ms every 30 ms")
+    add("--recorded", action="store_true", help="raymal with calls recorded and not, no other")
     add("--plot", type=Path, metavar="FILE", help="draw the figures as SVG")
     options = parser.parse_args(arguments)
     if options.seconds < 1:
@@ -77,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise MachineError("pesq is not installed: `pip install 'raymal[bench]'`")
         # Beside the generator, unless there is a third core: never on the server's.
         os.sched_setaffinity(0, {cores[2] if len(cores) > 2 else cores[1]})
-        field = contestants(options.throttled, options.seed_throttle)
+        field = contestants(options.throttled, options.seed_throttle, options.recorded)
         turns, audio, results = in_turns(field, options.calls), caller_audio(), list[Measurement]()
         with progress_bar(console) as progress:
             bar = progress.add_task("", total=len(turns))

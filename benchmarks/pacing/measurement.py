@@ -5,7 +5,10 @@ A server is started for one measurement and stopped after it, so that none pays 
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -50,6 +53,16 @@ RAYMAL = Contestant("raymal", lambda: _RAYMAL)
 RAYMAL_THROTTLED = Contestant(
     "raymal at 30 ms", lambda: (*_RAYMAL, "--set", "server.frame_ms=30"), frame_ms=30, interval_ms=30
 )
+
+
+def _recorded() -> Sequence[str]:
+    folder = tempfile.mkdtemp(prefix="bench-recordings-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    settings = ("recording.audio=true", "recording.transcripts=true", f"recording.folder={folder}")
+    return (*_RAYMAL, *(part for setting in settings for part in ("--set", setting)))
+
+
+RAYMAL_RECORDED = Contestant("raymal recording", _recorded)
 SLEEPS = Contestant("asyncio sleeps", _task_per_call("sleep"))
 SLEEPS_THROTTLED = Contestant("asyncio throttled", _task_per_call("sleep", 30), interval_ms=30)
 DEADLINES = Contestant("asyncio deadlines", _task_per_call("deadline"))

@@ -52,7 +52,8 @@ class _Side:
 
     def take(self, size_bytes: int) -> bytes:
         """Return the next so many bytes; silence for what is not there."""
-        piece = bytes(self._waiting[:size_bytes])
+        with memoryview(self._waiting) as waiting:  # a slice of the array itself would be copied twice
+            piece = bytes(waiting[:size_bytes])
         del self._waiting[:size_bytes]
         self._taken_bytes += size_bytes
         return piece.ljust(size_bytes, b"\0")
