@@ -34,6 +34,9 @@ from ingress.server.ports import Listening
 
 VERSION = 1
 PIECE_DEADLINE_S = 5.0
+TAKING_DEADLINE_S = 3_600.0
+"""For the newer server's models to load."""
+LOOK_INTERVAL_S = 2.0
 ROOM_POLL_S = 0.01
 
 Pieces = list[tuple[dict[str, Any], list[int]]]
@@ -110,24 +113,52 @@ async def offer(
 ) -> tuple[socket.socket, float | None]:
     """Wait for a newer server that has taken the sockets; return how to tell it so, and its drain deadline.
 
-    `on_failure` is called when one has begun and ended before it served. Runs until cancelled.
+    `on_failure` is called when one has got the sockets and ended before it served. Runs until cancelled.
     """
-    with _door(path) as listener:
-        loop = asyncio.get_running_loop()
+    listener = _door(path)
+    try:
         while True:
-            channel, _ = await loop.sock_accept(listener)
-            has_taken = False
+            channel = await _next(listener)
+            if channel is None:
+                if not _is_there(path):  # a program that cleans the temporary folder
+                    with contextlib.suppress(OSError):
+                        newer = _door(path)
+                        listener.close()
+                        listener = newer
+                continue
             try:
                 deadline_s = await _hand_out(channel, sockets(), web(), lock)
-                has_taken = _parsed(await loop.sock_recv(channel, MAXIMUM_BYTES)) == {"taken": True}
-                if has_taken:
-                    return channel, deadline_s
-                on_failure()
-            except (OSError, LinkError):
-                on_failure()
-            finally:
-                if not has_taken:
-                    channel.close()
+            except (OSError, LinkError):  # no server
+                channel.close()
+                continue
+            if await _has_taken(channel):
+                return channel, deadline_s
+            channel.close()
+            on_failure()
+    finally:
+        listener.close()
+
+
+async def _next(listener: socket.socket) -> socket.socket | None:
+    """Return the next connection; None: there was none for a while."""
+    try:
+        async with asyncio.timeout(LOOK_INTERVAL_S):
+            return (await asyncio.get_running_loop().sock_accept(listener))[0]
+    except TimeoutError:
+        return None
+
+
+async def _has_taken(channel: socket.socket) -> bool:
+    try:
+        async with asyncio.timeout(TAKING_DEADLINE_S):
+            said = await asyncio.get_running_loop().sock_recv(channel, MAXIMUM_BYTES)
+        return _parsed(said) == {"taken": True}
+    except (OSError, LinkError):
+        return False
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists()
 
 
 def _door(path: Path) -> socket.socket:
