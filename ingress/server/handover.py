@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from actors.errors import LinkError
+from actors.errors import LinkError, described
 from ingress.link.descriptor_passing import MAXIMUM_BYTES, receive, send
 from ingress.server.ports import Listening
 
@@ -53,14 +53,21 @@ class Handover:
     web_host: str = ""
 
     @classmethod
-    def begin(cls, path: Path, drain_deadline_s: float | None) -> Handover:
-        """Get the sockets of the server that listens on `path`; may block for seconds. Raises LinkError."""
+    def begin(cls, path: Path, drain_deadline_s: float | None) -> Handover | None:
+        """Get the sockets of the server that listens on `path`; None: there is none.
+
+        May block for seconds. Raises LinkError.
+        """
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         channel.settimeout(PIECE_DEADLINE_S)
         listening: dict[str, Listening] = {}
         web, web_host = None, ""
         try:
-            channel.connect(str(path))
+            try:
+                channel.connect(str(path))
+            except (FileNotFoundError, ConnectionRefusedError):
+                channel.close()
+                return None
             _send_now(channel, {"handover": VERSION, "drain_deadline_s": drain_deadline_s})
             while True:
                 piece, descriptors = _receive(channel)
@@ -83,9 +90,7 @@ class Handover:
                 web.close()
             if isinstance(error, LinkError):
                 raise
-            raise LinkError(
-                f"no server to replace answers at {path} ({error.strerror or error}); start without --replace"
-            ) from error
+            raise LinkError(f"the running server does not answer at {path}: {described(error)}") from error
 
     def finish(self) -> None:
         """Say that calls are served here; blocks until the older one listens no more. Raises LinkError."""

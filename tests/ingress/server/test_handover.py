@@ -10,12 +10,14 @@ import pytest
 
 from actors.errors import LinkError
 from actors.liveness.threads import in_thread
+from ingress.server import handover
 from ingress.server.handover import Handover, offer, say_left
 from ingress.server.ports import Listening
 
 
-def close(taken: Handover) -> None:
+def close(taken: Handover | None) -> None:
     """Close all that was taken over."""
+    assert taken is not None
     taken.close()
     taken.lock.close()
     assert taken.web is not None
@@ -45,6 +47,7 @@ async def test_the_sockets_go_over_once_somebody_can_use_them(runtime_folder: Pa
         close(await in_thread(Handover.begin, path, None))
         taken = await in_thread(Handover.begin, path, 7.5)
         assert len(failures) == 1
+        assert taken is not None
         assert list(taken.listening) == list(sockets)
         assert taken.listening["n299"].port == listeners[0].getsockname()[1]
         assert (taken.web_host, taken.web is not None) == ("127.0.0.1", True)
@@ -59,7 +62,16 @@ async def test_the_sockets_go_over_once_somebody_can_use_them(runtime_folder: Pa
         each.close()
 
 
-def test_without_a_server_there_is_nothing_to_take_over(runtime_folder: Path) -> None:
-    """With what to do instead."""
-    with pytest.raises(LinkError, match=r"no server to replace answers at .* start without --replace"):
-        Handover.begin(runtime_folder / "handover.sock", None)
+async def test_a_server_that_says_nothing_is_not_replaced(
+    runtime_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hangs: the newer one says so and ends. Where nobody listens there is nothing to take over."""
+    path = runtime_folder / "handover.sock"
+    assert Handover.begin(path, None) is None
+    monkeypatch.setattr(handover, "PIECE_DEADLINE_S", 0.1)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as silent:
+        silent.bind(str(path))
+        silent.listen(1)
+        with pytest.raises(LinkError, match="the running server does not answer"):
+            Handover.begin(path, None)
+    assert Handover.begin(path, None) is None  # its socket is left
