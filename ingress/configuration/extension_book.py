@@ -1,7 +1,7 @@
 """The set of extensions of a server: checked whole, and with a version.
 
-The supervisor holds it; the other processes get it from a file when they start, and as a message when it
-changes.
+The supervisor holds it. The gateway gets it from a file when it starts, and as a message when it changes; the
+media workers get each extension by itself (`ingress.server.media_feed`).
 """
 
 from __future__ import annotations

@@ -28,12 +28,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from actors.errors import LinkError
+from actors.errors import LinkError, described
 from ingress.link.descriptor_passing import MAXIMUM_BYTES, receive, send
 from ingress.server.ports import Listening
 
 VERSION = 1
 PIECE_DEADLINE_S = 5.0
+TAKING_DEADLINE_S = 3_600.0
+"""For the newer server's models to load."""
+LOOK_INTERVAL_S = 2.0
 ROOM_POLL_S = 0.01
 
 Pieces = list[tuple[dict[str, Any], list[int]]]
@@ -50,14 +53,21 @@ class Handover:
     """Of the web process: `web`, `agi`."""
 
     @classmethod
-    def begin(cls, path: Path, drain_deadline_s: float | None) -> Handover:
-        """Get the sockets of the server that listens on `path`; may block for seconds. Raises LinkError."""
+    def begin(cls, path: Path, drain_deadline_s: float | None) -> Handover | None:
+        """Get the sockets of the server that listens on `path`; None: there is none.
+
+        May block for seconds. Raises LinkError.
+        """
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         channel.settimeout(PIECE_DEADLINE_S)
         listening: dict[str, Listening] = {}
         doors: dict[str, Listening] = {}
         try:
-            channel.connect(str(path))
+            try:
+                channel.connect(str(path))
+            except (FileNotFoundError, ConnectionRefusedError):
+                channel.close()
+                return None
             _send_now(channel, {"handover": VERSION, "drain_deadline_s": drain_deadline_s})
             while True:
                 piece, descriptors = _receive(channel)
@@ -78,9 +88,7 @@ class Handover:
                 each.close()
             if isinstance(error, LinkError):
                 raise
-            raise LinkError(
-                f"no server to replace answers at {path} ({error.strerror or error}); start without --replace"
-            ) from error
+            raise LinkError(f"the running server does not answer at {path}: {described(error)}") from error
 
     def finish(self) -> None:
         """Say that calls are served here; blocks until the older one listens no more. Raises LinkError."""
@@ -108,14 +116,21 @@ async def offer(
 ) -> tuple[socket.socket, float | None]:
     """Wait for a newer server that has taken the sockets; return how to tell it so, and its drain deadline.
 
-    `on_failure` is called when one has begun and ended before it served. Runs until cancelled.
+    `on_failure` is called when one has got the sockets and ended before it served. Runs until cancelled.
     """
-    with _door(path) as listener:
-        loop = asyncio.get_running_loop()
+    listener = _door(path)
+    try:
         while True:
-            channel, _ = await loop.sock_accept(listener)
-            has_taken = False
+            channel = await _next(listener)
+            if channel is None:
+                if not _is_there(path):  # a program that cleans the temporary folder
+                    with contextlib.suppress(OSError):
+                        newer = _door(path)
+                        listener.close()
+                        listener = newer
+                continue
             try:
+<<<<<<< HEAD
                 deadline_s = await _hand_out(channel, sockets(), doors, lock)
                 has_taken = _parsed(await loop.sock_recv(channel, MAXIMUM_BYTES)) == {"taken": True}
                 if has_taken:
@@ -126,6 +141,40 @@ async def offer(
             finally:
                 if not has_taken:
                     channel.close()
+=======
+                deadline_s = await _hand_out(channel, sockets(), web(), lock)
+            except (OSError, LinkError):  # no server
+                channel.close()
+                continue
+            if await _has_taken(channel):
+                return channel, deadline_s
+            channel.close()
+            on_failure()
+    finally:
+        listener.close()
+
+
+async def _next(listener: socket.socket) -> socket.socket | None:
+    """Return the next connection; None: there was none for a while."""
+    try:
+        async with asyncio.timeout(LOOK_INTERVAL_S):
+            return (await asyncio.get_running_loop().sock_accept(listener))[0]
+    except TimeoutError:
+        return None
+
+
+async def _has_taken(channel: socket.socket) -> bool:
+    try:
+        async with asyncio.timeout(TAKING_DEADLINE_S):
+            said = await asyncio.get_running_loop().sock_recv(channel, MAXIMUM_BYTES)
+        return _parsed(said) == {"taken": True}
+    except (OSError, LinkError):
+        return False
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists()
+>>>>>>> book
 
 
 def _door(path: Path) -> socket.socket:

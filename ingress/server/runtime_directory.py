@@ -76,7 +76,7 @@ class RuntimeDirectory:
     def problem(self) -> str | None:
         """Return why the folder could not be made ours, without making it; None: it could."""
         reason: str | None
-        if len(os.fsencode(self.gateway_socket)) > SOCKET_PATH_LIMIT_BYTES:
+        if len(os.fsencode(self.handover_socket)) > SOCKET_PATH_LIMIT_BYTES:
             return f"{self.path}: too long a path for a Unix socket; set RAYMAL_RUNTIME to a shorter folder"
         try:
             self._check_owner()

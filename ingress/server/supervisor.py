@@ -19,6 +19,11 @@ import contextlib
 import logging
 import os
 import signal
+<<<<<<< HEAD
+=======
+import socket
+import struct
+>>>>>>> book
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -67,8 +72,13 @@ POLL_S = 0.1
 ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """numpy's small products on all cores cost more than they save: its threads spin while they wait, a quarter
 of the CPU time of a transcription. Engines have threads of their own (`speech.*.threads`)."""
+<<<<<<< HEAD
 DOORS = {"web": "the live page is at http://%s/", "agi": "the dialplan may ask agi://%s/begin"}
 
+=======
+CREDENTIALS = struct.Struct("3i")
+"""Process, user, group of the other side (SO_PEERCRED, unix(7))."""
+>>>>>>> book
 RAY_PLACES = ("", "2", "3", "4")
 """Of a private Ray in the runtime folder: servers that still drain have theirs."""
 
@@ -77,7 +87,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """Take the place of the server that runs on the same port."""
+    """Take the place of the server that runs on the same port, if there is one."""
 
     drain_deadline_s: float | None = None
     """For that one's calls; None: its own setting."""
@@ -91,7 +101,8 @@ async def serve(
 ) -> ExitCode:
     """Run the server until SIGTERM or Ctrl-C. Raises ConfigurationError or PortError before it starts.
 
-    `configuration`: the file that the settings are in. Raises LinkError if there is no server to replace.
+    `configuration`: the file that the settings are in. Raises LinkError if the server that it `replaces`
+    does not let it.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to change
     allow_descriptors()
@@ -107,8 +118,11 @@ async def serve(
         if replaces is not None:
             runtime = RuntimeDirectory.of_port(settings.server.port)
             taken = Handover.begin(runtime.handover_socket, replaces.drain_deadline_s)
-            opened.callback(taken.close)
-            _check_workers(settings, taken)
+            if taken is None:
+                log.info("no server to replace runs on port %d", settings.server.port)
+            else:
+                opened.callback(taken.close)
+                _check_workers(settings, taken)
         extensions = ExtensionKeeper(book, settings.server, taken.listening if taken is not None else None)
         opened.callback(extensions.close)
         doors = bind_doors(settings, taken.doors if taken is not None else {})
@@ -363,7 +377,8 @@ class Supervisor:
     def _not_replaced(self) -> None:
         """The newer server has ended before it served: have our gateway listen where it did again."""
         log.warning("another server began to take over and ended; this one goes on")
-        self._runtime.gateway_socket.unlink(missing_ok=True)
+        if _listening_process(self._runtime.gateway_socket) != self._gateway.pid:
+            self._runtime.gateway_socket.unlink(missing_ok=True)
         self._write_changed()
 
     def _media_starts(self, feed: MediaFeed) -> None:
@@ -467,6 +482,20 @@ class Supervisor:
 
 def _kept(*children: Child) -> list[asyncio.Task[int]]:
     return [asyncio.create_task(child.keep_running(), name=child.name) for child in children]
+
+
+def _listening_process(path: Path) -> int | None:
+    """Return the process that listens on a Unix socket, without waiting for it; None: there is none."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.setblocking(False)
+        try:
+            asking.connect(str(path))
+            pid, _, _ = CREDENTIALS.unpack(
+                asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+            )
+        except OSError:
+            return None
+        return int(pid)
 
 
 def _ray_place(runtime: RuntimeDirectory, is_beside_another: bool) -> Path:

@@ -15,11 +15,25 @@ from pathlib import Path
 import pytest
 from running_server import RunningServer, free_port, running_server, wait_until
 
+from actors.errors import LinkError
 from benchmarks.harness.strict_peer import StrictCall, voice
 from ingress.cli import main
-from ingress.link.messages import ControlReply, ExtensionsRequest, Message, PutExtension, RemoveExtension
+from ingress.link.asking import ask
+from ingress.link.client import connect
+from ingress.link.messages import (
+    LINK_VERSION,
+    ControlReply,
+    ExtensionsRequest,
+    Hello,
+    Message,
+    PutExtension,
+    RemoveExtension,
+    StatusRequest,
+)
 from ingress.link.status import ExtensionStatus
 from ingress.server import observer
+from ingress.server.control import MAXIMUM_CLIENTS
+from ingress.server.finding import find
 
 OPENED_WITHIN_S = 10.0
 """200 extensions, on a busy test machine; alone they take a tenth of that."""
@@ -192,6 +206,28 @@ def test_a_file_is_followed_when_it_is_right(site: Site) -> None:
         assert takes_calls(site.ask().ports["n117"])
         site.extensions.write_text(good)
         wait_until(lambda: "n199" not in site.ask().ports, OPENED_WITHIN_S, "no such extensions")
+
+
+def test_the_control_socket_holds_whatever_comes(site: Site) -> None:
+    """Its clients are counted; what is no question costs that link alone."""
+    path = find(site.server.port).control_socket
+    hello = Hello(version=LINK_VERSION, role="observer", name="test")
+
+    async def crowd() -> None:
+        links = [await connect(path, hello) for _ in range(MAXIMUM_CLIENTS)]
+        for link in links:
+            await ask(link, ExtensionsRequest(), ControlReply)
+        one_more = await connect(path, hello)
+        with pytest.raises(LinkError, match="closed by the other side"):
+            await ask(one_more, ExtensionsRequest(), ControlReply)
+        with pytest.raises(LinkError, match="closed by the other side"):
+            await ask(links[0], StatusRequest(), ControlReply)
+        await ask(links[1], ExtensionsRequest(), ControlReply)
+        for link in (*links, one_more):
+            await link.close()
+
+    asyncio.run(crowd())
+    wait_until(lambda: site.ask().problem is None, 5.0, "an answer")
 
 
 def test_the_commands_say_what_they_did(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
