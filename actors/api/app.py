@@ -58,4 +58,4 @@ def build(services: Services, token_digest: str | None) -> ASGIApp:
     async def failed(request: Request, error: Exception) -> Response:
         return ApiError(500, f"{type(error).__name__}: see the door's log").response(request.url.path)
 
-    return Guard(app, services.settings, token_digest)
+    return Guard(app, services, token_digest)

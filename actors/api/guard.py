@@ -19,9 +19,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from actors.api.errors import ApiError
+from actors.api.services import Services
 from actors.api.tokens import is_right
 from actors.checks.hosts import is_loopback
-from actors.settings import ApiSettings
 
 OPEN_PATHS = {"/healthz", "/readyz"}
 READING = {"GET", "HEAD"}
@@ -45,13 +45,12 @@ NO_TOKEN = (
 class Guard:
     """Stands before the application."""
 
-    def __init__(self, app: ASGIApp, settings: ApiSettings, token_digest: str | None) -> None:
+    def __init__(self, app: ASGIApp, services: Services, token_digest: str | None) -> None:
         self._app = app
+        self._services = services
         self._token_digest = token_digest
-        self._checks_host = is_loopback(settings.host)
+        self._checks_host = is_loopback(services.settings.host)
         self._pausing = 0
-        self.wrong_tokens = 0
-        """Since the start."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
@@ -89,7 +88,7 @@ class Guard:
             raise ApiError(401, "give the token: Authorization: Bearer TOKEN", code="invalid_api_key")
 
     async def _slow_down(self) -> None:
-        self.wrong_tokens += 1
+        self._services.wrong_tokens += 1
         if self._pausing >= MAXIMUM_PAUSES:
             raise ApiError(429, "too many wrong tokens", retry_after_s=1)
         self._pausing += 1

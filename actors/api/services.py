@@ -55,6 +55,7 @@ class Services:
         """Speech requests."""
         self.refused = 0
         """Speech requests, because there were too many."""
+        self.wrong_tokens = 0
         self._status = Observed(pool.status)
         self._decisions = Observed(pool.manager.decisions)
         self._speech = Observed(pool.manager.speech)

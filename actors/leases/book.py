@@ -3,8 +3,8 @@
 A worker is one slot or more. A request goes `waiting -> granted -> ended` or `waiting -> ended`, and it ends
 exactly once. It is known by the id its asker chose: asked again, it is the same request, so a lost reply can
 simply be repeated. The order of those that wait is that of `actors.leases.queue`; ahead-of-time work never
-takes the last free slot of its kind where there are several. Each class of final work, and all ahead-of-time
-work together, may have `queue_limit` requests waiting; the next is refused at once.
+takes the last free slot of its kind where there are several. Each class of final work, ahead-of-time work of
+calls, and that of no call may have `queue_limit` requests waiting; the next is refused at once.
 
 | what ends a request | when |
 |---|---|

@@ -4,7 +4,8 @@
 |---|---|---|
 | 1 | final work of emergency calls | first come, first served |
 | 2 | final work of all other classes | by arrival, put off by `aging_s` for each class below emergency |
-| 3 | ahead-of-time work | first come, first served |
+| 3 | ahead-of-time work of calls | first come, first served |
+| 4 | ahead-of-time work that no call asked for, such as the HTTP door's | first come, first served |
 
 So a request of one class goes before one of the next class that came less than `aging_s` earlier. Nothing in
 place 2 waits without end while slots come free, unless emergencies take every one of them.
@@ -46,13 +47,17 @@ class LeaseQueue:
     def __init__(self) -> None:
         self._finals: dict[Priority, dict[str, Waiting]] = {priority: {} for priority in Priority}
         self._ahead: dict[str, Waiting] = {}
+        self._ahead_for_no_call: dict[str, Waiting] = {}
 
     def __len__(self) -> int:
-        return len(self._ahead) + sum(len(lane) for lane in self._finals.values())
+        lanes = (self._ahead, self._ahead_for_no_call, *self._finals.values())
+        return sum(len(lane) for lane in lanes)
 
     def lane(self, request: LeaseRequest) -> dict[str, Waiting]:
         """Return the requests that wait as this one does, by id, in order of arrival."""
-        return self._ahead if request.is_ahead else self._finals[request.priority]
+        if request.is_ahead:
+            return self._ahead if request.session_id is not None else self._ahead_for_no_call
+        return self._finals[request.priority]
 
     def first_final(self, aging_s: float, holds_background: bool) -> Waiting | None:
         """Return the final request to be served next; None if there is none."""
@@ -70,7 +75,8 @@ class LeaseQueue:
 
     def first_ahead(self) -> Waiting | None:
         """Return the ahead-of-time request to be served next; None if there is none."""
-        return _first(self._ahead) if self._ahead else None
+        lane = self._ahead or self._ahead_for_no_call
+        return _first(lane) if lane else None
 
 
 def _first(lane: dict[str, Waiting]) -> Waiting:

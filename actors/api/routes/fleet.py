@@ -70,6 +70,16 @@ async def calls(
     return listed([asdict(call) for call in page], page[-1].session_id if len(found) > limit else None)
 
 
+@router.get("/door")
+async def door(services: Served) -> dict[str, int]:
+    """Return what the door counts: speech requests now, and since its start what it refused."""
+    return {
+        "in_progress": services.in_progress,
+        "refused": services.refused,
+        "wrong_tokens": services.wrong_tokens,
+    }
+
+
 @router.get("/decisions")
 async def decisions(services: Served) -> dict[str, Any]:
     """Return what each ingress has to observe now, and the newest changes of level with their reasons."""

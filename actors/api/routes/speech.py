@@ -82,6 +82,11 @@ async def speech(request: Request, services: Served) -> Response:
         await check_language(settings, language)
     if wanted.voice != DEFAULT_VOICE:
         await check_voice(settings, wanted.voice)
+    return _Spoken(services, wanted, language, urgency)
+
+
+def _sentences(wanted: SpeechRequest, language: str) -> list[Synthesize]:
+    """Return what the workers are asked for. Takes some hundredths of a second. Raises ApiError."""
     scripts = language_scripts(language)
     problem = unreadable(wanted.input, scripts) if scripts else None
     if problem:
@@ -90,8 +95,7 @@ async def speech(request: Request, services: Served) -> Response:
     if not texts:
         raise ApiError(400, "input: there is nothing to say in it", parameter="input")
     voice = None if wanted.voice == DEFAULT_VOICE else wanted.voice
-    requests = [Synthesize(NO_CALL, text, language, voice) for text in texts]
-    return _Spoken(services, requests, urgency, wanted.response_format)
+    return [Synthesize(NO_CALL, text, language, voice) for text in texts]
 
 
 def _parsed(body: bytes) -> SpeechRequest:
@@ -107,23 +111,22 @@ def _parsed(body: bytes) -> SpeechRequest:
 class _Spoken(Response):
     """Sends the speech. It begins once there is audio: what fails before is answered as an error."""
 
-    def __init__(
-        self, services: Services, requests: list[Synthesize], urgency: Urgency, response_format: str
-    ) -> None:
+    def __init__(self, services: Services, wanted: SpeechRequest, language: str, urgency: Urgency) -> None:
         super().__init__()
         self._services = services
-        self._requests = requests
+        self._wanted = wanted
+        self._language = language
         self._urgency = urgency
-        self._format = response_format
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hold a place until the last byte is sent, or the deadline passes."""
-        sound = FORMATS[self._format]()
+        sound = FORMATS[self._wanted.response_format]()
         with self._services.place():
+            requests = _sentences(self._wanted, self._language)
             async with working(self._services.settings.deadline_s) as deadline_s:
                 await self._services.check_can_work(WorkKind.SYNTHESIS, self._urgency)
                 has_begun = False
-                async with aclosing(self._audio(deadline_s)) as pieces:
+                async with aclosing(self._audio(requests, deadline_s)) as pieces:
                     async for piece in pieces:
                         if not has_begun:
                             has_begun = True
@@ -136,8 +139,8 @@ class _Spoken(Response):
                     raise ApiError(500, "the voice made no sound")
                 await send(_body(sound.finish(), has_more=False))
 
-    async def _audio(self, deadline_s: float) -> AsyncGenerator[bytes, None]:
-        for request in self._requests:
+    async def _audio(self, requests: list[Synthesize], deadline_s: float) -> AsyncGenerator[bytes, None]:
+        for request in requests:
             async with aclosing(self._sentence(request, deadline_s)) as pieces:
                 async for piece in pieces:
                     yield piece

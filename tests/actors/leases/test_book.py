@@ -183,6 +183,13 @@ def test_ahead_of_time_work_never_takes_the_last_free_slot() -> None:
     assert holders(book.give_back("final", DONE, now=1.0)) == [("3", "w1")]
 
 
+def test_ahead_of_time_work_of_no_call_stands_behind_that_of_calls(queue: LeaseBook) -> None:
+    """However long it has waited."""
+    queue.request(request("door", is_ahead=True, session_id=None), now=0.0)
+    queue.request(request("call", is_ahead=True), now=1.0)
+    assert served(queue, "holder", 2.0) == ["call", "door"]
+
+
 # Full queues
 
 
@@ -194,13 +201,14 @@ def test_a_full_queue_refuses_the_newcomer_of_its_own_class(book: LeaseBook) -> 
         {"priority": BACKGROUND},
         {"priority": EMERGENCY},
         {"is_ahead": True},
+        {"is_ahead": True, "session_id": None},
     ):
         for number in range(3):
             assert book.request(request(f"{lane} {number}", **lane), now=0.0) == []  # type: ignore[arg-type]
         refused = f"{lane} 3"
         sooner = request(refused, wait_s=1.0, **lane)  # type: ignore[arg-type]
         assert book.request(sooner, now=0.0) == [Refused(refused, Refusal.QUEUE_FULL)]
-    assert book.waiting(STT) == 12
+    assert book.waiting(STT) == 15
 
 
 def test_settings_may_change_while_requests_wait(queue: LeaseBook) -> None:

@@ -49,13 +49,14 @@ class Asked:
     def order(self) -> tuple[float, ...]:
         request = self.request
         if request.is_ahead:
-            return 2, self.number
+            return 2, self.request.session_id is None, self.number
         if request.priority is Priority.EMERGENCY:
             return 0, self.number
         return 1, self.since + AGING_S * request.priority.rank, request.priority.rank, self.number
 
-    def lane(self) -> tuple[WorkKind, Priority | None]:
-        return self.request.kind, None if self.request.is_ahead else self.request.priority
+    def lane(self) -> tuple[WorkKind, Priority | bool]:
+        is_for_a_call = self.request.session_id is not None
+        return self.request.kind, is_for_a_call if self.request.is_ahead else self.request.priority
 
 
 @dataclass
