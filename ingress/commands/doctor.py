@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.table import Table
@@ -13,7 +16,6 @@ from rich.text import Text
 from actors.errors import ConfigurationError
 from ingress.commands import serve
 from ingress.configuration.settings import Settings
-from ingress.server import logs
 from ingress.server.doctor.configuration import of_error
 from ingress.server.doctor.examination import examine
 from ingress.server.doctor.finding import Finding, Verdict
@@ -39,8 +41,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Look, and print what was found."""
-    logs.configure("doctor", "ERROR")  # what is worth a warning is a finding
-    found = findings(arguments)
+    with _no_warnings():
+        found = findings(arguments)
     is_fine = not any(finding.verdict is Verdict.WRONG for finding in found)
     if arguments.json:
         print(
@@ -61,6 +63,17 @@ def findings(arguments: argparse.Namespace) -> list[Finding]:
         host = Host.of(Settings(), os.environ)
         return [*of_error(error), *examine(host, without=frozenset({"configuration"}))]
     return list(examine(Host.of(settings, os.environ)))
+
+
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    """Keep the log of what is tried quiet: what is worth a warning is a finding."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def table(found: list[Finding]) -> Table:
