@@ -130,19 +130,7 @@ async def offer(
                         listener = newer
                 continue
             try:
-<<<<<<< HEAD
                 deadline_s = await _hand_out(channel, sockets(), doors, lock)
-                has_taken = _parsed(await loop.sock_recv(channel, MAXIMUM_BYTES)) == {"taken": True}
-                if has_taken:
-                    return channel, deadline_s
-                on_failure()
-            except (OSError, LinkError):
-                on_failure()
-            finally:
-                if not has_taken:
-                    channel.close()
-=======
-                deadline_s = await _hand_out(channel, sockets(), web(), lock)
             except (OSError, LinkError):  # no server
                 channel.close()
                 continue
@@ -174,7 +162,6 @@ async def _has_taken(channel: socket.socket) -> bool:
 
 def _is_there(path: Path) -> bool:
     return path.exists()
->>>>>>> book
 
 
 def _door(path: Path) -> socket.socket:

@@ -19,11 +19,8 @@ import contextlib
 import logging
 import os
 import signal
-<<<<<<< HEAD
-=======
 import socket
 import struct
->>>>>>> book
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -72,13 +69,10 @@ POLL_S = 0.1
 ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """numpy's small products on all cores cost more than they save: its threads spin while they wait, a quarter
 of the CPU time of a transcription. Engines have threads of their own (`speech.*.threads`)."""
-<<<<<<< HEAD
 DOORS = {"web": "the live page is at http://%s/", "agi": "the dialplan may ask agi://%s/begin"}
 
-=======
 CREDENTIALS = struct.Struct("3i")
 """Process, user, group of the other side (SO_PEERCRED, unix(7))."""
->>>>>>> book
 RAY_PLACES = ("", "2", "3", "4")
 """Of a private Ray in the runtime folder: servers that still drain have theirs."""
 

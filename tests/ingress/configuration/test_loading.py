@@ -127,11 +127,7 @@ def test_a_flag_may_be_a_list() -> None:
 
 
 def test_extensions_have_a_file_of_their_own(tmp_path: Path) -> None:
-<<<<<<< HEAD
     """It need not exist yet; flags win over it; a mistake names it, and what does not belong there too."""
-=======
-    """It need not exist yet; flags win over it; mistakes name it, and what does not belong there."""
->>>>>>> book
     own, main = tmp_path / "extensions.toml", tmp_path / "raymal.toml"
     main.write_text(f'[extensions_source]\nfile = "{own}"\n[extensions.day]\nport = 9100\n')
     assert list(load_settings(main, {}, {}).extensions) == ["day"]
