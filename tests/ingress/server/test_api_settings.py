@@ -18,7 +18,7 @@ def test_what_cannot_work_is_said_at_the_start(tmp_path: Path, monkeypatch: pyte
         for flags, code, words in (
             (["--no-ray"], 2, "--api: api.enabled = true: the cluster's door is on Ray"),
             (["--set", "api.host=0.0.0.0"], 2, "a token is needed: run `raymal token`"),
-            (["--set", f"web.token_file={tmp_path / 'none'}"], 2, "No such file"),
+            (["--set", f"web.token_file={tmp_path / 'none'}"], 2, "no such file"),
             (["--set", f"api.port={busy}"], 3, "choose another with api.port"),
         ):
             refused = raymal("serve", "--api", "--port", str(free_port()), *flags)

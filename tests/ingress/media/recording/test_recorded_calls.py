@@ -24,7 +24,6 @@ from ingress.link.messages import (
     CallEnded,
     CallStarted,
     Digits,
-    ExtensionsChanged,
     Greet,
     Heard,
     Refused,
@@ -223,7 +222,7 @@ async def test_a_worker_that_was_started_without_a_folder(caplog: pytest.LogCapt
         changed: Extension = book.extensions["default"].model_copy(
             update={"recording": RecordingChoice(audio=True)}
         )
-        server.calls.receive(ExtensionsChanged(book=book.change(changed)))
+        server.calls.set_extension(changed, None)
         for _ in range(2):
             async with call_to(server) as peer:
                 pass
