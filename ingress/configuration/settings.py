@@ -127,6 +127,23 @@ class ExtensionSettings(Section):
     """Said to a caller who waits for the speech workers."""
 
 
+class ExtensionsSourceSettings(Section):
+    """Where extensions come from beside `[extensions.NAME]`, and where new ones are written."""
+
+    file: str | None = None
+    """A TOML file of `[extensions.NAME]`: those that commands and HTTP add are written to it."""
+    url: str | None = None
+    """`postgresql://USER@HOST/DATABASE`: a table of it holds extensions. Never with the password in it."""
+    password_file: str | None = None
+    """Holds that user's password, on one line. Unset: PGPASSWORD, or the user's ~/.pgpass."""
+    table: str = Field(
+        default="raymal_extensions", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?$"
+    )
+    """Table or view, `SCHEMA.TABLE` if need be; `deploy/postgresql.sql` makes it."""
+    local_copy: str | None = None
+    """File for the last extensions taken, for a start without the database. Unset: in the state folder."""
+
+
 class CacheSettings(Section):
     """Phrases kept ready, so that what was said once need not be made again."""
 
@@ -163,6 +180,7 @@ class Settings(Section):
     dialog: DialogSettings = DialogSettings()
     extensions: dict[str, ExtensionSettings] = Field(default_factory=dict)
     """Listeners beside the server's own port, by name."""
+    extensions_source: ExtensionsSourceSettings = ExtensionsSourceSettings()
     cache: CacheSettings = CacheSettings()
     records: RecordSettings = RecordSettings()
     privacy: PrivacySettings = PrivacySettings()

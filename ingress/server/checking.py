@@ -9,11 +9,13 @@ All that is wrong is reported together, a line for each. Nothing that is tried l
 | files and folders that are written | yes | yes |
 | making the dialogs | by the gateway | yes |
 | addresses and ports | by listening on them | yes, but those of the server that runs on the same port |
+| extensions in a database | yes, if it answers | yes |
 | room on the disks of records and phrases | no: it may come | yes |
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Collection, Iterator
 
@@ -32,11 +34,12 @@ from actors.plugins.lookup import Catalogue
 from actors.plugins.mistakes import unknown
 from actors.settings import OpenSection, table_name
 from ingress.configuration.extension_book import ExtensionBook, extensions_of
+from ingress.configuration.extension_tables import with_extensions
 from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension
 from ingress.configuration.settings import DialogSettings, Settings
 from ingress.dialogs.registry import CATALOGUE, dialog, dialog_class
 from ingress.dialogs.registry import check as check_dialog
-from ingress.server import ports
+from ingress.server import database_address, ports
 from ingress.server.files import cache_problems, default_cache_problem, records_problems, shortages
 from ingress.server.finding import find
 from ingress.server.runtime_directory import RuntimeDirectory
@@ -56,8 +59,13 @@ def check(settings: Settings, is_alone: bool = False) -> ExtensionBook:
     `is_alone`: try also what a start does by itself. With a cluster the engines run elsewhere, so only their
     names, languages and voices are looked at.
     """
-    problems: list[str] = []
+    problems = list(database_address.problems(settings.extensions_source))
     book: ExtensionBook | None = None
+    if is_alone and not problems:
+        try:
+            settings = _with_database(settings)
+        except ConfigurationError as error:
+            problems += _lines(error)
     try:
         book = extension_book(settings)
     except ConfigurationError as error:
@@ -75,6 +83,20 @@ def check(settings: Settings, is_alone: bool = False) -> ExtensionBook:
     if problem is not None:  # the server can do without
         log.warning("phrases are not kept on disk: %s; set cache.directory", problem)
     return book
+
+
+def _with_database(settings: Settings) -> Settings:
+    """Return the settings with the extensions that a database holds now. Raises ConfigurationError."""
+    if settings.extensions_source.url is None:
+        return settings
+    from ingress.server.extension_database import ExtensionDatabase  # imports asyncpg
+
+    database = ExtensionDatabase(settings.extensions_source, settings.server.port)
+    try:
+        return with_extensions(settings, asyncio.run(database.read()))
+    except ConfigurationError as error:
+        lines = (f"{database.place}: {line}" for line in _lines(error))
+        raise ConfigurationError("\n".join(lines)) from None
 
 
 def _ray_problems(settings: Settings) -> Iterator[str]:

@@ -5,7 +5,8 @@ if none was named, the gateway. Order of stop: media workers first, which refuse
 ones finish while the gateway still serves them; then the gateway; then Ray.
 
 SIGHUP has the configuration read again. What it says of the extensions holds for new calls; the rest, and
-ports, wait for the next start. A configuration with a mistake changes nothing.
+ports, wait for the next start. A configuration with a mistake changes nothing. The same goes for extensions
+of a database, at each change of theirs.
 """
 
 from __future__ import annotations
@@ -16,21 +17,26 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actors.cluster.ray_head import RayHead
 from actors.errors import ConfigurationError
 from actors.liveness.threads import in_thread
 from ingress.configuration.extension_book import ExtensionBook
+from ingress.configuration.extension_tables import Tables, with_extensions
 from ingress.configuration.extensions import DEFAULT_EXTENSION
 from ingress.configuration.settings import Settings
 from ingress.media.acceptor import Listeners, describe
+from ingress.server import database_address
 from ingress.server.checking import check
 from ingress.server.child import Child
 from ingress.server.exit_codes import ExitCode
 from ingress.server.extension_source import ExtensionSource
 from ingress.server.ports import bind, close
 from ingress.server.runtime_directory import RuntimeDirectory
+
+if TYPE_CHECKING:
+    from ingress.server.extension_database import ExtensionDatabase
 
 GATEWAY_STOP_S = 10.0
 RAY_STOP_S = 20.0
@@ -62,14 +68,14 @@ async def serve(settings: Settings, read_again: Callable[[], Settings]) -> ExitC
     `read_again` returns the settings as they are written now, or raises ConfigurationError.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to change
-    book = check(settings)
+    book, database = await _begin(settings)
     workers = bind(settings.server, book)
     runtime = RuntimeDirectory.of_port(workers[0][DEFAULT_EXTENSION].getsockname()[1])
     try:
         runtime.create()
         with runtime.lock():
             try:
-                supervisor = Supervisor(settings, book, workers, runtime, read_again)
+                supervisor = Supervisor(settings, book, workers, runtime, read_again, database)
                 for extension, listener in workers[0].items():
                     log.info("listening on %s for extension %s", describe(listener), extension)
                 return await supervisor.run()
@@ -77,6 +83,23 @@ async def serve(settings: Settings, read_again: Callable[[], Settings]) -> ExitC
                 runtime.remove()
     finally:
         close(workers)
+
+
+async def _begin(settings: Settings) -> tuple[ExtensionBook, ExtensionDatabase | None]:
+    """Return the first book, and the database that has a part of it. Raises ConfigurationError."""
+    source = settings.extensions_source
+    if source.url is None or any(database_address.problems(source)):
+        return check(settings), None
+    from ingress.server.extension_database import ExtensionDatabase  # imports asyncpg
+
+    database = ExtensionDatabase(source, settings.server.port)
+    books: list[ExtensionBook] = []
+
+    async def take(tables: Tables) -> None:
+        books.append(check(with_extensions(settings, tables)))
+
+    await database.start(take)
+    return books[-1], database
 
 
 class Supervisor:
@@ -89,9 +112,15 @@ class Supervisor:
         workers: list[Listeners],
         runtime: RuntimeDirectory,
         read_again: Callable[[], Settings],
+        database: ExtensionDatabase | None,
     ) -> None:
         self._settings = settings
         """As they were read at the start."""
+        self._newest = settings
+        """As they were read last."""
+        self._database = database
+        self._tables: Tables = database.taken if database is not None else {}
+        """Extensions of the database."""
         self._read_again = read_again
         self._reloading = asyncio.Lock()
         self._drain_deadline_s = settings.server.drain_deadline_s
@@ -160,7 +189,9 @@ class Supervisor:
         children = [*self._media, *([self._ray] if self._ray else []), self._gateway]
         keepers = [asyncio.create_task(child.keep_running(), name=child.name) for child in children]
         stop = asyncio.create_task(terminated.wait())
-        linked = asyncio.create_task(self._extensions.run(), name="extensions")
+        beside = [asyncio.create_task(self._extensions.run(), name="extensions")]
+        if self._database is not None:
+            beside.append(asyncio.create_task(self._database.run(self._follow), name="database"))
         await asyncio.wait((stop, *keepers), return_when=asyncio.FIRST_COMPLETED)
         code = ExitCode.OK
         for keeper in keepers:
@@ -168,7 +199,8 @@ class Supervisor:
                 log.error("%s cannot run with this configuration; stopping", keeper.get_name())
                 code = ExitCode(keeper.result())
         stop.cancel()
-        linked.cancel()
+        for task in beside:
+            task.cancel()
         await self._stop(0.0 if code else self._drain_deadline_s)
         await asyncio.gather(*keepers)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -176,29 +208,39 @@ class Supervisor:
 
     async def _reload(self) -> None:
         """Read the configuration again and have new calls served by it."""
+        try:
+            await self._take(self._read_again, None)
+        except ConfigurationError as error:
+            log.error("the configuration is not reloaded: %s", error)
+            return
+        log.info("the configuration is reloaded; new calls are served by it")
+        if self._database is not None:
+            self._database.read_again()
+
+    async def _follow(self, tables: Tables) -> None:
+        """Have new calls served by these extensions of the database. Raises ConfigurationError."""
+        await self._take(lambda: self._newest, tables)
+        log.info("the extensions of the database are taken; new calls are served by them")
+
+    async def _take(self, read: Callable[[], Settings], tables: Tables | None) -> None:
+        """Have new calls served by these settings, and these extensions of the database; None: as they are.
+
+        Raises ConfigurationError.
+        """
         async with self._reloading:
+            tables = self._tables if tables is None else tables
             try:
                 async with asyncio.timeout(RELOAD_DEADLINE_S):
-                    settings, newer = await in_thread(self._read_and_check)
-                book, waiting = self._extensions.book.updated(newer)
-            except ConfigurationError as error:
-                log.error("the configuration is not reloaded: %s", error)
-                return
+                    settings, newer = await in_thread(_read_and_check, read, tables)
             except TimeoutError:
-                log.error(
-                    "the configuration is not reloaded: reading it takes longer than %g s", RELOAD_DEADLINE_S
-                )
-                return
+                raise ConfigurationError(f"reading it takes longer than {RELOAD_DEADLINE_S:g} s") from None
+            book, waiting = self._extensions.book.updated(newer)
+            self._newest, self._tables = settings, tables
             waiting += [f"{setting} has changed" for setting in _changed(self._settings, settings)]
             if book.version != self._extensions.book.version:
                 self._extensions.change(book)
-            log.info("the configuration is reloaded; new calls are served by it")
             if waiting:
                 log.warning("only the next start takes this up: %s", "; ".join(waiting))
-
-    def _read_and_check(self) -> tuple[Settings, ExtensionBook]:
-        settings = self._read_again()
-        return settings, check(settings)
 
     async def _stop(self, drain_deadline_s: float) -> None:
         media_stop_s = drain_deadline_s + MEDIA_STOP_MARGIN_S
@@ -224,6 +266,11 @@ class Supervisor:
         """Send the media workers, which are stopping, the second signal: it ends running calls."""
         for child in self._media:
             child.signal(signal.SIGTERM)
+
+
+def _read_and_check(read: Callable[[], Settings], tables: Tables) -> tuple[Settings, ExtensionBook]:
+    settings = read()
+    return settings, check(with_extensions(settings, tables))
 
 
 def _changed(before: Settings, after: Settings) -> list[str]:
