@@ -64,7 +64,7 @@ PURE = {
     "ingress.configuration": {
         "contradictions", "extension_book", "extension_tables", "extensions", "phrases", "settings",
     },
-    "ingress.gateway": {"decision_history", "dialog_state"},
+    "ingress.gateway": {"decision_history", "dialog_state", "trace_spans"},
     "ingress.link": {"framing", "messages", "records", "status"},
     "ingress.media": {
         "call", "codec_check", "endings", "idle_sound", "lateness", "pacing", "playout", "receiver",
@@ -86,6 +86,7 @@ ONLY_HERE = {
     "onnxruntime": ["ingress.media.hearing.silero"],
     "uvloop": ["ingress.media.worker"],
     "asyncpg": ["ingress.server.extension_database"],
+    "opentelemetry": ["ingress.gateway.trace_export"],
 }
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

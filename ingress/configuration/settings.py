@@ -169,6 +169,13 @@ class PrivacySettings(Section):
     """Keep the words of recent calls in memory, for `raymal call` and `raymal demo` to show."""
 
 
+class TracesSettings(Section):
+    """Where the times of calls and turns go as OpenTelemetry traces (extra `traces`)."""
+
+    endpoint: str | None = None
+    """A collector's OTLP/HTTP address, such as `http://127.0.0.1:4318/v1/traces`. Unset: no traces."""
+
+
 class Settings(Section):
     """All settings of `raymal serve`."""
 
@@ -184,6 +191,7 @@ class Settings(Section):
     cache: CacheSettings = CacheSettings()
     records: RecordSettings = RecordSettings()
     privacy: PrivacySettings = PrivacySettings()
+    traces: TracesSettings = TracesSettings()
     speech: SpeechSettings = SpeechSettings()
     fleet: FleetSettings = FleetSettings()
     admission: AdmissionSettings = AdmissionSettings()

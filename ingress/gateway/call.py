@@ -18,7 +18,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from actors.errors import LinkError
 from actors.messages import EXTENSION_FULL, SessionActivity, SessionFigures, SessionStarted, SessionSummary
@@ -39,6 +39,9 @@ from ingress.link.messages import (
     Utterance,
 )
 from ingress.link.records import CallRecord, TurnRecord
+
+if TYPE_CHECKING:
+    from ingress.gateway.trace_export import TraceExport
 
 ADMISSION_DEADLINE_S = 1.0
 """A pool answers within a third of a second; one that does not has no place to give."""
@@ -69,6 +72,7 @@ class CallServices:
     extension: Callable[[str], Extension]
     """By its name."""
     ledger: CallLedger
+    traces: TraceExport | None = None
     refused: Counter[str] = field(default_factory=Counter)
     """Calls that were not taken, by extension."""
     taken: Counter[str] = field(default_factory=Counter)

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from actors.errors import ConfigurationError, LinkError, RaymalError
 from actors.local import LocalPool
@@ -50,6 +51,9 @@ from ingress.link.messages import (
 from ingress.link.status import DecisionStatus, ExtensionStatus, MediaWorkerStatus, ServerStatus
 from ingress.phrases.speaker import Speaker
 from ingress.phrases.warming import warm
+
+if TYPE_CHECKING:
+    from ingress.gateway.trace_export import TraceExport
 
 POLL_STARTING_S = 0.25
 POLL_RUNNING_S = 2.0
@@ -103,6 +107,14 @@ def _pool(settings: Settings, name: str) -> SpeechPool:
     return ClusterPool(*options)
 
 
+def _traces(settings: Settings, name: str) -> TraceExport | None:
+    if settings.traces.endpoint is None:
+        return None
+    from ingress.gateway.trace_export import TraceExport  # imports the SDK, only if wanted
+
+    return TraceExport(settings.traces, name)
+
+
 class Gateway:
     """All links of one gateway process."""
 
@@ -116,7 +128,8 @@ class Gateway:
         self._speaker = Speaker(pool, settings.speech, settings.cache) if pool is not None else None
         self._runner = TurnRunner(pool, self._speaker, settings.speech, self._dialog)
         self._ledger = CallLedger(settings.records)
-        self._services = CallServices(name, pool, self._runner, self._extension, self._ledger)
+        self._traces = _traces(settings, name)
+        self._services = CallServices(name, pool, self._runner, self._extension, self._ledger, self._traces)
         self._places = Places(self._services)
         self._media: set[MediaPeer] = set()
         detail = "no dialog needs speech workers" if pool is None else "the speech workers are starting"
@@ -182,7 +195,10 @@ class Gateway:
         await self._places.close()
         if self._speaker is not None:
             await self._speaker.close()
-        await asyncio.gather(self._ledger.close(), self._leave_pool())
+        closing = [self._ledger.close(), self._leave_pool()]
+        if self._traces is not None:
+            closing.append(self._traces.close())
+        await asyncio.gather(*closing)
 
     async def _leave_pool(self) -> None:
         if self._pool is not None:

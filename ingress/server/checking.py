@@ -18,6 +18,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Iterator
+from importlib.util import find_spec
+from urllib.parse import urlsplit
 
 from actors.engines.registry import (
     STT,
@@ -36,7 +38,7 @@ from actors.settings import OpenSection, table_name
 from ingress.configuration.extension_book import ExtensionBook, extensions_of
 from ingress.configuration.extension_tables import with_extensions
 from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension
-from ingress.configuration.settings import DialogSettings, Settings
+from ingress.configuration.settings import DialogSettings, Settings, TracesSettings
 from ingress.dialogs.registry import CATALOGUE, dialog, dialog_class
 from ingress.dialogs.registry import check as check_dialog
 from ingress.server import database_address, ports
@@ -59,9 +61,9 @@ def check(settings: Settings, is_alone: bool = False) -> ExtensionBook:
     `is_alone`: try also what a start does by itself. With a cluster the engines run elsewhere, so only their
     names, languages and voices are looked at.
     """
-    problems = list(database_address.problems(settings.extensions_source))
+    problems = [*_trace_problems(settings.traces), *database_address.problems(settings.extensions_source)]
     book: ExtensionBook | None = None
-    if is_alone and not problems:
+    if is_alone and not any(database_address.problems(settings.extensions_source)):
         try:
             settings = _with_database(settings)
         except ConfigurationError as error:
@@ -97,6 +99,30 @@ def _with_database(settings: Settings) -> Settings:
     except ConfigurationError as error:
         lines = (f"{database.place}: {line}" for line in _lines(error))
         raise ConfigurationError("\n".join(lines)) from None
+
+
+def _trace_problems(settings: TracesSettings) -> Iterator[str]:
+    if settings.endpoint is None:
+        return
+    try:
+        parts = urlsplit(settings.endpoint)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address or parts.username is not None:
+        yield (
+            "traces.endpoint: write http://HOST:4318/v1/traces; what a collector has to be sent besides goes "
+            "into the environment (OTEL_EXPORTER_OTLP_HEADERS)"
+        )
+    if not _has_module("opentelemetry.exporter.otlp.proto.http"):
+        yield "traces.endpoint: traces need packages that are not installed: pip install 'raymal[traces]'"
+
+
+def _has_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # of one above it
+        return False
 
 
 def _ray_problems(settings: Settings) -> Iterator[str]:

@@ -126,7 +126,7 @@ async def test_what_is_not_committed_is_not_seen(
 ) -> None:
     """Other changes meanwhile are."""
     async with Follower(source).following() as follower:
-        half = f"BEGIN; {SALES}; SELECT pg_sleep(0.7); ROLLBACK"
+        half = f"BEGIN; {SALES}; SELECT pg_sleep(0.5); ROLLBACK"
         pending = asyncio.create_task(asyncio.to_thread(server.sql, half))
         await asyncio.to_thread(server.sql, "INSERT INTO raymal_extensions (name, port) VALUES ('shop', 1)")
         await follower.until(lambda: follower.database.taken == {"shop": {"port": 1}}, 1.0)
