@@ -3,7 +3,7 @@
 | column of a row | is |
 |---|---|
 | `name` | the extension's name |
-| `enabled` | false: the row is left out, unread |
+| `enabled` | false: the rest of the row is not read |
 | `note` | for people |
 | `settings` | a JSON object: keys of `[extensions.NAME]` |
 | any other | the key of that name; null: not set |
@@ -37,16 +37,19 @@ def tables_of(rows: Iterable[str]) -> dict[str, Table]:
         except ValueError as error:  # nested too deeply, or a number too long
             problems.append(f"row {row[:80]!r}: {error}")
             continue
-        if columns.pop("enabled", True) is False:
-            continue
-        columns.pop("note", None)
-        settings = columns.pop("settings", None)
-        if settings is None:
-            settings = {}
         name = columns.pop("name", None)
         if not isinstance(name, str) or not name:
             problems.append("a row without a name: the column `name` has to hold the extension's name")
             continue
+        enabled = columns.pop("enabled", True)
+        if enabled is False:
+            continue
+        if enabled is not True:
+            problems.append(f"row {name!r}, column enabled: true or false is needed")
+        columns.pop("note", None)
+        settings = columns.pop("settings", None)
+        if settings is None:
+            settings = {}
         if name in tables:
             problems.append(f"row {name!r}: there are several of this name; keep one")
         if not isinstance(settings, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -29,6 +30,19 @@ def problems(settings: ExtensionsSourceSettings) -> Iterator[str]:
             yield f"extensions_source.local_copy = {copy!r}: {problem}"
     except ConfigurationError as error:
         yield str(error)
+
+
+def exposure(settings: ExtensionsSourceSettings) -> str | None:
+    """Return that everybody on this machine can read the password; None: they cannot."""
+    if settings.password_file is None:
+        return None
+    try:
+        mode = expanded(settings.password_file, "extensions_source.password_file").stat().st_mode
+    except (OSError, ConfigurationError):  # `password` says it
+        return None
+    if not mode & stat.S_IROTH:
+        return None
+    return f"extensions_source.password_file = {settings.password_file!r} can be read by everybody: chmod 600"
 
 
 def shown(url: str) -> str:

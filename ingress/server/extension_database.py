@@ -26,7 +26,7 @@ from actors.liveness.threads import in_thread
 from actors.settings import Table
 from ingress.configuration.extension_tables import Tables, tables_of
 from ingress.configuration.settings import ExtensionsSourceSettings
-from ingress.server.database_address import password, shown
+from ingress.server.database_address import exposure, password, shown
 from ingress.server.extension_copy import ExtensionCopy
 
 CHANNEL = "raymal_extensions"
@@ -82,6 +82,8 @@ class ExtensionDatabase:
 
     async def read(self) -> Tables:
         """Return the extensions of the table. Raises ConfigurationError, also if it cannot be read."""
+        if (exposed := await in_thread(exposure, self._settings)) is not None:
+            log.warning("%s", exposed)
         try:
             async with self._connection() as connection:
                 return await self._read(connection)
@@ -204,6 +206,8 @@ class ExtensionDatabase:
                 return f"there is no such table; make it with deploy/postgresql.sql: {error}"
             case asyncpg.InsufficientPrivilegeError():
                 return f"{user} may not read it; GRANT SELECT ON {table} TO the user"
+            case TimeoutError():
+                return f"{AWAY}: it does not answer"
         return f"{AWAY}: {described(error)}"
 
     def _note(self, problem: str | None) -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from other_user import OTHER_USER
 
@@ -74,6 +75,20 @@ class PostgresqlServer:
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(30.0)
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Let all its processes hang."""
+        assert self._process is not None
+        main = psutil.Process(self._process.pid)
+        processes = [main, *main.children(recursive=True)]
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
 
     def sql(self, statements: str, database: str = "postgres") -> str:
         """Run statements, all in one transaction if there are several; return what was printed."""

@@ -94,6 +94,11 @@ class Follower:
         return time.monotonic() - begin_s
 
 
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return the lines about the database; a busy machine has others."""
+    return [it.getMessage() for it in caplog.records if it.name == extension_database.__name__]
+
+
 CHANGES: dict[str, dict[str, dict[str, Any]]] = {
     SALES: SEVEN,
     "UPDATE raymal_extensions SET priority = 'high', note = 'of Ana', "
@@ -155,7 +160,7 @@ async def test_a_database_that_goes_and_comes_back(
         await follower.until(lambda: follower.database.problem is None)
         await asyncio.to_thread(server.sql, "UPDATE raymal_extensions SET max_calls = 8")
         await follower.until(lambda: follower.database.taken["sales"]["max_calls"] == 8, 1.0)
-    gone, back = (record.getMessage() for record in caplog.records)
+    gone, back = logged(caplog)
     assert "the database cannot be reached" in gone
     assert back == f"extensions follow table raymal_extensions of {server.url().split('?')[0]}"
 
@@ -207,6 +212,7 @@ WRONG = {
     "'default', 0, '{}'": "extensions.'default': this is the name of the server's own port",
     "'two words', 0, '{}'": "extensions.'two words': an extension's name is made of letters",
     "NULL, 0, '{}'": "a row without a name",
+    "'sales', 0, '{}', '1'": "row 'sales', column enabled: true or false is needed",
     "'old', 0, '{}'": "row 'old': there are several of this name; keep one",
     "'sales', 0, '[1, 2]'": "row 'sales', column settings: a JSON object with keys of [extensions.NAME]",
     "'sales', 1, '{\"port\": 2}'": "row 'sales': 'port' is set in its column and in the column settings",
@@ -227,7 +233,7 @@ async def test_a_wrong_row_is_named_and_the_old_set_stays(
 ) -> None:
     """Whatever a table without our checks lets in; it is said once, and the next right set is taken."""
     monkeypatch.setattr(extension_database, "SETTLE_S", 0.01)
-    server.sql("CREATE TABLE loose (name text, port integer, settings jsonb)")
+    server.sql("CREATE TABLE loose (name text, port integer, settings jsonb, enabled jsonb DEFAULT 'true')")
     server.sql("INSERT INTO loose VALUES ('old', 0, NULL)")
     server.sql(
         "CREATE TRIGGER changed AFTER INSERT OR DELETE ON loose "
@@ -241,12 +247,13 @@ async def test_a_wrong_row_is_named_and_the_old_set_stays(
         for values, complaint in WRONG.items():
             await asyncio.to_thread(server.sql, f"INSERT INTO loose SELECT {values}")
             await follower.until(lambda: follower.database.problem is not None, 2.0)
-            assert complaint in caplog.messages[-1], values
-            assert caplog.messages[-1].startswith("the extensions stay as they are; table public.loose of ")
+            line = logged(caplog)[-1]
+            assert line.startswith("the extensions stay as they are; table public.loose of "), values
+            assert complaint in line, values
             await asyncio.to_thread(server.sql, "DELETE FROM loose WHERE settings IS NOT NULL")
             await follower.until(lambda: follower.database.problem is None, 2.0)
     assert follower.sets == [{"old": {"port": 0}}]
-    assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == len(WRONG)
+    assert len(logged(caplog)) == len(WRONG)
 
 
 @needs_postgresql
@@ -272,6 +279,25 @@ def test_the_columns_are_keys(server: PostgresqlServer) -> None:
         server.sql(f"INSERT INTO raymal_extensions (name, priority) VALUES ('{priority}', '{priority}')")
 
 
+@needs_postgresql
+async def test_a_database_that_hangs_is_left_and_found_again(
+    server: PostgresqlServer, source: ExtensionsSourceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers nothing, and no connection ends; then it goes on."""
+    for deadline in ("CONNECT", "ANSWER", "CLOSE"):
+        monkeypatch.setattr(extension_database, f"{deadline}_DEADLINE_S", 0.2)
+    monkeypatch.setattr(extension_database, "READ_AGAIN_S", 0.1)
+    server.sql(SALES)
+    async with Follower(source).following() as follower:
+        with server.stopped():
+            await follower.until(lambda: follower.database.problem is not None)
+            assert follower.database.problem == "the database cannot be reached: it does not answer"
+            await asyncio.sleep(0.3)
+            await Follower(source).start()
+        await follower.until(lambda: follower.database.problem is None)
+        assert follower.database.taken == SEVEN
+
+
 REFUSALS = {
     "wrong password": "the database refuses raymal's user or its password; set extensions_source.",
     "no table": "there is no such table; make it with deploy/postgresql.sql",
@@ -284,7 +310,7 @@ REFUSALS = {
 @needs_postgresql
 @pytest.mark.parametrize("fault", REFUSALS)
 async def test_what_the_database_refuses_is_explained(
-    fault: str, server: PostgresqlServer, tmp_path: Path
+    fault: str, server: PostgresqlServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With the remedy, and never with a password."""
     server.sql("CREATE TABLE IF NOT EXISTS secret (name text)")
@@ -292,7 +318,12 @@ async def test_what_the_database_refuses_is_explained(
     right.write_text(f"{GUEST}\n")
     wrong.write_text("haddock\n")
     settings = ExtensionsSourceSettings(url=server.url("guest"), password_file=str(right), local_copy="")
+    right.chmod(0o640)
     assert await ExtensionDatabase(settings, 9092).read() == {}
+    assert not logged(caplog)
+    right.chmod(0o604)
+    assert await ExtensionDatabase(settings, 9092).read() == {}
+    assert "can be read by everybody: chmod 600" in logged(caplog)[0]
     change = {
         "wrong password": {"password_file": str(wrong)},
         "no table": {"table": "nosuch"},
