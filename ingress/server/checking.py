@@ -115,7 +115,10 @@ def _trace_problems(settings: TracesSettings) -> Iterator[str]:
             "into the environment (OTEL_EXPORTER_OTLP_HEADERS)"
         )
     if not _has_module("opentelemetry.exporter.otlp.proto.http"):
-        yield "traces.endpoint: traces need packages that are not installed: pip install 'raymal[traces]'"
+        yield (
+            "traces.endpoint: traces need raymal's extra `traces`, which is not installed: "
+            "pip install opentelemetry-exporter-otlp-proto-http"
+        )
 
 
 def _has_module(name: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from actors.checks.folders import expanded, file_obstacle
+from actors.checks.folders import expanded, obstacle
 from actors.errors import ConfigurationError
 from ingress.configuration.settings import ExtensionsSourceSettings
 
@@ -26,7 +26,7 @@ def problems(settings: ExtensionsSourceSettings) -> Iterator[str]:
     try:
         password(settings)
         copy = settings.local_copy
-        if copy and (problem := file_obstacle(expanded(copy, "extensions_source.local_copy"))) is not None:
+        if copy and (problem := _copy_problem(expanded(copy, "extensions_source.local_copy"))) is not None:
             yield f"extensions_source.local_copy = {copy!r}: {problem}"
     except ConfigurationError as error:
         yield str(error)
@@ -70,6 +70,16 @@ def password(settings: ExtensionsSourceSettings) -> str | None:
             "it has to hold the password, on one line, and nothing else"
         )
     return found
+
+
+def _copy_problem(path: Path) -> str | None:
+    """Return why a file cannot be replaced by another; None: it can."""
+    try:
+        if path.exists() and not path.is_file():
+            return "this is no file"
+        return obstacle(path.parent)
+    except OSError as error:
+        return f"it cannot be written: {error.strerror or type(error).__name__}"
 
 
 def _url_problem(url: str) -> str | None:

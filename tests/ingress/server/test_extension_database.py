@@ -415,6 +415,23 @@ def test_a_url_of_the_wrong_kind_is_shown_without_its_password(value: str, tmp_p
 
 
 @pytest.mark.parametrize(
+    ("copy", "complaint"),
+    [
+        ("/dev/zero", "this is no file"),
+        ("/proc/copy.json", "/proc cannot be written"),
+        ("~nosuch/copy.json", "there is no such home folder"),
+        ("/" + "x" * 5_000, "it cannot be written: File name too long"),
+    ],
+)
+def test_a_copy_that_cannot_be_written_is_said(copy: str, complaint: str) -> None:
+    """At the start; a device would be replaced by a file."""
+    source = {"url": "postgresql://raymal@/x", "local_copy": copy}
+    with pytest.raises(ConfigurationError, match=r"extensions_source\.local_copy = ") as raised:
+        check(Settings.model_validate(TONE | {"extensions_source": source}))
+    assert complaint in str(raised.value)
+
+
+@pytest.mark.parametrize(
     ("content", "complaint"),
     [
         (None, "No such file"),
