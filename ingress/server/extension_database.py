@@ -37,7 +37,7 @@ CONNECT_DEADLINE_S = 5.0
 ANSWER_DEADLINE_S = 5.0
 CLOSE_DEADLINE_S = 1.0
 COPY_DEADLINE_S = 5.0
-"""For the local copy's disk; what it does later is lost."""
+"""For the local copy's disk, which may never answer."""
 SETTLE_S = 0.2
 """From a notification to reading: those that follow closely are read together."""
 READ_AGAIN_S = 60.0
