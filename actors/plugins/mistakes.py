@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from types import UnionType
@@ -12,6 +13,9 @@ from pydantic import BaseModel, ValidationError
 from actors.errors import ConfigurationError
 
 Model = TypeVar("Model", bound=BaseModel)
+PASSWORD = re.compile(r"(://[^\s/:@'\"]*:)[^\s'\"]+(?=@)|(?<=password=)[^\s&'\"]+")
+"""In a URL: `scheme://user:password@host`, or among its parameters."""
+SHOWN_CHARACTERS = 500
 
 
 def own_settings(model: type[Model], table: Mapping[str, Any], where: str) -> Model:
@@ -37,7 +41,13 @@ def mistakes(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[s
             yield setting, f"{setting} is missing"
         else:
             message = detail["msg"].removeprefix("Value error, ")  # pydantic's words before our own
-            yield setting, f"{setting} = {detail['input']!r}: {message}"
+            yield setting, f"{setting} = {_shown(detail['input'])}: {message}"
+
+
+def _shown(value: object) -> str:
+    """Return a wrong value as it is written, cut to one line's length and without the password of a URL."""
+    text = PASSWORD.sub(r"\1***", repr(value))
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
 
 
 def unknown(setting: str, known: Iterable[str]) -> str:

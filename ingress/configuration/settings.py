@@ -183,10 +183,20 @@ class ExtensionSettings(Section):
 
 
 class ExtensionsSourceSettings(Section):
-    """Where extensions come from beside the configuration file; they can be changed while the server runs."""
+    """Where extensions come from beside `[extensions.NAME]`, and where new ones are written."""
 
     file: str | None = None
-    """A TOML file of `[extensions.NAME]` tables alone. New ones are written to it; unset: to `--config`."""
+    """A TOML file of `[extensions.NAME]`: those that commands and HTTP add are written to it."""
+    url: str | None = None
+    """`postgresql://USER@HOST/DATABASE`: a table of it holds extensions. Never with the password in it."""
+    password_file: str | None = None
+    """Holds that user's password, on one line. Unset: PGPASSWORD, or the user's ~/.pgpass."""
+    table: str = Field(
+        default="raymal_extensions", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?$"
+    )
+    """Table or view, `SCHEMA.TABLE` if need be; `deploy/postgresql.sql` makes it."""
+    local_copy: str | None = None
+    """File for the last extensions taken, for a start without the database. Unset: in the state folder."""
 
 
 class CacheSettings(Section):
@@ -254,6 +264,13 @@ class WebSettings(Section):
     token itself."""
 
 
+class TracesSettings(Section):
+    """Where the times of calls and turns go as OpenTelemetry traces (extra `traces`)."""
+
+    endpoint: str | None = None
+    """A collector's OTLP/HTTP address, such as `http://127.0.0.1:4318/v1/traces`. Unset: no traces."""
+
+
 class Settings(Section):
     """All settings of `raymal serve`."""
 
@@ -277,6 +294,7 @@ class Settings(Section):
     web: WebSettings = WebSettings()
     agi: AgiSettings = AgiSettings()
     api: ApiSettings = ApiSettings()
+    traces: TracesSettings = TracesSettings()
     speech: SpeechSettings = SpeechSettings()
     fleet: FleetSettings = FleetSettings()
     admission: AdmissionSettings = AdmissionSettings()

@@ -18,7 +18,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from actors.errors import LinkError
 from actors.messages import EXTENSION_FULL, SessionActivity, SessionFigures, SessionStarted, SessionSummary
@@ -40,6 +40,9 @@ from ingress.link.messages import (
     Utterance,
 )
 from ingress.link.records import CallRecord, TurnRecord
+
+if TYPE_CHECKING:
+    from ingress.gateway.trace_export import TraceExport
 
 ADMISSION_DEADLINE_S = 1.0
 """A pool answers within a third of a second; one that does not has no place to give."""
@@ -72,6 +75,7 @@ class CallServices:
     ledger: CallLedger
     followers: Followers = field(default_factory=Followers)
     """Who is told of each turn and each call that is over."""
+    traces: TraceExport | None = None
     refused: Counter[str] = field(default_factory=Counter)
     """Calls that were not taken, by extension."""
     taken: Counter[str] = field(default_factory=Counter)

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from actors.errors import ConfigurationError, LinkError, RaymalError, described
 from actors.local import LocalPool
@@ -56,6 +57,9 @@ from ingress.link.messages import (
 from ingress.link.status import DecisionStatus, ExtensionStatus, MediaWorkerStatus, ServerStatus
 from ingress.phrases.speaker import Speaker
 from ingress.phrases.warming import warm
+
+if TYPE_CHECKING:
+    from ingress.gateway.trace_export import TraceExport
 
 POLL_STARTING_S = 0.25
 POLL_RUNNING_S = 2.0
@@ -109,6 +113,14 @@ def _pool(settings: Settings, name: str) -> SpeechPool:
     return ClusterPool(*options)
 
 
+def _traces(settings: Settings, name: str) -> TraceExport | None:
+    if settings.traces.endpoint is None:
+        return None
+    from ingress.gateway.trace_export import TraceExport  # imports the SDK, only if wanted
+
+    return TraceExport(settings.traces, name)
+
+
 class Gateway:
     """All links of one gateway process."""
 
@@ -124,8 +136,9 @@ class Gateway:
         self._runner = TurnRunner(pool, self._speaker, settings.speech, self._dialog)
         self._ledger = CallLedger(settings.records)
         self._followers = Followers()
+        self._traces = _traces(settings, name)
         self._services = CallServices(
-            name, pool, self._runner, self._extension, self._ledger, self._followers
+            name, pool, self._runner, self._extension, self._ledger, self._followers, self._traces
         )
         self._places = Places(self._services)
         self._reservations = Reservations(
@@ -207,7 +220,10 @@ class Gateway:
         await asyncio.gather(self._places.close(), self._reservations.close())
         if self._speaker is not None:
             await self._speaker.close()
-        await asyncio.gather(self._ledger.close(), self._leave_pool())
+        closing = [self._ledger.close(), self._leave_pool()]
+        if self._traces is not None:
+            closing.append(self._traces.close())
+        await asyncio.gather(*closing)
 
     async def _leave_pool(self) -> None:
         if self._pool is not None:

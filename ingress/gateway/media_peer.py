@@ -137,6 +137,8 @@ class MediaPeer:
             return  # it was taken before
         self._services.followers.tell(ended)
         call = self._places.find(record.call_id, self._link)
+        if self._services.traces is not None:
+            self._services.traces.take_call(None if call is None else call.started, record)
         if call is not None:
             call.end(record)
         else:  # it was refused, or ended before the gateway could know it
@@ -148,6 +150,8 @@ class MediaPeer:
         if call is not None:
             call.finish_turn(record)
         self._services.ledger.take_turn(record)
+        if self._services.traces is not None:
+            self._services.traces.take_turn(call_id, None if call is None else call.started, record)
         pool = self._services.pool
         if pool is not None and record.kind == "utterance" and record.first_answer_ms is not None:
             pool.note_answer(record.first_answer_ms)

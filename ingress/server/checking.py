@@ -9,14 +9,18 @@ All that is wrong is reported together, a line for each. Nothing that is tried l
 | files and folders that are written, the token of HTTP | yes | yes |
 | making the dialogs | by the gateway | yes |
 | addresses and ports | by listening on them | yes, but those of the server that runs on the same port |
+| extensions in a database | yes, if it answers | yes |
 | room on the disks of records, recordings and phrases | no: it may come | yes |
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Collection, Iterator
+from importlib.util import find_spec
+from urllib.parse import urlsplit
 
 from actors.engines.registry import (
     STT,
@@ -35,11 +39,12 @@ from actors.settings import OpenSection, table_name
 from ingress.access.networks import is_loopback
 from ingress.access.tokens import configured_token
 from ingress.configuration.extension_book import ExtensionBook, extensions_of
+from ingress.configuration.extension_tables import with_extensions
 from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension
-from ingress.configuration.settings import DialogSettings, Settings, WebSettings
+from ingress.configuration.settings import DialogSettings, Settings, TracesSettings, WebSettings
 from ingress.dialogs.registry import CATALOGUE, dialog, dialog_class
 from ingress.dialogs.registry import check as check_dialog
-from ingress.server import ports
+from ingress.server import database_address, ports
 from ingress.server.files import (
     cache_problems,
     default_cache_problem,
@@ -65,8 +70,13 @@ def check(settings: Settings, is_alone: bool = False) -> ExtensionBook:
     `is_alone`: try also what a start does by itself. With a cluster the engines run elsewhere, so only their
     names, languages and voices are looked at.
     """
-    problems: list[str] = []
+    problems = [*_trace_problems(settings.traces), *database_address.problems(settings.extensions_source)]
     book: ExtensionBook | None = None
+    if is_alone and not any(database_address.problems(settings.extensions_source)):
+        try:
+            settings = _with_database(settings)
+        except ConfigurationError as error:
+            problems += _lines(error)
     try:
         book = extension_book(settings)
     except ConfigurationError as error:
@@ -103,6 +113,47 @@ def _web_problems(web: WebSettings) -> Iterator[str]:
             f"web.host = {web.host!r}: others reach this address, so its HTTP needs a token; make one with "
             "`raymal token` and name its file as web.token_file, or keep to 127.0.0.1"
         )
+
+
+def _with_database(settings: Settings) -> Settings:
+    """Return the settings with the extensions that a database holds now. Raises ConfigurationError."""
+    if settings.extensions_source.url is None:
+        return settings
+    from ingress.server.extension_database import ExtensionDatabase  # imports asyncpg
+
+    database = ExtensionDatabase(settings.extensions_source, settings.server.port)
+    try:
+        return with_extensions(settings, asyncio.run(database.read()))
+    except ConfigurationError as error:
+        lines = (f"{database.place}: {line}" for line in _lines(error))
+        raise ConfigurationError("\n".join(lines)) from None
+
+
+def _trace_problems(settings: TracesSettings) -> Iterator[str]:
+    if settings.endpoint is None:
+        return
+    try:
+        parts = urlsplit(settings.endpoint)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address or parts.username is not None:
+        yield (
+            "traces.endpoint: write http://HOST:4318/v1/traces; what a collector has to be sent besides goes "
+            "into the environment (OTEL_EXPORTER_OTLP_HEADERS)"
+        )
+    if not _has_module("opentelemetry.exporter.otlp.proto.http"):
+        yield (
+            "traces.endpoint: traces need raymal's extra `traces`, which is not installed: "
+            "pip install opentelemetry-exporter-otlp-proto-http"
+        )
+
+
+def _has_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # of one above it
+        return False
 
 
 def _ray_problems(settings: Settings) -> Iterator[str]:

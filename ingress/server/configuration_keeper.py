@@ -13,6 +13,7 @@ from actors.errors import ConfigurationError
 from actors.liveness.threads import in_thread
 from actors.machine.rank import background_niceness
 from ingress.configuration.extension_book import ExtensionBook
+from ingress.configuration.extension_tables import Tables, with_extensions
 from ingress.configuration.settings import (
     AUTO_PORT,
     SHARED_PORT,
@@ -55,10 +56,13 @@ class ConfigurationKeeper:
         configuration: Path | None,
         read_again: ReadAgain,
         extensions: ExtensionKeeper,
+        database_tables: Tables | None = None,
     ) -> None:
+        """`database_tables`: the extensions of the database, if there is one."""
         source = settings.extensions_source.file
         self.files = ExtensionFiles(configuration, Path(source) if source else None)
         self._first = self._newest = settings
+        self._database_tables: Tables = database_tables or {}
         self._read_again = read_again
         self._extensions = extensions
         self._changing = asyncio.Lock()
@@ -66,7 +70,8 @@ class ConfigurationKeeper:
     @property
     def tables(self) -> dict[str, dict[str, Any]]:
         """What is set for each extension, as in its table `[extensions.NAME]`."""
-        return {name: _table(chosen) for name, chosen in self._newest.extensions.items()}
+        settings = with_extensions(self._newest, self._database_tables)
+        return {name: _table(chosen) for name, chosen in settings.extensions.items()}
 
     async def reload(self) -> list[str]:
         """Follow the files; return what waits for a restart, and log it. Raises ConfigurationError."""
@@ -84,6 +89,14 @@ class ConfigurationKeeper:
             if waiting:
                 log.warning("only the next start takes this up: %s", "; ".join(waiting))
             return waiting
+
+    async def follow_database(self, tables: Tables) -> None:
+        """Follow the extensions of the database. Raises ConfigurationError: nothing has changed."""
+        async with self._changing:
+            _, book = await self._read({}, tables)
+            await self._extensions.follow(book)
+            self._database_tables = tables
+        log.info("the extensions of the database are taken; new calls are served by them")
 
     async def put(self, name: str, extension: Mapping[str, Any]) -> list[str]:
         """Add or replace an extension, here and in its file. Raises ConfigurationError."""
@@ -123,12 +136,17 @@ class ConfigurationKeeper:
         self._newest = settings
         return waiting
 
-    async def _read(self, drafts: Mapping[Path, str]) -> tuple[Settings, ExtensionBook]:
+    async def _read(
+        self, drafts: Mapping[Path, str], tables: Tables | None = None
+    ) -> tuple[Settings, ExtensionBook]:
+        """`tables`: of the database; None: as they are."""
+        chosen = self._database_tables if tables is None else tables
+
         def read_and_check() -> tuple[Settings, ExtensionBook]:
             # This thread alone: it works for a tenth of a second, on a core that the audio clock may need.
             os.setpriority(os.PRIO_PROCESS, 0, background_niceness(self._first.server.nice))
             settings = self._read_again(drafts)
-            return settings, check(settings)
+            return settings, check(with_extensions(settings, chosen))
 
         try:
             async with asyncio.timeout(READ_DEADLINE_S):

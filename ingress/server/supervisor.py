@@ -9,7 +9,8 @@ calls once they can be served; the other one then stops in the order above, with
 
 When a file of the configuration changes, on SIGHUP, and when asked to (`ingress.server.control`), all of it
 is read again. What it says of extensions holds for new calls; the rest waits for the next start.
-A configuration with a mistake changes nothing.
+A configuration with a mistake changes nothing. The same goes for extensions of a database, at each change of
+theirs.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from actors.cluster.ray_head import RayHead
 from actors.errors import ConfigurationError, LinkError, PortError
@@ -35,13 +36,14 @@ from actors.liveness.threads import in_thread
 from ingress.access.networks import public_binds
 from ingress.access.tokens import VARIABLE
 from ingress.configuration.extension_book import ExtensionBook
+from ingress.configuration.extension_tables import Tables, with_extensions
 from ingress.configuration.extensions import DEFAULT_EXTENSION
 from ingress.configuration.settings import Settings
 from ingress.link import listener
 from ingress.link.status import ServerStatus
 from ingress.media.acceptor import describe
 from ingress.media.scheduling import allow_descriptors
-from ingress.server import handover, observer
+from ingress.server import database_address, handover, observer
 from ingress.server.binds import hosts
 from ingress.server.checking import check
 from ingress.server.child import Child
@@ -55,6 +57,9 @@ from ingress.server.ports import Listening, bind_doors, problem
 from ingress.server.retention import keep_retention
 from ingress.server.runtime_directory import RuntimeDirectory
 from ingress.server.watching import watch
+
+if TYPE_CHECKING:
+    from ingress.server.extension_database import ExtensionDatabase
 
 GATEWAY_STOP_S = 10.0
 RAY_STOP_S = 20.0
@@ -100,7 +105,7 @@ async def serve(
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to change
     allow_descriptors()
-    book = check(settings)
+    book, database = await _begin(settings)
     for public in public_binds(hosts(settings)):
         log.warning("%s", public.describe())
     if settings.api.enabled and settings.fleet.ray_address is None and replaces is None:
@@ -128,9 +133,12 @@ async def serve(
         lock = opened.enter_context(taken.lock if taken is not None else runtime.lock())
         if recorded := [it.name for it in book.extensions.values() if it.recording.keeps_anything]:
             log.info("calls are recorded: extensions %s (recording.folder)", ", ".join(recorded))
-        configurations = ConfigurationKeeper(settings, configuration, read_again, extensions)
+        tables = database.taken if database is not None else {}
+        configurations = ConfigurationKeeper(settings, configuration, read_again, extensions, tables)
         try:
-            supervisor = Supervisor(settings, extensions, doors, runtime, configurations, lock, taken)
+            supervisor = Supervisor(
+                settings, extensions, doors, runtime, configurations, lock, taken, database
+            )
         except BaseException:
             if taken is None:
                 runtime.remove()
@@ -143,6 +151,23 @@ async def serve(
             elif not supervisor.was_replaced:
                 runtime.gateway_socket.unlink(missing_ok=True)  # that of the server that goes on comes back
     raise AssertionError("not reached: nothing above swallows an error")
+
+
+async def _begin(settings: Settings) -> tuple[ExtensionBook, ExtensionDatabase | None]:
+    """Return the first book, and the database that has a part of it. Raises ConfigurationError."""
+    source = settings.extensions_source
+    if source.url is None or any(database_address.problems(source)):
+        return check(settings), None
+    from ingress.server.extension_database import ExtensionDatabase  # imports asyncpg
+
+    database = ExtensionDatabase(source, settings.server.port)
+    books: list[ExtensionBook] = []
+
+    async def take(tables: Tables) -> None:
+        books.append(check(with_extensions(settings, tables)))
+
+    await database.start(take)
+    return books[-1], database
 
 
 def _check_workers(settings: Settings, taken: Handover) -> None:
@@ -167,6 +192,7 @@ class Supervisor:
         configuration: ConfigurationKeeper,
         lock: IO[bytes],
         taken: Handover | None,
+        database: ExtensionDatabase | None,
     ) -> None:
         self.has_runtime = taken is None
         """Whether the runtime folder is ours: the server that we replace has left, and no other came."""
@@ -176,6 +202,7 @@ class Supervisor:
         self._runtime = runtime
         self._lock = lock
         self._taken = taken
+        self._database = database
         self._doors = doors
         self._recording = settings.recording
         self._drain_deadline_s = settings.server.drain_deadline_s
@@ -264,6 +291,9 @@ class Supervisor:
                 # Not earlier: where a server is replaced its gateway had the socket.
                 beside.append(asyncio.create_task(self._extensions.run(self._runtime.gateway_socket)))
                 beside.append(asyncio.create_task(keep_retention(self._recording), name="retention"))
+                if self._database is not None:
+                    following = self._database.run(self._configuration.follow_database)
+                    beside.append(asyncio.create_task(following, name="database"))
                 self._extensions.serve()
                 keepers += _kept(*self._media, *filter(None, (self._web,)))
                 if self._taken is None:
@@ -421,6 +451,8 @@ class Supervisor:
     async def reload(self) -> list[str]:
         """Read the configuration again. Raises ConfigurationError."""
         self._check_running()
+        if self._database is not None:
+            self._database.read_again()
         return await self._configuration.reload()
 
     def drain(self, deadline_s: float | None) -> None:
@@ -436,7 +468,7 @@ class Supervisor:
     def _reload_soon(self) -> None:
         async def reload() -> None:
             with contextlib.suppress(ConfigurationError):  # has been logged
-                await self._configuration.reload()
+                await self.reload()
 
         if len(self._reloads) < 2:  # one reads, the next will read what is written by then
             self._reloads.add(task := asyncio.create_task(reload()))

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import psutil
 import pytest
+from otlp_collector import Collector, Span, collector
 from running_server import QUICK, SCRIPTED, RunningServer, free_port, private_server, raymal, wait_until
 
 from actors.machine.order import goes_before, place
@@ -38,10 +39,22 @@ def sales_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def server(records: Path, sales_port: int) -> Iterator[RunningServer]:
+def traces() -> Iterator[Collector]:
+    """Takes the server's traces."""
+    with collector() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(records: Path, sales_port: int, traces: Collector) -> Iterator[RunningServer]:
     """A server with scripted engines, which survives its tests."""
-    extension = ("--set", f"extensions.sales.port={sales_port}")
-    with private_server(*FLAGS, "--set", f"records.file={records}", *extension) as running:
+    settings = {
+        "records.file": records,
+        "extensions.sales.port": sales_port,
+        "traces.endpoint": traces.endpoint,
+    }
+    flags = [part for setting, value in settings.items() for part in ("--set", f"{setting}={value}")]
+    with private_server(*FLAGS, *flags) as running:
         yield running
 
 
@@ -52,7 +65,9 @@ def doomed_server() -> Iterator[RunningServer]:
         yield running
 
 
-def test_a_call_is_answered_and_its_record_shown(server: RunningServer, tmp_path: Path) -> None:
+def test_a_call_is_answered_and_its_record_shown(
+    server: RunningServer, traces: Collector, tmp_path: Path
+) -> None:
     """`raymal call` speaks, is answered, saves the answer and shows the server's stages, in both forms."""
     wav, said = tmp_path / "answer.wav", tmp_path / "said.wav"
     write_wave(said, recorded_words(3))
@@ -73,6 +88,19 @@ def test_a_call_is_answered_and_its_record_shown(server: RunningServer, tmp_path
     log = server.log.read_text()
     assert "turn 2 utterance: answer after" in log
     assert "You said" not in log
+
+    def spans(name: str) -> list[Span]:
+        return [span for span in traces.of_call(summary["record"]["call_id"]) if span.name == name]
+
+    wait_until(lambda: bool(spans("call")), 5.0, "the call's trace")
+    (call,), span = spans("call"), spans("utterance")[-1]
+    assert span.parent_span_id == call.span_id
+    assert call.start_time_unix_nano < span.start_time_unix_nano < call.end_time_unix_nano
+    answer = traces.children(span)[-1]
+    until_answer_ms = (answer.start_time_unix_nano - span.start_time_unix_nano) / 1e6
+    assert (answer.name, until_answer_ms) == ("answer", pytest.approx(turn["first_answer_ms"], abs=0.1))
+    assert b"hello" not in traces.raw
+    assert b"You said" not in traces.raw
 
 
 def test_numpy_computes_on_one_thread(server: RunningServer) -> None:
