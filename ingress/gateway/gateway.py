@@ -217,7 +217,8 @@ class Gateway:
         """End all calls, give back their places, write what is still to be written."""
         for media in self._media:
             media.close()
-        await asyncio.gather(self._places.close(), self._reservations.close())
+        await self._reservations.close()
+        await self._places.close()
         if self._speaker is not None:
             await self._speaker.close()
         closing = [self._ledger.close(), self._leave_pool()]

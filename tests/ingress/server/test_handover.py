@@ -20,9 +20,7 @@ def close(taken: Handover | None) -> None:
     assert taken is not None
     taken.close()
     taken.lock.close()
-    assert taken.web is not None
-    taken.web.close()
-    for each in taken.listening.values():
+    for each in (*taken.doors.values(), *taken.listening.values()):
         each.close()
 
 
@@ -31,11 +29,9 @@ async def test_the_sockets_go_over_once_somebody_can_use_them(runtime_folder: Pa
     path, failures = runtime_folder / "handover.sock", []
     listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
     sockets = {f"n{number}": Listening("127.0.0.1", tuple(listeners)) for number in range(300)}
-    web = ("127.0.0.1", listeners[0])
+    doors = {name: Listening("127.0.0.1", (listeners[0],)) for name in ("web", "agi")}
     with (runtime_folder / "lock").open("ab") as lock:
-        waiting = asyncio.create_task(
-            offer(path, lambda: sockets, lambda: web, lock, lambda: failures.append(1))
-        )
+        waiting = asyncio.create_task(offer(path, lambda: sockets, doors, lock, lambda: failures.append(1)))
         await asyncio.sleep(0.05)
         for nonsense in (b"", b"{", b"[1]", b'{"handover": 99}'):
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as other:
@@ -50,7 +46,9 @@ async def test_the_sockets_go_over_once_somebody_can_use_them(runtime_folder: Pa
         assert taken is not None
         assert list(taken.listening) == list(sockets)
         assert taken.listening["n299"].port == listeners[0].getsockname()[1]
-        assert (taken.web_host, taken.web is not None) == ("127.0.0.1", True)
+        assert {name: door.port for name, door in taken.doors.items()} == {
+            name: door.port for name, door in doors.items()
+        }
         assert taken.lock.fileno() != lock.fileno()
         finishing = asyncio.create_task(in_thread(taken.finish))
         channel, deadline_s = await asyncio.wait_for(waiting, 5.0)
