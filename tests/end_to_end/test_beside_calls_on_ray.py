@@ -70,8 +70,12 @@ class Door:
 
     def processes(self, name: str) -> list[psutil.Process]:
         """Return the processes below the server that are called so."""
-        family = psutil.Process(self.server.process.pid).children(recursive=True)
-        return [it for it in family if name in " ".join(it.cmdline())]
+        found = []
+        for process in psutil.Process(self.server.process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if name in " ".join(process.cmdline()):
+                    found.append(process)
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +90,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
         with private_server(*flags, ready_within_s=120.0) as server:
             door = Door(server, f"http://127.0.0.1:{port}")
             wait_until(door.is_open, 60.0, "the door")
+            wait_until(lambda: not door.processes("actors.api.opening"), 20.0, "the end of what opened it")
             yield door
 
 

@@ -31,7 +31,6 @@ pytestmark = [
 ]
 
 TOKEN = "correct-horse-battery-staple"
-DOOR_PORT = free_port()
 
 RAY = ("gcs_server", "raylet", "ray.util.client.server", "dashboard.py", "ray::")
 """What Ray's processes are called."""
@@ -52,27 +51,28 @@ LISTENING = (
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[RunningServer]:
+def door_port() -> int:
+    """Where the cluster's door is to be."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def server(door_port: int) -> Iterator[RunningServer]:
     """One server with a Ray of its own, and the cluster's door on it."""
-    flags = ["--greeting", "", "--keep-transcripts", "--api", "--set", f"api.port={DOOR_PORT}"]
+    flags = ["--greeting", "", "--keep-transcripts", "--api", "--set", f"api.port={door_port}"]
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("RAYMAL_TOKEN", TOKEN)
         with private_server(*flags, ready_within_s=120.0) as running:
-            wait_until(door_is_open, 60.0, "the cluster's door")
+            wait_until(lambda: is_open(door_port), 60.0, "the cluster's door")
             yield running
 
 
-def door_is_open() -> bool:
+def is_open(door_port: int) -> bool:
     """Whether the cluster's door answers."""
-    url = f"http://127.0.0.1:{DOOR_PORT}/healthz"
+    url = f"http://127.0.0.1:{door_port}/healthz"
     with suppress(OSError, HTTPException), urllib.request.urlopen(url, timeout=5) as answer:
         return bool(answer.status == 200)
     return False
-
-
-def speech_client() -> openai.OpenAI:
-    """Return OpenAI's own client, for the door."""
-    return openai.OpenAI(base_url=f"http://127.0.0.1:{DOOR_PORT}/v1", api_key=TOKEN, max_retries=0)
 
 
 def is_rays(listener: Listener) -> bool:
@@ -184,9 +184,10 @@ async def test_a_gateway_killed_in_mid_call_is_back_and_answers_the_next_turn(se
 
 
 @pytest.mark.usefixtures("server")
-def test_openais_client_speaks_and_is_understood() -> None:
+def test_openais_client_speaks_and_is_understood(door_port: int) -> None:
     """Over HTTP, through Serve, with the real engines: what is said is heard again."""
-    with speech_client() as client:
+    url = f"http://127.0.0.1:{door_port}/v1"
+    with openai.OpenAI(base_url=url, api_key=TOKEN, max_retries=0) as client:
         stt, tts = (model.id for model in client.models.list())
         question = "Please tell me something about the weather."
         with client.audio.speech.with_streaming_response.create(
