@@ -78,6 +78,8 @@ class CallStarted(Message):
     caller_name: str | None = None
     is_admitted: bool = False
     """Whether it has been admitted before: then it is not asked again."""
+    settings: Extension | None = None
+    """What the call began with; another gateway may know the extension as it is now, or not any more."""
 
 
 class TurnRequest(TurnMessage):

@@ -34,7 +34,7 @@ from enum import Enum
 from math import inf
 
 from actors.telephone import BYTES_PER_MS, FRAME_BYTES
-from ingress.configuration.extensions import Phrase
+from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.settings import BargeInSettings
 from ingress.link import messages as link
 from ingress.link.records import TurnRecord
@@ -81,6 +81,7 @@ class Call:
         phrases: PhraseSource = lambda phrase: None,
         waiting_limit_s: float = WAITING_LIMIT_S,
         turn_deadline_s: float = TURN_DEADLINE_S,
+        settings: Extension | None = None,
     ) -> None:
         """`started_at_s` is Unix time; `keeps_text` puts words into the records."""
         self.call_id = call_id
@@ -94,6 +95,7 @@ class Call:
         self.verdict = Verdict.NONE
         self.refusal: str | None = None
         self._started_at_s = started_at_s
+        self._settings = settings
         self._barge_in = barge_in or BargeInSettings()
         self._keeps_text = keeps_text
         self._phrases = phrases
@@ -249,6 +251,7 @@ class Call:
                 extension=self.extension,
                 started_at_s=self._started_at_s,
                 is_admitted=self.verdict is Verdict.ADMITTED,
+                settings=self._settings,
             )
         )
         turn = self._turn
