@@ -88,7 +88,7 @@ class Call:
     def __init__(self, started: CallStarted, link: Link, services: CallServices) -> None:
         self.started = started
         self.link = link
-        self.extension = services.extension(started.extension).chosen(started.priority, started.language)
+        self.extension = started.settings or services.extension(started.extension)
         self._services = services
         self._figures = SessionFigures()
         """Totals, never differences: a report that is lost or repeated changes nothing."""

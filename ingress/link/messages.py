@@ -80,12 +80,10 @@ class CallStarted(Message):
     caller_number: str | None = None
     """None: the dialplan did not say."""
     caller_name: str | None = None
-    priority: Priority | None = None
-    """That the dialplan chose; None: the extension's own."""
-    language: str | None = None
-    """That the dialplan chose; None: the extension's own."""
     is_admitted: bool = False
     """Whether it has been admitted before: then it is not asked again."""
+    settings: Extension | None = None
+    """What the call began with; another gateway may know the extension as it is now, or not any more."""
 
 
 class TurnRequest(TurnMessage):

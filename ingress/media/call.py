@@ -37,7 +37,7 @@ from typing import Any
 
 from actors.telephone import BYTES_PER_MS, FRAME_BYTES
 from ingress.access.invitations import Invitation
-from ingress.configuration.extensions import Phrase
+from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.settings import BargeInSettings
 from ingress.link import messages as link
 from ingress.link.live import Activity
@@ -87,6 +87,7 @@ class Call:
         phrases: PhraseSource = lambda phrase: None,
         waiting_limit_s: float = WAITING_LIMIT_S,
         turn_deadline_s: float = TURN_DEADLINE_S,
+        settings: Extension | None = None,
         invitation: Invitation | None = None,
     ) -> None:
         """`started_at_s` is Unix time; `keeps_text` puts words into the records."""
@@ -103,6 +104,7 @@ class Call:
         self.verdict = Verdict.NONE
         self.refusal: str | None = None
         self.started_at_s = started_at_s
+        self._settings = settings
         self.invitation = invitation
         self._hang_up: link.HangUp | None = None
         """The dialog's, once the turn it came in is over."""
@@ -173,8 +175,6 @@ class Call:
         return {
             "caller_number": invitation.caller_number,
             "caller_name": invitation.caller_name,
-            "priority": invitation.priority,
-            "language": invitation.language,
         }
 
     @property
@@ -307,6 +307,7 @@ class Call:
                 started_at_s=self.started_at_s,
                 **self._invited(),
                 is_admitted=self.verdict is Verdict.ADMITTED,
+                settings=self._settings,
             )
         )
         turn = self._turn

@@ -338,6 +338,7 @@ class Leg:
             phrases=partial(calls.phrases.audio, extension),
             waiting_limit_s=settings.server.waiting_limit_s,
             turn_deadline_s=_turn_deadline_s(settings, extension),
+            settings=extension,
             invitation=invitation,
         )
         refusal = calls.identified(self, call)

@@ -32,7 +32,13 @@ def prefer(settings: ServerSettings) -> None:
             )
 
 
-def allow_descriptors() -> None:
-    """Raise the soft limit of open files to the hard one: each call is a socket."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+def allow_descriptors(at_most: int | None = None) -> None:
+    """Raise the soft limit of open files, to the hard one at most: each call is a socket."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if at_most is None:
+        wanted = hard
+    elif soft == resource.RLIM_INFINITY or soft >= at_most:
+        return
+    else:
+        wanted = at_most if hard == resource.RLIM_INFINITY else min(at_most, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -73,12 +73,17 @@ class ConfigurationKeeper:
         settings = with_extensions(self._newest, self._database_tables)
         return {name: _table(chosen) for name, chosen in settings.extensions.items()}
 
-    async def reload(self) -> list[str]:
-        """Follow the files; return what waits for a restart, and log it. Raises ConfigurationError."""
+    async def reload(self, is_asked: bool = True) -> list[str]:
+        """Follow the files; return what waits for a restart, and log it. Raises ConfigurationError.
+
+        `is_asked`: by a person, who is told that nothing has changed.
+        """
         async with self._changing:
             try:
                 settings, book = await self._read({})
                 if settings == self._newest:
+                    if is_asked:
+                        log.info("the configuration is as it was")
                     return self._waiting(settings)
                 waiting = await self._extensions.follow(book) + self._waiting(settings)
             except ConfigurationError as error:

@@ -68,6 +68,8 @@ SECOND_SIGNAL_AFTER_S = 0.5
 """Between the two signals that end a media worker's calls at once: the first one must have been handled."""
 MEDIA_STOP_MARGIN_S = 10.0
 """Beyond the drain deadline, for the last calls to be ended."""
+DESCRIPTORS = 65_536
+"""Open files: each extension is a socket for each media worker. Not more: Ray inherits the limit."""
 MEDIA_START_S = 30.0
 """For the media workers of a server that replaces another one to reach its gateway."""
 POLL_S = 0.1
@@ -104,7 +106,7 @@ async def serve(
     does not let it.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to change
-    allow_descriptors()
+    allow_descriptors(DESCRIPTORS)
     book, database = await _begin(settings)
     for public in public_binds(hosts(settings)):
         log.warning("%s", public.describe())
@@ -343,7 +345,9 @@ class Supervisor:
             log.info("the server that ran before takes no more calls; it ends with its last one")
         tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._wait_for_successor())]
         if files := self._configuration.files.paths:
-            tasks.append(asyncio.create_task(watch(files, self._reload_soon)))
+            tasks.append(asyncio.create_task(watch(files, partial(self._reload_soon, is_asked=False))))
+        if self._taken is not None:  # a file may have changed since it was read
+            self._reload_soon(is_asked=False)
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -465,10 +469,12 @@ class Supervisor:
         if self._terminated.is_set():
             raise ConfigurationError("the server is stopping: nothing is changed any more")
 
-    def _reload_soon(self) -> None:
+    def _reload_soon(self, is_asked: bool = True) -> None:
         async def reload() -> None:
             with contextlib.suppress(ConfigurationError):  # has been logged
-                await self.reload()
+                if self._database is not None:
+                    self._database.read_again()
+                await self._configuration.reload(is_asked)
 
         if len(self._reloads) < 2:  # one reads, the next will read what is written by then
             self._reloads.add(task := asyncio.create_task(reload()))

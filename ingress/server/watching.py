@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 async def watch(files: Sequence[Path], on_change: Callable[[], None]) -> None:
     """Call `on_change` whenever one of the files is another one, until cancelled."""
     before = _signatures(files)
+    is_told = False
     while True:
         folders = {folder for file in files for folder in (file.parent, _real(file).parent)}
         try:
@@ -39,7 +40,9 @@ async def watch(files: Sequence[Path], on_change: Callable[[], None]) -> None:
                     before = after
                     on_change()
         except (OSError, RuntimeError) as error:
-            log.debug("configuration files cannot be watched now: %s", error)
+            if not is_told:
+                is_told = True
+                log.warning("the configuration is not watched: %s; after a change: raymal reload", error)
         await asyncio.sleep(RETRY_S)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as limits
 from hypothesis import strategies as st
 from recorded_pool import extension
 
@@ -139,6 +140,7 @@ CHOSEN = st.fixed_dictionaries(
 )
 
 
+@limits(max_examples=40)
 @given(st.lists(st.dictionaries(NAMES, CHOSEN, max_size=4), max_size=8))
 def test_any_changes_leave_a_book_that_can_be(configurations: list[dict[str, object]]) -> None:
     """Ports are unique, the version rises with each change and only so, and older books stay as they were."""

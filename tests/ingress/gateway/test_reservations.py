@@ -57,7 +57,7 @@ async def test_a_place_is_kept_for_the_call_that_comes() -> None:
     assert pool.sessions[reply.call_id].priority is Priority.HIGH
     late = await LinkEnd.connect(gateway, "media-2")
     assert (await late.next(Invited)).call_id == reply.call_id
-    first.say(CallStarted(call_id=reply.call_id, extension="default", priority=Priority.HIGH))
+    first.say(CallStarted(call_id=reply.call_id, extension="default"))
     await first.next(Admitted)
     assert (await second.next(InvitationSpent)).call_id == reply.call_id
     await asyncio.sleep(VALID_S * 1.5)

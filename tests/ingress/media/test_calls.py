@@ -522,3 +522,26 @@ async def test_the_worker_reports_its_health() -> None:
         assert (health.calls, health.frame_ms) == (1, 20)
         assert health.lateness.frames == pytest.approx(50, abs=1)
         assert health.closed_peers == {"protocol error": 1}
+
+
+async def test_an_extension_has_its_own_end_of_turn() -> None:
+    """Other callers are waited for as the server says; a running call keeps what it began with."""
+    slow = {"endpointing": {"end_silence_ms": 1_500}}
+    async with (
+        bench(extensions={"slow": slow}) as server,
+        AsteriskPeer(server.port) as usual,
+        AsteriskPeer(server.ports["slow"]) as patient,
+    ):
+        await greeted(server, usual)
+        await greeted(server, patient, 2)
+        ended: list[tuple[str, float]] = []
+        server.calls.remove_extension("slow")  # the running call is heard as before
+        speaking = [asyncio.create_task(peer.speak(recorded_words(1))) for peer in (usual, patient)]
+        await asyncio.gather(*speaking)
+        said_s = asyncio.get_running_loop().time()
+        for count in (1, 2):
+            utterance = await server.until_sent(Utterance, count)
+            ended.append((utterance.call_id, asyncio.get_running_loop().time() - said_s))
+        (first, after_s), (second, later_s) = ended
+        assert (first, second) == (str(usual.call_id), str(patient.call_id))
+        assert later_s - after_s == pytest.approx(1.0, abs=0.1)

@@ -67,6 +67,9 @@ async def test_a_new_call_has_the_new_settings_and_a_running_one_keeps_its_own()
     media.say(CallStarted(call_id="new", extension="default"))
     assert await greeting(media, "new") == "Newest."
     assert await greeting(media, "old") == "Old."
+    gone = OLD.extensions["default"].model_copy(update={"name": "gone"})
+    media.say(CallStarted(call_id="older", extension="gone", settings=gone))  # this gateway never had it
+    assert await greeting(media, "older") == "Old."
     await supervisor.hang_up()
     await media.hang_up()
     await gateway.close()

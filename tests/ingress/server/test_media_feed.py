@@ -18,7 +18,7 @@ from ingress.server.checking import extension_book
 from ingress.server.media_feed import MediaFeed, Offer
 
 SETTINGS = Settings.model_validate({"dialog": {"name": "tone"}})
-MANY = 700
+MANY = 400
 """Extensions of 1 KB each: more than a Unix socket holds."""
 
 
