@@ -36,7 +36,7 @@ export class Calls {
           tone: (call) => (call.lateness_p99_ms >= LATE_MS ? "bad" : "") },
         { title: say("underruns"), isNumber: true, text: (call) => whole(call.underruns), value: (call) => call.underruns,
           tone: (call) => (call.underruns ? "bad" : "") },
-        { title: say("hang_up"), button: (call) => ({
+        { title: say("hang_up"), isTitleHidden: true, button: (call) => ({
           text: say("hang_up"), label: `${say("hang_up")} ${call.call_id.slice(0, 8)}`, press: () => hangUp(call) }) },
       ],
     });

@@ -20,7 +20,8 @@ export async function follow({ begin, take, lose }) {
   for (;;) {
     const stopper = new AbortController();
     let wake = () => {};
-    stopCurrent = () => { stopper.abort(); wake(); };
+    let isReplaced = false;
+    stopCurrent = () => { isReplaced = true; stopper.abort(); wake(); };
     let refusal = new Refusal(0, "");
     try {
       const response = await request("GET", "events", undefined, stopper.signal);
@@ -31,12 +32,14 @@ export async function follow({ begin, take, lose }) {
       if (error instanceof Refusal) refusal = error;
       else if (!stopper.signal.aborted) console.warn(error.message);
     }
+    if (isReplaced) continue;
     lose(refusal);
-    if (!stopper.signal.aborted) {
-      const jitter_ms = wait_ms * (0.75 + Math.random() / 2); // many pages do not come back at once
-      await new Promise((resolve) => { wake = resolve; setTimeout(resolve, jitter_ms); });
-      wait_ms = Math.min(LONGEST_WAIT_MS, wait_ms * 2);
-    }
+    await new Promise((resolve) => {
+      wake = resolve;
+      // A wrong token does not become right. Otherwise: many pages do not come back at once.
+      if (refusal.status !== 401) setTimeout(resolve, wait_ms * (0.75 + Math.random() / 2));
+    });
+    wait_ms = Math.min(LONGEST_WAIT_MS, wait_ms * 2);
   }
 }
 

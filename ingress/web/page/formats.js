@@ -5,6 +5,7 @@ import { LANGUAGE } from "./words.js";
 const REGION = navigator.language.toLowerCase().startsWith(LANGUAGE.slice(0, 2)) ? navigator.language : LANGUAGE;
 const WHOLE = new Intl.NumberFormat(REGION, { maximumFractionDigits: 0 });
 const TENTHS = new Intl.NumberFormat(REGION, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const AGO = new Intl.RelativeTimeFormat(REGION, { numeric: "always" });
 const TIME = new Intl.DateTimeFormat(REGION, { timeStyle: "medium" });
 
 export const NOTHING = "–";
@@ -37,4 +38,27 @@ export function duration(seconds) {
 /** Return bytes in MB. */
 export function megabytes(value) {
   return `${TENTHS.format(value / 1e6)} MB`;
+}
+
+/** Return bytes in GB. */
+export function gigabytes(value) {
+  return `${WHOLE.format(value / 1e9)} GB`;
+}
+
+/** Return a share of 100. */
+export function percent(value) {
+  return `${WHOLE.format(value)} %`;
+}
+
+/** Return a short time. */
+export function seconds(value) {
+  return `${TENTHS.format(value)} s`;
+}
+
+/** Return how long ago something was. */
+export function ago(passed_s) {
+  for (const [unit, unit_s] of [["hour", 3600], ["minute", 60], ["second", 1]]) {
+    if (passed_s >= unit_s || unit === "second") return AGO.format(-Math.floor(passed_s / unit_s), unit);
+  }
+  return NOTHING;
 }

@@ -4,7 +4,7 @@ import { make, setText } from "./element.js";
 
 export class Table {
   /**
-   * columns: `{title, text(row), value(row)?, isNumber?, isLong?, button(row)?, tone(row)?}`; with `value`
+   * columns: `{title, text(row), value(row)?, isNumber?, isLong?, button(row)?, isTitleHidden?, tone(row)?}`; with `value`
    * it can be sorted; with `button` it holds one, `{text, label, press}`.
    */
   constructor(place, { caption, columns, key, empty, isSorted = -1, isDescending = false }) {
@@ -28,7 +28,7 @@ export class Table {
   #head(column, index) {
     const head = make("th", { scope: "col", className: column.isNumber ? "number" : "" });
     if (!column.value) {
-      head.append(make("span", { className: column.button ? "hidden" : "", textContent: column.title }));
+      head.append(make("span", { className: column.isTitleHidden ? "hidden" : "", textContent: column.title }));
       return head;
     }
     head.append(make("button", { type: "button", textContent: column.title, onclick: () => this.#sort(index) }));
