@@ -5,6 +5,7 @@ import { showCall, showRecord } from "./call_dialog.js";
 import { Calls } from "./calls.js";
 import { find } from "./element.js";
 import { follow } from "./events.js";
+import { Extensions } from "./extensions.js";
 import { Fleet } from "./fleet.js";
 import { showLoss, showState } from "./headline.js";
 import { Load } from "./load.js";
@@ -20,6 +21,7 @@ translate();
 const calls = new Calls({ show: showCall, hangUp });
 const load = new Load();
 const fleet = new Fleet();
+const extensions = new Extensions();
 const plots = new Plots();
 const records = new Records(showRecord);
 let status = null;
@@ -33,6 +35,7 @@ function render() {
   showState(status);
   load.show(status);
   fleet.show(status);
+  extensions.show(status);
 }
 
 /** Ask for what is there before the first event. */
@@ -43,7 +46,7 @@ async function begin() {
 
 async function refresh() {
   if (!status || document.hidden) return;
-  await Promise.allSettled([load.refresh(), plots.refresh()]);
+  await Promise.allSettled([load.refresh(), extensions.refresh(), plots.refresh()]);
   render();
 }
 

@@ -49,8 +49,8 @@ export async function ask(method, path, body) {
 async function problem(response) {
   try {
     const details = await response.json();
-    const places = (details.errors ?? []).map((it) => (typeof it === "string" ? it : Object.values(it).join(": ")));
-    return [details.detail || details.title, ...places].join("\n");
+    const places = (details.errors ?? []).map(({ where, problem: what }) => `${where}: ${what}`);
+    return [...new Set([...(details.detail || details.title).split("\n"), ...places])].join("\n");
   } catch {
     return `${response.status} ${response.statusText}`;
   }

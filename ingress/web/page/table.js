@@ -5,7 +5,7 @@ import { make, setText } from "./element.js";
 export class Table {
   /**
    * columns: `{title, text(row), value(row)?, isNumber?, isLong?, button(row)?, isTitleHidden?, tone(row)?}`; with `value`
-   * it can be sorted; with `button` it holds one, `{text, label, press}`.
+   * it can be sorted; with `button` it holds one, `{text, label, isHidden?, press}`.
    */
   constructor(place, { caption, columns, key, empty, isSorted = -1, isDescending = false }) {
     this.columns = columns;
@@ -94,8 +94,9 @@ export class Table {
 
   #fill(column, cell, row) {
     if (column.button) {
-      const { text, label } = column.button(row);
+      const { text, label, isHidden = false } = column.button(row);
       setText(cell.firstChild, text);
+      cell.firstChild.hidden = isHidden;
       if (cell.firstChild.ariaLabel !== label) cell.firstChild.ariaLabel = label;
       return;
     }
