@@ -48,7 +48,7 @@ export class Extensions {
 
   /** The names, the server's own first. */
   names(status) {
-    const named = this.#book?.items.map((it) => it.extension.name) ?? status.extensions.map((it) => it.name);
+    const named = this.#book?.items.map((it) => it.extension.name) ?? status?.extensions.map((it) => it.name) ?? [];
     return named.length ? named : [OWN];
   }
 

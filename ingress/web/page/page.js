@@ -11,6 +11,7 @@ import { showLoss, showState } from "./headline.js";
 import { Load } from "./load.js";
 import { Plots } from "./plots.js";
 import { Records } from "./records.js";
+import { openTestCall } from "./test_call.js";
 import { askForToken } from "./token_dialog.js";
 import { translate } from "./words.js";
 
@@ -70,6 +71,7 @@ function lose(refusal) {
 
 find("drain-button").onclick = drain;
 find("reload-button").onclick = () => reload(refresh);
+find("test-call-button").onclick = () => openTestCall(extensions.names(status));
 find("token-button").onclick = () => askForToken();
 
 follow({
