@@ -13,6 +13,7 @@ from ingress.web.openapi import describe
 from ingress.web.page_files import PageFiles
 from ingress.web.problems import handle_problems
 from ingress.web.routes import (
+    browser_call,
     cache,
     calls,
     dialplan,
@@ -39,6 +40,7 @@ API_ROUTERS = (
     server.router,
     cache.router,
     events.router,
+    browser_call.router,
 )
 """Below `API`, one noun each."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -14,6 +15,9 @@ from ingress.configuration.settings import Settings
 from ingress.web.live import LiveModel
 from ingress.web.question import Question
 from ingress.web.watch import Watch
+
+MAXIMUM_BROWSER_CALLS = 4
+"""Test calls at a time, of all browsers together (`ingress.web.browser_call`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class Services:
     watch: Watch = field(default_factory=Watch)
     attempts: Attempts = field(default_factory=Attempts)
     """Wrong tokens."""
+    browser_calls: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAXIMUM_BROWSER_CALLS))
+    """Places of test calls."""
 
 
 def _services(connection: HTTPConnection) -> Services:

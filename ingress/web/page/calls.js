@@ -1,0 +1,87 @@
+// Calls that run now.
+
+import { find, setText } from "./element.js";
+import { duration, milliseconds, timeOfDay, whole, NOTHING } from "./formats.js";
+import { Table } from "./table.js";
+import { say } from "./words.js";
+
+const SHOWN = 200;
+const LATE_MS = 20; // a frame
+
+export class Calls {
+  #calls = new Map();
+  #turns = new Map();
+  #table;
+
+  /** `show(call, turns)` and `hangUp(call)` are what the row's buttons do. */
+  constructor({ show, hangUp }) {
+    this.#table = new Table(find("calls-table"), {
+      caption: say("calls_now"),
+      empty: say("no_calls"),
+      key: (call) => call.call_id,
+      isSorted: 4,
+      columns: [
+        { title: say("call"), button: (call) => ({
+          text: call.call_id.slice(0, 8), label: `${say("call")} ${call.call_id}`,
+          press: () => show(call, this.#turns.get(call.call_id) ?? []) }) },
+        { title: say("extension"), text: (call) => call.extension, value: (call) => call.extension },
+        { title: say("activity"), text: (call) => say(call.activity), value: (call) => call.activity,
+          tone: (call) => ({ waiting: "warn", refused: "bad" })[call.activity] ?? "" },
+        { title: say("caller"), text: callerOf, value: callerOf },
+        { title: say("since"), text: (call) => timeOfDay(call.started_at_s), value: (call) => call.started_at_s },
+        { title: say("duration"), isNumber: true, text: (call) => duration(Date.now() / 1000 - call.started_at_s) },
+        { title: say("turns"), isNumber: true, text: (call) => whole(call.turns), value: (call) => call.turns },
+        { title: say("last_answer"), isNumber: true, text: (call) => milliseconds(this.#lastAnswer(call)), value: (call) => this.#lastAnswer(call) },
+        { title: say("lateness"), isNumber: true, text: (call) => milliseconds(call.lateness_p99_ms), value: (call) => call.lateness_p99_ms,
+          tone: (call) => (call.lateness_p99_ms >= LATE_MS ? "bad" : "") },
+        { title: say("underruns"), isNumber: true, text: (call) => whole(call.underruns), value: (call) => call.underruns,
+          tone: (call) => (call.underruns ? "bad" : "") },
+        { title: say("hang_up"), isTitleHidden: true, button: (call) => ({
+          text: say("hang_up"), label: `${say("hang_up")} ${call.call_id.slice(0, 8)}`, press: () => hangUp(call) }) },
+      ],
+    });
+    find("calls-filter").addEventListener("input", () => this.render());
+  }
+
+  clear() {
+    this.#calls.clear();
+    this.#turns.clear();
+  }
+
+  seen(call) {
+    this.#calls.set(call.call_id, call);
+  }
+
+  gone(callId) {
+    this.#calls.delete(callId);
+    this.#turns.delete(callId);
+  }
+
+  /** Keep a live call's newest turns. */
+  turn(callId, record) {
+    if (!this.#calls.has(callId)) return;
+    this.#turns.set(callId, [...(this.#turns.get(callId) ?? []).slice(-49), record]);
+  }
+
+  render() {
+    const words = find("calls-filter").value.toLowerCase().trim();
+    const all = [...this.#calls.values()];
+    const found = words ? all.filter((call) => textOf(call).includes(words)) : all;
+    const shown = found.slice(0, SHOWN);
+    this.#table.update(shown);
+    const isPart = shown.length < all.length;
+    setText(find("calls-count"), say(isPart ? "calls_shown" : "calls_count", { shown: whole(shown.length), count: whole(all.length) }));
+  }
+
+  #lastAnswer(call) {
+    return this.#turns.get(call.call_id)?.at(-1)?.first_answer_ms ?? null;
+  }
+}
+
+function callerOf(call) {
+  return [call.caller_name, call.caller_number].filter(Boolean).join(" ") || NOTHING;
+}
+
+function textOf(call) {
+  return [call.call_id, call.extension, call.language, call.activity, say(call.activity), callerOf(call), call.peer].join(" ").toLowerCase();
+}
