@@ -20,6 +20,8 @@ export class Calls {
       empty: say("no_calls"),
       key: (call) => call.call_id,
       isSorted: 4,
+      isDescending: true, // the newest first
+      most: SHOWN,
       columns: [
         { title: say("call"), button: (call) => ({
           text: call.call_id.slice(0, 8), label: `${say("call")} ${call.call_id}`,
@@ -67,10 +69,9 @@ export class Calls {
     const words = find("calls-filter").value.toLowerCase().trim();
     const all = [...this.#calls.values()];
     const found = words ? all.filter((call) => textOf(call).includes(words)) : all;
-    const shown = found.slice(0, SHOWN);
-    this.#table.update(shown);
-    const isPart = shown.length < all.length;
-    setText(find("calls-count"), say(isPart ? "calls_shown" : "calls_count", { shown: whole(shown.length), count: whole(all.length) }));
+    this.#table.update(found);
+    const shown = Math.min(SHOWN, found.length);
+    setText(find("calls-count"), say(shown < all.length ? "calls_shown" : "calls_count", { shown: whole(shown), count: whole(all.length) }));
   }
 
   #lastAnswer(call) {
