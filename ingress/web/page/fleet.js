@@ -1,7 +1,7 @@
 // Media workers, speech workers and their slots, per node, and who waits for them.
 
 import { find, make } from "./element.js";
-import { milliseconds, whole, gigabytes, NOTHING } from "./formats.js";
+import { milliseconds, whole, NOTHING } from "./formats.js";
 import { Table } from "./table.js";
 import { say } from "./words.js";
 
@@ -29,7 +29,7 @@ export class Fleet {
       empty: say("no_speech_workers"),
       key: (group) => `${group.node} ${group.kind} ${group.index}`,
       columns: [
-        { title: say("node"), isLong: true, text: (group) => group.node },
+        { title: say("node"), text: (group) => group.node },
         { title: say("work"), text: (group) => say(group.kind) },
         { title: say("ready_workers"), isNumber: true, text: (group) => say("of", { part: whole(group.ready), all: whole(group.planned) }), tone: short },
         { title: say("busy_slots"), isNumber: true, text: (group) => say("of", { part: whole(group.busy), all: whole(group.slots) }) },
@@ -62,13 +62,8 @@ export class Fleet {
 }
 
 function nameOf(node) {
-  return [
-    node.address || node.node_id.slice(0, 12),
-    say("cores", { count: whole(node.cpus) }),
-    gigabytes(node.memory_bytes),
-    node.gpus ? `${whole(node.gpus)} GPU` : "",
-    node.is_draining ? say("draining_node") : "",
-  ].filter(Boolean).join(", ");
+  const name = node.address || node.node_id.slice(0, 12);
+  return node.is_draining ? `${name}, ${say("draining_node")}` : name;
 }
 
 function short({ ready, planned }) {

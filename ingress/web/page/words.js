@@ -92,7 +92,6 @@ const WORDS = {
   nodes: ["Nodes", "Nós"],
   node: ["Node", "Nó"],
   draining_node: ["draining", "esvaziando"],
-  cores: ["{count} cores", "{count} núcleos"],
   work: ["Work", "Trabalho"],
   transcription: ["transcription", "transcrição"],
   synthesis: ["synthesis", "síntese"],

@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 from background_loop import BackgroundLoop
 from starlette.testclient import TestClient, WebSocketTestSession
-from starlette.websockets import WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from web_client import AUTHORIZED, TOKEN, web_services
 
 from actors.telephone import SILENCE_FRAME
@@ -134,6 +134,33 @@ def test_a_call_has_a_longest_time(monkeypatch: pytest.MonkeyPatch) -> None:
     with dialled(port.number) as websocket:
         port.serve()
         assert end_of(websocket)[0] == 4408
+
+
+async def test_a_browser_that_stops_reading_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither audio nor the close can be sent; the port is hung up all the same."""
+    for name in ("UNREAD_DEADLINE_S", "CLOSE_DEADLINE_S"):
+        monkeypatch.setattr(browser_call, name, 0.1)
+    port, aborted = Port(frames=1_000), []
+
+    async def receive() -> Any:
+        await asyncio.sleep(0.02)
+        return {"type": "websocket.receive", "bytes": FRAME}
+
+    async def send(message: Any) -> None:
+        if message["type"] != "websocket.accept":
+            await asyncio.Event().wait()
+
+    state = {"is_operator": False, "abort": lambda: aborted.append(True)}
+    websocket = WebSocket({"type": "websocket", "state": state}, receive, send)
+    websocket.client_state = WebSocketState.CONNECTED
+    await websocket.accept()
+    taken = asyncio.create_task(asyncio.to_thread(port.serve))
+    with pytest.raises(browser_call.EndedError) as ended:
+        await browser_call.hold(websocket, web_services(server={"port": port.number}), "default")
+    assert ended.value.code == 4408
+    await browser_call.close(websocket, ended.value)
+    assert aborted == [True]
+    await taken
 
 
 def test_nobody_listens() -> None:
