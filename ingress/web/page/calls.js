@@ -1,5 +1,6 @@
 // Calls that run now.
 
+import { now } from "./clock.js";
 import { find, setText } from "./element.js";
 import { duration, milliseconds, timeOfDay, whole, NOTHING } from "./formats.js";
 import { Table } from "./table.js";
@@ -31,7 +32,7 @@ export class Calls {
           tone: (call) => ({ waiting: "warn", refused: "bad" })[call.activity] ?? "" },
         { title: say("caller"), text: callerOf, value: callerOf },
         { title: say("since"), text: (call) => timeOfDay(call.started_at_s), value: (call) => call.started_at_s },
-        { title: say("duration"), isNumber: true, text: (call) => duration(Date.now() / 1000 - call.started_at_s) },
+        { title: say("duration"), isNumber: true, text: (call) => duration(now() - call.started_at_s) },
         { title: say("turns"), isNumber: true, text: (call) => whole(call.turns), value: (call) => call.turns },
         { title: say("last_answer"), isNumber: true, text: (call) => milliseconds(this.#lastAnswer(call)), value: (call) => this.#lastAnswer(call) },
         { title: say("lateness"), isNumber: true, text: (call) => milliseconds(call.lateness_p99_ms), value: (call) => call.lateness_p99_ms,
