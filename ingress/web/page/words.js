@@ -89,6 +89,8 @@ const WORDS = {
   no_speech_workers: ["None: no dialog needs speech, or the manager has not answered yet", "Nenhum: nenhum diálogo precisa de fala, ou o gerente ainda não respondeu"],
   media_workers: ["Media workers", "Trabalhadores de mídia"],
   no_media_workers: ["None has reported yet", "Nenhum respondeu ainda"],
+  servers: ["Servers of the cluster", "Servidores do cluster"],
+  cpu: ["CPU", "CPU"],
   nodes: ["Nodes", "Nós"],
   node: ["Node", "Nó"],
   draining_node: ["draining", "esvaziando"],
