@@ -165,6 +165,13 @@ def test_200_calls_are_on_the_screen_and_change_in_time(
     assert time.monotonic() - begin_s < SHOWN_S
     expect(row(page, "<b onclick=x>Ana</b>")).to_be_visible()
     expect(kept).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("dialog")).to_contain_text("speaking")
+    report(loop, media, call_id=ours, activity=Activity.ANSWERING, turns=8)
+    expect(page.locator("dialog")).to_contain_text("answering", timeout=SHOWN_S * 1000)
+    report(loop, media, call_id=ours, activity=Activity.SPEAKING, turns=8, caller_name="Ana")
+    page.keyboard.press("Escape")
+    expect(kept).to_be_focused()
     page.get_by_role("button", name="Turns").first.click()
     page.get_by_role("button", name="Turns").first.click()
     expect(page.locator("#calls-table tbody tr").first).to_contain_text("speaking")
