@@ -3,7 +3,7 @@
 import { openDialog } from "./dialogs.js";
 import { make } from "./element.js";
 import { Facts } from "./facts.js";
-import { duration, milliseconds, timeOfDay, whole } from "./formats.js";
+import { duration, milliseconds, timeOfDay, whole, NOTHING } from "./formats.js";
 import { Table } from "./table.js";
 import { say } from "./words.js";
 
@@ -17,26 +17,29 @@ const STAGES = [
   ["playout_wait", (turn) => turn.playout_wait_ms],
 ];
 
-/** Show a call that runs, and the turns that ended while this page was open. */
+/** Open the dialog of a call that runs; return what shows it anew: `update(call, turns)`, false once it is closed. */
 export function showCall(call, turns) {
-  show(call, turns, [
-    [say("activity"), say(call.activity)],
-    [say("since"), timeOfDay(call.started_at_s)],
-    [say("language"), call.language],
-    [say("priority"), call.priority],
-    [say("caller"), [call.caller_name, call.caller_number].filter(Boolean).join(" ")],
-    [say("peer"), call.peer],
-    [say("turns"), whole(call.turns)],
-    [say("caller_level"), call.level_dbfs === null ? "" : `${whole(call.level_dbfs)} dBFS`],
-    [say("lateness"), milliseconds(call.lateness_p99_ms)],
-    [say("lateness_maximum"), milliseconds(call.lateness_maximum_ms)],
-    [say("underruns"), whole(call.underruns)],
+  const dialog = new CallDialog();
+  const update = (newest, ended) => dialog.show(newest, ended, [
+    [say("activity"), say(newest.activity)],
+    [say("since"), timeOfDay(newest.started_at_s)],
+    [say("language"), newest.language],
+    [say("priority"), newest.priority],
+    [say("caller"), [newest.caller_name, newest.caller_number].filter(Boolean).join(" ")],
+    [say("peer"), newest.peer],
+    [say("turns"), whole(newest.turns)],
+    [say("caller_level"), newest.level_dbfs === null ? "" : `${whole(newest.level_dbfs)} dBFS`],
+    [say("lateness"), milliseconds(newest.lateness_p99_ms)],
+    [say("lateness_maximum"), milliseconds(newest.lateness_maximum_ms)],
+    [say("underruns"), whole(newest.underruns)],
   ]);
+  update(call, turns);
+  return update;
 }
 
 /** Show the record of a call that is over. */
 export function showRecord(record) {
-  show(record, [...record.turns, ...(record.unfinished ? [record.unfinished] : [])], [
+  new CallDialog().show(record, [...record.turns, ...(record.unfinished ? [record.unfinished] : [])], [
     [say("result"), [say(`result_${record.outcome.result}`), record.outcome.target, record.outcome.reason].filter(Boolean).join(", ")],
     [say("end_reason"), record.end_reason],
     [say("duration"), duration(record.duration_s)],
@@ -50,22 +53,36 @@ export function showRecord(record) {
   ]);
 }
 
-function show(call, turns, facts) {
-  const [list, table] = [make("div"), make("div")];
-  new Facts(list).show([[say("uuid"), call.call_id], [say("extension"), call.extension], ...facts]);
-  openDialog(say("call"), list, make("h3", { textContent: say("turns") }), table).classList.add("wide");
-  const used = STAGES.filter(([, value]) => turns.some((turn) => value(turn) !== null));
-  const words = ["heard", "answered"].filter((name) => turns.some((turn) => turn[name]));
-  const columns = [
-    { title: say("turn"), isNumber: true, text: (turn) => whole(turn.turn) },
-    { title: say("kind"), text: (turn) => say(`kind_${turn.kind}`) },
-    { title: say("answer_after"), isNumber: true, text: (turn) => milliseconds(turn.first_answer_ms) },
-    ...used.map(([name, value]) => ({ title: say(name), isNumber: true, text: (turn) => milliseconds(value(turn)) })),
-    { title: say("underruns"), isNumber: true, text: (turn) => whole(turn.underruns), tone: (turn) => (turn.underruns ? "bad" : "") },
-    { title: say("remark"), isLong: true, text: remark },
-    ...words.map((name) => ({ title: say(name), isLong: true, text: (turn) => turn[name] ?? "" })),
-  ];
-  new Table(table, { caption: say("turns"), empty: say("no_turns"), key: (turn) => turn.turn, columns }).update(turns);
+class CallDialog {
+  constructor() {
+    const [list, table] = [make("div"), make("div")];
+    this.dialog = openDialog(say("call"), list, make("h3", { textContent: say("turns") }), table);
+    this.dialog.classList.add("wide");
+    this.facts = new Facts(list);
+    this.table = new Table(table, {
+      caption: say("turns"),
+      empty: say("no_turns"),
+      key: (turn) => turn.turn,
+      columns: [
+        { title: say("turn"), isNumber: true, text: (turn) => whole(turn.turn) },
+        { title: say("kind"), text: (turn) => say(`kind_${turn.kind}`) },
+        { title: say("answer_after"), isNumber: true, text: (turn) => milliseconds(turn.first_answer_ms) },
+        ...STAGES.map(([name, value]) => ({ title: say(name), isNumber: true, text: (turn) => milliseconds(value(turn)) })),
+        { title: say("underruns"), isNumber: true, text: (turn) => whole(turn.underruns), tone: (turn) => (turn.underruns ? "bad" : "") },
+        { title: say("remark"), isLong: true, text: remark },
+        { title: say("heard"), isLong: true, text: (turn) => turn.heard ?? NOTHING },
+        { title: say("answered"), isLong: true, text: (turn) => turn.answered ?? NOTHING },
+      ],
+    });
+  }
+
+  /** Return whether the dialog is still open. */
+  show(call, turns, facts) {
+    if (!this.dialog.open) return false;
+    this.facts.show([[say("uuid"), call.call_id], [say("extension"), call.extension], ...facts]);
+    this.table.update(turns);
+    return true;
+  }
 }
 
 function remark(turn) {

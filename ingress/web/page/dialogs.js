@@ -4,10 +4,12 @@ import { make } from "./element.js";
 import { Refusal } from "./server.js";
 import { say } from "./words.js";
 
+let number = 0;
+
 /** Open a dialog with this content; return it. It is removed when it is closed. */
 export function openDialog(title, ...content) {
   const close = make("button", { type: "button", className: "close", textContent: say("close") });
-  const heading = make("h2", { id: "dialog-title", textContent: title });
+  const heading = make("h2", { id: `dialog-${(number += 1)}`, textContent: title });
   const dialog = make("dialog", { "aria-labelledby": heading.id }, make("div", { className: "title" }, heading, close), ...content);
   close.onclick = () => dialog.close();
   dialog.addEventListener("close", () => dialog.remove());
@@ -31,11 +33,16 @@ export function openForm({ title, content = [], button, isDanger = false, act })
     problem.textContent = "";
     try {
       const told = await act();
-      if (told) form.replaceChildren(make("p", { role: "status", textContent: told }));
-      else dialog.close();
+      if (!told) {
+        dialog.close();
+        return;
+      }
+      form.replaceChildren(make("p", { role: "status", textContent: told }));
+      dialog.querySelector(".close").focus();
     } catch (error) {
       problem.textContent = explain(error);
       submit.disabled = false;
+      submit.focus();
     }
   });
   return dialog;

@@ -1,15 +1,15 @@
 // Media workers, speech workers and their slots, per node, and who waits for them.
 
 import { find, make } from "./element.js";
-import { milliseconds, whole, gigabytes, NOTHING } from "./formats.js";
+import { milliseconds, percent, whole, NOTHING } from "./formats.js";
 import { Table } from "./table.js";
 import { say } from "./words.js";
 
 export class Fleet {
   constructor() {
     const place = (title) => {
-      const part = make("div");
-      find("fleet-body").append(make("h3", { textContent: title }), part);
+      const part = make("div", {}, make("h3", { textContent: title }));
+      find("fleet-body").append(part);
       return part;
     };
     this.pools = new Table(place(say("speech_workers")), {
@@ -29,7 +29,7 @@ export class Fleet {
       empty: say("no_speech_workers"),
       key: (group) => `${group.node} ${group.kind} ${group.index}`,
       columns: [
-        { title: say("node"), isLong: true, text: (group) => group.node },
+        { title: say("node"), text: (group) => group.node },
         { title: say("work"), text: (group) => say(group.kind) },
         { title: say("ready_workers"), isNumber: true, text: (group) => say("of", { part: whole(group.ready), all: whole(group.planned) }), tone: short },
         { title: say("busy_slots"), isNumber: true, text: (group) => say("of", { part: whole(group.busy), all: whole(group.slots) }) },
@@ -48,10 +48,26 @@ export class Fleet {
         { title: say("frame"), isNumber: true, text: (worker) => (worker.health ? `${worker.health.frame_ms} ms` : NOTHING) },
       ],
     });
+    this.serversPlace = place(say("servers"));
+    this.servers = new Table(this.serversPlace, {
+      caption: say("servers"),
+      empty: say("no_media_workers"),
+      key: (server) => server.ingress_id,
+      columns: [
+        { title: say("name"), text: (server) => server.ingress_id },
+        { title: say("calls"), isNumber: true, text: (server) => whole(server.sessions) },
+        { title: say("plot_level"), text: (server) => say(`level_${server.level}`), tone: (server) => (server.level ? "warn" : "") },
+        { title: say("lateness"), isNumber: true, text: (server) => milliseconds(server.signals.lateness_p99_ms) },
+        { title: say("cpu"), isNumber: true, text: (server) => percent(server.signals.cpu_percent) },
+      ],
+    });
   }
 
   show(status) {
     const fleet = status.fleet;
+    const servers = fleet?.ingress ?? [];
+    this.serversPlace.hidden = servers.length < 2; // one is this server
+    this.servers.update(servers);
     this.media.update(status.media_workers);
     this.pools.update(fleet ? ["transcription", "synthesis"].map((kind) => ({ kind, ...fleet[kind] })) : []);
     this.groups.update((fleet?.nodes ?? []).flatMap((node) => node.groups.map((group, index) => ({
@@ -62,13 +78,8 @@ export class Fleet {
 }
 
 function nameOf(node) {
-  return [
-    node.address || node.node_id.slice(0, 12),
-    say("cores", { count: whole(node.cpus) }),
-    gigabytes(node.memory_bytes),
-    node.gpus ? `${whole(node.gpus)} GPU` : "",
-    node.is_draining ? say("draining_node") : "",
-  ].filter(Boolean).join(", ");
+  const name = node.address || node.node_id.slice(0, 12);
+  return node.is_draining ? `${name}, ${say("draining_node")}` : name;
 }
 
 function short({ ready, planned }) {

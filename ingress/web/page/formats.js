@@ -40,11 +40,6 @@ export function megabytes(value) {
   return `${TENTHS.format(value / 1e6)} MB`;
 }
 
-/** Return bytes in GB. */
-export function gigabytes(value) {
-  return `${WHOLE.format(value / 1e9)} GB`;
-}
-
 /** Return a share of 100. */
 export function percent(value) {
   return `${WHOLE.format(value)} %`;

@@ -3,6 +3,7 @@
 import { drain, hangUp, reload } from "./actions.js";
 import { showCall, showRecord } from "./call_dialog.js";
 import { Calls } from "./calls.js";
+import { observe } from "./clock.js";
 import { find } from "./element.js";
 import { follow } from "./events.js";
 import { Extensions } from "./extensions.js";
@@ -55,6 +56,7 @@ const TAKE = {
   status: (data) => {
     const isFirst = !status;
     status = data;
+    if (data.gateway === "up") observe(data.as_of_s);
     if (isFirst) begin();
   },
   call: (data) => calls.seen(data),

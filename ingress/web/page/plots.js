@@ -5,7 +5,7 @@ import { milliseconds, timeOfDay, whole } from "./formats.js";
 import { ask } from "./server.js";
 import { say } from "./words.js";
 
-const HOUR_S = 3600;
+const [SHORTEST_S, LONGEST_S] = [120, 3600]; // the axis grows with the server's age
 const [WIDTH, HEIGHT] = [300, 80]; // of the view box; the shown size is the style's
 
 const PLOTS = [
@@ -35,7 +35,7 @@ export class Plots {
 
 class Plot {
   constructor({ key, lines, text, least = 1 }) {
-    Object.assign(this, { key, lines, text, least, series: { at_s: [] } });
+    Object.assign(this, { key, lines, text, least, span_s: LONGEST_S, series: { at_s: [] } });
     this.paths = lines.map((_, index) => draw("path", { class: `line line-${index}` }));
     this.cursor = draw("line", { class: "cursor", y1: 0, y2: HEIGHT, visibility: "hidden" });
     this.svg = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" }, ...this.paths, this.cursor);
@@ -56,11 +56,12 @@ class Plot {
   show(series) {
     this.series = series;
     const end_s = series.at_s.at(-1) ?? 0;
+    this.span_s = Math.min(LONGEST_S, Math.max(SHORTEST_S, end_s - (series.at_s[0] ?? end_s)));
     const all = this.lines.flatMap((name) => series[name]).filter((value) => value !== null);
     const top = Math.max(this.least, ...all);
-    this.lines.forEach((name, index) => this.paths[index].setAttribute("d", path(series.at_s, series[name], end_s, top)));
+    this.lines.forEach((name, index) => this.paths[index].setAttribute("d", path(series.at_s, series[name], { end_s, span_s: this.span_s, top })));
     setText(this.top, this.text(top));
-    setText(this.from, timeOfDay(end_s - HOUR_S));
+    setText(this.from, timeOfDay(end_s - this.span_s));
     setText(this.to, timeOfDay(end_s));
     const newest = this.lines.map((name) => `${say(name)} ${this.text(series[name].at(-1))}`);
     this.svg.setAttribute("aria-label", say("plot_label", { name: say(this.key), newest: newest.join(", "), top: this.text(top) }));
@@ -71,9 +72,9 @@ class Plot {
     const times = this.series.at_s;
     if (!times.length) return;
     const box = this.svg.getBoundingClientRect();
-    const wanted_s = times.at(-1) - HOUR_S * (1 - (event.clientX - box.left) / box.width);
+    const wanted_s = times.at(-1) - this.span_s * (1 - (event.clientX - box.left) / box.width);
     const index = times.reduce((best, at_s, now) => (Math.abs(at_s - wanted_s) < Math.abs(times[best] - wanted_s) ? now : best), 0);
-    const x = WIDTH * (1 - (times.at(-1) - times[index]) / HOUR_S);
+    const x = WIDTH * (1 - (times.at(-1) - times[index]) / this.span_s);
     for (const name of ["x1", "x2"]) this.cursor.setAttribute(name, x);
     this.cursor.setAttribute("visibility", "visible");
     this.#values(index);
@@ -92,7 +93,7 @@ class Plot {
 }
 
 /** Return the path of one line; where nothing was measured it is broken. */
-function path(times, values, end_s, top) {
+function path(times, values, { end_s, span_s, top }) {
   let pieces = "";
   let isOpen = false;
   values.forEach((value, index) => {
@@ -100,7 +101,7 @@ function path(times, values, end_s, top) {
       isOpen = false;
       return;
     }
-    const x = (WIDTH * (1 - (end_s - times[index]) / HOUR_S)).toFixed(2);
+    const x = (WIDTH * (1 - (end_s - times[index]) / span_s)).toFixed(2);
     const y = (HEIGHT - (HEIGHT - 2) * (value / top) - 1).toFixed(2);
     const isAlone = !isOpen && (values[index + 1] ?? null) === null;
     pieces += `${isOpen ? "L" : "M"}${x} ${y}${isAlone ? "h0.6" : ""}`;

@@ -39,8 +39,12 @@ export class Records {
     this.#records = [record, ...this.#records.filter((it) => it.record_id !== record.record_id)].slice(0, KEPT);
   }
 
+  /** Begin anew with what the server has; what ends meanwhile stays. */
   async refresh() {
-    this.#records = (await ask("GET", `records?limit=${KEPT}`)).items;
+    this.#records = [];
+    const known = (await ask("GET", `records?limit=${KEPT}`)).items;
+    const names = new Set(known.map((record) => record.record_id));
+    this.#records = [...this.#records.filter((record) => !names.has(record.record_id)), ...known].slice(0, KEPT);
   }
 
   render() {

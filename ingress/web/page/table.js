@@ -7,11 +7,12 @@ export class Table {
    * columns: `{title, text(row), value(row)?, isNumber?, isLong?, button(row)?, isTitleHidden?, tone(row)?}`; with `value`
    * it can be sorted; with `button` it holds one, `{text, label, isHidden?, press}`.
    */
-  constructor(place, { caption, columns, key, empty, isSorted = -1, isDescending = false }) {
+  constructor(place, { caption, columns, key, empty, isSorted = -1, isDescending = false, most = Infinity }) {
     this.columns = columns;
     this.key = key;
     this.sortBy = isSorted;
     this.isDescending = isDescending;
+    this.most = most;
     this.rows = [];
     this.lines = new Map();
     this.heads = columns.map((column, index) => this.#head(column, index));
@@ -21,7 +22,7 @@ export class Table {
       "table", {}, make("caption", { className: "hidden", textContent: caption }),
       make("thead", {}, make("tr", {}, ...this.heads)), this.body,
     );
-    place.append(make("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: caption }, table));
+    place.append(make("div", { className: "scroll", tabIndex: 0, role: "group", ariaLabel: caption }, table));
     this.update([]);
   }
 
@@ -41,11 +42,11 @@ export class Table {
     this.update(this.rows);
   }
 
-  /** Show these rows; more than one with the same key is not allowed. */
+  /** Show these rows, `most` of them in their order; two with the same key are not allowed. */
   update(rows) {
     this.rows = rows;
     const focused = document.activeElement;
-    const shown = this.#ordered(rows);
+    const shown = this.#ordered(rows).slice(0, this.most);
     const kept = new Set(shown.map(this.key));
     for (const [key, line] of this.lines) {
       if (!kept.has(key)) {

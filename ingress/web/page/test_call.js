@@ -20,8 +20,11 @@ export function openTestCall(names) {
   });
   const button = make("button", { type: "button", className: "main", textContent: say("call_it") });
   const dialog = openDialog(
-    say("test_call"), make("p", { className: "note", textContent: say("test_call_help") }),
-    extension.element, said.element, heard.element, state, make("div", { className: "buttons" }, button),
+    say("test_call"),
+    make(
+      "div", { className: "stack" }, make("p", { className: "note", textContent: say("test_call_help") }),
+      extension.element, said.element, heard.element, state, make("div", { className: "buttons" }, button),
+    ),
   );
   let call = null;
 
