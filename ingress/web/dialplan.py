@@ -40,10 +40,11 @@ async def address(services: Services, extension: str, reached_at: str) -> str:
         reply = await services.control.ask(ExtensionsRequest(), ControlReply)
     except LinkError:
         return ""
-    port = reply.ports.get(extension) or reply.ports.get(DEFAULT_EXTENSION)
+    name = extension if extension in reply.ports else DEFAULT_EXTENSION  # a shared one has no port of its own
+    port, known = reply.ports.get(name), reply.book.extensions.get(name)
     if port is None:
         return ""
-    host = services.settings.server.host
+    host = (known.host if known is not None else None) or services.settings.server.host
     if host in ("0.0.0.0", "::"):
         host = reached_at
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
