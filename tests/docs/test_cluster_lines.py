@@ -22,7 +22,8 @@ from running_server import RunningServer, wait_until
 from benchmarks.harness.server import free_port
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "cluster.yaml", *sorted((ROOT / "docs").glob("*.md"))]
+GUIDES = sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "pt-BR").glob("*.md")])
+PAGES = [ROOT / "README.md", ROOT / "cluster.yaml", *GUIDES]
 WRITTEN_ADDRESS = "10.0.0.5"
 PORT_OPTIONS = ("node-manager", "object-manager", "dashboard-agent-listen", "dashboard-agent-grpc")
 PORT_OPTIONS += ("runtime-env-agent", "metrics-export", "min-worker", "max-worker")

@@ -49,7 +49,7 @@ def test_examples_are_configurations(example: Path, tmp_path: Path) -> None:
     """Each is accepted as it stands, and again with the settings that it has commented out."""
     as_it_stands = load_settings(example, {}, {})
     spelt_out = tmp_path / example.name
-    commented = re.compile(r"^# (?=\[[a-z.]+\]|[a-z_]+ = )", re.MULTILINE)
+    commented = re.compile(r"^# (?=\[[a-z_.]+\]|[a-z_]+ = )", re.MULTILINE)
     spelt_out.write_text(commented.sub("", example.read_text()))
     assert load_settings(spelt_out, {}, {}) != as_it_stands
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -109,3 +110,23 @@ def test_a_worker_that_was_killed_for_memory_ends_nothing_else() -> None:
     """The default, `stop`, ends the whole unit with all its calls."""
     assert values()["OOMPolicy"] == ["continue"]
     assert values()["MemoryMax"]
+
+
+def test_the_folders_that_a_replacing_server_uses_stay() -> None:
+    """Its sockets are there already when the one that it replaces ends; systemd would remove them."""
+    unit = values()
+    assert unit["RuntimeDirectory"] == ["raymal"]
+    assert unit["RuntimeDirectoryPreserve"] == ["yes"]
+    assert "RAYMAL_RUNTIME=/run/raymal" in unit["Environment"]
+
+
+def test_it_may_write_where_the_page_has_it_write() -> None:
+    """In docs/install.md and in its own examples: with `ProtectSystem=strict` it may write nowhere else."""
+    unit = values()
+    assert unit["ProtectSystem"] == ["strict"]
+    bases = {"CacheDirectory": "/var/cache", "LogsDirectory": "/var/log", "StateDirectory": "/var/lib"}
+    writable = tuple(f"{base}/{unit[name][0]}/" for name, base in bases.items())
+    text = UNIT.read_text() + (UNIT.parents[1] / "docs" / "install.md").read_text()
+    written = re.findall(r'^(?:#.*)?\b(?:file|folder) = "([^"]+)"', text, re.MULTILINE)
+    assert len(written) >= 4
+    assert [path for path in written if not path.startswith(writable)] == []
