@@ -30,8 +30,6 @@ class CallResult(StrEnum):
     """Not taken, or sent back after too long a wait."""
     FAILED = "failed"
     """The connection broke, or the server stopped."""
-    NO_INPUT = "no_input"
-    """Nobody said anything."""
 
 
 class CallOutcome(Record):

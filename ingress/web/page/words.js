@@ -148,7 +148,6 @@ const WORDS = {
   result_transfer: ["transfer", "transferência"],
   result_refused: ["refused", "recusada"],
   result_failed: ["failed", "falhou"],
-  result_no_input: ["nobody spoke", "ninguém falou"],
   end_reason: ["End", "Fim"],
   slowest_answer: ["Slowest answer", "Resposta mais lenta"],
   uuid: ["UUID", "UUID"],
