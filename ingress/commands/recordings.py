@@ -59,7 +59,10 @@ def run_list(arguments: argparse.Namespace) -> int:
     if rows:
         # The UUID is what the other commands take: no terminal is so narrow that it is cut.
         identity = Column("UUID", no_wrap=True, min_width=len(str(uuid.UUID(int=0))))
-        table = Table("started (UTC)", "extension", identity, "seconds", "bytes", "transcript")
+        started, extension = (
+            Column(title, overflow="fold", min_width=10) for title in ("started (UTC)", "extension")
+        )
+        table = Table(started, extension, identity, "seconds", "bytes", "text", box=None, pad_edge=False)
         for row in rows:
             seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
             has_transcript = "yes" if row["transcript"] else "no"
