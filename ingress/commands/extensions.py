@@ -95,6 +95,11 @@ def _add(arguments: argparse.Namespace) -> int:
 
 
 def _change(arguments: argparse.Namespace) -> int:
+    written = (_written(arguments, flag) for flag in FLAGS)
+    if not (arguments.set or arguments.unset or any(value is not None for value in written)):
+        raise ConfigurationError(
+            f"nothing to change: name it, as in `raymal extensions set {arguments.name} --max-calls 20`"
+        )
     present = asyncio.run(observer.control(arguments.server, ExtensionsRequest()))
     name = arguments.name
     if name == DEFAULT_EXTENSION:
@@ -162,11 +167,15 @@ def _print(reply: ControlReply) -> None:
         console.print(line, markup=False, style="bold red")
 
 
+def _written(arguments: argparse.Namespace, flag: str) -> str | None:
+    value: str | None = vars(arguments)[flag.removeprefix("--").replace("-", "_")]
+    return value
+
+
 def _apply(settings: dict[str, Any], arguments: argparse.Namespace) -> None:
     """Put what the flags say into the extension's settings. Raises ConfigurationError."""
-    given = vars(arguments)
     for flag, (key, _, _) in FLAGS.items():
-        written = given[flag.removeprefix("--").replace("-", "_")]
+        written = _written(arguments, flag)
         if written is not None:
             _put_key(settings, key, int(written) if written.isdecimal() else written, flag)
     for assignment in arguments.set:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from actors.errors import ConfigurationError
 from ingress.commands.serve import add_settings_flags, settings_of
@@ -57,7 +57,12 @@ def run_list(arguments: argparse.Namespace) -> int:
         return ExitCode.OK
     console = Console()
     if rows:
-        table = Table("started (UTC)", "extension", "UUID", "seconds", "bytes", "transcript")
+        # The UUID is what the other commands take: no terminal is so narrow that it is cut.
+        identity = Column("UUID", no_wrap=True, min_width=len(str(uuid.UUID(int=0))))
+        started, extension = (
+            Column(title, overflow="fold", min_width=10) for title in ("started (UTC)", "extension")
+        )
+        table = Table(started, extension, identity, "seconds", "bytes", "text", box=None, pad_edge=False)
         for row in rows:
             seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
             has_transcript = "yes" if row["transcript"] else "no"

@@ -80,6 +80,8 @@ def _print_ingress(console: Console, status: ServerStatus) -> None:
         if row.problem is not None:
             line = f"problem: extension {row.name} takes no calls: {row.problem}"
             console.print(line, markup=False, style="bold red")
+    for reason, count in sorted(status.refusals.items()):
+        console.print(f"refused {count}: {reason}", markup=False)
     if status.media_workers:
         _print_media(console, status.media_workers)
     _print_turns(console, status.recent)

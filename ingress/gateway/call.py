@@ -78,8 +78,15 @@ class CallServices:
     traces: TraceExport | None = None
     refused: Counter[str] = field(default_factory=Counter)
     """Calls that were not taken, by extension."""
+    refusals: Counter[str] = field(default_factory=Counter)
+    """The same by reason; reasons are a few fixed texts."""
     taken: Counter[str] = field(default_factory=Counter)
     """Calls that have a place without a pool, by extension."""
+
+    def count_refusal(self, extension: str, reason: str) -> None:
+        """Count a call that was not taken."""
+        self.refused[extension] += 1
+        self.refusals[reason] += 1
 
 
 class Call:
@@ -204,7 +211,7 @@ class Call:
     def _refuse(self, reason: str) -> None:
         if not self.is_ended:
             log.info("call %s refused: %s", self.started.call_id, reason)
-            self._services.refused[self.extension.name] += 1
+            self._services.count_refusal(self.extension.name, reason)
             self._notify(Refused(call_id=self.started.call_id, reason=reason))
             self.end()
 

@@ -435,6 +435,7 @@ class Gateway:
                 )
                 for name, extension in self._book.extensions.items()
             ),
+            refusals=dict(self._services.refusals),
             ahead_begun=self._runner.ahead_begun,
             ahead_used=self._runner.ahead_used,
             recent=self._ledger.recent_turns(),

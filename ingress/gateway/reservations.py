@@ -82,7 +82,7 @@ class Reservations:
             return _refused(TOO_MANY)
         reason = await self._take_place(call_id, chosen)
         if reason:
-            self._services.refused[extension.name] += 1
+            self._services.count_refusal(extension.name, reason)
             return _refused(reason)
         invited = Invited(
             call_id=call_id,

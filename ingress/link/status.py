@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from actors.messages import Doubt, Level, Priority
 from actors.status import FleetStatus
 from ingress.link.records import MediaHealth, Record
@@ -119,6 +121,9 @@ class ServerStatus(Record):
 
     ranks: tuple[RankStatus, ...] = ()
     """The media workers, the gateway and Ray on this machine."""
+
+    refusals: dict[str, int] = Field(default_factory=dict)
+    """Calls that this server did not take, by reason: by itself, or since the manager said so."""
 
     manager_answers: bool = True
     """Whether the manager did when it was last asked; also if no dialog needs the speech workers."""

@@ -127,7 +127,7 @@ class ConfigurationKeeper:
         settings, book = await self._read({draft.file: draft.text})
         prepared = await in_thread(draft.prepare)
         try:
-            waiting = await self._extensions.follow(book)
+            waiting = await self._extensions.follow(book) + self._waiting(settings)
             try:
                 await in_thread(prepared.commit)
             except OSError as error:

@@ -97,7 +97,10 @@ def handle_problems(app: FastAPI, headers: Mapping[str, str]) -> None:
         errors = [_field_error(it) for it in found[:SHOWN_ERRORS]]
         more = f", and {len(found) - SHOWN_ERRORS} more" if len(found) > SHOWN_ERRORS else ""
         lines = "; ".join(f"{it.where}: {it.problem}" for it in errors)
-        return problem_response(422, f"{lines}{more}", errors)
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        is_other = any(it["loc"] == ("body",) for it in found) and kind != "application/json"
+        hint = "; send JSON, with the header Content-Type: application/json" if is_other else ""
+        return problem_response(422, f"{lines}{more}{hint}", errors)
 
     async def of_link(request: Request, error: Any) -> Response:
         detail = "the process of this server that knows does not answer; try again in a few seconds"

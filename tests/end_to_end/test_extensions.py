@@ -246,6 +246,7 @@ def test_the_commands_say_what_they_did(site: Site, capsys: pytest.CaptureFixtur
     desk = json.loads(capsys.readouterr().out)["extensions"]["desk"]
     assert (desk["port"], desk["max_calls"], desk["dialog"]["tone_hz"]) == (None, 3, 440.0)
     assert site.command("set", "desc", "--max-calls", "3") == 2
+    assert site.command("set", "desk") == 2  # nothing is to be changed
     assert "there is no extension desc" in capsys.readouterr().err
     assert site.command("list") == 0
     assert "shared" in capsys.readouterr().out

@@ -211,6 +211,8 @@ def test_a_hangup_signal_reloads_the_configuration(tmp_path: Path) -> None:
         write("Two.", "[server]\nmax_calls = 7\n")
         hang_up_on_everything(server)
         logged(server, "only the next start takes this up: server.max_calls has changed")
+        added = raymal("extensions", "add", "late", "--port", "auto", "--server", str(server.port))
+        assert "only the next start takes this up: server.max_calls has changed" in added.stdout
         assert greeting_of_a_call(server) == "Two."
         write("Three.", "greting = 1\n")
         os.kill(server.process.pid, signal.SIGHUP)

@@ -8,6 +8,7 @@ import sys
 from types import ModuleType
 
 import pytest
+from rich.console import Console
 
 from actors.errors import CallError, ConfigurationError, EngineError, LinkError, PortError
 from ingress import cli
@@ -93,6 +94,24 @@ def test_a_reader_that_has_gone_is_no_fault_to_report(
     reader, writer = os.pipe()
     os.close(reader)
     monkeypatch.setattr(status, "run", long_answer)
+    with os.fdopen(writer, "w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        assert cli.main(["status"]) == ExitCode.FAILED
+    assert capfd.readouterr().err == ""
+
+
+def test_a_table_whose_reader_has_gone_is_no_fault_to_report(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`raymal status | head`: rich, which prints tables, ends the program by itself."""
+
+    def table(arguments: argparse.Namespace) -> int:
+        Console().print("a table")
+        return ExitCode.OK
+
+    reader, writer = os.pipe()
+    os.close(reader)
+    monkeypatch.setattr(status, "run", table)
     with os.fdopen(writer, "w") as output:
         monkeypatch.setattr(sys, "stdout", output)
         assert cli.main(["status"]) == ExitCode.FAILED

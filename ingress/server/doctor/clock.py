@@ -37,7 +37,8 @@ def judged(host: Host, state: int | None, resolution_s: float) -> Iterator[Findi
         yield subject.warning("not known whether the wall clock is synchronised", "run `timedatectl`")
     elif state == TIME_ERROR:
         yield subject.warning(
-            "the wall clock is not synchronised: records have wrong times, and a step of it is heard",
+            "the wall clock is not synchronised: records have wrong times, and a step of it is heard, "
+            "since Asterisk stamps its audio by it",
             "install and start chrony, or `timedatectl set-ntp true`; in a container, on its host",
         )
     else:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from actors.engines.whisper_weights import BundledModel, locate
 from actors.errors import ConfigurationError, described
 from ingress.access.tokens import configured_token
+from ingress.configuration.extensions import Extension
+from ingress.configuration.settings import AUTO_PORT, SHARED_PORT
 from ingress.server.checking import check
 from ingress.server.doctor.finding import Finding, Subject
 from ingress.server.doctor.host import Host
@@ -23,9 +25,14 @@ def findings(host: Host) -> Iterator[Finding]:
     except ConfigurationError as error:
         yield from of_error(error)
         return
-    ports = ", ".join(f"{extension.port} ({name})" for name, extension in book.extensions.items())
+    ports = ", ".join(f"{_port(extension)} ({name})" for name, extension in book.extensions.items())
     held = "held by the server that runs" if host.runtime else "free"
     yield subject.ok(f"a server can run with it; ports {held}: {ports}")
+
+
+def _port(extension: Extension) -> str:
+    """Return the port as it is written in the configuration."""
+    return SHARED_PORT if extension.port is None else str(extension.port or AUTO_PORT)
 
 
 def of_error(error: ConfigurationError) -> Iterator[Finding]:

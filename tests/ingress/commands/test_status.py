@@ -106,6 +106,7 @@ async def test_it_says_what_is_done_less_and_why(capsys: pytest.CaptureFixture[s
         f"level 2, loaded; frames of 30 ms: {REASON}",
         f"0 s ago busy → loaded: {REASON} 0 s ago normal → busy: first [reason]",
         "sales high pt echo 0 5 1",
+        "refused 1: all 1 calls are taken",
         "default normal pt echo 0 - 0",
         "media workers: 1; callers waiting: 3, the longest for 14 s",
         " media-0 1 30 0.1, 1.2, 2.3, 3.4 5, 6.7 ",

@@ -54,7 +54,14 @@ from ingress.server.checking import extension_book
 AUDIO = bytes(8_000)
 LATENESS = LatenessSummary(frames=9, p50_ms=0.1, p99_ms=1.2, p999_ms=2.3, maximum_ms=3.4)
 GONE_WITHIN_S = 5.0
-BOUNDED = ("ledger._records", "ledger._turns", "ledger._written", ".refused", "speaker._memory._audio")
+BOUNDED = (
+    "ledger._records",
+    "ledger._turns",
+    "ledger._written",
+    ".refused",
+    ".refusals",
+    "speaker._memory._audio",
+)
 """Tables of a gateway that are meant to keep something."""
 
 

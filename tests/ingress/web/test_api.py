@@ -305,7 +305,7 @@ async def test_a_body_of_another_kind() -> None:
     """Only JSON is a body here: a browser's form of another site is none."""
     async with web_client(web_services(), is_unix=True) as client:
         answer = await client.put("/api/v1/extensions/new", data={"port": "9000"})
-        problem(answer, 422)
+        assert "Content-Type: application/json" in problem(answer, 422)
 
 
 @pytest.fixture(scope="module")

@@ -65,6 +65,13 @@ def test_versions_of_asterisk_are_judged_by_their_audiosocket(version: str, verd
     assert verdicts([asterisk.judged(version)]) == [verdict]
 
 
+def test_ports_are_named_as_they_are_configured(fake: FakeMachine) -> None:
+    """Not by what stands for them inside."""
+    extensions = {"own": {"port": "auto"}, "part": {"port": "shared"}}
+    (found,) = configuration.findings(host(fake, extensions=extensions))
+    assert found.what.endswith("auto (own), shared (part)")
+
+
 def test_asterisk_is_asked_for_its_version_and_its_module_sought(fake: FakeMachine) -> None:
     """Where packages and `make install` put them; one that hangs or fails is no obstacle."""
     assert verdicts(asterisk.findings(host(fake))) == [OK]
