@@ -112,3 +112,18 @@ async def test_a_language_that_the_engines_lack_is_a_mistake() -> None:
     assert "hibari" in reply.reason
     assert not pool.story
     await gateway.close()
+
+
+async def test_a_call_that_ends_as_it_comes_gives_its_place_back() -> None:
+    """Its first and its last message are read at once."""
+    pool = ScriptedPool()
+    gateway = gateway_of(pool)
+    media = await LinkEnd.connect(gateway)
+    reply = await begin(gateway)
+    record = CallRecord(call_id=reply.call_id, extension="default", end_reason="hung up")
+    media.say(CallStarted(call_id=reply.call_id, extension="default"), CallEnded(record=record))
+    await asyncio.sleep(VALID_S * 1.5)
+    assert pool.story[reply.call_id] == "tru"
+    assert not pool.sessions
+    await media.hang_up()
+    await gateway.close()
