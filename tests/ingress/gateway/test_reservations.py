@@ -134,6 +134,20 @@ async def test_a_call_that_ends_as_it_comes_gives_its_place_back() -> None:
     await gateway.close()
 
 
+async def test_an_invitation_that_another_gateway_made_is_used_once() -> None:
+    """All media workers have it; one of them took the call while no gateway was there."""
+    pool = ScriptedPool()
+    gateway = gateway_of(pool)
+    first, second = [await LinkEnd.connect(gateway, name) for name in ("media-0", "media-1")]
+    first.say(CallStarted(call_id="c0", extension="default", was_invited=True))
+    assert await second.next(InvitationSpent) == InvitationSpent(call_id="c0")
+    assert (await first.next(Admitted)).call_id == "c0"
+    assert pool.story["c0"] == "t", "this gateway kept no place for it"
+    for end in (first, second):
+        await end.hang_up()
+    await gateway.close()
+
+
 STEPS = st.tuples(
     st.sampled_from(["begin", "begin", "come", "come and end", "end", "expire", "break", "wait"]),
     st.integers(0, 3),
