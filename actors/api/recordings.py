@@ -46,6 +46,8 @@ def decode(content: bytes, maximum_s: float, is_given_up: threading.Event) -> by
             stream = next(iter(container.streams.audio), None)
             if stream is None:
                 raise ApiError(400, "file: there is no audio in it", parameter="file")
+            if getattr(stream, "codec_context", None) is None:  # no decoder: nothing is known of it
+                raise ApiError(400, "file: its audio is in a coding that is unknown here", parameter="file")
             if not 0 < (stream.rate or 0) <= MAXIMUM_RATE_HZ:
                 raise ApiError(400, f"file: a sample rate of {stream.rate} Hz", parameter="file")
             resampler = AudioResampler(format="s16", layout="mono", rate=TELEPHONE_RATE_HZ)

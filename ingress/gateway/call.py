@@ -126,7 +126,7 @@ class Call:
         summary: SessionSummary | None = None
         try:
             await self._wait_for(before)
-            if not self.is_ended:
+            if not self.is_ended or self.started.is_admitted:  # it has a place, however soon it ends
                 summary = await self._have_place()
         finally:
             if self._record is not None:

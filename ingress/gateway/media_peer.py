@@ -45,9 +45,9 @@ class MediaPeer:
         link: Link,
         places: Places,
         services: CallServices,
-        came: Callable[[str], bool] = lambda call_id: False,
+        came: Callable[[CallStarted], bool] = lambda started: False,
     ) -> None:
-        """`came`: takes note of a call by its UUID, and says whether a place was kept for it."""
+        """`came`: takes note of a call, and says whether a place was kept for it."""
         assert link.peer is not None
         self.name = link.peer.name
         self.health: MediaHealth | None = None
@@ -104,7 +104,7 @@ class MediaPeer:
                 # It may be here already: it is repeated whenever the gateway becomes ready.
                 call = self._places.find(message.call_id, self._link)
                 if call is None:
-                    is_admitted = self._came(message.call_id) or message.is_admitted
+                    is_admitted = self._came(message) or message.is_admitted
                     started = message.model_copy(update={"is_admitted": is_admitted})
                     self._places.begin(started, self._link)
                 elif call.is_held:

@@ -29,7 +29,7 @@ from ingress.gateway.call import (
     NO_ANSWER,
     CallServices,
 )
-from ingress.link.messages import BeginReply, BeginRequest, InvitationSpent, Invited, Message
+from ingress.link.messages import BeginReply, BeginRequest, CallStarted, InvitationSpent, Invited, Message
 
 TOO_MANY = "too many calls are expected that have not come"
 MAXIMUM_TEXT = 128
@@ -99,16 +99,18 @@ class Reservations:
         self._send_to_all(invited)
         return BeginReply(call_id=call_id, is_admitted=True, reason="", expires_in_s=self._valid_s)
 
-    def came(self, call_id: str) -> bool:
+    def came(self, started: CallStarted) -> bool:
         """The call is there: return whether it has a place, which is its own now.
 
-        Others with its UUID are refused.
+        Others with its UUID are refused, also if the gateway that invited it is gone.
         """
-        if (waiting := self._waiting.pop(call_id, None)) is None:
+        waiting = self._waiting.pop(started.call_id, None)
+        if waiting is not None or started.was_invited:
+            self._send_to_all(InvitationSpent(call_id=started.call_id))
+        if waiting is None:
             return False
         invited, _, task = waiting
         task.cancel()
-        self._send_to_all(InvitationSpent(call_id=call_id))
         if self._services.pool is None:
             self._services.taken[invited.extension] -= 1
         return True

@@ -22,7 +22,9 @@ def encode(message: Message) -> bytes:
     """Return the message with its length. Raises MessageTooLargeError."""
     try:
         body: bytes = msgpack.packb((message.kind, message.model_dump()))
-    except (OverflowError, ValueError):  # not chained: as in `Decoder.next`
+    except UnicodeEncodeError:  # not chained: as in `Decoder.next`
+        raise MessageTooLargeError(f"a {message.kind} message has text that is no Unicode text") from None
+    except (OverflowError, ValueError):
         raise MessageTooLargeError(
             f"a {message.kind} message has a number of more than 64 bits, or too many levels, for the link"
         ) from None

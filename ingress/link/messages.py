@@ -17,7 +17,7 @@ from ingress.link.live import LiveCall
 from ingress.link.records import CallOutcome, CallRecord, MediaHealth, Record, StageTimes, TurnRecord
 from ingress.link.status import ServerStatus
 
-LINK_VERSION = 8
+LINK_VERSION = 9
 """Raised with every change of a message below."""
 
 
@@ -82,6 +82,8 @@ class CallStarted(Message):
     caller_name: str | None = None
     is_admitted: bool = False
     """Whether it has been admitted before: then it is not asked again."""
+    was_invited: bool = False
+    """Whether it used an invitation: all media workers are to forget that, whichever gateway made it."""
     settings: Extension | None = None
     """What the call began with; another gateway may know the extension as it is now, or not any more."""
 

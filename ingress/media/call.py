@@ -175,6 +175,7 @@ class Call:
         return {
             "caller_number": invitation.caller_number,
             "caller_name": invitation.caller_name,
+            "was_invited": True,
         }
 
     @property

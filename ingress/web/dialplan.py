@@ -18,9 +18,13 @@ from ingress.link.records import CallOutcome, CallResult
 from ingress.web.services import Services
 
 POLL_S = 0.05
+"""Of what this process knows."""
+GATEWAY_POLL_S = 0.5
+"""Each question to the gateway is a link of its own, and it has calls to serve."""
 RESULT_WAIT_S = 2.0
 """For the record of a call that has just ended to arrive."""
 GATEWAY_AWAY = "the gateway is away"
+NO_SUCH_CALL = "no call with this UUID has ended"
 
 
 async def begin(services: Services, request: BeginRequest) -> BeginReply:
@@ -54,16 +58,20 @@ async def outcome(services: Services, call_id: str, wait_s: float = RESULT_WAIT_
     """Return how a call ended, once its record is there; `failed` with the reason if none comes."""
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + wait_s
+    ask_s = loop.time()
     while True:
-        reason = "no call with this UUID has ended"
         if (told := services.live.outcome(call_id)) is not None:
             return told
-        try:
-            record = (await services.gateway.ask(CallRequest(call_id=call_id), CallReply)).record
-            if record is not None:
-                return record.outcome
-        except LinkError:
-            reason = GATEWAY_AWAY
-        if loop.time() >= deadline_s:
-            return CallOutcome(result=CallResult.FAILED, reason=reason)
+        now = loop.time()
+        if now >= min(ask_s, deadline_s):
+            ask_s = now + GATEWAY_POLL_S
+            reason = NO_SUCH_CALL
+            try:
+                record = (await services.gateway.ask(CallRequest(call_id=call_id), CallReply)).record
+                if record is not None:
+                    return record.outcome
+            except LinkError:
+                reason = GATEWAY_AWAY
+            if now >= deadline_s:
+                return CallOutcome(result=CallResult.FAILED, reason=reason)
         await asyncio.sleep(POLL_S)

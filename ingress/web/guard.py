@@ -23,6 +23,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ingress.access.attempts import Attempts
+from ingress.access.log_limit import LogLimit
 from ingress.access.networks import is_loopback, origin
 from ingress.access.tokens import Token
 from ingress.web.problems import Problem, problem_response
@@ -34,8 +35,6 @@ SUBPROTOCOL = "raymal"
 TOKEN_SUBPROTOCOL = "token."
 UNLOGGED = {"/api/v1/calls"}
 """Changes that every call makes; the call itself is logged."""
-LOG_EVERY = 10
-"""Wrong tokens of one address, after the first."""
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; "
@@ -61,6 +60,7 @@ class Guard:
         self._is_loopback = is_loopback(host)
         self._token = token
         self._attempts = attempts
+        self._logged = LogLimit()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with a problem, or pass the request on."""
@@ -133,7 +133,7 @@ class Guard:
         finally:
             wrong = self._attempts.end(address, wait_s > 0, not is_right, time.monotonic())
         if not is_right:
-            if wrong % LOG_EVERY == 1:
+            if self._logged.is_due(address, time.monotonic()):
                 log.warning("a wrong token came from %s (%d so far)", address, wrong)
             raise _unauthorized("this is not the server's token")
 

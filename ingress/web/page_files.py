@@ -27,4 +27,6 @@ class PageFiles:
             return
         if scope["path"].startswith(CLOSED_FOLDERS):
             raise HTTPException(404)
-        await self._files(scope, receive, send)
+        # Files are sent whole, they are small: a range that is wrong would be answered in plain text.
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        await self._files({**scope, "headers": headers}, receive, send)

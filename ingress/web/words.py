@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from ingress.link.messages import TurnFinished
-from ingress.link.records import CallRecord, TurnRecord
+from ingress.link.records import CallOutcome, CallRecord, TurnRecord
 
 WORDS = {"heard": None, "answered": None}
 
@@ -17,9 +17,13 @@ def without_words(kept: Kind) -> Kind:
     if isinstance(kept, TurnFinished):
         return kept.model_copy(update={"record": _bare(kept.record)})
     unfinished = kept.unfinished and _bare(kept.unfinished)
-    outcome = kept.outcome.model_copy(update={"variables": {}})  # a dialog may have put anything there
     turns = tuple(map(_bare, kept.turns))
-    return kept.model_copy(update={"turns": turns, "unfinished": unfinished, "outcome": outcome})
+    return kept.model_copy(update={"turns": turns, "unfinished": unfinished, "outcome": bare(kept.outcome)})
+
+
+def bare(outcome: CallOutcome) -> CallOutcome:
+    """Return how a call ended, without the dialog's variables: it may have put anything there."""
+    return outcome.model_copy(update={"variables": {}})
 
 
 def _bare(turn: TurnRecord) -> TurnRecord:

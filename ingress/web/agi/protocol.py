@@ -16,6 +16,8 @@ from actors.errors import RaymalError
 MAXIMUM_LINE_BYTES = 2_048
 MAXIMUM_LINES = 128
 """Asterisk sends some twenty, and `AGI()` takes a hundred arguments at most."""
+MAXIMUM_CALLER_CHARACTERS = 128
+"""Of a number or a name; the rest is cut off."""
 ANONYMOUS = {"", "unknown"}
 """What stands for a caller ID that is not there."""
 
@@ -42,6 +44,8 @@ class AgiRequest:
             name, colon, value = line.partition(":")
             if not colon or not name.startswith("agi_"):
                 raise AgiError("a line that is no `agi_NAME: value`")
+            if name in variables:  # Asterisk names each once; a caller's name may hold anything
+                raise AgiError(f"{name[:64]} twice")
             variables[name] = value.strip()
         if "agi_request" not in variables:
             raise AgiError("no agi_request")
@@ -82,4 +86,6 @@ def is_answered(line: str) -> bool:
 
 
 def _known(text: str) -> str | None:
-    return None if text.lower() in ANONYMOUS else text
+    """Return a caller ID as it may be kept. The caller chose it, not the dialplan: it is never a mistake."""
+    plain = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return None if plain.lower() in ANONYMOUS else plain[:MAXIMUM_CALLER_CHARACTERS]

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import Field
+from starlette.requests import Request
 
 from actors.messages import Priority
 from ingress.link.messages import BeginRequest
@@ -13,6 +14,7 @@ from ingress.link.records import CallOutcome
 from ingress.web import dialplan
 from ingress.web.problems import Body, Problem, Responses
 from ingress.web.services import Given
+from ingress.web.words import bare
 
 router = APIRouter(tags=["dialplan"])
 
@@ -68,6 +70,10 @@ async def begin_call(services: Given, question: BeginQuestion) -> BeginAnswer:
 
 
 @router.get("/calls/{call_id}/result", summary="How a call ended")
-async def call_result(services: Given, call_id: UUID) -> CallOutcome:
-    """What the dialplan gets of a call that has just ended. Waits up to 2 s for the call's record."""
-    return await dialplan.outcome(services, str(call_id))
+async def call_result(services: Given, request: Request, call_id: UUID) -> CallOutcome:
+    """What the dialplan gets of a call that has just ended. Waits up to 2 s for the call's record.
+
+    The dialog's variables may hold what the caller said: who may only read gets none.
+    """
+    outcome = await dialplan.outcome(services, str(call_id))
+    return outcome if request.state.is_operator else bare(outcome)

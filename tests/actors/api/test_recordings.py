@@ -87,3 +87,12 @@ def test_a_decoder_that_nobody_waits_for_ends() -> None:
     with pytest.raises(ApiError):
         decode(wav(48_000, seconds=30.0), 60.0, given_up)
     assert time.monotonic() - started_s < 1.0
+
+
+def test_a_coding_that_is_unknown_is_said() -> None:
+    """The file is whole, but there is no decoder for what is in it."""
+    content = bytearray(wav())
+    content[20:22] = b"\x99\x99"  # the format's number
+    with pytest.raises(ApiError, match="coding that is unknown") as caught:
+        decode(bytes(content), 10.0, threading.Event())
+    assert caught.value.status == 400

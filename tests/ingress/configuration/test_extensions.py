@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+from pydantic import ValidationError
+
 from actors.messages import Priority
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.extensions import DEFAULT_EXTENSION, Phrase
@@ -40,3 +43,10 @@ def test_what_an_extension_does_not_set_is_the_servers() -> None:
 def test_the_way_to_another_process_changes_nothing() -> None:
     """Processes of a server get the book as JSON."""
     assert ExtensionBook.model_validate_json(BOOK.model_dump_json()) == BOOK
+
+
+@pytest.mark.parametrize("port", [True, "any"])
+def test_a_port_is_a_number_or_one_of_two_words(port: object) -> None:
+    """A flag is no number."""
+    with pytest.raises(ValidationError, match="write a port's number"):
+        Settings.model_validate({"extensions": {"a": {"port": port}}})

@@ -69,3 +69,9 @@ def test_a_length_above_the_limit_is_not_waited_for() -> None:
         decoder.next()
     with pytest.raises(LinkError, match="too large"):
         encode(Utterance(call_id="c", turn=1, history=(), audio=bytes(MAXIMUM_MESSAGE_BYTES)))
+
+
+def test_text_that_is_no_unicode_is_named() -> None:
+    """JSON can write half of a character."""
+    with pytest.raises(LinkError, match="no Unicode text"):
+        encode(Readiness(is_ready=True, detail="").model_copy(update={"detail": "\ud800"}))

@@ -37,9 +37,10 @@ from ingress.link.messages import (
     StatusReply,
     TurnFinished,
 )
-from ingress.link.records import CallRecord, TurnRecord
+from ingress.link.records import CallOutcome, CallRecord, CallResult, TurnRecord
 from ingress.link.status import DecisionStatus, ServerStatus
 from ingress.server.checking import extension_book
+from ingress.web import dialplan
 from ingress.web.app import make_app
 from ingress.web.status import UNKNOWN
 
@@ -167,6 +168,29 @@ async def test_words_are_for_the_operator(runtime_folder: Path) -> None:
     server.close()
     async with web_client(web_services()) as client:
         assert "does not answer" in problem(await client.get(f"/api/v1/records/{UUID(int=2)}"), 503)
+
+
+async def test_a_result_is_asked_for_sparingly(runtime_folder: Path) -> None:
+    """The gateway has calls to serve; the dialog's variables, as words, are for the operator."""
+    asked: list[Message] = []
+
+    async def gateway(link: Link) -> None:
+        asked.append(await link.receive())
+        link.send(CallReply(record=None))
+
+    server = await serve(runtime_folder / "gateway.sock", gateway, "gateway")
+    services = web_services(TOKEN, gateway=runtime_folder / "gateway.sock")
+    none = await dialplan.outcome(services, str(UUID(int=1)), wait_s=0.6)
+    assert (none.result, none.reason) == (CallResult.FAILED, dialplan.NO_SUCH_CALL)
+    assert len(asked) <= 3
+    server.close()
+    told = CallOutcome(result=CallResult.TRANSFER, target="22", variables={"NAME": "secret"})
+    for token, words in ((None, {}), (TOKEN, {"NAME": "secret"})):
+        services = web_services(token)
+        services.live.gone(str(UUID(int=1)), told)
+        async with web_client(services) as client:
+            answer = (await client.get(f"/api/v1/calls/{UUID(int=1)}/result", headers=AUTHORIZED)).json()
+        assert (answer["target"], answer["variables"]) == ("22", words)
 
 
 # Status
@@ -319,6 +343,14 @@ PATHS = (
     "/api/v1/status", "/api/v1/history", "/healthz", "/openapi.json", "/../", "/%2e%2e/", "/%00", "//",
 )  # fmt: skip
 ANY_TEXT = some.text(max_size=40)
+
+
+@pytest.mark.parametrize("written", ["", "bytes=9-1", "bytes=999999-", "bytes=0-1"])
+async def test_the_pages_files_are_sent_whole(fuzzed: FastAPI, written: str) -> None:
+    """Whatever part is asked for, which RFC 9110 allows (14.2)."""
+    async with client_of(fuzzed) as client:
+        answer = await client.get("/", headers={"Range": written})
+    assert (answer.status_code, answer.text[:15]) == (200, "<!doctype html>")
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])

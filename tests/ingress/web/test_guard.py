@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from itertools import count
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient, WebSocketDenialResponse
-from web_client import AUTHORIZED, ORIGIN, TOKEN, problem, web_client, web_services
+from web_client import AUTHORIZED, ORIGIN, TOKEN, client_of, problem, web_client, web_services
 
+from ingress.access.log_limit import MOST_ADDRESSES
 from ingress.web.app import make_app
 
 WEBSOCKET = "ws://127.0.0.1:9093/api/none"
@@ -138,3 +141,20 @@ def test_a_websocket(token: str | None, headers: dict[str, str], status: int) ->
         pass
     assert refused.value.status_code == status
     assert refused.value.json()["status"] == status
+
+
+async def test_wrong_tokens_of_many_addresses_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """One line for an address and minute, and not too many in all; each is counted."""
+    services = web_services(TOKEN)
+    app = make_app(services)
+    numbers = count()
+
+    async def from_anywhere(scope: Any, receive: Any, send: Any) -> None:
+        scope["client"] = f"10.0.0.{next(numbers) % 200}", 1
+        await app(scope, receive, send)
+
+    async with client_of(from_anywhere) as client:  # type: ignore[arg-type]
+        for _ in range(400):
+            await client.get("/api/v1/calls", headers={"Authorization": "Bearer wrong"})
+    assert services.attempts.wrong == 400
+    assert caplog.text.count("a wrong token came from") == MOST_ADDRESSES

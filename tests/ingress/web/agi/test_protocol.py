@@ -61,3 +61,26 @@ def test_no_value_leaves_its_quotes(value: str) -> None:
     assert match is not None
     plain = "".join(char if char.isprintable() else " " for char in value)
     assert re.sub(r"\\(.)", r"\1", match[2]) == plain
+
+
+def test_a_callers_name_is_never_a_mistake() -> None:
+    """The caller chose it: what cannot be printed becomes a space, and what is too long is cut off."""
+    request = AgiRequest.of(
+        [
+            "agi_request: agi://h/begin",
+            "agi_callerid: " + "1" * 300,
+            "agi_calleridname: \u200eJo\u00e3o\u00a0\tSilva\0",
+        ]
+    )
+    assert (request.caller_number, request.caller_name) == ("1" * 128, "Jo\u00e3o Silva")
+
+
+def test_a_callers_name_changes_no_other_variable() -> None:
+    """Asterisk sends a name's line ends as they are."""
+    lines = [
+        "agi_request: agi://h/begin?extension=sales",
+        "agi_calleridname: x",
+        "agi_request: agi://h/begin",
+    ]
+    with pytest.raises(AgiError, match="agi_request twice"):
+        AgiRequest.of(lines)
