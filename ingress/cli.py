@@ -78,6 +78,8 @@ def _run(parsed: argparse.Namespace) -> int:
     try:
         return int(parsed.run(parsed))
     except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # rich ends so, and drops what is left itself
+            return ExitCode.FAILED
         raise RaymalError(f"ended by sys.exit at {place(error)}: correct it there") from error
 
 
