@@ -432,3 +432,5 @@ class ControlReply(Message):
     """Why an extension takes no calls, by its name."""
     tables: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
     """What is set for each extension but the server's own, as in its table `[extensions.NAME]`."""
+    source_problem: str | None = None
+    """Why the extensions of the database are not followed; None: they are, or there is no database."""

@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actors.errors import ConfigurationError
 from actors.liveness.threads import in_thread
@@ -24,6 +24,9 @@ from ingress.configuration.settings import (
 from ingress.server.checking import check
 from ingress.server.extension_files import Draft, ExtensionFiles
 from ingress.server.extension_keeper import ExtensionKeeper
+
+if TYPE_CHECKING:
+    from ingress.server.extension_database import ExtensionDatabase
 
 READ_DEADLINE_S = 30.0
 """For a configuration to be read and checked: its disk, or a hub, may never answer."""
@@ -56,13 +59,14 @@ class ConfigurationKeeper:
         configuration: Path | None,
         read_again: ReadAgain,
         extensions: ExtensionKeeper,
-        database_tables: Tables | None = None,
+        database: ExtensionDatabase | None = None,
     ) -> None:
-        """`database_tables`: the extensions of the database, if there is one."""
+        """`database`: that has extensions, too, if there is one; it has been started."""
         source = settings.extensions_source.file
         self.files = ExtensionFiles(configuration, Path(source) if source else None)
         self._first = self._newest = settings
-        self._database_tables: Tables = database_tables or {}
+        self._database_place = database.place if database is not None else ""
+        self._database_tables: Tables = database.taken if database is not None else {}
         self._read_again = read_again
         self._extensions = extensions
         self._changing = asyncio.Lock()
@@ -106,6 +110,7 @@ class ConfigurationKeeper:
     async def put(self, name: str, extension: Mapping[str, Any]) -> list[str]:
         """Add or replace an extension, here and in its file. Raises ConfigurationError."""
         async with self._changing:
+            self._check_place(name)
             is_known = name in self._extensions.book.extensions
             waiting = await self._change(
                 await in_thread(self.files.with_extension, name, extension, is_known)
@@ -116,11 +121,19 @@ class ConfigurationKeeper:
     async def remove(self, name: str) -> list[str]:
         """Remove an extension, here and from its file. Raises ConfigurationError."""
         async with self._changing:
+            self._check_place(name)
             if name not in self._extensions.book.extensions:
                 raise ConfigurationError(f"extensions.{name}: does not exist")
             waiting = await self._change(await in_thread(self.files.without_extension, name))
         log.info("extension %s is removed", name)
         return waiting
+
+    def _check_place(self, name: str) -> None:
+        """Raise ConfigurationError for an extension that no file has."""
+        if name in self._database_tables:
+            raise ConfigurationError(
+                f"extensions.{name} is in the database ({self._database_place}): change it there"
+            )
 
     async def _change(self, draft: Draft) -> list[str]:
         """Follow a file as it would be, then write it. Raises ConfigurationError: nothing has changed."""
@@ -139,7 +152,7 @@ class ConfigurationKeeper:
         finally:
             prepared.discard()
         self._newest = settings
-        return waiting
+        return waiting + self._waiting(settings)
 
     async def _read(
         self, drafts: Mapping[Path, str], tables: Tables | None = None

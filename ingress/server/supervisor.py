@@ -135,8 +135,7 @@ async def serve(
         lock = opened.enter_context(taken.lock if taken is not None else runtime.lock())
         if recorded := [it.name for it in book.extensions.values() if it.recording.keeps_anything]:
             log.info("calls are recorded: extensions %s (recording.folder)", ", ".join(recorded))
-        tables = database.taken if database is not None else {}
-        configurations = ConfigurationKeeper(settings, configuration, read_again, extensions, tables)
+        configurations = ConfigurationKeeper(settings, configuration, read_again, extensions, database)
         try:
             supervisor = Supervisor(
                 settings, extensions, doors, runtime, configurations, lock, taken, database
@@ -436,6 +435,13 @@ class Supervisor:
     def problems(self) -> dict[str, str]:
         """Why an extension takes no calls."""
         return self._extensions.problems
+
+    @property
+    def source_problem(self) -> str | None:
+        """Why the extensions of the database are not followed."""
+        if self._database is None or self._database.problem is None:
+            return None
+        return f"{self._database.place}: {self._database.problem}"
 
     @property
     def tables(self) -> dict[str, dict[str, Any]]:
