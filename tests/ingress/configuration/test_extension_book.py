@@ -13,6 +13,8 @@ from actors.messages import Priority
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.extensions import Extension
 from ingress.configuration.settings import DialogSettings, Settings
+from ingress.link.framing import encode
+from ingress.link.messages import ExtensionsChanged
 from ingress.server.checking import extension_book
 
 SILENT = DialogSettings(name="tone")
@@ -129,6 +131,18 @@ def test_what_is_too_long_for_one_message_is_refused() -> None:
     """A media worker gets an extension in one piece."""
     with pytest.raises(ConfigurationError, match=r"extensions\.a: its settings are longer than 65536 bytes"):
         book(extensions={"a": {"port": 7, "busy": "x" * 70_000}})
+    with pytest.raises(ConfigurationError, match="longer than 65536 bytes"):
+        book(extensions={"a": {"port": 7, "busy": "電" * 30_000}})
+
+
+def test_what_each_has_from_the_server_is_counted() -> None:
+    """The gateway gets all extensions in one message."""
+    many = {str(number): {"port": 0} for number in range(120)}
+    with pytest.raises(ConfigurationError, match=r"extensions: 121 with 6\d* bytes of settings"):
+        book(extensions=many, dialog={"greeting": "x" * 50_000})
+    assert encode(
+        ExtensionsChanged(book=book(extensions=many, dialog={"greeting": "x" * 30_000}), problems={})
+    )
 
 
 NAMES = st.sampled_from(["a", "b", "c", "default", "no name"])
