@@ -414,7 +414,7 @@ class ReloadRequest(Message):
 class DrainRequest(Message):
     """Refuse new calls, let running ones end, then stop the server."""
 
-    deadline_s: float | None = None
+    deadline_s: float | None = Field(default=None, ge=0.0, le=86_400.0, allow_inf_nan=False)
     """None: `server.drain_deadline_s`."""
 
 
