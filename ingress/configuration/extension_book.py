@@ -23,7 +23,8 @@ MAXIMUM_EXTENSION_BYTES = 64 * 1024
 """Of one extension's settings as JSON: they go to a media worker in one piece."""
 MAXIMUM_BOOK_BYTES = 4 * 1024 * 1024
 """Of all together: they go to the gateway in one message, and to who asks with what is set for each."""
-NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+"""Not "..", which HTTP clients take out of an address, nor what a command would take for a flag."""
 NeedsSpeech = Callable[[DialogSettings, str], bool]
 
 
@@ -118,7 +119,7 @@ def _checked(
         if not NAME.fullmatch(extension.name):
             problems.append(
                 f"extensions.{extension.name[:80]!r}: an extension's name is made of letters, digits, "
-                "'_', '.' and '-', 64 at most"
+                "'_', '.' and '-', 64 at most, and does not begin with '.' or '-'"
             )
         setting = _setting(extension, "port")
         own_bytes = len(extension.model_dump_json().encode())

@@ -176,6 +176,7 @@ def test_what_cannot_be_is_refused_with_its_reason(site: Site) -> None:
     refusals: Mapping[str, tuple[str, dict[str, object]]] = {
         "'extensions.new.langage'; did you mean 'language'": ("new", {"port": 0, "langage": "es"}),
         'write a port\'s number, "auto" or "shared"': ("new", {"port": "any"}),
+        "extensions.new.port = True: write a port's number": ("new", {"port": True}),
         "made of letters, digits": ("a b", {"port": 0}),
         "the server's own port": ("default", {"port": 0}),
         "this server was started without them": ("new", {"port": 0, "dialog": {"name": "echo"}}),

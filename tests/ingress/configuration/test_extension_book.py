@@ -46,7 +46,8 @@ def test_a_change_that_cannot_be_is_refused_with_all_reasons() -> None:
     with pytest.raises(ConfigurationError) as caught:
         full.add(SALES.model_copy(update={"name": "a=b", "port": 9092}))
     assert str(caught.value).splitlines() == [
-        "extensions.'a=b': an extension's name is made of letters, digits, '_', '.' and '-', 64 at most",
+        "extensions.'a=b': an extension's name is made of letters, digits, '_', '.' and '-', 64 at most, "
+        "and does not begin with '.' or '-'",
         "extensions.a=b.port = 9092: the same as server.port; every extension has a port of its own",
     ]
     with pytest.raises(ConfigurationError, match="sales: exists already"):
@@ -98,6 +99,7 @@ def test_a_server_without_speech_workers_gets_no_dialog_that_needs_them() -> Non
         ({"a": {"port": 7}, "b": {"port": 7}}, r"extensions\.b\.port = 7: the same as extensions\.a\.port"),
         ({"default": {"port": 7}}, r"'default': this is the name of the server's own port"),
         ({"": {"port": 7}}, r"extensions\.'': an extension's name is made of letters, digits"),
+        ({"..": {"port": 7}}, r"extensions\.'\.\.': .*does not begin with"),
         (
             {"a": {"port": 7, "dialog": {"name": "eco"}}},
             r"extensions\.a\.dialog\.name: unknown dialog 'eco'; choose one of echo",
