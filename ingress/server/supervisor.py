@@ -23,7 +23,7 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -450,26 +450,31 @@ class Supervisor:
 
     async def put_extension(self, name: str, settings: Mapping[str, Any]) -> list[str]:
         """Add or replace an extension, also in its file. Raises ConfigurationError."""
-        self._check_running()
-        return await self._configuration.put(name, settings)
+        return await self._changed(self._configuration.put, name, settings)
 
     async def remove_extension(self, name: str) -> list[str]:
         """Remove an extension, also from its file. Raises ConfigurationError."""
-        self._check_running()
-        return await self._configuration.remove(name)
+        return await self._changed(self._configuration.remove, name)
 
     async def reload(self) -> list[str]:
         """Read the configuration again. Raises ConfigurationError."""
-        self._check_running()
         if self._database is not None:
             self._database.read_again()
-        return await self._configuration.reload()
+        return await self._changed(self._configuration.reload)
 
     def drain(self, deadline_s: float | None) -> None:
         """Let running calls end, then stop."""
         if deadline_s is not None and not self._terminated.is_set():
             self._drain_deadline_s = deadline_s
         self._terminated.set()
+
+    async def _changed(self, change: Callable[..., Awaitable[list[str]]], *arguments: object) -> list[str]:
+        self._check_running()
+        try:
+            return await change(*arguments)
+        except ConfigurationError:
+            self._check_running()  # it was refused since the ports have gone
+            raise
 
     def _check_running(self) -> None:
         if self._terminated.is_set():
