@@ -518,9 +518,9 @@ class Supervisor:
         self._terminated.set()
 
     def _end_calls(self) -> None:
-        """Send the media workers, which are stopping, the second signal: it ends running calls."""
+        """Have the media workers, which are stopping, end running calls."""
         for child in self._media:
-            child.signal(signal.SIGTERM)
+            child.signal(signal.SIGINT)
 
 
 def _kept(*children: Child) -> list[asyncio.Task[int]]:
