@@ -243,6 +243,7 @@ def test_a_killed_supervisor_leaves_nothing(doomed_server: RunningServer) -> Non
         process.kill()
         process.wait()
         call.until_frames(call.frames + 25)
+        socket.create_server(("127.0.0.1", doomed_server.port)).close()  # as the next server does
     _, alive = psutil.wait_procs(children, timeout=10.0)
     assert not alive
 
