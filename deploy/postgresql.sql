@@ -7,7 +7,7 @@
 BEGIN;
 
 CREATE TABLE IF NOT EXISTS raymal_extensions (
-    name      text PRIMARY KEY CHECK (name ~ '^[A-Za-z0-9_.-]{1,64}$' AND name <> 'default'),
+    name      text PRIMARY KEY CHECK (name ~ '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$' AND name <> 'default'),
     enabled   boolean NOT NULL DEFAULT true,
     port      integer CHECK (port BETWEEN 0 AND 65535),
     priority  text CHECK (priority IN ('emergency', 'high', 'normal', 'background')),

@@ -143,7 +143,12 @@ def _asked(arguments: argparse.Namespace, question: Message) -> ControlReply:
             | {"listens_on": reply.ports.get(name), "problem": reply.problems.get(name)}
             for name, each in reply.book.extensions.items()
         }
-        answer = {"version": reply.book.version, "waiting": list(reply.waiting), "extensions": extensions}
+        answer = {
+            "version": reply.book.version,
+            "waiting": list(reply.waiting),
+            "source_problem": reply.source_problem,
+            "extensions": extensions,
+        }
         print(json.dumps(answer, indent=2))
     return reply
 
@@ -164,6 +169,9 @@ def _print(reply: ControlReply) -> None:
     console.print(table)
     for name, problem in reply.problems.items():
         line = f"problem: extension {name} takes no calls: {problem}"
+        console.print(line, markup=False, style="bold red")
+    if reply.source_problem is not None:
+        line = f"problem: the extensions stay as they are; {reply.source_problem}"
         console.print(line, markup=False, style="bold red")
 
 

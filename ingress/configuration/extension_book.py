@@ -21,7 +21,10 @@ from ingress.configuration.settings import DialogSettings, Settings
 
 MAXIMUM_EXTENSION_BYTES = 64 * 1024
 """Of one extension's settings as JSON: they go to a media worker in one piece."""
-NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+MAXIMUM_BOOK_BYTES = 4 * 1024 * 1024
+"""Of all together: they go to the gateway in one message, and to who asks with what is set for each."""
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+"""Not "..", which HTTP clients take out of an address, nor what a command would take for a flag."""
 NeedsSpeech = Callable[[DialogSettings, str], bool]
 
 
@@ -106,6 +109,7 @@ def _checked(
 ) -> ExtensionBook:
     """Return the book. Raises ConfigurationError with these problems and those of the extensions."""
     ports: dict[int, str] = {}
+    book_bytes = 0
     for extension in extensions:
         if extension.needs_speech and not has_speech_workers:
             problems.append(
@@ -115,10 +119,12 @@ def _checked(
         if not NAME.fullmatch(extension.name):
             problems.append(
                 f"extensions.{extension.name[:80]!r}: an extension's name is made of letters, digits, "
-                "'_', '.' and '-', 64 at most"
+                "'_', '.' and '-', 64 at most, and does not begin with '.' or '-'"
             )
         setting = _setting(extension, "port")
-        if len(extension.model_dump_json()) > MAXIMUM_EXTENSION_BYTES:
+        own_bytes = len(extension.model_dump_json().encode())
+        book_bytes += own_bytes
+        if own_bytes > MAXIMUM_EXTENSION_BYTES:
             problems.append(
                 f"extensions.{extension.name}: its settings are longer than {MAXIMUM_EXTENSION_BYTES} bytes; "
                 "shorten its texts"
@@ -131,6 +137,11 @@ def _checked(
                 "every extension has a port of its own"
             )
         ports.setdefault(extension.port, setting)
+    if book_bytes > MAXIMUM_BOOK_BYTES:
+        problems.append(
+            f"extensions: {len(extensions)} with {book_bytes} bytes of settings, those that they have from "
+            f"[dialog] counted for each; {MAXIMUM_BOOK_BYTES} at most: shorten the texts"
+        )
     if problems:
         raise ConfigurationError("\n".join(dict.fromkeys(problems)))
     return ExtensionBook(

@@ -7,7 +7,9 @@ would be right. What the extensions and engines are is checked above (`ingress.s
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
+import stat
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -93,7 +95,7 @@ def _file(value: object) -> Path | None:
 
 def _put_extensions(values: dict[str, Any], file: Path, draft: str | None) -> Collection[str]:
     """Add the extensions of their own file, which need not exist yet; return their names."""
-    if draft is None and not file.exists():
+    if draft is None and is_missing(file):
         return ()
     found = _read_toml(file, draft)
     for other in found.keys() - {"extensions"}:
@@ -118,17 +120,36 @@ def _read_toml(file: Path, draft: str | None = None) -> dict[str, Any]:
         except tomllib.TOMLDecodeError as error:
             raise ConfigurationError(f"{file}: cannot be read as TOML: {error}") from error
     try:
-        with file.open("rb") as stream:
-            content = stream.read(MAXIMUM_FILE_BYTES + 1)
-        if len(content) > MAXIMUM_FILE_BYTES:
-            raise ConfigurationError(
-                f"{file}: longer than {MAXIMUM_FILE_BYTES} bytes: this is no configuration"
-            )
-        return tomllib.loads(content.decode())
+        return tomllib.loads(read_text(file))
     except FileNotFoundError as error:
         raise ConfigurationError(f"{file}: no such configuration file") from error
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file}: cannot be read as TOML: {error}") from error
+
+
+def is_missing(file: Path) -> bool:
+    """Whether there is no such file; a link that leads nowhere, and what may not be read, is there."""
+    try:
+        file.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def read_text(file: Path) -> str:
+    """Return what a configuration's file holds. Raises ConfigurationError, OSError or UnicodeDecodeError.
+
+    A pipe is none: nobody may write to it, and it is empty when the configuration is read again.
+    """
+    with open(file, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as stream:
+        if stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode):
+            raise ConfigurationError(f"{file}: this is a pipe; a file is needed, it is read again")
+        content = stream.read(MAXIMUM_FILE_BYTES + 1) or b""
+    if len(content) > MAXIMUM_FILE_BYTES:
+        raise ConfigurationError(f"{file}: longer than {MAXIMUM_FILE_BYTES} bytes: this is no configuration")
+    return content.decode()
 
 
 def _put(values: dict[str, Any], setting: str, value: Any) -> None:

@@ -41,12 +41,10 @@ SHARED_PORT = "shared"
 def _port(value: object) -> object:
     """Return 0 for "auto", None for "shared"; what is neither a number nor one of the two is refused."""
     words = {AUTO_PORT: 0, SHARED_PORT: None}
-    if isinstance(value, bool):  # else 0 or 1
-        raise PydanticCustomError("port", 'write a port\'s number, "auto" or "shared"')
-    if isinstance(value, str) and not value.isdecimal():
-        if value not in words:
-            raise PydanticCustomError("port", 'write a port\'s number, "auto" or "shared"')
+    if isinstance(value, str) and value in words:
         return words[value]
+    if isinstance(value, bool) or (isinstance(value, str) and not value.isdecimal()):  # true would be 1
+        raise PydanticCustomError("port", 'write a port\'s number, "auto" or "shared"')
     return value
 
 

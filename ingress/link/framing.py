@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from actors.errors import LinkError, MessageTooLargeError
 from ingress.link.messages import Message
 
-MAXIMUM_MESSAGE_BYTES = 4 * 1024 * 1024
-"""A 30 s utterance is 480 KB; a call's record, a few hundred KB at most."""
+MAXIMUM_MESSAGE_BYTES = 8 * 1024 * 1024
+"""A 30 s utterance is 480 KB; a call's record, a few hundred KB at most; all extensions, 4 MiB, and 2 MiB of
+what is set for them (`ingress.configuration.extension_book`)."""
 LENGTH = struct.Struct(">I")
 
 

@@ -416,7 +416,7 @@ class ReloadRequest(Message):
 class DrainRequest(Message):
     """Refuse new calls, let running ones end, then stop the server."""
 
-    deadline_s: float | None = None
+    deadline_s: float | None = Field(default=None, ge=0.0, le=86_400.0, allow_inf_nan=False)
     """None: `server.drain_deadline_s`."""
 
 
@@ -434,3 +434,5 @@ class ControlReply(Message):
     """Why an extension takes no calls, by its name."""
     tables: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
     """What is set for each extension but the server's own, as in its table `[extensions.NAME]`."""
+    source_problem: str | None = None
+    """Why the extensions of the database are not followed; None: they are, or there is no database."""

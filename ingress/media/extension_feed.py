@@ -25,6 +25,7 @@ class ExtensionFeed:
     def __init__(self, channel: socket.socket, calls: Calls) -> None:
         self.drain_deadline_s = calls.settings.server.drain_deadline_s
         self._channel = channel
+        self._served: set[str] = set()
         self._calls = calls
 
     def start(self) -> None:
@@ -48,8 +49,13 @@ class ExtensionFeed:
             data, descriptors = receive(self._channel)
         except BlockingIOError:
             return False
-        if not data:  # the supervisor is gone, and we are being stopped
+        except OSError:
+            data, descriptors = b"", []
+        if not data:  # the supervisor is gone, and we are being stopped: the next one may have the ports
             asyncio.get_running_loop().remove_reader(self._channel)
+            for name in self._served:
+                self._calls.remove_extension(name)
+            self._served.clear()
             return False
         try:
             self._take(data, [socket.socket(fileno=descriptor) for descriptor in descriptors])
@@ -67,9 +73,11 @@ class ExtensionFeed:
                     listener.setblocking(False)
                     log.info("taking calls on %s for extension %s", describe(listener), extension.name)
                 self._calls.set_extension(extension, listener)
+                self._served.add(extension.name)
             case ExtensionRemoved(name=name):
                 log.info("extension %s takes no more calls", name)
                 self._calls.remove_extension(name)
+                self._served.discard(name)
             case DrainWithin(deadline_s=deadline_s):
                 self.drain_deadline_s = deadline_s
             case message:

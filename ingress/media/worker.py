@@ -33,7 +33,10 @@ def run(
     live_socket: Path,
     name: str,
 ) -> None:
-    """Serve calls until SIGTERM, then drain. A second SIGTERM ends running calls at once."""
+    """Serve calls until SIGTERM, then drain. SIGINT ends running calls at once.
+
+    A second SIGTERM means nothing: the kernel sends one for each thread of a supervisor that dies.
+    """
     prefer(settings.server)
     allow_descriptors()
     uvloop.run(_serve(settings, book, channel, gateway_socket, live_socket, name))
@@ -66,25 +69,25 @@ async def _serve(
         await calls.start({}, link.send)
         feed = ExtensionFeed(channel, calls)
         feed.start()
-        await _until_terminated()
+        terminated, interrupted = _on_signal(signal.SIGTERM), _on_signal(signal.SIGINT)
+        ending = tasks.create_task(interrupted.wait())
+        draining = tasks.create_task(terminated.wait())
+        await asyncio.wait((draining, ending), return_when=asyncio.FIRST_COMPLETED)
         feed.take_waiting()
         stopping = tasks.create_task(calls.stop(feed.drain_deadline_s))
-        second_signal = tasks.create_task(_until_terminated())
-        await asyncio.wait((stopping, second_signal), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((stopping, ending), return_when=asyncio.FIRST_COMPLETED)
         if not stopping.done():
             stopping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await stopping
             await calls.stop(drain_deadline_s=0.0)
         feed.close()
-        second_signal.cancel()
-        for task in link_tasks:
+        for task in (*link_tasks, draining, ending):
             task.cancel()
 
 
-async def _until_terminated() -> None:
-    terminated = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, terminated.set)
-    await terminated.wait()
+def _on_signal(number: signal.Signals) -> asyncio.Event:
+    """Return what is set when the signal comes."""
+    came = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(number, came.set)
+    return came

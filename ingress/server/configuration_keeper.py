@@ -6,14 +6,16 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from actors.errors import ConfigurationError
 from actors.liveness.threads import in_thread
 from actors.machine.rank import background_niceness
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.extension_tables import Tables, with_extensions
+from ingress.configuration.loading import is_missing
 from ingress.configuration.settings import (
     AUTO_PORT,
     SHARED_PORT,
@@ -24,6 +26,9 @@ from ingress.configuration.settings import (
 from ingress.server.checking import check
 from ingress.server.extension_files import Draft, ExtensionFiles
 from ingress.server.extension_keeper import ExtensionKeeper
+
+if TYPE_CHECKING:
+    from ingress.server.extension_database import ExtensionDatabase
 
 READ_DEADLINE_S = 30.0
 """For a configuration to be read and checked: its disk, or a hub, may never answer."""
@@ -44,6 +49,8 @@ ReadAgain = Callable[[Mapping[Path, str]], Settings]
 
 Raises ConfigurationError."""
 
+Result = TypeVar("Result")
+
 log = logging.getLogger(__name__)
 
 
@@ -56,13 +63,16 @@ class ConfigurationKeeper:
         configuration: Path | None,
         read_again: ReadAgain,
         extensions: ExtensionKeeper,
-        database_tables: Tables | None = None,
+        database: ExtensionDatabase | None = None,
     ) -> None:
-        """`database_tables`: the extensions of the database, if there is one."""
+        """`database`: that has extensions, too, if there is one; it has been started."""
         source = settings.extensions_source.file
         self.files = ExtensionFiles(configuration, Path(source) if source else None)
         self._first = self._newest = settings
-        self._database_tables: Tables = database_tables or {}
+        self._had_source = self.files.source is not None and not is_missing(self.files.source)
+        """Whether `extensions_source.file` was there: an editor may take it away for a moment."""
+        self._database_place = database.place if database is not None else ""
+        self._database_tables: Tables = database.taken if database is not None else {}
         self._read_again = read_again
         self._extensions = extensions
         self._changing = asyncio.Lock()
@@ -106,26 +116,44 @@ class ConfigurationKeeper:
     async def put(self, name: str, extension: Mapping[str, Any]) -> list[str]:
         """Add or replace an extension, here and in its file. Raises ConfigurationError."""
         async with self._changing:
+            self._check_place(name)
             is_known = name in self._extensions.book.extensions
-            waiting = await self._change(
-                await in_thread(self.files.with_extension, name, extension, is_known)
-            )
+            waiting = await self._change(partial(self.files.with_extension, name, extension, is_known))
         log.info("extension %s is %s", name, "changed" if is_known else "added")
         return waiting
 
     async def remove(self, name: str) -> list[str]:
         """Remove an extension, here and from its file. Raises ConfigurationError."""
         async with self._changing:
+            self._check_place(name)
             if name not in self._extensions.book.extensions:
                 raise ConfigurationError(f"extensions.{name}: does not exist")
-            waiting = await self._change(await in_thread(self.files.without_extension, name))
+            waiting = await self._change(partial(self.files.without_extension, name))
         log.info("extension %s is removed", name)
         return waiting
 
-    async def _change(self, draft: Draft) -> list[str]:
+    def _check_source(self) -> None:
+        """Raise ConfigurationError if the extensions' file is gone: that is no order to remove them."""
+        source = self.files.source
+        if source is None:
+            return
+        if not is_missing(source):
+            self._had_source = True
+        elif self._had_source:
+            raise ConfigurationError(f"{source} is gone; to remove its extensions, put an empty file there")
+
+    def _check_place(self, name: str) -> None:
+        """Raise ConfigurationError for an extension that no file has."""
+        if name in self._database_tables:
+            raise ConfigurationError(
+                f"extensions.{name} is in the database ({self._database_place}): change it there"
+            )
+
+    async def _change(self, make_draft: Callable[[], Draft]) -> list[str]:
         """Follow a file as it would be, then write it. Raises ConfigurationError: nothing has changed."""
+        draft = await _in_time(make_draft)
         settings, book = await self._read({draft.file: draft.text})
-        prepared = await in_thread(draft.prepare)
+        prepared = await _in_time(draft.prepare)
         try:
             waiting = await self._extensions.follow(book) + self._waiting(settings)
             try:
@@ -139,7 +167,7 @@ class ConfigurationKeeper:
         finally:
             prepared.discard()
         self._newest = settings
-        return waiting
+        return waiting + self._waiting(settings)
 
     async def _read(
         self, drafts: Mapping[Path, str], tables: Tables | None = None
@@ -150,17 +178,23 @@ class ConfigurationKeeper:
         def read_and_check() -> tuple[Settings, ExtensionBook]:
             # This thread alone: it works for a tenth of a second, on a core that the audio clock may need.
             os.setpriority(os.PRIO_PROCESS, 0, background_niceness(self._first.server.nice))
+            self._check_source()
             settings = self._read_again(drafts)
             return settings, check(with_extensions(settings, chosen))
 
-        try:
-            async with asyncio.timeout(READ_DEADLINE_S):
-                return await in_thread(read_and_check)
-        except TimeoutError as error:
-            raise ConfigurationError(f"reading it takes longer than {READ_DEADLINE_S:g} s") from error
+        return await _in_time(read_and_check)
 
     def _waiting(self, settings: Settings) -> list[str]:
         return [f"{setting} has changed" for setting in _changed(self._first, settings)]
+
+
+async def _in_time(work: Callable[[], Result]) -> Result:
+    """Return what is read, or written, in a thread. Raises ConfigurationError."""
+    try:
+        async with asyncio.timeout(READ_DEADLINE_S):
+            return await in_thread(work)
+    except TimeoutError as error:
+        raise ConfigurationError(f"reading or writing it takes longer than {READ_DEADLINE_S:g} s") from error
 
 
 def _table(chosen: ExtensionSettings) -> dict[str, Any]:

@@ -42,6 +42,10 @@ class Controlled(Protocol):
         """Why an extension takes no calls, by its name."""
 
     @property
+    def source_problem(self) -> str | None:
+        """Why the extensions of the database are not followed."""
+
+    @property
     def tables(self) -> dict[str, dict[str, Any]]:
         """What is set for each extension, as in its table `[extensions.NAME]`."""
 
@@ -105,4 +109,5 @@ class Control:
             ports=server.port_numbers,
             problems=server.problems,
             tables=server.tables,
+            source_problem=server.source_problem,
         )

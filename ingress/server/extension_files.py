@@ -24,6 +24,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from actors.errors import ConfigurationError
 from ingress.configuration.extensions import DEFAULT_EXTENSION
+from ingress.configuration.loading import read_text
 
 HEAD = "# Extensions of raymal, one table [extensions.NAME] each: docs/operations.md\n"
 
@@ -137,7 +138,7 @@ def _by_flags(name: str) -> str:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text()
+        return read_text(file)
     except FileNotFoundError:
         return HEAD
     except (OSError, ValueError) as error:

@@ -36,6 +36,8 @@ VERSION = 1
 PIECE_DEADLINE_S = 5.0
 TAKING_DEADLINE_S = 3_600.0
 """For the newer server's models to load."""
+LONGEST_DRAIN_S = 86_400.0
+"""As of the setting. What is longer, or no time, leaves it to the older server's own setting."""
 LOOK_INTERVAL_S = 2.0
 ROOM_POLL_S = 0.01
 
@@ -149,6 +151,9 @@ async def _next(listener: socket.socket) -> socket.socket | None:
             return (await asyncio.get_running_loop().sock_accept(listener))[0]
     except TimeoutError:
         return None
+    except OSError:  # no more open files, for now
+        await asyncio.sleep(LOOK_INTERVAL_S)
+        return None
 
 
 async def _has_taken(channel: socket.socket) -> bool:
@@ -207,8 +212,10 @@ async def _hand_out(
                     break
                 except BlockingIOError:
                     await asyncio.sleep(ROOM_POLL_S)
-    deadline_s = asked.get("drain_deadline_s")
-    return float(deadline_s) if isinstance(deadline_s, int | float) else None
+    match asked.get("drain_deadline_s"):
+        case int() | float() as deadline_s if 0.0 <= deadline_s <= LONGEST_DRAIN_S:
+            return float(deadline_s)
+    return None
 
 
 def _send_now(channel: socket.socket, piece: Mapping[str, Any]) -> None:
@@ -226,7 +233,7 @@ def _parsed(data: bytes) -> dict[str, Any]:
         raise LinkError("the other server is gone")
     try:
         piece = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise LinkError("what the other server says is not understood") from error
     return piece if isinstance(piece, dict) else {}
 

@@ -23,7 +23,7 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -135,8 +135,7 @@ async def serve(
         lock = opened.enter_context(taken.lock if taken is not None else runtime.lock())
         if recorded := [it.name for it in book.extensions.values() if it.recording.keeps_anything]:
             log.info("calls are recorded: extensions %s (recording.folder)", ", ".join(recorded))
-        tables = database.taken if database is not None else {}
-        configurations = ConfigurationKeeper(settings, configuration, read_again, extensions, tables)
+        configurations = ConfigurationKeeper(settings, configuration, read_again, extensions, database)
         try:
             supervisor = Supervisor(
                 settings, extensions, doors, runtime, configurations, lock, taken, database
@@ -438,32 +437,44 @@ class Supervisor:
         return self._extensions.problems
 
     @property
+    def source_problem(self) -> str | None:
+        """Why the extensions of the database are not followed."""
+        if self._database is None or self._database.problem is None:
+            return None
+        return f"{self._database.place}: {self._database.problem}"
+
+    @property
     def tables(self) -> dict[str, dict[str, Any]]:
         """What is set for each extension."""
         return self._configuration.tables
 
     async def put_extension(self, name: str, settings: Mapping[str, Any]) -> list[str]:
         """Add or replace an extension, also in its file. Raises ConfigurationError."""
-        self._check_running()
-        return await self._configuration.put(name, settings)
+        return await self._changed(self._configuration.put, name, settings)
 
     async def remove_extension(self, name: str) -> list[str]:
         """Remove an extension, also from its file. Raises ConfigurationError."""
-        self._check_running()
-        return await self._configuration.remove(name)
+        return await self._changed(self._configuration.remove, name)
 
     async def reload(self) -> list[str]:
         """Read the configuration again. Raises ConfigurationError."""
-        self._check_running()
         if self._database is not None:
             self._database.read_again()
-        return await self._configuration.reload()
+        return await self._changed(self._configuration.reload)
 
     def drain(self, deadline_s: float | None) -> None:
         """Let running calls end, then stop."""
         if deadline_s is not None and not self._terminated.is_set():
             self._drain_deadline_s = deadline_s
         self._terminated.set()
+
+    async def _changed(self, change: Callable[..., Awaitable[list[str]]], *arguments: object) -> list[str]:
+        self._check_running()
+        try:
+            return await change(*arguments)
+        except ConfigurationError:
+            self._check_running()  # it was refused since the ports have gone
+            raise
 
     def _check_running(self) -> None:
         if self._terminated.is_set():
@@ -507,9 +518,9 @@ class Supervisor:
         self._terminated.set()
 
     def _end_calls(self) -> None:
-        """Send the media workers, which are stopping, the second signal: it ends running calls."""
+        """Have the media workers, which are stopping, end running calls."""
         for child in self._media:
-            child.signal(signal.SIGTERM)
+            child.signal(signal.SIGINT)
 
 
 def _kept(*children: Child) -> list[asyncio.Task[int]]:

@@ -20,6 +20,7 @@ from running_server import QUICK, SCRIPTED, RunningServer, free_port, private_se
 
 from actors.machine.order import goes_before, place
 from benchmarks.harness.speech_like import recorded_words
+from benchmarks.harness.strict_peer import StrictCall, voice
 from ingress.caller.wave_files import write_wave
 from ingress.cli import COMMANDS, main
 
@@ -59,9 +60,11 @@ def server(records: Path, sales_port: int, traces: Collector) -> Iterator[Runnin
 
 
 @pytest.fixture
-def doomed_server() -> Iterator[RunningServer]:
-    """A server of the test's own."""
-    with private_server(*FLAGS) as running:
+def doomed_server(tmp_path: Path) -> Iterator[RunningServer]:
+    """A server of the test's own. It has threads: its configuration is watched."""
+    configuration = tmp_path / "raymal.toml"
+    configuration.touch()
+    with private_server(*FLAGS, "--config", str(configuration)) as running:
         yield running
 
 
@@ -233,12 +236,16 @@ def test_a_hangup_signal_reloads_the_configuration(tmp_path: Path) -> None:
 
 
 def test_a_killed_supervisor_leaves_nothing(doomed_server: RunningServer) -> None:
-    """The kernel ends the children."""
+    """The kernel ends the children; a running call may finish."""
     process = doomed_server.process
     children = psutil.Process(process.pid).children(recursive=True)
     assert len(children) >= 2
-    process.kill()
-    process.wait()
+    with StrictCall(doomed_server.port, outgoing=voice(10.0)) as call:
+        call.until_frames(2)
+        process.kill()
+        process.wait()
+        call.until_frames(call.frames + 25)
+        socket.create_server(("127.0.0.1", doomed_server.port)).close()  # as the next server does
     _, alive = psutil.wait_procs(children, timeout=10.0)
     assert not alive
 

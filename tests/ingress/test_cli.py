@@ -81,14 +81,18 @@ def test_an_error_without_words_is_named(
     assert capsys.readouterr().err == f"raymal: {type(error).__name__} in `raymal status`\n"
 
 
+@pytest.mark.parametrize("is_rich", [False, True], ids=["plain", "rich"])
 @pytest.mark.parametrize("size", [10, 1_000_000], ids=["at the end", "in the middle"])
 def test_a_reader_that_has_gone_is_no_fault_to_report(
-    size: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    size: int, is_rich: bool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """`raymal status --json | head`: the exit code says that not all was read, and nothing is printed."""
+    """`raymal status | head`: the exit code says that not all was read, and nothing is printed."""
 
     def long_answer(arguments: argparse.Namespace) -> int:
-        print("x" * size)
+        if is_rich:
+            Console().out("x" * size, highlight=False)
+        else:
+            print("x" * size)
         return ExitCode.OK
 
     reader, writer = os.pipe()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path
+from pydantic import JsonValue
 
 from ingress.configuration.extension_book import NAME
 from ingress.configuration.extensions import Extension
@@ -27,6 +28,10 @@ class ExtensionBody(Body):
     extension: Extension
     port: int | None
     """That it listens on; null: none of its own."""
+    settings: dict[str, JsonValue] | None
+    """What is set for it, as in its table `[extensions.NAME]`, to change and PUT; null: the server's own."""
+    problem: str | None
+    """Why it takes no calls."""
 
 
 class ExtensionPage(Body):
@@ -37,6 +42,8 @@ class ExtensionPage(Body):
     items: list[ExtensionBody]
     next: None = None
     """There is one page."""
+    source_problem: str | None
+    """Why the extensions of the database are not followed; null: they are, or there is no database."""
 
 
 class ChangeBody(Body):
@@ -80,17 +87,24 @@ async def remove_extension(services: Given, name: Name) -> ChangeBody:
 def _page(reply: ControlReply) -> ExtensionPage:
     return ExtensionPage(
         version=reply.book.version,
-        items=[
-            ExtensionBody(extension=extension, port=reply.ports.get(name))
-            for name, extension in reply.book.extensions.items()
-        ],
+        items=[_body(reply, name) for name in reply.book.extensions],
+        source_problem=reply.source_problem,
     )
 
 
 def _find(reply: ControlReply, name: str) -> ExtensionBody:
     if name not in reply.book.extensions:
         raise Problem(404, f"there is no extension {name}")
-    return ExtensionBody(extension=reply.book.extensions[name], port=reply.ports.get(name))
+    return _body(reply, name)
+
+
+def _body(reply: ControlReply, name: str) -> ExtensionBody:
+    return ExtensionBody(
+        extension=reply.book.extensions[name],
+        port=reply.ports.get(name),
+        settings=reply.tables.get(name),
+        problem=reply.problems.get(name),
+    )
 
 
 def _changed(reply: ControlReply) -> ChangeBody:

@@ -13,6 +13,8 @@ from actors.messages import Priority
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.extensions import Extension
 from ingress.configuration.settings import DialogSettings, Settings
+from ingress.link.framing import encode
+from ingress.link.messages import ExtensionsChanged
 from ingress.server.checking import extension_book
 
 SILENT = DialogSettings(name="tone")
@@ -44,7 +46,8 @@ def test_a_change_that_cannot_be_is_refused_with_all_reasons() -> None:
     with pytest.raises(ConfigurationError) as caught:
         full.add(SALES.model_copy(update={"name": "a=b", "port": 9092}))
     assert str(caught.value).splitlines() == [
-        "extensions.'a=b': an extension's name is made of letters, digits, '_', '.' and '-', 64 at most",
+        "extensions.'a=b': an extension's name is made of letters, digits, '_', '.' and '-', 64 at most, "
+        "and does not begin with '.' or '-'",
         "extensions.a=b.port = 9092: the same as server.port; every extension has a port of its own",
     ]
     with pytest.raises(ConfigurationError, match="sales: exists already"):
@@ -96,6 +99,7 @@ def test_a_server_without_speech_workers_gets_no_dialog_that_needs_them() -> Non
         ({"a": {"port": 7}, "b": {"port": 7}}, r"extensions\.b\.port = 7: the same as extensions\.a\.port"),
         ({"default": {"port": 7}}, r"'default': this is the name of the server's own port"),
         ({"": {"port": 7}}, r"extensions\.'': an extension's name is made of letters, digits"),
+        ({"..": {"port": 7}}, r"extensions\.'\.\.': .*does not begin with"),
         (
             {"a": {"port": 7, "dialog": {"name": "eco"}}},
             r"extensions\.a\.dialog\.name: unknown dialog 'eco'; choose one of echo",
@@ -129,6 +133,18 @@ def test_what_is_too_long_for_one_message_is_refused() -> None:
     """A media worker gets an extension in one piece."""
     with pytest.raises(ConfigurationError, match=r"extensions\.a: its settings are longer than 65536 bytes"):
         book(extensions={"a": {"port": 7, "busy": "x" * 70_000}})
+    with pytest.raises(ConfigurationError, match="longer than 65536 bytes"):
+        book(extensions={"a": {"port": 7, "busy": "電" * 30_000}})
+
+
+def test_what_each_has_from_the_server_is_counted() -> None:
+    """The gateway gets all extensions in one message."""
+    many = {str(number): {"port": 0} for number in range(120)}
+    with pytest.raises(ConfigurationError, match=r"extensions: 121 with 6\d* bytes of settings"):
+        book(extensions=many, dialog={"greeting": "x" * 50_000})
+    assert encode(
+        ExtensionsChanged(book=book(extensions=many, dialog={"greeting": "x" * 30_000}), problems={})
+    )
 
 
 NAMES = st.sampled_from(["a", "b", "c", "default", "no name"])

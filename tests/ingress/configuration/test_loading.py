@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """No traceback."""
     with pytest.raises(ConfigurationError, match="no such configuration file"):
         load_settings(tmp_path / "nowhere.toml", {}, {})
+
+
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    """Nobody may ever write to it; a running server would wait for that."""
+    os.mkfifo(tmp_path / "raymal.toml")
+    with pytest.raises(ConfigurationError, match=r"raymal\.toml: this is a pipe"):
+        load_settings(tmp_path / "raymal.toml", {}, {})
 
 
 def test_mistakes_in_variables_and_flags_name_them() -> None:

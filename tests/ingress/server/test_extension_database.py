@@ -26,7 +26,8 @@ from ingress.configuration.settings import (
     ServerSettings,
     Settings,
 )
-from ingress.server import extension_database
+from ingress.link.messages import ExtensionsRequest, PutExtension, RemoveExtension
+from ingress.server import extension_database, observer
 from ingress.server.checking import check
 from ingress.server.extension_database import MAXIMUM_ROWS, ExtensionDatabase
 
@@ -358,11 +359,19 @@ def test_a_server_serves_new_calls_by_the_table(
             return {extension.name: extension.maximum_calls for extension in status.extensions}["sales"]
 
         assert limit() == 7
+        changes = PutExtension(name="sales", settings={"port": 0}), RemoveExtension(name="sales")
+        for change in changes:
+            refused = asyncio.run(observer.control(running.port, change)).problem
+            assert refused is not None
+            assert "extensions.sales is in the database (table raymal_extensions of postgresql://" in refused
         server.sql("UPDATE raymal_extensions SET max_calls = 8")
         wait_until(lambda: limit() == 8, 3.0, "the change")
         server.sql("UPDATE raymal_extensions SET settings = '{\"prot\": 1}'")
         wait_until(lambda: "'extensions.sales.prot'" in running.log.read_text(), 3.0, "the complaint")
         assert limit() == 8
+        complaint = asyncio.run(observer.control(running.port, ExtensionsRequest())).source_problem
+        assert complaint is not None
+        assert "'extensions.sales.prot'" in complaint
     assert GUEST not in running.log.read_text()
     assert "Traceback" not in running.log.read_text()
 

@@ -73,3 +73,27 @@ async def test_a_server_that_says_nothing_is_not_replaced(
         with pytest.raises(LinkError, match="the running server does not answer"):
             Handover.begin(path, None)
     assert Handover.begin(path, None) is None  # its socket is left
+
+
+@pytest.mark.parametrize("asked", [b"[" * 60_000, b"null", b'{"handover": 1, "drain_deadline_s": NaN}'])
+async def test_whatever_a_newer_server_says_the_older_one_goes_on(runtime_folder: Path, asked: bytes) -> None:
+    """It hands nothing to what it does not understand; a deadline that is none is its own."""
+    path = runtime_folder / "handover.sock"
+    failures: list[None] = []
+    with (runtime_folder / "lock").open("ab") as lock:
+        offering = asyncio.create_task(offer(path, dict, {}, lock, lambda: failures.append(None)))
+        await asyncio.sleep(0)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as strange:
+            strange.settimeout(5.0)
+            strange.connect(str(path))
+            strange.send(asked)
+            await in_thread(strange.recv, 100)
+        assert not offering.done()
+        taken = await in_thread(Handover.begin, path, 7.5)
+        assert taken is not None
+        finishing = asyncio.create_task(in_thread(taken.finish))
+        channel, deadline_s = await asyncio.wait_for(offering, 5.0)
+        assert deadline_s == 7.5
+        say_left(channel)
+        await finishing
+        taken.lock.close()

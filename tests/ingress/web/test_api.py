@@ -94,7 +94,13 @@ class Supervisor:
             is_read = isinstance(self.asked[-1], ExtensionsRequest)
             found = None if is_read else self.problem
             link.send(
-                ControlReply(problem=found, waiting=("web.port",), book=self._book, ports={"sales": 9200})
+                ControlReply(
+                    problem=found,
+                    waiting=("web.port",),
+                    book=self._book,
+                    ports={"sales": 9200},
+                    tables={"sales": EXTENSION},
+                )
             )
 
 
@@ -256,6 +262,7 @@ async def test_extensions_and_what_is_done_to_the_server(
         page = (await client.get("/api/v1/extensions")).json()
         assert [item["extension"]["name"] for item in page["items"]] == ["default", "sales"]
         assert [item["port"] for item in page["items"]] == [None, 9200]
+        assert [item["settings"] for item in page["items"]] == [None, EXTENSION]
         assert (await client.get("/api/v1/extensions/sales")).json() == page["items"][1]
         for method in ("GET", "DELETE"):
             problem(await client.request(method, "/api/v1/extensions/nobody"), 404)
