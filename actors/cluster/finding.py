@@ -12,14 +12,13 @@ then, and cannot be called again while it tries. What is asked first, and what f
 
 from __future__ import annotations
 
-import ipaddress
-
 import grpc
 from ray._private import services
 from ray._private.grpc_utils import init_grpc_channel
 from ray.core.generated.gcs_service_pb2 import CheckAliveRequest  # type: ignore[attr-defined]
 from ray.core.generated.gcs_service_pb2_grpc import NodeInfoGcsServiceStub
 
+from actors.checks.hosts import is_loopback
 from actors.cluster.threads import in_thread
 from actors.errors import ConfigurationError
 from actors.fleet.ray_address import check_ray_address
@@ -93,11 +92,7 @@ def _locate(address: str) -> str:
 
 
 def _is_loopback(address: str) -> bool:
-    host = address.rpartition(":")[0].strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return is_loopback(address.rpartition(":")[0].strip("[]"))
 
 
 def _ask(address: str) -> None:
