@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psutil
 import pytest
@@ -23,6 +24,7 @@ from benchmarks.harness.speech_like import recorded_words
 from benchmarks.harness.strict_peer import StrictCall, voice
 from ingress.caller.wave_files import write_wave
 from ingress.cli import COMMANDS, main
+from ingress.server import observer
 
 FLAGS = (*SCRIPTED, *QUICK, "--keep-transcripts")
 
@@ -199,8 +201,13 @@ def test_a_hangup_signal_reloads_the_configuration(tmp_path: Path) -> None:
         wait_until(lambda: text in server.log.read_text(), 10.0, text)
 
     def greeting_of_a_call(server: RunningServer) -> str:
-        said = raymal("call", "--port", str(server.port), "--say", "hello", "--json")
-        return str(json.loads(said.stdout)["record"]["turns"][0]["answered"])
+        call_id = uuid4()
+        with socket.create_connection(("127.0.0.1", server.port)) as caller:
+            caller.sendall(b"\x01\x00\x10" + call_id.bytes)
+            read_frames(caller, 75)  # until the greeting has been heard
+        record = asyncio.run(observer.call_record(server.port, str(call_id), 5.0))
+        assert record is not None
+        return str(record.turns[0].answered)
 
     write("One.")
     flags = [flag for flag in FLAGS if flag not in ("--greeting", "")]
