@@ -201,7 +201,7 @@ async def play(steps: list[tuple[str, int, int, float]], pool: ScriptedPool, by_
     await gateway.close()
 
 
-@settings(max_examples=40)
+@settings(max_examples=100)
 @given(steps=st.lists(STEPS, max_size=16), answers=st.lists(ANSWERS, max_size=8), by_closing=st.booleans())
 def test_no_place_is_lost(
     steps: list[tuple[str, int, int, float]], answers: list[Answer], by_closing: bool
