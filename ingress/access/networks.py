@@ -116,12 +116,6 @@ def public_binds(hosts: Mapping[str, str]) -> Iterator[PublicBind]:
             yield PublicBind(setting, host)
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach a bind. A name is not judged but for `localhost`."""
-    found = _address(host)
-    return host == "localhost" if found is None else found.is_loopback
-
-
 def _address(text: str) -> Address | None:
     try:
         found = ipaddress.ip_address(text.partition("%")[0])

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import psutil
 
+from actors.checks.hosts import is_loopback
 from actors.machine.control_groups import read
 from actors.machine.processes import arguments
-from ingress.access.networks import is_loopback, public_binds
+from ingress.access.networks import public_binds
 from ingress.gateway.ranks import is_of_ray
 from ingress.server.binds import hosts
 from ingress.server.doctor.finding import Finding, Subject
