@@ -374,8 +374,8 @@ class Supervisor:
 
     async def _listen(self) -> None:
         control, name = Control(self, self._runtime.control_socket), "supervisor"
-        server = await listener.serve(control.path, control.handle, name)
-        await listener.keep_listening(server, control.path, control.handle, name)
+        server = await listener.serve(control.path, control.handle, name, "supervisor")
+        await listener.keep_listening(server, control.path, control.handle, name, "supervisor")
 
     async def _wait_for_successor(self) -> None:
         channel, drain_deadline_s = await handover.offer(
