@@ -39,8 +39,13 @@ OLD = extension_book(SETTINGS)
 
 def changed(book: ExtensionBook, greeting: str) -> ExtensionBook:
     """Return the next book: another greeting, and urgent."""
-    update = {"dialog": DialogSettings(greeting=greeting), "priority": Priority.HIGH}
-    return book.change(book.extensions["default"].model_copy(update=update))
+    return with_default(book, dialog=DialogSettings(greeting=greeting), priority=Priority.HIGH)
+
+
+def with_default(book: ExtensionBook, **update: object) -> ExtensionBook:
+    """Return the next book, in which the server's own port has other settings."""
+    newer = {"default": book.extensions["default"].model_copy(update=update)}
+    return book.updated(book.model_copy(update={"extensions": newer}))[0]
 
 
 NEW = changed(OLD, "New.")
@@ -80,8 +85,8 @@ async def test_a_book_whose_dialog_cannot_be_made_changes_nothing(caplog: pytest
     """The gateway says why, goes on with the book that it has, and keeps the supervisor's link."""
     gateway = Gateway(SETTINGS, OLD, ScriptedPool(), "gateway")
     supervisor = await LinkEnd.connect(gateway, "supervisor", "supervisor")
-    wrong = OLD.extensions["default"].model_copy(update={"dialog": DialogSettings(name="nothing:There")})
-    supervisor.say(ExtensionsChanged(book=OLD.change(wrong)))
+    wrong = with_default(OLD, dialog=DialogSettings(name="nothing:There"))
+    supervisor.say(ExtensionsChanged(book=wrong))
     supervisor.say(ExtensionsChanged(book=changed(NEW, "Newest.")))
     async with asyncio.timeout(5.0):
         refused = await supervisor.next(ExtensionsTaken)
