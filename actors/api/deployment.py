@@ -76,7 +76,7 @@ def stay_on_loopback() -> None:
     """Have the replica's own gRPC server listen on loopback alone.
 
     Serve binds it to all addresses of the machine (ray/serve/_private/replica.py, `_on_initialized`), after
-    this, and offers no setting for it. Nobody connects to it: Serve's proxies call replicas as actors, unless
+    this, and offers no setting for it. It is not used: Serve's proxies call replicas as actors, unless
     RAY_SERVE_USE_GRPC_BY_DEFAULT is set.
     """
     module: Any = replica

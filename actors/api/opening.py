@@ -73,7 +73,7 @@ def _close(namespace: str) -> str:
 
 
 def _version(errand: Errand) -> str:
-    """Return what tells two deployments apart: with the same one there is nothing to do."""
+    """Return what differs between two deployments: with the same one there is nothing to do."""
     from importlib.metadata import version
 
     content = [

@@ -9,7 +9,7 @@ SCHEME = "bearer"
 
 
 def digest(token: str) -> str:
-    """Return what tells a token without being one: SHA-256, enough for a token of random characters."""
+    """Return what identifies a token without being one: SHA-256, enough for a token of random characters."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

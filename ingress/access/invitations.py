@@ -73,7 +73,7 @@ class Invitations:
             self.spend(next(iter(self._open)))
 
     def spend(self, call_id: str) -> None:
-        """A UUID is used, here or elsewhere, or has expired: nobody may use it any more."""
+        """A UUID is used, here or elsewhere, or has expired: it may not be used any more."""
         self._open.pop(call_id, None)
         self._spent[call_id] = None
         if len(self._spent) > MAXIMUM_SPENT:

@@ -86,7 +86,7 @@ class ConfigurationKeeper:
     async def reload(self, is_asked: bool = True) -> list[str]:
         """Follow the files; return what waits for a restart, and log it. Raises ConfigurationError.
 
-        `is_asked`: by a person, who is told that nothing has changed.
+        `is_asked`: by a person: the log says it, too, if nothing has changed.
         """
         async with self._changing:
             try:

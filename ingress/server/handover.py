@@ -117,7 +117,7 @@ async def offer(
     lock: IO[bytes],
     on_failure: Callable[[], None],
 ) -> tuple[socket.socket, float | None]:
-    """Wait for a newer server that has taken the sockets; return how to tell it so, and its drain deadline.
+    """Wait for a newer server that has taken the sockets; return the channel for `say_left`, and its drain deadline.
 
     `on_failure` is called when one has got the sockets and ended before it served. Runs until cancelled.
     """
@@ -175,7 +175,7 @@ def _door(path: Path) -> socket.socket:
 
 
 def say_left(channel: socket.socket) -> None:
-    """Tell the newer server that we listen no more."""
+    """Say to the newer server that we listen no more."""
     with channel, contextlib.suppress(OSError):
         send(channel, json.dumps({"left": True}).encode())
 

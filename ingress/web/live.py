@@ -101,7 +101,7 @@ class LiveModel:
             return
         self._calls[call.call_id] = call, link
         self._outcomes.pop(call.call_id, None)  # of an earlier call with this UUID
-        self._tell(CallSeen(call=call))
+        self._report(CallSeen(call=call))
 
     def gone(self, call_id: str, outcome: CallOutcome | None = None) -> None:
         """A call is over."""
@@ -110,7 +110,7 @@ class LiveModel:
             if len(self._outcomes) > KEPT_RECORDS:
                 del self._outcomes[next(iter(self._outcomes))]
         if self._calls.pop(call_id, None) is not None:
-            self._tell(CallGone(call_id=call_id))
+            self._report(CallGone(call_id=call_id))
 
     def worker_gone(self, link: Link) -> None:
         """A media worker's link broke: it sends all its calls again on the next."""
@@ -134,12 +134,12 @@ class LiveModel:
                 if len(self._records) > KEPT_RECORDS:
                     del self._records[next(iter(self._records))]
                 self.totals.take_call(record)
-        self._tell(message)
+        self._report(message)
 
     def gateway_gone(self) -> None:
         """The gateway's link broke: what it said of now is not known any more."""
         self.status = None
 
-    def _tell(self, change: Change) -> None:
+    def _report(self, change: Change) -> None:
         for subscription in self._subscriptions:
             subscription.put(change)

@@ -12,14 +12,14 @@ from ingress.link.messages import LINK_VERSION, Hello, Message
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Who is asked."""
+    """The process that is asked."""
 
     socket: Path
 
     async def ask(
         self, question: Message, expected: type[Answer], deadline_s: float = ANSWER_DEADLINE_S
     ) -> Answer:
-        """Return the answer. Raises LinkError when nobody answers in time."""
+        """Return the answer. Raises LinkError when there is none in time."""
         link = await connect(self.socket, Hello(version=LINK_VERSION, role="observer", name="web"))
         try:
             return await ask(link, question, expected, deadline_s)
