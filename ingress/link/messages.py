@@ -71,7 +71,10 @@ class Hello(Message):
 
 
 class CallStarted(Message):
-    """A call exists, and what it is. Repeated whenever the gateway becomes ready; only `is_admitted` changes."""
+    """A call exists, and what it is.
+
+    Repeated whenever the gateway becomes ready; only `is_admitted` changes.
+    """
 
     call_id: str
     extension: str

@@ -117,9 +117,10 @@ async def offer(
     lock: IO[bytes],
     on_failure: Callable[[], None],
 ) -> tuple[socket.socket, float | None]:
-    """Wait for a newer server that has taken the sockets; return the channel for `say_left`, and its drain deadline.
+    """Wait for a newer server that has taken the sockets; return its channel and its drain deadline.
 
-    `on_failure` is called when one has got the sockets and ended before it served. Runs until cancelled.
+    `say_left` answers on that channel. `on_failure` is called when one has got the sockets and ended before
+    it served. Runs until cancelled.
     """
     listener = _door(path)
     try:
