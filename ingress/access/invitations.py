@@ -59,10 +59,6 @@ class Invitations:
         """Return how many are open, expired ones among them until they are looked at."""
         return len(self._open)
 
-    def open(self, now: float) -> list[Invitation]:
-        """Return those that can be used."""
-        return [invitation for invitation in self._open.values() if now < invitation.expires_s]
-
     def add(self, invitation: Invitation) -> None:
         """Keep an invitation, unless its UUID was used before."""
         if invitation.call_id in self._spent:
