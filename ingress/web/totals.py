@@ -18,7 +18,7 @@ from ingress.link.records import CallRecord, StageTimes, TurnRecord
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 1.6, 2.4, 4.0, 8.0, 16.0)
-"""Upper bounds of the buckets. An answer after more than 0.8 s is noticed as late, after 1.2 s as too late."""
+"""Upper bounds of the buckets. An answer after 0.8 s is noticed as late, after 1.2 s as too late."""
 MAXIMUM_REASONS = 16
 """Of refusals, by their words without numbers; further ones are counted as `OTHER`."""
 OTHER = "other"
