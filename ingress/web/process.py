@@ -60,7 +60,7 @@ async def _serve(
     settings: Settings, sockets: Sockets, listener: socket.socket, agi: socket.socket | None, name: str
 ) -> None:
     token = configured_token(settings.web.token_file, os.environ)
-    services = Services(settings, Question(sockets.gateway), Question(sockets.control), token)
+    services = Services(settings, Question(sockets.gateway), Question(sockets.control, "supervisor"), token)
 
     async def handle(link: Link) -> None:
         await _follow(link, services.live)
