@@ -237,7 +237,7 @@ class Level(IntEnum):
     LOADED = 2
     """Background work waits, cached and short phrases are preferred, nothing is decoded twice."""
     FULL = 3
-    """New calls are refused politely."""
+    """New calls are refused: their callers hear the busy phrase."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from actors.machine.rank import (
     rank_session,
     session_niceness,
 )
-from actors.pool.lodger import LodgerPool
+from actors.pool.speech_client import SpeechClientPool
 from actors.settings import ApiSettings
 
 ONGOING_REQUESTS = 64
@@ -38,7 +38,7 @@ class Door:
         rank_self()
         stay_on_loopback()
         self._version = version
-        pool = LodgerPool(RemoteManager(namespace), RemoteWorkers(), f"api-{uuid.uuid4().hex[:12]}")
+        pool = SpeechClientPool(RemoteManager(namespace), RemoteWorkers(), f"api-{uuid.uuid4().hex[:12]}")
         self._app = build(Services(settings, pool), token_digest)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
@@ -76,7 +76,7 @@ def stay_on_loopback() -> None:
     """Have the replica's own gRPC server listen on loopback alone.
 
     Serve binds it to all addresses of the machine (ray/serve/_private/replica.py, `_on_initialized`), after
-    this, and offers no setting for it. Nobody connects to it: Serve's proxies call replicas as actors, unless
+    this, and offers no setting for it. It is not used: Serve's proxies call replicas as actors, unless
     RAY_SERVE_USE_GRPC_BY_DEFAULT is set.
     """
     module: Any = replica

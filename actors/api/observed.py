@@ -32,4 +32,4 @@ class Observed(Generic[Answer]):
     def _note(self, asked: asyncio.Future[Answer]) -> None:
         self._answered_s = time.monotonic()
         if not asked.cancelled():
-            asked.exception()  # whoever waits has it; if nobody does any more it is no defect
+            asked.exception()  # those who wait get it; without any it is no defect

@@ -42,7 +42,7 @@ def main() -> None:
         last = described(error).rpartition("\n")[2]
         outcome = Outcome(succeeded=False, message=f"Ray Serve: {last}")
     os.write(answers, outcome.model_dump_json().encode())
-    os._exit(0)  # without Ray's consent: it may have none to give
+    os._exit(0)  # Ray's own end may wait for a cluster that is gone
 
 
 def _open(errand: Errand) -> str:
@@ -73,7 +73,7 @@ def _close(namespace: str) -> str:
 
 
 def _version(errand: Errand) -> str:
-    """Return what tells two deployments apart: with the same one there is nothing to do."""
+    """Return what differs between two deployments: with the same one there is nothing to do."""
     from importlib.metadata import version
 
     content = [

@@ -15,7 +15,7 @@ from actors.engines.registry import language_problems, voice_problems
 from actors.errors import CapacityError, ConfigurationError, EngineError, WorkerLostError
 from actors.liveness.threads import in_thread
 from actors.messages import Level, Priority, SessionSummary, WorkKind
-from actors.pool.lodger import LodgerPool
+from actors.pool.speech_client import SpeechClientPool
 from actors.settings import ApiSettings, SpeechSettings
 from actors.status import DecisionsStatus, FleetStatus
 
@@ -48,7 +48,7 @@ class Urgency:
 class Services:
     """Of one replica. For one event loop."""
 
-    def __init__(self, settings: ApiSettings, pool: LodgerPool) -> None:
+    def __init__(self, settings: ApiSettings, pool: SpeechClientPool) -> None:
         self.settings = settings
         self.pool = pool
         self.in_progress = 0

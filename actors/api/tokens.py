@@ -9,12 +9,11 @@ SCHEME = "bearer"
 
 
 def digest(token: str) -> str:
-    """Return what tells a token without being one: SHA-256, enough for a token of random characters."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    """Return what identifies a token without being one: SHA-256, enough for a token of random characters."""
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def is_right(authorization: str | None, expected: str) -> bool:
     """Whether an `Authorization` header holds the token with that digest. Takes as long for any token."""
     scheme, _, token = (authorization or "").partition(" ")
-    given = hashlib.sha256(token.strip().encode("utf-8", "surrogateescape")).hexdigest()
-    return hmac.compare_digest(given, expected) and scheme.lower() == SCHEME
+    return hmac.compare_digest(digest(token.strip()), expected) and scheme.lower() == SCHEME

@@ -21,8 +21,8 @@ from actors.cluster.threads import in_thread
 from actors.errors import UnknownIngressError, WorkerLostError
 from actors.manager.resource_manager import ResourceManager
 from actors.messages import Decision, Lease, LeaseRequest
-from actors.pool.lodger import LodgerManager
 from actors.pool.manager_client import Manager
+from actors.pool.speech_client import SpeechClientManager
 
 logger = logging.getLogger(__name__)
 
@@ -81,10 +81,10 @@ class RemoteManager:
     promote = _remote(Manager.promote)
     release = _remote(Manager.release)
     status = _remote(Manager.status)
-    register_lodger = _remote(LodgerManager.register_lodger)
-    sessions = _remote(LodgerManager.sessions)
-    decisions = _remote(LodgerManager.decisions)
-    speech = _remote(LodgerManager.speech)
+    register_speech_client = _remote(SpeechClientManager.register_speech_client)
+    sessions = _remote(SpeechClientManager.sessions)
+    decisions = _remote(SpeechClientManager.decisions)
+    speech = _remote(SpeechClientManager.speech)
 
     async def watch(self, ingress_id: str, known: tuple[str, int], wait_s: float) -> Decision:
         """See `ResourceManager`. Answers after `wait_s` at the latest."""

@@ -8,9 +8,9 @@ A fleet runs one set of settings. The first live ingress brings them; another wi
 while the first lives. When the last has been gone for a while the workers are stopped, so that an unused
 fleet holds no machine.
 
-A lodger is an asker without calls, such as the cluster's HTTP door: it takes leases and lives by its
-heartbeat as an ingress does, and nothing else follows from it. It brings no settings, no cores are kept for
-it on its machine, and workers that only lodgers could use are stopped.
+A speech client uses the workers and has no calls, such as the cluster's HTTP door: it takes leases and has
+to send heartbeats as an ingress does, and nothing else follows from it. It brings no settings, no cores are
+kept for it on its machine, and workers that only speech clients could use are stopped.
 
 A plain class for one event loop, with the clock and the launcher given to it. All its times are those of a
 `RunningClock`: what an ingress sent while the manager was stopped is taken in before it counts as silent.
@@ -108,7 +108,7 @@ class ResourceManager:
         self._desk.on_change = self._note_slots
         self._fleet = Fleet(launcher, self._desk)
         self._ingresses: dict[str, _Ingress] = {}
-        self._lodgers: dict[str, float] = {}
+        self._speech_clients: dict[str, float] = {}
         """When each was last heard."""
         self._changes: deque[tuple[float, LevelChange]] = deque(maxlen=KEPT_CHANGES)
         self._sessions = SessionBook()
@@ -164,15 +164,15 @@ class ResourceManager:
         except Exception:  # the nodes could not be read now: planning goes on trying
             logger.exception("planning for ingress %s failed", ingress.ingress_id)
 
-    async def register_lodger(self, lodger_id: str, held: tuple[HeldLease, ...] = ()) -> None:
-        """Take in an asker without calls, with its leases. Repeating it changes nothing."""
-        self._lodgers[lodger_id] = self._clock()
+    async def register_speech_client(self, client_id: str, held: tuple[HeldLease, ...] = ()) -> None:
+        """Take in a speech client, with its leases. Repeating it changes nothing."""
+        self._speech_clients[client_id] = self._clock()
         for lease in held:
             self._desk.adopt(lease.request, lease.lease)
-        self._post(lodger_id)
+        self._post(client_id)
 
     async def unregister_ingress(self, ingress_id: str) -> None:
-        """Forget an ingress, with its calls, requests and leases; or a lodger."""
+        """Forget an ingress, with its calls, requests and leases; or a speech client."""
         self._forget(ingress_id)
 
     async def heartbeat(self, report: IngressReport) -> Decision | None:
@@ -181,8 +181,8 @@ class ResourceManager:
         None: it is not known here, or its calls are not those known here, and it has to register (again).
         """
         ingress_id = report.ingress_id
-        if ingress_id in self._lodgers:
-            self._lodgers[ingress_id] = self._clock()
+        if ingress_id in self._speech_clients:
+            self._speech_clients[ingress_id] = self._clock()
             self._post(ingress_id)
             return self._board.read(ingress_id)
         ingress = self._ingresses.get(ingress_id)
@@ -212,7 +212,7 @@ class ResourceManager:
         return decision
 
     def _check_known(self, ingress_id: str) -> None:
-        if ingress_id not in self._ingresses and ingress_id not in self._lodgers:
+        if ingress_id not in self._ingresses and ingress_id not in self._speech_clients:
             raise UnknownIngressError(f"ingress {ingress_id!r} is not registered with the resource manager")
 
     def _follow_settings(self, ingress: IngressStarted) -> None:
@@ -228,7 +228,7 @@ class ResourceManager:
             self._admission = AdmissionBook(ingress.admission, self._sessions)
 
     def _forget(self, ingress_id: str) -> None:
-        if self._lodgers.pop(ingress_id, None) is not None:
+        if self._speech_clients.pop(ingress_id, None) is not None:
             self._desk.drop_ingress(ingress_id)
             self._accounts.drop_ingress(ingress_id)
             self._board.forget(ingress_id)
@@ -459,10 +459,10 @@ class ResourceManager:
             if now - ingress.heard > INGRESS_TIMEOUT_S:
                 logger.warning("ingress %s is gone: no heartbeat for %g s", ingress_id, INGRESS_TIMEOUT_S)
                 self._forget(ingress_id)
-        for lodger_id, heard in list(self._lodgers.items()):
+        for client_id, heard in list(self._speech_clients.items()):
             if now - heard > INGRESS_TIMEOUT_S:
-                logger.warning("%s is gone: no heartbeat for %g s", lodger_id, INGRESS_TIMEOUT_S)
-                self._forget(lodger_id)
+                logger.warning("%s is gone: no heartbeat for %g s", client_id, INGRESS_TIMEOUT_S)
+                self._forget(client_id)
         self._desk.expire()
         self._fleet.stop_retired()
         self._fleet.check_idle(now)
@@ -471,7 +471,7 @@ class ResourceManager:
         self._note_slots()
         self._overload.step(1000.0 * self._desk.book.longest_wait_s(now), now)
         self._desk.hold_background(self._overload.cluster.level >= Level.LOADED)
-        for ingress_id in (*self._ingresses, *self._lodgers):
+        for ingress_id in (*self._ingresses, *self._speech_clients):
             self._post(ingress_id)
 
     async def _keep_planning(self) -> None:

@@ -10,11 +10,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from enum import StrEnum
 
 from actors.messages import Priority
+from ingress.access.networks import parsed
 
 MAXIMUM_INVITATIONS = 4_096
 """Open ones; the oldest goes first. Half a minute of more than a hundred calls a second."""
@@ -59,10 +59,6 @@ class Invitations:
         """Return how many are open, expired ones among them until they are looked at."""
         return len(self._open)
 
-    def open(self, now: float) -> list[Invitation]:
-        """Return those that can be used."""
-        return [invitation for invitation in self._open.values() if now < invitation.expires_s]
-
     def add(self, invitation: Invitation) -> None:
         """Keep an invitation, unless its UUID was used before."""
         if invitation.call_id in self._spent:
@@ -73,7 +69,7 @@ class Invitations:
             self.spend(next(iter(self._open)))
 
     def spend(self, call_id: str) -> None:
-        """A UUID is used, here or elsewhere, or has expired: nobody may use it any more."""
+        """A UUID is used, here or elsewhere, or has expired: it may not be used any more."""
         self._open.pop(call_id, None)
         self._spent[call_id] = None
         if len(self._spent) > MAXIMUM_SPENT:
@@ -97,23 +93,12 @@ class Invitations:
 
 def is_address(text: str) -> bool:
     """Whether a text is an IP address."""
-    try:
-        _plain(text)
-    except ValueError:
-        return False
-    return True
+    return parsed(text) is not None
 
 
 def is_same_host(one: str, other: str) -> bool:
     """Whether two addresses are one host: equal, IPv4 written as IPv6 too, or both loopback."""
-    try:
-        first, second = _plain(one), _plain(other)
-    except ValueError:
+    first, second = parsed(one), parsed(other)
+    if first is None or second is None:
         return False
     return first == second or (first.is_loopback and second.is_loopback)
-
-
-def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    return mapped or parsed

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 PRIVATE_NETWORKS = (
     "127.0.0.0/8",
@@ -46,7 +45,7 @@ class Networks:
 
     def holds(self, address: str) -> bool:
         """Return whether an address is in one of the networks; what is no address is in none."""
-        found = _address(address)
+        found = parsed(address)
         return found is not None and any(
             found in network for network in self._networks if network.version == found.version
         )
@@ -70,13 +69,13 @@ def network(written: str) -> str:
 
 def plain(address: str) -> str:
     """Return an address as it is compared and logged; text that is no address stays as it is."""
-    found = _address(address)
+    found = parsed(address)
     return address if found is None else str(found)
 
 
 def origin(address: str) -> str:
     """Return what the limits of one address count by: the address; of IPv6 its network of 64 bits."""
-    found = _address(address)
+    found = parsed(address)
     if isinstance(found, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((found, HOST_NETWORK_BITS), strict=False))
     return address if found is None else str(found)
@@ -96,7 +95,7 @@ class PublicBind:
     @property
     def problem(self) -> str:
         """What is open."""
-        whole = _address(self.host)
+        whole = parsed(self.host)
         reach = "every network of this machine" if whole and whole.is_unspecified else "the public"
         return f"{self.setting} = {self.host}: {reach} can reach this port, which has no encryption"
 
@@ -112,17 +111,12 @@ def public_binds(hosts: Mapping[str, str]) -> Iterator[PublicBind]:
     """
     private = Networks(PRIVATE_NETWORKS)
     for setting, host in hosts.items():
-        if _address(host) is not None and not private.holds(host):
+        if parsed(host) is not None and not private.holds(host):
             yield PublicBind(setting, host)
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach a bind. A name is not judged but for `localhost`."""
-    found = _address(host)
-    return host == "localhost" if found is None else found.is_loopback
-
-
-def _address(text: str) -> Address | None:
+def parsed(text: str) -> Address | None:
+    """Return an address as it is compared; None: the text is no address."""
     try:
         found = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:

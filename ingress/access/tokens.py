@@ -90,7 +90,7 @@ def read_token(token_file: str) -> str:
         if mode & FOR_OTHERS:
             raise ConfigurationError(
                 f"{where}: others than its owner have access (mode {stat.S_IMODE(mode):04o}); "
-                f"`chmod 600 {token_file}`, and make a new token if anybody else could have read it"
+                f"`chmod 600 {token_file}`, and make a new token if other users could have read it"
             )
         content = os.read(descriptor, MAXIMUM_BYTES + 1)
     finally:
@@ -102,7 +102,7 @@ def read_token(token_file: str) -> str:
 
 
 def new_token() -> str:
-    """Return a token that nobody can guess."""
+    """Return a token that cannot be guessed."""
     return secrets.token_urlsafe(TOKEN_BYTES)
 
 

@@ -37,7 +37,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask, and wait if that is wanted."""
+    """Ask, and wait if that was asked for."""
     place = find(arguments.port)
     reply = asyncio.run(observer.control(arguments.port, DrainRequest(deadline_s=arguments.deadline)))
     if reply.problem is not None:

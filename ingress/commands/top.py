@@ -39,7 +39,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show until interrupted. Raises LinkError when nobody answers the first time."""
+    """Show until interrupted. Raises LinkError without an answer the first time."""
     console = Console()
     shown = _screen(console, arguments.port)
     if arguments.once or not sys.stdout.isatty():

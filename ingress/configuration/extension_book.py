@@ -22,9 +22,9 @@ from ingress.configuration.settings import DialogSettings, Settings
 MAXIMUM_EXTENSION_BYTES = 64 * 1024
 """Of one extension's settings as JSON: they go to a media worker in one piece."""
 MAXIMUM_BOOK_BYTES = 4 * 1024 * 1024
-"""Of all together: they go to the gateway in one message, and to who asks with what is set for each."""
+"""Of all together: they go to the gateway in one message, and are in the supervisor's answers."""
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
-"""Not "..", which HTTP clients take out of an address, nor what a command would take for a flag."""
+"""Not "..", which HTTP clients take out of an address, nor what a command takes for a flag."""
 NeedsSpeech = Callable[[DialogSettings, str], bool]
 
 
@@ -42,24 +42,6 @@ class ExtensionBook(Section):
         made, problems = extensions_of(settings, needs_speech)
         return _checked(1, made, any(extension.needs_speech for extension in made), problems)
 
-    def add(self, extension: Extension) -> ExtensionBook:
-        """Return the book with one more extension. Raises ConfigurationError."""
-        problems = []
-        if extension.name in self.extensions:
-            problems.append(f"extensions.{extension.name}: exists already")
-        return self._next({**self.extensions, extension.name: extension}, problems)
-
-    def change(self, extension: Extension) -> ExtensionBook:
-        """Return the book with the extension of that name replaced. Raises ConfigurationError."""
-        return self._next({**self.extensions, extension.name: extension}, self._unknown(extension.name))
-
-    def remove(self, name: str) -> ExtensionBook:
-        """Return the book without an extension. Raises ConfigurationError."""
-        problems = self._unknown(name)
-        if name == DEFAULT_EXTENSION:
-            problems.append("the server's own port cannot be removed")
-        return self._next({key: kept for key, kept in self.extensions.items() if key != name}, problems)
-
     def updated(self, newer: ExtensionBook) -> tuple[ExtensionBook, list[str]]:
         """Return the book as a newer configuration has its extensions, and what waits for a restart.
 
@@ -68,13 +50,9 @@ class ExtensionBook(Section):
         own, newest = self.extensions[DEFAULT_EXTENSION], newer.extensions[DEFAULT_EXTENSION]
         waiting = [] if newest.port == own.port else [f"{_setting(own, 'port')} has changed"]
         extensions = {**newer.extensions, DEFAULT_EXTENSION: newest.model_copy(update={"port": own.port})}
-        return self if extensions == self.extensions else self._next(extensions, []), waiting
-
-    def _unknown(self, name: str) -> list[str]:
-        return [] if name in self.extensions else [f"extensions.{name}: does not exist"]
-
-    def _next(self, extensions: dict[str, Extension], problems: list[str]) -> ExtensionBook:
-        return _checked(self.version + 1, extensions.values(), self.has_speech_workers, problems)
+        if extensions == self.extensions:
+            return self, waiting
+        return _checked(self.version + 1, extensions.values(), self.has_speech_workers, []), waiting
 
 
 def extensions_of(settings: Settings, needs_speech: NeedsSpeech) -> tuple[list[Extension], list[str]]:

@@ -141,7 +141,7 @@ def is_missing(file: Path) -> bool:
 def read_text(file: Path) -> str:
     """Return what a configuration's file holds. Raises ConfigurationError, OSError or UnicodeDecodeError.
 
-    A pipe is none: nobody may write to it, and it is empty when the configuration is read again.
+    A pipe is none: there may be no writer, and it is empty when the configuration is read again.
     """
     with open(file, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as stream:
         if stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode):

@@ -74,7 +74,7 @@ class CallServices:
     """By its name."""
     ledger: CallLedger
     followers: Followers = field(default_factory=Followers)
-    """Who is told of each turn and each call that is over."""
+    """Get each turn and each call that is over."""
     traces: TraceExport | None = None
     refused: Counter[str] = field(default_factory=Counter)
     """Calls that were not taken, by extension."""

@@ -34,7 +34,7 @@ async def open_door(settings: Settings) -> None:
         try:
             log.info("%s", await do_apart(errand(settings)))
             return
-        except (ConfigurationError, WorkerLostError) as error:
+        except (ConfigurationError, WorkerLostError, OSError) as error:
             if str(error) != known:
                 known = str(error)
                 log.warning("the cluster's door is not open: %s", error)

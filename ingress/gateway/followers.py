@@ -1,4 +1,4 @@
-"""Links that are told what ends here, as it ends: those of web processes."""
+"""Links on which every turn and call that ends is reported: those of web processes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ class Followers:
         self._links: set[Link] = set()
 
     def add(self, link: Link) -> None:
-        """Tell it from now on."""
+        """Report on this link from now on."""
         self._links.add(link)
 
     def discard(self, link: Link) -> None:
-        """Tell it no more; unknown ones are ignored."""
+        """Report on it no more; unknown ones are ignored."""
         self._links.discard(link)
 
-    def tell(self, message: TurnFinished | CallEnded) -> None:
+    def report(self, message: TurnFinished | CallEnded) -> None:
         """Send a message on all links."""
         for link in tuple(self._links):
             try:

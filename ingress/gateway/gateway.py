@@ -108,7 +108,7 @@ def _pool(settings: Settings, name: str) -> SpeechPool:
     options = (settings.speech, settings.fleet, name, settings.admission, settings.throttle)
     if settings.fleet.backend == "local":
         return LocalPool(*options)
-    from actors.cluster.pool import ClusterPool  # imports Ray: a second and 80 MB, only if wanted
+    from actors.cluster.pool import ClusterPool  # imports Ray: a second and 80 MB, only if needed
 
     return ClusterPool(*options)
 
@@ -116,7 +116,7 @@ def _pool(settings: Settings, name: str) -> SpeechPool:
 def _traces(settings: Settings, name: str) -> TraceExport | None:
     if settings.traces.endpoint is None:
         return None
-    from ingress.gateway.trace_export import TraceExport  # imports the SDK, only if wanted
+    from ingress.gateway.trace_export import TraceExport  # imports the SDK, only if needed
 
     return TraceExport(settings.traces, name)
 

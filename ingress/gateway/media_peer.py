@@ -112,7 +112,7 @@ class MediaPeer:
             case CallEnded():
                 self._end(message)
             case TurnFinished(call_id=call_id, record=record):
-                self._services.followers.tell(message)
+                self._services.followers.report(message)
                 self._finish_turn(call_id, record)
             case WorkerHealth(health=health):
                 if self.health is not None:  # the first report's count is from before this link
@@ -135,7 +135,7 @@ class MediaPeer:
 
         if not self._services.ledger.take_call(record, acknowledge, ended.is_repeated):
             return  # it was taken before
-        self._services.followers.tell(ended)
+        self._services.followers.report(ended)
         call = self._places.find(record.call_id, self._link)
         if self._services.traces is not None:
             self._services.traces.take_call(None if call is None else call.started, record)

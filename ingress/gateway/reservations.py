@@ -3,8 +3,8 @@
 | event | the place |
 |---|---|
 | `begin`, there is room | is taken at the manager, and all media workers know the UUID |
-| the call comes | is the call's, who gives it back at its end |
-| its time is over | is given back, and the UUID is worth nothing any more |
+| the call comes | is the call's, which gives it back at its end |
+| its time is over | is given back, and the UUID cannot be used any more |
 | this gateway ends | is given back; a call that comes all the same asks the next gateway for one |
 """
 
@@ -57,9 +57,6 @@ class Reservations:
         self._valid_s = valid_s
         self._waiting: dict[str, tuple[Invited, float, asyncio.Task[None]]] = {}
         """By UUID: what was said of the call, when its time is over, and the task that sees to it."""
-
-    def __len__(self) -> int:
-        return len(self._waiting)
 
     def invitations(self, now: float) -> list[Invited]:
         """Return what a media worker has to know that has just connected."""

@@ -1,17 +1,16 @@
-"""The end that listens, the gateway's for one: a Unix socket on which it takes links."""
+"""A process that listens: a Unix socket on which it takes links."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from actors.errors import LinkError
 from ingress.link.link import Link
 from ingress.link.messages import LINK_VERSION, Hello, Role
+from ingress.link.private_socket import bound, is_there
 
 LOOK_INTERVAL_S = 2.0
 
@@ -21,7 +20,10 @@ log = logging.getLogger(__name__)
 async def serve(
     path: Path, handle: Callable[[Link], Awaitable[None]], name: str, role: Role = "gateway"
 ) -> asyncio.Server:
-    """Listen on a Unix socket; `handle` runs once per link, after the hellos, until it returns."""
+    """Listen on a Unix socket; `handle` runs once per link, after the hellos, until it returns.
+
+    `role` and `name` are the listening process's.
+    """
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = Link(reader, writer)
@@ -35,9 +37,7 @@ async def serve(
         finally:
             await link.close()
 
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)  # left by a gateway that was killed
-    return await asyncio.start_unix_server(accept, path=str(path))
+    return await asyncio.start_unix_server(accept, sock=bound(path))
 
 
 async def keep_listening(
@@ -54,7 +54,7 @@ async def keep_listening(
     try:
         while True:
             await asyncio.sleep(LOOK_INTERVAL_S)
-            if _is_there(path):
+            if is_there(path):
                 continue
             try:
                 newer = await serve(path, handle, name, role)
@@ -66,7 +66,3 @@ async def keep_listening(
             server = newer
     finally:
         server.close()
-
-
-def _is_there(path: Path) -> bool:
-    return path.exists()

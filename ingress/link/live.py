@@ -14,7 +14,7 @@ class Activity(StrEnum):
     WAITING = "waiting"
     """For a gateway, for speech workers, or for its place."""
     LISTENING = "listening"
-    """Nobody speaks."""
+    """The caller and the server are silent."""
     HEARING = "hearing"
     """The caller speaks."""
     ANSWERING = "answering"

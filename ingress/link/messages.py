@@ -1,4 +1,4 @@
-"""What a media worker and the gateway say to each other, and what an observer may ask.
+"""What the processes of a server, and its commands, send each other on a link.
 
 Each message is a small frozen model. State worth keeping travels with each request (the history), so that the
 gateway can be replaced at any time. Versions differ → the link is refused with both numbers.
@@ -33,7 +33,7 @@ class HistoryEntry(Record):
 
 
 Role = Literal["media", "gateway", "observer", "supervisor", "web"]
-"""Of a process on a link."""
+"""Of a process on a link; an observer is a command, or the web process with one question."""
 
 
 class Message(Record):
@@ -71,7 +71,10 @@ class Hello(Message):
 
 
 class CallStarted(Message):
-    """A call exists, and what it is. Repeated after every reconnect, always the same."""
+    """A call exists, and what it is.
+
+    Repeated whenever the gateway becomes ready; only `is_admitted` changes.
+    """
 
     call_id: str
     extension: str
@@ -113,7 +116,7 @@ class TranscribeAhead(TurnMessage):
 
 
 class DropAhead(TurnMessage):
-    """The caller went on: what was begun for that turn is worthless."""
+    """The caller went on: what was begun for that turn is of no use."""
 
 
 class CancelTurn(TurnMessage):
@@ -121,7 +124,7 @@ class CancelTurn(TurnMessage):
 
 
 class WorkerHealth(Message):
-    """How the media worker does; every few seconds."""
+    """How the media worker does; every second."""
 
     health: MediaHealth
 
@@ -180,7 +183,7 @@ class Admitted(Message):
 
 
 class Refused(Message):
-    """The call is not taken: say so politely, then hang up."""
+    """The call is not taken: play the busy phrase, then hang up."""
 
     call_id: str
     reason: str
@@ -272,7 +275,7 @@ class ExtensionsTaken(Message):
 
 
 class ExtensionSet(Message):
-    """Serve new calls of an extension by these settings; with a socket: on that one, else as before."""
+    """Serve new calls of an extension by these settings; on the socket that comes with it, else as before."""
 
     extension: Extension
 
@@ -289,7 +292,7 @@ class DrainWithin(Message):
     deadline_s: float
 
 
-# Observer ↔ gateway
+# Observer, web ↔ gateway
 
 
 class StatusRequest(Message):
@@ -340,10 +343,10 @@ class BeginReply(Message):
 
 
 class Follow(Message):
-    """Send every `TurnFinished` and `CallEnded` of this gateway on this link from now on."""
+    """Send every `TurnFinished` and `CallEnded` on this link from now on, to a web process."""
 
 
-# Gateway → media worker
+# Gateway → media worker, for calls that will come
 
 
 class Invited(Message):

@@ -180,7 +180,7 @@ class Call:
 
     @property
     def activity(self) -> Activity:
-        """What the call does, unless the caller speaks: that is known before the call is told."""
+        """What the call does, unless the caller speaks: the leg knows that."""
         turn = self._turn
         if self.refusal is not None:
             return Activity.REFUSED
@@ -436,7 +436,7 @@ class Call:
         turn, reason = self._turn, f"nothing could answer within {self._waiting_limit_s:g} s"
         if turn.state in RUNNING:
             self.outbox.append(link.CancelTurn(call_id=self.call_id, turn=turn.number))
-        self.caller_resumed()  # what was begun ahead is worthless
+        self.caller_resumed()  # what was begun ahead is of no use
         turn.failure = reason
         self._write_record(turn)
         self._send_back(f"{reason} (server.waiting_limit_s)", now)

@@ -84,7 +84,7 @@ class Calls:
         self._refused: dict[str, Leg] = {}
         """Those that hear the busy phrase, the longest first."""
         self.live = LiveCalls(lambda: (*self._calls.values(), *self._refused.values()), self._find)
-        """What the web process is told."""
+        """Reports to the web process."""
         self._closing = ClosingConnections()
         self._finished = FinishedCalls()
         self._lateness_totals = LatenessTotals()

@@ -57,9 +57,12 @@ class ExtensionFeed:
                 self._calls.remove_extension(name)
             self._served.clear()
             return False
+        sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
         try:
-            self._take(data, [socket.socket(fileno=descriptor) for descriptor in descriptors])
+            self._take(data, sockets)
         except (LinkError, OSError) as error:
+            for unused in sockets:
+                unused.close()
             log.error("a change of the extensions is lost: %s", error)
         return True
 

@@ -191,12 +191,12 @@ class Leg:
         return self._call.call_id
 
     def changing(self) -> tuple[Activity, int, int, int]:
-        """Return what is told anew when it changes: activity, turns, underruns, lateness by 10 ms."""
+        """Return what is reported anew when it changes: activity, turns, underruns, lateness by 10 ms."""
         call = self._call
         return self._activity, call.turns_taken, call.underruns, int(self._lateness.maximum_s * 100.0)
 
     def seen(self) -> LiveCall:
-        """Return what the web process is told of the call."""
+        """Return the call as it is reported to the web process."""
         call, lateness, invitation = self._call, self._lateness, self._call.invitation
         return LiveCall(
             call_id=call.call_id,

@@ -1,8 +1,8 @@
-"""What the web process is told of running calls: a little at a time, so that the audio clock does not wait.
+"""Reports running calls to the web process: a few at a time, so that the audio clock does not wait.
 
-Calls are looked at in rounds of a second, a part of them at each tick. What has changed since it was told
-is told again. So there is nothing to do when something happens to a call, but when it begins (it is
-looked at next) and ends. On a new link all calls are told again. Without a link nothing runs.
+Calls are looked at in rounds of a second, a part of them at each tick. A call that has changed since its last
+report is reported again. So there is nothing to do when something happens to a call, but when it begins (it
+is looked at next) and ends. On a new link all calls are reported again. Without a link nothing runs.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 TICK_S = 0.05
 ROUND_TICKS = 20
-"""Between the beginnings of two rounds, at least: a call is told once a second at most."""
+"""Between the beginnings of two rounds, at least: a call is reported once a second at most."""
 LOOKS_PER_TICK = 8
 """Of less than 2 us each; more if a round would take longer otherwise."""
-TOLD_PER_TICK = 8
+REPORTS_PER_TICK = 8
 """Calls that have changed: less than 0.5 ms. If more have, the round takes longer."""
 
 
 class LiveCalls:
-    """The calls of one media worker as they are told on one link."""
+    """The calls of one media worker as they are reported on one link."""
 
     def __init__(self, legs: Callable[[], Iterable[Leg]], find: Callable[[str], Leg | None]) -> None:
         """`legs` returns those that are calls now; `find` one of them, by its UUID."""
@@ -41,20 +41,20 @@ class LiveCalls:
         self._looks = LOOKS_PER_TICK
         self._ticks = 0
         """Since the round began."""
-        self._told: dict[str, tuple[object, ...]] = {}
-        """What was told of each call on this link, as far as it can change."""
+        self._reported: dict[str, tuple[object, ...]] = {}
+        """What was reported of each call on this link, as far as it can change."""
         self._timer: asyncio.TimerHandle | None = None
 
     def link_up(self, send: Callable[[Message], bool]) -> None:
-        """Tell all calls, and what changes, on this link from now on."""
+        """Report all calls, and what changes, on this link from now on."""
         self.link_gone()
         self._send, self._ticks = send, ROUND_TICKS
         self._tick()
 
     def link_gone(self) -> None:
-        """Nobody is to be told any more. Idempotent."""
+        """Report nothing any more. Idempotent."""
         self._queue.clear()
-        self._told.clear()
+        self._reported.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -70,8 +70,8 @@ class LiveCalls:
             self._queue.appendleft(leg)
 
     def ended(self, record: CallRecord) -> None:
-        """A call is over; what came of it is told also of one that was never looked at."""
-        self._told.pop(record.call_id, None)
+        """A call is over; what came of it is reported also of one that was never looked at."""
+        self._reported.pop(record.call_id, None)
         if self._timer is not None:
             self._send(CallGone(call_id=record.call_id, outcome=record.outcome))
 
@@ -82,18 +82,18 @@ class LiveCalls:
             self._ticks = 0
             self._queue.extend(self._legs())
             self._looks = max(LOOKS_PER_TICK, -(-len(self._queue) // ROUND_TICKS))
-        looks, told = self._looks, 0
-        while self._queue and looks and told < TOLD_PER_TICK:
+        looks, reports = self._looks, 0
+        while self._queue and looks and reports < REPORTS_PER_TICK:
             leg = self._queue.popleft()
             if leg.is_live:  # else over meanwhile: of a flood of short calls nothing stays
                 looks -= 1
-                told += self._tell_changes(leg)
+                reports += self._report(leg)
 
-    def _tell_changes(self, leg: Leg) -> bool:
-        """Tell a call unless nothing has changed; return whether it was told."""
+    def _report(self, leg: Leg) -> bool:
+        """Report a call unless nothing has changed; return whether it was reported."""
         changing, call_id = leg.changing(), leg.call_id
-        if self._told.get(call_id) == changing:
+        if self._reported.get(call_id) == changing:
             return False
-        self._told[call_id] = changing
+        self._reported[call_id] = changing
         self._send(CallSeen(call=leg.seen()))
         return True

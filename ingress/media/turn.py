@@ -116,7 +116,7 @@ class Turn:
                 return Digits(**call, digits=self.digits)
 
     def take_audio(self, message: SentenceAudio, now: float) -> None:
-        """Queue a piece of the answer; that of an overtaken turn is not wanted."""
+        """Queue a piece of the answer; that of an overtaken turn is dropped."""
         self.stages = message.stages
         if self.ending is TurnEnding.OVERTAKEN:
             return

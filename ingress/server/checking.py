@@ -22,6 +22,7 @@ from collections.abc import Collection, Iterator
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
+from actors.checks.hosts import is_loopback
 from actors.engines.registry import (
     STT,
     TTS,
@@ -36,7 +37,6 @@ from actors.fleet.ray_address import check_ray_address
 from actors.plugins.lookup import Catalogue
 from actors.plugins.mistakes import unknown
 from actors.settings import OpenSection, table_name
-from ingress.access.networks import is_loopback
 from ingress.access.tokens import configured_token
 from ingress.configuration.extension_book import ExtensionBook, extensions_of
 from ingress.configuration.extension_tables import with_extensions

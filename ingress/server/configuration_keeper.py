@@ -86,7 +86,7 @@ class ConfigurationKeeper:
     async def reload(self, is_asked: bool = True) -> list[str]:
         """Follow the files; return what waits for a restart, and log it. Raises ConfigurationError.
 
-        `is_asked`: by a person, who is told that nothing has changed.
+        `is_asked`: by a person: the log says it, too, if nothing has changed.
         """
         async with self._changing:
             try:
@@ -155,13 +155,13 @@ class ConfigurationKeeper:
         settings, book = await self._read({draft.file: draft.text})
         prepared = await _in_time(draft.prepare)
         try:
-            waiting = await self._extensions.follow(book) + self._waiting(settings)
+            waiting = await self._extensions.follow(book)
             try:
-                await in_thread(prepared.commit)
-            except OSError as error:
-                lost = (
-                    f"{draft.file} could not be written ({error.strerror}): the next start undoes the change"
-                )
+                async with asyncio.timeout(READ_DEADLINE_S):
+                    await in_thread(prepared.commit)
+            except OSError as error:  # TimeoutError is one
+                reason = error.strerror or f"not within {READ_DEADLINE_S:g} s"
+                lost = f"{draft.file} could not be written ({reason}): the next start undoes the change"
                 log.error("%s", lost)
                 waiting.append(lost)
         finally:

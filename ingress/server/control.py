@@ -99,7 +99,7 @@ class Control:
                 case DrainRequest(deadline_s=deadline_s):
                     server.drain(deadline_s)
                 case _:
-                    raise LinkError(f"nobody sends {question.kind} to a supervisor")
+                    raise LinkError(f"a supervisor does not take {question.kind}")
         except ConfigurationError as error:
             problem = str(error)
         return ControlReply(

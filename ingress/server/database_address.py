@@ -33,7 +33,7 @@ def problems(settings: ExtensionsSourceSettings) -> Iterator[str]:
 
 
 def exposure(settings: ExtensionsSourceSettings) -> str | None:
-    """Return that everybody on this machine can read the password; None: they cannot."""
+    """Return that all users of this machine can read the password; None: they cannot."""
     if settings.password_file is None:
         return None
     try:
@@ -42,7 +42,7 @@ def exposure(settings: ExtensionsSourceSettings) -> str | None:
         return None
     if not mode & stat.S_IROTH:
         return None
-    return f"extensions_source.password_file = {settings.password_file!r} can be read by everybody: chmod 600"
+    return f"extensions_source.password_file = {settings.password_file!r} can be read by all users: chmod 600"
 
 
 def shown(url: str) -> str:

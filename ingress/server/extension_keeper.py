@@ -107,20 +107,21 @@ class ExtensionKeeper:
         """Keep every gateway informed, and try again what could not be opened, until cancelled."""
         self._source = ExtensionSource(self.book, gateway_socket)
         self._source.problems = self.problems
-        linked = asyncio.create_task(self._source.run(), name="extensions")
-        try:
-            while True:
-                await asyncio.sleep(RETRY_S)
-                if self.problems:
-                    await self._try_again()
-        finally:
-            linked.cancel()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._source.run(), name="extensions")
+            tasks.create_task(self._keep_trying(), name="ports")
 
     def close(self) -> None:
         """Close all sockets of this process."""
         self.ports.close()
         for feed in self.feeds:
             feed.close()
+
+    async def _keep_trying(self) -> None:
+        while True:
+            await asyncio.sleep(RETRY_S)
+            if self.problems:
+                await self._try_again()
 
     async def _try_again(self) -> None:
         async with self._changing:

@@ -24,7 +24,8 @@ class ExtensionSource:
         """Why an extension takes no calls, by its name."""
         hello = Hello(version=LINK_VERSION, role="supervisor", name="supervisor")
         self._link = LinkClient(gateway_socket, hello, self._receive, self._gone)
-        self._answer: asyncio.Future[ExtensionsTaken | None] | None = None
+        self._asked: tuple[int, asyncio.Future[ExtensionsTaken | None]] | None = None
+        """The version that was offered, and its answer: one of another version is about an older offer."""
 
     async def offer(self, book: ExtensionBook, problems: Mapping[str, str]) -> str | None:
         """Hand out a newer book; return why the gateway cannot serve by it: then the older one stays.
@@ -32,12 +33,13 @@ class ExtensionSource:
         A gateway that is away gets it when it is back.
         """
         taken: ExtensionsTaken | None = None
-        self._answer = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[ExtensionsTaken | None] = asyncio.get_running_loop().create_future()
+        self._asked = book.version, answer
         if self._link.send(ExtensionsChanged(book=book, problems=dict(problems))):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ANSWER_DEADLINE_S):
-                    taken = await self._answer
-        self._answer = None
+                    taken = await answer
+        self._asked = None
         if taken is not None and taken.problem is not None:
             return taken.problem
         self.book, self.problems = book, problems
@@ -51,9 +53,12 @@ class ExtensionSource:
         match message:
             case ExtensionsChanged():  # a gateway begins with the book that it has
                 self._link.send(ExtensionsChanged(book=self.book, problems=dict(self.problems)))
-            case ExtensionsTaken() if self._answer is not None and not self._answer.done():
-                self._answer.set_result(message)
+            case ExtensionsTaken(version=version) if self._asked is not None and version == self._asked[0]:
+                self._answer(message)
 
     def _gone(self) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_result(None)
+        self._answer(None)
+
+    def _answer(self, taken: ExtensionsTaken | None) -> None:
+        if self._asked is not None and not self._asked[1].done():
+            self._asked[1].set_result(taken)

@@ -30,6 +30,7 @@ from typing import IO, Any
 
 from actors.errors import LinkError, described
 from ingress.link.descriptor_passing import MAXIMUM_BYTES, receive, send
+from ingress.link.private_socket import bound, is_there
 from ingress.server.ports import Listening
 
 VERSION = 1
@@ -116,16 +117,17 @@ async def offer(
     lock: IO[bytes],
     on_failure: Callable[[], None],
 ) -> tuple[socket.socket, float | None]:
-    """Wait for a newer server that has taken the sockets; return how to tell it so, and its drain deadline.
+    """Wait for a newer server that has taken the sockets; return its channel and its drain deadline.
 
-    `on_failure` is called when one has got the sockets and ended before it served. Runs until cancelled.
+    `say_left` answers on that channel. `on_failure` is called when one has got the sockets and ended before
+    it served. Runs until cancelled.
     """
     listener = _door(path)
     try:
         while True:
             channel = await _next(listener)
             if channel is None:
-                if not _is_there(path):  # a program that cleans the temporary folder
+                if not is_there(path):  # a program that cleans the temporary folder
                     with contextlib.suppress(OSError):
                         newer = _door(path)
                         listener.close()
@@ -165,24 +167,16 @@ async def _has_taken(channel: socket.socket) -> bool:
         return False
 
 
-def _is_there(path: Path) -> bool:
-    return path.exists()
-
-
 def _door(path: Path) -> socket.socket:
     """Return a listener in the server's private folder."""
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    listener.bind(str(path))
-    path.chmod(0o600)
+    listener = bound(path, socket.SOCK_SEQPACKET)
     listener.listen(1)
     listener.setblocking(False)
     return listener
 
 
 def say_left(channel: socket.socket) -> None:
-    """Tell the newer server that we listen no more."""
+    """Say to the newer server that we listen no more."""
     with channel, contextlib.suppress(OSError):
         send(channel, json.dumps({"left": True}).encode())
 

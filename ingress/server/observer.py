@@ -46,7 +46,7 @@ async def status_at(gateway_socket: Path) -> tuple[str, ServerStatus]:
 
 async def control(port: int, question: Message) -> ControlReply:
     """Ask something of the server's supervisor. Raises LinkError when none answers."""
-    async with _linked(find(port).control_socket) as link:
+    async with _linked(find(port).control_socket, "supervisor") as link:
         return await ask(link, question, ControlReply, CONTROL_DEADLINE_S)
 
 
@@ -92,10 +92,10 @@ async def _gateway(port: int) -> AsyncIterator[Link]:
 
 
 @asynccontextmanager
-async def _linked(path: Path) -> AsyncIterator[Link]:
+async def _linked(path: Path, listener: str = "gateway") -> AsyncIterator[Link]:
     hello = Hello(version=LINK_VERSION, role="observer", name=f"observer-{os.getpid()}")
     try:
-        link = await connect(path, hello)
+        link = await connect(path, hello, listener)
     except LinkError as error:
         if not isinstance(error.__cause__, OSError):
             raise  # it is there, and does not understand

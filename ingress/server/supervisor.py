@@ -23,7 +23,7 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -290,11 +290,12 @@ class Supervisor:
                     replacing.result()
             if not any(task.done() for task in (stop, *keepers)):
                 # Not earlier: where a server is replaced its gateway had the socket.
-                beside.append(asyncio.create_task(self._extensions.run(self._runtime.gateway_socket)))
-                beside.append(asyncio.create_task(keep_retention(self._recording), name="retention"))
+                following = self._extensions.run(self._runtime.gateway_socket)
+                beside.append(_watched(following, "extensions"))
+                beside.append(_watched(keep_retention(self._recording), "retention"))
                 if self._database is not None:
-                    following = self._database.run(self._configuration.follow_database)
-                    beside.append(asyncio.create_task(following, name="database"))
+                    reading = self._database.run(self._configuration.follow_database)
+                    beside.append(_watched(reading, "database"))
                 self._extensions.serve()
                 keepers += _kept(*self._media, *filter(None, (self._web,)))
                 if self._taken is None:
@@ -374,8 +375,8 @@ class Supervisor:
 
     async def _listen(self) -> None:
         control, name = Control(self, self._runtime.control_socket), "supervisor"
-        server = await listener.serve(control.path, control.handle, name)
-        await listener.keep_listening(server, control.path, control.handle, name)
+        server = await listener.serve(control.path, control.handle, name, "supervisor")
+        await listener.keep_listening(server, control.path, control.handle, name, "supervisor")
 
     async def _wait_for_successor(self) -> None:
         channel, drain_deadline_s = await handover.offer(
@@ -525,6 +526,18 @@ class Supervisor:
 
 def _kept(*children: Child) -> list[asyncio.Task[int]]:
     return [asyncio.create_task(child.keep_running(), name=child.name) for child in children]
+
+
+def _watched(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    """Return the task of work that goes on until it is cancelled; a defect that ends it is logged."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s: nothing does this any more until the next start", name, exc_info=error)
+
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(ended)
+    return task
 
 
 def _listening_process(path: Path) -> int | None:

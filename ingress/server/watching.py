@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 async def watch(files: Sequence[Path], on_change: Callable[[], None]) -> None:
     """Call `on_change` whenever one of the files is another one, until cancelled."""
     before = _signatures(files)
-    is_told = False
+    is_logged = False
     while True:
         folders = {folder for file in files for folder in (file.parent, _real(file).parent)}
         try:
@@ -40,8 +40,8 @@ async def watch(files: Sequence[Path], on_change: Callable[[], None]) -> None:
                     before = after
                     on_change()
         except (OSError, RuntimeError) as error:
-            if not is_told:
-                is_told = True
+            if not is_logged:
+                is_logged = True
                 log.warning("the configuration is not watched: %s; after a change: raymal reload", error)
         await asyncio.sleep(RETRY_S)
 

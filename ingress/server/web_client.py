@@ -28,7 +28,7 @@ class RefusedError(RaymalError):
 
 
 def ask(port: int, method: str, path: str, body: object = None) -> Any:
-    """Return the answer's JSON. Raises LinkError when nobody answers, RefusedError with the reason.
+    """Return the answer's JSON. Raises LinkError without an answer, RefusedError with the reason.
 
     `path` is below `/api/v1`.
     """

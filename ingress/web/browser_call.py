@@ -51,7 +51,7 @@ MAXIMUM_REASON_BYTES = 123
 
 
 class EndedError(Exception):
-    """The test call is over, and the browser is told why."""
+    """The test call is over, for a reason that the browser gets."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)

@@ -17,9 +17,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from ingress.web.problems import problem_response
 
 MAXIMUM_CONNECTIONS = 256
-"""By TCP, of all clients together; more are told so."""
+"""By TCP, of all clients together; more are answered with 503."""
 MAXIMUM_REFUSALS = 256
-"""Connections beyond those, at a time, that are told so; more are closed."""
+"""Connections beyond those, at a time, that are answered so; more are closed."""
 MAXIMUM_HEAD_BYTES = 16 * 1024
 HEAD_DEADLINE_S = 5.0
 """From connect, or from the first byte of a later request, to the end of its head."""

@@ -60,8 +60,8 @@ async def outcome(services: Services, call_id: str, wait_s: float = RESULT_WAIT_
     deadline_s = loop.time() + wait_s
     ask_s = loop.time()
     while True:
-        if (told := services.live.outcome(call_id)) is not None:
-            return told
+        if (known := services.live.outcome(call_id)) is not None:
+            return known
         now = loop.time()
         if now >= min(ask_s, deadline_s):
             ask_s = now + GATEWAY_POLL_S

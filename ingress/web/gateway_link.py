@@ -1,4 +1,4 @@
-"""The web process's link to the gateway: what ends is told as it ends, the status is asked for."""
+"""The web process's link to the gateway: what ends is reported as it ends, the status is asked for."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ingress.web.live import OWN_READERS, LiveModel
 STATUS_INTERVAL_S = 2.0
 """The gateway looks at its workers as often."""
 WATCHED_INTERVAL_S = 1.0
-"""While somebody follows the events."""
+"""While an event stream is open."""
 HANGS_AFTER_S = 4.0
 """Without an answer; it may wait 2 s for the manager."""
 

@@ -22,9 +22,10 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from actors.checks.hosts import is_loopback
 from ingress.access.attempts import Attempts
 from ingress.access.log_limit import LogLimit
-from ingress.access.networks import is_loopback, origin
+from ingress.access.networks import origin
 from ingress.access.tokens import Token
 from ingress.web.problems import Problem, problem_response
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,12 +23,16 @@ from ingress.web.totals import Totals
 
 KEPT_RECORDS = 256
 """Finished calls, the newest: as many as the gateway keeps."""
+MAXIMUM_CALLS = 20_000
+"""Running calls; of further ones nothing is shown. More than all media workers of a machine can serve."""
 OWN_READERS = 1
 """Subscriptions of this process itself (`ingress.web.watch`)."""
 
+log = logging.getLogger(__name__)
+
 
 class LiveModel:
-    """Running calls by UUID, finished ones, the newest status, and who wants to know of changes."""
+    """Running calls by UUID, finished ones, the newest status, and the readers of changes."""
 
     def __init__(self) -> None:
         self.status: ServerStatus | None = None
@@ -39,6 +44,8 @@ class LiveModel:
         self._outcomes: dict[str, CallOutcome] = {}
         """Of the newest calls, from their media workers: known also while the gateway is away."""
         self._subscriptions: set[Subscription] = set()
+        self._was_full = False
+        """Whether a call was not kept: that is logged once."""
 
     @property
     def calls(self) -> list[LiveCall]:
@@ -86,10 +93,15 @@ class LiveModel:
     # Media workers
 
     def seen(self, call: LiveCall, link: Link) -> None:
-        """Take what a media worker reports of a call."""
+        """Take what a media worker reports of a call. A new one beyond `MAXIMUM_CALLS` is not kept."""
+        if call.call_id not in self._calls and len(self._calls) >= MAXIMUM_CALLS:
+            if not self._was_full:
+                self._was_full = True
+                log.warning("more than %d calls: further ones are served but not shown", MAXIMUM_CALLS)
+            return
         self._calls[call.call_id] = call, link
         self._outcomes.pop(call.call_id, None)  # of an earlier call with this UUID
-        self._tell(CallSeen(call=call))
+        self._report(CallSeen(call=call))
 
     def gone(self, call_id: str, outcome: CallOutcome | None = None) -> None:
         """A call is over."""
@@ -98,7 +110,7 @@ class LiveModel:
             if len(self._outcomes) > KEPT_RECORDS:
                 del self._outcomes[next(iter(self._outcomes))]
         if self._calls.pop(call_id, None) is not None:
-            self._tell(CallGone(call_id=call_id))
+            self._report(CallGone(call_id=call_id))
 
     def worker_gone(self, link: Link) -> None:
         """A media worker's link broke: it sends all its calls again on the next."""
@@ -122,12 +134,12 @@ class LiveModel:
                 if len(self._records) > KEPT_RECORDS:
                     del self._records[next(iter(self._records))]
                 self.totals.take_call(record)
-        self._tell(message)
+        self._report(message)
 
     def gateway_gone(self) -> None:
         """The gateway's link broke: what it said of now is not known any more."""
         self.status = None
 
-    def _tell(self, change: Change) -> None:
+    def _report(self, change: Change) -> None:
         for subscription in self._subscriptions:
             subscription.put(change)

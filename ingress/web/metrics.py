@@ -7,6 +7,7 @@ on the configuration and the fleet, never on calls. What the gateway alone knows
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 
@@ -65,8 +66,6 @@ class _Model(Collector):
         self.processes: Mapping[str, ProcessUse] = {}
         self.wrong_tokens = 0
         self._live = live
-        self._extensions: tuple[str, ...] = ()
-        """As they were last known."""
 
     def describe(self) -> Iterable[Metric]:
         """Nothing is checked beforehand."""
@@ -83,7 +82,7 @@ class _Model(Collector):
             [(("gateway",), status is not None), (("manager",), manager_is_up)],
             "process",
         )
-        yield from self._of_calls(status)
+        yield from self._of_calls()
         yield _counter(
             "web_wrong_tokens",
             "Tokens of HTTP clients that were not the server's.",
@@ -98,11 +97,12 @@ class _Model(Collector):
         if status.fleet is not None:
             yield from _of_fleet(status.fleet)
 
-    def _of_calls(self, status: ServerStatus | None) -> Iterator[Metric]:
-        if status is not None:
-            self._extensions = tuple(extension.name for extension in status.extensions)
-        activities = self._live.activities
-        names = dict.fromkeys((*self._extensions, *(name for name, _ in activities)))
+    def _of_calls(self) -> Iterator[Metric]:
+        totals = self._live.totals
+        activities: Counter[Labels] = Counter()
+        for (name, what), count in self._live.activities.items():
+            activities[totals.label(name), what] += count
+        names = dict.fromkeys((*totals.extensions, *(name for name, _ in activities)))
         yield _gauge(
             "calls",
             "Running calls by what they do now; refused ones hear that all lines are busy.",

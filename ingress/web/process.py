@@ -19,6 +19,7 @@ from ingress.configuration.settings import Settings
 from ingress.link.link import Link
 from ingress.link.listener import LOOK_INTERVAL_S, keep_listening, serve
 from ingress.link.messages import CallGone, CallSeen
+from ingress.link.private_socket import bound, is_there
 from ingress.web.agi.server import AgiServer
 from ingress.web.app import make_app
 from ingress.web.bodies import MAXIMUM_BODY_BYTES
@@ -59,7 +60,7 @@ async def _serve(
     settings: Settings, sockets: Sockets, listener: socket.socket, agi: socket.socket | None, name: str
 ) -> None:
     token = configured_token(settings.web.token_file, os.environ)
-    services = Services(settings, Question(sockets.gateway), Question(sockets.control), token)
+    services = Services(settings, Question(sockets.gateway), Question(sockets.control, "supervisor"), token)
 
     async def handle(link: Link) -> None:
         await _follow(link, services.live)
@@ -92,7 +93,8 @@ async def _serve(
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, http.stop)
-    commands = _unix_listener(sockets.http)
+    commands = bound(sockets.http)
+    commands.listen(BACKLOG)
     for task in beside:
         task.add_done_callback(lambda _: http.stop())  # by a mistake: the next process begins anew
     try:
@@ -126,13 +128,9 @@ async def _until_removed(path: Path) -> None:
     """Return when the socket for commands is gone: programs that clean the temporary folder do that."""
     while True:
         await asyncio.sleep(LOOK_INTERVAL_S)
-        if not _is_there(path):
+        if not is_there(path):
             log.warning("%s has been removed: this process starts again", path)
             return
-
-
-def _is_there(path: Path) -> bool:
-    return path.exists()
 
 
 class _Http(uvicorn.Server):
@@ -147,14 +145,3 @@ class _Http(uvicorn.Server):
         """Take no more requests; those under way have a moment. Again: end them."""
         self.force_exit = self.should_exit
         self.should_exit = True
-
-
-def _unix_listener(path: Path) -> socket.socket:
-    """Return a listener on the socket for commands, in a folder that only the owner may enter."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
-    path.chmod(0o600)
-    listener.listen(BACKLOG)
-    return listener

@@ -12,15 +12,18 @@ from ingress.link.messages import LINK_VERSION, Hello, Message
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Who is asked."""
+    """The process that is asked."""
 
     socket: Path
+    listener: str = "gateway"
+    """Its name, for errors."""
 
     async def ask(
         self, question: Message, expected: type[Answer], deadline_s: float = ANSWER_DEADLINE_S
     ) -> Answer:
-        """Return the answer. Raises LinkError when nobody answers in time."""
-        link = await connect(self.socket, Hello(version=LINK_VERSION, role="observer", name="web"))
+        """Return the answer. Raises LinkError when there is none in time."""
+        hello = Hello(version=LINK_VERSION, role="observer", name="web")
+        link = await connect(self.socket, hello, self.listener)
         try:
             return await ask(link, question, expected, deadline_s)
         finally:

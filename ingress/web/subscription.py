@@ -1,4 +1,4 @@
-"""What has changed since a reader last looked: bounded, so that a slow one costs nobody else anything."""
+"""What has changed since a reader last looked: bounded, so that a slow one costs the others nothing."""
 
 from __future__ import annotations
 

@@ -14,14 +14,15 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from actors.manager.admission import Reason
 from ingress.link.records import CallRecord, StageTimes, TurnRecord
 
-# Nobody reads when a series was created, and it would double the small ones.
+# When a series was created is read by no rule of ours, and it would double the small ones.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 1.6, 2.4, 4.0, 8.0, 16.0)
-"""Upper bounds of the buckets. A caller notices an answer after 0.8 s, and minds one after 1.2 s."""
+"""Upper bounds of the buckets. An answer after 0.8 s is noticed as late, after 1.2 s as too late."""
 MAXIMUM_REASONS = 16
 """Of refusals, by their words without numbers; further ones are counted as `OTHER`."""
 OTHER = "other"
+"""Label of what has no label of its own: further reasons, calls of extensions that were removed."""
 REFUSED = "refused: "
 """What the reason of a refused call's end begins with."""
 
@@ -56,6 +57,10 @@ class Totals:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.extensions: tuple[str, ...] = ()
+        """Of the newest status; none: there was no status yet."""
+        self._labelled: set[str] = set()
+        """Extensions that have series."""
         self._reasons: set[str] = set()
         self._stages = Histogram(
             "raymal_turn_stage_seconds",
@@ -124,10 +129,20 @@ class Totals:
             self._refused.labels(self._reason(reason))
 
     def know(self, extensions: Iterable[str]) -> None:
-        """Count the calls of these extensions from 0 on."""
-        for extension in extensions:
-            for counter in (self._calls, self._seconds, self._extension_refused):
+        """Count the calls of these extensions from 0 on, and drop the series of those that were removed."""
+        self.extensions = tuple(extensions)
+        for extension in self._labelled.difference(self.extensions, (OTHER,)):
+            self._labelled.discard(extension)
+            for counter in self._by_extension:
+                counter.remove(extension)
+        self._labelled.update(self.extensions)
+        for extension in self.extensions:
+            for counter in self._by_extension:
                 counter.labels(extension)
+
+    def label(self, extension: str) -> str:
+        """Return the label of an extension's calls; before the first status all are taken as known."""
+        return extension if extension in self.extensions or not self.extensions else OTHER
 
     def take_turn(self, turn: TurnRecord) -> None:
         """Count a finished turn."""
@@ -140,15 +155,21 @@ class Totals:
 
     def take_call(self, record: CallRecord) -> None:
         """Count a finished call."""
+        extension = self.label(record.extension)
+        self._labelled.add(extension)
         if record.was_refused:
             self._refused.labels(self._reason(record.end_reason)).inc()
-            self._extension_refused.labels(record.extension).inc()
+            self._extension_refused.labels(extension).inc()
         else:
-            self._calls.labels(record.extension).inc()
-            self._seconds.labels(record.extension).inc(record.duration_s)
+            self._calls.labels(extension).inc()
+            self._seconds.labels(extension).inc(record.duration_s)
         self._gaps.inc(record.long_gaps)
         if record.unfinished is not None:  # no turn was reported
             self._count_underruns(record.unfinished)
+
+    @property
+    def _by_extension(self) -> tuple[Counter, ...]:
+        return self._calls, self._seconds, self._extension_refused
 
     def _count_underruns(self, turn: TurnRecord) -> None:
         self._underruns.inc(turn.underruns)

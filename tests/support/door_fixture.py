@@ -14,8 +14,8 @@ from actors.api.app import build
 from actors.api.services import Services
 from actors.local import NODE_ID, LocalWorkers
 from actors.manager.resource_manager import ResourceManager
-from actors.pool.lodger import LodgerPool
 from actors.pool.registration import IngressStarted
+from actors.pool.speech_client import SpeechClientPool
 from actors.pool.speech_pool import SpeechPool
 from actors.settings import ApiSettings, FleetSettings, ScriptedSettings, SpeechSettings
 
@@ -57,7 +57,7 @@ async def open_door(
     manager = ResourceManager(workers)
     running = asyncio.create_task(manager.run())
     ingress = SpeechPool(manager, workers, IngressStarted("pbx", NODE_ID, speech, fleet))
-    pool = LodgerPool(manager, workers, "api")
+    pool = SpeechClientPool(manager, workers, "api")
     services = Services(settings or ApiSettings(), pool)
     application = build(services, tokens.digest(token) if token else None)
     headers = {"Authorization": f"Bearer {token}"} if token else {}

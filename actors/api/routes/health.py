@@ -1,4 +1,4 @@
-"""Whether the door, and what is behind it, answers. Open to everybody, and says no more than that."""
+"""Whether the door, and what is behind it, answers. Open to all, and says no more than that."""
 
 from __future__ import annotations
 

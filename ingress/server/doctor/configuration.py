@@ -82,6 +82,6 @@ def tokens(host: Host) -> Iterator[Finding]:
         yield token.wrong(str(error), "make one: `raymal token`", where)
         return
     if found is None:
-        yield token.ok("none: this machine may read over HTTP, nobody may change anything", where)
+        yield token.ok("none: this machine may read over HTTP, nothing may be changed over it", where)
     else:
-        yield token.ok("one is configured, and nobody else can read it", where)
+        yield token.ok("one is configured, and no other user can read it", where)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import psutil
 
+from actors.checks.hosts import is_loopback
 from actors.machine.control_groups import read
 from actors.machine.processes import arguments
-from ingress.access.networks import is_loopback, public_binds
+from ingress.access.networks import public_binds
 from ingress.gateway.ranks import is_of_ray
 from ingress.server.binds import hosts
 from ingress.server.doctor.finding import Finding, Subject
@@ -37,18 +38,18 @@ class Listener:
 
 
 def public(host: Host) -> Iterator[Finding]:
-    """Yield the binds that more than private networks can reach, and networks that hold everybody."""
+    """Yield the binds that more than private networks can reach, and networks of all addresses."""
     found = list(public_binds(hosts(host.settings)))
     for bind in found:
         yield binds.warning(bind.problem, bind.remedy, bind.setting)
-    everybody = [each for each in host.settings.access.networks if ipaddress.ip_network(each).prefixlen == 0]
-    if everybody:
+    whole = [each for each in host.settings.access.networks if ipaddress.ip_network(each).prefixlen == 0]
+    if whole:
         yield binds.warning(
-            f"access.networks has {', '.join(everybody)}: everybody may connect",
+            f"access.networks has {', '.join(whole)}: every address may connect",
             "name the networks of your PBXs alone",
             "access.networks",
         )
-    if not found and not everybody:
+    if not found and not whole:
         yield binds.ok("loopback and private addresses only")
 
 
@@ -58,7 +59,7 @@ def of_ray(host: Host) -> Iterator[Finding]:
     address = host.settings.fleet.ray_address
     if host.settings.fleet.backend == "ray" and address and host.environment.get("RAY_AUTH_MODE") != "token":
         yield ray.warning(
-            f"the Ray at {address} is joined without a token: whoever reaches it can run programs there",
+            f"the Ray at {address} is joined without a token: all who reach it can run programs there",
             "set RAY_AUTH_MODE=token on all its machines and for `raymal serve` (docs/security.md)",
             "RAY_AUTH_MODE",
         )
@@ -89,7 +90,7 @@ def judged(host: Host, listeners: Iterable[Listener]) -> Iterator[Finding]:
             )
         else:
             yield ray.wrong(
-                f"{what}, and ask for no token: whoever reaches them can run programs here",
+                f"{what}, and ask for no token: all who reach them can run programs here",
                 f"start Ray with RAY_AUTH_MODE=token, and {firewall}",
                 ", ".join(ports),
             )

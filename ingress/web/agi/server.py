@@ -8,6 +8,8 @@ import logging
 import socket
 
 from actors.messages import Priority
+from ingress.access.log_limit import LogLimit
+from ingress.access.networks import origin
 from ingress.link.messages import BeginRequest
 from ingress.web import dialplan
 from ingress.web.agi.protocol import (
@@ -39,6 +41,8 @@ class AgiServer:
         self._services = services
         self._connections: dict[asyncio.StreamWriter, bool] = {}
         """The oldest first, and whether it has asked."""
+        self._logged = LogLimit()
+        """Addresses whose mistakes have been logged of late."""
 
     async def serve(self, listener: socket.socket) -> asyncio.Server:
         """Answer on a bound socket until the returned server is closed."""
@@ -78,14 +82,14 @@ class AgiServer:
                     pass
 
     async def _variables(self, request: AgiRequest, writer: asyncio.StreamWriter) -> Variables:
+        here, peer = writer.get_extra_info("sockname")[0], writer.get_extra_info("peername")[0]
         match request.script:
             case "begin":
-                here, peer = writer.get_extra_info("sockname")[0], writer.get_extra_info("peername")[0]
                 return await self._begin(request, here, peer)
             case "result":
                 return await self._result(request.options.get("uuid", ""))
             case _:
-                log.warning("FastAGI: asked for %r; there are begin and result", request.script[:64])
+                self._log_mistake(peer, f"asked for {request.script[:64]!r}; there are begin and result")
                 return {"RAYMAL_REASON": "no such question: there are begin and result"}
 
     async def _begin(self, request: AgiRequest, here: str, peer: str) -> Variables:
@@ -108,7 +112,7 @@ class AgiServer:
         reply = await dialplan.begin(self._services, question)
         if not reply.is_admitted:
             if reply.is_mistake:
-                log.warning("FastAGI: begin: %s", reply.reason)
+                self._log_mistake(peer, f"begin: {reply.reason}")
             return _not_admitted(reply.reason)
         address = await dialplan.address(self._services, question.extension, here)
         return {
@@ -117,6 +121,10 @@ class AgiServer:
             "RAYMAL_REASON": "",
             "RAYMAL_ADMITTED": "yes",  # last: a dialplan that sees it has the rest
         }
+
+    def _log_mistake(self, peer: str, mistake: str) -> None:
+        if self._logged.is_due(origin(peer), asyncio.get_running_loop().time()):
+            log.warning("FastAGI: %s: %s; no more lines of that address for a minute", peer, mistake)
 
     async def _result(self, call_id: str) -> Variables:
         outcome = await dialplan.outcome(self._services, call_id)

@@ -1,4 +1,4 @@
-"""Whether the server lives, and whether it can serve a turn."""
+"""Whether the server runs, and whether it can serve a turn."""
 
 from __future__ import annotations
 

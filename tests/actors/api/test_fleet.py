@@ -105,7 +105,7 @@ async def test_a_new_manager_learns_of_the_door() -> None:
         assert heard.transcript.text == "hello"
 
 
-async def test_the_door_is_a_lodger() -> None:
+async def test_the_door_is_a_speech_client() -> None:
     """It keeps no workers and no machine, and what it held goes back when it falls silent."""
     async with open_door(has_ingress=False) as door:
         status = await door.manager.status()
@@ -117,8 +117,8 @@ async def test_the_door_is_a_lodger() -> None:
         async with asyncio.timeout(5.0):
             while (await door.manager.status()).transcription.busy != 1:
                 await asyncio.sleep(0.01)
-        door.manager._lodgers["api"] -= INGRESS_TIMEOUT_S + 1
+        door.manager._speech_clients["api"] -= INGRESS_TIMEOUT_S + 1
         door.manager.tick()
-        assert "api" not in door.manager._lodgers
+        assert "api" not in door.manager._speech_clients
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)

@@ -635,9 +635,9 @@ async def test_what_is_done_and_never_reported_goes_with_its_ingress(ready: Hous
     assert not ready.manager._accounts._unreported
 
 
-async def test_a_lodger_takes_leases_and_nothing_follows_from_it(ready: House) -> None:
+async def test_a_speech_client_takes_leases_and_nothing_follows_from_it(ready: House) -> None:
     """An asker without calls: no ingress, no settings, no PBX, and the workers are not kept for it."""
-    await ready.manager.register_lodger("api")
+    await ready.manager.register_speech_client("api")
     assert (await ready.manager.acquire(request("a", "api"))).kind is STT
     status = await ready.manager.status()
     assert (status.ingresses, [it.ingress_id for it in status.ingress]) == (1, ["i"])
@@ -652,9 +652,9 @@ async def test_a_lodger_takes_leases_and_nothing_follows_from_it(ready: House) -
     assert await ready.manager.speech() is None
 
 
-async def test_a_lodger_alone_starts_nothing(house: House) -> None:
+async def test_a_speech_client_alone_starts_nothing(house: House) -> None:
     """Its settings are those of the first ingress that comes, whatever they are."""
-    await house.manager.register_lodger("api")
+    await house.manager.register_speech_client("api")
     await house.manager.plan_once()
     assert (await house.manager.status()).transcription.planned == 0
     await house.manager.register_ingress(ingress(language="pt"))
@@ -663,9 +663,9 @@ async def test_a_lodger_alone_starts_nothing(house: House) -> None:
     assert speech.language == "pt"
 
 
-async def test_a_silent_lodger_loses_its_leases(ready: House) -> None:
+async def test_a_silent_speech_client_loses_its_leases(ready: House) -> None:
     """And has to register again, with those that it still uses."""
-    await ready.manager.register_lodger("api")
+    await ready.manager.register_speech_client("api")
     asked = request("a", "api")
     lease = await ready.manager.acquire(asked)
     ready.clock.now += INGRESS_TIMEOUT_S / 2
@@ -676,7 +676,7 @@ async def test_a_silent_lodger_loses_its_leases(ready: House) -> None:
     with pytest.raises(UnknownIngressError):
         await ready.manager.acquire(request("b", "api"))
     await ready.until(lambda status: not status.transcription.busy)
-    await ready.manager.register_lodger(
+    await ready.manager.register_speech_client(
         "api", (HeldLease(replace(asked, lease_id="c"), replace(lease, lease_id="c")),)
     )
     assert (await ready.manager.status()).transcription.busy == 1
@@ -684,7 +684,7 @@ async def test_a_silent_lodger_loses_its_leases(ready: House) -> None:
 
 async def test_the_newest_changes_of_level_are_told(ready: House) -> None:
     """With their reasons and their age; of ingresses alone."""
-    await ready.manager.register_lodger("api")
+    await ready.manager.register_speech_client("api")
     for _ in range(3):
         await ready.manager.heartbeat(IngressReport("i", IngressSignals(lateness_p99_ms=500.0)))
         ready.manager.tick()

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from ingress.access.networks import (
     PRIVATE_NETWORKS,
     Networks,
-    is_loopback,
     network,
     origin,
     plain,
@@ -103,12 +102,3 @@ def test_public_binds_are_named() -> None:
     assert set(found) == {"server.host", "agi.host", "extensions.help.host"}
     assert "every network of this machine" in found["server.host"]
     assert "the public can reach" in found["agi.host"]
-
-
-@pytest.mark.parametrize(
-    ("host", "is_local"),
-    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("pbx", False)],
-)
-def test_loopback(host: str, is_local: bool) -> None:
-    """Only this machine reaches it."""
-    assert is_loopback(host) is is_local

@@ -69,6 +69,7 @@ async def test_a_socket_that_is_removed_is_made_again(
             link.send(READY)
 
     server = await serve(path, greet_and_wait, "gateway-test")
+    await until(lambda: path.stat().st_mode & 0o777 == 0o600)
     listening = asyncio.create_task(keep_listening(server, path, greet_and_wait, "gateway-test"))
     first = await connect(path, HELLO)
     for _ in range(2):

@@ -26,7 +26,7 @@ from ingress.link.messages import (
     Utterance,
 )
 from ingress.link.records import CallOutcome, CallResult
-from ingress.media.live_calls import LOOKS_PER_TICK, TICK_S, TOLD_PER_TICK
+from ingress.media.live_calls import LOOKS_PER_TICK, REPORTS_PER_TICK, TICK_S
 from ingress.media.tones import tone
 
 
@@ -119,7 +119,7 @@ async def test_a_new_link_is_told_all_calls_a_few_at_a_time() -> None:
     """Nothing is told without a link, and what changed meanwhile is not lost."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(bench())
-        calls = [await stack.enter_async_context(conversation(server)) for _ in range(2 * TOLD_PER_TICK)]
+        calls = [await stack.enter_async_context(conversation(server)) for _ in range(2 * REPORTS_PER_TICK)]
         first = WebProcess(server)
         await asyncio.sleep(2.0)
         server.calls.live.link_gone()
@@ -129,7 +129,7 @@ async def test_a_new_link_is_told_all_calls_a_few_at_a_time() -> None:
         assert first.call_ids == {str(peer.call_id) for peer in calls}
         told = len(first.told)
         second = WebProcess(server)
-        assert len(second.told) == TOLD_PER_TICK
+        assert len(second.told) == REPORTS_PER_TICK
         await asyncio.sleep(0.06)
         assert len(second.told) == len(calls) - 1
         await asyncio.sleep(2.0)
@@ -177,4 +177,4 @@ async def test_of_a_flood_of_short_calls_nothing_stays() -> None:
         await asyncio.sleep(2 * TICK_S)
         assert len(server.sent_of(CallEnded)) == 4 * LOOKS_PER_TICK
         assert not server.calls.live._queue
-        assert not server.calls.live._told
+        assert not server.calls.live._reported

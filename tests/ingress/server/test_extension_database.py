@@ -324,7 +324,7 @@ async def test_what_the_database_refuses_is_explained(
     assert not logged(caplog)
     right.chmod(0o604)
     assert await ExtensionDatabase(settings, 9092).read() == {}
-    assert "can be read by everybody: chmod 600" in logged(caplog)[0]
+    assert "can be read by all users: chmod 600" in logged(caplog)[0]
     change = {
         "wrong password": {"password_file": str(wrong)},
         "no table": {"table": "nosuch"},

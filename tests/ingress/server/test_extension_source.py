@@ -15,6 +15,7 @@ from actors.messages import Priority
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.settings import DialogSettings, Settings
 from ingress.gateway.gateway import Gateway
+from ingress.link.link import Link
 from ingress.link.listener import serve
 from ingress.link.messages import (
     CallEnded,
@@ -38,8 +39,13 @@ OLD = extension_book(SETTINGS)
 
 def changed(book: ExtensionBook, greeting: str) -> ExtensionBook:
     """Return the next book: another greeting, and urgent."""
-    update = {"dialog": DialogSettings(greeting=greeting), "priority": Priority.HIGH}
-    return book.change(book.extensions["default"].model_copy(update=update))
+    return with_default(book, dialog=DialogSettings(greeting=greeting), priority=Priority.HIGH)
+
+
+def with_default(book: ExtensionBook, **update: object) -> ExtensionBook:
+    """Return the next book, in which the server's own port has other settings."""
+    newer = {"default": book.extensions["default"].model_copy(update=update)}
+    return book.updated(book.model_copy(update={"extensions": newer}))[0]
 
 
 NEW = changed(OLD, "New.")
@@ -79,8 +85,8 @@ async def test_a_book_whose_dialog_cannot_be_made_changes_nothing(caplog: pytest
     """The gateway says why, goes on with the book that it has, and keeps the supervisor's link."""
     gateway = Gateway(SETTINGS, OLD, ScriptedPool(), "gateway")
     supervisor = await LinkEnd.connect(gateway, "supervisor", "supervisor")
-    wrong = OLD.extensions["default"].model_copy(update={"dialog": DialogSettings(name="nothing:There")})
-    supervisor.say(ExtensionsChanged(book=OLD.change(wrong)))
+    wrong = with_default(OLD, dialog=DialogSettings(name="nothing:There"))
+    supervisor.say(ExtensionsChanged(book=wrong))
     supervisor.say(ExtensionsChanged(book=changed(NEW, "Newest.")))
     async with asyncio.timeout(5.0):
         refused = await supervisor.next(ExtensionsTaken)
@@ -115,6 +121,29 @@ async def test_a_media_worker_takes_new_calls_by_the_newer_book() -> None:
         assert await records.get() == (str(after.call_id), "high")
     assert await asyncio.wait_for(records.get(), 5.0) == (str(before.call_id), "normal")
     await server.stop(drain_deadline_s=0.0)
+
+
+async def test_an_answer_about_an_older_book_is_not_taken_for_the_newer_ones(runtime_folder: Path) -> None:
+    """A gateway answers one after the other what it was sent."""
+
+    async def answer_twice(link: Link) -> None:
+        offered = await link.receive()
+        assert isinstance(offered, ExtensionsChanged)
+        link.send(ExtensionsTaken(version=offered.book.version - 1))
+        link.send(ExtensionsTaken(version=offered.book.version, problem="no such dialog"))
+        await link.receive()
+
+    path = runtime_folder / "gateway.sock"
+    source = ExtensionSource(OLD, path)
+    server = await serve(path, answer_twice, "gateway")
+    running = asyncio.create_task(source.run())
+    async with asyncio.timeout(5.0):
+        while (problem := await source.offer(NEW, {})) is None:  # there is no link yet
+            await asyncio.sleep(0.01)
+    assert problem == "no such dialog"
+    running.cancel()
+    server.close()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 @pytest.mark.parametrize("is_there", [True, False])

@@ -39,6 +39,23 @@ async def test_calls_come_change_and_go(link: Link) -> None:
     assert live.readers == 0
 
 
+async def test_running_calls_are_bounded(
+    link: Link, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Further ones are not kept, which is logged once; those that are kept still change and go."""
+    monkeypatch.setattr("ingress.web.live.MAXIMUM_CALLS", 2)
+    live = LiveModel()
+    for call_id in "abcd":
+        live.seen(live_call(call_id), link)
+    live.seen(live_call("a", turns=1), link)
+    assert [(call.call_id, call.turns) for call in live.calls] == [("a", 1), ("b", 0)]
+    assert caplog.text.count("more than 2 calls") == 1
+    live.gone("c")
+    live.gone("a")
+    live.seen(live_call("c"), link)
+    assert [call.call_id for call in live.calls] == ["b", "c"]
+
+
 def test_records_are_bounded_and_counted_once() -> None:
     """The newest records are kept; one that a new gateway reports again is not counted again."""
     live = LiveModel()

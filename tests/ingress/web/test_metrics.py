@@ -104,6 +104,25 @@ def test_refusals_are_counted_by_few_reasons() -> None:
     assert totals.registry.get_sample_value("raymal_calls_ended_total", of_sales) is None
 
 
+async def test_labels_are_those_of_the_extensions_that_the_status_knows() -> None:
+    """Calls of an extension that was removed are counted together, and its series go."""
+    live = LiveModel()
+    live.totals.know(["default", "sales"])
+    ended = CallRecord(call_id="a", extension="sales", end_reason="x")
+    live.totals.take_call(ended)
+    live.totals.know(["default"])
+    live.totals.take_call(ended)
+    async with link_to_nobody() as link:
+        live.seen(live_call("b"), link)
+        live.seen(live_call("c", extension="gone"), link)
+        text = Metrics(live).text({}).decode()
+    assert 'raymal_calls{activity="listening",extension="other"} 2.0' in text
+    assert 'raymal_calls_ended_total{extension="other"} 1.0' in text
+    assert 'raymal_calls_ended_total{extension="default"} 0.0' in text
+    assert "sales" not in text
+    assert "gone" not in text
+
+
 def test_underruns_of_an_unfinished_turn_count() -> None:
     """Its call ended before it was reported."""
     totals = Totals()

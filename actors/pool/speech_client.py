@@ -1,4 +1,4 @@
-"""A `SpeechPool` of an asker without calls, such as the cluster's HTTP door.
+"""A `SpeechPool` of a speech client: it has no calls. The cluster's HTTP door is one.
 
 It takes leases as an ingress does, and knows the fleet's settings by asking: it brings none.
 """
@@ -15,21 +15,21 @@ from actors.settings import FleetSettings, SpeechSettings
 from actors.status import DecisionsStatus
 
 
-class LodgerManager(Manager, Protocol):
-    """What a lodger asks of the manager beyond what an ingress asks."""
+class SpeechClientManager(Manager, Protocol):
+    """What a speech client asks of the manager beyond what an ingress asks."""
 
-    async def register_lodger(self, lodger_id: str, held: tuple[HeldLease, ...]) -> None: ...
+    async def register_speech_client(self, client_id: str, held: tuple[HeldLease, ...]) -> None: ...
     async def sessions(self, after: str, limit: int) -> list[SessionSummary]: ...
     async def decisions(self) -> DecisionsStatus: ...
     async def speech(self) -> SpeechSettings | None: ...
 
 
-class LodgerPool(SpeechPool):
+class SpeechClientPool(SpeechPool):
     """A pool whose owner has no calls."""
 
-    def __init__(self, manager: LodgerManager, workers: Workers, lodger_id: str) -> None:
-        super().__init__(manager, workers, IngressStarted(lodger_id, "", SpeechSettings(), FleetSettings()))
+    def __init__(self, manager: SpeechClientManager, workers: Workers, client_id: str) -> None:
+        super().__init__(manager, workers, IngressStarted(client_id, "", SpeechSettings(), FleetSettings()))
         self.manager = manager
 
     async def _register(self) -> None:
-        await self.manager.register_lodger(self._ingress.ingress_id, self._held_leases())
+        await self.manager.register_speech_client(self._ingress.ingress_id, self._held_leases())
