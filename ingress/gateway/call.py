@@ -46,8 +46,9 @@ if TYPE_CHECKING:
 
 ADMISSION_DEADLINE_S = 1.0
 """A pool answers within a third of a second; one that does not has no place to give."""
-BOOKKEEPING_DEADLINE_S = 2.0
-"""Of registering, and of giving back: less than 5 s from a call's end to its last trace."""
+BOOKKEEPING_DEADLINE_S = 1.6
+"""Of registering, and of giving back. A call may wait until an older one's place is given back, then have its
+own registered, then give it back: less than 5 s to its last trace, however slow the manager is."""
 STOP_DEADLINE_S = 1.0
 """For a cancelled turn to end: a dialog may do anything then."""
 REDIAL_S = 0.3
