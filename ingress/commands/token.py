@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
@@ -33,6 +34,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--replace", action="store_true", help="replace the token that is there")
     parser.add_argument("--show", action="store_true", help="print the new token, on standard output alone")
+    parser.add_argument("--json", action="store_true", help="print JSON: the file, and with --show the token")
     parser.set_defaults(run=run)
 
 
@@ -54,6 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigurationError(
             f"{file}: cannot be written ({error.strerror}); name a place with --file"
         ) from error
+    if arguments.json:
+        print(json.dumps({"file": str(file)} | ({"token": token} if arguments.show else {})))
+        return ExitCode.OK
     print(*_advice(file), sep="\n", file=sys.stderr)
     if arguments.show:
         print(token)

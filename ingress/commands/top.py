@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from datetime import UTC, datetime
@@ -35,11 +36,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_server_port(parser)
     parser.add_argument("--interval", type=seconds(3600.0), default=1.0, help="seconds between two looks (1)")
     parser.add_argument("--once", action="store_true", help="show it once; so does output to a file")
+    parser.add_argument("--json", action="store_true", help="print it once, as JSON: status and calls")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Show until interrupted. Raises LinkError without an answer the first time."""
+    if arguments.json:
+        status = web_client.ask(arguments.port, "GET", "/status")
+        calls = list(web_client.pages(arguments.port, "/calls"))
+        print(json.dumps({"status": status, "calls": calls}, indent=2))
+        return ExitCode.OK
     console = Console()
     shown = _screen(console, arguments.port)
     if arguments.once or not sys.stdout.isatty():

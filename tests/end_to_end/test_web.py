@@ -95,6 +95,10 @@ async def test_a_call_is_seen_heard_of_and_hung_up(server: RunningServer) -> Non
         top = await asyncio.to_thread(raymal, "top", "--once", "--port", str(server.port))
         assert call_id in top.stdout
         assert "media-0" in top.stdout
+        top = await asyncio.to_thread(raymal, "top", "--json", "--port", str(server.port))
+        shown = json.loads(top.stdout)
+        assert shown["status"]["gateway"] == "up"
+        assert call_id in [running["call_id"] for running in shown["calls"]]
         ended = await asyncio.to_thread(raymal, "hangup", call_id, "--port", str(server.port))
         assert ended.returncode == 0, ended.stderr
         await peer.until(lambda: peer.was_hung_up)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 
@@ -36,6 +37,10 @@ def test_a_token_is_replaced_and_shown_only_if_asked(
     assert read_token(str(file)) == first
     assert main(["token", "--file", str(file), "--replace", "--show"]) == ExitCode.OK
     assert capsys.readouterr().out == read_token(str(file)) + "\n" != first + "\n"
+    assert main(["token", "--file", str(file), "--replace", "--json"]) == ExitCode.OK
+    assert json.loads(capsys.readouterr().out) == {"file": str(file)}
+    assert main(["token", "--file", str(file), "--replace", "--json", "--show"]) == ExitCode.OK
+    assert json.loads(capsys.readouterr().out) == {"file": str(file), "token": read_token(str(file))}
 
 
 def test_the_place_is_the_users_own(
