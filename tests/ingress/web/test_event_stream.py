@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from live_calls import link_to_nobody, live_call
 from web_client import web_services
 
-from actors.messages import Level, Priority
+from actors.messages import Level
 from ingress.link.link import Link
-from ingress.link.live import Activity, LiveCall
+from ingress.link.live import Activity
 from ingress.link.messages import CallEnded, StatusReply, TurnFinished
 from ingress.link.records import CallRecord, TurnRecord
 from ingress.link.status import DecisionStatus
@@ -29,25 +29,8 @@ SCOPE = {"type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "met
 @pytest.fixture
 async def link() -> AsyncIterator[Link]:
     """A link to nobody."""
-    near, far = socket.socketpair()
-    link = Link(*await asyncio.open_connection(sock=near))
-    yield link
-    await link.close()
-    far.close()
-
-
-def live_call(call_id: str, **changes: Any) -> LiveCall:
-    """Return a call that listens."""
-    call = LiveCall(
-        call_id=call_id,
-        extension="sales",
-        language="en",
-        priority=Priority.NORMAL,
-        peer="127.0.0.1:5000",
-        started_at_s=1.0,
-        activity=Activity.LISTENING,
-    )
-    return call.model_copy(update=changes)
+    async with link_to_nobody() as link:
+        yield link
 
 
 class Reader:
