@@ -367,7 +367,7 @@ class Leg:
     def _invitation(self, call_id: str, now: float) -> Invitation | Uninvited | None:
         """Use the call's invitation, whose extension, priority and language hold; None: it needs none."""
         calls = self._calls
-        found = calls.invitations.take(call_id, self._connection.peer.rpartition(":")[0], now)
+        found = calls.invitations.take(call_id, self._connection.address, now)
         if found is Uninvited.UNKNOWN and not calls.settings.access.require_begin:
             return None
         if isinstance(found, Invitation):
