@@ -1,4 +1,4 @@
--- Extensions of raymal in PostgreSQL 14 or newer: docs/operations.md says how raymal is told of it.
+-- Extensions of raymal in PostgreSQL 14 or newer: docs/operations.md says how raymal is given it.
 -- May be run again:  psql --dbname=raymal --file=postgresql.sql
 -- Then let raymal's own user read the table, and nothing else:
 --   CREATE ROLE raymal LOGIN PASSWORD '...';
@@ -24,7 +24,7 @@ COMMENT ON COLUMN raymal_extensions.settings IS
     'All other keys of [extensions.NAME] in docs/settings.md, for example {"dialog": {"greeting": "Hello."}}.';
 COMMENT ON COLUMN raymal_extensions.note IS 'For people; raymal does not read it.';
 
--- Once for each statement: raymal is told when the transaction is committed.
+-- Once for each statement: the notification is sent when the transaction is committed.
 CREATE OR REPLACE FUNCTION raymal_extensions_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_notify('raymal_extensions', '');

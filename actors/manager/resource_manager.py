@@ -68,7 +68,7 @@ INGRESS_TIMEOUT_S = 4.0
 """An ingress is gone after this long without a heartbeat: three of them missed."""
 
 KEPT_CHANGES = 64
-"""Newest changes of level that are told, over all ingresses."""
+"""Newest changes of level that the status has, over all ingresses."""
 
 DIFFERING_BEATS = 3
 """An ingress whose number of calls differs from ours in so many heartbeats running registers anew."""

@@ -1,6 +1,6 @@
 """What a live page, Prometheus and changing extensions cost running calls.
 
-The same calls are measured at a server without a web process, which nobody operates, and at one with it. The
+The same calls are measured at a server without a web process and without operators, and at one with both. The
 two take turns, in pairs; each pair gives a ratio. Run as `python -m benchmarks.operation`. Exit code 1 if a
 target is missed, 2 if the run is invalid or could not be made.
 """

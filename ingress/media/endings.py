@@ -41,7 +41,7 @@ class Ending(Enum):
 
     @property
     def result(self) -> CallResult:
-        """What the dialplan is told of a call that ends so."""
+        """What the dialplan gets of a call that ends so."""
         match self:
             case Ending.CALLER | Ending.DIALOG | Ending.OPERATOR:
                 return CallResult.ENDED

@@ -31,7 +31,7 @@ class CallFiles:
     def __init__(
         self, note: Note, folder: RecordingFolder | None, name: RecordingName, choice: RecordingChoice
     ) -> None:
-        """`note` is told of each problem, and with None that something was written."""
+        """`note` is called with each problem, and with None that something was written."""
         self.choice = choice
         self.problem: str | None = None
         """Why nothing more is written."""

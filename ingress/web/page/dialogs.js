@@ -32,12 +32,12 @@ export function openForm({ title, content = [], button, isDanger = false, act })
     submit.disabled = true;
     problem.textContent = "";
     try {
-      const told = await act();
-      if (!told) {
+      const outcome = await act();
+      if (!outcome) {
         dialog.close();
         return;
       }
-      form.replaceChildren(make("p", { role: "status", textContent: told }));
+      form.replaceChildren(make("p", { role: "status", textContent: outcome }));
       dialog.querySelector(".close").focus();
     } catch (error) {
       problem.textContent = explain(error);

@@ -14,7 +14,7 @@ export function reconnect() {
   stopCurrent();
 }
 
-/** Follow the events for ever: `take(name, data)` gets each, `lose(refusal)` is told when there are none. */
+/** Follow the events for ever: `take(name, data)` gets each, `lose(refusal)` is called when there are none. */
 export async function follow({ begin, take, lose }) {
   let wait_ms = FIRST_WAIT_MS;
   for (;;) {

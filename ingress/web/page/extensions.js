@@ -11,7 +11,7 @@ import { say } from "./words.js";
 const OWN = "default"; // the server's own port: set in the configuration alone
 
 export class Extensions {
-  /** What the supervisor told last; null: nothing yet. */
+  /** What the supervisor answered last; null: nothing yet. */
   #book = null;
   #version = null;
   #table;
