@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,6 @@ import pytest
 from actors.machine.rank import BACKGROUND_NICENESS, LAST_NICENESS, background_niceness, session_niceness
 
 ROOT = Path(__file__).parents[3]
-HAS_AUTOGROUPS = Path("/proc/self/autogroup").exists() and Path("/proc/self/autogroup").read_text() != ""
-"""Without them a session has no niceness of its own: it reads as 0, and processes alone are ranked."""
 SHOW = """
 import os
 from actors.machine.rank import session_niceness as shown
@@ -44,9 +43,20 @@ def run(program: str, *, leads: str) -> list[str]:
     return done.stdout.split()
 
 
+@cache
+def has_autogroups() -> bool:
+    """Say if this kernel gives a new session a niceness of its own; if not, it reads as 0.
+
+    Only a new session tells: a process that init started without one is in no autogroup on any kernel, and
+    its file is empty.
+    """
+    show = ["cat", "/proc/self/autogroup"]
+    return subprocess.run(show, capture_output=True, timeout=60, start_new_session=True).stdout != b""
+
+
 def of_the_session(niceness: int) -> str:
     """Return what a session of that niceness shows on this kernel."""
-    return str(niceness) if HAS_AUTOGROUPS else "0"
+    return str(niceness) if has_autogroups() else "0"
 
 
 @pytest.mark.parametrize("leads", ["session", "group", "nothing"])
