@@ -84,6 +84,20 @@ class CallServices:
     taken: Counter[str] = field(default_factory=Counter)
     """Calls that have a place without a pool, by extension."""
 
+    def session(self, call_id: str, extension: Extension) -> SessionStarted:
+        """Return what the manager is asked to take."""
+        return SessionStarted(
+            session_id=call_id,
+            ingress_id=self.ingress_id,
+            extension=extension.name,
+            priority=extension.priority,
+            extension_limit=extension.max_calls,
+        )
+
+    def is_full(self, extension: Extension) -> bool:
+        """Whether an extension has all calls here that it may have; only without a pool."""
+        return extension.max_calls is not None and self.taken[extension.name] >= extension.max_calls
+
     def count_refusal(self, extension: str, reason: str) -> None:
         """Count a call that was not taken."""
         self.refused[extension] += 1
@@ -156,13 +170,7 @@ class Call:
         if pool is None:
             await self._have_place_here()
             return None
-        session = SessionStarted(
-            session_id=call_id,
-            ingress_id=self._services.ingress_id,
-            extension=self.extension.name,
-            priority=self.extension.priority,
-            extension_limit=self.extension.max_calls,
-        )
+        session = self._services.session(call_id, self.extension)
         if self.started.is_admitted:
             self._admit()
             await self._ask(pool.register_session(session), BOOKKEEPING_DEADLINE_S)
@@ -182,8 +190,7 @@ class Call:
     async def _have_place_here(self) -> None:
         """Have a place of this gateway, which has room for as many calls as the extension may have."""
         taken, extension = self._services.taken, self.extension
-        is_full = extension.max_calls is not None and taken[extension.name] >= extension.max_calls
-        if is_full and not self.started.is_admitted:
+        if self._services.is_full(extension) and not self.started.is_admitted:
             self._refuse(EXTENSION_FULL)
             return
         taken[extension.name] += 1

@@ -19,7 +19,7 @@ from uuid import uuid4
 from actors.checks.languages import normalised
 from actors.engines.registry import language_problems
 from actors.errors import RaymalError
-from actors.messages import EXTENSION_FULL, SessionStarted
+from actors.messages import EXTENSION_FULL
 from actors.settings import SpeechSettings
 from ingress.access.invitations import MAXIMUM_INVITATIONS, is_address
 from ingress.configuration.extensions import Extension
@@ -139,19 +139,13 @@ class Reservations:
 
     async def _take_place(self, call_id: str, extension: Extension) -> str:
         """Return why there is no place; empty: it is taken."""
-        pool, taken = self._services.pool, self._services.taken
+        pool = self._services.pool
         if pool is None:
-            if extension.max_calls is not None and taken[extension.name] >= extension.max_calls:
+            if self._services.is_full(extension):
                 return EXTENSION_FULL
-            taken[extension.name] += 1
+            self._services.taken[extension.name] += 1
             return ""
-        session = SessionStarted(
-            session_id=call_id,
-            ingress_id=self._services.ingress_id,
-            extension=extension.name,
-            priority=extension.priority,
-            extension_limit=extension.max_calls,
-        )
+        session = self._services.session(call_id, extension)
         try:
             async with asyncio.timeout(ADMISSION_DEADLINE_S):
                 admission = await pool.admit(session)
