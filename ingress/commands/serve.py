@@ -16,7 +16,7 @@ from ingress.commands.arguments import seconds
 from ingress.configuration.loading import load_settings
 from ingress.configuration.settings import Settings
 from ingress.dialogs.registry import DIALOGS
-from ingress.server import logs, supervisor
+from ingress.server import logs, start
 from ingress.server.checking import check, extension_book
 from ingress.server.exit_codes import ExitCode
 
@@ -88,14 +88,14 @@ def run(arguments: argparse.Namespace) -> int:
         check(settings, is_alone=True)
         print("the configuration is fine")
         return ExitCode.OK
-    replaces: supervisor.Replacement | None = None
+    replaces: start.Replacement | None = None
     if arguments.replace is not None:
-        replaces = supervisor.Replacement(arguments.replace if arguments.replace >= 0.0 else None)
+        replaces = start.Replacement(arguments.replace if arguments.replace >= 0.0 else None)
 
     def read_again(drafts: Mapping[Path, str]) -> Settings:
         return settings_of(arguments, drafts)
 
-    return asyncio.run(supervisor.serve(settings, read_again, arguments.config, replaces))
+    return asyncio.run(start.serve(settings, read_again, arguments.config, replaces))
 
 
 def add_settings_flags(parser: argparse._ActionsContainer, flags: Iterable[str] = FLAGS) -> None:
