@@ -198,7 +198,7 @@ async def test_a_hangup_of_the_server_ends_the_call() -> None:
     with KnownServer(None, hangs_up_after_s=0.6).running() as server:
         ended, _ = await called(server, calls_of(3, 6.0, 3.0), 2.0)
     assert [call.was_hung_up_on for call in ended] == [True] * 3
-    assert all(call.left_s - call.began_s == pytest.approx(0.62, abs=0.1) for call in ended)
+    assert all(0.6 <= call.left_s - call.began_s < 1.5 for call in ended)
 
 
 async def test_refused_connections_are_failures_and_no_exceptions() -> None:
