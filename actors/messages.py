@@ -47,6 +47,12 @@ class Transcribe:
     """BCP-47 or ISO-639-1 code; only the part before the first hyphen is used by whisper."""
     may_retry: bool = True
     """Whether a doubtful result may be decoded again, at several times the cost."""
+    languages: tuple[str, ...] = ()
+    """Which of these is spoken is to be found out; `language` is one of them. Empty: it is `language`."""
+    hot_words: tuple[str, ...] = ()
+    """Names and terms that may come."""
+    prompt: str | None = None
+    """What the conversation is about, or the answers that are expected, as text."""
 
 
 class Doubt(StrEnum):
@@ -76,6 +82,8 @@ class Transcript:
     """1, or 2 when the first was doubtful and 30 s was decoded as well."""
     doubt: Doubt | None = None
     """Why the text is empty; None: it is not, or the engine does not say."""
+    language_probability: float | None = None
+    """0..1, of `language` among those that were asked for; None: it was not estimated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,8 @@ class Synthesize:
     language: str
     voice: str | None = None
     """A voice of the engine, or None for its default."""
+    engine: str | None = None
+    """Which of the fleet's engines; None: `speech.tts`."""
 
 
 @dataclass(frozen=True, slots=True)

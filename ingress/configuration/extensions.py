@@ -15,6 +15,7 @@ from actors.messages import Priority
 from actors.settings import Section
 from ingress.configuration.settings import (
     BargeInSettings,
+    CallLimitSettings,
     DialogSettings,
     EndpointingSettings,
     ExtensionRecordingSettings,
@@ -36,6 +37,16 @@ class Phrase(StrEnum):
     """When an answer has failed."""
     WAITING = "waiting"
     """To a caller who waits for the speech workers."""
+    STILL_THERE = "still_there"
+    """To a caller who says nothing, if the dialog has nothing to say about it."""
+    NO_INPUT = "no_input"
+    """Before the end of a call in which nothing was said several times in a row."""
+    TOO_LONG = "too_long"
+    """Before the end of a call that has reached `call_limits.longest_s`."""
+    NO_AUDIO = "no_audio"
+    """Before the end of a call in which no audio comes any more."""
+    CALLER_LEFT = "caller_left"
+    """On the return leg, when its caller has hung up."""
 
 
 class RecordingChoice(Section):
@@ -56,6 +67,8 @@ class Extension(Section):
     name: str
     port: int | None
     """0: the system chooses. None: no port of its own; its calls come by the server's."""
+    return_port: int | None = None
+    """For the second connection of a call; 0: the system chooses. None: there is none."""
     host: str | None = None
     """Address to listen on; None: the server's."""
     priority: Priority = Priority.NORMAL
@@ -64,10 +77,13 @@ class Extension(Section):
     language: str
     voice: str | None = None
     """A voice of the engine; None: the engine's own setting."""
+    tts: str | None = None
+    """Its text-to-speech engine; None: `speech.tts`."""
     dialog: DialogSettings
     needs_speech: bool = False
     """Whether the dialog hears and speaks; the book finds out (`ExtensionBook.of`)."""
     barge_in: BargeInSettings
+    call_limits: CallLimitSettings = CallLimitSettings()
     recording: RecordingChoice = RecordingChoice()
     endpointing: EndpointingSettings = EndpointingSettings()
     phrases: dict[Phrase, str] = Field(default_factory=dict)
@@ -88,6 +104,7 @@ def default_extension(settings: Settings) -> Extension:
         language=settings.speech.language,
         dialog=settings.dialog,
         barge_in=settings.barge_in,
+        call_limits=settings.call_limits,
         recording=RecordingChoice(audio=settings.recording.audio, transcripts=settings.recording.transcripts),
         endpointing=settings.endpointing,
     )
@@ -95,17 +112,20 @@ def default_extension(settings: Settings) -> Extension:
 
 def named_extension(name: str, chosen: ExtensionSettings, settings: Settings) -> Extension:
     """Return what `[extensions.NAME]` makes of the server's own settings."""
-    texts = {Phrase.BUSY: chosen.busy, Phrase.APOLOGY: chosen.apology, Phrase.WAITING: chosen.waiting}
+    texts = {phrase: getattr(chosen, phrase.value) for phrase in Phrase}
     return Extension(
         name=name,
         port=chosen.port,
+        return_port=chosen.return_port,
         host=chosen.host,
         priority=chosen.priority,
         max_calls=chosen.max_calls,
         language=chosen.language or settings.speech.language,
         voice=chosen.voice,
+        tts=chosen.tts,
         dialog=merged(settings.dialog, chosen.dialog),
         barge_in=merged(settings.barge_in, chosen.barge_in),
+        call_limits=merged(settings.call_limits, chosen.call_limits),
         endpointing=merged(settings.endpointing, chosen.endpointing),
         recording=_recording(settings.recording, chosen.recording),
         phrases={phrase: text for phrase, text in texts.items() if text is not None},

@@ -133,6 +133,19 @@ class BargeInSettings(Section):
     """Shorter sounds, a cough or a "yes", do not interrupt."""
 
 
+class CallLimitSettings(Section):
+    """When a call is asked whether anybody is there, and when it ends by itself."""
+
+    no_input_s: float = Field(default=10.0, ge=0.0, le=600.0, allow_inf_nan=False)
+    """Silence of a caller, from the end of the answer, after which the dialog is told. 0: never."""
+    no_input_times: int = Field(default=3, ge=1, le=100)
+    """In a row; the last one ends the call (RAYMAL_RESULT=no_input)."""
+    longest_s: float = Field(default=3_600.0, ge=0.0, le=86_400.0, allow_inf_nan=False)
+    """Then the call ends (RAYMAL_RESULT=too_long), after the answer that plays. 0: no limit."""
+    no_audio_s: float = Field(default=30.0, ge=0.0, le=3_600.0, allow_inf_nan=False)
+    """Without a single frame of audio from the PBX the call ends (RAYMAL_RESULT=no_audio). 0: never."""
+
+
 class DialogSettings(OpenSection):
     """What answers the caller. A dialog of your own reads `[dialog.NAME]` (docs/dialogs.md)."""
 
@@ -142,6 +155,8 @@ class DialogSettings(OpenSection):
     """Said when a call begins; empty for none. Unset: the echo dialog's own, in the extension's language."""
     deadline_s: PositiveSeconds = 20.0
     """For its first action in a turn, and between two: then the turn fails, with the apology."""
+    audio_folder: str | None = None
+    """Whose WAV files a dialog may play; None: none."""
     tone_hz: float = Field(default=440.0, ge=100.0, le=3_400.0)
     """Of the `tone` dialog."""
 
@@ -160,6 +175,9 @@ class ExtensionSettings(Section):
 
     port: Annotated[int | None, Field(ge=0, le=65535), BeforeValidator(_port)]
     """`"auto"` or 0: the system chooses. `"shared"`: none of its own; its calls come by the server's."""
+    return_port: Annotated[int | None, Field(ge=0, le=65535), BeforeValidator(_port)] = None
+    """Where the second connection of a call comes in, with the call's UUID; `"auto"` or 0: the system
+    chooses. Such an extension's calls are all in one media worker. Unset: there is none."""
     host: str | None = None
     """Address to listen on. Unset: `server.host`."""
     priority: Priority = Priority.NORMAL
@@ -170,7 +188,10 @@ class ExtensionSettings(Section):
     """Of the callers: what the models listen for and speak."""
     voice: str | None = None
     """A voice of the text-to-speech engine."""
+    tts: str | None = None
+    """Its text-to-speech engine; unset: `speech.tts`. All engines that extensions name run in one fleet."""
     dialog: DialogSettings | None = None
+    call_limits: CallLimitSettings | None = None
     barge_in: BargeInSettings | None = None
     recording: ExtensionRecordingSettings = ExtensionRecordingSettings()
     endpointing: EndpointingSettings | None = None
@@ -180,6 +201,16 @@ class ExtensionSettings(Section):
     """Said when an answer has failed."""
     waiting: str | None = None
     """Said to a caller who waits for the speech workers."""
+    still_there: str | None = None
+    """Said to a caller who says nothing, if the dialog has nothing to say about it."""
+    no_input: str | None = None
+    """Said before a call ends in which nothing was said."""
+    too_long: str | None = None
+    """Said before a call ends that has reached its longest time."""
+    no_audio: str | None = None
+    """Said before a call ends in which no audio comes any more."""
+    caller_left: str | None = None
+    """Said on the return leg when the caller has hung up."""
 
 
 class ExtensionsSourceSettings(Section):
@@ -283,6 +314,7 @@ class Settings(Section):
     endpointing: EndpointingSettings = EndpointingSettings()
     barge_in: BargeInSettings = BargeInSettings()
     dialog: DialogSettings = DialogSettings()
+    call_limits: CallLimitSettings = CallLimitSettings()
     extensions: dict[str, ExtensionSettings] = Field(default_factory=dict)
     """Listeners beside the server's own port, by name."""
     extensions_source: ExtensionsSourceSettings = ExtensionsSourceSettings()

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from actors.plugins.mistakes import own_settings
 from actors.settings import Section, table_name
 from ingress.configuration.settings import DialogSettings
-from ingress.link.messages import DialogState, HistoryEntry
+from ingress.link.messages import DialogState, HistoryEntry, LegName
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,12 @@ class DialogCall:
     started_at: datetime
     """UTC."""
     history: Sequence[HistoryEntry]
-    """What was said so far and was heard, oldest first."""
+    """What was said so far and was heard, oldest first; each entry has its leg."""
     state: DialogState
     """The dialog's own notes: a small JSON object, empty at first, changed in place. It comes back with the
     next event, also from another gateway. What an answer changes of which nothing was heard is undone."""
+    has_return_leg: bool = False
+    """Whether the call's second connection is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +50,98 @@ class CallBegan:
 
 @dataclass(frozen=True, slots=True)
 class CallerSaid:
-    """The caller said something and it was understood."""
+    """Somebody said something and it was understood."""
 
     text: str
+    confidence: float | None = None
+    """0..1, the mean probability of a token; None: the engine does not say."""
+    language: str | None = None
+    """That was heard; None: the engine does not say."""
+    language_probability: float | None = None
+    """0..1; None: it was not estimated."""
+    expected: str | None = None
+    """Which of the words that `Listen` expected it was, or contains; None: none of them, or more than one."""
+    leg: LegName = "caller"
 
 
 @dataclass(frozen=True, slots=True)
 class CallerNotUnderstood:
-    """The caller said something and no words could be made of it. Never a default consent."""
+    """Somebody said something and no words could be made of it. Never a default consent."""
+
+    leg: LegName = "caller"
+
+
+@dataclass(frozen=True, slots=True)
+class NothingHeard:
+    """Nobody said anything, nor pressed a key, for `call_limits.no_input_s` after the end of the answer.
+
+    A dialog that does nothing about it has the extension's phrase said ("Are you still there?").
+    """
+
+    times: int
+    """How often in a row: 1 is the first. After `call_limits.no_input_times` the call ends."""
+    leg: LegName = "caller"
 
 
 @dataclass(frozen=True, slots=True)
 class CallerPressed:
-    """The caller pressed a key; or several, in this order, while the turn before was under way."""
+    """A key was pressed; or several, in this order, while the turn before was under way; or those that
+    `CollectKeys` asked for."""
 
     digits: str
+    """Without the terminator of `CollectKeys`."""
+    is_complete: bool = True
+    """False: `CollectKeys` wanted more, and `gap_s` passed without another key."""
+    leg: LegName = "caller"
 
 
-DialogEvent = CallBegan | CallerSaid | CallerNotUnderstood | CallerPressed
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """An answer was interrupted. Comes before the event that tells what was said or pressed instead, in the
+    same turn."""
+
+    heard: str
+    """The sentences of the answer that had been heard whole; empty: none."""
+    leg: LegName = "caller"
+
+
+@dataclass(frozen=True, slots=True)
+class LegJoined:
+    """The call's second connection is there, on the extension's return port."""
+
+    leg: LegName = "return"
+
+
+@dataclass(frozen=True, slots=True)
+class LegLeft:
+    """The second connection has ended; the call goes on with its caller."""
+
+    leg: LegName = "return"
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """The call is over. Nothing can be done any more: what is yielded is ignored.
+
+    After a loss of the gateway it may come twice, or, with its last media worker, never.
+    """
+
+    result: str
+    """As in RAYMAL_RESULT."""
+    reason: str
+
+
+DialogEvent = (
+    CallBegan
+    | CallerSaid
+    | CallerNotUnderstood
+    | NothingHeard
+    | CallerPressed
+    | Interrupted
+    | LegJoined
+    | LegLeft
+    | CallEnded
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +155,52 @@ class Say:
     short: str | None = None
     """A shorter wording, as fixed as the long one: said while the system is loaded, unless the long one
     is ready in the cache."""
+    may_interrupt: bool = True
+    """Whether speech may stop it, if `barge_in` allows that at all. A key always does."""
+    leg: LegName | None = None
+    """Who hears it; None: who the event came from."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayFile:
+    """Play a WAV file of this machine: mono, 16 bits, any rate. Counts as heard by its name."""
+
+    path: str
+    """Below the folder `dialog.audio_folder`: anything else is refused."""
+    may_interrupt: bool = True
+    leg: LegName | None = None
+    """As in `Say`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """How to listen to the next answer of a leg; for that one alone. Unset: as the extension has it."""
+
+    end_silence_ms: int | None = None
+    """Silence that ends it: long for a number that is read from paper, short for a yes."""
+    hot_words: Sequence[str] = ()
+    """Names and terms that may come, for the speech model."""
+    expected_words: Sequence[str] = ()
+    """The answers that are expected: for the model too, and `CallerSaid.expected` tells which it was."""
+    language: str | None = None
+    """Of the answer."""
+    no_input_s: float | None = None
+    leg: LegName | None = None
+    """Whose answer; None: of who the event came from."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectKeys:
+    """Take the next keys of a leg together: they come as one `CallerPressed`."""
+
+    count: int | None = None
+    """After so many it is complete; None: only a terminator or the gap ends it."""
+    terminator: str | None = "#"
+    """The key that completes it; None: none."""
+    gap_s: float = 3.0
+    """This long after a key without another one it ends, incomplete if `count` or a terminator was wanted.
+    Before the first key `call_limits.no_input_s` counts."""
+    leg: LegName | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +216,8 @@ class EndCall:
 
     reason: str = ""
     """For the dialplan (RAYMAL_REASON) and the record: never what a caller said."""
+    leg: LegName = "caller"
+    """`return`: that connection alone; the call goes on with its caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +240,7 @@ class SetVariable:
     """One line of 256 characters at most."""
 
 
-DialogAction = Say | PlayContinuousTone | EndCall | Transfer | SetVariable
+DialogAction = Say | PlayFile | Listen | CollectKeys | PlayContinuousTone | EndCall | Transfer | SetVariable
 
 
 class Dialog(ABC):

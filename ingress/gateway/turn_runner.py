@@ -294,6 +294,7 @@ class _Turn:
             caller_number=started.caller_number,
             caller_name=started.caller_name,
             started_at=datetime.fromtimestamp(started.started_at_s, UTC),
+            has_return_leg=self._request.has_return_leg,
             history=self._request.history,
             state=json.loads(self._sent_state),  # a copy: the dialog changes it in place
         )

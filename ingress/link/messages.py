@@ -17,7 +17,7 @@ from ingress.link.live import LiveCall
 from ingress.link.records import CallOutcome, CallRecord, MediaHealth, Record, StageTimes, TurnRecord
 from ingress.link.status import ServerStatus
 
-LINK_VERSION = 9
+LINK_VERSION = 10
 """Raised with every change of a message below."""
 
 
@@ -25,11 +25,27 @@ DialogState = dict[str, JsonValue]
 """What a dialog remembers of a call: a small JSON object."""
 
 
+LegName = Literal["caller", "return"]
+"""Of a call's connections: the caller's, or the second one, on the extension's return port."""
+
+
 class HistoryEntry(Record):
     """One thing that was said in this call and was heard."""
 
     speaker: Literal["caller", "server"]
+    """`caller`: who is on that leg."""
     text: str
+    leg: LegName = "caller"
+
+
+class ListenOptions(Record):
+    """How one answer is listened to; the media worker keeps it until that answer. Unset: the extension's."""
+
+    end_silence_ms: int | None = None
+    hot_words: tuple[str, ...] = ()
+    expected_words: tuple[str, ...] = ()
+    language: str | None = None
+    no_input_s: float | None = None
 
 
 Role = Literal["media", "gateway", "observer", "supervisor", "web"]
@@ -97,6 +113,13 @@ class TurnRequest(TurnMessage):
     history: tuple[HistoryEntry, ...]
     state: DialogState = Field(default_factory=dict)
     """What the dialog remembers of the call."""
+    leg: LegName = "caller"
+    """Where it happened."""
+    interrupted: str | None = None
+    """What had been heard of the answer that the caller interrupted with this; None: interrupted none."""
+    language: str | None = None
+    """Of the call, found out at its first utterance; None: the extension's first."""
+    has_return_leg: bool = False
 
 
 class Greet(TurnRequest):
@@ -107,12 +130,16 @@ class Utterance(TurnRequest):
     """The caller said something."""
 
     audio: bytes
+    listening: ListenOptions = ListenOptions()
 
 
 class TranscribeAhead(TurnMessage):
     """The caller paused: begin to transcribe; `turn` is the number the utterance will have if it is over."""
 
     audio: bytes
+    language: str | None = None
+    """As in `TurnRequest`."""
+    listening: ListenOptions = ListenOptions()
 
 
 class DropAhead(TurnMessage):
@@ -133,6 +160,21 @@ class Digits(TurnRequest):
     """The caller pressed keys, in this order."""
 
     digits: str
+    is_complete: bool = True
+    """False: they were collected, and too few came in time."""
+
+
+class NoInput(TurnRequest):
+    """Nothing came for `no_input_s` after the end of the answer."""
+
+    times: int
+    """In a row."""
+
+
+class LegChanged(TurnRequest):
+    """The second connection is there, or gone."""
+
+    is_there: bool
 
 
 class CallEnded(Message):
@@ -141,6 +183,10 @@ class CallEnded(Message):
     record: CallRecord
     is_repeated: bool = False
     """Whether it may have been taken before, also by an earlier gateway."""
+    history: tuple[HistoryEntry, ...] = ()
+    state: DialogState = Field(default_factory=dict)
+    language: str | None = None
+    """As in `TurnRequest`, for the dialog's last event."""
 
 
 class TurnFinished(Message):
@@ -199,10 +245,17 @@ class Heard(TurnMessage):
     text: str
     was_ahead: bool = False
     """Whether the transcription was begun at a pause."""
+    language: str | None = None
+    """Of the call from now on: found out at its first utterance; None: as before."""
 
 
 class SentenceAudio(TurnMessage):
     """A piece of one sentence, in order. The last one may be empty."""
+
+    leg: LegName = "caller"
+    """Who hears it."""
+    may_interrupt: bool = True
+    """Whether speech may stop it."""
 
     sentence: int
     text: str
@@ -218,8 +271,26 @@ class PlayTone(TurnMessage):
     frequency_hz: FiniteFloat
 
 
+class ListenTo(TurnMessage):
+    """How to listen to a leg's next answer."""
+
+    leg: LegName
+    options: ListenOptions
+
+
+class KeysWanted(TurnMessage):
+    """Take a leg's next keys together."""
+
+    leg: LegName
+    count: int | None
+    terminator: str | None
+    gap_s: FiniteFloat
+
+
 class HangUp(TurnMessage):
-    """End the call once everything queued has been played."""
+    """End the call, or the return leg alone, once everything queued has been played."""
+
+    leg: LegName = "caller"
 
     transfer_to: str | None = None
     """Where the dialplan is to connect the caller; None: nowhere."""

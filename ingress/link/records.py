@@ -30,6 +30,12 @@ class CallResult(StrEnum):
     """Not taken, or sent back after too long a wait."""
     FAILED = "failed"
     """The connection broke, or the server stopped."""
+    NO_INPUT = "no_input"
+    """The caller said nothing, several times in a row."""
+    TOO_LONG = "too_long"
+    """The call reached the longest time that a call may take."""
+    NO_AUDIO = "no_audio"
+    """The PBX sent no audio any more."""
 
 
 class CallOutcome(Record):
@@ -64,7 +70,10 @@ class TurnRecord(Record):
 
     turn: int
     kind: str
-    """greeting, utterance or digit."""
+    """greeting, utterance, digit, silence (nothing was heard), leg (one joined or left), announcement (said
+    in another leg's turn)."""
+    leg: str = "caller"
+    """Where it happened: caller or return."""
     speech_ms: float | None = None
     """Length of the utterance's audio as it went to the transcriber."""
     endpoint_wait_ms: float | None = None
