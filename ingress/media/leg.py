@@ -39,7 +39,7 @@ from ingress.configuration.settings import Settings
 from ingress.link.live import Activity, LiveCall
 from ingress.link.messages import Message
 from ingress.link.records import CallRecord
-from ingress.media.call import TURN_DEADLINE_S, Call, Verdict
+from ingress.media.call import Call, Verdict
 from ingress.media.connection import Connection
 from ingress.media.endings import Ending
 from ingress.media.hearing.events import (
@@ -52,6 +52,7 @@ from ingress.media.hearing.events import (
 from ingress.media.hearing.hearing import Hearing
 from ingress.media.hearing.vad import level_dbfs
 from ingress.media.lateness import LatenessHistogram
+from ingress.media.leg_turns import TURN_DEADLINE_S
 from ingress.media.pacing import LONG_GAP_S
 from ingress.media.receiver import BadPeer, Receiver
 from ingress.media.recording.recording import Recording
@@ -111,7 +112,7 @@ class Leg:
     def send(self, frames: int, frame_bytes: int, due_s: float) -> None:
         """Send `frames` frames, the first of which was due at `due_s`. Called by the clock; never blocks."""
         now = monotonic()
-        call, connection = self._call, self._connection
+        turns, connection = self._call.caller, self._connection
         self._lateness.add(now - due_s, frames)
         gap_s = now - self._last_send_s
         if gap_s > UNUSUAL_GAP_S:
@@ -120,7 +121,7 @@ class Leg:
         self._last_send_s = now
         try:
             for _ in range(frames):
-                frame = call.next_frame(now, frame_bytes)
+                frame = turns.next_frame(now, frame_bytes)
                 if not connection.send_audio(frame):
                     self.end(Ending.NOT_READING)
                     return
@@ -151,7 +152,7 @@ class Leg:
         since_s, deadline_s = self._receiver.message_since_s, self._settings.message_deadline_s
         if since_s is not None and now - since_s > deadline_s:
             self.end(Ending.UNFINISHED, f"a message was not complete within {deadline_s:g} s")
-        elif call.is_at_end(now):
+        elif call.caller.is_at_end(now):
             if call.refusal is None:
                 self.end(Ending.DIALOG)
             elif call.verdict is not Verdict.REFUSED:
@@ -193,7 +194,7 @@ class Leg:
     def changing(self) -> tuple[Activity, int, int, int]:
         """Return what is reported anew when it changes: activity, turns, underruns, lateness by 10 ms."""
         call = self._call
-        return self._activity, call.turns_taken, call.underruns, int(self._lateness.maximum_s * 100.0)
+        return self._activity, call.turns_taken, call.caller.underruns, int(self._lateness.maximum_s * 100.0)
 
     def seen(self) -> LiveCall:
         """Return the call as it is reported to the web process."""
@@ -211,13 +212,13 @@ class Leg:
             turns=call.turns_taken,
             lateness_p99_ms=lateness.p99_ms(),
             lateness_maximum_ms=lateness.maximum_s * 1000.0,
-            underruns=call.underruns,
+            underruns=call.caller.underruns,
             level_dbfs=self._level_dbfs,
         )
 
     @property
     def _activity(self) -> Activity:
-        activity = self._call.activity
+        activity = self._call.caller.activity
         is_heard = self._extension.needs_speech and self._hearing.is_sure
         if is_heard and activity not in (Activity.WAITING, Activity.REFUSED):
             return Activity.HEARING
@@ -226,7 +227,7 @@ class Leg:
     @property
     def wait_s(self) -> float | None:
         """How long its caller has waited for a gateway that can answer; None: does not wait."""
-        since_s = self._call.waits_since_s
+        since_s = self._call.caller.waits_since_s
         return None if since_s is None else monotonic() - since_s
 
     def refuse(self, reason: str) -> bool:
@@ -252,7 +253,7 @@ class Leg:
             log.info("connection from %s closed: %s", self._connection.peer, detail)
         else:
             self._hearing.close()
-            self._call.leave_turn()
+            self._call.caller.leave_turn()
             record = self._record(ending, detail)
             log.info("%s", record.describe())
         self._calls.ended(self, self._connection, ending, record, self._recording)
@@ -302,7 +303,7 @@ class Leg:
                 self._identify(str(uuid), now)
             case DigitReceived(digit):
                 self._pass_on(self._hearing.digit(now), now)
-                self._call.press(digit, now)
+                self._call.caller.press(digit, now)
                 self._forward()
             case PeerHungUp():
                 self.end(Ending.NO_CALL if self._state is LegState.HANDSHAKE else Ending.CALLER)
@@ -361,7 +362,7 @@ class Leg:
         log.info("call %s started from %s on extension %s", call_id, self._connection.peer, extension.name)
         if calls.gateway_is_ready:
             call.gateway_ready(now)
-        call.begin(now)
+        call.caller.begin(now)
         self._forward()
 
     def _invitation(self, call_id: str, now: float) -> Invitation | Uninvited | None:
@@ -378,18 +379,18 @@ class Leg:
     def _pass_on(self, events: tuple[HearingEvent, ...], now: float) -> None:
         if not events or not self._extension.needs_speech:
             return
-        call = self._call
+        turns = self._call.caller
         for event in events:
             match event:
                 case CallerSpeaking():
-                    call.caller_speaking(now)
+                    turns.caller_speaking(now)
                 case CallerPaused(utterance):
-                    call.caller_paused(utterance)
+                    turns.caller_paused(utterance)
                 case CallerResumed():
-                    call.caller_resumed()
+                    turns.caller_resumed()
                 case HeardUtterance():
                     self._level_dbfs = round(level_dbfs(event.audio), 1)
-                    call.hear(event, now)
+                    turns.hear(event, now)
         self._forward()
 
     def _forward(self) -> None:
@@ -417,16 +418,16 @@ class Leg:
             unknown_messages=receiver.unknown_messages,
             dropped_noises=hearing.dropped_noises,
             unconfirmed=hearing.unconfirmed,
-            dropped_turns=call.dropped_turns,
-            interruptions=call.interruptions,
-            underruns=call.underruns,
+            dropped_turns=call.caller.dropped_turns,
+            interruptions=call.caller.interruptions,
+            underruns=call.caller.underruns,
             longest_gap_ms=self._longest_gap_s * 1000.0,
             long_gaps=self._long_gaps,
             discarded_ms=receiver.discarded_s * 1000.0,
             lateness=lateness,
             turns_taken=call.turns_taken,
             turns=tuple(call.turn_records),
-            unfinished=call.unfinished,
+            unfinished=call.caller.unfinished,
         )
 
 

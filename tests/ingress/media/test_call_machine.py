@@ -26,8 +26,9 @@ from ingress.link.messages import (
     Utterance,
 )
 from ingress.link.records import StageTimes, TurnRecord
-from ingress.media.call import CLOSING_SILENCE_S, FADE_BYTES, TURN_DEADLINE_S, Call, Verdict
+from ingress.media.call import Call, Verdict
 from ingress.media.hearing.events import HeardUtterance
+from ingress.media.leg_turns import CLOSING_SILENCE_S, FADE_BYTES, TURN_DEADLINE_S
 from ingress.media.playout import LONG_FRAME_BYTES
 from ingress.media.turn import TurnState
 
@@ -44,7 +45,7 @@ class CallMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.call = Call("c1", "default", phrases=PHRASES.get)
-        self.call.begin(0.0)
+        self.call.caller.begin(0.0)
         self.now = 0.0
         self.ready = False
         self.pressed_over: set[int] = set()
@@ -67,7 +68,7 @@ class CallMachine(RuleBasedStateMachine):
     @property
     def added(self) -> int:
         """How many turns there have been; keys that wait are one."""
-        return self.call._turns
+        return self.call.turns
 
     def collect(self) -> None:
         """Take what the call says, as a gateway would."""
@@ -114,18 +115,19 @@ class CallMachine(RuleBasedStateMachine):
         """The clock takes frames of both lengths."""
         for size in sizes:
             self.now += size / 16_000
-            assert len(self.call.next_frame(self.now, size)) == size
+            assert len(self.call.caller.next_frame(self.now, size)) == size
         self.collect()
 
     @rule()
     def a_long_time_passes(self) -> None:
         """Deadlines run out: a caller who waits for no answer at all goes back to the dialplan."""
-        waits = self.call.waits_since_s is not None and not self.ready and self.call.playout.is_empty
+        turns = self.call.caller
+        waits = turns.waits_since_s is not None and not self.ready and turns.playout.is_empty
         self.now += TURN_DEADLINE_S
-        self.call.next_frame(self.now)
+        self.call.caller.next_frame(self.now)
         self.collect()
         if waits:
-            assert self.call.waits_since_s is None
+            assert self.call.caller.waits_since_s is None
             assert self.call.refusal is not None or self.records
 
     @rule()
@@ -176,53 +178,53 @@ class CallMachine(RuleBasedStateMachine):
         """The other verdict: from now on the phrase plays and nothing else happens."""
         self.call.refuse("full", self.now)
         self.running = self.ahead = None
-        frames = [self.call.next_frame(self.now) for _ in range(3)]
+        frames = [self.call.caller.next_frame(self.now) for _ in range(3)]
         assert b"".join(frames).startswith(PHRASES[Phrase.BUSY])
-        assert not self.call.is_at_end(self.now)
+        assert not self.call.caller.is_at_end(self.now)
         self.now += CLOSING_SILENCE_S
-        assert self.call.is_at_end(self.now)
+        assert self.call.caller.is_at_end(self.now)
 
     @rule()
     def caller_speaks(self) -> None:
         """Nothing that could be heard is left, but the fade."""
-        before = self.call.interruptions
-        self.call.caller_speaking(self.now)
+        before = self.call.caller.interruptions
+        self.call.caller.caller_speaking(self.now)
         self.collect()
-        if self.call.interruptions > before:
-            assert self.call.playout.is_empty
-            frame = self.call.next_frame(self.now)
+        if self.call.caller.interruptions > before:
+            assert self.call.caller.playout.is_empty
+            frame = self.call.caller.next_frame(self.now)
             assert not any(frame[FADE_BYTES:]) or not self.ready  # then the waiting beep may begin
 
     @rule()
     def caller_pauses(self) -> None:
         """Perhaps the end."""
-        self.call.caller_paused(UTTERANCE)
+        self.call.caller.caller_paused(UTTERANCE)
         self.collect()
 
     @rule()
     def caller_goes_on(self) -> None:
         """It was not; what was begun for an utterance that is over, and waits, stays."""
-        self.call.caller_resumed()
+        self.call.caller.caller_resumed()
         self.collect()
         assert self.ahead is None or self.ahead <= self.added
 
     @rule()
     def caller_finishes(self) -> None:
         """The caller has said something."""
-        self.call.hear(UTTERANCE, self.now)
+        self.call.caller.hear(UTTERANCE, self.now)
         self.collect()
 
     @rule(digit=st.sampled_from("0123456789*#"))
     def caller_presses(self, digit: str) -> None:
         """A key: nothing that could be heard is left, but a greeting that may not be interrupted."""
-        turn = self.call._turn
+        turn = self.call.caller.turn
         if turn.kind != "digit" or turn.state is not TurnState.WAITING:
             self.pressed_over.add(turn.number)
-        if not self.call._hangs_up or turn.hang_up is not None:
+        if not self.call.caller._hangs_up or turn.hang_up is not None:
             self.pressed += digit
-        self.call.press(digit, self.now)
+        self.call.caller.press(digit, self.now)
         self.collect()
-        assert self.call.playout.is_empty or self.call.refusal is not None
+        assert self.call.caller.playout.is_empty or self.call.refusal is not None
 
     def some_turn(self, data: st.DataObject) -> int:
         """Return the running turn, or any that was asked before: messages may be late."""
@@ -272,19 +274,23 @@ class CallMachine(RuleBasedStateMachine):
     def turns_end_once_and_in_order(self) -> None:
         """One turn at a time; each that was asked ends in one record, unless it is under way or dropped."""
         assert self.finished == sorted(set(self.finished))
-        assert len(self.finished) + self.call.dropped_turns <= self.added
+        assert len(self.finished) + self.call.caller.dropped_turns <= self.added
         open_turns = set(self.asked) - set(self.finished) if self.call.refusal is None else set()
         assert len(open_turns) <= 1
         assert not open_turns or max(open_turns) >= max(self.finished, default=0)
-        assert open_turns or self.call.playout.is_empty or self.call.refusal is not None
+        assert open_turns or self.call.caller.playout.is_empty or self.call.refusal is not None
 
     @invariant()
     def no_key_is_lost(self) -> None:
         """All keys are asked for or wait, in order and once, until the call is to end."""
-        waiting = [turn for turn in (self.call._turn, *self.call._waiting) if turn.number not in self.typed]
+        waiting = [
+            turn
+            for turn in (self.call.caller.turn, *self.call.caller._waiting)
+            if turn.number not in self.typed
+        ]
         typed = "".join(self.typed.values()) + "".join(turn.digits for turn in waiting)
         assert self.pressed.startswith(typed)
-        assert self.call._hangs_up or typed == self.pressed
+        assert self.call.caller._hangs_up or typed == self.pressed
 
     @invariant()
     def history_holds_whole_sentences_only(self) -> None:

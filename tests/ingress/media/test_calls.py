@@ -30,7 +30,7 @@ from ingress.link.messages import (
     Utterance,
     WorkerHealth,
 )
-from ingress.media.call import Call
+from ingress.media.leg_turns import LegTurns
 from ingress.media.tones import tone
 
 
@@ -495,14 +495,14 @@ async def test_a_mistake_of_ours_costs_one_call(
         bad.identify()
         await good.until(lambda: good.frames >= 3)
         await bad.until(lambda: bad.frames >= 3)
-        healthy = Call.next_frame
+        healthy = LegTurns.next_frame
 
-        def next_frame(call: Call, now: float, frame_bytes: int) -> bytes:
-            if call.call_id == str(bad.call_id):
+        def next_frame(turns: LegTurns, now: float, frame_bytes: int) -> bytes:
+            if turns._call.call_id == str(bad.call_id):
                 raise ZeroDivisionError
-            return healthy(call, now, frame_bytes)
+            return healthy(turns, now, frame_bytes)
 
-        monkeypatch.setattr(Call, "next_frame", next_frame)
+        monkeypatch.setattr(LegTurns, "next_frame", next_frame)
         await bad.until(lambda: bad.was_hung_up)
         ended = await server.until_sent(CallEnded)
         assert ended.record.end_reason == "internal fault: ZeroDivisionError"

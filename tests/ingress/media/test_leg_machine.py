@@ -67,9 +67,9 @@ from ingress.link.messages import (
     TurnDone,
 )
 from ingress.link.records import CallRecord, StageTimes
-from ingress.media.call import CLOSING_SILENCE_S
 from ingress.media.calls import Calls
 from ingress.media.leg import Leg
+from ingress.media.leg_turns import CLOSING_SILENCE_S
 from ingress.phrases.fixed import PhraseShelf
 from ingress.server.checking import extension_book
 
