@@ -16,7 +16,7 @@ from playwright.async_api import async_playwright
 from actors.telephone import SILENCE_FRAME
 from benchmarks.harness.server import RAYMAL, free_port, serving
 from ingress.caller.caller import place_call
-from ingress.caller.script import CallScript
+from ingress.caller.script import CallScript, Speak
 from ingress.server import web_client
 
 ROOT = Path(__file__).parent.parent
@@ -57,7 +57,7 @@ async def call(port: int, extension: str, name: str | None, number: int) -> None
             host=host,
             port=int(extension_port),
             call_id=UUID(begun["call_id"]),
-            utterances=[pause + SPEECH] * (3 if number % 3 == 0 else 30),
+            steps=[Speak(pause + SPEECH)] * (3 if number % 3 == 0 else 30),
             max_call_s=LIVES_S - number * ONE_PAUSE_S,
         )
     )

@@ -34,7 +34,8 @@ class CallResult:
     call_id: UUID
     received: bytes
     turns: tuple[CallTurn, ...]
-    """Utterances spoken to their end, in order; fewer than the script's if the call ended early."""
+    """Utterances spoken and keys pressed to their end, in order; fewer than the script's if the call ended
+    early."""
     quality: ListeningQuality
     own_lateness_max_ms: float
     """How late this caller's own frames left at worst: if it is high, the quality figures are doubtful."""
@@ -44,14 +45,19 @@ class CallResult:
 
 
 async def place_call(
-    script: CallScript, on_progress: Callable[[str], None] = lambda line: None
+    script: CallScript,
+    on_progress: Callable[[str], None] = lambda line: None,
+    on_turn: Callable[[CallTurn], None] = lambda turn: None,
 ) -> CallResult:
     """Call, go through the script, hang up, and return what was heard; a line of progress at each step.
+
+    `on_turn` is given each turn when it is over.
 
     Raises CallError if there is no connection or it breaks, RemoteProtocolError if the server sends what
     Asterisk would drop the call for.
     """
     conversation = Conversation(script, on_progress)
+    conversation.on_turn = on_turn
     connection = await _connect(script, conversation)
     on_progress(f"connected to {script.host}:{script.port}")
     try:
@@ -135,6 +141,10 @@ class _Connection(asyncio.Protocol):
         """Return the time since the UUID was sent."""
         return self._clock() - self._started_s
 
+    def press(self, key: str) -> None:
+        """Send one key in one write."""
+        self._transport.write(self._socket.encode_digit(key))
+
     def send(self, frame: bytes) -> None:
         """Send one frame in one write."""
         self._transport.write(self._socket.encode_audio(frame))
@@ -188,5 +198,7 @@ async def _talk(conversation: Conversation, connection: _Connection) -> float:
         if frame is None:
             break
         worst_s = max(worst_s, now_s - due_s)
+        if (key := conversation.take_key()) is not None:
+            connection.press(key)
         connection.send(frame or SILENCE_FRAME)
     return worst_s

@@ -6,8 +6,10 @@ given to it with its time of arrival.
 | state | ends when |
 |---|---|
 | the greeting is awaited or heard | none began within `greeting_wait_s`, or it has been quiet long enough |
-| an utterance is spoken | its last frame is sent |
+| an utterance is spoken, or keys are pressed | its last frame is sent; the last key is sent |
 | the answer is awaited or heard | none began within `answer_deadline_s`, or it has been quiet long enough |
+| ... and the next step goes into it | it has been heard for so long |
+| a pause | its time is over, and it has been quiet long enough |
 
 Quiet long enough is `quiet_s`, and `settle_s` where the caller then hangs up.
 
@@ -29,19 +31,24 @@ from ingress.caller.listening_quality import (
     phone_holes_ms,
     speech_spans,
 )
-from ingress.caller.script import CallScript
+from ingress.caller.script import CallScript, Pause, Press, Speak, Step
 
+KEY_S = 0.2
+"""From one key to the next."""
 _ROUNDING_S = 1e-9
 """Ends of frames are multiples of 20 ms, which no binary fraction is."""
 
 
 @dataclass(frozen=True)
 class CallTurn:
-    """The caller spoke; what came back. Times are seconds since the UUID was sent."""
+    """The caller spoke or pressed keys; what came back. Times are seconds since the UUID was sent."""
 
+    step: int
+    """Which of the script's, 0 is the first."""
     spoke_from_s: float
     spoke_until_s: float
-    """Beginning and end of the sound in the utterance, without its silent edges."""
+    """Beginning and end of the sound in the utterance, without its silent edges; of keys, the first and the
+    last one."""
     answer_from_s: float | None
     """Arrival of the answer's first frame with sound; None when there was no answer in time. Sound that
     began while the caller spoke and still goes on when he finishes is the answer, early as it is."""
@@ -67,6 +74,8 @@ class Conversation:
         self.audio: list[bytes] = []
         """The audio of each frame in `frames`."""
         self.turns: list[CallTurn] = []
+        self.on_turn: Callable[[CallTurn], None] = lambda turn: None
+        """Is given each turn when it is over."""
         self.reached_limit = False
         self._script = script
         self._progress = on_progress
@@ -74,8 +83,9 @@ class Conversation:
         """Number of the latest frame with sound."""
         self._stretch_first = 0
         """Number of the first frame of the latest stretch of sound, short pauses included."""
-        self._speech: _Speech | None = None
-        """The utterance of the turn under way; None while a greeting is awaited and after the last turn."""
+        self._steps_begun = 0
+        self._speech: _Speech | _Keys | _Silence | None = None
+        """The step under way; None while a greeting is awaited and after the last one."""
         self._answer_first: int | None = None
         """Number of the first frame of that turn's answer."""
 
@@ -112,27 +122,43 @@ class Conversation:
             if not self._other_side_is_done(now_s):
                 return b""
             self.end()
-            if len(self.turns) == len(self._script.utterances):
+            step = self._next_step
+            if step is None:
                 return None
-            self._speech = _Speech(self._script.utterances[len(self.turns)])
-            self._progress(f"speaking for {self._speech.duration_s:.1f} s")
+            self._steps_begun += 1
+            self._speech = _begun(step, now_s)
+            self._progress(self._speech.description)
         return self._speech.next_frame(now_s)
+
+    def take_key(self) -> str | None:
+        """Return the key to send now, before the frame; None: there is none."""
+        return self._speech.take_key() if isinstance(self._speech, _Keys) else None
+
+    @property
+    def _next_step(self) -> Step | None:
+        steps = self._script.steps
+        return steps[self._steps_begun] if self._steps_begun < len(steps) else None
 
     def end(self) -> None:
         """End the turn under way, because it or the call is over. It is kept if its utterance was spoken."""
         speech, first = self._speech, self._answer_first
-        if speech is None or speech.from_s is None or speech.until_s is None:
+        if isinstance(speech, _Silence) or speech is None or speech.from_s is None or speech.until_s is None:
             return
         self._speech = self._answer_first = None
+        step, spoke = self._steps_begun - 1, (speech.from_s, speech.until_s)
         if first is None or self._last_sound is None:
             self._progress("no answer came")
-            self.turns.append(CallTurn(speech.from_s, speech.until_s, None, None, b""))
+            self._add(CallTurn(step, *spoke, None, None, b""))
             return
         last = self.frames[self._last_sound]
         answer = b"".join(self.audio[first : self._last_sound + 1])
         self._progress(f"the answer took {audio_duration_ms(answer) / 1000:.1f} s")
         answer_from_s, answer_until_s = self.frames[first].arrived_s, last.arrived_s + last.duration_s
-        self.turns.append(CallTurn(speech.from_s, speech.until_s, answer_from_s, answer_until_s, answer))
+        self._add(CallTurn(step, *spoke, answer_from_s, answer_until_s, answer))
+
+    def _add(self, turn: CallTurn) -> None:
+        self.turns.append(turn)
+        self.on_turn(turn)
 
     def received(self) -> bytes:
         """Return all that was heard, 8 kHz int16, from the beginning of the call, as a phone plays it."""
@@ -148,17 +174,74 @@ class Conversation:
 
     def _other_side_is_done(self, now_s: float) -> bool:
         """Whether the greeting or answer is over, or is awaited no longer."""
-        spoken = len(self.turns)
+        following = self._next_step
+        into_s = None if following is None or isinstance(following, Pause) else following.into_answer_s
         if self._speech is None:
             if self._last_sound is None:
                 return now_s >= self._script.greeting_wait_s
-        else:
-            spoken += 1
+            if into_s is not None:
+                return now_s >= self.frames[self._stretch_first].arrived_s + into_s
+        elif not isinstance(self._speech, _Silence):
             if self._answer_first is None:
                 assert self._speech.until_s is not None
                 return now_s - self._speech.until_s >= self._script.answer_deadline_s
-        is_last = spoken == len(self._script.utterances)
-        return self._quiet_s(now_s) >= (self._script.settle_s if is_last else self._script.quiet_s)
+            if into_s is not None:
+                return now_s >= self.frames[self._answer_first].arrived_s + into_s
+        return self._quiet_s(now_s) >= (self._script.settle_s if following is None else self._script.quiet_s)
+
+
+class _Silence:
+    """A pause."""
+
+    def __init__(self, pause_s: float, now_s: float) -> None:
+        self.description = f"silent for {pause_s:.1f} s"
+        self.until_s = now_s + pause_s
+        self.is_over = False
+
+    def next_frame(self, now_s: float) -> bytes:
+        self.is_over = now_s >= self.until_s
+        return b""
+
+
+class _Keys:
+    """Keys as they are pressed, one after the other."""
+
+    def __init__(self, keys: str) -> None:
+        self.description = f"pressing {len(keys)} keys" if len(keys) > 1 else "pressing a key"
+        self.from_s: float | None = None
+        self.until_s: float | None = None
+        """When the first and the last were sent; None until then."""
+        self._keys = keys
+        self._next_s = 0.0
+        self._due: str | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return not self._keys
+
+    def next_frame(self, now_s: float) -> bytes:
+        if self.from_s is None:
+            self.from_s = self._next_s = now_s
+        if now_s >= self._next_s:
+            self._due, self._keys = self._keys[0], self._keys[1:]
+            self._next_s += KEY_S
+            if not self._keys:
+                self.until_s = now_s
+        return b""
+
+    def take_key(self) -> str | None:
+        key, self._due = self._due, None
+        return key
+
+
+def _begun(step: Step, now_s: float) -> _Speech | _Keys | _Silence:
+    match step:
+        case Speak(audio):
+            return _Speech(audio)
+        case Press(keys):
+            return _Keys(keys)
+        case Pause(pause_s):
+            return _Silence(pause_s, now_s)
 
 
 class _Speech:
@@ -168,7 +251,7 @@ class _Speech:
         self.from_s: float | None = None
         self.until_s: float | None = None
         """When the sound in it began and ended; None until the frame that holds it is sent."""
-        self.duration_s = audio_duration_ms(utterance) / 1000
+        self.description = f"speaking for {audio_duration_ms(utterance) / 1000:.1f} s"
         self._utterance = utterance
         spans = speech_spans(utterance)
         self._sound_start_s, self._sound_end_s = spans[0].start_s, spans[-1].end_s

@@ -29,7 +29,7 @@ def call_problems(script: CallScript, result: CallResult, record: CallRecord | N
 
 
 def _heard(script: CallScript, result: CallResult) -> Iterator[str]:
-    wanted, spoken = len(script.utterances), len(result.turns)
+    wanted, spoken = script.turns, len(result.turns)
     if result.reached_limit:
         yield f"the call reached its time limit of {script.max_call_s:g} s"
     if spoken < wanted:

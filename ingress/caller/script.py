@@ -1,4 +1,4 @@
-"""What a caller does in one call: where to call, what to say, how long to wait."""
+"""What a caller does in one call: where to call, what to say or press, how long to wait."""
 
 from __future__ import annotations
 
@@ -8,18 +8,47 @@ from uuid import UUID
 
 from actors.errors import ConfigurationError
 from actors.telephone import audio_duration_ms
+from ingress.audiosocket import DIGITS
 from ingress.caller.listening_quality import speech_spans
 
 
 @dataclass(frozen=True)
+class Speak:
+    """Speak a recording once the other side has finished, or into its answer."""
+
+    audio: bytes
+    """8 kHz int16."""
+    into_answer_s: float | None = None
+    """So long after that answer has begun; None: once it is over."""
+
+
+@dataclass(frozen=True)
+class Press:
+    """Press keys, one each `KEY_S`; when, is as for `Speak`."""
+
+    keys: str
+    into_answer_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Say nothing for so long, whatever is heard."""
+
+    pause_s: float
+
+
+Step = Speak | Press | Pause
+
+
+@dataclass(frozen=True)
 class CallScript:
-    """One call. Raises ConfigurationError for a silent utterance."""
+    """One call. Raises ConfigurationError for a silent recording, and for what is no key."""
 
     host: str
     port: int
     call_id: UUID
-    utterances: Sequence[bytes] = ()
-    """8 kHz int16 recordings, spoken one after another; none means only to listen."""
+    steps: Sequence[Step] = ()
+    """Done one after another; none means only to listen."""
     greeting_wait_s: float = 2.0
     """Speak after this if nothing is heard. A call that only listens ends instead."""
     quiet_s: float = 1.0
@@ -33,9 +62,19 @@ class CallScript:
     connect_deadline_s: float = 5.0
 
     def __post_init__(self) -> None:
-        for number, utterance in enumerate(self.utterances, 1):
-            if not speech_spans(utterance):
-                raise ConfigurationError(
-                    f"utterance {number} ({audio_duration_ms(utterance) / 1000:.1f} s) holds no sound; "
-                    "nothing can answer it: check the recording's level"
-                )
+        for number, step in enumerate(self.steps, 1):
+            match step:
+                case Speak(audio) if not speech_spans(audio):
+                    raise ConfigurationError(
+                        f"step {number} ({audio_duration_ms(audio) / 1000:.1f} s) holds no sound; "
+                        "nothing can answer it: check the recording's level"
+                    )
+                case Press(keys) if not keys or not set(keys) <= DIGITS:
+                    raise ConfigurationError(f"step {number}: keys are 0 to 9, *, # and A to D")
+                case _:
+                    pass
+
+    @property
+    def turns(self) -> int:
+        """How many steps are to be answered."""
+        return sum(not isinstance(step, Pause) for step in self.steps)

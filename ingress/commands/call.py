@@ -22,7 +22,7 @@ from actors.settings import SpeechSettings
 from actors.telephone import audio_duration_ms
 from ingress.caller.caller import CallResult, place_call
 from ingress.caller.outcome import call_problems
-from ingress.caller.script import CallScript
+from ingress.caller.script import CallScript, Speak
 from ingress.caller.wave_files import read_wave, write_wave
 from ingress.commands.arguments import port, seconds
 from ingress.link.records import CallRecord
@@ -102,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
         host=arguments.host,
         port=arguments.port,
         call_id=arguments.uuid or uuid.uuid4(),
-        utterances=tuple(utterances),
+        steps=tuple(Speak(utterance) for utterance in utterances),
         max_call_s=arguments.time_limit,
     )
     placed = place(script, console)

@@ -22,7 +22,7 @@ from pathlib import Path
 from rich.console import Console
 
 from actors.errors import ConfigurationError, LinkError, RaymalError
-from ingress.caller.script import CallScript
+from ingress.caller.script import CallScript, Speak
 from ingress.caller.wave_files import read_wave, write_wave
 from ingress.caller.word_errors import word_errors
 from ingress.commands import call
@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     write_wave(question, audio)
     log = arguments.folder / "server.log"
     with server(log, ["--no-ray"] if arguments.no_ray else [], console) as port:
-        script = CallScript(host="127.0.0.1", port=port, call_id=uuid.uuid4(), utterances=(audio,))
+        script = CallScript(host="127.0.0.1", port=port, call_id=uuid.uuid4(), steps=(Speak(audio),))
         placed = call.place(script, console)
     write_wave(answer, placed.result.received)
     heard, answered = _words(placed)

@@ -27,7 +27,7 @@ from ingress.audiosocket import (
 )
 from ingress.caller.caller import CallResult, place_call
 from ingress.caller.listening_quality import has_sound, speech_spans
-from ingress.caller.script import CallScript
+from ingress.caller.script import CallScript, Speak
 from ingress.media.tones import silence, tone
 
 CALL_ID = UUID("40325ec2-5efd-4bd3-805f-53576e581d13")
@@ -39,7 +39,7 @@ SOUND = tone(800, 0.02)
 def script(port: int = 9, host: str = "127.0.0.1", **changes: Any) -> CallScript:
     """A call of one short utterance that waits for little."""
     values: dict[str, Any] = {
-        "utterances": (SPEECH,),
+        "steps": (Speak(SPEECH),),
         "greeting_wait_s": 0.1,
         "quiet_s": 0.2,
         "settle_s": 0.2,

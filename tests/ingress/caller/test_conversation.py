@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from actors.errors import ConfigurationError
 from actors.telephone import SILENCE_FRAME
 from ingress.caller.conversation import Conversation
-from ingress.caller.script import CallScript
+from ingress.caller.script import CallScript, Speak
 from ingress.media.tones import silence, tone
 
 SPEECH = silence(0.04) + tone(500, 0.2) + silence(0.1)
@@ -23,7 +23,7 @@ SOUND = tone(800, 0.02)
 def script(**changes: Any) -> CallScript:
     """A call of one short utterance that waits for little."""
     values: dict[str, Any] = {
-        "utterances": (SPEECH,),
+        "steps": (Speak(SPEECH),),
         "greeting_wait_s": 0.1,
         "quiet_s": 0.2,
         "settle_s": 0.2,
@@ -55,7 +55,7 @@ class Scene:
 
 def test_the_utterance_is_sent_whole_and_in_order() -> None:
     """What is spoken is the recording, filled up to whole frames, with quiet before and after."""
-    scene = Scene(utterances=(SPEECH[:-100],))
+    scene = Scene(steps=(Speak(SPEECH[:-100]),))
     assert scene.run()
     assert b"".join(scene.sent) == SPEECH[:-100].ljust(len(SPEECH), b"\0")
     assert scene.sent[:4] == [b""] * 4
@@ -64,7 +64,7 @@ def test_the_utterance_is_sent_whole_and_in_order() -> None:
 
 def test_an_answer_that_began_before_we_finished_has_a_negative_delay() -> None:
     """A server that takes a pause of ours for the end did not answer fast."""
-    scene = Scene(utterances=(tone(500, 0.4) + silence(0.6) + tone(500, 0.4),))
+    scene = Scene(steps=(Speak(tone(500, 0.4) + silence(0.6) + tone(500, 0.4)),))
     assert scene.run(lambda now_s: 1.2 <= now_s < 1.3 or 1.4 <= now_s < 1.9)
     [turn] = scene.conversation.turns
     assert turn.spoke_until_s == pytest.approx(0.08 + 1.4, abs=0.011)
@@ -92,7 +92,7 @@ def test_without_a_greeting_we_speak_after_the_wait() -> None:
 
 def test_a_greeting_is_heard_to_its_end() -> None:
     """Once there is sound we speak when it has been quiet for long enough, short pauses not counted."""
-    scene = Scene(quiet_s=0.5, utterances=(SPEECH, SPEECH))
+    scene = Scene(quiet_s=0.5, steps=(Speak(SPEECH), Speak(SPEECH)))
     scene.run(lambda now_s: now_s < 1.0 or 1.3 <= now_s < 2.0, until_s=2.48)
     assert set(scene.sent) == {b""}
     scene.run(until_s=2.50)
@@ -101,7 +101,7 @@ def test_a_greeting_is_heard_to_its_end() -> None:
 
 def test_the_next_utterance_waits_for_the_end_of_the_answer() -> None:
     """Two turns, each with its own answer; after the last we stay for `settle_s`."""
-    scene = Scene(utterances=(SPEECH, SPEECH), quiet_s=0.3, settle_s=1.0)
+    scene = Scene(steps=(Speak(SPEECH), Speak(SPEECH)), quiet_s=0.3, settle_s=1.0)
     assert not scene.run(lambda now_s: 0.8 <= now_s < 1.0 or 2.0 <= now_s < 2.5, until_s=3.46)
     assert scene.run(until_s=3.50)
     first, second = scene.conversation.turns
@@ -112,7 +112,7 @@ def test_the_next_utterance_waits_for_the_end_of_the_answer() -> None:
 
 def test_an_answer_that_never_comes_ends_its_turn() -> None:
     """After the deadline the turn stays unanswered and the next utterance is spoken."""
-    scene = Scene(utterances=(SPEECH, SPEECH), answer_deadline_s=0.5)
+    scene = Scene(steps=(Speak(SPEECH), Speak(SPEECH)), answer_deadline_s=0.5)
     assert scene.run()
     assert [turn.first_answer_ms for turn in scene.conversation.turns] == [None, None]
     assert [turn.answer for turn in scene.conversation.turns] == [b"", b""]
@@ -130,10 +130,10 @@ def test_endless_sound_is_left_at_the_limit() -> None:
 
 def test_a_call_that_only_listens() -> None:
     """With nothing to say we hear the greeting to its end and hang up; with no greeting, after the wait."""
-    scene = Scene(utterances=(), settle_s=0.4)
+    scene = Scene(steps=(), settle_s=0.4)
     assert not scene.run(lambda now_s: 0.05 <= now_s < 0.5, until_s=0.88)
     assert scene.run(until_s=0.92)
-    assert Scene(utterances=(), greeting_wait_s=0.3).run(until_s=0.3)
+    assert Scene(steps=(), greeting_wait_s=0.3).run(until_s=0.3)
 
 
 def test_a_turn_cut_short_is_kept_only_if_it_was_spoken() -> None:
@@ -171,7 +171,7 @@ def test_the_delay_of_an_answer_is_right_for_any_recording(
     """Any silent edges (in 10 ms) and any delay (in 20 ms): the figure is exact."""
     burst = (b"\x00\x20" + b"\x00\xe0") * 40  # 10 ms that are loud in every window
     utterance = bytes(160 * start_s) + burst * sound_s + bytes(160 * end_s)
-    scene = Scene(utterances=(utterance,), greeting_wait_s=0.02)
+    scene = Scene(steps=(Speak(utterance),), greeting_wait_s=0.02)
     # The first frame is sent at 0.02 s, so the recording's zero is 0 s.
     spoke_until_s = (start_s + sound_s) / 100
     answer_tick = -(-(start_s + sound_s) // 2) + answer_after_s
@@ -186,5 +186,5 @@ def test_the_delay_of_an_answer_is_right_for_any_recording(
 @pytest.mark.parametrize("utterance", [b"", silence(1.0)], ids=["empty", "silent"])
 def test_an_utterance_without_sound_is_refused(utterance: bytes) -> None:
     """A recording that nothing could answer is an error, reported before the call."""
-    with pytest.raises(ConfigurationError, match=r"utterance 2 .* holds no sound"):
-        script(utterances=(SPEECH, utterance))
+    with pytest.raises(ConfigurationError, match=r"step 2 .* holds no sound"):
+        script(steps=(Speak(SPEECH), Speak(utterance)))

@@ -12,18 +12,18 @@ from ingress.caller.caller import CallResult
 from ingress.caller.conversation import CallTurn
 from ingress.caller.listening_quality import listening_quality
 from ingress.caller.outcome import call_problems
-from ingress.caller.script import CallScript
+from ingress.caller.script import CallScript, Speak
 from ingress.link.records import CallRecord, TurnRecord
 
 CALL_ID = UUID(int=1)
-ANSWERED = CallTurn(1.0, 2.0, 2.5, 3.5, b"\1\0" * 8_000)
-SILENCE = CallTurn(1.0, 2.0, None, None, b"")
+ANSWERED = CallTurn(0, 1.0, 2.0, 2.5, 3.5, b"\1\0" * 8_000)
+SILENCE = CallTurn(0, 1.0, 2.0, None, None, b"")
 GREETING = TurnRecord(turn=1, kind="greeting", first_answer_ms=10.0)
 
 
 def script(utterances: int = 1) -> CallScript:
     spoken = speech_like(0.5)
-    return CallScript("127.0.0.1", 9092, CALL_ID, (spoken,) * utterances, max_call_s=30.0)
+    return CallScript("127.0.0.1", 9092, CALL_ID, (Speak(spoken),) * utterances, max_call_s=30.0)
 
 
 def result(*turns: CallTurn, ended_by: Literal["us", "peer"] = "us", limit: bool = False) -> CallResult:

@@ -26,7 +26,7 @@ from actors.local import LocalPool
 from actors.messages import Decision, Level
 from benchmarks.harness.speech_like import speech_like
 from ingress import cli
-from ingress.caller.script import CallScript
+from ingress.caller.script import CallScript, Speak
 from ingress.caller.wave_files import write_wave
 from ingress.commands.call import PlacedCall, place
 from ingress.configuration.extensions import Phrase
@@ -216,7 +216,7 @@ async def placed(speech: Mapping[str, Any]) -> tuple[PlacedCall, TurnsStatus]:
     settings = changed(speech=speech)
     async with media(settings) as port, gateway(settings, port):
         await observer.wait_until_ready(port, 5.0)
-        script = CallScript("127.0.0.1", port, uuid4(), (speech_like(1.0),), greeting_wait_s=0.5)
+        script = CallScript("127.0.0.1", port, uuid4(), (Speak(speech_like(1.0)),), greeting_wait_s=0.5)
         call = await asyncio.to_thread(place, script, Console(quiet=True))
         return call, (await observer.status(port)).recent
 
