@@ -42,6 +42,8 @@ class CallResult:
     ended_by: Literal["us", "peer"]
     reached_limit: bool = False
     """Whether we hung up because of the script's `max_call_s`."""
+    started_s: float = 0.0
+    """When the UUID was sent, on the event loop's clock."""
 
 
 async def place_call(
@@ -71,6 +73,7 @@ async def place_call(
     on_progress("we hung up" if ended_by == "us" else "the server hung up")
     return CallResult(
         call_id=script.call_id,
+        started_s=connection.started_s,
         received=conversation.received(),
         turns=tuple(conversation.turns),
         quality=listening_quality(conversation.frames),
@@ -91,7 +94,7 @@ class _Connection(asyncio.Protocol):
         self._socket = AudioSocket(Role.CALLER)
         self._transport: asyncio.Transport
         self._clock = asyncio.get_running_loop().time
-        self._started_s = 0.0
+        self.started_s = 0.0
         self._closed = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -100,7 +103,7 @@ class _Connection(asyncio.Protocol):
         self._transport = transport
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         transport.write(self._socket.encode_uuid(self._call_id))
-        self._started_s = self._clock()
+        self.started_s = self._clock()
 
     def data_received(self, data: bytes) -> None:
         """Stamp, then decode."""
@@ -139,7 +142,7 @@ class _Connection(asyncio.Protocol):
 
     def now_s(self) -> float:
         """Return the time since the UUID was sent."""
-        return self._clock() - self._started_s
+        return self._clock() - self.started_s
 
     def press(self, key: str) -> None:
         """Send one key in one write."""

@@ -222,7 +222,7 @@ class _Keys:
     def next_frame(self, now_s: float) -> bytes:
         if self.from_s is None:
             self.from_s = self._next_s = now_s
-        if now_s >= self._next_s:
+        if now_s >= self._next_s - _ROUNDING_S:
             self._due, self._keys = self._keys[0], self._keys[1:]
             self._next_s += KEY_S
             if not self._keys:

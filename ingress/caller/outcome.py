@@ -18,13 +18,18 @@ from ingress.caller.script import CallScript
 from ingress.link.records import CallRecord, TurnRecord
 
 
-def call_problems(script: CallScript, result: CallResult, record: CallRecord | None) -> list[str]:
-    """Return a line for each thing that went wrong; none: every utterance was understood and answered."""
+def call_problems(
+    script: CallScript, result: CallResult, record: CallRecord | None, may_be_unclear: bool = False
+) -> list[str]:
+    """Return a line for each thing that went wrong; none: every utterance was understood and answered.
+
+    `may_be_unclear`: what was said may be noise, or nothing that has words.
+    """
     if record is not None and record.was_refused:
         return [record.end_reason]
     problems = list(_heard(script, result))
     if record is not None:
-        problems += _recorded(result, record)
+        problems += _recorded(result, record, may_be_unclear)
     return problems
 
 
@@ -41,12 +46,12 @@ def _heard(script: CallScript, result: CallResult) -> Iterator[str]:
             yield f"utterance {number}: no answer was heard"
 
 
-def _recorded(result: CallResult, record: CallRecord) -> Iterator[str]:
+def _recorded(result: CallResult, record: CallRecord, may_be_unclear: bool) -> Iterator[str]:
     turns = [*record.turns, *([record.unfinished] if record.unfinished is not None else [])]
     for turn in turns:
         if turn.problem is not None:
             yield f"turn {turn.turn} ({turn.kind}) failed: {turn.problem}"
-        elif not turn.was_understood and not turn.was_overtaken:
+        elif not turn.was_understood and not turn.was_overtaken and not may_be_unclear:
             yield f"turn {turn.turn} ({turn.kind}): no words were found in what was said"
     answered = sum(_was_answered(turn, record) for turn in turns)
     if len(turns) == record.turns_taken + (record.unfinished is not None):  # a long call keeps the newest
@@ -57,6 +62,6 @@ def _recorded(result: CallResult, record: CallRecord) -> Iterator[str]:
 
 def _was_answered(turn: TurnRecord, record: CallRecord) -> bool:
     """Whether an utterance's turn was served to its end, or its answer had begun when the call ended."""
-    if turn.kind != "utterance" or turn.was_overtaken:
+    if turn.kind not in ("utterance", "digit") or turn.leg != "caller" or turn.was_overtaken:
         return False
     return turn is not record.unfinished or turn.first_answer_ms is not None

@@ -23,8 +23,11 @@ from actors.telephone import audio_duration_ms
 from ingress.caller.caller import CallResult, place_call
 from ingress.caller.outcome import call_problems
 from ingress.caller.script import CallScript, Speak
+from ingress.caller.script_file import read_script
 from ingress.caller.wave_files import read_wave, write_wave
+from ingress.commands import script_call
 from ingress.commands.arguments import port, seconds
+from ingress.commands.script_call import Where, place_script
 from ingress.link.records import CallRecord
 from ingress.server import observer
 from ingress.server.exit_codes import ExitCode
@@ -70,6 +73,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     what.add_argument(
         "--wav", metavar="FILE", type=Path, action="append", help="play this recording; may be repeated"
     )
+    what.add_argument(
+        "--script", metavar="FILE", type=Path, help="do what this file says, on both legs (YAML)"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="the server's address (127.0.0.1)")
     parser.add_argument("--port", type=port, default=9092, help="the server's port, or an extension's (9092)")
     parser.add_argument(
@@ -82,6 +88,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default=120.0,
         help="hang up after this (120)",
     )
+    parser.add_argument("--return-port", type=port, help="of the extension, for the script's return leg")
     parser.add_argument("--uuid", type=uuid.UUID, help="of the call (a random one)")
     parser.add_argument("--tts", default="hibari", metavar="ENGINE", help="the caller's voice (hibari)")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -94,6 +101,8 @@ def run(arguments: argparse.Namespace) -> int:
     problem = file_obstacle(arguments.save)
     if problem is not None:
         raise ConfigurationError(f"--save {arguments.save}: {problem}")
+    if arguments.script is not None:
+        return _run_script(arguments, console)
     texts = arguments.say or ([] if arguments.wav else ["Hello. What time is it?"])
     with console.status("preparing what to say"):
         utterances = [speak(text, arguments.tts) for text in texts]
@@ -113,6 +122,30 @@ def run(arguments: argparse.Namespace) -> int:
         show(placed, console)
         console.print(f"what the caller heard: {arguments.save}", markup=False)
     return ExitCode.OK if placed.was_answered else ExitCode.FAILED
+
+
+def _run_script(arguments: argparse.Namespace, console: Console) -> int:
+    where = Where(
+        arguments.host,
+        arguments.port,
+        arguments.return_port,
+        arguments.uuid or uuid.uuid4(),
+        arguments.time_limit,
+    )
+    script = read_script(arguments.script)
+    placed = place_script(script, arguments.script.parent, where, console)
+    write_wave(arguments.save, placed.caller.received)
+    if arguments.json:
+        print(json.dumps(script_call.as_json(placed) | {"wav": str(arguments.save)}, indent=2))
+    else:
+        console.print(script_call.transcript_table(placed))
+        if placed.record is not None:
+            console.print(stage_table(placed.record))
+            console.print(script_call.outcome_line(placed.record.outcome), markup=False)
+        for problem in placed.problems:
+            console.print(problem, markup=False, style="bold red")
+        console.print(f"what the caller heard: {arguments.save}", markup=False)
+    return ExitCode.FAILED if placed.problems else ExitCode.OK
 
 
 def speak(text: str, tts: str = "hibari") -> bytes:

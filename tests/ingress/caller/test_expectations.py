@@ -1,0 +1,80 @@
+"""What a script expects, and what came."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from ingress.caller.caller import CallResult as PlacedCall
+from ingress.caller.conversation import CallTurn
+from ingress.caller.expectations import script_problems, script_turns
+from ingress.caller.listening_quality import listening_quality
+from ingress.caller.script_file import ScriptFile
+from ingress.link.records import CallOutcome, CallRecord, CallResult, TurnRecord
+
+ANSWERED = CallTurn(0, 1.0, 2.0, 2.5, 3.5, b"\1\0" * 8_000)
+
+
+def result(*turns: CallTurn) -> PlacedCall:
+    """What one leg saw."""
+    return PlacedCall(UUID(int=1), b"", turns, listening_quality([]), 0.0, "us")
+
+
+def turn(**facts: Any) -> TurnRecord:
+    """A turn of the server's record."""
+    return TurnRecord(**{"turn": 2, "kind": "utterance"} | facts)
+
+
+def record(*turns: TurnRecord, **facts: Any) -> CallRecord:
+    """The server's record."""
+    greeting = TurnRecord(turn=1, kind="greeting")
+    turns = (greeting, *turns)
+    return CallRecord(call_id="c1", extension="default", end_reason="", turns=turns, **facts)
+
+
+SCRIPT = ScriptFile.model_validate(
+    {
+        "caller": [{"say": "Good morning."}, {"pause_s": 1}, {"press": "1", "expect": "two people"}],
+        "return": {"joins_after": 1, "steps": [{"say": "Yes.", "expect": "Goodbye"}]},
+        "expect": {"result": "transfer", "target": "200", "variables": {"DOOR": "open"}},
+    }
+)
+OUTCOME = CallOutcome(result=CallResult.TRANSFER, target="200", variables={"DOOR": "open"})
+KEY = CallTurn(2, 4.0, 4.0, 5.0, 6.0, b"")
+RECORD = record(
+    turn(answered="Which day?", was_overtaken=True),
+    turn(answered="Which day?"),
+    turn(leg="return", answered="Thank you. Goodbye!"),
+    turn(kind="digit", answered="For two people, then."),
+    outcome=OUTCOME,
+)
+
+
+def test_all_is_as_expected() -> None:
+    """Each turn is compared with its own record: overtaken ones are none, each leg has its own."""
+    caller, returned = result(ANSWERED, KEY), result(ANSWERED)
+    turns = script_turns(SCRIPT, caller, returned, RECORD)
+    assert [(one.leg, one.number) for one in turns] == [("caller", 1), ("caller", 3), ("return", 1)]
+    assert script_problems(SCRIPT, turns, returned, OUTCOME) == []
+
+
+def test_each_difference_is_a_line() -> None:
+    """Words, the leg that did not join, and what the dialplan gets."""
+    other = record(turn(answered="Which day?"), turn(kind="digit", answered="For four."))
+    turns = script_turns(SCRIPT, result(ANSWERED, KEY), None, other)
+    assert script_problems(SCRIPT, turns, None, CallOutcome(reason="")) == [
+        "caller, step 3: expected 'two people', and heard 'For four.' without people, two",
+        "the return leg has not joined: the call was over before",
+        "result: expected transfer, and got ended",
+        "target: expected 200, and got none",
+        "RAYMAL_VAR_DOOR: expected open, and got none",
+    ]
+
+
+def test_what_is_not_known_is_said() -> None:
+    """Without a record neither words nor the outcome can be compared: that is no success."""
+    turns = script_turns(SCRIPT, result(ANSWERED, KEY), result(), None)
+    assert script_problems(SCRIPT, turns, result(), None) == [
+        "caller, step 3: the answer's words are not known: the server has to run with --keep-transcripts",
+        "what the dialplan gets is not known: the server's record cannot be had",
+    ]
