@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -55,11 +55,16 @@ class KnownServer:
         try:
             yield self
         finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """Accept nothing any more, and wait for the calls to end. Idempotent."""
+        with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
-            self._accepting.join()
-            for thread in self._threads:
-                thread.join()
+        self._listener.close()
+        self._accepting.join()
+        for thread in self._threads:
+            thread.join()
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -141,24 +146,54 @@ def calls_of(number: int, stays_s: float, *speaks_s: float) -> list[PlannedCall]
     ]
 
 
-async def test_answers_are_timed_to_the_frame() -> None:
+Seen = tuple[list[Call], CallersReport]
+DELAY_S = 0.4
+
+
+@pytest.fixture(scope="module")
+def seen() -> dict[str, Seen]:
+    """Return what the callers of each server saw: all call at the same time, each by a process of its own."""
+    servers = {
+        "answers": KnownServer(DELAY_S),
+        "answers callers that stood still": KnownServer(0.5),
+        "pauses": KnownServer(None, pause_s=0.18),
+        "is silent": KnownServer(None),
+        "hangs up": KnownServer(None, hangs_up_after_s=0.6),
+        "refuses": KnownServer(None),
+    }
+
+    async def all_called() -> list[Seen]:
+        return await asyncio.gather(
+            called(servers["answers"], calls_of(8, 5.0, 0.5, 2.5), 4.5),
+            called(servers["answers callers that stood still"], calls_of(1, 6.0, 1.0), 3.0, (1.2, 1.5)),
+            called(servers["pauses"], calls_of(4, 5.0), 3.5),
+            called(servers["is silent"], calls_of(2, 6.0, 0.5, 2.0), 4.5),
+            called(servers["hangs up"], calls_of(3, 6.0, 3.0), 2.0),
+            called(servers["refuses"], calls_of(2, 3.0), 1.0),
+        )
+
+    with ExitStack() as running_servers:
+        for server in servers.values():
+            running_servers.enter_context(server.running())
+        servers["refuses"].stop()
+        return dict(zip(servers, asyncio.run(all_called()), strict=True))
+
+
+def test_answers_are_timed_to_the_frame(seen: dict[str, Seen]) -> None:
     """Turn times are the server's delay, plus at most a frame of its clock and the stated error."""
-    delay_s = 0.4
-    with KnownServer(delay_s).running() as server:
-        ended, report = await called(server, calls_of(8, 5.0, 0.5, 2.5), 4.5)
+    ended, report = seen["answers"]
     times_ms = [said.answer_ms for call in ended for said in call.said]
     assert len(times_ms) == 16
     for time_ms in times_ms:
         assert time_ms is not None
-        assert delay_s * 1_000 - 1.0 <= time_ms <= (delay_s + FRAME_S) * 1_000 + ERROR_MS
+        assert DELAY_S * 1_000 - 1.0 <= time_ms <= (DELAY_S + FRAME_S) * 1_000 + ERROR_MS
     assert not any(call.was_hung_up_on or call.failure for call in ended)
     assert report.loop.invalid_because(MAXIMUM_LATENESS_MS, MAXIMUM_CPU_PERCENT) == []
 
 
-async def test_callers_that_were_late_count_it_against_the_server_and_say_so() -> None:
+def test_callers_that_were_late_count_it_against_the_server_and_say_so(seen: dict[str, Seen]) -> None:
     """They stand still until 100 ms after their speech should have ended: that is in the time."""
-    with KnownServer(0.5).running() as server:
-        ended, report = await called(server, calls_of(1, 6.0, 1.0), 3.0, stalled_s=(1.2, 1.5))
+    ended, report = seen["answers callers that stood still"]
     (answer_ms,) = [said.answer_ms for call in ended for said in call.said]
     assert answer_ms is not None
     assert 580.0 <= answer_ms <= 650.0
@@ -167,15 +202,12 @@ async def test_callers_that_were_late_count_it_against_the_server_and_say_so() -
     assert "late at p99" in reason
 
 
-async def test_a_pause_of_the_server_is_seen_as_it_was() -> None:
+def test_a_pause_of_the_server_is_seen_as_it_was(seen: dict[str, Seen]) -> None:
     """One stall of 180 ms in each call is a hole in each, and lateness of that much from then on.
 
     The phone's buffer is empty from then on, so that a millisecond later is one more hole.
     """
-    with KnownServer(None, pause_s=0.18).running() as server:
-        _, report = await called(server, calls_of(4, 5.0), 3.5)
-    with KnownServer(None).running() as server:
-        _, calm = await called(server, calls_of(4, 5.0), 2.5)
+    (_, calm), (_, report) = seen["is silent"], seen["pauses"]
     assert calm.quality.underruns == 0
     assert calm.quality.percentile_ms(99) < 60.0
     assert report.quality.underruns >= 4
@@ -183,29 +215,25 @@ async def test_a_pause_of_the_server_is_seen_as_it_was() -> None:
     assert report.quality.percentile_ms(30) < ERROR_MS
 
 
-async def test_a_turn_without_an_answer_is_none_and_the_next_is_asked_all_the_same() -> None:
+def test_a_turn_without_an_answer_is_none_and_the_next_is_asked_all_the_same(seen: dict[str, Seen]) -> None:
     """A silent server does not slow its callers down: the time waited for it is what counts."""
-    with KnownServer(None).running() as server:
-        ended, _ = await called(server, calls_of(2, 6.0, 0.5, 2.0), 4.5)
+    ended, _ = seen["is silent"]
     for call in ended:
         assert [said.answer_ms for said in call.said] == [None, None]
         assert call.said[0].waited_ms == pytest.approx(1_100.0, abs=40.0)
         assert call.said[1].ended_s - call.said[0].ended_s == pytest.approx(1.5, abs=0.021)
 
 
-async def test_a_hangup_of_the_server_ends_the_call() -> None:
+def test_a_hangup_of_the_server_ends_the_call(seen: dict[str, Seen]) -> None:
     """Who is hung up on says so, and sends nothing more."""
-    with KnownServer(None, hangs_up_after_s=0.6).running() as server:
-        ended, _ = await called(server, calls_of(3, 6.0, 3.0), 2.0)
+    ended, _ = seen["hangs up"]
     assert [call.was_hung_up_on for call in ended] == [True] * 3
     assert all(0.6 <= call.left_s - call.began_s < 1.5 for call in ended)
 
 
-async def test_refused_connections_are_failures_and_no_exceptions() -> None:
+def test_refused_connections_are_failures_and_no_exceptions(seen: dict[str, Seen]) -> None:
     """Each is a call that failed."""
-    with KnownServer(None).running() as server:
-        pass
-    ended, _ = await called(server, calls_of(2, 3.0), 1.0)
+    ended, _ = seen["refuses"]
     assert [bool(call.failure) for call in ended] == [True, True]
 
 
@@ -240,7 +268,7 @@ async def test_a_real_server_with_scripted_engines_is_measured_right() -> None:
         prompts = scripted_prompts("hello")
         scenario = Scenario([prompts[0].duration_s], period_s=4.0, call_s=60.0)
         trials = Trials(subject, prompts, scenario, Objectives())
-        trial = await trials.run(4, Timing(6.0, 8.0, 2.0), 1)
+        trial = await trials.run(6, Timing(3.0, 6.0, 2.0), 1)
     step = trial.step
     expected_ms = (END_SILENCE_S + STT_S + TTS_S) * 1_000.0
     assert step.turns >= 4
