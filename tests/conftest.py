@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
@@ -51,6 +52,12 @@ def runtime_folder(
     monkeypatch.setenv("RAYMAL_RUNTIME", str(folder))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what 4,000 tests consist of: it is there to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

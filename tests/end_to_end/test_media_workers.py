@@ -62,10 +62,12 @@ async def longest_gap_beside_a_death(server: RunningServer) -> float:
 async def test_a_uuid_in_use_is_refused_by_every_worker(server: RunningServer) -> None:
     """The call that has it keeps its tone, whichever worker the others reach."""
     async with calls(server, 1) as (holder,), AsyncExitStack() as stack:
-        for _ in range(6):  # one in 64 runs finds all on one worker
-            other = await stack.enter_async_context(AsteriskPeer(server.port))
+        # One in 64 runs finds all on one worker.
+        others = [await stack.enter_async_context(AsteriskPeer(server.port)) for _ in range(6)]
+        for other in others:
             other.call_id = holder.call_id
             other.identify()
+        for other in others:
             await other.until(lambda other=other: other.was_hung_up)
         heard = len(holder.audio)
         await asyncio.sleep(0.3)
