@@ -61,7 +61,9 @@ PURE = {
         "portuguese", "scripts", "spanish", "spelling", "text", "words",
     },
     "ingress": {"audiosocket"},
-    "ingress.access": {"attempts", "connection_rate", "invitations", "log_limit", "networks", "tokens"},
+    "ingress.access": {
+        "attempts", "connection_rate", "invitations", "log_limit", "networks", "private_files", "tokens",
+    },
     "ingress.caller": {"conversation", "listening_quality", "outcome", "script", "word_errors"},
     "ingress.configuration": {
         "contradictions", "extension_book", "extension_tables", "extensions", "phrases", "settings",
@@ -95,6 +97,9 @@ ONLY_HERE = {
     "onnxruntime": ["ingress.media.hearing.silero"],
     "uvloop": ["ingress.media.worker"],
     "asyncpg": ["ingress.server.extension_database"],
+    "openai": ["ingress.dialogs.llm.endpoint"],
+    "jsonschema": ["ingress.dialogs.lookups", "ingress.dialogs.llm.tools"],
+    "xllamacpp": ["ingress.dialogs.llm.local_model"],
     "opentelemetry": ["ingress.gateway.trace_export"],
 }
 MODULES = {
