@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,7 @@ PURE = {
     "ingress.configuration": {
         "contradictions", "extension_book", "extension_tables", "extensions", "phrases", "settings",
     },
+    "ingress.dialogs.llm": {"api_key", "conversation", "memory", "prompt", "settings", "texts", "thoughts"},
     "ingress.gateway": {"decision_history", "dialog_outcome", "dialog_state", "trace_spans"},
     "ingress.link": {"framing", "live", "messages", "records", "status"},
     "ingress.media": {
@@ -115,6 +117,7 @@ def floor_of(module: str) -> int | None:
     return next((number for number, rooms in enumerate(FLOORS[package]) if room in rooms), None)
 
 
+@cache
 def imports_of(path: Path) -> set[str]:
     """Return the absolute names that a file imports, wherever in it."""
     names: set[str] = set()
