@@ -46,7 +46,7 @@ from ingress.dialogs.llm.api_key import api_key
 from ingress.dialogs.llm.conversation import Message, conversation, spoken
 from ingress.dialogs.llm.endpoint import Endpoint, EndpointError, Finished
 from ingress.dialogs.llm.memory import CallMemory
-from ingress.dialogs.llm.prompt import DEFAULT_PROMPT, Prompt
+from ingress.dialogs.llm.prompt import DEFAULT_PROMPT, PromptFile
 from ingress.dialogs.llm.settings import LlmSettings
 from ingress.dialogs.llm.texts import TEXTS, LlmTexts, texts
 from ingress.dialogs.llm.tools import ToolCall, Tools
@@ -81,11 +81,8 @@ class LlmDialog(Dialog):
         chosen = self.settings
         self._greeting = settings.greeting
         self._patience_s = PATIENCE * settings.deadline_s
-        self._prompt = (
-            Prompt.checked(DEFAULT_PROMPT, "the default prompt")
-            if chosen.prompt_file is None
-            else Prompt.read(chosen.prompt_file, f"{WHERE}.prompt_file")
-        )
+        file = chosen.prompt_file
+        self._prompt_file = None if file is None else PromptFile(file, f"{WHERE}.prompt_file")
         self._key = api_key(chosen, os.environ, WHERE)
         self._lookups = Lookups(chosen.lookups, f"{WHERE}.lookups")
         self._tools = Tools(chosen, self._lookups)
@@ -108,7 +105,7 @@ class LlmDialog(Dialog):
             )
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             return [
-                f"{where}: the endpoint cannot be reached ({type(error).__name__}); callers will hear that"
+                f"{where}: the endpoint cannot be reached ({type(error).__name__}): start it, or correct this"
             ]
         if answer.status_code in (401, 403):
             return [f"{where}: the endpoint refuses the key ({answer.status_code})"]
@@ -253,7 +250,8 @@ class LlmDialog(Dialog):
 
     def _messages(self, note: str, call: DialogCall, memory: CallMemory) -> list[Message]:
         """Return what the model gets to read."""
-        prompt = self._prompt.filled(call)
+        chosen = DEFAULT_PROMPT if self._prompt_file is None else self._prompt_file.current()
+        prompt = chosen.filled(call)
         if memory.found:
             lines = "\n".join(json.dumps(each, ensure_ascii=False) for each in memory.found)
             prompt += f"\n\nWhat your tools found earlier in this call:\n{lines}"

@@ -157,7 +157,7 @@ class Endpoint:
 
     async def _opened_client(self) -> openai.AsyncOpenAI:
         if self._client is None:
-            # Importing takes half a second, in which other calls go on. Two turns may do it: one client stays.
+            # Importing takes half a second, in which other calls go on. Two turns may do it: one is kept.
             made = await asyncio.to_thread(self._new_client)
             self._client = self._client or made
         return self._client

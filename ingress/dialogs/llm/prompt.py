@@ -12,6 +12,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,9 +32,7 @@ _BRACES = re.compile(r"\{\{|\}\}|\{([A-Za-z_]+)\}")
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 """Not the locale's: the prompt's words are English, as the rest around it."""
 
-DEFAULT_PROMPT = """You are the assistant of {extension}, and you answer telephone calls.
-Today is {date}. The caller's name is {caller_name}.
-Help the caller. If you do not know something, say so."""
+log = logging.getLogger(__name__)
 
 RULES = """Your words are spoken on the telephone, in {language}. Answer in one to three short sentences.
 Write plain text: no lists, no markup, no links, no emoji.
@@ -76,6 +76,42 @@ class Prompt:
         """Return the prompt of a call, with the rules behind it."""
         values = _values(call)
         return f"{_filled(self.text, values)}\n\n{_filled(RULES, values)}"
+
+
+DEFAULT_PROMPT = Prompt(
+    """You are the assistant of {extension}, and you answer telephone calls.
+Today is {date}. The caller's name is {caller_name}.
+Help the caller. If you do not know something, say so."""
+)
+
+
+class PromptFile:
+    """The prompt in a file, as the file is now."""
+
+    def __init__(self, file: str, setting: str) -> None:
+        """Raises ConfigurationError."""
+        self._file = file
+        self._setting = setting
+        self._version = self._now()
+        self._prompt = Prompt.read(file, setting)
+
+    def current(self) -> Prompt:
+        """Return the prompt, read again if the file has changed; with a mistake in it, the former one."""
+        version = self._now()
+        if version != self._version:
+            self._version = version
+            try:
+                self._prompt = Prompt.read(self._file, self._setting)
+            except ConfigurationError as error:
+                log.error("%s; the former prompt stays", error)
+        return self._prompt
+
+    def _now(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(Path(self._file).expanduser())
+        except (OSError, RuntimeError, ValueError):
+            return None
+        return found.st_mtime_ns, found.st_size
 
 
 def _as_placeholder(line: str) -> str:

@@ -17,7 +17,7 @@ from ingress.dialogs.base import DialogCall
 from ingress.dialogs.llm.api_key import api_key
 from ingress.dialogs.llm.conversation import conversation
 from ingress.dialogs.llm.memory import MAXIMUM_FOUND_CHARACTERS, CallMemory
-from ingress.dialogs.llm.prompt import MAXIMUM_BYTES, RULES, Prompt
+from ingress.dialogs.llm.prompt import MAXIMUM_BYTES, RULES, Prompt, PromptFile
 from ingress.dialogs.llm.settings import LlmSettings
 from ingress.dialogs.llm.texts import TEXTS, texts
 from ingress.dialogs.llm.thoughts import ThoughtFilter
@@ -59,6 +59,18 @@ def test_unknown_placeholders_are_named_with_file_and_line(tmp_path: Path) -> No
     first, second = str(raised.value).splitlines()
     assert first == f"{file}:1: unknown placeholder 'caller_nam'; did you mean 'caller_name'?"
     assert second.startswith(f"{file}:3: unknown placeholder 'day'; ")
+
+
+def test_a_changed_prompt_is_taken_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """By the next answer; with a mistake in it the former one stays, and the log says why."""
+    file = tmp_path / "prompt.txt"
+    file.write_text("First.")
+    prompt = PromptFile(str(file), "prompt_file")
+    file.write_text("The second.")
+    assert prompt.current() == Prompt("The second.")
+    file.write_text("{third}")
+    assert prompt.current() == Prompt("The second.")
+    assert f"{file}:1: unknown placeholder 'third'" in caplog.text
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff", b"x" * (MAXIMUM_BYTES + 1)])
