@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
     write_wave(question, audio)
     log = arguments.folder / "server.log"
     flags = ["--no-ray"] if arguments.no_ray else []
-    with _dialog(arguments.dialog) as dialog_flags, server(log, [*flags, *dialog_flags], console) as port:
+    with dialog_flags(arguments.dialog) as more, server(log, [*flags, *more], console) as port:
         script = CallScript(host="127.0.0.1", port=port, call_id=uuid.uuid4(), utterances=(audio,))
         placed = call.place(script, console)
     write_wave(answer, placed.result.received)
@@ -119,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _dialog(name: str) -> Iterator[list[str]]:
+def dialog_flags(name: str) -> Iterator[list[str]]:
     """Yield the flags of a dialog, and run what it needs until then. Raises ConfigurationError."""
     if name != "llm":
         yield []

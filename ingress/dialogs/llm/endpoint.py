@@ -165,14 +165,15 @@ class Endpoint:
     def _new_client(self) -> openai.AsyncOpenAI:
         import openai
 
+        from ingress.dialogs.llm.limited_client import LimitedClient
+
         for name in ("openai", "httpx2", "httpcore2"):  # they log addresses and, at DEBUG, conversations
             logging.getLogger(name).setLevel(logging.WARNING)
         return openai.AsyncOpenAI(
             api_key=self._key or NO_KEY,
             base_url=self._settings.base_url,
             max_retries=0,
-            timeout=None,  # every step has its deadline here
-            http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
+            http_client=LimitedClient(),
         )
 
     async def _opened(

@@ -423,6 +423,13 @@ async def error_inside(answering: Answering) -> None:
     await answering.end()
 
 
+async def without_end(answering: Answering) -> None:
+    await answering.begin(kind=STREAM)
+    await answering.send(b"data: ")
+    while True:
+        await answering.send(b"x" * 1_000_000)
+
+
 async def empty(answering: Answering) -> None:
     await words(answering)
 
@@ -445,6 +452,7 @@ def status(number: int, **headers: str) -> Callable[[Answering], Any]:
         (garbage, "the endpoint sent an error, or what is no chat completion"),
         (other_json, "the endpoint sent what is no chat completion"),
         (error_inside, "the endpoint sent an error"),
+        (without_end, "the endpoint's answer broke off"),
         (empty, "the model said nothing"),
         (status(401), "the endpoint answered 401"),
         (status(302, Location="http://127.0.0.1:1/"), "the endpoint answered 302"),

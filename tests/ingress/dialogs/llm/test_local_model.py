@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import signal
 import subprocess
@@ -14,7 +15,9 @@ import httpx2
 import pytest
 
 from actors.errors import ConfigurationError
+from ingress.commands import demo, serve
 from ingress.configuration.settings import DialogSettings
+from ingress.dialogs import registry
 from ingress.dialogs.base import CallerSaid, DialogCall, Say
 from ingress.dialogs.llm import local_model
 from ingress.dialogs.llm.dialog import LlmDialog
@@ -40,6 +43,17 @@ async def test_a_sentence_is_said_before_the_last_token_and_an_interruption_stop
             while await _is_busy(base_url):
                 await asyncio.sleep(0.01)
         await dialog.close()
+
+
+def test_the_demo_starts_a_server_with_it() -> None:
+    """The flags are those of a configuration that works."""
+    parser = argparse.ArgumentParser()
+    serve.add_parser(parser.add_subparsers())
+    with demo.dialog_flags("llm") as flags:
+        chosen = serve.settings_of(parser.parse_args(["serve", "--no-ray", *flags])).dialog
+        assert registry.dialog(chosen).unreachable() == []
+    with demo.dialog_flags("echo") as flags:
+        assert flags == []
 
 
 def test_a_missing_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
