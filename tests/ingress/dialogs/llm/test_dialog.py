@@ -350,6 +350,16 @@ async def test_what_the_model_may_do(call_of_tool: dict[str, Any], actions: Sequ
         assert await call.hears() == actions
 
 
+async def test_the_second_person_ends_their_own_connection_alone() -> None:
+    """The call goes on with its caller."""
+    async with talk([tool("end_call", {})]) as call:
+        ended = EndCall("the model ended the call", leg="return")
+        assert await call.hears(CallerSaid("Bye.", leg="return")) == [
+            Say("Goodbye.", is_fixed=True, leg="return"),
+            ended,
+        ]
+
+
 @pytest.mark.parametrize(
     ("call_of_tool", "problem"),
     [

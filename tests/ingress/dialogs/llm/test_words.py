@@ -153,6 +153,7 @@ def test_the_newest_results_are_kept_within_the_limit() -> None:
         (LOCAL | {"variables": {"lower": "x"}}, "variables.lower"),
         (LOCAL | {"lookups": {"end_call": {"url": "http://x/"}}}, "is none of end_call"),
         (LOCAL | {"lookups": {"a": {"url": "http://x/", "metod": "GET"}}}, "did you mean 'method'"),
+        (LOCAL | {"lookups": {"a": {"url": "http://x/", "schem": {}}}}, "did you mean 'schema'"),
         (LOCAL | {"api_key": "sk-1"}, "unknown setting 'api_key'; did you mean 'api_key_file'"),
     ],
 )
