@@ -123,6 +123,7 @@ class LlmDialog(Dialog):
             case CallBegan() if self._greeting is not None:
                 if self._greeting:
                     yield Say(self._greeting, is_fixed=True)
+                await self._endpoint.prepare()  # while the greeting is heard
                 return
             case CallBegan():
                 note, leg = BEGIN_NOTE, None

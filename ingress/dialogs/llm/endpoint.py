@@ -1,7 +1,7 @@
 """The endpoint: one request, its answer as it is generated, each step within a deadline.
 
 OpenAI's own client sends, reads the stream and closes the connection, also when the reader is cancelled: the
-endpoint then stops generating. It is imported with the first request.
+endpoint then stops generating. It is imported when a call begins.
 
 | what happens | then |
 |---|---|
@@ -130,6 +130,10 @@ class Endpoint:
             read = sum(len(str(message.get("content"))) for message in messages)
             tokens = (read + written + calls.characters) // CHARACTERS_OF_A_TOKEN
         yield Finished(was_too_long=finish == "length", tokens=tokens)
+
+    async def prepare(self) -> None:
+        """Make the client, so that the first answer need not wait for it."""
+        await self._opened_client()
 
     async def close(self) -> None:
         """Close the connections. Idempotent."""

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from completions import STREAM, Script, done, event, tool, tools, words
 from http_peer import Answering, HttpPeer
+from running_turn import RunningTurn
 
 from actors.errors import DialogError
 from ingress.configuration.settings import DialogSettings
@@ -36,7 +37,6 @@ from ingress.dialogs.base import (
     Transfer,
 )
 from ingress.dialogs.llm.dialog import LlmDialog
-from ingress.gateway.dialog_run import DialogRun
 from ingress.link.messages import DialogState, HistoryEntry
 
 KEY = "sk-secret-0123456789"
@@ -285,12 +285,12 @@ async def test_the_endpoint_is_free_at_once_after_an_interruption() -> None:
     loop = asyncio.get_running_loop()
     for answer in (endless, silent):
         async with talk(answer, filler_after_s=0.05) as call:
-            run = DialogRun(call.dialog.respond(QUESTION, call.call()), 5.0)
-            assert isinstance(await run.next(), Say)
+            turn = RunningTurn(call.dialog, QUESTION, call.call())
+            assert isinstance(await turn.next(), Say)
             while not call.peer.asked:
                 await asyncio.sleep(0.01)
             began_s = loop.time()
-            await run.close()
+            await turn.interrupt()
             await asyncio.wait_for(call.peer.left.wait(), 5.0)
             assert loop.time() - began_s < 0.3
 

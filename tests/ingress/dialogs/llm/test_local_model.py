@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 import httpx2
 import pytest
+from running_turn import RunningTurn
 
 from actors.errors import ConfigurationError
 from ingress.commands import demo, serve
@@ -21,7 +22,6 @@ from ingress.dialogs import registry
 from ingress.dialogs.base import CallerSaid, DialogCall, Say
 from ingress.dialogs.llm import local_model
 from ingress.dialogs.llm.dialog import LlmDialog
-from ingress.gateway.dialog_run import DialogRun
 
 pytestmark = pytest.mark.models
 CALL = DialogCall("c1", "shop", "en", None, None, datetime(2026, 11, 27, tzinfo=UTC), (), {})
@@ -35,10 +35,10 @@ async def test_a_sentence_is_said_before_the_last_token_and_an_interruption_stop
         llm = {"model": local_model.MODEL, "base_url": base_url, "temperature": 0, "may_end_call": False}
         dialog = LlmDialog(DialogSettings(name="llm", llm=llm | {"filler_after_s": 0}))
         assert await asyncio.to_thread(dialog.unreachable) == []
-        run = DialogRun(dialog.respond(QUESTION, CALL), 30.0)
-        assert isinstance(await run.next(), Say)
+        turn = RunningTurn(dialog, QUESTION, CALL)
+        assert isinstance(await turn.next(), Say)
         assert await _is_busy(base_url)
-        await run.close()
+        await turn.interrupt()
         async with asyncio.timeout(FREE_WITHIN_S):
             while await _is_busy(base_url):
                 await asyncio.sleep(0.01)
