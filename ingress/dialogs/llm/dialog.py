@@ -18,13 +18,11 @@ import asyncio
 import json
 import logging
 import os
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
 from actors.errors import DialogError, described
-from actors.sentences import SentenceSplitter
 from ingress.configuration.settings import DialogSettings
 from ingress.dialogs.base import (
     CallBegan,
@@ -44,13 +42,14 @@ from ingress.dialogs.base import (
 )
 from ingress.dialogs.llm.api_key import api_key
 from ingress.dialogs.llm.conversation import Message, conversation, spoken
-from ingress.dialogs.llm.endpoint import Endpoint, EndpointError, Finished
+from ingress.dialogs.llm.endpoint import Endpoint, EndpointError
 from ingress.dialogs.llm.memory import CallMemory
 from ingress.dialogs.llm.prompt import DEFAULT_PROMPT, PromptFile
 from ingress.dialogs.llm.settings import LlmSettings
 from ingress.dialogs.llm.texts import TEXTS, LlmTexts, texts
-from ingress.dialogs.llm.tools import ToolCall, Tools
+from ingress.dialogs.llm.tools import Tools
 from ingress.dialogs.llm.waiting import Waiting
+from ingress.dialogs.llm.writer import Writer
 from ingress.dialogs.lookups import Lookups
 from ingress.link.messages import LegName
 
@@ -58,9 +57,6 @@ WHERE = "dialog.llm"
 PATIENCE = 0.9
 """Of `dialog.deadline_s`: after that the turn would fail, with an apology instead of the fall-back."""
 CHECK_DEADLINE_S = 3.0
-NOTE = re.compile(r"\[[^\]]*\]\.?")
-"""A model may repeat a note as if it were its own sentence."""
-
 BEGIN_NOTE = "[The call begins. Greet the caller.]"
 JOINED_NOTE = "[A second person has joined the call, and hears your next answer alone. Greet them.]"
 LEFT_NOTE = "[The second person has left the call. You speak to the caller.]"
@@ -85,8 +81,8 @@ class LlmDialog(Dialog):
         self._prompt_file = None if file is None else PromptFile(file, f"{WHERE}.prompt_file")
         self._key = api_key(chosen, os.environ, WHERE)
         self._lookups = Lookups(chosen.lookups, f"{WHERE}.lookups")
-        self._tools = Tools(chosen, self._lookups)
         self._endpoint = Endpoint(chosen, self._key)
+        self._writer = Writer(chosen, self._endpoint, Tools(chosen, self._lookups))
 
     def fixed_texts_in(self, language: str) -> Sequence[str]:
         """Return the greeting, if the settings have one, and what it says by itself."""
@@ -169,7 +165,8 @@ class LlmDialog(Dialog):
         filler_s = loop.time() + self.settings.filler_after_s
         has_said = False
         problem: str | None = None
-        async with Waiting(self._generated(note, call, own)) as generated:
+        messages = self._messages(note, call, memory)
+        async with Waiting(self._writer.answer(messages, memory, own, call.call_id)) as generated:
             while True:
                 wait_s = max(0.0, filler_s - loop.time()) if filler else self._patience_s
                 try:
@@ -195,59 +192,6 @@ class LlmDialog(Dialog):
         log.warning("call %s: language model: %s", call.call_id, problem)
         for said in self._failed(memory.fail(), own, has_said, is_greeting, problem):
             yield _to_leg(said, leg)
-
-    async def _generated(
-        self, note: str, call: DialogCall, own: LlmTexts
-    ) -> AsyncGenerator[DialogAction, None]:
-        """Yield what the model says and does, over its rounds of tools. Raises EndpointError."""
-        memory = CallMemory(call.state)
-        messages = self._messages(note, call, memory)
-        tools = self._tools.definitions if self.settings.maximum_tool_rounds else []
-        has_said = False
-        for tool_round in range(self.settings.maximum_tool_rounds + 1):
-            may_use_tools = tool_round < self.settings.maximum_tool_rounds
-            words, calls, finished, splitter = "", list[ToolCall](), None, SentenceSplitter()
-            async with aclosing(self._endpoint.answer(messages, tools, may_use_tools)) as pieces:
-                async for piece in pieces:
-                    match piece:
-                        case str():
-                            words += piece
-                            for say in _says(splitter.feed(piece)):
-                                has_said = True
-                                yield say
-                        case ToolCall():
-                            calls.append(piece)
-                        case Finished():
-                            finished = piece
-            if finished is not None and self.settings.maximum_call_tokens is not None:
-                memory.add_tokens(finished.tokens)
-            if not (
-                finished is not None and finished.was_too_long and has_said
-            ):  # else it is half a sentence
-                for say in _says(splitter.finish()):
-                    has_said = True
-                    yield say
-            if not calls or not may_use_tools:
-                if not has_said:
-                    raise EndpointError("the model said nothing")
-                return
-            messages.append(_asked(words, calls))
-            for asked in calls:
-                result = await self._tools.run(asked)
-                match result.action:
-                    case EndCall() | Transfer() as last:
-                        if not has_said and own is not None:
-                            yield Say(
-                                own.goodbye if isinstance(last, EndCall) else own.connecting, is_fixed=True
-                            )
-                        yield last
-                        return
-                    case None:
-                        if result.found is not None:
-                            memory.keep(result.found)
-                    case other:
-                        yield other
-                messages.append({"role": "tool", "tool_call_id": asked.id, "content": result.reply})
 
     def _messages(self, note: str, call: DialogCall, memory: CallMemory) -> list[Message]:
         """Return what the model gets to read."""
@@ -307,32 +251,8 @@ class LlmDialog(Dialog):
         return [*said, EndCall(reason) if target is None else Transfer(target, reason)]
 
 
-def _says(sentences: Sequence[str]) -> Sequence[Say]:
-    return [Say(sentence) for sentence in sentences if not NOTE.fullmatch(sentence)]
-
-
 def _to_leg(action: DialogAction, leg: LegName | None) -> DialogAction:
     """Return an action for the one who is answered."""
     if leg is None or not isinstance(action, (Say, EndCall)):
         return action
     return replace(action, leg=leg)
-
-
-def _asked(words: str, calls: Sequence[ToolCall]) -> Message:
-    """Return the model's own message with its tool calls."""
-    return {
-        "role": "assistant",
-        "content": words or None,
-        "tool_calls": [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _object(call)}}
-            for call in calls
-        ],
-    }
-
-
-def _object(call: ToolCall) -> str:
-    """Return a call's arguments, as an object also if they are none: endpoints read them again."""
-    try:
-        return call.arguments if isinstance(json.loads(call.arguments), dict) else "{}"
-    except (ValueError, RecursionError):
-        return "{}"

@@ -13,6 +13,7 @@ A call with wrong arguments does nothing, and the model gets the reason.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,8 @@ from ingress.dialogs.lookups import Lookups, mistake, validator_of
 MODEL_ENDED = "the model ended the call"
 """RAYMAL_REASON: never the model's own words, which may be the caller's."""
 MODEL_TRANSFERRED = "the model transferred the call"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +73,8 @@ class Tools:
             for name, (text, schema) in described.items()
         ]
 
-    async def run(self, call: ToolCall) -> ToolResult:
-        """Do what the model asks for, if it may."""
+    async def run(self, call: ToolCall, call_id: str) -> ToolResult:
+        """Do what the model asks for, if it may; `call_id` is for the log."""
         try:
             values = json.loads(call.arguments or "{}")
         except (ValueError, RecursionError):
@@ -87,7 +90,8 @@ class Tools:
             return _refused(problem)
         try:
             answer = await self._lookups.fetch(call.name, values)
-        except LookupFailedError as error:
+        except LookupFailedError as error:  # quotes no value
+            log.warning("call %s: %s", call_id, error)
             return _refused(str(error))
         return ToolResult(_json(answer), found={"tool": call.name, "values": values, "found": answer})
 
