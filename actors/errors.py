@@ -39,6 +39,10 @@ class DialogError(RaymalError):
     """A dialog did what no dialog may do. Only its turn fails."""
 
 
+class LookupFailedError(RaymalError):
+    """What a dialog asked an address for did not come. The message names the look-up and quotes no value."""
+
+
 class PortError(RaymalError):
     """A port cannot be listened on."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -10,6 +11,7 @@ from pydantic.fields import FieldInfo
 from actors.plugins.mistakes import named_section, section_of
 from ingress.configuration.loading import ENVIRONMENT
 from ingress.configuration.settings import Settings
+from ingress.dialogs.registry import DIALOGS, dialog_class
 
 HEAD = """# Settings
 
@@ -27,13 +29,14 @@ def render() -> str:
     """Return the page."""
     variables = {setting: variable for variable, setting in ENVIRONMENT.items()}
     lines = [HEAD]
-    sections = _sections(Settings, ())
+    sections = list(_with_dialogs(_sections(Settings, ())))
     titles = {model: ".".join(path) for path, model in sections}
     for path, model in sections:
         title = f"`[{'.'.join(path)}]`" if path else "Top level"
         lines += [f"## {title}", "", _first_paragraph(model), ""]
         lines += ["| key | default | meaning |", "|---|---|---|"]
-        for name, field in model.model_fields.items():
+        for field_name, field in model.model_fields.items():
+            name = field.alias or field_name
             if _inner(name, field) is not None:
                 continue
             meaning = " ".join((field.description or "").split())
@@ -45,6 +48,19 @@ def render() -> str:
             lines.append(f"| `{name}` | {_default(field)} | {meaning.strip()} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def _with_dialogs(
+    sections: list[tuple[tuple[str, ...], type[BaseModel]]],
+) -> Iterator[tuple[tuple[str, ...], type[BaseModel]]]:
+    """Yield the sections, with those of the built-in dialogs behind `[dialog]`."""
+    for path, model in sections:
+        yield path, model
+        if path == ("dialog",):
+            for name in DIALOGS:
+                own = dialog_class(name).Settings
+                if own.model_fields:
+                    yield from _sections(own, ("dialog", name))
 
 
 def _sections(model: type[BaseModel], path: tuple[str, ...]) -> list[tuple[tuple[str, ...], type[BaseModel]]]:
@@ -71,6 +87,8 @@ def _first_paragraph(model: type[BaseModel]) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
+    if field.default_factory is not None:
+        return "none"
     return "`unset`" if field.default is None else f"`{json.dumps(field.default, ensure_ascii=False)}`"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -61,11 +62,14 @@ PURE = {
         "portuguese", "scripts", "spanish", "spelling", "text", "words",
     },
     "ingress": {"audiosocket"},
-    "ingress.access": {"attempts", "connection_rate", "invitations", "log_limit", "networks", "tokens"},
+    "ingress.access": {
+        "attempts", "connection_rate", "invitations", "log_limit", "networks", "private_files", "tokens",
+    },
     "ingress.caller": {"conversation", "listening_quality", "outcome", "script", "word_errors"},
     "ingress.configuration": {
         "contradictions", "extension_book", "extension_tables", "extensions", "phrases", "settings",
     },
+    "ingress.dialogs.llm": {"api_key", "conversation", "memory", "prompt", "settings", "texts", "thoughts"},
     "ingress.gateway": {"decision_history", "dialog_outcome", "dialog_state", "trace_spans"},
     "ingress.link": {"framing", "live", "messages", "records", "status"},
     "ingress.media": {
@@ -95,6 +99,9 @@ ONLY_HERE = {
     "onnxruntime": ["ingress.media.hearing.silero"],
     "uvloop": ["ingress.media.worker"],
     "asyncpg": ["ingress.server.extension_database"],
+    "openai": ["ingress.dialogs.llm.endpoint"],
+    "jsonschema": ["ingress.dialogs.lookups", "ingress.dialogs.llm.tools"],
+    "xllamacpp": ["ingress.dialogs.llm.local_model"],
     "opentelemetry": ["ingress.gateway.trace_export"],
 }
 MODULES = {
@@ -110,6 +117,7 @@ def floor_of(module: str) -> int | None:
     return next((number for number, rooms in enumerate(FLOORS[package]) if room in rooms), None)
 
 
+@cache
 def imports_of(path: Path) -> set[str]:
     """Return the absolute names that a file imports, wherever in it."""
     names: set[str] = set()

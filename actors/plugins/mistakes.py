@@ -81,4 +81,4 @@ def _keys(model: type[BaseModel], path: Sequence[str]) -> Iterable[str]:
         if section is None:
             return ()
         model = section
-    return model.model_fields
+    return [field.alias or name for name, field in model.model_fields.items()]

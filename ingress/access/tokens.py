@@ -17,19 +17,17 @@ import hashlib
 import hmac
 import os
 import secrets
-import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from actors.errors import ConfigurationError
+from ingress.access.private_files import MAXIMUM_BYTES, private_content
 
 VARIABLE = "RAYMAL_TOKEN"
 MINIMUM_CHARACTERS = 16
-MAXIMUM_BYTES = 4_096
 TOKEN_BYTES = 32
 """Of a new token: 256 random bits, 43 characters."""
-FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class Token:
@@ -71,30 +69,7 @@ def configured_token(token_file: str | None, environment: Mapping[str, str]) -> 
 def read_token(token_file: str) -> str:
     """Return the token in a file. Raises ConfigurationError if it is not there, not private or no token."""
     where = f"web.token_file = {token_file!r}"
-    try:
-        path = Path(token_file).expanduser()
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe may never open
-    except FileNotFoundError as error:
-        raise ConfigurationError(
-            f"{where}: no such file; `raymal token --file {token_file}` makes it"
-        ) from error
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigurationError(
-            f"{where}: cannot be read ({reason}); the server's user must own it"
-        ) from error
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            raise ConfigurationError(f"{where}: this is no file; name one that holds the token alone")
-        if mode & FOR_OTHERS:
-            raise ConfigurationError(
-                f"{where}: others than its owner have access (mode {stat.S_IMODE(mode):04o}); "
-                f"`chmod 600 {token_file}`, and make a new token if other users could have read it"
-            )
-        content = os.read(descriptor, MAXIMUM_BYTES + 1)
-    finally:
-        os.close(descriptor)
+    content = private_content(token_file, where, "token", f"`raymal token --file {token_file}` makes it")
     try:
         return _checked(content.decode(), where)
     except UnicodeDecodeError:  # its words would hold the token

@@ -1,5 +1,7 @@
 """`raymal demo`: the whole thing once, on this machine: a server, a call, a question, its answer.
 
+With `--dialog llm` a small language model answers, which runs in this process.
+
 Starts `raymal serve` as a process of its own, waits until it can serve a turn, dials in, speaks, and
 shows what was heard and answered. It succeeds only if the words were understood and speech came back.
 """
@@ -26,10 +28,19 @@ from ingress.caller.script import CallScript, Speak
 from ingress.caller.wave_files import read_wave, write_wave
 from ingress.caller.word_errors import word_errors
 from ingress.commands import call
+from ingress.dialogs.llm.local_model import MODEL, local_model
 from ingress.server import observer
 from ingress.server.exit_codes import ExitCode
 
 QUESTION = "Could you please tell me what time it is?"
+MODEL_GREETING = "Hello. What would you like to know?"
+MODEL_SETTINGS = {
+    "may_end_call": "false",
+    "temperature": 0,
+    "maximum_tokens": 60,
+    "first_token_deadline_s": 15,
+}
+"""For a model that knows no tools and shares the cores with everything else."""
 WORD_ERROR_LIMIT = 0.2
 START_DEADLINE_S = 120.0
 CALM_DEADLINE_S = 15.0
@@ -54,6 +65,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--expect", metavar="TEXT", help="the recording's words, to check what was heard")
     parser.add_argument("--folder", metavar="DIR", type=Path, default=Path("demo"), help="for files (demo)")
     parser.add_argument("--no-ray", action="store_true", help="run the speech workers without Ray")
+    parser.add_argument(
+        "--dialog",
+        choices=["echo", "llm"],
+        default="echo",
+        help="who answers: the echo, or a small language model, offline (extra local-llm) (echo)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
@@ -72,7 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
         audio = read_wave(arguments.wav) if arguments.wav else call.speak(arguments.say)
     write_wave(question, audio)
     log = arguments.folder / "server.log"
-    with server(log, ["--no-ray"] if arguments.no_ray else [], console) as port:
+    flags = ["--no-ray"] if arguments.no_ray else []
+    with dialog_flags(arguments.dialog) as more, server(log, [*flags, *more], console) as port:
         script = CallScript(host="127.0.0.1", port=port, call_id=uuid.uuid4(), steps=(Speak(audio),))
         placed = call.place(script, console)
     write_wave(answer, placed.result.received)
@@ -98,6 +116,18 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             console.print("the demo FAILED", style="bold red")
     return ExitCode.OK if succeeded else ExitCode.FAILED
+
+
+@contextmanager
+def dialog_flags(name: str) -> Iterator[list[str]]:
+    """Yield the flags of a dialog, and run what it needs until then. Raises ConfigurationError."""
+    if name != "llm":
+        yield []
+        return
+    with local_model() as base_url:
+        settings = {"model": MODEL, "base_url": base_url, **MODEL_SETTINGS}
+        flags = [part for key, value in settings.items() for part in ("--set", f"dialog.llm.{key}={value}")]
+        yield ["--dialog", "llm", "--greeting", MODEL_GREETING, *flags]
 
 
 @contextmanager

@@ -152,7 +152,7 @@ class DialogSettings(OpenSection):
     name: str = "echo"
     """echo, tone, an installed package's dialog, or `package.module:Class`."""
     greeting: str | None = None
-    """Said when a call begins; empty for none. Unset: the echo dialog's own, in the extension's language."""
+    """Said when a call begins; empty for none. Unset: the dialog's own, in the extension's language."""
     deadline_s: PositiveSeconds = 20.0
     """For its first action in a turn, and between two: then the turn fails, with the apology."""
     audio_folder: str | None = None

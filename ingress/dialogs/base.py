@@ -268,6 +268,10 @@ class Dialog(ABC):
         """Return what it says in the same words to every caller of a language: the `fixed_texts`, if all."""
         return self.fixed_texts
 
+    def unreachable(self) -> Sequence[str]:
+        """Return what it needs and cannot reach now, a line for each; may take seconds. For `--check`."""
+        return ()
+
     @abstractmethod
     def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
         """Yield what to do about `event`."""

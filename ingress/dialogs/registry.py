@@ -1,6 +1,6 @@
 """Find, check and make the dialog that the settings name.
 
-A dialog is `echo`, `tone`, the name of an entry point in the group `raymal.dialogs`, or
+A dialog is `echo`, `tone`, `llm`, the name of an entry point in the group `raymal.dialogs`, or
 `package.module:Class`. Adding a built-in one is one file, one line here, one test.
 """
 
@@ -15,6 +15,7 @@ from ingress.dialogs.base import Dialog
 
 DIALOGS = {
     "echo": "ingress.dialogs.echo:EchoDialog",
+    "llm": "ingress.dialogs.llm.dialog:LlmDialog",
     "tone": "ingress.dialogs.tone:ToneDialog",
 }
 CATALOGUE = Catalogue("dialog", DIALOGS, group="raymal.dialogs")

@@ -8,6 +8,7 @@ All that is wrong is reported together, a line for each. Nothing that is tried l
 | models and files of engines, where they run on this machine | yes | yes |
 | files and folders that are written, the token of HTTP | yes | yes |
 | making the dialogs | by the gateway | yes |
+| what dialogs ask in the network | no | yes, with a warning: it may come |
 | addresses and ports | by listening on them | yes, but those of the server that runs on the same port |
 | extensions in a database | yes, if it answers | yes |
 | room on the disks of records, recordings and phrases | no: it may come | yes |
@@ -42,6 +43,7 @@ from ingress.configuration.extension_book import ExtensionBook, extensions_of
 from ingress.configuration.extension_tables import with_extensions
 from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension
 from ingress.configuration.settings import DialogSettings, Settings, TracesSettings, WebSettings
+from ingress.dialogs.base import Dialog
 from ingress.dialogs.registry import CATALOGUE, dialog, dialog_class
 from ingress.dialogs.registry import check as check_dialog
 from ingress.server import database_address, ports
@@ -218,11 +220,16 @@ def _speech_problems(settings: Settings, extension: Extension, only_built_in: bo
 
 def _start_problems(settings: Settings, book: ExtensionBook) -> Iterator[str]:
     """Yield what stands in the way of dialogs, ports and sockets."""
+    asked: list[DialogSettings] = []
     for extension in book.extensions.values():
         try:
-            dialog(extension.dialog)
+            made = dialog(extension.dialog)
         except ConfigurationError as error:
             yield from (f"extension {extension.name}: {line}" for line in _lines(error))
+            continue
+        if extension.dialog not in asked:
+            asked.append(extension.dialog)
+            _warn_of_unreachable(extension.name, made)
     own_ports = _own_ports(settings.server.port)
     yield from ports.problems(settings.server, book, own_ports)
     if not own_ports:
@@ -231,6 +238,15 @@ def _start_problems(settings: Settings, book: ExtensionBook) -> Iterator[str]:
     problem = RuntimeDirectory.of_port(settings.server.port).problem()
     if problem is not None:
         yield problem
+
+
+def _warn_of_unreachable(extension: str, made: Dialog) -> None:
+    """Log what a dialog cannot reach now: it may be there when a call comes."""
+    try:
+        for line in made.unreachable():
+            log.warning("extension %s: %s", extension, line)
+    except Exception as error:  # a dialog may be anyone's code; its message may quote anything
+        log.warning("extension %s: asking what its dialog needs failed: %s", extension, type(error).__name__)
 
 
 def _own_ports(port: int) -> Collection[int]:

@@ -346,3 +346,13 @@ def test_a_model_that_the_hub_is_not_reached_for(
 
 def _unreachable(*arguments: object, **options: object) -> None:
     raise ConnectionError("no route")
+
+
+def test_what_a_dialog_cannot_reach_is_a_warning(capfd: pytest.CaptureFixture[str]) -> None:
+    """Asked once for all extensions with that dialog; the endpoint may be there when a call comes."""
+    llm = "--dialog llm --set dialog.llm.model=m --set dialog.llm.base_url=http://127.0.0.1:1/v1"
+    more = f"{llm} --set extensions.sales.port=auto {SCRIPTED} --port 0 --no-ray --check"
+    assert cli.main(["serve", *shlex.split(more)]) == 0
+    logged = capfd.readouterr().err
+    assert logged.count("extension default: dialog.llm.base_url") == 1
+    assert "extension sales" not in logged
