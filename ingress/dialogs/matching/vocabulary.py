@@ -72,7 +72,9 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
             fillers="please|thanks|thank|you|it|is|that|s|oh|ah|well|um|uh|hi|hello|do|i|the|all|very|much",
         ),
         requests={
-            "operator": "operator|agent|a person|human|receptionist|representative|an attendant",
+            "operator": "operator|agent|human|receptionist|representative|talk to an operator"
+            "|speak to an operator|speak to a person|talk to a person|talk to someone"
+            "|speak to someone|an operator|a person|an attendant",
             "repeat": "repeat|again|say that again|say again|pardon|come again|what did you say"
             "|repeat please",
             "help": "help|i need help|what can i say|what are my options",
@@ -85,7 +87,7 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
         day="the",
         joiner="and",
         thousand="thousand",
-        one="a|an|one",
+        one="one",
         numbers={"a hundred": 100, "hundred": 100, "a dozen": 12, "dozen": 12},
         digits={"oh": 0, "o": 0, "nought": 0},
         repeated={"double": 2, "triple": 3},
@@ -110,8 +112,9 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
             "|tudo",
         ),
         requests={
-            "operator": "atendente|operador|operadora|telefonista|recepção|falar com alguém|uma pessoa"
-            "|humano",
+            "operator": "atendente|operador|operadora|telefonista|recepção|humano"
+            "|falar com um atendente|falar com uma pessoa|quero falar com um atendente"
+            "|um atendente|falar com alguém|uma pessoa",
             "repeat": "repetir|repete|repita|de novo|novamente|outra vez|como|não ouvi|o que",
             "help": "ajuda|me ajuda|me ajude|opções",
             "goodbye": "tchau|até logo|adeus|desligar|pode desligar|encerrar",
@@ -150,7 +153,8 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
             fillers="por|favor|gracias|ah|eh|pues|bueno|señor|señora|hola|yo|lo|está|muy|todo|señorita",
         ),
         requests={
-            "operator": "operador|operadora|agente|una persona|humano|recepción|telefonista",
+            "operator": "operador|operadora|agente|humano|recepción|telefonista|hablar con un operador"
+            "|hablar con alguien|hablar con una persona|un operador|una persona",
             "repeat": "repetir|repita|repite|otra vez|de nuevo|cómo|no he oído",
             "help": "ayuda|ayúdeme|opciones",
             "goodbye": "adiós|hasta luego|chao|colgar|terminar la llamada",
@@ -183,7 +187,9 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
             fillers="s|il|vous|plaît|merci|ah|eh|ben|bonjour|allô|monsieur|madame|je|c|est|très|bien|le|la",
         ),
         requests={
-            "operator": "opérateur|opératrice|un conseiller|conseiller|une personne|standardiste|accueil",
+            "operator": "opérateur|opératrice|conseiller|standardiste|accueil|parler à un opérateur"
+            "|parler à un conseiller|parler à quelqu un|un opérateur|un conseiller"
+            "|une personne",
             "repeat": "répéter|répétez|encore une fois|pardon|comment|vous pouvez répéter",
             "help": "aide|aidez moi|les options",
             "goodbye": "au revoir|raccrocher|salut|terminer",
@@ -215,7 +221,9 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
             fillers="bitte|danke|vielen|dank|ah|äh|oh|hallo|also|ist|das|es|sehr|schön|ich|ach",
         ),
         requests={
-            "operator": "mitarbeiter|mitarbeiterin|ein mensch|vermittlung|zentrale|berater|empfang",
+            "operator": "mitarbeiter|mitarbeiterin|vermittlung|zentrale|berater|empfang"
+            "|mit einem mitarbeiter sprechen|mit jemandem sprechen|einen mitarbeiter"
+            "|ein mensch",
             "repeat": "wiederholen|nochmal|noch einmal|noch mal|wie bitte|bitte wiederholen",
             "help": "hilfe|ich brauche hilfe|optionen",
             "goodbye": "auf wiederhören|auf wiedersehen|tschüss|auflegen|beenden",
@@ -247,7 +255,8 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
             fillers="per|favore|grazie|ah|eh|allora|signore|signora|buongiorno|io|lo|è|molto|tutto|piacere",
         ),
         requests={
-            "operator": "operatore|operatrice|una persona|umano|centralino|un addetto|reception",
+            "operator": "operatore|operatrice|umano|centralino|reception|parlare con un operatore"
+            "|parlare con qualcuno|un operatore|una persona|un addetto",
             "repeat": "ripetere|ripeta|ripeti|ancora|di nuovo|come|un altra volta",
             "help": "aiuto|mi aiuti|opzioni",
             "goodbye": "arrivederci|ciao|riagganciare|chiudere",
