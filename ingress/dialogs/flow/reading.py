@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -155,7 +156,7 @@ class _Reader:
                     node.keys[name],
                     f"{name[:64]!r} is no name: letters, digits and _, 64 at most, and not 'again' or 'back'",
                 )
-            found[name] = read(name, value)
+            found[name] = read(name, replace(value, place=node.keys[name]))  # its mistakes are at its name
         return found
 
     # Slots
