@@ -10,6 +10,7 @@ import pytest
 from flow_talk import Talk
 
 from actors.errors import ConfigurationError
+from actors.settings import SpeechSettings
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.settings import Settings
 from ingress.dialogs.base import DialogCall, EndCall, NothingHeard, Say
@@ -18,6 +19,8 @@ from ingress.dialogs.flow.dialog import FlowDialog
 from ingress.dialogs.registry import dialog
 from ingress.phrases.warming import fixed_texts
 from ingress.server.checking import check, extension_book
+from ingress.server.configuration_keeper import ConfigurationKeeper
+from ingress.server.extension_keeper import ExtensionKeeper
 
 FLOW = """
 languages: [en, pt]
@@ -142,3 +145,23 @@ def test_fixed_texts_are_those_of_the_language(file: Path) -> None:
     assert {"How many?", "Please say yes or no."} <= set(english)
     assert {"Quantos?", "Por favor, diga sim ou não."} <= set(portuguese)
     assert not any("{" in text for text in [*english, *portuguese])
+
+
+async def test_a_running_server_takes_a_changed_flow_at_its_reload(file: Path) -> None:
+    """Although no setting has changed; a flow with a mistake changes nothing."""
+    speech = {"stt": "scripted", "tts": "scripted"}
+    settings = settings_of(file).model_copy(update={"speech": SpeechSettings.model_validate(speech)})
+    extensions = ExtensionKeeper(extension_book(settings), settings.server)
+    try:
+        configuration = ConfigurationKeeper(settings, None, lambda drafts: settings, extensions)
+        await configuration.reload()
+        assert extensions.book.version == 1
+        write(file, FLOW.format(name="ask", text="How many, then?"))
+        await configuration.reload()
+        assert extensions.book.version == 2
+        write(file, "languages: [")
+        with pytest.raises(ConfigurationError, match=r"flow\.yaml:2:1: this is no YAML"):
+            await configuration.reload()
+        assert await Talk(made(extensions.book)).begin() == "I am sorry, we cannot go on here. Goodbye."
+    finally:
+        extensions.close()
