@@ -7,6 +7,7 @@ from datetime import date, timedelta
 
 from pydantic import JsonValue
 
+from ingress.dialogs.base import CallerPressed, CallerSaid
 from ingress.dialogs.flow.model import Flow, KeysChoice, Slot, SlotKind
 from ingress.dialogs.flow.texts import COMMON
 from ingress.dialogs.matching import (
@@ -19,8 +20,10 @@ from ingress.dialogs.matching import (
     yes_words,
 )
 
-LONGEST_TEXT = 200
-"""Characters of free text that are kept."""
+LONGEST_TEXT_BYTES = 200
+"""Of free text, in UTF-8: the state of a call is small."""
+MINIMUM_CONFIDENCE = 0.4
+"""Of a spoken yes: noise, too, is sometimes heard as a word."""
 MOST_EXPECTED_NAMES = 50
 """Of a longer list the speech model is told nothing: it would favour some of the names."""
 YES_KEY, NO_KEY = "1", "2"
@@ -51,8 +54,6 @@ class Answers:
             case SlotKind.DIGITS:
                 digits = digits_in(text, language) or ""
                 return digits if slot.minimum <= len(digits) <= slot.maximum else None
-            case SlotKind.YES_NO:
-                return yes_or_no(text, language)
             case SlotKind.DATE:
                 day = date_in(text, call_language, today)
                 is_in_time = day is not None and today <= day <= today + timedelta(days=slot.maximum)
@@ -60,9 +61,9 @@ class Answers:
             case SlotKind.NAME:
                 return self._names[slot.name, language].find(text).key
             case SlotKind.OWN_NAME:
-                return without_introduction(text, language)[:LONGEST_TEXT] or None
+                return kept(without_introduction(text, language)) or None
             case SlotKind.TEXT:
-                return text.strip()[:LONGEST_TEXT] or None
+                return kept(text) or None
         return None
 
     def expected_words(self, slot: Slot, language: str) -> Sequence[str]:
@@ -74,6 +75,21 @@ class Answers:
         return ()
 
 
+def decision(event: CallerSaid | CallerPressed, language: str) -> str | None:
+    """Return the clear yes or no of an answer, None of any other."""
+    if isinstance(event, CallerPressed):
+        return {YES_KEY: "yes", NO_KEY: "no"}.get(event.digits)
+    answer = yes_or_no(event.text, language)
+    is_sure = event.confidence is None or event.confidence >= MINIMUM_CONFIDENCE
+    return answer if answer != "yes" or is_sure else None
+
+
+def kept(text: str) -> str:
+    """Return a text as it is kept: one line, not too long."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return line.encode("utf-8", "ignore")[:LONGEST_TEXT_BYTES].decode("utf-8", "ignore")
+
+
 def from_keys(slot: Slot, keys: str) -> JsonValue:
     """Return the value of pressed keys; None if they are none."""
     match slot.kind:
@@ -82,8 +98,6 @@ def from_keys(slot: Slot, keys: str) -> JsonValue:
             return int(keys) if is_number else None
         case SlotKind.DIGITS:
             return keys if keys.isdecimal() and slot.minimum <= len(keys) <= slot.maximum else None
-        case SlotKind.YES_NO:
-            return {YES_KEY: "yes", NO_KEY: "no"}.get(keys)
         case SlotKind.NAME:
             return next((name for name, entry in slot.entries.items() if entry.keys == keys), None)
     return None
@@ -133,5 +147,5 @@ def at_path(answer: JsonValue, path: Sequence[str]) -> JsonValue:
         else:
             return None
     if isinstance(answer, str):
-        return answer[:LONGEST_TEXT]
+        return kept(answer)
     return answer if isinstance(answer, bool | int | float) else None

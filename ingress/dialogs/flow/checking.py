@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from graphlib import CycleError, TopologicalSorter
 
@@ -19,6 +20,7 @@ from ingress.dialogs.flow.model import (
     AGAIN,
     BACK,
     Ask,
+    Entry,
     Flow,
     HandOver,
     LookUp,
@@ -28,8 +30,12 @@ from ingress.dialogs.flow.model import (
     Switch,
     Target,
 )
-from ingress.dialogs.flow.texts import CALL_NAMES, placeholders
+from ingress.dialogs.flow.texts import CALL_NAMES, filled, placeholders
 
+TARGET = re.compile(r"[A-Za-z0-9_+*#.@-]{1,64}")
+"""Of a transfer, as the dialplan takes it."""
+MOST_VARIABLES = 16
+"""Of a call."""
 CONFIRMED = "value"
 """What a `confirm` may name beside slots: the answer that it is about."""
 
@@ -40,8 +46,13 @@ def check(flow: Flow, problems: Problems) -> None:
         if target.step and target.step not in flow.steps and target.step not in others:
             hint = nearest(target.step, [*flow.steps, *others])
             problems.add(target.place, f"there is no step {target.step!r} to go to here; {hint}")
+    variables: set[str] = set()
     for step in flow.steps.values():
         _check_step(flow, step, problems)
+        variables.update(step.variables)
+        if len(variables) > MOST_VARIABLES:
+            problems.add(step.place, f"more than {MOST_VARIABLES} variables in one flow")
+            variables.clear()
     if problems.found:
         return
     _check_reached(flow, problems)
@@ -128,7 +139,9 @@ def _check_text(flow: Flow, text: str, place: Place, problems: Problems, known: 
 
 
 def _check_transfer(flow: Flow, target: str, place: Place, problems: Problems) -> None:
-    for name, field in placeholders(target):
+    """Note what is wrong with where a transfer goes, for each entry of the list that it comes from."""
+    used = set(placeholders(target))
+    for name, field in used:
         slot = flow.slots.get(name)
         if slot is None or slot.kind is not SlotKind.NAME or field is None:
             problems.add(
@@ -136,11 +149,21 @@ def _check_transfer(flow: Flow, target: str, place: Place, problems: Problems) -
                 f"{{{name}}}: a transfer goes to what a list says, {{slot.field}} of a slot of kind name, "
                 "never to what a caller said",
             )
-            continue
-        for entry in slot.entries.values():
-            if field not in entry.fields:
-                problems.add(place, f"{{{name}.{field}}}: {entry.name!r} of the list has no {field!r}")
-                break
+            return
+    names = {name for name, _ in used}
+    if len(names) > 1:
+        problems.add(place, "a transfer goes to one entry of one list")
+        return
+    entries = [entry for name in names for entry in flow.slots[name].entries.values()] or [Entry("")]
+    for entry in entries:
+        known = {f"{name}.{field}": entry.fields.get(field or "", "") for name, field in used}
+        number = filled(target, known)
+        if "" in known.values() or not TARGET.fullmatch(number):
+            of_entry = f" (of {entry.name!r})" if names else ""
+            problems.add(
+                place, f"a transfer goes to letters, digits and _+*#.@-, 64 at most, not {number!r}{of_entry}"
+            )
+            return
 
 
 def _check_reached(flow: Flow, problems: Problems) -> None:

@@ -50,6 +50,9 @@ DEFAULT_RETRIES = 2
 DEFAULT_TIMEOUT_S = 45.0
 LONGEST_WORDS = 100
 """Characters of one phrase."""
+MOST_PHRASES = 200
+"""Of one list."""
+MOST_SLOTS = 50
 MOST_DIGITS = 32
 MOST_DAYS = 3_660
 
@@ -113,6 +116,8 @@ class _Reader:
                 add(root.place, f"{key!r} is missing")
         self._languages = self._read_languages(top["languages"]) if "languages" in top else ()
         slots = self._named(top.get("slots"), self._slot)
+        if len(slots) > MOST_SLOTS:
+            add(top["slots"].place, f"{len(slots)} slots; {MOST_SLOTS} at most: they travel with the call")
         steps = self._named(top.get("steps"), self._step)
         if "steps" in top and not steps:
             add(top["steps"].place, "a flow has at least one step")
@@ -227,7 +232,8 @@ class _Reader:
         table = problems.table(item)
         if "name" not in table:
             problems.add(item.place, "'name' is missing")
-        fields = {key: problems.text(value, 256) for key, value in table.items() if key != "aliases"}
+        written = {key: value for key, value in table.items() if key != "aliases"}
+        fields = {key: problems.text(value, LONGEST_WORDS) for key, value in written.items()}
         for key in fields:
             if not NAME.fullmatch(key):
                 problems.add(item.keys[key], f"{key!r} is no name of a field: letters, digits and _")
@@ -418,7 +424,10 @@ class _Reader:
     # Small parts
 
     def _phrases(self, node: Node) -> Iterable[str]:
-        for item in self._problems.items(node):
+        items = self._problems.items(node)
+        if len(items) > MOST_PHRASES:
+            self._problems.add(node.place, f"{len(items)} phrases; {MOST_PHRASES} at most")
+        for item in items:
             phrase = self._problems.text(item, LONGEST_WORDS)
             if phrase:
                 yield phrase

@@ -30,7 +30,7 @@ from ingress.dialogs.base import (
     Listen,
     NothingHeard,
 )
-from ingress.dialogs.flow.answers import NO_KEY, YES_KEY, Answers, from_keys, plain, wanted_keys
+from ingress.dialogs.flow.answers import NO_KEY, YES_KEY, Answers, decision, from_keys, plain, wanted_keys
 from ingress.dialogs.flow.model import (
     AGAIN,
     BACK,
@@ -46,7 +46,7 @@ from ingress.dialogs.flow.model import (
 )
 from ingress.dialogs.flow.progress import Progress
 from ingress.dialogs.flow.wording import Wording, fixed, polite_end
-from ingress.dialogs.matching import best_match, is_all, yes_or_no, yes_words
+from ingress.dialogs.matching import best_match, is_all, yes_words
 from ingress.link.messages import LegName
 
 MOST_MEANWHILE = 20
@@ -205,8 +205,10 @@ class Replies:
     def _value(self, act: Ask) -> JsonValue:
         """Return what an answer puts into the step's slot; None: nothing."""
         slot, event = self._slot(act), self._event
-        if slot is None:
+        if slot is None or not isinstance(event, CallerSaid | CallerPressed):
             return None
+        if slot.kind is SlotKind.YES_NO:
+            return decision(event, self._wording.language)
         if isinstance(event, CallerPressed):
             return from_keys(slot, event.digits)
         if isinstance(event, CallerSaid):
@@ -230,10 +232,8 @@ class Replies:
         """Do what the answer to "is that right?" asks for."""
         event, pending = self._event, self._progress.pending
         answer: str | None = None
-        if isinstance(event, CallerPressed):
-            answer = {YES_KEY: "yes", NO_KEY: "no"}.get(event.digits)
-        elif isinstance(event, CallerSaid):
-            answer = yes_or_no(event.text, self._wording.language)
+        if isinstance(event, CallerSaid | CallerPressed):
+            answer = decision(event, self._wording.language)
         if answer == "yes":
             return self._stored(act, slot, pending)
         is_free = slot.kind in (SlotKind.TEXT, SlotKind.OWN_NAME, SlotKind.YES_NO)

@@ -1,4 +1,4 @@
-"""The HTTP look-ups that a flow asks: those of `ingress.dialogs.lookups`, by the names in the settings."""
+"""The HTTP look-ups that a flow asks: those that all dialogs share, by the names in the settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from actors.plugins.mistakes import mistakes
 
 Tables = Mapping[str, Mapping[str, JsonValue]]
-MODULE = "ingress.dialogs.lookups"
+MODULE = "..lookups"
 
 
 class LookupService(Protocol):
@@ -26,7 +26,7 @@ def lookup_service(tables: Tables) -> LookupService | None:
     """Return what asks the addresses; None if there are none. Raises ConfigurationError, ValueError."""
     if not tables:
         return None
-    module = import_module(MODULE)
+    module = import_module(MODULE, __package__)
     service: LookupService = module.Lookups(_checked(tables), "dialog.flow.lookups")
     return service
 
@@ -38,7 +38,7 @@ def check_lookups(tables: Tables) -> None:
 
 
 def _checked(tables: Tables) -> dict[str, BaseModel]:
-    model: type[BaseModel] = import_module(MODULE).LookupSettings
+    model: type[BaseModel] = import_module(MODULE, __package__).LookupSettings
     checked: dict[str, BaseModel] = {}
     lines: list[str] = []
     for name, table in tables.items():

@@ -127,6 +127,27 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
             "3:48: {n.flat}: no name of 'n' has it; known here: name, nr",
         ),
         (
+            "languages: en\nslots: {n: {kind: name, names: [{name: A, nr: '1'}, B]}}\n"
+            "steps: {a: {ask: n, say: x, next: b}, b: {transfer: '2{n.nr}'}}\n",
+            "3:53: a transfer goes to letters, digits and _+*#.@-, 64 at most, not '2' (of 'B')",
+        ),
+        (
+            "languages: en\nsteps: {a: {transfer: 'SIP/200'}}\n",
+            "2:23: a transfer goes to letters, digits and _+*#.@-, 64 at most, not 'SIP/200'",
+        ),
+        (
+            f"languages: en\nsteps: {{a: {{set: {{{', '.join(f'V{n}: x' for n in range(17))}}}, end: x}}}}\n",
+            "2:9: more than 16 variables in one flow",
+        ),
+        (
+            f"{GOOD}slots: {{{', '.join(f's{n}: {{kind: value}}' for n in range(51))}}}\n",
+            "3:8: 51 slots; 50 at most: they travel with the call",
+        ),
+        (
+            f"{GOOD}anywhere: [{{words: [{', '.join(['x'] * 201)}], next: a}}]\n",
+            "3:20: 201 phrases; 200 at most",
+        ),
+        (
             "languages: en\nslots: {n: {kind: yes_no}}\n"
             "steps: {a: {switch: n, cases: {maybe: b}}, b: {end: x}}\n",
             "3:39: slot 'n' is never 'maybe'; known here: no, yes",

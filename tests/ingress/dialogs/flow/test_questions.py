@@ -10,6 +10,7 @@ from flow_talk import Answering, Talk
 from actors.errors import RaymalError
 from ingress.dialogs.base import (
     CallEnded,
+    CallerSaid,
     CollectKeys,
     EndCall,
     Interrupted,
@@ -281,5 +282,17 @@ async def test_what_a_caller_says_is_text_alone(start: Start) -> None:
     """No placeholder of theirs is filled, a variable is one line, a long text is cut."""
     talk = start(asking("{kind: text}"))
     await talk.begin()
-    assert await talk.says("{extension} {it}\n" + "x" * 500) == "It is {extension} {it}\n" + "x" * 183 + "."
-    assert talk.variables["IT"] == "{extension} {it}" + "x" * 183
+    assert await talk.says("{extension} {it}\n\t" + "é" * 500) == "It is {extension} {it} " + "é" * 91 + "."
+    assert talk.variables["IT"] == "{extension} {it} " + "é" * 91
+
+
+async def test_a_yes_that_was_hardly_heard_is_none(start: Start) -> None:
+    """Noise, too, is sometimes heard as a word; a no does no harm."""
+    for text, confidence, said in (
+        ("Yes.", 0.39, "Please say yes or no. What?"),
+        ("Yes.", 0.4, "It is yes."),
+        ("No.", 0.1, "It is no."),
+    ):
+        talk = start(asking("{kind: yes_no}"))
+        await talk.begin()
+        assert await talk.event(CallerSaid(text, confidence=confidence)) == said
