@@ -41,7 +41,7 @@ async def test_the_flows_of_the_page(tmp_path: Path) -> None:
     assert await talk.joins() == "[return] Tim is at the door. Do you open?"
     assert await talk.says("yes, open") == "I am asking."
     assert await talk.says("Yes, open.", "return") == "[return] Thank you. Come in."
-    assert talk.variables == {"RING": "7", "OPEN": "1"}
+    assert talk.variables == {"OPEN": "1"}
 
 
 async def test_the_portuguese_page(tmp_path: Path) -> None:

@@ -17,8 +17,7 @@ from ingress.dialogs.base import (
     DialogEvent,
     Interrupted,
 )
-from ingress.dialogs.flow.answers import Answers
-from ingress.dialogs.flow.library import flow_of
+from ingress.dialogs.flow.library import answers_of, flow_of
 from ingress.dialogs.flow.model import Flow
 from ingress.dialogs.flow.services import LookupService, lookup_service
 from ingress.dialogs.flow.settings import FlowSettings
@@ -55,7 +54,7 @@ class FlowDialog(Dialog):
             )
             return
         self._lookups = lookup_service(self.settings.lookups)
-        self._answers = Answers(self.flow)
+        self._answers = answers_of(self.flow)
 
     @classmethod
     def pinned(cls, table: Mapping[str, Any]) -> Mapping[str, Any]:

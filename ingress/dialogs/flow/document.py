@@ -13,11 +13,11 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
+from rapidfuzz import fuzz, process
 
 from actors.errors import ConfigurationError
 
@@ -25,7 +25,8 @@ MAXIMUM_BYTES = 1024 * 1024
 MAXIMUM_LEVELS = 16
 MAXIMUM_NODES = 50_000
 MOST_PROBLEMS = 100
-"""Of one file that are shown."""
+HINT_SCORE = 60.0
+"""Of 100, of rapidfuzz's ratio: from there on another name may have been meant."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times as fast
 _NULL_TAG = "tag:yaml.org,2002:null"
@@ -59,10 +60,7 @@ class FlowError(ConfigurationError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(dict.fromkeys(sorted(problems, key=lambda problem: problem.place)))
-        lines = [str(problem) for problem in self.problems[:MOST_PROBLEMS]]
-        if len(self.problems) > MOST_PROBLEMS:
-            lines.append(f"and {len(self.problems) - MOST_PROBLEMS} more")
-        super().__init__("\n".join(lines))
+        super().__init__("\n".join(map(str, self.problems)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +87,11 @@ class Problems:
         self.found: list[Problem] = []
 
     def add(self, place: Place, message: str) -> None:
-        """Note one mistake."""
+        """Note one mistake. Raises FlowError when there are so many that no more need be looked for."""
         self.found.append(Problem(place, message))
+        if len(self.found) >= MOST_PROBLEMS:
+            more = Problem(place, f"these are {MOST_PROBLEMS} mistakes: no more were looked for")
+            raise FlowError([*self.found, more])
 
     def table(self, node: Node, known: Iterable[str] | None = None, of: str = "here") -> dict[str, Node]:
         """Return a table's values, without the keys that are not known; empty if it is no table."""
@@ -159,8 +160,8 @@ class Problems:
 def nearest(wanted: str, names: Iterable[str]) -> str:
     """Return the hint about a name that is not among `names`."""
     known = sorted(names)
-    close = get_close_matches(wanted, known, n=1)
-    if close:
+    close = process.extractOne(wanted, known, scorer=fuzz.ratio, score_cutoff=HINT_SCORE)
+    if close is not None:
         return f"did you mean {close[0]!r}?"
     more = f" and {len(known) - 20} more" if len(known) > 20 else ""
     return f"known here: {', '.join(known[:20]) or 'none'}{more}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import lru_cache
 
+from ingress.dialogs.flow.answers import Answers
 from ingress.dialogs.flow.model import Flow
 from ingress.dialogs.flow.reading import read_flow
 
@@ -11,6 +13,12 @@ MOST_KEPT = 64
 """Flows; the longest unused go first, and calls that still need one go on with the file as it is."""
 
 _kept: OrderedDict[tuple[str, str], Flow] = OrderedDict()
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def answers_of(flow: Flow) -> Answers:
+    """Return what understands a flow's answers; long lists take a moment, once."""
+    return Answers(flow)
 
 
 def flow_of(file: str, digest: str | None = None) -> Flow:

@@ -247,9 +247,9 @@ class Step:
         yield from (prompt for prompt in (self.say, *others) if isinstance(prompt, Prompt))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Flow:
-    """A whole flow."""
+    """A whole flow; two that are read are never equal."""
 
     file: str
     digest: str

@@ -266,7 +266,7 @@ class _Reader:
             name=name,
             place=node.place,
             say=self._prompt(table["say"]) if "say" in table else None,
-            play=problems.text(table["play"], 256) if "play" in table else None,
+            play=self._audio_file(table["play"]) if "play" in table else None,
             leg=_leg(leg),
             may_interrupt=problems.boolean(table["may_interrupt"]) if "may_interrupt" in table else not ends,
             variables=self._variables(table["set"]) if "set" in table else {},
@@ -431,6 +431,12 @@ class _Reader:
             phrase = self._problems.text(item, LONGEST_WORDS)
             if phrase:
                 yield phrase
+
+    def _audio_file(self, node: Node) -> str:
+        path = self._problems.text(node, 256)
+        if path.startswith("/") or ".." in Path(path).parts:
+            self._problems.add(node.place, "a path below dialog.audio_folder is needed")
+        return path
 
     def _keys(self, node: Node) -> str:
         keys = self._problems.text(node, 16)

@@ -83,6 +83,9 @@ class Replies:
         self._progress = progress
         self._wording = wording
         self._today = today
+        of_caller = _leg_of(event) == "caller"
+        self._requests = [each for each in flow.anywhere if of_caller or each.target.step == AGAIN]
+        """What the event may ask for; the other leg may only have its question repeated."""
 
     def reply(self, step: Step) -> Reply:
         """Return the reply of a step that waits."""
@@ -150,7 +153,7 @@ class Replies:
 
     def _request(self, step: Step) -> Reply | None:
         """Return where a request of `anywhere` leads, if the event is one."""
-        branches = [branch for branch in self._flow.anywhere if branch.target.step != AGAIN]
+        branches = [branch for branch in self._requests if branch.target.step != AGAIN]
         branch = None
         if isinstance(self._event, CallerPressed):
             branch = _by_keys(branches, self._event.digits)
@@ -164,7 +167,7 @@ class Replies:
         """Take an answer to a question, or ask again."""
         branch = self._branch(act)
         if branch is not None:
-            return self._followed(branch.target, step, is_anywhere=branch in self._flow.anywhere)
+            return self._followed(branch.target, step, is_anywhere=branch in self._requests)
         slot = self._slot(act)
         if slot is not None and self._progress.pending is not None:
             return self._confirmed(step, act, slot)
@@ -183,10 +186,10 @@ class Replies:
         is_confirmed = self._progress.pending is not None
         if isinstance(event, CallerPressed):
             is_answer = event.digits in (YES_KEY, NO_KEY) if is_confirmed else self._value(act) is not None
-            return None if is_answer else _by_keys((*act.branches, *self._flow.anywhere), event.digits)
+            return None if is_answer else _by_keys((*act.branches, *self._requests), event.digits)
         if not isinstance(event, CallerSaid):
             return None
-        for branch in self._flow.anywhere:
+        for branch in self._requests:
             if is_all(event.text, branch.words.get(language, ()), language):
                 return branch
         if is_confirmed:
@@ -194,7 +197,7 @@ class Replies:
         own = self._best(act.branches, event.text)
         if own is not None or self._value(act) is not None:
             return own
-        return self._best(self._flow.anywhere, event.text)
+        return self._best(self._requests, event.text)
 
     def _best(self, branches: Sequence[Branch], text: str) -> Branch | None:
         language = self._wording.language

@@ -14,7 +14,7 @@ Start = Callable[..., Talk]
 DOOR = """
 languages: en
 left: sorry
-anywhere: [{words: goodbye, next: bye}]
+anywhere: [{words: goodbye, next: bye}, {words: repeat, next: again}]
 slots:
   visitor: {kind: own_name}
   resident: {kind: name, names: [{name: Ann Lee, flat: "12", number: "1012"}, {name: Bob Fox, flat: "7", number: "1007"}]}
@@ -69,7 +69,7 @@ async def test_a_clear_yes_opens(start: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", ["yes no", "I think yes", "Yes? Who?", "maybe", "ok but later", "hello", "yes? no?", ""]
+    "answer", ["yes no", "I think yes", "Yes? Who?", "maybe", "ok but later", "goodbye", "yes? no?", ""]
 )
 async def test_nothing_else_opens(start: Start, answer: str) -> None:
     """It is asked again, and then the door stays closed."""
@@ -86,6 +86,7 @@ async def test_a_no_and_silence_close(start: Start) -> None:
     """Keys count as well; silence is asked about once."""
     talk = await at_the_question(start)
     assert await talk.is_silent("return") == "[return] Tim is at the door. Open?"
+    assert await talk.says("Repeat, please.", "return") == "[return] Tim is at the door. Open?"
     assert await talk.presses("2", "return") == "Bob Fox cannot see you. Goodbye."
     assert "OPEN" not in talk.variables
 

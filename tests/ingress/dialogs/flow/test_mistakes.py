@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,10 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
             "3:53: a transfer goes to letters, digits and _+*#.@-, 64 at most, not '2' (of 'B')",
         ),
         (
+            "languages: en\nsteps: {a: {play: ../x.wav, end: x}}\n",
+            "2:19: a path below dialog.audio_folder is needed",
+        ),
+        (
             "languages: en\nsteps: {a: {transfer: 'SIP/200'}}\n",
             "2:23: a transfer goes to letters, digits and _+*#.@-, 64 at most, not 'SIP/200'",
         ),
@@ -175,6 +180,16 @@ def test_many_aliases_are_not_expanded_without_end(tmp_path: Path) -> None:
     levels = ["a0: &a0 x", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10))]
     found = mistakes(tmp_path, "\n".join(levels))
     assert found[-1].endswith("more than 50000 values, those of aliases counted each time")
+
+
+def test_of_very_many_mistakes_the_first_are_named(tmp_path: Path) -> None:
+    """A long file with a mistake in each step is checked quickly."""
+    steps = "".join(f"  step{n}: {{say: Hi., next: stop{n}}}\n" for n in range(3_000))
+    began_s = time.process_time()
+    found = mistakes(tmp_path, f"languages: en\nsteps:\n{steps}")
+    assert time.process_time() - began_s < 20.0
+    assert len(found) == 101
+    assert "these are 100 mistakes: no more were looked for" in found[-1] + found[-2]
 
 
 @pytest.mark.parametrize(
