@@ -46,6 +46,7 @@ async def test_a_reservation_in_portuguese_by_keys() -> None:
     assert (await talk.presses("2")).startswith("Abrimos todos os dias")
     assert await talk.presses("1") == "Em nome de quem?"
     assert (await talk.says("Meu nome é João")).startswith("Qual é o seu telefone?")
+    assert (await talk.presses("0119")).startswith("Desculpe, não entendi.")  # no key 0 for an operator
     assert await talk.presses("11987654321") == "Para que dia?"
     assert (await talk.says("Amanhã, por favor.")).startswith("Para quantas pessoas?")
     assert await talk.presses("2") == "João, mesa para 2, no dia 2026-11-28. Está certo?"

@@ -17,7 +17,6 @@ from ingress.dialogs.matching import (
     number_in,
     without_introduction,
     yes_or_no,
-    yes_words,
 )
 
 LONGEST_TEXT_BYTES = 200
@@ -66,10 +65,8 @@ class Answers:
                 return kept(text) or None
         return None
 
-    def expected_words(self, slot: Slot, language: str) -> Sequence[str]:
-        """Return the words that the speech model may expect."""
-        if slot.kind is SlotKind.YES_NO:
-            return yes_words(language)
+    def expected_words(self, slot: Slot) -> Sequence[str]:
+        """Return the words that the speech model may expect: no yes, which noise would sooner become then."""
         if slot.kind is SlotKind.NAME and len(slot.entries) <= MOST_EXPECTED_NAMES:
             return list(slot.entries)
         return ()

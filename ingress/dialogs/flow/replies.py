@@ -18,6 +18,7 @@ from datetime import date
 
 from pydantic import JsonValue
 
+from actors.checks.languages import primary
 from ingress.dialogs.base import (
     CallerPressed,
     CallerSaid,
@@ -46,7 +47,7 @@ from ingress.dialogs.flow.model import (
 )
 from ingress.dialogs.flow.progress import Progress
 from ingress.dialogs.flow.wording import Wording, fixed, polite_end
-from ingress.dialogs.matching import best_match, is_all, yes_words
+from ingress.dialogs.matching import best_match, is_all
 from ingress.link.messages import LegName
 
 MOST_MEANWHILE = 20
@@ -123,11 +124,11 @@ class Replies:
             yield CollectKeys(count, keys.terminator, keys.gap_s, step.leg)
 
     def _expected(self, act: Ask) -> Iterable[str]:
-        slot, language = self._slot(act), self._wording.language
         if self._progress.pending is not None:
-            return yes_words(language)
+            return ()
+        slot, language = self._slot(act), self._wording.language
         words = [word for branch in act.branches for word in branch.words.get(language, ())]
-        return [*(self._answers.expected_words(slot, language) if slot is not None else ()), *words]
+        return [*(self._answers.expected_words(slot) if slot is not None else ()), *words]
 
     def _slot(self, act: Ask) -> Slot | None:
         return self._flow.slots[act.slot] if act.slot is not None else None
@@ -165,7 +166,7 @@ class Replies:
 
     def _answered(self, step: Step, act: Ask) -> Reply:
         """Take an answer to a question, or ask again."""
-        branch = self._branch(act)
+        branch = self._branch(step, act)
         if branch is not None:
             return self._followed(branch.target, step, is_anywhere=branch in self._requests)
         slot = self._slot(act)
@@ -180,13 +181,19 @@ class Replies:
             return Reply(list(self._question(step, act)))
         return self._stored(act, slot, value)
 
-    def _branch(self, act: Ask) -> Branch | None:
+    def _branch(self, step: Step, act: Ask) -> Branch | None:
         """Return the branch that an answer takes."""
         event, language = self._event, self._wording.language
         is_confirmed = self._progress.pending is not None
         if isinstance(event, CallerPressed):
             is_answer = event.digits in (YES_KEY, NO_KEY) if is_confirmed else self._value(act) is not None
-            return None if is_answer else _by_keys((*act.branches, *self._requests), event.digits)
+            if is_answer:
+                return None
+            branches = (*act.branches, *self._requests)
+            # Where one key is taken, of two that were pressed in haste the first counts.
+            takes_one = not any(isinstance(action, CollectKeys) for action in self.listening(step, act))
+            first = _by_keys(branches, event.digits[:1]) if takes_one else None
+            return _by_keys(branches, event.digits) or first
         if not isinstance(event, CallerSaid):
             return None
         for branch in self._requests:
@@ -215,7 +222,8 @@ class Replies:
         if isinstance(event, CallerPressed):
             return from_keys(slot, event.digits)
         if isinstance(event, CallerSaid):
-            language, code = self._wording.language, self._call.language
+            language = self._wording.language
+            code = self._call.language if primary(self._call.language) == language else language
             return self._answers.from_speech(slot, event.text, language, code, self._today)
         return None
 

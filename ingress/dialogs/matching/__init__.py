@@ -4,7 +4,7 @@ Pure, in the six languages that `actors.speakable` reads: en, pt, es, fr, de, it
 numbers in figures and names are found. What is not clear is None.
 """
 
-from ingress.dialogs.matching.answers import yes_or_no, yes_words
+from ingress.dialogs.matching.answers import yes_or_no
 from ingress.dialogs.matching.dates import date_in
 from ingress.dialogs.matching.names import Found, NameList
 from ingress.dialogs.matching.numbers import digits_in, number_in
@@ -21,5 +21,4 @@ __all__ = [
     "requests",
     "without_introduction",
     "yes_or_no",
-    "yes_words",
 ]

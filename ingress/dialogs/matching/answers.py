@@ -56,15 +56,6 @@ def yes_or_no(text: str, language: str) -> Literal["yes", "no"] | None:
     return "yes" if says_yes and only_such else None
 
 
-def yes_words(language: str) -> list[str]:
-    """Return the shortest words of a yes and of a no in a language, for a speech model to expect."""
-    vocabulary = VOCABULARIES.get(primary(language))
-    if vocabulary is None:
-        return []
-    lists = vocabulary.answers.yes, vocabulary.answers.no
-    return [words.split("|")[0].lstrip("~=") for words in lists]
-
-
 class _Book:
     """The phrases of one language, with what each makes of an answer."""
 

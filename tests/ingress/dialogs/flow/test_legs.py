@@ -58,10 +58,7 @@ async def at_the_question(start: Start) -> Talk:
 async def test_a_clear_yes_opens(start: Start) -> None:
     """The resident is told, their leg ends, the dialplan gets the number of the list."""
     talk = await at_the_question(start)
-    assert talk.done[-2:] == [
-        Listen(expected_words=("yes", "no"), leg="return"),
-        Listen(no_input_s=300.0, leg="caller"),
-    ]
+    assert talk.action(Listen) == Listen(no_input_s=300.0, leg="caller")
     assert talk.action(CollectKeys) is None
     assert await talk.says("Yes, open the door.", "return") == "[return] I open. Come in."
     assert EndCall("", leg="return") in talk.done
