@@ -41,6 +41,7 @@ COMMANDS = {
     "extensions": ("ingress.commands.extensions", "list, add, change and remove extensions while calls run"),
     "reload": ("ingress.commands.reload", "have a server read its configuration again"),
     "drain": ("ingress.commands.drain", "let running calls end, then stop the server"),
+    "flow": ("ingress.commands.flow", "check, try and draw dialogs written in YAML"),
     "doctor": ("ingress.commands.doctor", "look at this machine and say what to do"),
     "token": ("ingress.commands.token", "make the token for changes over HTTP"),
     "cache": ("ingress.commands.cache", "the phrases kept on disk"),

@@ -69,6 +69,10 @@ PURE = {
     "ingress.configuration": {
         "contradictions", "extension_book", "extension_tables", "extensions", "phrases", "settings",
     },
+    "ingress.dialogs.flow": {
+        "answers", "checking", "drawing", "model", "progress", "replies", "texts", "wording",
+    },
+    "ingress.dialogs.matching": {"answers", "dates", "names", "numbers", "phrases", "tokens", "vocabulary"},
     "ingress.dialogs.llm": {"api_key", "conversation", "memory", "prompt", "settings", "texts", "thoughts"},
     "ingress.gateway": {"decision_history", "dialog_outcome", "dialog_state", "trace_spans"},
     "ingress.link": {"framing", "live", "messages", "records", "status"},

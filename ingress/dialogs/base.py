@@ -8,7 +8,7 @@ iterator ends; if the caller interrupts or hangs up first, the iterator is close
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
@@ -263,6 +263,15 @@ class Dialog(ABC):
         chosen = settings or DialogSettings()
         where = f"dialog.{table_name(chosen.name)}"
         self.settings = own_settings(self.Settings, chosen.own_table(chosen.name), where)
+
+    @classmethod
+    def pinned(cls, table: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the own settings with what tells the files that they name from other versions of them.
+
+        It is called when settings are read, and again at each reload: what it returns is then compared, and
+        is what the dialog is made of. Raises ConfigurationError.
+        """
+        return table
 
     def fixed_texts_in(self, language: str) -> Sequence[str]:
         """Return what it says in the same words to every caller of a language: the `fixed_texts`, if all."""

@@ -1,6 +1,6 @@
 """Find, check and make the dialog that the settings name.
 
-A dialog is `echo`, `tone`, `llm`, the name of an entry point in the group `raymal.dialogs`, or
+A dialog is `echo`, `flow`, `llm`, `tone`, the name of an entry point in the group `raymal.dialogs`, or
 `package.module:Class`. Adding a built-in one is one file, one line here, one test.
 """
 
@@ -15,6 +15,7 @@ from ingress.dialogs.base import Dialog
 
 DIALOGS = {
     "echo": "ingress.dialogs.echo:EchoDialog",
+    "flow": "ingress.dialogs.flow.dialog:FlowDialog",
     "llm": "ingress.dialogs.llm.dialog:LlmDialog",
     "tone": "ingress.dialogs.tone:ToneDialog",
 }
@@ -30,6 +31,13 @@ def check(settings: DialogSettings, where: str = "dialog") -> None:
     """Raise ConfigurationError if there is no such dialog, or its own settings are wrong; a line for each."""
     chosen = dialog_class(settings.name, where)
     own_settings(chosen.Settings, settings.own_table(settings.name), f"{where}.{table_name(settings.name)}")
+
+
+def pinned(settings: DialogSettings, where: str = "dialog") -> DialogSettings:
+    """Return the settings with the versions of the files that they name. Raises ConfigurationError."""
+    table = settings.own_table(settings.name)
+    chosen = dialog_class(settings.name, where).pinned(table)
+    return settings if chosen is table else settings.model_copy(update={table_name(settings.name): chosen})
 
 
 def dialog(settings: DialogSettings) -> Dialog:

@@ -44,7 +44,7 @@ from ingress.configuration.extension_tables import with_extensions
 from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension
 from ingress.configuration.settings import DialogSettings, Settings, TracesSettings, WebSettings
 from ingress.dialogs.base import Dialog
-from ingress.dialogs.registry import CATALOGUE, dialog, dialog_class
+from ingress.dialogs.registry import CATALOGUE, dialog, dialog_class, pinned
 from ingress.dialogs.registry import check as check_dialog
 from ingress.server import database_address, ports
 from ingress.server.files import (
@@ -63,7 +63,12 @@ log = logging.getLogger(__name__)
 def extension_book(settings: Settings) -> ExtensionBook:
     """Return the extensions that these settings describe. Raises ConfigurationError."""
     _check_tables(settings)
-    return ExtensionBook.of(settings, _needs_speech)
+    book = ExtensionBook.of(settings, _needs_speech)
+    extensions = {
+        name: extension.model_copy(update={"dialog": pinned(extension.dialog)})
+        for name, extension in book.extensions.items()
+    }
+    return book.model_copy(update={"extensions": extensions})
 
 
 def check(settings: Settings, is_alone: bool = False) -> ExtensionBook:

@@ -91,7 +91,8 @@ class ConfigurationKeeper:
         async with self._changing:
             try:
                 settings, book = await self._read({})
-                if settings == self._newest:
+                known = self._extensions.book
+                if settings == self._newest and known.updated(book)[0] is known:  # a dialog's file may differ
                     if is_asked:
                         log.info("the configuration is as it was")
                     return self._waiting(settings)

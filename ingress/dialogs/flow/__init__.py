@@ -1,0 +1,1 @@
+"""Conversations that a YAML file describes (docs/flows.md)."""

@@ -1,0 +1,87 @@
+"""The flow dialog: a conversation that a YAML file describes (docs/flows.md)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from actors.errors import ConfigurationError, described
+from ingress.configuration.settings import DialogSettings
+from ingress.dialogs.base import (
+    CallEnded,
+    Dialog,
+    DialogAction,
+    DialogCall,
+    DialogEvent,
+    Interrupted,
+)
+from ingress.dialogs.flow.library import answers_of, flow_of
+from ingress.dialogs.flow.model import Flow
+from ingress.dialogs.flow.services import LookupService, lookup_service
+from ingress.dialogs.flow.settings import FlowSettings
+from ingress.dialogs.flow.texts import COMMON, has_placeholders
+from ingress.dialogs.flow.turn import Turn
+from ingress.dialogs.flow.wording import polite_end
+
+log = logging.getLogger(__name__)
+
+
+class FlowDialog(Dialog):
+    """Follows a flow; all that it knows of a call is in the call's state."""
+
+    Settings = FlowSettings
+    settings: FlowSettings
+
+    def __init__(self, settings: DialogSettings | None = None, today: date | None = None) -> None:
+        """`today`: for tests; None: as the machine's calendar says. Raises ConfigurationError.
+
+        A flow that was checked, and cannot be read now, ends each call politely instead: a file that somebody
+        is writing must not stop a gateway.
+        """
+        super().__init__(settings)
+        self._today = today
+        self.flow: Flow | None = None
+        self._lookups: LookupService | None = None
+        try:
+            self.flow = flow_of(self.settings.file, self.settings.digest)
+        except ConfigurationError as error:
+            if self.settings.digest is None:
+                raise
+            log.error(
+                "the flow was changed and cannot be used, so its calls end at once: %s", described(error)
+            )
+            return
+        self._lookups = lookup_service(self.settings.lookups)
+        self._answers = answers_of(self.flow)
+
+    @classmethod
+    def pinned(cls, table: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the settings with the digest of the flow's files."""
+        file = table.get("file")
+        return {**table, "digest": flow_of(file).digest} if isinstance(file, str) else table
+
+    def fixed_texts_in(self, language: str) -> Sequence[str]:
+        """Return all prompts without slots, and the flow's own phrases."""
+        if self.flow is None:
+            return ()
+        own = self.flow.language(language)
+        common = COMMON[own]
+        prompts = (prompt for step in self.flow.steps.values() for prompt in step.prompts())
+        texts = [prompt.texts[own].text for prompt in prompts]
+        fixed = (text for text in texts if not has_placeholders(text))
+        return [*fixed, common.not_understood, common.yes_or_no, common.moment, common.sorry]
+
+    async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
+        """Go on in the flow."""
+        if isinstance(event, CallEnded | Interrupted):
+            return
+        if self.flow is None:
+            for action in polite_end(COMMON.get(call.language[:2], COMMON["en"]).sorry, "flow_unusable"):
+                yield action
+            return
+        today = self._today or date.today()
+        turn = Turn(self.flow, self._answers, self._lookups, event, call, today)
+        async for action in turn.actions():
+            yield action

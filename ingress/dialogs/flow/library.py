@@ -1,0 +1,37 @@
+"""The flows of this process: each file's newest, and those that running calls began with."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from functools import lru_cache
+
+from ingress.dialogs.flow.answers import Answers
+from ingress.dialogs.flow.model import Flow
+from ingress.dialogs.flow.reading import read_flow
+
+MOST_KEPT = 64
+"""Flows; the longest unused go first, and calls that still need one go on with the file as it is."""
+
+_kept: OrderedDict[tuple[str, str], Flow] = OrderedDict()
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def answers_of(flow: Flow) -> Answers:
+    """Return what understands a flow's answers; long lists take a moment, once."""
+    return Answers(flow)
+
+
+def flow_of(file: str, digest: str | None = None) -> Flow:
+    """Return the flow of a file: as it was with that digest, if it is known; else as it is now.
+
+    Raises FlowError.
+    """
+    if digest is not None and (file, digest) in _kept:
+        _kept.move_to_end((file, digest))
+        return _kept[file, digest]
+    flow = read_flow(file)
+    _kept[file, flow.digest] = flow
+    _kept.move_to_end((file, flow.digest))
+    while len(_kept) > MOST_KEPT:
+        _kept.popitem(last=False)
+    return flow

@@ -1,0 +1,24 @@
+"""What a caller said against what is expected: numbers, yes and no, days, words, names of a list.
+
+Pure, in the six languages that `actors.speakable` reads: en, pt, es, fr, de, it. In any other language
+numbers in figures and names are found. What is not clear is None.
+"""
+
+from ingress.dialogs.matching.answers import yes_or_no
+from ingress.dialogs.matching.dates import date_in
+from ingress.dialogs.matching.names import Found, NameList
+from ingress.dialogs.matching.numbers import digits_in, number_in
+from ingress.dialogs.matching.phrases import best_match, is_all, requests, without_introduction
+
+__all__ = [
+    "Found",
+    "NameList",
+    "best_match",
+    "date_in",
+    "digits_in",
+    "is_all",
+    "number_in",
+    "requests",
+    "without_introduction",
+    "yes_or_no",
+]
