@@ -142,8 +142,9 @@ class CallLimitSettings(Section):
     """In a row; the last one ends the call (RAYMAL_RESULT=no_input)."""
     longest_s: float = Field(default=3_600.0, ge=0.0, le=86_400.0, allow_inf_nan=False)
     """Then the call ends (RAYMAL_RESULT=too_long), after the answer that plays. 0: no limit."""
-    no_audio_s: float = Field(default=30.0, ge=0.0, le=3_600.0, allow_inf_nan=False)
-    """Without a single frame of audio from the PBX the call ends (RAYMAL_RESULT=no_audio). 0: never."""
+    no_audio_s: float = Field(default=300.0, ge=0.0, le=3_600.0, allow_inf_nan=False)
+    """Without a frame of audio, or a key, from the PBX the call ends (RAYMAL_RESULT=no_audio). 0: never.
+    Asterisk sends no frame while a phone suppresses silence, is muted or on hold: minutes, not seconds."""
 
 
 class DialogSettings(OpenSection):

@@ -59,6 +59,7 @@ from ingress.dialogs.base import (
     DialogCall,
     DialogEvent,
     EndCall,
+    NothingHeard,
     PlayContinuousTone,
     Say,
     SetVariable,
@@ -74,6 +75,7 @@ from ingress.link.messages import (
     HangUp,
     Heard,
     Message,
+    NoInput,
     PlayTone,
     SentenceAudio,
     StateChanged,
@@ -220,6 +222,8 @@ class _Turn:
                 await self._answer(CallBegan())
             case Digits(digits=digits):
                 await self._answer(CallerPressed(digits))
+            case NoInput(times=times, leg=leg):
+                await self._answer(NothingHeard(times, leg))
             case Utterance(audio=audio):
                 if self._pool is not None:  # else the dialog does not listen
                     await self._answer(await self._transcribe(audio, self._pool))

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from ingress.access.invitations import Invitation
 from ingress.configuration.extensions import Extension
-from ingress.configuration.settings import BargeInSettings
+from ingress.configuration.settings import BargeInSettings, CallLimitSettings
 from ingress.link import messages as link
 from ingress.link.records import CallOutcome, CallResult, TurnRecord
 from ingress.media.idle_sound import PhraseSource
@@ -24,6 +24,8 @@ MAXIMUM_HISTORY = 64
 """Entries that travel with each request; the oldest are dropped."""
 MAXIMUM_VARIABLES = 16
 """That a dialog may give the dialplan; further ones are dropped."""
+NO_LIMITS = CallLimitSettings(no_input_s=0.0, longest_s=0.0, no_audio_s=0.0)
+"""Of a call without an extension's settings."""
 MAXIMUM_TURN_RECORDS = 32
 """Kept per call for its summary, the newest, 1.6 KB each; each was sent when its turn was over."""
 
@@ -85,6 +87,16 @@ class Call:
     def history(self) -> tuple[link.HistoryEntry, ...]:
         """What was said so far and was heard."""
         return tuple(self._history)
+
+    @property
+    def limits(self) -> CallLimitSettings:
+        """When it ends by itself."""
+        return NO_LIMITS if self._settings is None else self._settings.call_limits
+
+    @property
+    def needs_speech(self) -> bool:
+        """Whether its dialog listens."""
+        return self._settings is not None and self._settings.needs_speech
 
     @property
     def awaits_verdict(self) -> bool:

@@ -16,6 +16,9 @@ class Ending(Enum):
     REFUSED = "refused"
     WAITED = "sent back to the dialplan after too long a wait"
     OPERATOR = "hung up by the operator"
+    NO_INPUT = "nothing was said, several times in a row"
+    TOO_LONG = "the longest time of a call was reached"
+    NO_AUDIO = "no audio came any more"
     STOPPING = "the server is stopping"
     LOST = "connection lost"
     FAULT = "internal fault"
@@ -47,6 +50,12 @@ class Ending(Enum):
                 return CallResult.ENDED
             case Ending.REFUSED | Ending.WAITED:
                 return CallResult.REFUSED
+            case Ending.NO_INPUT:
+                return CallResult.NO_INPUT
+            case Ending.TOO_LONG:
+                return CallResult.TOO_LONG
+            case Ending.NO_AUDIO:
+                return CallResult.NO_AUDIO
             case _:
                 return CallResult.FAILED
 

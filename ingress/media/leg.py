@@ -153,7 +153,10 @@ class Leg:
         if since_s is not None and now - since_s > deadline_s:
             self.end(Ending.UNFINISHED, f"a message was not complete within {deadline_s:g} s")
         elif call.caller.is_at_end(now):
-            if call.refusal is None:
+            limit = call.caller.limit_reached
+            if call.refusal is None and limit is not None:
+                self.end(limit.ending, limit.detail)
+            elif call.refusal is None:
                 self.end(Ending.DIALOG)
             elif call.verdict is not Verdict.REFUSED:
                 self.end(Ending.WAITED, f"{Ending.WAITED.value}: {call.refusal}")
@@ -288,6 +291,7 @@ class Leg:
                         return
 
     def _hear(self, frames: list[bytes], now: float) -> None:
+        self._call.caller.limits.came_s = now
         if self._recording is not None:
             self._recording.heard(frames, now)
         if self._hearing.has_ignored(frames, now):
@@ -351,7 +355,7 @@ class Leg:
         self._call = call
         confirmer = calls.confirmer_for(extension.endpointing)
         self._hearing = Hearing(extension.endpointing, extension.barge_in.speech_ms, confirmer)
-        self._started_s = self._last_send_s = now
+        self._started_s = self._last_send_s = call.caller.limits.came_s = now
         if refusal is not None:
             self.refuse(refusal.detail)
             return

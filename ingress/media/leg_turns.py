@@ -16,6 +16,9 @@ Turns are taken one at a time (`ingress.media.turn` has their states).
 | no message of the gateway for `turn_deadline_s` | the turn fails, with an apology |
 | a turn has waited for `waiting_limit_s`, in all, for a gateway that can serve it | the call is refused |
 | the dialog hangs up | its words play, then 0.2 s of silence: a phone's buffer plays them to the end |
+| nobody has said anything for `no_input_s` | a turn of that kind; if nothing is said in it, a phrase asks |
+| ... `no_input_times` in a row, or another limit is reached | what plays, then a phrase, then the end |
+| ... and nothing plays | the turn under way is given up |
 
 What a dialog remembers counts once something of the turn's answer was heard, or the turn is over without
 having been given up or failed: so it never remembers what the caller did not hear. While a phrase has not
@@ -37,9 +40,11 @@ from ingress.configuration.settings import BargeInSettings
 from ingress.link import messages as link
 from ingress.link.live import Activity
 from ingress.link.records import TurnRecord
+from ingress.media.call_limits import PHRASES, CallLimits, LimitReached
 from ingress.media.hearing.events import HeardUtterance
 from ingress.media.idle_sound import IdleSound, PhraseSource
-from ingress.media.tones import busy_tone, failure_tone
+from ingress.media.no_input import NoInput
+from ingress.media.tones import busy_tone, failure_tone, prompt_tone
 from ingress.media.turn import RUNNING, Turn, TurnEnding, TurnState
 
 if TYPE_CHECKING:
@@ -87,10 +92,14 @@ class LegTurns:
         """Since when the turn under way has waited for a gateway that can serve it."""
         self._hangs_up = False
         """For good: no turn is begun any more."""
+        self.limits = CallLimits(call.limits)
+        self.limit_reached: LimitReached | None = None
+        """It is to end for that, unless the dialog hangs up in the turn that plays."""
+        self._no_input = NoInput(call.limits)
         self._silent_since_s: float | None = None
         """When the last word before the hangup had been played."""
         self._speaking_s: float | None = None
-        """Since when the caller speaks; None: does not, or barge-in is off."""
+        """Since when the caller speaks; None: does not."""
         self._ahead_turn: int | None = None
         """The turn whose transcription was begun at the pause that lasts."""
         self._idle = IdleSound(phrases)
@@ -119,7 +128,8 @@ class LegTurns:
         if self._call.refusal is not None:
             return Activity.REFUSED
         if turn.state is TurnState.OVER:
-            return Activity.SPEAKING if self._idle.has_tone else Activity.LISTENING
+            is_speaking = self._idle.has_tone or not self.playout.is_empty
+            return Activity.SPEAKING if is_speaking else Activity.LISTENING
         is_unserved = not self._call.gateway_is_ready or self._call.awaits_verdict
         if is_unserved and turn.state is not TurnState.DONE:
             return Activity.WAITING
@@ -137,6 +147,7 @@ class LegTurns:
 
     def begin(self, now: float) -> None:
         """Take the first turn, the greeting."""
+        self.limits.began_s = now
         self._add(Turn("greeting", now), now)
 
     def play_refusal(self, now: float) -> None:
@@ -145,34 +156,65 @@ class LegTurns:
         self._ahead_turn = self._speaking_s = None
         self._waiting.clear()
         self._idle.clear()
+        self._play_last(Phrase.BUSY, busy_tone())
+        self._settle(now)
+
+    def _play_last(self, phrase: Phrase, otherwise: bytes) -> None:
+        """Play a phrase, or a tone, and end after it."""
+        self._idle.stop_tone()
         self._change_turn(Turn.none())
-        self.playout.push(self._phrases(Phrase.BUSY) or busy_tone(), "")
+        self.playout.push(self._phrases(phrase) or otherwise, "")
         self._hangs_up = True
+
+    def end_for(self, limit: LimitReached, now: float) -> None:
+        """A limit is reached: end with its phrase, after what plays now; idempotent."""
+        if self._hangs_up or self.limit_reached is not None:
+            return
+        self.limit_reached = limit
+        self.caller_resumed()  # what was begun ahead is of no use
+        self.dropped_turns += len(self._waiting)
+        self._waiting.clear()
+        turn = self.turn
+        if turn.state is TurnState.OVER:
+            self._ask(now)
+        elif turn.is_audible:
+            if turn.state in RUNNING:
+                self._call.outbox.append(link.CancelTurn(call_id=self._call.call_id, turn=turn.number))
+                turn.complete()
+            self._finish_if_played(now)
+        else:
+            turn.ending = turn.ending or TurnEnding.OVERTAKEN
+            self._give_up(turn, now)
         self._settle(now)
 
     def caller_speaking(self, now: float) -> None:
         """The caller speaks, that is sure: stop the answer; do not begin another."""
-        if not self._barge_in.enabled:
-            return
         self._speaking_s = now
+        self._no_input.came()
+        if self._barge_in.enabled:
+            self._speak_over(now)
+        self._settle(now)
+
+    def _speak_over(self, now: float) -> None:
         for waiting in self._waiting:
             if waiting.kind == "utterance":
                 waiting.ending = waiting.ending or TurnEnding.OVERTAKEN
         turn = self.turn
-        if self._may_be_interrupted(turn):
-            if turn.is_audible:
-                turn.ending = TurnEnding.INTERRUPTED
-                self.interruptions += 1
+        if not self._may_be_interrupted(turn):
+            return
+        if turn.is_audible:
+            turn.ending = TurnEnding.INTERRUPTED
+            self.interruptions += 1
+            self._give_up(turn, now)
+        elif turn.kind in ("utterance", "silence"):
+            turn.ending = TurnEnding.OVERTAKEN
+            is_known = turn.heard is not None or turn.state in (TurnState.ANSWERING, TurnState.DONE)
+            if is_known or turn.kind == "silence":
                 self._give_up(turn, now)
-            elif turn.kind == "utterance":
-                turn.ending = TurnEnding.OVERTAKEN
-                if turn.heard is not None or turn.state in (TurnState.ANSWERING, TurnState.DONE):
-                    self._give_up(turn, now)
-        self._settle(now)
 
     def caller_paused(self, utterance: HeardUtterance) -> None:
         """The utterance may be over: have it transcribed meanwhile, if it would be the next turn."""
-        is_next = self._call.gateway_is_ready and not self._waiting and not self._hangs_up
+        is_next = self._call.gateway_is_ready and not self._waiting and not self._is_ending
         if self._ahead_turn is None and is_next:
             self._ahead_turn = self._call.turns + 1
             self._call.outbox.append(
@@ -188,6 +230,7 @@ class LegTurns:
     def hear(self, utterance: HeardUtterance, now: float) -> None:
         """The caller has finished an utterance."""
         self._speaking_s = self._ahead_turn = None
+        self._no_input.came()
         last_s = utterance.last_speech_s
         wait_ms = (utterance.decided_s - last_s) * 1000.0
         self._add(Turn("utterance", last_s, audio=utterance.audio, endpoint_wait_ms=wait_ms), now)
@@ -195,6 +238,8 @@ class LegTurns:
     def press(self, digit: str, now: float) -> None:
         """The caller has pressed a key. An utterance under way has been heard before, or is none."""
         self.caller_resumed()  # the number goes to the digit
+        self._no_input.came()
+        self.limits.came_s = now
         before = (self.turn, *self._waiting)
         self._add_digit(digit, now)
         for turn in before:
@@ -220,6 +265,10 @@ class LegTurns:
         if turn.is_audible:
             turn.ending = TurnEnding.INTERRUPTED
             self.interruptions += 1
+        elif turn.kind == "silence":
+            turn.ending = TurnEnding.OVERTAKEN
+            self._give_up(turn, now)
+            return
         else:
             turn.ending = turn.ending or TurnEnding.PRESSED_OVER
         if turn.state in (TurnState.ANSWERING, TurnState.DONE):
@@ -275,6 +324,8 @@ class LegTurns:
                 turn.transcription_failure = message.transcription_failure
                 if message.failure is None:
                     turn.complete()
+                    if turn.is_unanswered_silence:
+                        turn.playout.push(self._phrases(Phrase.STILL_THERE) or prompt_tone(), "")
                 else:
                     self._fail(turn, message.failure)
         if turn.ending is TurnEnding.OVERTAKEN and turn.state in RUNNING:
@@ -308,9 +359,11 @@ class LegTurns:
         turn = self.turn
         if self._hangs_up and self._silent_since_s is None and self.playout.is_empty:
             self._silent_since_s = now
-        until_s, waits_since_s = inf, None
+        until_s, waits_since_s = self.limits.until_s, None
+        if self._is_ending:
+            until_s = inf
         if turn.state in RUNNING and not self._call.gateway_is_lost:
-            until_s = turn.progress_s + self._turn_deadline_s
+            until_s = min(until_s, turn.progress_s + self._turn_deadline_s)
         if turn.state not in (TurnState.DONE, TurnState.OVER) and not self._call.gateway_is_ready:
             waits_since_s = turn.progress_s
             if self.waits_since_s is None:
@@ -318,13 +371,29 @@ class LegTurns:
             until_s = min(until_s, self.waits_since_s + self._waiting_limit_s)
         until_s = min(until_s, self._idle.settle(now, waits_since_s, turn.kind == "greeting"))
         self._holds = bool(self._idle.first)
-        if self._speaking_s is not None and self._may_be_interrupted(turn):
-            self._holds |= not turn.is_audible
+        if self._speaking_s is not None:
+            if self._barge_in.enabled and self._may_be_interrupted(turn):
+                self._holds |= not turn.is_audible
             until_s = min(until_s, self._speaking_s + TURN_DEADLINE_S)
+        until_s = min(until_s, self._no_input.settle(self._awaits_input, None, now))
         self._settled_until_s = until_s
 
+    @property
+    def _is_ending(self) -> bool:
+        """Whether no turn is begun any more."""
+        return self._hangs_up or self.limit_reached is not None
+
+    @property
+    def _awaits_input(self) -> bool:
+        """Whether the dialog waits for the caller, and nothing happens."""
+        is_idle = self.turn.state is TurnState.OVER and self._speaking_s is None and not self._is_ending
+        return is_idle and self._call.gateway_is_ready and self._call.needs_speech
+
     def _act_on_deadlines(self, now: float) -> None:
-        """The gateway's next message or the caller's utterance may have taken too long."""
+        """The gateway's next message or the caller's utterance may have taken too long, or all of it."""
+        if not self._is_ending and (limit := self.limits.reached(now)) is not None:
+            self.end_for(limit, now)
+            return
         if self._speaking_s is not None and now >= self._speaking_s + TURN_DEADLINE_S:
             self._speaking_s = None
         turn = self.turn
@@ -336,6 +405,11 @@ class LegTurns:
             self._call.outbox.append(link.CancelTurn(call_id=self._call.call_id, turn=turn.number))
             self._fail(turn, f"no answer from the gateway for {self._turn_deadline_s:.0f} s")
             self._finish_if_played(now)
+        elif self._awaits_input and self._no_input.is_over(None, now):
+            if self._no_input.is_last:
+                self.end_for(self.limits.no_input(), now)
+            else:
+                self._add(Turn("silence", now, times=self._no_input.times), now)
         self._settle(now)
 
     def _stop_waiting(self, now: float) -> None:
@@ -358,6 +432,8 @@ class LegTurns:
         self._note_heard()
         self._finish_if_played(now)
         self._settle(now)
+        if now >= self.limits.until_s and not self._is_ending:
+            self._act_on_deadlines(now)  # an answer without an end leaves no frame that asks for them
 
     def _note_heard(self) -> None:
         for text in self.playout.take_heard():
@@ -370,7 +446,7 @@ class LegTurns:
         return turn.state is not TurnState.OVER and not is_protected
 
     def _add(self, turn: Turn, now: float) -> None:
-        if self._hangs_up:
+        if self._is_ending:
             return
         turn.number, turn.progress_s = self._call.next_turn(), now
         if len(self._waiting) == MAXIMUM_WAITING_TURNS:
@@ -394,8 +470,11 @@ class LegTurns:
 
     def _ask(self, now: float) -> None:
         """Ask the gateway for the turn under way, or the next one, unless it has been asked."""
-        if self.turn.state is TurnState.OVER and self._waiting:
-            self._change_turn(self._waiting.popleft())
+        if self.turn.state is TurnState.OVER:
+            if self._waiting:
+                self._change_turn(self._waiting.popleft())
+            elif self.limit_reached is not None and not self._hangs_up:
+                self._play_last(PHRASES[self.limit_reached.ending], failure_tone())
         turn = self.turn
         if turn.state is TurnState.WAITING and self._call.gateway_is_ready:
             turn.enter(TurnState.ASKED)
@@ -438,7 +517,7 @@ class LegTurns:
         turn.enter(TurnState.OVER)
         self._change_turn(Turn.none())
         if turn.hang_up is not None:
-            self._hangs_up, self._call.hang_up = True, turn.hang_up
+            self._hangs_up, self._call.hang_up, self.limit_reached = True, turn.hang_up, None
             self.dropped_turns += len(self._waiting)
             self._waiting.clear()
         self._call.write_record(turn)

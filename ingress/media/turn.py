@@ -8,7 +8,17 @@ from typing import Any, Final, Literal
 
 from actors.messages import Doubt
 from actors.telephone import BYTES_PER_MS, audio_duration_ms
-from ingress.link.messages import DialogState, Digits, Greet, HangUp, HistoryEntry, SentenceAudio, Utterance
+from ingress.link.messages import (
+    DialogState,
+    Digits,
+    Greet,
+    HangUp,
+    HistoryEntry,
+    NoInput,
+    SentenceAudio,
+    TurnRequest,
+    Utterance,
+)
 from ingress.link.records import StageTimes, TurnRecord
 from ingress.media.playout import Playout
 
@@ -32,12 +42,15 @@ class TurnEnding(Enum):
 
 
 NEXT: Final[dict[TurnState, dict[TurnState, str]]] = {
-    TurnState.WAITING: {TurnState.ASKED: "the gateway is ready and asked"},
+    TurnState.WAITING: {
+        TurnState.ASKED: "the gateway is ready and asked",
+        TurnState.OVER: "nobody had said anything, and now somebody has, or the call is to end",
+    },
     TurnState.ASKED: {
         TurnState.ANSWERING: "audio comes",
         TurnState.DONE: "the gateway is done, or the turn fails",
         TurnState.WAITING: "a new gateway is ready",
-        TurnState.OVER: "the caller speaks",
+        TurnState.OVER: "the caller speaks, or the call is to end",
     },
     TurnState.ANSWERING: {
         TurnState.ANSWERING: "audio comes",
@@ -56,9 +69,10 @@ RUNNING: Final = (TurnState.ASKED, TurnState.ANSWERING)
 class Turn:
     """A turn and what is known of it so far."""
 
-    kind: Literal["greeting", "utterance", "digit"]
+    kind: Literal["greeting", "utterance", "digit", "silence"]
     speech_ended_s: float
-    """End of the caller's speech; of the event itself for a greeting, the last key for digits."""
+    """End of the caller's speech; of the event itself for a greeting, the last key for digits, the end of a
+    silence."""
     playout: Playout = field(default_factory=Playout)
     """The answer."""
     number: int = 0
@@ -68,6 +82,8 @@ class Turn:
     """The utterance."""
     digits: str = ""
     """The keys, in order."""
+    times: int = 0
+    """Of a silence: in a row."""
     state: TurnState = TurnState.WAITING
     ending: TurnEnding | None = None
     failure: str | None = None
@@ -91,6 +107,12 @@ class Turn:
         """Whether the caller has heard anything of the answer."""
         return self.playout.played_bytes > 0
 
+    @property
+    def is_unanswered_silence(self) -> bool:
+        """Whether nobody had said anything, and the dialog has nothing to say about that."""
+        is_unanswered = self.first_audio_s is None and self.hang_up is None and self.ending is None
+        return self.kind == "silence" and is_unanswered
+
     @classmethod
     def none(cls) -> Turn:
         """Return what stands for a turn while there is none: one that is over."""
@@ -102,9 +124,7 @@ class Turn:
             raise ValueError(f"a turn cannot go from {self.state.name} to {state.name}")
         self.state = state
 
-    def request(
-        self, call_id: str, history: tuple[HistoryEntry, ...], state: DialogState
-    ) -> Greet | Utterance | Digits:
+    def request(self, call_id: str, history: tuple[HistoryEntry, ...], state: DialogState) -> TurnRequest:
         """Return what asks the gateway for the answer."""
         call: dict[str, Any] = {"call_id": call_id, "turn": self.number, "history": history, "state": state}
         match self.kind:
@@ -114,6 +134,8 @@ class Turn:
                 return Utterance(**call, audio=self.audio)
             case "digit":
                 return Digits(**call, digits=self.digits)
+            case "silence":
+                return NoInput(**call, times=self.times)
 
     def take_audio(self, message: SentenceAudio, now: float) -> None:
         """Queue a piece of the answer; that of an overtaken turn is dropped."""

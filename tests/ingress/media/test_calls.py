@@ -22,6 +22,7 @@ from ingress.link.messages import (
     CallStarted,
     Digits,
     Greet,
+    NoInput,
     Pace,
     PhrasesReady,
     PlayTone,
@@ -545,3 +546,28 @@ async def test_an_extension_has_its_own_end_of_turn() -> None:
         (first, after_s), (second, later_s) = ended
         assert (first, second) == (str(usual.call_id), str(patient.call_id))
         assert later_s - after_s == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("limit", ["no_input", "too_long", "no_audio"])
+async def test_a_call_that_reaches_a_limit_ends_with_its_result(limit: str) -> None:
+    """The peer sends a frame now and then, as Asterisk does while the caller is silent; or none at all."""
+    limits = {
+        "no_input": {"no_input_s": 0.5, "no_input_times": 2},
+        "too_long": {"longest_s": 1.5},
+        "no_audio": {"no_audio_s": 1.2, "no_input_s": 0},
+    }[limit]
+    short = {"short": {"call_limits": limits}}
+    async with bench(extensions=short) as server, AsteriskPeer(server.ports["short"]) as peer:
+        await greeted(server, peer)
+        if limit == "no_input":
+            silence = await server.until_sent(NoInput)
+            server.answer(peer.call_id, silence.turn)
+        elif limit == "no_audio":
+            await asyncio.sleep(1.0)
+            peer.send_audio(bytes(320))
+            await asyncio.sleep(1.0)
+            assert not peer.was_hung_up
+        await peer.until(lambda: peer.was_hung_up)
+        outcome = (await server.until_sent(CallEnded)).record.outcome
+        assert outcome.result == limit
+        assert "call_limits." in outcome.reason
