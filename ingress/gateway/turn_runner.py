@@ -212,6 +212,8 @@ class _Turn:
         self._sent_state = b""
         """As the media worker has it."""
         self._sentences = 0
+        self._may_interrupt = True
+        """Whether speech may stop what is being said."""
         self._sent_audio_s = 0.0
         self._first_audio_s: float | None = None
 
@@ -316,6 +318,7 @@ class _Turn:
         call_id, turn = self._request.call_id, self._request.turn
         match action:
             case Say():
+                self._may_interrupt = action.may_interrupt
                 await self._say(action)
             case PlayContinuousTone(frequency_hz):
                 checked_hz = _checked_frequency_hz(frequency_hz)
@@ -396,6 +399,7 @@ class _Turn:
                 text=text,
                 audio=audio,
                 is_last=is_last,
+                may_interrupt=self._may_interrupt,
                 stages=self.stages,
             )
         )

@@ -5,6 +5,7 @@ Turns are taken one at a time (`ingress.media.turn` has their states).
 | event | effect |
 |---|---|
 | the caller speaks, the answer can be heard | it stops: the turn is interrupted |
+| ... and speech may not stop what plays (`Say(may_interrupt=False)`) | it stops where that part ends |
 | the caller speaks, the answer cannot be heard yet | it does not begin while the caller speaks |
 | ... and the turn is an utterance | it is given up once its words are known; the next turn answers both |
 | a key is pressed, the answer can be heard | it stops, whatever `barge_in.enabled` says |
@@ -203,14 +204,21 @@ class LegTurns:
         if not self._may_be_interrupted(turn):
             return
         if turn.is_audible:
-            turn.ending = TurnEnding.INTERRUPTED
-            self.interruptions += 1
-            self._give_up(turn, now)
+            turn.is_spoken_over = True
+            self._stop_where_spoken_over(now)
         elif turn.kind in ("utterance", "silence"):
             turn.ending = TurnEnding.OVERTAKEN
             is_known = turn.heard is not None or turn.state in (TurnState.ANSWERING, TurnState.DONE)
             if is_known or turn.kind == "silence":
                 self._give_up(turn, now)
+
+    def _stop_where_spoken_over(self, now: float) -> None:
+        """Stop an answer that was spoken over, unless what plays, or played last, may not be stopped."""
+        turn = self.turn
+        if turn.is_spoken_over and not turn.playout.is_protected:
+            turn.ending = TurnEnding.INTERRUPTED
+            self.interruptions += 1
+            self._give_up(turn, now)
 
     def caller_paused(self, utterance: HeardUtterance) -> None:
         """The utterance may be over: have it transcribed meanwhile, if it would be the next turn."""
@@ -307,6 +315,7 @@ class LegTurns:
             case link.SentenceAudio():
                 turn.take_audio(message, now)
                 self._note_heard()
+                self._stop_where_spoken_over(now)
             case link.PlayTone():
                 self._idle.set_tone(message.frequency_hz)
             case link.HangUp():
@@ -431,6 +440,7 @@ class LegTurns:
             self._remember(turn)
         self._note_heard()
         self._finish_if_played(now)
+        self._stop_where_spoken_over(now)
         self._settle(now)
         if now >= self.limits.until_s and not self._is_ending:
             self._act_on_deadlines(now)  # an answer without an end leaves no frame that asks for them

@@ -86,6 +86,8 @@ class Turn:
     """Of a silence: in a row."""
     state: TurnState = TurnState.WAITING
     ending: TurnEnding | None = None
+    is_spoken_over: bool = False
+    """The caller spoke over what speech may not stop: it stops where that ends."""
     failure: str | None = None
     was_understood: bool = True
     doubt: Doubt | None = None
@@ -146,7 +148,7 @@ class Turn:
             self.enter(TurnState.ANSWERING)
             if self.first_audio_s is None:
                 self.first_audio_s = now
-            if not self.playout.push(message.audio):
+            if not self.playout.push(message.audio, may_interrupt=message.may_interrupt):
                 self.failure = "the answer was longer than the playout queue; its rest was dropped"
         if message.is_last:
             self.playout.end_sentence(message.text)

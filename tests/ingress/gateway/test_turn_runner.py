@@ -28,6 +28,7 @@ from ingress.dialogs.base import (
     DialogCall,
     DialogEvent,
     EndCall,
+    NothingHeard,
     PlayContinuousTone,
     Say,
 )
@@ -43,11 +44,13 @@ from ingress.link.messages import (
     Heard,
     HistoryEntry,
     Message,
+    NoInput,
     PlayTone,
     SentenceAudio,
     StateChanged,
     TranscribeAhead,
     TurnDone,
+    TurnRequest,
     Utterance,
 )
 from ingress.phrases.speaker import Speaker
@@ -159,7 +162,7 @@ def turns(pool: Pool | None, **dialogs: Dialog) -> TurnRunner:
 
 async def run(
     runner: TurnRunner,
-    request: Greet | Utterance | Digits,
+    request: TurnRequest,
     ahead: Ahead | None = None,
     extension: Extension = DEFAULT,
 ) -> Served:
@@ -770,3 +773,22 @@ async def test_a_wrong_state_fails_that_turn_only(secret: dict[Any, Any]) -> Non
     assert call.done.failure.startswith("the dialog's state ")
     assert "secret" not in call.done.failure
     assert (await run(runner, DIGIT)).done.failure is None
+
+
+async def test_what_speech_may_not_stop_is_sent_as_such() -> None:
+    """Each sentence of that `Say`, and no other."""
+    dialog = Scripted(Say("One. Two.", may_interrupt=False), Say("Three."))
+    call = await run(turns(Pool(), default=dialog), GREET)
+    pieces = [message for message in call.sent if isinstance(message, SentenceAudio) and message.is_last]
+    assert [(piece.text, piece.may_interrupt) for piece in pieces] == [
+        ("One.", False),
+        ("Two.", False),
+        ("Three.", True),
+    ]
+
+
+async def test_a_silence_is_an_event() -> None:
+    """With how often it was, and where."""
+    dialog = Scripted()
+    await run(turns(Pool(), default=dialog), NoInput(call_id="c1", turn=3, history=(), times=2, leg="return"))
+    assert dialog.events == [NothingHeard(2, "return")]

@@ -1,82 +1,15 @@
-"""Calls in which nobody speaks, and calls that take too long: in virtual time, no socket, no gateway."""
+"""Calls in which nobody speaks, and calls that take too long: no socket, no gateway."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
+from one_call import PHRASES, UTTERANCE, Line, extension
 
-from ingress.configuration.extensions import Extension, Phrase, default_extension
-from ingress.configuration.settings import Settings
-from ingress.link.messages import (
-    CancelTurn,
-    Digits,
-    HangUp,
-    Message,
-    NoInput,
-    SentenceAudio,
-    TurnDone,
-    TurnRequest,
-)
-from ingress.link.records import CallResult, StageTimes
-from ingress.media.call import Call
+from ingress.configuration.extensions import Phrase
+from ingress.link.messages import CancelTurn, Digits, HangUp, NoInput
+from ingress.link.records import CallResult
 from ingress.media.endings import Ending
-from ingress.media.hearing.events import HeardUtterance
-from ingress.media.idle_sound import PhraseSource
 from ingress.media.tones import failure_tone, prompt_tone
-
-FRAME_S = 0.02
-PHRASES = {phrase: bytes((index + 3, 0)) * 800 for index, phrase in enumerate(Phrase)}
-"""Five frames each."""
-UTTERANCE = HeardUtterance(b"\1\0" * 800, 0.0, 0.0)
-
-
-def extension(needs_speech: bool = True, **limits: Any) -> Extension:
-    """Return the server's own, with these limits."""
-    settings = Settings.model_validate({"call_limits": limits})
-    return default_extension(settings).model_copy(update={"needs_speech": needs_speech})
-
-
-class Line:
-    """A call, its clock, and what plays."""
-
-    def __init__(self, settings: Extension, phrases: PhraseSource = PHRASES.get) -> None:
-        self.now = 0.0
-        self.call = Call("c1", "default", phrases=phrases, settings=settings)
-        self.turns = self.call.caller
-        self.turns.limits.came_s = 0.0
-        self.turns.begin(0.0)
-        self.call.gateway_ready(0.0)
-        self.receive(TurnDone(call_id="c1", turn=1, stages=StageTimes()))
-        self.call.outbox.clear()
-
-    def receive(self, message: Message) -> None:
-        """Take a message of the gateway."""
-        self.call.receive(message, self.now)
-
-    def play(self, seconds: float) -> bytes:
-        """Let time pass; return what was heard."""
-        frames = []
-        for _ in range(round(seconds / FRAME_S)):
-            self.now += FRAME_S
-            frames.append(self.turns.next_frame(self.now))
-        return b"".join(frames)
-
-    def asked(self) -> list[TurnRequest]:
-        """Return what the gateway is asked, once."""
-        messages, self.call.outbox = self.call.outbox, []
-        return [message for message in messages if isinstance(message, TurnRequest)]
-
-    def answer(self, frames: int = 0, is_done: bool = True, hangs_up: bool = False) -> None:
-        """Answer the newest turn with so many frames."""
-        turn = {"call_id": "c1", "turn": self.call.turns, "stages": StageTimes()}
-        if frames:
-            audio = {"sentence": 1, "text": "well", "audio": b"\2\0" * 160 * frames, "is_last": True}
-            self.receive(SentenceAudio.model_validate({**turn, **audio}))
-        if hangs_up:
-            self.receive(HangUp(call_id="c1", turn=self.call.turns))
-        if is_done:
-            self.receive(TurnDone.model_validate(turn))
 
 
 def test_the_dialog_is_told_of_a_silence_and_a_phrase_asks_if_it_says_nothing() -> None:
