@@ -59,6 +59,7 @@ from ingress.dialogs.base import (
     DialogCall,
     DialogEvent,
     EndCall,
+    Interrupted,
     NothingHeard,
     PlayContinuousTone,
     Say,
@@ -212,6 +213,8 @@ class _Turn:
         self._sent_state = b""
         """As the media worker has it."""
         self._sentences = 0
+        self._hangs_up = False
+        """The dialog ends the call in this turn."""
         self._may_interrupt = True
         """Whether speech may stop what is being said."""
         self._sent_audio_s = 0.0
@@ -268,11 +271,18 @@ class _Turn:
     # What is answered
 
     async def _answer(self, event: DialogEvent) -> None:
-        """Have the dialog respond, and do each action as it is yielded."""
+        """Have the dialog respond, first to the interruption that this turn began with, if it did."""
         self._call.turn_to(SessionActivity.THINKING)
         self._sent_state = encoded_state(self._request.state)
-        call = self._dialog_call()
-        asked_s = _now_s()
+        call, asked_s = self._dialog_call(), _now_s()
+        if self._request.interrupted is not None:
+            interruption = Interrupted(self._request.interrupted, self._request.leg)
+            await self._respond(interruption, call, asked_s)
+        if not self._hangs_up:
+            await self._respond(event, call, asked_s)
+
+    async def _respond(self, event: DialogEvent, call: DialogCall, asked_s: float) -> None:
+        """Do each action as it is yielded."""
         dialog = self._runner.dialog_of(self._call.extension)
         actions = dialog.respond(event, call)
         if not isinstance(actions, AsyncIterator):
@@ -323,9 +333,11 @@ class _Turn:
             case PlayContinuousTone(frequency_hz):
                 checked_hz = _checked_frequency_hz(frequency_hz)
                 await self._call.send(PlayTone(call_id=call_id, turn=turn, frequency_hz=checked_hz))
-            case EndCall(reason):
+            case EndCall(reason, leg):
+                self._hangs_up |= leg == "caller"
                 await self._call.send(HangUp(call_id=call_id, turn=turn, reason=one_line(reason)))
             case Transfer(target, reason):
+                self._hangs_up = True
                 where, why = checked_target(target), one_line(reason)
                 await self._call.send(HangUp(call_id=call_id, turn=turn, transfer_to=where, reason=why))
             case SetVariable(name, value):

@@ -101,6 +101,8 @@ class LegTurns:
         """When the last word before the hangup had been played."""
         self._speaking_s: float | None = None
         """Since when the caller speaks; None: does not."""
+        self._interrupted: str | None = None
+        """What was heard of the answer that was interrupted last: the next turn's dialog gets it."""
         self._ahead_turn: int | None = None
         """The turn whose transcription was begun at the pause that lasts."""
         self._idle = IdleSound(phrases)
@@ -489,6 +491,8 @@ class LegTurns:
         if turn.state is TurnState.WAITING and self._call.gateway_is_ready:
             turn.enter(TurnState.ASKED)
             turn.progress_s = now
+            if turn.interrupted is None:
+                turn.interrupted, self._interrupted = self._interrupted, None
             self._call.ask(turn)
 
     def _change_turn(self, turn: Turn) -> None:
@@ -512,7 +516,10 @@ class LegTurns:
         if turn.ending is TurnEnding.PRESSED_OVER:
             self._remember(turn)
         if turn.ending is TurnEnding.INTERRUPTED:
+            self._interrupted = turn.answered
             self._idle.fade_out(self.playout.rest(FADE_BYTES))
+        elif turn.ending is TurnEnding.OVERTAKEN and turn.interrupted is not None:
+            self._interrupted = turn.interrupted  # what its dialog did about it is undone
         turn.hang_up = None
         self._finish(turn, now)
 

@@ -88,6 +88,8 @@ class Turn:
     ending: TurnEnding | None = None
     is_spoken_over: bool = False
     """The caller spoke over what speech may not stop: it stops where that ends."""
+    interrupted: str | None = None
+    """What had been heard of the answer that was interrupted before this turn; None: none was."""
     failure: str | None = None
     was_understood: bool = True
     doubt: Doubt | None = None
@@ -128,7 +130,13 @@ class Turn:
 
     def request(self, call_id: str, history: tuple[HistoryEntry, ...], state: DialogState) -> TurnRequest:
         """Return what asks the gateway for the answer."""
-        call: dict[str, Any] = {"call_id": call_id, "turn": self.number, "history": history, "state": state}
+        call: dict[str, Any] = {
+            "call_id": call_id,
+            "turn": self.number,
+            "history": history,
+            "state": state,
+            "interrupted": self.interrupted,
+        }
         match self.kind:
             case "greeting":
                 return Greet(**call)

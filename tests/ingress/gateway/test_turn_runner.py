@@ -28,6 +28,7 @@ from ingress.dialogs.base import (
     DialogCall,
     DialogEvent,
     EndCall,
+    Interrupted,
     NothingHeard,
     PlayContinuousTone,
     Say,
@@ -792,3 +793,24 @@ async def test_a_silence_is_an_event() -> None:
     dialog = Scripted()
     await run(turns(Pool(), default=dialog), NoInput(call_id="c1", turn=3, history=(), times=2, leg="return"))
     assert dialog.events == [NothingHeard(2, "return")]
+
+
+@pytest.mark.parametrize("hangs_up", [False, True])
+async def test_an_interruption_is_an_event_before_what_came_instead(hangs_up: bool) -> None:
+    """With what had been heard, in the same turn; a dialog that hangs up gets no more."""
+
+    class Counting(Scripted):
+        async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
+            self.events.append(event)
+            call.state["events"] = len(self.events)
+            self.calls.append(call)
+            yield EndCall() if hangs_up else Say(f"Answer {len(self.events)}.")
+
+    dialog = Counting()
+    interrupted = UTTERANCE.model_copy(update={"interrupted": "We are open."})
+    call = await run(turns(Pool(), default=dialog), interrupted)
+    events: list[DialogEvent] = [Interrupted("We are open.", "caller"), CallerSaid("good morning")]
+    assert dialog.events == events[: 1 if hangs_up else 2]
+    assert call.spoken == ([] if hangs_up else ["Answer 1.", "Answer 2."])
+    states = [message.state for message in call.sent if isinstance(message, StateChanged)]
+    assert states == [{"events": 1}, {"events": 2}][: len(dialog.events)]
