@@ -54,12 +54,14 @@ from ingress.dialogs.base import (
     CallerNotUnderstood,
     CallerPressed,
     CallerSaid,
+    CollectKeys,
     Dialog,
     DialogAction,
     DialogCall,
     DialogEvent,
     EndCall,
     Interrupted,
+    Listen,
     NothingHeard,
     PlayContinuousTone,
     Say,
@@ -69,12 +71,16 @@ from ingress.dialogs.base import (
 from ingress.gateway.dialog_outcome import checked_target, checked_variable, one_line
 from ingress.gateway.dialog_run import DialogRun, failure_of
 from ingress.gateway.dialog_state import encoded_state
+from ingress.gateway.dialog_wishes import checked_keys, listen_options
+from ingress.gateway.key_stop import KeyStop
 from ingress.link.messages import (
     CallStarted,
     Digits,
     Greet,
     HangUp,
     Heard,
+    KeysWanted,
+    ListenTo,
     Message,
     NoInput,
     PlayTone,
@@ -142,12 +148,19 @@ class TurnRunner:
         task = asyncio.create_task(self._transcribe_ahead(pool, request, extension))
         return Ahead(request.turn, _now_s(), task)
 
-    async def run(self, request: TurnRequest, call: TurnCall, ahead: Ahead | None = None) -> None:
+    async def run(
+        self,
+        request: TurnRequest,
+        call: TurnCall,
+        ahead: Ahead | None = None,
+        key_stop: KeyStop | None = None,
+    ) -> None:
         """Run one turn to its `TurnDone`. Raises LinkError.
 
         `ahead` is what was begun for this turn's utterance; it is cancelled with the turn.
+        `key_stop`: how a key stops what it says.
         """
-        turn = _Turn(self, request, call, ahead)
+        turn = _Turn(self, request, call, ahead, key_stop or KeyStop())
         failure: str | None = None
         try:
             await turn.run()
@@ -198,7 +211,14 @@ class TurnRunner:
 class _Turn:
     """One turn while it runs."""
 
-    def __init__(self, runner: TurnRunner, request: TurnRequest, call: TurnCall, ahead: Ahead | None) -> None:
+    def __init__(
+        self,
+        runner: TurnRunner,
+        request: TurnRequest,
+        call: TurnCall,
+        ahead: Ahead | None,
+        key_stop: KeyStop,
+    ) -> None:
         self.stages = StageTimes()
         self.was_ahead = False
         self.was_understood = True
@@ -208,6 +228,7 @@ class _Turn:
         self._request = request
         self._call = call
         self._ahead = ahead
+        self._key_stop = key_stop
         self._pool = runner.pool if call.extension.needs_speech else None
         self._speaker = runner.speaker if call.extension.needs_speech else None
         self._sent_state = b""
@@ -225,8 +246,8 @@ class _Turn:
         match self._request:
             case Greet():
                 await self._answer(CallBegan())
-            case Digits(digits=digits):
-                await self._answer(CallerPressed(digits))
+            case Digits(digits=digits, is_complete=is_complete, leg=leg):
+                await self._answer(CallerPressed(digits, is_complete, leg))
             case NoInput(times=times, leg=leg):
                 await self._answer(NothingHeard(times, leg))
             case Utterance(audio=audio):
@@ -279,7 +300,7 @@ class _Turn:
             interruption = Interrupted(self._request.interrupted, self._request.leg)
             await self._respond(interruption, call, asked_s)
         if not self._hangs_up:
-            await self._respond(event, call, asked_s)
+            await self._key_stop.run(self._respond(event, call, asked_s))
 
     async def _respond(self, event: DialogEvent, call: DialogCall, asked_s: float) -> None:
         """Do each action as it is yielded."""
@@ -329,10 +350,17 @@ class _Turn:
         match action:
             case Say():
                 self._may_interrupt = action.may_interrupt
-                await self._say(action)
+                await self._key_stop.say(self._say(action))
+            case CollectKeys():
+                await self._call.send(self._keys_wanted(checked_keys(action)))
+            case Listen():
+                options, leg = listen_options(action), action.leg or self._request.leg
+                await self._call.send(ListenTo(call_id=call_id, turn=turn, leg=leg, options=options))
             case PlayContinuousTone(frequency_hz):
                 checked_hz = _checked_frequency_hz(frequency_hz)
                 await self._call.send(PlayTone(call_id=call_id, turn=turn, frequency_hz=checked_hz))
+            case EndCall() | Transfer() if self._key_stop.cut_something:
+                pass  # the key is answered instead
             case EndCall(reason, leg):
                 self._hangs_up |= leg == "caller"
                 await self._call.send(HangUp(call_id=call_id, turn=turn, reason=one_line(reason)))
@@ -345,6 +373,16 @@ class _Turn:
                 await self._call.send(VariableSet(call_id=call_id, turn=turn, name=name, value=value))
             case _:
                 raise DialogError(f"the dialog yielded a {type(action).__name__}, which is no action")
+
+    def _keys_wanted(self, collect: CollectKeys) -> KeysWanted:
+        return KeysWanted(
+            call_id=self._request.call_id,
+            turn=self._request.turn,
+            leg=collect.leg or self._request.leg,
+            count=collect.count,
+            terminator=collect.terminator,
+            gap_s=collect.gap_s,
+        )
 
     async def _say(self, say: Say) -> None:
         if self._speaker is None:

@@ -150,6 +150,11 @@ class CancelTurn(TurnMessage):
     """The caller interrupted: stop everything still under way for this turn."""
 
 
+class StopSaying(TurnMessage):
+    """A key was pressed: nothing more of this turn is heard. Its dialog may go on for a moment, so that keys
+    that it asks for after its question can be taken together."""
+
+
 class WorkerHealth(Message):
     """How the media worker does; every second."""
 
@@ -159,7 +164,7 @@ class WorkerHealth(Message):
 class Digits(TurnRequest):
     """The caller pressed keys, in this order."""
 
-    digits: str
+    digits: str = Field(repr=False)
     is_complete: bool = True
     """False: they were collected, and too few came in time."""
 

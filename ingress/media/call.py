@@ -175,6 +175,10 @@ class Call:
 
     # For the turns of its legs
 
+    def on_leg(self, leg: link.LegName) -> LegTurns | None:
+        """Return the turns of a leg, if it is there."""
+        return self.caller if leg == self.caller.leg else None
+
     def next_turn(self) -> int:
         """Return the number of a new turn."""
         self.turns += 1

@@ -9,7 +9,10 @@ Turns are taken one at a time (`ingress.media.turn` has their states).
 | the caller speaks, the answer cannot be heard yet | it does not begin while the caller speaks |
 | ... and the turn is an utterance | it is given up once its words are known; the next turn answers both |
 | a key is pressed, the answer can be heard | it stops, whatever `barge_in.enabled` says |
-| ... the answer cannot be heard yet | its dialog goes on up to the first sound; what it remembers counts |
+| ... or cannot be heard yet | nothing of it is heard; what its dialog remembers counts |
+| ... and the gateway works on the turn | its dialog goes on for a moment: it may ask for these keys |
+| the dialog asks for keys (`CollectKeys`) | those that wait and those that come are one turn |
+| speech after the first of them | is not listened to until they are together |
 | keys are pressed while they cannot be asked for yet | they are one turn, together and in order |
 | the gateway is back, nothing of the answer has come | the turn is asked again |
 | ... some of it has come | the turn ends with an apology: half an answer repeated is worse than its loss |
@@ -44,6 +47,7 @@ from ingress.link.records import TurnRecord
 from ingress.media.call_limits import PHRASES, CallLimits, LimitReached
 from ingress.media.hearing.events import HeardUtterance
 from ingress.media.idle_sound import IdleSound, PhraseSource
+from ingress.media.keys import MAXIMUM_DIGITS, KeyCollection
 from ingress.media.no_input import NoInput
 from ingress.media.tones import busy_tone, failure_tone, prompt_tone
 from ingress.media.turn import RUNNING, Turn, TurnEnding, TurnState
@@ -53,8 +57,6 @@ if TYPE_CHECKING:
 
 MAXIMUM_WAITING_TURNS = 4
 """Not yet asked for; beyond it the oldest utterance is dropped: it has been overtaken."""
-MAXIMUM_DIGITS = 128
-"""Keys of one turn; further ones are dropped. A Brazilian bill has 47."""
 TURN_DEADLINE_S = 30.0
 """Without a message of the gateway for this long a turn has failed, unless its dialog may think longer."""
 WAITING_LIMIT_S = 20.0
@@ -101,6 +103,8 @@ class LegTurns:
         """When the last word before the hangup had been played."""
         self._speaking_s: float | None = None
         """Since when the caller speaks; None: does not."""
+        self._keys: KeyCollection | None = None
+        """What the dialog has asked for."""
         self._interrupted: str | None = None
         """What was heard of the answer that was interrupted last: the next turn's dialog gets it."""
         self._ahead_turn: int | None = None
@@ -156,7 +160,7 @@ class LegTurns:
     def play_refusal(self, now: float) -> None:
         """Give up all turns, play the busy phrase, then end."""
         self._silent_since_s = None  # a dialog may have hung up: the phrase plays to its end all the same
-        self._ahead_turn = self._speaking_s = None
+        self._ahead_turn = self._speaking_s = self._keys = None
         self._waiting.clear()
         self._idle.clear()
         self._play_last(Phrase.BUSY, busy_tone())
@@ -173,7 +177,7 @@ class LegTurns:
         """A limit is reached: end with its phrase, after what plays now; idempotent."""
         if self._hangs_up or self.limit_reached is not None:
             return
-        self.limit_reached = limit
+        self.limit_reached, self._keys = limit, None
         self.caller_resumed()  # what was begun ahead is of no use
         self.dropped_turns += len(self._waiting)
         self._waiting.clear()
@@ -192,6 +196,8 @@ class LegTurns:
 
     def caller_speaking(self, now: float) -> None:
         """The caller speaks, that is sure: stop the answer; do not begin another."""
+        if self._is_typing:
+            return
         self._speaking_s = now
         self._no_input.came()
         if self._barge_in.enabled:
@@ -203,7 +209,7 @@ class LegTurns:
             if waiting.kind == "utterance":
                 waiting.ending = waiting.ending or TurnEnding.OVERTAKEN
         turn = self.turn
-        if not self._may_be_interrupted(turn):
+        if turn.is_stopped or not self._may_be_interrupted(turn):
             return
         if turn.is_audible:
             turn.is_spoken_over = True
@@ -217,14 +223,15 @@ class LegTurns:
     def _stop_where_spoken_over(self, now: float) -> None:
         """Stop an answer that was spoken over, unless what plays, or played last, may not be stopped."""
         turn = self.turn
-        if turn.is_spoken_over and not turn.playout.is_protected:
+        if turn.is_spoken_over and not turn.is_stopped and not turn.playout.is_protected:
             turn.ending = TurnEnding.INTERRUPTED
             self.interruptions += 1
             self._give_up(turn, now)
 
     def caller_paused(self, utterance: HeardUtterance) -> None:
         """The utterance may be over: have it transcribed meanwhile, if it would be the next turn."""
-        is_next = self._call.gateway_is_ready and not self._waiting and not self._is_ending
+        is_next = self._call.gateway_is_ready and not self._waiting
+        is_next &= not self._is_ending and not self._is_typing
         if self._ahead_turn is None and is_next:
             self._ahead_turn = self._call.turns + 1
             self._call.outbox.append(
@@ -241,6 +248,9 @@ class LegTurns:
         """The caller has finished an utterance."""
         self._speaking_s = self._ahead_turn = None
         self._no_input.came()
+        if self._is_typing:
+            return
+        self._keys = None  # this is the answer
         last_s = utterance.last_speech_s
         wait_ms = (utterance.decided_s - last_s) * 1000.0
         self._add(Turn("utterance", last_s, audio=utterance.audio, endpoint_wait_ms=wait_ms), now)
@@ -251,16 +261,46 @@ class LegTurns:
         self._no_input.came()
         self.limits.came_s = now
         before = (self.turn, *self._waiting)
-        self._add_digit(digit, now)
+        self._take_key(digit, now)
         for turn in before:
             if turn.kind != "digit" or turn.state is not TurnState.WAITING:
                 self._press_over(turn, now)
         self._settle(now)
 
+    @property
+    def _is_typing(self) -> bool:
+        """Whether keys that belong together have begun to come."""
+        return self._keys is not None and self._keys.has_begun
+
+    def _take_key(self, digit: str, now: float) -> None:
+        if self._is_ending:
+            return
+        if self._keys is None:
+            self._add_digit(digit, now)
+        elif self._keys.press(digit, now):
+            self._end_collection(now)
+
+    def collect_keys(self, wanted: link.KeysWanted, now: float) -> None:
+        """Take the next keys together, after those that wait to be asked for."""
+        early = [turn for turn in self._waiting if turn.kind == "digit" and not turn.is_collected]
+        digits = "".join(turn.digits for turn in early) + (self._keys.digits if self._keys else "")
+        self._waiting = deque(turn for turn in self._waiting if turn not in early)
+        self._keys = KeyCollection(wanted.count, wanted.terminator, wanted.gap_s)
+        for digit in digits:
+            self._take_key(digit, now)
+        self._settle(now)
+
+    def _end_collection(self, now: float) -> None:
+        """The keys are together, or no more come: they are a turn."""
+        keys, self._keys = self._keys, None
+        if keys is not None:
+            turn = Turn("digit", now, digits=keys.digits, is_collected=True, is_complete=keys.is_complete)
+            self._add(turn, now)
+
     def _add_digit(self, digit: str, now: float) -> None:
         """Take a key into the last turn if that has keys and has not been asked for; else into a new one."""
         last = self._waiting[-1] if self._waiting else self.turn
-        if last.kind != "digit" or last.state is not TurnState.WAITING:
+        if last.kind != "digit" or last.state is not TurnState.WAITING or last.is_collected:
             self._add(Turn("digit", now, digits=digit), now)
         elif len(last.digits) < MAXIMUM_DIGITS:
             last.digits += digit
@@ -272,17 +312,35 @@ class LegTurns:
         """A key was pressed after this turn began."""
         if not self._may_be_interrupted(turn):
             return
+        if turn.is_stopped:
+            return
         if turn.is_audible:
             turn.ending = TurnEnding.INTERRUPTED
             self.interruptions += 1
         elif turn.kind == "silence":
             turn.ending = TurnEnding.OVERTAKEN
             self._give_up(turn, now)
-            return
         else:
             turn.ending = turn.ending or TurnEnding.PRESSED_OVER
-        if turn.state in (TurnState.ANSWERING, TurnState.DONE):
+        if turn.state is TurnState.DONE:
             self._give_up(turn, now)
+        elif turn.state in RUNNING and turn.ending is not TurnEnding.OVERTAKEN:
+            self._stop_saying(turn)
+
+    def _stop_saying(self, turn: Turn) -> None:
+        """Nothing more of the turn under way is heard; its dialog goes on for a moment."""
+        turn.is_stopped = True
+        self._call.outbox.append(link.StopSaying(call_id=self._call.call_id, turn=turn.number))
+        self._note_heard()
+        if turn.is_audible:
+            self._leave_answer(turn)
+        turn.was_dropped |= not self.playout.is_empty
+        self.playout.drop()
+
+    def _leave_answer(self, turn: Turn) -> None:
+        """The answer stops here: the next turn is told what was heard of it."""
+        self._interrupted = turn.answered
+        self._idle.fade_out(self.playout.rest(FADE_BYTES))
 
     def gateway_ready(self, was_lost: bool, now: float) -> None:
         """The gateway can serve turns (again): ask what is owed; `was_lost`: it is another one."""
@@ -292,8 +350,10 @@ class LegTurns:
             if turn.heard:  # they will be transcribed again
                 self._call.forget_heard(self.leg)
             turn.heard = turn.dialog_state = None
+            turn.is_stopped = False
         elif was_lost and turn.state is TurnState.ANSWERING:
             self._fail(turn, "the gateway was replaced in mid-answer")
+            self._finish_if_played(now)
         self._ask(now)
         self._settle(now)
 
@@ -322,6 +382,9 @@ class LegTurns:
                 self._idle.set_tone(message.frequency_hz)
             case link.HangUp():
                 turn.hang_up = message
+            case link.KeysWanted() if turn.ending is not TurnEnding.OVERTAKEN:
+                if (asked := self._call.on_leg(message.leg)) is not None:
+                    asked.collect_keys(message, now)
             case link.VariableSet(name=name, value=value):
                 self._call.set_variable(name, value)
             case link.StateChanged():
@@ -341,8 +404,6 @@ class LegTurns:
                     self._fail(turn, message.failure)
         if turn.ending is TurnEnding.OVERTAKEN and turn.state in RUNNING:
             self._give_up(turn, now)  # its words are known, or that there are none
-        elif turn.ending is TurnEnding.PRESSED_OVER and turn.state is TurnState.ANSWERING:
-            self._give_up(turn, now)
         else:
             self._finish_if_played(now)
         self._settle(now)
@@ -386,6 +447,8 @@ class LegTurns:
             if self._barge_in.enabled and self._may_be_interrupted(turn):
                 self._holds |= not turn.is_audible
             until_s = min(until_s, self._speaking_s + TURN_DEADLINE_S)
+        if self._keys is not None:
+            until_s = min(until_s, self._keys.over_s)
         until_s = min(until_s, self._no_input.settle(self._awaits_input, None, now))
         self._settled_until_s = until_s
 
@@ -398,7 +461,8 @@ class LegTurns:
     def _awaits_input(self) -> bool:
         """Whether the dialog waits for the caller, and nothing happens."""
         is_idle = self.turn.state is TurnState.OVER and self._speaking_s is None and not self._is_ending
-        return is_idle and self._call.gateway_is_ready and self._call.needs_speech
+        has_question = self._call.needs_speech or self._keys is not None
+        return is_idle and self._call.gateway_is_ready and has_question and not self._is_typing
 
     def _act_on_deadlines(self, now: float) -> None:
         """The gateway's next message or the caller's utterance may have taken too long, or all of it."""
@@ -407,6 +471,8 @@ class LegTurns:
             return
         if self._speaking_s is not None and now >= self._speaking_s + TURN_DEADLINE_S:
             self._speaking_s = None
+        if self._keys is not None and now >= self._keys.over_s:
+            self._end_collection(now)
         turn = self.turn
         is_late = not self._call.gateway_is_lost and now >= turn.progress_s + self._turn_deadline_s
         since_s, limit_s = self.waits_since_s, self._waiting_limit_s
@@ -468,15 +534,17 @@ class LegTurns:
         self._settle(now)
 
     def _drop_oldest_utterance(self) -> None:
-        """Drop it; keys before and after it are one turn then. Of four waiting turns two are utterances."""
+        """Drop it; keys before and after it are one turn then. If all are keys, the last two become one."""
         self.dropped_turns += 1
         kept: deque[Turn] = deque()
-        oldest = next(turn for turn in self._waiting if turn.kind != "digit")
+        oldest = next((turn for turn in self._waiting if turn.kind != "digit"), None)
         for turn in self._waiting:
             if turn is oldest:
                 continue
             if kept and kept[-1].kind == turn.kind == "digit":
-                turn.digits = kept.pop().digits + turn.digits
+                are_last = oldest is None and turn is self._waiting[-1]
+                if are_last or not (kept[-1].is_collected or turn.is_collected):
+                    turn.digits = kept.pop().digits + turn.digits
             kept.append(turn)
         self._waiting = kept
 
@@ -494,6 +562,8 @@ class LegTurns:
             if turn.interrupted is None:
                 turn.interrupted, self._interrupted = self._interrupted, None
             self._call.ask(turn)
+            if turn.ending is TurnEnding.PRESSED_OVER:
+                self._stop_saying(turn)
 
     def _change_turn(self, turn: Turn) -> None:
         self._underruns_before = self.underruns
@@ -516,8 +586,7 @@ class LegTurns:
         if turn.ending is TurnEnding.PRESSED_OVER:
             self._remember(turn)
         if turn.ending is TurnEnding.INTERRUPTED:
-            self._interrupted = turn.answered
-            self._idle.fade_out(self.playout.rest(FADE_BYTES))
+            self._leave_answer(turn)
         elif turn.ending is TurnEnding.OVERTAKEN and turn.interrupted is not None:
             self._interrupted = turn.interrupted  # what its dialog did about it is undone
         turn.hang_up = None
@@ -528,6 +597,8 @@ class LegTurns:
         if turn.state is TurnState.DONE and self.playout.is_empty:
             if turn.ending in (None, TurnEnding.PRESSED_OVER):
                 self._remember(turn)
+            if turn.ending is TurnEnding.INTERRUPTED or turn.was_dropped:
+                turn.hang_up = None
             self._finish(turn, now)
 
     def _finish(self, turn: Turn, now: float) -> None:
@@ -535,6 +606,7 @@ class LegTurns:
         self._change_turn(Turn.none())
         if turn.hang_up is not None:
             self._hangs_up, self._call.hang_up, self.limit_reached = True, turn.hang_up, None
+            self._keys = None
             self.dropped_turns += len(self._waiting)
             self._waiting.clear()
         self._call.write_record(turn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Literal
@@ -61,6 +62,7 @@ NEXT: Final[dict[TurnState, dict[TurnState, str]]] = {
     TurnState.OVER: {},
 }
 """The whole life of a turn: which states follow a state, and when."""
+FIGURE: Final = re.compile(r"\d")
 RUNNING: Final = (TurnState.ASKED, TurnState.ANSWERING)
 """The gateway works on the turn."""
 
@@ -80,14 +82,22 @@ class Turn:
     endpoint_wait_ms: float | None = None
     audio: bytes = b""
     """The utterance."""
-    digits: str = ""
+    digits: str = field(default="", repr=False)
     """The keys, in order."""
+    is_collected: bool = False
+    """The dialog asked for these keys together."""
+    is_complete: bool = True
+    """Whether they are all that it asked for."""
     times: int = 0
     """Of a silence: in a row."""
     state: TurnState = TurnState.WAITING
     ending: TurnEnding | None = None
     is_spoken_over: bool = False
     """The caller spoke over what speech may not stop: it stops where that ends."""
+    is_stopped: bool = False
+    """A key was pressed: the gateway goes on with it for a moment, and nothing of it is heard."""
+    was_dropped: bool = False
+    """Some of the answer was never heard, for what the caller did before."""
     interrupted: str | None = None
     """What had been heard of the answer that was interrupted before this turn; None: none was."""
     failure: str | None = None
@@ -117,6 +127,11 @@ class Turn:
         is_unanswered = self.first_audio_s is None and self.hang_up is None and self.ending is None
         return self.kind == "silence" and is_unanswered
 
+    @property
+    def kept_answer(self) -> str:
+        """What was answered, as it may be kept: the answer to keys without the keys."""
+        return without_figures(self.answered) if self.kind in ("digit", "silence") else self.answered
+
     @classmethod
     def none(cls) -> Turn:
         """Return what stands for a turn while there is none: one that is over."""
@@ -143,14 +158,15 @@ class Turn:
             case "utterance":
                 return Utterance(**call, audio=self.audio)
             case "digit":
-                return Digits(**call, digits=self.digits)
+                return Digits(**call, digits=self.digits, is_complete=self.is_complete)
             case "silence":
                 return NoInput(**call, times=self.times)
 
     def take_audio(self, message: SentenceAudio, now: float) -> None:
-        """Queue a piece of the answer; that of an overtaken turn is dropped."""
+        """Queue a piece of the answer, unless the caller has gone on."""
         self.stages = message.stages
-        if self.ending is TurnEnding.OVERTAKEN:
+        if self.ending is not None:
+            self.was_dropped |= bool(message.audio)
             return
         if message.audio:
             self.enter(TurnState.ANSWERING)
@@ -204,5 +220,10 @@ class Turn:
             was_overtaken=self.ending in (TurnEnding.OVERTAKEN, TurnEnding.PRESSED_OVER),
             was_ahead=self.was_ahead,
             heard=self.heard if keeps_text else None,
-            answered=self.answered if keeps_text else None,
+            answered=self.kept_answer if keeps_text else None,
         )
+
+
+def without_figures(text: str) -> str:
+    """Return what answers a caller's keys without the keys: each digit is a star."""
+    return FIGURE.sub("*", text)

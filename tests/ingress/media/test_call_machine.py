@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from actors.telephone import FRAME_BYTES
-from ingress.configuration.extensions import Phrase
+from ingress.configuration.extensions import Phrase, default_extension
+from ingress.configuration.settings import Settings
 from ingress.link.messages import (
     Admitted,
     CallStarted,
@@ -17,9 +18,12 @@ from ingress.link.messages import (
     Greet,
     HangUp,
     Heard,
+    KeysWanted,
+    NoInput,
     Readiness,
     SentenceAudio,
     StateChanged,
+    StopSaying,
     TranscribeAhead,
     TurnDone,
     TurnFinished,
@@ -34,6 +38,13 @@ from ingress.media.turn import TurnState
 
 PHRASES = {phrase: bytes((index + 3, 0)) * 400 for index, phrase in enumerate(Phrase)}
 UTTERANCE = HeardUtterance(b"\1\0" * 800, 0.0, 0.0)
+LIMITS = {"no_input_s": 5.0, "no_input_times": 3, "longest_s": 600.0, "no_audio_s": 300.0}
+EXTENSION = default_extension(Settings.model_validate({"call_limits": LIMITS})).model_copy(
+    update={"needs_speech": True}
+)
+SILENCE_S = 3 * 5.0 + 2 * TURN_DEADLINE_S + 30.0
+"""So long a call may last in which nobody says anything: three silences, a caller who was last heard speaking
+and a gateway that was last heard thinking, and what is still to be played."""
 
 
 class CallMachine(RuleBasedStateMachine):
@@ -44,7 +55,8 @@ class CallMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.call = Call("c1", "default", phrases=PHRASES.get)
+        self.call = Call("c1", "default", phrases=PHRASES.get, settings=EXTENSION)
+        self.call.caller.limits.came_s = 0.0
         self.call.caller.begin(0.0)
         self.now = 0.0
         self.ready = False
@@ -78,7 +90,7 @@ class CallMachine(RuleBasedStateMachine):
             match message:
                 case CallStarted():
                     assert message.is_admitted == (self.call.verdict is Verdict.ADMITTED)
-                case Greet(turn=turn) | Utterance(turn=turn) | Digits(turn=turn):
+                case Greet(turn=turn) | Utterance(turn=turn) | Digits(turn=turn) | NoInput(turn=turn):
                     assert self.ready
                     assert self.running is None
                     self.running = turn
@@ -97,6 +109,9 @@ class CallMachine(RuleBasedStateMachine):
                     assert turn in self.asked
                     if self.running == turn:
                         self.running = None
+                case StopSaying(turn=turn):
+                    assert turn == self.running or not self.ready
+                    assert self.call.caller.playout.is_empty
                 case TurnFinished(record=record):
                     assert record.turn != self.running
                     self.finished.append(record.turn)
@@ -191,9 +206,10 @@ class CallMachine(RuleBasedStateMachine):
         self.call.caller.caller_speaking(self.now)
         self.collect()
         if self.call.caller.interruptions > before:
-            assert self.call.caller.playout.is_empty
+            assert self.call.caller.playout.is_empty or self.call.caller.limit_reached
             frame = self.call.caller.next_frame(self.now)
-            assert not any(frame[FADE_BYTES:]) or not self.ready  # then the waiting beep may begin
+            waits = not self.ready  # then the waiting beep may begin
+            assert not any(frame[FADE_BYTES:]) or waits or self.call.caller.limit_reached
 
     @rule()
     def caller_pauses(self) -> None:
@@ -219,12 +235,34 @@ class CallMachine(RuleBasedStateMachine):
         """A key: nothing that could be heard is left, but a greeting that may not be interrupted."""
         turn = self.call.caller.turn
         if turn.kind != "digit" or turn.state is not TurnState.WAITING:
-            self.pressed_over.add(turn.number)
-        if not self.call.caller._hangs_up or turn.hang_up is not None:
+            self.pressed_over |= {turn.number, *(waiting.number for waiting in self.call.caller._waiting)}
+        if not self.call.caller._is_ending or turn.hang_up is not None:
             self.pressed += digit
         self.call.caller.press(digit, self.now)
         self.collect()
-        assert self.call.caller.playout.is_empty or self.call.refusal is not None
+        is_ending = self.call.refusal is not None or self.call.caller.limit_reached is not None
+        assert self.call.caller.playout.is_empty or is_ending
+
+    @rule()
+    def something_comes(self) -> None:
+        """A frame of audio, some time or other."""
+        self.call.caller.limits.came_s = self.now
+
+    @rule(seconds=st.floats(0.5, 6.0))
+    def nothing_happens(self, seconds: float) -> None:
+        """Time passes, and the clock finds nothing to play: silences and gaps between keys run out."""
+        self.now += seconds
+        self.call.caller.next_frame(self.now)
+        self.collect()
+
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data(), count=st.none() | st.integers(1, 4), terminator=st.sampled_from([None, "A"]))
+    def keys_are_wanted(self, data: st.DataObject, count: int | None, terminator: str | None) -> None:
+        """The dialog takes keys together; nobody has an A on the phone."""
+        keys = {"leg": "caller", "count": count, "terminator": terminator, "gap_s": 3.0}
+        wanted = KeysWanted.model_validate({"call_id": "c1", "turn": self.some_turn(data), **keys})
+        self.call.receive(wanted, self.now)
+        self.collect()
 
     def some_turn(self, data: st.DataObject) -> int:
         """Return the running turn, or any that was asked before: messages may be late."""
@@ -278,7 +316,8 @@ class CallMachine(RuleBasedStateMachine):
         open_turns = set(self.asked) - set(self.finished) if self.call.refusal is None else set()
         assert len(open_turns) <= 1
         assert not open_turns or max(open_turns) >= max(self.finished, default=0)
-        assert open_turns or self.call.caller.playout.is_empty or self.call.refusal is not None
+        is_ending = self.call.refusal is not None or self.call.caller.limit_reached is not None
+        assert open_turns or self.call.caller.playout.is_empty or is_ending
 
     @invariant()
     def no_key_is_lost(self) -> None:
@@ -289,14 +328,30 @@ class CallMachine(RuleBasedStateMachine):
             if turn.number not in self.typed
         ]
         typed = "".join(self.typed.values()) + "".join(turn.digits for turn in waiting)
+        if self.call.caller._keys is not None:
+            typed += self.call.caller._keys.digits
         assert self.pressed.startswith(typed)
-        assert self.call.caller._hangs_up or typed == self.pressed
+        assert self.call.caller._is_ending or typed == self.pressed
 
     @invariant()
     def history_holds_whole_sentences_only(self) -> None:
         """A sentence without its end was not heard to its end."""
         said = {entry.text for entry in self.call.history if entry.speaker == "server"}
         assert said <= self.heard_texts
+
+    def teardown(self) -> None:
+        """Nobody says anything any more, and a gateway has nothing to say: the call ends by itself."""
+        self.gateway_comes()
+        turns, until_s = self.call.caller, self.now + SILENCE_S
+        while not turns.is_at_end(self.now):
+            assert self.now < until_s
+            self.now += 0.5 if turns.playout.is_empty else 0.02
+            turns.next_frame(self.now)
+            self.collect()
+            if self.running is not None:
+                self.call.receive(TurnDone(call_id="c1", turn=self.running, stages=StageTimes()), self.now)
+                self.running = None
+                self.collect()
 
 
 TestCallMachine = CallMachine.TestCase
