@@ -66,11 +66,13 @@ PURE = {
     "ingress.configuration": {
         "contradictions", "extension_book", "extension_tables", "extensions", "phrases", "settings",
     },
-    "ingress.gateway": {"decision_history", "dialog_outcome", "dialog_state", "trace_spans"},
+    "ingress.gateway": {
+        "decision_history", "dialog_outcome", "dialog_state", "dialog_wishes", "trace_spans",
+    },
     "ingress.link": {"framing", "live", "messages", "records", "status"},
     "ingress.media": {
-        "call", "call_limits", "codec_check", "endings", "idle_sound", "lateness", "leg_turns", "no_input",
-        "pacing", "playout", "receiver", "resampling", "tones", "turn",
+        "call", "call_limits", "codec_check", "endings", "idle_sound", "keys", "lateness", "leg_turns",
+        "no_input", "pacing", "playout", "receiver", "resampling", "tones", "turn",
     },
     "ingress.media.hearing": {"endpointing", "events", "spectrum", "stream_time", "utterance", "vad"},
     "ingress.media.recording": {"alignment"},

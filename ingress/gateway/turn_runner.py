@@ -327,7 +327,7 @@ class _Turn:
         return DialogCall(
             call_id=started.call_id,
             extension=extension.name,
-            language=extension.language,
+            language=self._request.language or extension.language,
             caller_number=started.caller_number,
             caller_name=started.caller_name,
             started_at=datetime.fromtimestamp(started.started_at_s, UTC),

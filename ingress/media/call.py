@@ -73,6 +73,8 @@ class Call:
         self.hang_up: link.HangUp | None = None
         """The dialog's, once the turn it came in is over."""
         self.dialog_state: link.DialogState = {}
+        self.language: str | None = None
+        """Found out at its first utterance; None: not, or the extension has one language."""
         self.gateway_is_ready = False
         self.gateway_is_lost = False
         """The link to the gateway broke, so what it was asked is lost. Until the next one is ready."""
@@ -186,7 +188,7 @@ class Call:
 
     def ask(self, turn: Turn) -> None:
         """Ask the gateway for the answer of a turn."""
-        self.outbox.append(turn.request(self.call_id, self.history, self.dialog_state))
+        self.outbox.append(turn.request(self.call_id, self.history, self.dialog_state, self.language))
 
     def note(self, speaker: Literal["caller", "server"], text: str, leg: link.LegName) -> None:
         """Something was said and heard."""

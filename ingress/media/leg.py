@@ -19,7 +19,6 @@ import asyncio
 import logging
 from datetime import UTC, datetime
 from enum import Enum
-from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -34,7 +33,7 @@ from ingress.audiosocket import (
     PeerHungUp,
     UnknownMessage,
 )
-from ingress.configuration.extensions import Extension
+from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.settings import Settings
 from ingress.link.live import Activity, LiveCall
 from ingress.link.messages import Message
@@ -205,7 +204,7 @@ class Leg:
         return LiveCall(
             call_id=call.call_id,
             extension=call.extension,
-            language=self._extension.language,
+            language=call.language or self._extension.language,
             priority=self._extension.priority,
             caller_number=invitation.caller_number if invitation else None,
             caller_name=invitation.caller_name if invitation else None,
@@ -296,6 +295,7 @@ class Leg:
             self._recording.heard(frames, now)
         if self._hearing.has_ignored(frames, now):
             return
+        self._hearing.wait_for(self._call.caller.listening.end_silence_ms)
         # Frames that are read together came one after the other, or would have.
         for frames_after, frame in zip(reversed(range(len(frames))), frames, strict=True):
             if events := self._hearing.frame(frame, now - FRAME_S * frames_after):
@@ -340,7 +340,7 @@ class Leg:
             started_at_s=started_at.timestamp(),
             barge_in=extension.barge_in,
             keeps_text=settings.privacy.keep_transcripts,
-            phrases=partial(calls.phrases.audio, extension),
+            phrases=self._phrase,
             waiting_limit_s=settings.server.waiting_limit_s,
             turn_deadline_s=_turn_deadline_s(settings, extension),
             settings=extension,
@@ -379,6 +379,11 @@ class Leg:
             extension = calls.extensions.get(found.extension, self._extension)
             self._extension = extension.chosen(found.priority, found.language)
         return found
+
+    def _phrase(self, phrase: Phrase) -> bytes | None:
+        """Return a phrase in the call's language, if it is there."""
+        extension = self._extension.chosen(None, self._call.language)
+        return self._calls.phrases.audio(extension, phrase)
 
     def _pass_on(self, events: tuple[HearingEvent, ...], now: float) -> None:
         if not events or not self._extension.needs_speech:

@@ -20,6 +20,7 @@ Turns are taken one at a time (`ingress.media.turn` has their states).
 | no message of the gateway for `turn_deadline_s` | the turn fails, with an apology |
 | a turn has waited for `waiting_limit_s`, in all, for a gateway that can serve it | the call is refused |
 | the dialog hangs up | its words play, then 0.2 s of silence: a phone's buffer plays them to the end |
+| the dialog wants the next answer listened to in its way (`Listen`) | that goes with the answer, once |
 | nobody has said anything for `no_input_s` | a turn of that kind; if nothing is said in it, a phrase asks |
 | ... `no_input_times` in a row, or another limit is reached | what plays, then a phrase, then the end |
 | ... and nothing plays | the turn under way is given up |
@@ -50,7 +51,7 @@ from ingress.media.idle_sound import IdleSound, PhraseSource
 from ingress.media.keys import MAXIMUM_DIGITS, KeyCollection
 from ingress.media.no_input import NoInput
 from ingress.media.tones import busy_tone, failure_tone, prompt_tone
-from ingress.media.turn import RUNNING, Turn, TurnEnding, TurnState
+from ingress.media.turn import AS_USUAL, RUNNING, Turn, TurnEnding, TurnState
 
 if TYPE_CHECKING:
     from ingress.media.call import Call
@@ -103,6 +104,8 @@ class LegTurns:
         """When the last word before the hangup had been played."""
         self._speaking_s: float | None = None
         """Since when the caller speaks; None: does not."""
+        self.listening = AS_USUAL
+        """How the dialog wants the next answer listened to."""
         self._keys: KeyCollection | None = None
         """What the dialog has asked for."""
         self._interrupted: str | None = None
@@ -208,6 +211,7 @@ class LegTurns:
         for waiting in self._waiting:
             if waiting.kind == "utterance":
                 waiting.ending = waiting.ending or TurnEnding.OVERTAKEN
+                self.listening = waiting.listening
         turn = self.turn
         if turn.is_stopped or not self._may_be_interrupted(turn):
             return
@@ -216,6 +220,8 @@ class LegTurns:
             self._stop_where_spoken_over(now)
         elif turn.kind in ("utterance", "silence"):
             turn.ending = TurnEnding.OVERTAKEN
+            if turn.kind == "utterance" and not self._waiting:
+                self.listening = turn.listening  # the answer goes on
             is_known = turn.heard is not None or turn.state in (TurnState.ANSWERING, TurnState.DONE)
             if is_known or turn.kind == "silence":
                 self._give_up(turn, now)
@@ -235,7 +241,13 @@ class LegTurns:
         if self._ahead_turn is None and is_next:
             self._ahead_turn = self._call.turns + 1
             self._call.outbox.append(
-                link.TranscribeAhead(call_id=self._call.call_id, turn=self._ahead_turn, audio=utterance.audio)
+                link.TranscribeAhead(
+                    call_id=self._call.call_id,
+                    turn=self._ahead_turn,
+                    audio=utterance.audio,
+                    language=self._call.language,
+                    listening=self.listening,
+                )
             )
 
     def caller_resumed(self) -> None:
@@ -372,6 +384,7 @@ class LegTurns:
         match message:
             case link.Heard():
                 turn.heard, turn.was_ahead = message.text, message.was_ahead
+                self._call.language = message.language or self._call.language
                 if message.text:
                     self._call.note("caller", message.text, self.leg)
             case link.SentenceAudio():
@@ -382,6 +395,9 @@ class LegTurns:
                 self._idle.set_tone(message.frequency_hz)
             case link.HangUp():
                 turn.hang_up = message
+            case link.ListenTo() if turn.ending is not TurnEnding.OVERTAKEN:
+                if (asked := self._call.on_leg(message.leg)) is not None:
+                    asked.listening = message.options
             case link.KeysWanted() if turn.ending is not TurnEnding.OVERTAKEN:
                 if (asked := self._call.on_leg(message.leg)) is not None:
                     asked.collect_keys(message, now)
@@ -449,7 +465,8 @@ class LegTurns:
             until_s = min(until_s, self._speaking_s + TURN_DEADLINE_S)
         if self._keys is not None:
             until_s = min(until_s, self._keys.over_s)
-        until_s = min(until_s, self._no_input.settle(self._awaits_input, None, now))
+        no_input_s = self.listening.no_input_s
+        until_s = min(until_s, self._no_input.settle(self._awaits_input, no_input_s, now))
         self._settled_until_s = until_s
 
     @property
@@ -482,7 +499,7 @@ class LegTurns:
             self._call.outbox.append(link.CancelTurn(call_id=self._call.call_id, turn=turn.number))
             self._fail(turn, f"no answer from the gateway for {self._turn_deadline_s:.0f} s")
             self._finish_if_played(now)
-        elif self._awaits_input and self._no_input.is_over(None, now):
+        elif self._awaits_input and self._no_input.is_over(self.listening.no_input_s, now):
             if self._no_input.is_last:
                 self.end_for(self.limits.no_input(), now)
             else:
@@ -527,6 +544,8 @@ class LegTurns:
         if self._is_ending:
             return
         turn.number, turn.progress_s = self._call.next_turn(), now
+        if turn.kind in ("utterance", "digit"):  # an answer
+            turn.listening, self.listening = self.listening, AS_USUAL
         if len(self._waiting) == MAXIMUM_WAITING_TURNS:
             self._drop_oldest_utterance()
         self._waiting.append(turn)

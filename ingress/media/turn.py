@@ -15,6 +15,7 @@ from ingress.link.messages import (
     Greet,
     HangUp,
     HistoryEntry,
+    ListenOptions,
     NoInput,
     SentenceAudio,
     TurnRequest,
@@ -62,6 +63,8 @@ NEXT: Final[dict[TurnState, dict[TurnState, str]]] = {
     TurnState.OVER: {},
 }
 """The whole life of a turn: which states follow a state, and when."""
+AS_USUAL: Final = ListenOptions()
+"""As the extension has it."""
 FIGURE: Final = re.compile(r"\d")
 RUNNING: Final = (TurnState.ASKED, TurnState.ANSWERING)
 """The gateway works on the turn."""
@@ -82,6 +85,8 @@ class Turn:
     endpoint_wait_ms: float | None = None
     audio: bytes = b""
     """The utterance."""
+    listening: ListenOptions = AS_USUAL
+    """How the dialog wanted this answer listened to."""
     digits: str = field(default="", repr=False)
     """The keys, in order."""
     is_collected: bool = False
@@ -143,7 +148,9 @@ class Turn:
             raise ValueError(f"a turn cannot go from {self.state.name} to {state.name}")
         self.state = state
 
-    def request(self, call_id: str, history: tuple[HistoryEntry, ...], state: DialogState) -> TurnRequest:
+    def request(
+        self, call_id: str, history: tuple[HistoryEntry, ...], state: DialogState, language: str | None
+    ) -> TurnRequest:
         """Return what asks the gateway for the answer."""
         call: dict[str, Any] = {
             "call_id": call_id,
@@ -151,12 +158,13 @@ class Turn:
             "history": history,
             "state": state,
             "interrupted": self.interrupted,
+            "language": language,
         }
         match self.kind:
             case "greeting":
                 return Greet(**call)
             case "utterance":
-                return Utterance(**call, audio=self.audio)
+                return Utterance(**call, audio=self.audio, listening=self.listening)
             case "digit":
                 return Digits(**call, digits=self.digits, is_complete=self.is_complete)
             case "silence":
