@@ -14,9 +14,22 @@ from asterisk_peer import AsteriskPeer
 from running_server import SCRIPTED, RunningServer, private_server
 
 from actors.messages import EXTENSION_FULL
+from ingress.media.tones import failure_tone, prompt_tone
 
 DIALOG = """
-from ingress.dialogs import CallBegan, Dialog, EndCall, SetVariable, Transfer
+from ingress.dialogs import CallBegan, CallerPressed, CollectKeys, Dialog, EndCall, Say, SetVariable, Transfer
+
+
+class Number(Dialog):
+    async def respond(self, event, call):
+        match event:
+            case CallBegan():
+                yield Say("Please enter your number of ten digits. The hash key ends it.")
+                yield CollectKeys(count=10)
+            case CallerPressed(digits, is_complete):
+                yield SetVariable("NUMBER", f"{digits} {is_complete}")
+                yield EndCall()
+
 
 class Desk(Dialog):
     needs_speech = False
@@ -42,6 +55,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         "--set", "extensions.desk.host=127.0.0.2",
         "--set", "extensions.desk.max_calls=1",
         "--set", "extensions.desk.dialog.name=desk_dialog:Desk",
+        "--set", "extensions.number.port=0",
+        "--set", "extensions.number.dialog.name=desk_dialog:Number",
+        "--set", "extensions.silent.port=0",
+        "--set", "extensions.silent.dialog.greeting=",
+        "--set", "extensions.silent.call_limits.no_input_s=0.3",
+        "--set", "extensions.silent.call_limits.no_input_times=2",
+        "--set", "extensions.silent.still_there=",
+        "--set", "extensions.silent.no_input=",
     ]  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(folder), prepend=":")
@@ -75,6 +96,37 @@ async def test_begin_call_and_result(server: RunningServer) -> None:
         "RAYMAL_REASON": "wants a person",
         "RAYMAL_VAR_CALLER": '1001 Ana "A" Souza en',
     }
+
+
+async def test_a_caller_who_says_nothing_is_asked_and_then_sent_back(server: RunningServer) -> None:
+    """The echo dialog has nothing to say about silence: tones ask and say goodbye."""
+    begun = await ask(server.agi_port, "begin?extension=silent")
+    peer = await call(server, begun["RAYMAL_UUID"])
+    assert prompt_tone() in peer.audio
+    assert peer.audio.index(failure_tone()) > peer.audio.index(prompt_tone())
+    result = await ask(server.agi_port, f"result?uuid={begun['RAYMAL_UUID']}")
+    assert result["RAYMAL_RESULT"] == "no_input"
+    assert result["RAYMAL_REASON"] == "nothing was heard, 2 times in a row (call_limits.no_input_times)"
+
+
+async def test_keys_pressed_during_the_question_belong_to_it(server: RunningServer) -> None:
+    """The first two before its dialog has ended, the rest after it: one number, and the question stops."""
+    begun = await ask(server.agi_port, "begin?extension=number")
+    async with AsteriskPeer(server.port) as peer:
+        peer.call_id = UUID(begun["RAYMAL_UUID"])
+        peer.identify()
+        await peer.until(lambda: any(peer.audio))
+        for key in "47":
+            peer.send_digit(key)
+        await asyncio.sleep(0.1)
+        for key in "110815#":
+            peer.send_digit(key)
+        async with asyncio.timeout(5.0):
+            await peer.has_ended.wait()
+        assert len(peer.audio.rstrip(b"\0")) < 16_000
+    result = await ask(server.agi_port, f"result?uuid={begun['RAYMAL_UUID']}")
+    assert (result["RAYMAL_RESULT"], result["RAYMAL_VAR_NUMBER"]) == ("ended", "47110815 True")
+    assert "47110815" not in server.log.read_text()
 
 
 async def test_a_uuid_is_used_once_and_from_its_source(server: RunningServer) -> None:

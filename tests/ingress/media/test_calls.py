@@ -613,6 +613,7 @@ async def test_phrases_follow_the_language_of_the_call() -> None:
             name: dict[str, Any] = {"call_id": str(peer.call_id), "turn": turn}
             server.calls.receive(Heard(**name, text="", language=language))
             server.calls.receive(TurnDone(**name, stages=StageTimes(), failure="broken"))
-            await peer.until(lambda expected=tone(frequency_hz, 0.2): expected in peer.audio)  # type: ignore[misc]
+            apology = tone(frequency_hz, 0.2)
+            await peer.until(lambda apology=apology: apology in peer.audio)  # type: ignore[misc]
             (leg,) = server.calls._calls.values()
             assert leg.seen().language == (language or "en")
