@@ -3,7 +3,7 @@
 | span | parent | from | to |
 |---|---|---|---|
 | `call` | none | the UUID | its end |
-| `greeting`, `utterance`, `digit`, `silence`: a turn | the call | the end of the caller's speech | the answer's end |
+| `greeting`, `utterance`, `digit`, `silence`: a turn | the call | the end of the speech | the answer's end |
 | each stage, then `answer` | the turn | the end of the stage before | its own end |
 
 A trace's id is the call's UUID. The other ids follow from it, the call's start and the turn's number, so that

@@ -234,8 +234,6 @@ class _Turn:
         self._sent_state = b""
         """As the media worker has it."""
         self._sentences = 0
-        self._hangs_up = False
-        """The dialog ends the call in this turn."""
         self._may_interrupt = True
         """Whether speech may stop what is being said."""
         self._sent_audio_s = 0.0
@@ -297,13 +295,22 @@ class _Turn:
         self._sent_state = encoded_state(self._request.state)
         call, asked_s = self._dialog_call(), _now_s()
         if self._request.interrupted is not None:
-            interruption = Interrupted(self._request.interrupted, self._request.leg)
-            await self._respond(interruption, call, asked_s)
-        if not self._hangs_up:
-            await self._key_stop.run(self._respond(event, call, asked_s))
+            await self._note_interruption(Interrupted(self._request.interrupted, self._request.leg), call)
+        await self._key_stop.run(self._respond(event, call, asked_s))
 
-    async def _respond(self, event: DialogEvent, call: DialogCall, asked_s: float) -> None:
-        """Do each action as it is yielded."""
+    async def _note_interruption(self, event: Interrupted, call: DialogCall) -> None:
+        """Let the dialog take note: what it remembers counts, and nothing that it yields is done.
+
+        Else a dialog that does the same about every event would answer twice.
+        """
+        run = self._begin(event, call)
+        try:
+            await run.next()
+            await self._send_state(call)
+        finally:
+            await run.close()
+
+    def _begin(self, event: DialogEvent, call: DialogCall) -> DialogRun:
         dialog = self._runner.dialog_of(self._call.extension)
         actions = dialog.respond(event, call)
         if not isinstance(actions, AsyncIterator):
@@ -311,7 +318,11 @@ class _Turn:
                 actions.close()
             name = type(dialog).__name__
             raise DialogError(f"{name}.respond yields nothing: write `async def` with `yield`")
-        run = DialogRun(actions, self._call.extension.dialog.deadline_s)
+        return DialogRun(actions, self._call.extension.dialog.deadline_s)
+
+    async def _respond(self, event: DialogEvent, call: DialogCall, asked_s: float) -> None:
+        """Do each action as it is yielded."""
+        run = self._begin(event, call)
         try:
             while (action := await run.next()) is not None:
                 if self.stages.dialog_ms is None:
@@ -361,11 +372,9 @@ class _Turn:
                 await self._call.send(PlayTone(call_id=call_id, turn=turn, frequency_hz=checked_hz))
             case EndCall() | Transfer() if self._key_stop.cut_something:
                 pass  # the key is answered instead
-            case EndCall(reason, leg):
-                self._hangs_up |= leg == "caller"
+            case EndCall(reason):
                 await self._call.send(HangUp(call_id=call_id, turn=turn, reason=one_line(reason)))
             case Transfer(target, reason):
-                self._hangs_up = True
                 where, why = checked_target(target), one_line(reason)
                 await self._call.send(HangUp(call_id=call_id, turn=turn, transfer_to=where, reason=why))
             case SetVariable(name, value):
