@@ -81,6 +81,12 @@ class Playout:
         piece = self._pieces[0]
         return piece.audio[piece.offset : piece.offset + at_most_bytes]
 
+    def drop(self) -> None:
+        """Drop what is queued: nobody is there to hear it."""
+        self._pieces.clear()
+        self._queued_bytes = 0
+        self._sentence_is_open = False
+
     def next_frame(self, frame_bytes: int = FRAME_BYTES) -> bytes | None:
         """Return the next `frame_bytes` to play; None when there is nothing to say now."""
         if not self._pieces:

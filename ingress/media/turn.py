@@ -8,7 +8,17 @@ from typing import Any, Final, Literal
 
 from actors.messages import Doubt
 from actors.telephone import BYTES_PER_MS, audio_duration_ms
-from ingress.link.messages import DialogState, Digits, Greet, HangUp, HistoryEntry, SentenceAudio, Utterance
+from ingress.link.messages import (
+    DialogState,
+    Digits,
+    Greet,
+    HangUp,
+    HistoryEntry,
+    LegChanged,
+    LegName,
+    SentenceAudio,
+    Utterance,
+)
 from ingress.link.records import StageTimes, TurnRecord
 from ingress.media.playout import Playout
 
@@ -19,6 +29,7 @@ class TurnState(Enum):
     WAITING = "waits for the turn before it, or for the gateway"
     ASKED = "the gateway has been asked"
     ANSWERING = "audio of the answer has come"
+    ANNOUNCING = "another leg's turn has something said here, and may say more"
     DONE = "nothing more will come; what is queued plays"
     OVER = "its record has been written"
 
@@ -32,7 +43,11 @@ class TurnEnding(Enum):
 
 
 NEXT: Final[dict[TurnState, dict[TurnState, str]]] = {
-    TurnState.WAITING: {TurnState.ASKED: "the gateway is ready and asked"},
+    TurnState.WAITING: {
+        TurnState.ASKED: "the gateway is ready and asked",
+        TurnState.ANNOUNCING: "an announcement, nothing plays before it",
+        TurnState.OVER: "newer ones overtook it, or its leg is gone",
+    },
     TurnState.ASKED: {
         TurnState.ANSWERING: "audio comes",
         TurnState.DONE: "the gateway is done, or the turn fails",
@@ -44,25 +59,39 @@ NEXT: Final[dict[TurnState, dict[TurnState, str]]] = {
         TurnState.DONE: "the gateway is done, or the turn fails",
         TurnState.OVER: "the caller speaks or presses a key",
     },
+    TurnState.ANNOUNCING: {
+        TurnState.DONE: "the turn that it comes from is over",
+        TurnState.OVER: "the caller speaks or presses a key, or the leg is gone",
+    },
     TurnState.DONE: {TurnState.OVER: "the queue is empty, or the caller speaks or presses a key"},
     TurnState.OVER: {},
 }
 """The whole life of a turn: which states follow a state, and when."""
 RUNNING: Final = (TurnState.ASKED, TurnState.ANSWERING)
 """The gateway works on the turn."""
+NEEDS_GATEWAY: Final = (TurnState.WAITING, *RUNNING)
+"""The turn cannot go on without a gateway."""
 
 
 @dataclass(slots=True)
 class Turn:
     """A turn and what is known of it so far."""
 
-    kind: Literal["greeting", "utterance", "digit"]
+    kind: Literal["greeting", "utterance", "digit", "leg", "announcement"]
     speech_ended_s: float
     """End of the caller's speech; of the event itself for a greeting, the last key for digits."""
     playout: Playout = field(default_factory=Playout)
     """The answer."""
     number: int = 0
     """Within the call, given when the call takes the turn in."""
+    leg: LegName = "caller"
+    """Where it happens; given likewise."""
+    source: int = 0
+    """Of an announcement: the number of the turn that it comes from."""
+    leg_is_there: bool = True
+    """Of a leg that joined or left: which of both."""
+    was_announced: bool = False
+    """Something of the answer was heard on another leg."""
     endpoint_wait_ms: float | None = None
     audio: bytes = b""
     """The utterance."""
@@ -91,6 +120,11 @@ class Turn:
         """Whether the caller has heard anything of the answer."""
         return self.playout.played_bytes > 0
 
+    @property
+    def was_heard(self) -> bool:
+        """Whether anybody has heard anything of the answer: what the dialog remembers counts."""
+        return self.is_audible or self.was_announced
+
     @classmethod
     def none(cls) -> Turn:
         """Return what stands for a turn while there is none: one that is over."""
@@ -103,10 +137,17 @@ class Turn:
         self.state = state
 
     def request(
-        self, call_id: str, history: tuple[HistoryEntry, ...], state: DialogState
-    ) -> Greet | Utterance | Digits:
+        self, call_id: str, history: tuple[HistoryEntry, ...], state: DialogState, has_return_leg: bool
+    ) -> Greet | Utterance | Digits | LegChanged:
         """Return what asks the gateway for the answer."""
-        call: dict[str, Any] = {"call_id": call_id, "turn": self.number, "history": history, "state": state}
+        call: dict[str, Any] = {
+            "call_id": call_id,
+            "turn": self.number,
+            "history": history,
+            "state": state,
+            "leg": self.leg,
+            "has_return_leg": has_return_leg,
+        }
         match self.kind:
             case "greeting":
                 return Greet(**call)
@@ -114,14 +155,20 @@ class Turn:
                 return Utterance(**call, audio=self.audio)
             case "digit":
                 return Digits(**call, digits=self.digits)
+            case "leg":
+                return LegChanged(**call, is_there=self.leg_is_there)
+            case "announcement":
+                raise ValueError("an announcement asks for nothing")
 
     def take_audio(self, message: SentenceAudio, now: float) -> None:
         """Queue a piece of the answer; that of an overtaken turn is dropped."""
-        self.stages = message.stages
+        if self.kind != "announcement":  # else they are of the turn that it comes from
+            self.stages = message.stages
         if self.ending is TurnEnding.OVERTAKEN:
             return
         if message.audio:
-            self.enter(TurnState.ANSWERING)
+            if self.state in RUNNING:
+                self.enter(TurnState.ANSWERING)
             if self.first_audio_s is None:
                 self.first_audio_s = now
             if not self.playout.push(message.audio):
@@ -155,6 +202,7 @@ class Turn:
         return TurnRecord(
             turn=self.number,
             kind=self.kind,
+            leg=self.leg,
             speech_ms=audio_duration_ms(self.audio) if self.kind == "utterance" else None,
             endpoint_wait_ms=self.endpoint_wait_ms,
             stages=stages,
