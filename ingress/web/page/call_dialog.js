@@ -22,6 +22,7 @@ export function showCall(call, turns) {
   const dialog = new CallDialog();
   const update = (newest, ended) => dialog.show(newest, ended, [
     [say("activity"), say(newest.activity)],
+    [say("return_leg"), newest.return_activity === null ? "" : say(newest.return_activity)],
     [say("since"), timeOfDay(newest.started_at_s)],
     [say("language"), newest.language],
     [say("priority"), newest.priority],
