@@ -101,7 +101,10 @@ def test_a_server_without_speech_workers_gets_no_dialog_that_needs_them() -> Non
             {"a": {"port": 7, "return_port": 8}, "b": {"port": 8}},
             r"extensions\.b\.port = 8: the same as extensions\.a\.return_port",
         ),
-        ({"a": {"port": "shared", "return_port": 7}}, r"extensions\.a\.return_port: needs a port for callers"),
+        (
+            {"a": {"port": "shared", "return_port": 7}},
+            r"extensions\.a\.return_port: needs a port for callers",
+        ),
         ({"default": {"port": 7}}, r"'default': this is the name of the server's own port"),
         ({"": {"port": 7}}, r"extensions\.'': an extension's name is made of letters, digits"),
         ({"..": {"port": 7}}, r"extensions\.'\.\.': .*does not begin with"),
