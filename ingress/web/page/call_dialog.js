@@ -66,7 +66,7 @@ class CallDialog {
       key: (turn) => turn.turn,
       columns: [
         { title: say("turn"), isNumber: true, text: (turn) => whole(turn.turn) },
-        { title: say("kind"), text: (turn) => say(`kind_${turn.kind}`) },
+        { title: say("kind"), text: kindOf },
         { title: say("answer_after"), isNumber: true, text: (turn) => milliseconds(turn.first_answer_ms) },
         ...STAGES.map(([name, value]) => ({ title: say(name), isNumber: true, text: (turn) => milliseconds(value(turn)) })),
         { title: say("underruns"), isNumber: true, text: (turn) => whole(turn.underruns), tone: (turn) => (turn.underruns ? "bad" : "") },
@@ -94,4 +94,9 @@ function remark(turn) {
     turn.was_overtaken ? say("overtaken") : "",
     turn.was_ahead ? say("ahead") : "",
   ].filter(Boolean).join("; ");
+}
+
+function kindOf(turn) {
+  const kind = say(`kind_${turn.kind}`);
+  return turn.leg === "caller" ? kind : `${kind} (${say("return_leg").toLowerCase()})`;
 }

@@ -164,6 +164,8 @@ const WORDS = {
   kind_greeting: ["greeting", "saudação"],
   kind_utterance: ["utterance", "fala"],
   kind_digit: ["digit", "tecla"],
+  kind_leg: ["leg", "perna"],
+  kind_announcement: ["announcement", "anúncio"],
   answer_after: ["Answer after", "Resposta em"],
   endpoint_wait: ["Endpoint", "Fim de fala"],
   dialog: ["Dialog", "Diálogo"],
