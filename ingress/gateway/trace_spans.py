@@ -85,7 +85,8 @@ def turn_spans(
     if record.first_answer_ms is not None:
         stages.append(("answer", record.answer_ms + record.underrun_ms))
     start_ns = end_ns - round(sum(time_ms for _, time_ms in stages) * NS_PER_MS)
-    optional = {
+    optional: dict[str, str | float | None] = {
+        "raymal.turn.leg": record.leg,
         "raymal.turn.speech_ms": record.speech_ms,
         "raymal.turn.first_answer_ms": record.first_answer_ms,
         "raymal.turn.doubt": record.doubt,

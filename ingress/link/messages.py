@@ -351,9 +351,11 @@ class ExtensionsTaken(Message):
 
 
 class ExtensionSet(Message):
-    """Serve new calls of an extension by these settings; on the socket that comes with it, else as before."""
+    """Serve new calls of an extension by these settings."""
 
     extension: Extension
+    legs: tuple[LegName, ...] | None = None
+    """Of each listening socket that comes with it, which are all it has from now on; None: those it had."""
 
 
 class ExtensionRemoved(Message):
@@ -509,6 +511,8 @@ class ControlReply(Message):
     book: ExtensionBook
     ports: dict[str, int]
     """That each extension has."""
+    return_ports: dict[str, int] = Field(default_factory=dict)
+    """That an extension has for return legs."""
     problems: dict[str, str] = Field(default_factory=dict)
     """Why an extension takes no calls, by its name."""
     tables: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)

@@ -15,6 +15,7 @@ class Ending(Enum):
     DIALOG = "the dialog hung up"
     REFUSED = "refused"
     WAITED = "sent back to the dialplan after too long a wait"
+    CALL_OVER = "the call is over"
     OPERATOR = "hung up by the operator"
     NO_INPUT = "nothing was said, several times in a row"
     TOO_LONG = "the longest time of a call was reached"
@@ -40,6 +41,7 @@ class Ending(Enum):
     CROWDED_ADDRESS = "closed before its UUID, to make room for newer connections of its address"
     FULL_ADDRESS = "refused: all calls of its address are taken"
     NO_DESCRIPTORS = "refused: no file descriptors left"
+    NO_SUCH_CALL = "refused: the return port has no running call with the UUID"
     NOT_INVITED = "refused: the UUID is not invited"
 
     @property

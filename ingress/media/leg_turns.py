@@ -24,6 +24,9 @@ Turns are taken one at a time (`ingress.media.turn` has their states).
 | nobody has said anything for `no_input_s` | a turn of that kind; if nothing is said in it, a phrase asks |
 | ... `no_input_times` in a row, or another limit is reached | what plays, then a phrase, then the end |
 | ... and nothing plays | the turn under way is given up |
+| a turn of another leg has something said here | an announcement: a turn that asks for nothing |
+| the gateway works on a turn of another leg | a turn here waits until that has its answer, heard or not |
+| the leg goes | its turns go on, unheard; the last of them tells the dialog that it is gone |
 
 What a dialog remembers counts once something of the turn's answer was heard, or the turn is over without
 having been given up or failed: so it never remembers what the caller did not hear. While a phrase has not
@@ -51,13 +54,13 @@ from ingress.media.idle_sound import IdleSound, PhraseSource
 from ingress.media.keys import MAXIMUM_DIGITS, KeyCollection
 from ingress.media.no_input import NoInput
 from ingress.media.tones import busy_tone, failure_tone, prompt_tone
-from ingress.media.turn import AS_USUAL, RUNNING, Turn, TurnEnding, TurnState
+from ingress.media.turn import AS_USUAL, NEEDS_GATEWAY, RUNNING, Turn, TurnEnding, TurnState
 
 if TYPE_CHECKING:
     from ingress.media.call import Call
 
 MAXIMUM_WAITING_TURNS = 4
-"""Not yet asked for; beyond it the oldest utterance is dropped: it has been overtaken."""
+"""Not yet asked for; beyond it the oldest utterance or announcement is dropped: it has been overtaken."""
 TURN_DEADLINE_S = 30.0
 """Without a message of the gateway for this long a turn has failed, unless its dialog may think longer."""
 WAITING_LIMIT_S = 20.0
@@ -80,6 +83,8 @@ class LegTurns:
         turn_deadline_s: float,
     ) -> None:
         self.leg = leg
+        self.is_there = True
+        """Whether somebody can hear it; if not, its turns go on unheard."""
         self.dropped_turns = 0
         self.interruptions = 0
         self._call = call
@@ -110,8 +115,10 @@ class LegTurns:
         """What the dialog has asked for."""
         self._interrupted: str | None = None
         """What was heard of the answer that was interrupted last: the next turn's dialog gets it."""
-        self._ahead_turn: int | None = None
+        self.ahead_turn: int | None = None
         """The turn whose transcription was begun at the pause that lasts."""
+        self._announcement: Turn | None = None
+        """Of a turn of another leg that the gateway works on: what it says here."""
         self._idle = IdleSound(phrases)
         self._holds = False
         """What is queued does not play now: found out by `_settle`, as the next."""
@@ -141,7 +148,7 @@ class LegTurns:
             is_speaking = self._idle.has_tone or not self.playout.is_empty
             return Activity.SPEAKING if is_speaking else Activity.LISTENING
         is_unserved = not self._call.gateway_is_ready or self._call.awaits_verdict
-        if is_unserved and turn.state is not TurnState.DONE:
+        if is_unserved and turn.state in NEEDS_GATEWAY:
             return Activity.WAITING
         return Activity.SPEAKING if turn.is_audible else Activity.ANSWERING
 
@@ -160,13 +167,68 @@ class LegTurns:
         self.limits.began_s = now
         self._add(Turn("greeting", now), now)
 
+    def join(self, now: float) -> None:
+        """Somebody is on the leg."""
+        self.is_there, self._hangs_up, self._silent_since_s = True, False, None
+        self._forget_answer()
+        self._idle.clear()
+        self._add(Turn("leg", now), now)
+
+    def leave(self, now: float) -> None:
+        """Nobody is on the leg any more."""
+        self.is_there, self._hangs_up, self._speaking_s = False, False, None
+        self.limits.came_s = inf
+        self._forget_answer()
+        self.caller_resumed()
+        for turn in [turn for turn in self._waiting if turn.kind == "announcement"]:
+            self._drop(turn)
+        self._note_heard()
+        self.playout.drop()
+        if self.turn.state is TurnState.ANNOUNCING:
+            self._give_up(self.turn, now)
+        self._finish_if_played(now)
+        self._add(Turn("leg", now, leg_is_there=False), now)
+
+    def _forget_answer(self) -> None:
+        """Another one is on the leg, or nobody: what was asked of who was there is over."""
+        self.limit_reached, self._keys, self.listening, self._interrupted = None, None, AS_USUAL, None
+        self._no_input.came()
+
+    def call_ended(self, is_planned: bool, now: float) -> None:
+        """The call is over, and this leg is still there: it plays what is queued if that was planned, else
+        the phrase for it, then ends."""
+        turn = self.turn
+        self._note_heard()
+        if turn.state is not TurnState.OVER:
+            self._call.write_record(turn)
+        if not is_planned:
+            self.play_farewell(now)
+            return
+        self._hangs_up, self._announcement, self._speaking_s, self._keys = True, None, None, None
+        self._waiting = deque(turn for turn in self._waiting if turn.kind == "announcement")
+        if turn.state is TurnState.WAITING:
+            self._change_turn(Turn.none())
+        elif turn.state in (*RUNNING, TurnState.ANNOUNCING):
+            turn.complete()
+        self._finish_if_played(now)
+        self._ask(now)
+        self._settle(now)
+
     def play_refusal(self, now: float) -> None:
         """Give up all turns, play the busy phrase, then end."""
+        self._end_with(Phrase.BUSY, now)
+
+    def play_farewell(self, now: float) -> None:
+        """Give up all turns, say that the caller is gone, then end."""
+        self._end_with(Phrase.CALLER_LEFT, now)
+
+    def _end_with(self, phrase: Phrase, now: float) -> None:
+        """Give up all turns, play a phrase, then end."""
         self._silent_since_s = None  # a dialog may have hung up: the phrase plays to its end all the same
-        self._ahead_turn = self._speaking_s = self._keys = None
+        self.ahead_turn = self._speaking_s = self._keys = None
         self._waiting.clear()
         self._idle.clear()
-        self._play_last(Phrase.BUSY, busy_tone())
+        self._play_last(phrase, busy_tone())
         self._settle(now)
 
     def _play_last(self, phrase: Phrase, otherwise: bytes) -> None:
@@ -182,14 +244,15 @@ class LegTurns:
             return
         self.limit_reached, self._keys = limit, None
         self.caller_resumed()  # what was begun ahead is of no use
-        self.dropped_turns += len(self._waiting)
-        self._waiting.clear()
+        for waiting in tuple(self._waiting):
+            self._drop(waiting)
         turn = self.turn
         if turn.state is TurnState.OVER:
             self._ask(now)
         elif turn.is_audible:
             if turn.state in RUNNING:
                 self._call.outbox.append(link.CancelTurn(call_id=self._call.call_id, turn=turn.number))
+            if turn.state is not TurnState.DONE:
                 turn.complete()
             self._finish_if_played(now)
         else:
@@ -238,12 +301,12 @@ class LegTurns:
         """The utterance may be over: have it transcribed meanwhile, if it would be the next turn."""
         is_next = self._call.gateway_is_ready and not self._waiting
         is_next &= not self._is_ending and not self._is_typing
-        if self._ahead_turn is None and is_next:
-            self._ahead_turn = self._call.turns + 1
+        if is_next and not self._call.is_transcribed_ahead:
+            self.ahead_turn = self._call.turns + 1
             self._call.outbox.append(
                 link.TranscribeAhead(
                     call_id=self._call.call_id,
-                    turn=self._ahead_turn,
+                    turn=self.ahead_turn,
                     audio=utterance.audio,
                     language=self._call.language,
                     listening=self.listening,
@@ -252,13 +315,13 @@ class LegTurns:
 
     def caller_resumed(self) -> None:
         """The utterance was not over."""
-        if self._ahead_turn is not None:
-            self._call.outbox.append(link.DropAhead(call_id=self._call.call_id, turn=self._ahead_turn))
-            self._ahead_turn = None
+        if self.ahead_turn is not None:
+            self._call.outbox.append(link.DropAhead(call_id=self._call.call_id, turn=self.ahead_turn))
+            self.ahead_turn = None
 
     def hear(self, utterance: HeardUtterance, now: float) -> None:
         """The caller has finished an utterance."""
-        self._speaking_s = self._ahead_turn = None
+        self._speaking_s = self.ahead_turn = None
         self._no_input.came()
         if self._is_typing:
             return
@@ -296,7 +359,9 @@ class LegTurns:
         """Take the next keys together, after those that wait to be asked for."""
         early = [turn for turn in self._waiting if turn.kind == "digit" and not turn.is_collected]
         digits = "".join(turn.digits for turn in early) + (self._keys.digits if self._keys else "")
-        self._waiting = deque(turn for turn in self._waiting if turn not in early)
+        for turn in early:
+            turn.enter(TurnState.OVER)
+        self._waiting = deque(turn for turn in self._waiting if turn.state is TurnState.WAITING)
         self._keys = KeyCollection(wanted.count, wanted.terminator, wanted.gap_s)
         for digit in digits:
             self._take_key(digit, now)
@@ -334,7 +399,7 @@ class LegTurns:
             self._give_up(turn, now)
         else:
             turn.ending = turn.ending or TurnEnding.PRESSED_OVER
-        if turn.state is TurnState.DONE:
+        if turn.state in (TurnState.ANNOUNCING, TurnState.DONE):
             self._give_up(turn, now)
         elif turn.state in RUNNING and turn.ending is not TurnEnding.OVERTAKEN:
             self._stop_saying(turn)
@@ -354,18 +419,21 @@ class LegTurns:
         self._interrupted = turn.answered
         self._idle.fade_out(self.playout.rest(FADE_BYTES))
 
-    def gateway_ready(self, was_lost: bool, now: float) -> None:
-        """The gateway can serve turns (again): ask what is owed; `was_lost`: it is another one."""
+    def gateway_replaced(self, now: float) -> None:
+        """What the gateway was asked is lost; `gateway_ready` comes next."""
         turn = self.turn
-        if was_lost and turn.state is TurnState.ASKED:
+        if turn.state is TurnState.ASKED:
             turn.enter(TurnState.WAITING)
             if turn.heard:  # they will be transcribed again
                 self._call.forget_heard(self.leg)
             turn.heard = turn.dialog_state = None
             turn.is_stopped = False
-        elif was_lost and turn.state is TurnState.ANSWERING:
+        elif turn.state is TurnState.ANSWERING:
             self._fail(turn, "the gateway was replaced in mid-answer")
             self._finish_if_played(now)
+
+    def gateway_ready(self, now: float) -> None:
+        """The gateway can serve turns (again): ask what is owed."""
         self._ask(now)
         self._settle(now)
 
@@ -387,6 +455,10 @@ class LegTurns:
                 self._call.language = message.language or self._call.language
                 if message.text:
                     self._call.note("caller", message.text, self.leg)
+            case link.SentenceAudio() | link.HangUp() if message.leg != self.leg:
+                self._pass_to_other(turn, message, now)
+            case link.SentenceAudio() if not self.is_there:
+                turn.stages = message.stages
             case link.SentenceAudio():
                 turn.take_audio(message, now)
                 self._note_heard()
@@ -405,7 +477,7 @@ class LegTurns:
                 self._call.set_variable(name, value)
             case link.StateChanged():
                 turn.dialog_state = message.state
-                if turn.is_audible:
+                if turn.was_heard:
                     self._remember(turn)
             case link.TurnDone():
                 turn.stages = message.stages
@@ -413,8 +485,9 @@ class LegTurns:
                 turn.doubt = message.doubt
                 turn.transcription_failure = message.transcription_failure
                 if message.failure is None:
+                    asks = turn.is_unanswered_silence
                     turn.complete()
-                    if turn.is_unanswered_silence:
+                    if asks:
                         turn.playout.push(self._phrases(Phrase.STILL_THERE) or prompt_tone(), "")
                 else:
                     self._fail(turn, message.failure)
@@ -423,6 +496,71 @@ class LegTurns:
         else:
             self._finish_if_played(now)
         self._settle(now)
+
+    # Between the legs of a call
+
+    def _pass_to_other(self, turn: Turn, message: link.SentenceAudio | link.HangUp, now: float) -> None:
+        """A turn of this leg does something on the other one: a part of its answer, as what plays here."""
+        if turn.ending is not None:
+            turn.was_dropped |= isinstance(message, link.SentenceAudio) and bool(message.audio)
+        elif self._call.announce(message, now):
+            turn.enter(TurnState.ANSWERING)
+
+    def announce(self, message: link.SentenceAudio | link.HangUp, now: float) -> bool:
+        """Take what a turn of another leg does here; False: nobody is there."""
+        if not self.is_there or self._is_ending:
+            return False
+        turn = self._announcement
+        if turn is None or turn.source != message.turn:
+            turn = self._announcement = Turn("announcement", now, source=message.turn)
+            self._add(turn, now)
+        if turn.state is TurnState.OVER:  # the caller has stopped it
+            return True
+        if isinstance(message, link.HangUp):
+            turn.hang_up = message
+        else:
+            turn.take_audio(message, now)
+            self._note_heard()
+        self._settle(now)
+        return True
+
+    def withdraw(self, source: int, now: float) -> None:
+        """A turn of another leg is given up unheard: what it says here as well, unless that was heard."""
+        turn = self._announcement
+        if turn is None or turn.source != source or turn.state is TurnState.OVER or turn.is_audible:
+            return
+        if turn is self.turn:
+            turn.ending = TurnEnding.OVERTAKEN
+            self._give_up(turn, now)
+            self._settle(now)
+        else:
+            self._drop(turn)
+
+    def was_announced(self, source: int) -> None:
+        """Something that a turn says on another leg was heard."""
+        if self.turn.number == source:
+            self.turn.was_announced = True
+            self._remember(self.turn)
+
+    def other_changed(self, other: LegTurns, now: float) -> None:
+        """Something happened on the other leg: what it says here may be complete, or a turn here is next."""
+        running = other.turn.number if other.turn.state in RUNNING else None
+        turn = self._announcement
+        is_complete = turn is not None and turn.source != running
+        if turn is not None and is_complete:
+            self._announcement = None
+            if turn.state is TurnState.ANNOUNCING:
+                turn.complete()
+                self._finish_if_played(now)
+        is_next = running is None and self.turn.state is TurnState.WAITING and self._call.gateway_is_ready
+        if is_complete or is_next:
+            self._ask(now)
+            self._settle(now)
+
+    def check_deadlines(self, now: float) -> None:
+        """Do what the clock does for a leg that is there."""
+        if not self.is_there and now >= self._settled_until_s:
+            self._act_on_deadlines(now)
 
     def next_frame(self, now: float, frame_bytes: int = FRAME_BYTES) -> bytes:
         """Return the `frame_bytes` (20 or 30 ms) to send now: speech, a tone, the waiting beep or silence."""
@@ -452,7 +590,7 @@ class LegTurns:
             until_s = inf
         if turn.state in RUNNING and not self._call.gateway_is_lost:
             until_s = min(until_s, turn.progress_s + self._turn_deadline_s)
-        if turn.state not in (TurnState.DONE, TurnState.OVER) and not self._call.gateway_is_ready:
+        if turn.state in NEEDS_GATEWAY and not self._call.gateway_is_ready:
             waits_since_s = turn.progress_s
             if self.waits_since_s is None:
                 self.waits_since_s = now
@@ -468,6 +606,7 @@ class LegTurns:
         no_input_s = self.listening.no_input_s
         until_s = min(until_s, self._no_input.settle(self._awaits_input, no_input_s, now))
         self._settled_until_s = until_s
+        self._call.leg_changed(self, now)
 
     @property
     def _is_ending(self) -> bool:
@@ -479,7 +618,8 @@ class LegTurns:
         """Whether the dialog waits for the caller, and nothing happens."""
         is_idle = self.turn.state is TurnState.OVER and self._speaking_s is None and not self._is_ending
         has_question = self._call.needs_speech or self._keys is not None
-        return is_idle and self._call.gateway_is_ready and has_question and not self._is_typing
+        can_answer = self.is_there and not self._is_typing
+        return is_idle and self._call.gateway_is_ready and has_question and can_answer
 
     def _act_on_deadlines(self, now: float) -> None:
         """The gateway's next message or the caller's utterance may have taken too long, or all of it."""
@@ -514,6 +654,7 @@ class LegTurns:
         self.caller_resumed()  # what was begun ahead is of no use
         turn.failure = reason
         self._call.write_record(turn)
+        self._change_turn(Turn.none())
         self._call.send_back(f"{reason} (server.waiting_limit_s)", now)
 
     def _take_news(self, now: float) -> None:
@@ -523,6 +664,8 @@ class LegTurns:
         if turn.first_frame_s is None and turn.first_audio_s is not None:
             turn.first_frame_s = now
             self._remember(turn)
+            if turn.kind == "announcement":
+                self._call.announcement_heard(self, turn.source)
         self._note_heard()
         self._finish_if_played(now)
         self._stop_where_spoken_over(now)
@@ -543,27 +686,37 @@ class LegTurns:
     def _add(self, turn: Turn, now: float) -> None:
         if self._is_ending:
             return
-        turn.number, turn.progress_s = self._call.next_turn(), now
+        turn.number, turn.progress_s, turn.leg = self._call.next_turn(), now, self.leg
         if turn.kind in ("utterance", "digit"):  # an answer
             turn.listening, self.listening = self.listening, AS_USUAL
         if len(self._waiting) == MAXIMUM_WAITING_TURNS:
-            self._drop_oldest_utterance()
+            self._drop_oldest()
         self._waiting.append(turn)
         self._ask(now)
         self._settle(now)
 
-    def _drop_oldest_utterance(self) -> None:
-        """Drop it; keys before and after it are one turn then. If all are keys, the last two become one."""
+    def _drop_oldest(self) -> None:
+        """Drop what can best be missed: no keys, and who joined or left last. Two turns with keys are one."""
+        others = [turn for turn in self._waiting if turn.kind != "digit"]
+        if others:
+            self._drop(min(others, key=lambda turn: turn.kind == "leg"))
+            return
         self.dropped_turns += 1
+        last = self._waiting.pop()
+        last.enter(TurnState.OVER)
+        self._waiting[-1].digits += last.digits
+
+    def _drop(self, dropped: Turn) -> None:
+        """Drop a turn that waits; keys before and after it are one turn then."""
+        self.dropped_turns += 1
+        dropped.enter(TurnState.OVER)
         kept: deque[Turn] = deque()
-        oldest = next((turn for turn in self._waiting if turn.kind != "digit"), None)
         for turn in self._waiting:
-            if turn is oldest:
+            if turn is dropped:
                 continue
-            if kept and kept[-1].kind == turn.kind == "digit":
-                are_last = oldest is None and turn is self._waiting[-1]
-                if are_last or not (kept[-1].is_collected or turn.is_collected):
-                    turn.digits = kept.pop().digits + turn.digits
+            are_keys = kept and kept[-1].kind == turn.kind == "digit"
+            if are_keys and not (kept[-1].is_collected or turn.is_collected):
+                turn.digits = kept.pop().digits + turn.digits
             kept.append(turn)
         self._waiting = kept
 
@@ -575,7 +728,11 @@ class LegTurns:
             elif self.limit_reached is not None and not self._hangs_up:
                 self._play_last(PHRASES[self.limit_reached.ending], failure_tone())
         turn = self.turn
-        if turn.state is TurnState.WAITING and self._call.gateway_is_ready:
+        if turn.state is not TurnState.WAITING:
+            return
+        if turn.kind == "announcement":
+            self._begin_announcement(turn, now)
+        elif self._call.gateway_is_ready and self._call.may_ask(self):
             turn.enter(TurnState.ASKED)
             turn.progress_s = now
             if turn.interrupted is None:
@@ -583,6 +740,14 @@ class LegTurns:
             self._call.ask(turn)
             if turn.ending is TurnEnding.PRESSED_OVER:
                 self._stop_saying(turn)
+
+    def _begin_announcement(self, turn: Turn, now: float) -> None:
+        turn.enter(TurnState.ANNOUNCING)
+        if turn.ending is not None:  # a key was pressed since it came
+            self._give_up(turn, now)
+        elif turn is not self._announcement:  # all of it has come
+            turn.complete()
+            self._finish_if_played(now)
 
     def _change_turn(self, turn: Turn) -> None:
         self._underruns_before = self.underruns
@@ -596,6 +761,8 @@ class LegTurns:
 
     def _fail(self, turn: Turn, failure: str) -> None:
         turn.fail(failure, self._phrases(Phrase.APOLOGY) or failure_tone())
+        if not self.is_there:
+            turn.playout.drop()
 
     def _give_up(self, turn: Turn, now: float) -> None:
         """End the turn under way without (the rest of) its answer."""
@@ -604,6 +771,8 @@ class LegTurns:
         self._note_heard()
         if turn.ending is TurnEnding.PRESSED_OVER:
             self._remember(turn)
+        if turn.ending is TurnEnding.OVERTAKEN:
+            self._call.withdraw(self, turn.number, now)
         if turn.ending is TurnEnding.INTERRUPTED:
             self._leave_answer(turn)
         elif turn.ending is TurnEnding.OVERTAKEN and turn.interrupted is not None:
@@ -623,9 +792,10 @@ class LegTurns:
     def _finish(self, turn: Turn, now: float) -> None:
         turn.enter(TurnState.OVER)
         self._change_turn(Turn.none())
-        if turn.hang_up is not None:
-            self._hangs_up, self._call.hang_up, self.limit_reached = True, turn.hang_up, None
-            self._keys = None
+        if turn.hang_up is not None and self.is_there:
+            self._hangs_up, self.limit_reached, self._keys = True, None, None
+            if self.leg == "caller":
+                self._call.hang_up = turn.hang_up
             self.dropped_turns += len(self._waiting)
             self._waiting.clear()
         self._call.write_record(turn)

@@ -15,6 +15,8 @@ from ingress.link.messages import (
     Greet,
     HangUp,
     HistoryEntry,
+    LegChanged,
+    LegName,
     ListenOptions,
     NoInput,
     SentenceAudio,
@@ -31,6 +33,7 @@ class TurnState(Enum):
     WAITING = "waits for the turn before it, or for the gateway"
     ASKED = "the gateway has been asked"
     ANSWERING = "audio of the answer has come"
+    ANNOUNCING = "another leg's turn has something said here, and may say more"
     DONE = "nothing more will come; what is queued plays"
     OVER = "its record has been written"
 
@@ -46,7 +49,8 @@ class TurnEnding(Enum):
 NEXT: Final[dict[TurnState, dict[TurnState, str]]] = {
     TurnState.WAITING: {
         TurnState.ASKED: "the gateway is ready and asked",
-        TurnState.OVER: "nobody had said anything, and now somebody has, or the call is to end",
+        TurnState.ANNOUNCING: "an announcement, nothing plays before it",
+        TurnState.OVER: "newer ones overtook it, or its leg is gone or to end",
     },
     TurnState.ASKED: {
         TurnState.ANSWERING: "audio comes",
@@ -59,6 +63,10 @@ NEXT: Final[dict[TurnState, dict[TurnState, str]]] = {
         TurnState.DONE: "the gateway is done, or the turn fails",
         TurnState.OVER: "the caller speaks or presses a key",
     },
+    TurnState.ANNOUNCING: {
+        TurnState.DONE: "the turn that it comes from is over",
+        TurnState.OVER: "the caller speaks or presses a key, or the leg is gone",
+    },
     TurnState.DONE: {TurnState.OVER: "the queue is empty, or the caller speaks or presses a key"},
     TurnState.OVER: {},
 }
@@ -68,13 +76,15 @@ AS_USUAL: Final = ListenOptions()
 FIGURE: Final = re.compile(r"\d")
 RUNNING: Final = (TurnState.ASKED, TurnState.ANSWERING)
 """The gateway works on the turn."""
+NEEDS_GATEWAY: Final = (TurnState.WAITING, *RUNNING)
+"""The turn cannot go on without a gateway."""
 
 
 @dataclass(slots=True)
 class Turn:
     """A turn and what is known of it so far."""
 
-    kind: Literal["greeting", "utterance", "digit", "silence"]
+    kind: Literal["greeting", "utterance", "digit", "silence", "leg", "announcement"]
     speech_ended_s: float
     """End of the caller's speech; of the event itself for a greeting, the last key for digits, the end of a
     silence."""
@@ -82,6 +92,14 @@ class Turn:
     """The answer."""
     number: int = 0
     """Within the call, given when the call takes the turn in."""
+    leg: LegName = "caller"
+    """Where it happens; given likewise."""
+    source: int = 0
+    """Of an announcement: the number of the turn that it comes from."""
+    leg_is_there: bool = True
+    """Of a leg that joined or left: which of both."""
+    was_announced: bool = False
+    """Something of the answer was heard on another leg."""
     endpoint_wait_ms: float | None = None
     audio: bytes = b""
     """The utterance."""
@@ -128,14 +146,19 @@ class Turn:
 
     @property
     def is_unanswered_silence(self) -> bool:
-        """Whether nobody had said anything, and the dialog has nothing to say about that."""
-        is_unanswered = self.first_audio_s is None and self.hang_up is None and self.ending is None
+        """Whether nobody had said anything, and the dialog has said nothing about that on any leg so far."""
+        is_unanswered = self.state is TurnState.ASKED and self.hang_up is None and self.ending is None
         return self.kind == "silence" and is_unanswered
 
     @property
     def kept_answer(self) -> str:
         """What was answered, as it may be kept: the answer to keys without the keys."""
         return without_figures(self.answered) if self.kind in ("digit", "silence") else self.answered
+
+    @property
+    def was_heard(self) -> bool:
+        """Whether anybody has heard anything of the answer: what the dialog remembers counts."""
+        return self.is_audible or self.was_announced
 
     @classmethod
     def none(cls) -> Turn:
@@ -149,7 +172,12 @@ class Turn:
         self.state = state
 
     def request(
-        self, call_id: str, history: tuple[HistoryEntry, ...], state: DialogState, language: str | None
+        self,
+        call_id: str,
+        history: tuple[HistoryEntry, ...],
+        state: DialogState,
+        language: str | None,
+        has_return_leg: bool,
     ) -> TurnRequest:
         """Return what asks the gateway for the answer."""
         call: dict[str, Any] = {
@@ -159,6 +187,8 @@ class Turn:
             "state": state,
             "interrupted": self.interrupted,
             "language": language,
+            "leg": self.leg,
+            "has_return_leg": has_return_leg,
         }
         match self.kind:
             case "greeting":
@@ -169,15 +199,21 @@ class Turn:
                 return Digits(**call, digits=self.digits, is_complete=self.is_complete)
             case "silence":
                 return NoInput(**call, times=self.times)
+            case "leg":
+                return LegChanged(**call, is_there=self.leg_is_there)
+            case "announcement":
+                raise ValueError("an announcement asks for nothing")
 
     def take_audio(self, message: SentenceAudio, now: float) -> None:
         """Queue a piece of the answer, unless the caller has gone on."""
-        self.stages = message.stages
+        if self.kind != "announcement":  # else they are of the turn that it comes from
+            self.stages = message.stages
         if self.ending is not None:
             self.was_dropped |= bool(message.audio)
             return
         if message.audio:
-            self.enter(TurnState.ANSWERING)
+            if self.state in RUNNING:
+                self.enter(TurnState.ANSWERING)
             if self.first_audio_s is None:
                 self.first_audio_s = now
             if not self.playout.push(message.audio, may_interrupt=message.may_interrupt):
@@ -211,6 +247,7 @@ class Turn:
         return TurnRecord(
             turn=self.number,
             kind=self.kind,
+            leg=self.leg,
             speech_ms=audio_duration_ms(self.audio) if self.kind == "utterance" else None,
             endpoint_wait_ms=self.endpoint_wait_ms,
             stages=stages,

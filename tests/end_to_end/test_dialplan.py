@@ -44,6 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         "--set", "access.require_begin=true",
         "--set", f"access.begin_valid_s={VALID_S}",
         "--set", "extensions.desk.port=0",
+        "--set", "extensions.desk.return_port=0",
         "--set", "extensions.desk.host=127.0.0.2",
         "--set", "extensions.desk.max_calls=1",
         "--set", "extensions.desk.dialog.name=desk_dialog:Desk",
@@ -78,7 +79,9 @@ async def test_begin_call_and_result(server: RunningServer) -> None:
     begun = await ask(server.agi_port, "begin?extension=desk")
     assert begun["RAYMAL_ADMITTED"] == "yes"
     assert begun["RAYMAL_REASON"] == ""
-    assert begun["RAYMAL_ADDRESS"].startswith("127.0.0.2:")
+    addresses = {begun["RAYMAL_ADDRESS"], begun["RAYMAL_RETURN_ADDRESS"]}
+    assert len(addresses) == 2
+    assert all(address.startswith("127.0.0.2:") for address in addresses)
     peer = await call(server, begun["RAYMAL_UUID"])
     assert peer.frames > 0
     assert peer.was_hung_up

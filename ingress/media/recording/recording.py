@@ -58,6 +58,7 @@ class Recording:
         entry = {
             "turn": turn.number,
             "kind": turn.kind,
+            "leg": turn.leg,
             "heard": turn.heard,
             "heard_until_s": self._position_s(turn.speech_ended_s),
             "answered": turn.kept_answer,
