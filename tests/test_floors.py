@@ -72,7 +72,7 @@ PURE = {
     "ingress.link": {"framing", "live", "messages", "records", "status"},
     "ingress.media": {
         "call", "call_limits", "codec_check", "endings", "idle_sound", "keys", "lateness", "leg_turns",
-        "no_input", "pacing", "playout", "receiver", "resampling", "tones", "turn",
+        "no_input", "pacing", "playout", "receiver", "resampling", "tones", "turn", "turn_queue",
     },
     "ingress.media.hearing": {"endpointing", "events", "spectrum", "stream_time", "utterance", "vad"},
     "ingress.media.recording": {"alignment"},

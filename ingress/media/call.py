@@ -246,8 +246,9 @@ class Call:
     # For the turns of its legs
 
     def on_leg(self, leg: link.LegName) -> LegTurns | None:
-        """Return the turns of a leg, if it has ever been there."""
-        return self.caller if leg == "caller" else self.return_leg
+        """Return the turns of a leg, if somebody is there."""
+        turns = self.caller if leg == "caller" else self.return_leg
+        return turns if turns is not None and turns.is_there else None
 
     def next_turn(self) -> int:
         """Return the number of a new turn; what is transcribed ahead was begun for that number."""

@@ -38,7 +38,6 @@ beforehand, whenever something happens (`_settle`).
 
 from __future__ import annotations
 
-from collections import deque
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -55,12 +54,11 @@ from ingress.media.keys import MAXIMUM_DIGITS, KeyCollection
 from ingress.media.no_input import NoInput
 from ingress.media.tones import busy_tone, failure_tone, prompt_tone
 from ingress.media.turn import AS_USUAL, NEEDS_GATEWAY, RUNNING, Turn, TurnEnding, TurnState
+from ingress.media.turn_queue import TurnQueue
 
 if TYPE_CHECKING:
     from ingress.media.call import Call
 
-MAXIMUM_WAITING_TURNS = 4
-"""Not yet asked for; beyond it the oldest utterance or announcement is dropped: it has been overtaken."""
 TURN_DEADLINE_S = 30.0
 """Without a message of the gateway for this long a turn has failed, unless its dialog may think longer."""
 WAITING_LIMIT_S = 20.0
@@ -85,12 +83,11 @@ class LegTurns:
         self.leg = leg
         self.is_there = True
         """Whether somebody can hear it; if not, its turns go on unheard."""
-        self.dropped_turns = 0
         self.interruptions = 0
         self._call = call
         self._barge_in = barge_in
         self._phrases = phrases
-        self._waiting: deque[Turn] = deque()
+        self._waiting = TurnQueue()
         self.turn = Turn.none()
         """The turn under way."""
         self.playout = self.turn.playout
@@ -123,6 +120,11 @@ class LegTurns:
         self._holds = False
         """What is queued does not play now: found out by `_settle`, as the next."""
         self._settled_until_s = inf
+
+    @property
+    def dropped_turns(self) -> int:
+        """Turns, and keys, that were never asked for."""
+        return self._waiting.dropped
 
     @property
     def underruns(self) -> int:
@@ -180,8 +182,9 @@ class LegTurns:
         self.limits.came_s = inf
         self._forget_answer()
         self.caller_resumed()
-        for turn in [turn for turn in self._waiting if turn.kind == "announcement"]:
-            self._drop(turn)
+        for turn in self._waiting:
+            if turn.kind == "announcement":
+                self._waiting.drop(turn)
         self._note_heard()
         self.playout.drop()
         if self.turn.state is TurnState.ANNOUNCING:
@@ -205,7 +208,7 @@ class LegTurns:
             self.play_farewell(now)
             return
         self._hangs_up, self._announcement, self._speaking_s, self._keys = True, None, None, None
-        self._waiting = deque(turn for turn in self._waiting if turn.kind == "announcement")
+        self._waiting.forget(but_announcements=True)
         if turn.state is TurnState.WAITING:
             self._change_turn(Turn.none())
         elif turn.state in (*RUNNING, TurnState.ANNOUNCING):
@@ -226,7 +229,7 @@ class LegTurns:
         """Give up all turns, play a phrase, then end."""
         self._silent_since_s = None  # a dialog may have hung up: the phrase plays to its end all the same
         self.ahead_turn = self._speaking_s = self._keys = None
-        self._waiting.clear()
+        self._waiting.forget()
         self._idle.clear()
         self._play_last(phrase, busy_tone())
         self._settle(now)
@@ -244,8 +247,7 @@ class LegTurns:
             return
         self.limit_reached, self._keys = limit, None
         self.caller_resumed()  # what was begun ahead is of no use
-        for waiting in tuple(self._waiting):
-            self._drop(waiting)
+        self._waiting.drop_all()
         turn = self.turn
         if turn.state is TurnState.OVER:
             self._ask(now)
@@ -357,11 +359,7 @@ class LegTurns:
 
     def collect_keys(self, wanted: link.KeysWanted, now: float) -> None:
         """Take the next keys together, after those that wait to be asked for."""
-        early = [turn for turn in self._waiting if turn.kind == "digit" and not turn.is_collected]
-        digits = "".join(turn.digits for turn in early) + (self._keys.digits if self._keys else "")
-        for turn in early:
-            turn.enter(TurnState.OVER)
-        self._waiting = deque(turn for turn in self._waiting if turn.state is TurnState.WAITING)
+        digits = self._waiting.take_keys() + (self._keys.digits if self._keys else "")
         self._keys = KeyCollection(wanted.count, wanted.terminator, wanted.gap_s)
         for digit in digits:
             self._take_key(digit, now)
@@ -376,14 +374,14 @@ class LegTurns:
 
     def _add_digit(self, digit: str, now: float) -> None:
         """Take a key into the last turn if that has keys and has not been asked for; else into a new one."""
-        last = self._waiting[-1] if self._waiting else self.turn
-        if last.kind != "digit" or last.state is not TurnState.WAITING or last.is_collected:
+        last = self._waiting.newest or self.turn
+        if not last.takes_keys:
             self._add(Turn("digit", now, digits=digit), now)
         elif len(last.digits) < MAXIMUM_DIGITS:
             last.digits += digit
             last.speech_ended_s = now
         else:
-            self.dropped_turns += 1
+            self._waiting.dropped += 1
 
     def _press_over(self, turn: Turn, now: float) -> None:
         """A key was pressed after this turn began."""
@@ -534,7 +532,7 @@ class LegTurns:
             self._give_up(turn, now)
             self._settle(now)
         else:
-            self._drop(turn)
+            self._waiting.drop(turn)
 
     def was_announced(self, source: int) -> None:
         """Something that a turn says on another leg was heard."""
@@ -689,36 +687,9 @@ class LegTurns:
         turn.number, turn.progress_s, turn.leg = self._call.next_turn(), now, self.leg
         if turn.kind in ("utterance", "digit"):  # an answer
             turn.listening, self.listening = self.listening, AS_USUAL
-        if len(self._waiting) == MAXIMUM_WAITING_TURNS:
-            self._drop_oldest()
         self._waiting.append(turn)
         self._ask(now)
         self._settle(now)
-
-    def _drop_oldest(self) -> None:
-        """Drop what can best be missed: no keys, and who joined or left last. Two turns with keys are one."""
-        others = [turn for turn in self._waiting if turn.kind != "digit"]
-        if others:
-            self._drop(min(others, key=lambda turn: turn.kind == "leg"))
-            return
-        self.dropped_turns += 1
-        last = self._waiting.pop()
-        last.enter(TurnState.OVER)
-        self._waiting[-1].digits += last.digits
-
-    def _drop(self, dropped: Turn) -> None:
-        """Drop a turn that waits; keys before and after it are one turn then."""
-        self.dropped_turns += 1
-        dropped.enter(TurnState.OVER)
-        kept: deque[Turn] = deque()
-        for turn in self._waiting:
-            if turn is dropped:
-                continue
-            are_keys = kept and kept[-1].kind == turn.kind == "digit"
-            if are_keys and not (kept[-1].is_collected or turn.is_collected):
-                turn.digits = kept.pop().digits + turn.digits
-            kept.append(turn)
-        self._waiting = kept
 
     def _ask(self, now: float) -> None:
         """Ask the gateway for the turn under way, or the next one, unless it has been asked."""
@@ -796,7 +767,6 @@ class LegTurns:
             self._hangs_up, self.limit_reached, self._keys = True, None, None
             if self.leg == "caller":
                 self._call.hang_up = turn.hang_up
-            self.dropped_turns += len(self._waiting)
-            self._waiting.clear()
+            self._waiting.drop_all()
         self._call.write_record(turn)
         self._ask(now)

@@ -145,6 +145,11 @@ class Turn:
         return self.playout.played_bytes > 0
 
     @property
+    def takes_keys(self) -> bool:
+        """Whether it waits and has keys that nobody asked for together: further ones belong to it."""
+        return self.kind == "digit" and self.state is TurnState.WAITING and not self.is_collected
+
+    @property
     def is_unanswered_silence(self) -> bool:
         """Whether nobody had said anything, and the dialog has said nothing about that on any leg so far."""
         is_unanswered = self.state is TurnState.ASKED and self.hang_up is None and self.ending is None

@@ -38,11 +38,11 @@ from ingress.media.leg_turns import (
     CLOSING_SILENCE_S,
     FADE_BYTES,
     MAXIMUM_DIGITS,
-    MAXIMUM_WAITING_TURNS,
     TURN_DEADLINE_S,
 )
 from ingress.media.playout import LONG_FRAME_BYTES
 from ingress.media.tones import busy_tone, endless_tone, failure_tone, tone, waiting_beep
+from ingress.media.turn_queue import MAXIMUM_WAITING_TURNS
 
 M = TypeVar("M", bound=Message)
 STAGES = StageTimes(lease_wait_ms=1.0, transcription_ms=200.0, dialog_ms=2.0, synthesis_ms=50.0)
