@@ -413,8 +413,9 @@ class LegTurns:
                 turn.doubt = message.doubt
                 turn.transcription_failure = message.transcription_failure
                 if message.failure is None:
+                    asks = turn.is_unanswered_silence
                     turn.complete()
-                    if turn.is_unanswered_silence:
+                    if asks:
                         turn.playout.push(self._phrases(Phrase.STILL_THERE) or prompt_tone(), "")
                 else:
                     self._fail(turn, message.failure)

@@ -128,8 +128,8 @@ class Turn:
 
     @property
     def is_unanswered_silence(self) -> bool:
-        """Whether nobody had said anything, and the dialog has nothing to say about that."""
-        is_unanswered = self.first_audio_s is None and self.hang_up is None and self.ending is None
+        """Whether nobody had said anything, and the dialog has said nothing about that so far."""
+        is_unanswered = self.state is TurnState.ASKED and self.hang_up is None and self.ending is None
         return self.kind == "silence" and is_unanswered
 
     @property
