@@ -166,15 +166,11 @@ class LegTurns:
         self._add(Turn("leg", now, leg_is_there=False), now)
 
     def call_ended(self, is_planned: bool, now: float) -> None:
-        """The call is over, and this leg is still there: it plays what is queued if that was planned, else
-        the phrase for it, then ends."""
-        turn = self.turn
-        self._note_heard()
-        if turn.state is not TurnState.OVER:
-            self._call.write_record(turn)
+        """The call is over: play what is queued if that was planned, else the phrase for it, then end."""
         if not is_planned:
             self.play_farewell(now)
             return
+        turn = self.turn
         self._hangs_up, self._announcement, self._speaking_s = True, None, None
         self._waiting = deque(turn for turn in self._waiting if turn.kind == "announcement")
         if turn.state is TurnState.WAITING:
@@ -351,8 +347,11 @@ class LegTurns:
 
     def _pass_to_other(self, turn: Turn, message: link.SentenceAudio | link.HangUp, now: float) -> None:
         """A turn of this leg does something on the other one: a part of its answer, as what plays here."""
-        is_at_end = turn.ending is TurnEnding.PRESSED_OVER  # it is given up at its first sound
-        if is_at_end or (turn.ending is None and self._call.announce(message, now)):
+        is_sound = isinstance(message, link.SentenceAudio)
+        is_at_end = is_sound and turn.ending is TurnEnding.PRESSED_OVER  # given up at its first sound
+        if turn.ending is TurnEnding.OVERTAKEN:
+            return
+        if is_at_end or (self._call.announce(message, now) and is_sound):
             turn.enter(TurnState.ANSWERING)
 
     def announce(self, message: link.SentenceAudio | link.HangUp, now: float) -> bool:
