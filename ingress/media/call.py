@@ -191,10 +191,13 @@ class Call:
             self.return_leg.leave(now)
 
     def end(self, now: float) -> None:
-        """The caller's leg has ended."""
-        if self.return_leg is not None and self.refusal is None:
-            self.return_leg.call_ended(self.hang_up is not None and self.caller.was_played_out, now)
+        """The caller's leg has ended: nothing more is asked, or written down."""
+        leg = self.return_leg
+        if leg is not None and leg.turn.state is not TurnState.OVER:
+            self.write_record(leg.turn)
         self.is_over = True
+        if leg is not None and self.refusal is None:
+            leg.call_ended(self.hang_up is not None and self.caller.was_played_out, now)
 
     def check_deadlines(self, now: float) -> None:
         """Those of a leg that is not on the clock."""
@@ -264,8 +267,8 @@ class Call:
         one before counts.
         """
         other = self._other(asking)
-        if other is None:
-            return True
+        if other is None or self.is_over:
+            return not self.is_over
         turn = other.turn
         goes_first = turn.state is TurnState.WAITING and turn.number < asking.turn.number
         return turn.state not in RUNNING and turn.dialog_state is None and not goes_first

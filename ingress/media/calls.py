@@ -135,7 +135,7 @@ class Calls:
         if self._calls:
             log.warning("ending %d calls that did not finish in time", len(self._calls))
         calls = (*self._calls.values(), *self._refused.values())
-        for leg in (*self._return_legs, *calls, *self._acceptor.handshakes):
+        for leg in (*calls, *self._return_legs, *self._acceptor.handshakes):
             leg.end(Ending.STOPPING)
         await self.recorder.stop()  # the records of recorded calls wait for it
         if self._finished.waits_for_gateway:

@@ -198,15 +198,11 @@ class LegTurns:
         self._no_input.came()
 
     def call_ended(self, is_planned: bool, now: float) -> None:
-        """The call is over, and this leg is still there: it plays what is queued if that was planned, else
-        the phrase for it, then ends."""
-        turn = self.turn
-        self._note_heard()
-        if turn.state is not TurnState.OVER:
-            self._call.write_record(turn)
+        """The call is over: play what is queued if that was planned, else the phrase for it, then end."""
         if not is_planned:
             self.play_farewell(now)
             return
+        turn = self.turn
         self._hangs_up, self._announcement, self._speaking_s, self._keys = True, None, None, None
         self._waiting.forget(but_announcements=True)
         if turn.state is TurnState.WAITING:
@@ -499,9 +495,11 @@ class LegTurns:
 
     def _pass_to_other(self, turn: Turn, message: link.SentenceAudio | link.HangUp, now: float) -> None:
         """A turn of this leg does something on the other one: a part of its answer, as what plays here."""
-        if turn.ending is not None:
-            turn.was_dropped |= isinstance(message, link.SentenceAudio) and bool(message.audio)
-        elif self._call.announce(message, now):
+        if turn.ending is TurnEnding.OVERTAKEN:
+            return
+        if isinstance(message, link.SentenceAudio) and turn.ending is not None:
+            turn.was_dropped |= bool(message.audio)
+        elif self._call.announce(message, now) and isinstance(message, link.SentenceAudio):
             turn.enter(TurnState.ANSWERING)
 
     def announce(self, message: link.SentenceAudio | link.HangUp, now: float) -> bool:

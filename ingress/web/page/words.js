@@ -133,7 +133,7 @@ const WORDS = {
   ],
   remove_ask: ["Remove extension {name}? Its port takes no more calls; running calls go on.", "Remover o ramal {name}? A porta não aceita mais chamadas; as em curso continuam."],
   set_port: ["Port", "Porta"],
-  set_return_port: ["Return port (a number or auto)", "Porta de retorno (número ou auto)"],
+  set_return_port: ["Return port", "Porta de retorno"],
   set_max_calls: ["Call limit", "Limite de chamadas"],
   set_priority: ["Priority", "Prioridade"],
   set_language: ["Language", "Idioma"],

@@ -360,6 +360,31 @@ def test_a_caller_who_hangs_up_leaves_a_phrase(two: TwoLegs) -> None:
     assert two.asked() == [(3, "caller")]
 
 
+@pytest.mark.parametrize("is_planned", [False, True])
+def test_nothing_is_asked_when_the_call_is_over(two: TwoLegs, is_planned: bool) -> None:
+    """Not for a turn of the caller that has waited for one of the return leg."""
+    if is_planned:
+        two.back.press("1", 1.0)
+        two.hang_up(3, "caller")
+        two.done(3)
+        two.hears(two.call.caller)
+    two.back.press("2", 1.0)
+    two.call.caller.press("5", 1.0)
+    two.take(Message)
+    two.call.end(2.0)
+    assert two.asked() == []
+
+
+def test_a_key_leaves_the_end_of_the_other_leg_as_it_is(two: TwoLegs) -> None:
+    """It stops what would be heard; an end without a word is none of that."""
+    two.call.caller.press("5", 1.0)
+    two.call.caller.press("6", 1.0)
+    two.hang_up(3, "return")
+    two.done(3)
+    assert two.asked() == [(3, "caller"), (4, "caller")]
+    assert two.back.was_played_out
+
+
 def test_a_refused_call_refuses_both_legs(two: TwoLegs) -> None:
     """The caller hears that all lines are busy, the other that the caller is gone."""
     two.back.press("1", 1.0)
