@@ -74,11 +74,13 @@ PURE = {
     },
     "ingress.dialogs.matching": {"answers", "dates", "names", "numbers", "phrases", "tokens", "vocabulary"},
     "ingress.dialogs.llm": {"api_key", "conversation", "memory", "prompt", "settings", "texts", "thoughts"},
-    "ingress.gateway": {"decision_history", "dialog_outcome", "dialog_state", "trace_spans"},
+    "ingress.gateway": {
+        "decision_history", "dialog_outcome", "dialog_state", "dialog_wishes", "trace_spans",
+    },
     "ingress.link": {"framing", "live", "messages", "records", "status"},
     "ingress.media": {
-        "call", "codec_check", "endings", "idle_sound", "lateness", "pacing", "playout", "receiver",
-        "resampling", "tones", "turn",
+        "call", "call_limits", "codec_check", "endings", "idle_sound", "keys", "lateness", "leg_turns",
+        "no_input", "pacing", "playout", "receiver", "resampling", "tones", "turn", "turn_queue",
     },
     "ingress.media.hearing": {"endpointing", "events", "spectrum", "stream_time", "utterance", "vad"},
     "ingress.media.recording": {"alignment"},

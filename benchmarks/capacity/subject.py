@@ -95,6 +95,8 @@ async def started(flags: Sequence[str], on_detail: OnDetail) -> AsyncIterator[Su
         "web.port=0",
         "--set",
         "agi.port=0",
+        "--set",
+        "call_limits.no_input_s=0",  # the workload says when a caller speaks
         *flags,
         "--port",
         str(port),

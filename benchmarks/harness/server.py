@@ -44,6 +44,8 @@ RAYMAL = (
     "web.port=0",
     "--set",
     "agi.port=0",
+    "--set",
+    "call_limits.no_input_s=0",  # callers that only hold a line are no case for it
 )
 TONE = (*RAYMAL, "--no-ray", "--dialog", "tone")
 """A server that plays a tone to every caller: no speech workers."""

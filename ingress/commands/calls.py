@@ -53,12 +53,13 @@ def table(calls: Sequence[LiveCall], now: datetime) -> Table:
         made.add_column("caller", overflow="fold", min_width=6)
     for call in calls:
         minutes, seconds = divmod(int(max(0.0, now.timestamp() - call.started_at_s)), 60)
+        activities = [call.activity, *([f"{call.return_activity} (return)"] if call.return_activity else [])]
         caller = " ".join(filter(None, (call.caller_number, call.caller_name))) or "-"
         made.add_row(
             call.call_id,
             call.extension,
             f"{minutes}:{seconds:02}",
-            call.activity,
+            "\n".join(activities),
             str(call.turns),
             f"{call.lateness_p99_ms:.1f}",
             str(call.underruns),

@@ -21,6 +21,7 @@ from ingress.server.exit_codes import ExitCode
 
 FLAGS = {
     "--port": ("port", "PORT", 'to listen on: a number, "auto" or "shared"'),
+    "--return-port": ("return_port", "PORT", 'for the second connection of its calls: a number or "auto"'),
     "--language": ("language", "CODE", "of the callers (the server's own)"),
     "--voice": ("voice", "NAME", "of the text-to-speech engine"),
     "--dialog": ("dialog.name", "NAME", "what answers (the server's own)"),
@@ -128,6 +129,8 @@ def _put(arguments: argparse.Namespace, settings: dict[str, Any], done: str) -> 
     if not arguments.json:
         number = reply.ports.get(arguments.name)
         where = "takes its calls by the server's own port" if number is None else f"listens on port {number}"
+        if (second := reply.return_ports.get(arguments.name)) is not None:
+            where += f", for return legs on port {second}"
         _say(f"extension {arguments.name} is {done} and {where}", reply)
     return ExitCode.OK
 
@@ -140,7 +143,11 @@ def _asked(arguments: argparse.Namespace, question: Message) -> ControlReply:
     if arguments.json:
         extensions = {
             name: each.model_dump(mode="json")
-            | {"listens_on": reply.ports.get(name), "problem": reply.problems.get(name)}
+            | {
+                "listens_on": reply.ports.get(name),
+                "return_listens_on": reply.return_ports.get(name),
+                "problem": reply.problems.get(name),
+            }
             for name, each in reply.book.extensions.items()
         }
         answer = {
@@ -163,6 +170,8 @@ def _print(reply: ControlReply) -> None:
     table = Table("extension", "port", "priority", "language", "voice", "dialog", "at most")
     for name, each in reply.book.extensions.items():
         number = "shared" if each.port is None else str(reply.ports.get(name, "none"))
+        if each.return_port is not None:
+            number += f", return {reply.return_ports.get(name, 'none')}"
         limit = "-" if each.max_calls is None else str(each.max_calls)
         table.add_row(name, number, each.priority, each.language, each.voice or "-", each.dialog.name, limit)
     console = Console()

@@ -99,7 +99,6 @@ def _checked(
                 f"extensions.{extension.name[:80]!r}: an extension's name is made of letters, digits, "
                 "'_', '.' and '-', 64 at most, and does not begin with '.' or '-'"
             )
-        setting = _setting(extension, "port")
         own_bytes = len(extension.model_dump_json().encode())
         book_bytes += own_bytes
         if own_bytes > MAXIMUM_EXTENSION_BYTES:
@@ -107,14 +106,19 @@ def _checked(
                 f"extensions.{extension.name}: its settings are longer than {MAXIMUM_EXTENSION_BYTES} bytes; "
                 "shorten its texts"
             )
-        if not extension.port:
-            continue
-        if extension.port in ports:
+        if extension.return_port is not None and extension.port is None:
             problems.append(
-                f"{setting} = {extension.port}: the same as {ports[extension.port]}; "
-                "every extension has a port of its own"
+                f"extensions.{extension.name}.return_port: needs a port for callers beside it, a number or "
+                '"auto": both legs of a call meet in one media worker'
             )
-        ports.setdefault(extension.port, setting)
+        for key, port in (("port", extension.port), ("return_port", extension.return_port)):
+            setting = _setting(extension, key)
+            if port and port in ports:
+                problems.append(
+                    f"{setting} = {port}: the same as {ports[port]}; every extension has a port of its own"
+                )
+            elif port:
+                ports[port] = setting
     if book_bytes > MAXIMUM_BOOK_BYTES:
         problems.append(
             f"extensions: {len(extensions)} with {book_bytes} bytes of settings, those that they have from "

@@ -48,6 +48,13 @@ def _port(value: object) -> object:
     return value
 
 
+def _return_port(value: object) -> object:
+    """Return 0 for "auto"; what is no number otherwise is refused."""
+    if value == SHARED_PORT or (isinstance(value, str) and value != AUTO_PORT and not value.isdecimal()):
+        raise PydanticCustomError("port", 'write a port\'s number or "auto"')
+    return _port(value)
+
+
 def _networks(written: tuple[str, ...]) -> tuple[str, ...]:
     if not 0 < len(written) <= MOST_NETWORKS:
         raise ValueError(f"1 to {MOST_NETWORKS} networks are needed; leave it out for all private ones")
@@ -142,8 +149,9 @@ class CallLimitSettings(Section):
     """In a row; the last one ends the call (RAYMAL_RESULT=no_input)."""
     longest_s: float = Field(default=3_600.0, ge=0.0, le=86_400.0, allow_inf_nan=False)
     """Then the call ends (RAYMAL_RESULT=too_long), after the answer that plays. 0: no limit."""
-    no_audio_s: float = Field(default=30.0, ge=0.0, le=3_600.0, allow_inf_nan=False)
-    """Without a single frame of audio from the PBX the call ends (RAYMAL_RESULT=no_audio). 0: never."""
+    no_audio_s: float = Field(default=300.0, ge=0.0, le=3_600.0, allow_inf_nan=False)
+    """Without a frame of audio, or a key, from the PBX the call ends (RAYMAL_RESULT=no_audio). 0: never.
+    Asterisk sends no frame while a phone suppresses silence, is muted or on hold: minutes, not seconds."""
 
 
 class DialogSettings(OpenSection):
@@ -175,9 +183,9 @@ class ExtensionSettings(Section):
 
     port: Annotated[int | None, Field(ge=0, le=65535), BeforeValidator(_port)]
     """`"auto"` or 0: the system chooses. `"shared"`: none of its own; its calls come by the server's."""
-    return_port: Annotated[int | None, Field(ge=0, le=65535), BeforeValidator(_port)] = None
+    return_port: Annotated[int | None, Field(ge=0, le=65535), BeforeValidator(_return_port)] = None
     """Where the second connection of a call comes in, with the call's UUID; `"auto"` or 0: the system
-    chooses. Such an extension's calls are all in one media worker. Unset: there is none."""
+    chooses. Needs a `port` of the extension's own. All its calls are in one media worker. Unset: none."""
     host: str | None = None
     """Address to listen on. Unset: `server.host`."""
     priority: Priority = Priority.NORMAL

@@ -98,7 +98,7 @@ class CallerPressed:
 @dataclass(frozen=True, slots=True)
 class Interrupted:
     """An answer was interrupted. Comes before the event that tells what was said or pressed instead, in the
-    same turn."""
+    same turn. What the dialog then remembers counts; nothing that it yields is done, and it ends there."""
 
     heard: str
     """The sentences of the answer that had been heard whole; empty: none."""

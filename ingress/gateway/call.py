@@ -26,6 +26,7 @@ from actors.pool.speech_pool import SpeechPool
 from ingress.configuration.extensions import Extension
 from ingress.gateway.call_log import CallLedger
 from ingress.gateway.followers import Followers
+from ingress.gateway.key_stop import KeyStop
 from ingress.gateway.turn_runner import Ahead, TurnRunner
 from ingress.link.link import Link
 from ingress.link.messages import (
@@ -35,6 +36,7 @@ from ingress.link.messages import (
     DropAhead,
     Message,
     Refused,
+    StopSaying,
     TranscribeAhead,
     TurnRequest,
     Utterance,
@@ -121,6 +123,8 @@ class Call:
         self._asking: asyncio.Timeout | None = None
         self._turn = 0
         self._turn_task: asyncio.Task[None] | None = None
+        self._key_stop = KeyStop()
+        """Of that turn."""
         self._ahead: Ahead | None = None
 
     @property
@@ -248,13 +252,16 @@ class Call:
 
     # Turns
 
-    def take(self, request: TurnRequest | CancelTurn | TranscribeAhead | DropAhead) -> None:
+    def take(self, request: TurnRequest | CancelTurn | StopSaying | TranscribeAhead | DropAhead) -> None:
         """Do what the media worker asks for."""
         match request:
             case TurnRequest():
                 self._begin_turn(request)
             case CancelTurn(turn=turn):
                 self._cancel_turn(turn)
+            case StopSaying(turn=turn):
+                if self._turn == turn:
+                    self._key_stop.stop()
             case TranscribeAhead():
                 self._drop_ahead()
                 self._count(has_spoken=True)
@@ -287,17 +294,17 @@ class Call:
             if self._ahead is not None and self._ahead.turn == request.turn:
                 ahead, self._ahead = self._ahead, None
             self._drop_ahead()
-        self._turn = request.turn
+        self._turn, self._key_stop = request.turn, KeyStop()
         self._turn_task = asyncio.create_task(
-            self._run_turn(request, ahead), name=f"turn of call {request.call_id}"
+            self._run_turn(request, ahead, self._key_stop), name=f"turn of call {request.call_id}"
         )
         if ahead is not None:  # it ends with its turn, also with one that is cancelled before its first step
             self._turn_task.add_done_callback(lambda _: ahead.task.cancel())
 
-    async def _run_turn(self, request: TurnRequest, ahead: Ahead | None) -> None:
+    async def _run_turn(self, request: TurnRequest, ahead: Ahead | None, key_stop: KeyStop) -> None:
         await self._admitted.wait()
         with contextlib.suppress(LinkError):  # the receiving side notices and closes
-            await self._services.runner.run(request, self, ahead)
+            await self._services.runner.run(request, self, ahead, key_stop)
 
     def turn_to(self, activity: SessionActivity) -> None:
         """Note the stage of the turn."""

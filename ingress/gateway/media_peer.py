@@ -24,6 +24,7 @@ from ingress.link.messages import (
     DropAhead,
     HealthTaken,
     Message,
+    StopSaying,
     TranscribeAhead,
     TurnFinished,
     TurnRequest,
@@ -119,7 +120,7 @@ class MediaPeer:
                     self._new_shifts += max(0, health.timeline_shifts - self.health.timeline_shifts)
                 self.health, self._health_s = health, asyncio.get_running_loop().time()
                 self.send(HealthTaken())
-            case TurnRequest() | CancelTurn() | TranscribeAhead() | DropAhead():
+            case TurnRequest() | CancelTurn() | StopSaying() | TranscribeAhead() | DropAhead():
                 # Without a call, it was refused: turns of it may still be on their way.
                 call = self._places.find(message.call_id, self._link)
                 if call is not None:

@@ -3,7 +3,7 @@
 | span | parent | from | to |
 |---|---|---|---|
 | `call` | none | the UUID | its end |
-| `greeting`, `utterance`, `digit`: a turn | the call | the end of the caller's speech | the answer's end |
+| `greeting`, `utterance`, `digit`, `silence`: a turn | the call | the end of the speech | the answer's end |
 | each stage, then `answer` | the turn | the end of the stage before | its own end |
 
 A trace's id is the call's UUID. The other ids follow from it, the call's start and the turn's number, so that
@@ -85,7 +85,8 @@ def turn_spans(
     if record.first_answer_ms is not None:
         stages.append(("answer", record.answer_ms + record.underrun_ms))
     start_ns = end_ns - round(sum(time_ms for _, time_ms in stages) * NS_PER_MS)
-    optional = {
+    optional: dict[str, str | float | None] = {
+        "raymal.turn.leg": record.leg,
         "raymal.turn.speech_ms": record.speech_ms,
         "raymal.turn.first_answer_ms": record.first_answer_ms,
         "raymal.turn.doubt": record.doubt,

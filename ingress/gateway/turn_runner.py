@@ -13,7 +13,8 @@ applies.
 
 Sentences are sent as they are made: the caller hears the first while the next is synthesised. One that takes
 long to say is made in pieces. The gateway makes no further piece while it is `LEAD_S` ahead of what has been
-played, so that a long answer fills no memory. Engines get speakable text; the history has the written one.
+played on that leg, so that a long answer fills no memory. Engines get speakable text; the history has the
+written one.
 
 A transcription may have been begun ahead of its turn, at a pause that then became the end. Until its turn
 comes it gets a slot only if another one stays free; from then on it is final work. The stages of the turn
@@ -30,7 +31,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, get_args
 
 from actors.errors import (
     CapacityError,
@@ -54,11 +55,17 @@ from ingress.dialogs.base import (
     CallerNotUnderstood,
     CallerPressed,
     CallerSaid,
+    CollectKeys,
     Dialog,
     DialogAction,
     DialogCall,
     DialogEvent,
     EndCall,
+    Interrupted,
+    LegJoined,
+    LegLeft,
+    Listen,
+    NothingHeard,
     PlayContinuousTone,
     Say,
     SetVariable,
@@ -67,13 +74,20 @@ from ingress.dialogs.base import (
 from ingress.gateway.dialog_outcome import checked_target, checked_variable, one_line
 from ingress.gateway.dialog_run import DialogRun, failure_of
 from ingress.gateway.dialog_state import encoded_state
+from ingress.gateway.dialog_wishes import checked_keys, listen_options
+from ingress.gateway.key_stop import KeyStop
 from ingress.link.messages import (
     CallStarted,
     Digits,
     Greet,
     HangUp,
     Heard,
+    KeysWanted,
+    LegChanged,
+    LegName,
+    ListenTo,
     Message,
+    NoInput,
     PlayTone,
     SentenceAudio,
     StateChanged,
@@ -88,6 +102,7 @@ from ingress.phrases.speaker import Speaker
 
 LEAD_S = 20.0
 """How far ahead of what has been played audio is made."""
+LEG_NAMES = get_args(LegName)
 
 log = logging.getLogger(__name__)
 
@@ -139,12 +154,19 @@ class TurnRunner:
         task = asyncio.create_task(self._transcribe_ahead(pool, request, extension))
         return Ahead(request.turn, _now_s(), task)
 
-    async def run(self, request: TurnRequest, call: TurnCall, ahead: Ahead | None = None) -> None:
+    async def run(
+        self,
+        request: TurnRequest,
+        call: TurnCall,
+        ahead: Ahead | None = None,
+        key_stop: KeyStop | None = None,
+    ) -> None:
         """Run one turn to its `TurnDone`. Raises LinkError.
 
         `ahead` is what was begun for this turn's utterance; it is cancelled with the turn.
+        `key_stop`: how a key stops what it says.
         """
-        turn = _Turn(self, request, call, ahead)
+        turn = _Turn(self, request, call, ahead, key_stop or KeyStop())
         failure: str | None = None
         try:
             await turn.run()
@@ -192,10 +214,29 @@ class TurnRunner:
             return None
 
 
+@dataclass(slots=True)
+class _Lead:
+    """The audio of a turn on one leg: how much was sent, and since when it plays."""
+
+    begun_s: float
+    sent_s: float = 0.0
+
+    def ahead_s(self, now: float) -> float:
+        """Return how much of it is still to be played."""
+        return self.begun_s + self.sent_s - now
+
+
 class _Turn:
     """One turn while it runs."""
 
-    def __init__(self, runner: TurnRunner, request: TurnRequest, call: TurnCall, ahead: Ahead | None) -> None:
+    def __init__(
+        self,
+        runner: TurnRunner,
+        request: TurnRequest,
+        call: TurnCall,
+        ahead: Ahead | None,
+        key_stop: KeyStop,
+    ) -> None:
         self.stages = StageTimes()
         self.was_ahead = False
         self.was_understood = True
@@ -205,21 +246,32 @@ class _Turn:
         self._request = request
         self._call = call
         self._ahead = ahead
+        self._key_stop = key_stop
         self._pool = runner.pool if call.extension.needs_speech else None
         self._speaker = runner.speaker if call.extension.needs_speech else None
         self._sent_state = b""
         """As the media worker has it."""
         self._sentences = 0
-        self._sent_audio_s = 0.0
-        self._first_audio_s: float | None = None
+        self._may_interrupt = True
+        """Whether speech may stop what is being said."""
+        self._has_spoken = False
+        self._leads: dict[LegName, _Lead] = {}
+        self._leg: LegName = request.leg
+        """Who hears what the dialog does not address: who the event came from, if somebody is there."""
+        if isinstance(request, LegChanged) and not request.is_there:
+            self._leg = "caller"
 
     async def run(self) -> None:
         """Find out what happened, and do what the dialog says about it."""
         match self._request:
             case Greet():
                 await self._answer(CallBegan())
-            case Digits(digits=digits):
-                await self._answer(CallerPressed(digits))
+            case Digits(digits=digits, is_complete=is_complete, leg=leg):
+                await self._answer(CallerPressed(digits, is_complete, leg))
+            case NoInput(times=times, leg=leg):
+                await self._answer(NothingHeard(times, leg))
+            case LegChanged(is_there=is_there):
+                await self._answer(LegJoined() if is_there else LegLeft())
             case Utterance(audio=audio):
                 if self._pool is not None:  # else the dialog does not listen
                     await self._answer(await self._transcribe(audio, self._pool))
@@ -234,7 +286,7 @@ class _Turn:
         except (WorkerLostError, EngineError) as error:
             log.warning("call %s turn %d: %s", self._request.call_id, self._request.turn, described(error))
             self.was_understood, self.transcription_failure = False, described(error)
-            return CallerNotUnderstood()
+            return CallerNotUnderstood(leg=self._request.leg)
         # Only what was waited for in this turn: ahead of time, the lease may be older than its request.
         lease_wait_ms = max(0.0, (granted_s - asked_s) * 1000.0)
         self._note(lease_wait_ms=lease_wait_ms, transcription_ms=_since_ms(asked_s) - lease_wait_ms)
@@ -243,7 +295,8 @@ class _Turn:
             Heard(call_id=self._request.call_id, turn=self._request.turn, text=text, was_ahead=self.was_ahead)
         )
         self.was_understood = bool(text)
-        return CallerSaid(text) if text else CallerNotUnderstood()
+        leg = self._request.leg
+        return CallerSaid(text, leg=leg) if text else CallerNotUnderstood(leg=leg)
 
     async def _transcription(self, audio: bytes, pool: SpeechPool) -> tuple[Transcription, float]:
         """Return the transcription, begun ahead if it was, and when it got its slot."""
@@ -262,11 +315,27 @@ class _Turn:
     # What is answered
 
     async def _answer(self, event: DialogEvent) -> None:
-        """Have the dialog respond, and do each action as it is yielded."""
+        """Have the dialog respond, first to the interruption that this turn began with, if it did."""
         self._call.turn_to(SessionActivity.THINKING)
         self._sent_state = encoded_state(self._request.state)
-        call = self._dialog_call()
-        asked_s = _now_s()
+        call, asked_s = self._dialog_call(), _now_s()
+        if self._request.interrupted is not None:
+            await self._note_interruption(Interrupted(self._request.interrupted, self._request.leg), call)
+        await self._key_stop.run(self._respond(event, call, asked_s))
+
+    async def _note_interruption(self, event: Interrupted, call: DialogCall) -> None:
+        """Let the dialog take note: what it remembers counts, and nothing that it yields is done.
+
+        Else a dialog that does the same about every event would answer twice.
+        """
+        run = self._begin(event, call)
+        try:
+            await run.next()
+            await self._send_state(call)
+        finally:
+            await run.close()
+
+    def _begin(self, event: DialogEvent, call: DialogCall) -> DialogRun:
         dialog = self._runner.dialog_of(self._call.extension)
         actions = dialog.respond(event, call)
         if not isinstance(actions, AsyncIterator):
@@ -274,7 +343,11 @@ class _Turn:
                 actions.close()
             name = type(dialog).__name__
             raise DialogError(f"{name}.respond yields nothing: write `async def` with `yield`")
-        run = DialogRun(actions, self._call.extension.dialog.deadline_s)
+        return DialogRun(actions, self._call.extension.dialog.deadline_s)
+
+    async def _respond(self, event: DialogEvent, call: DialogCall, asked_s: float) -> None:
+        """Do each action as it is yielded."""
+        run = self._begin(event, call)
         try:
             while (action := await run.next()) is not None:
                 if self.stages.dialog_ms is None:
@@ -290,7 +363,7 @@ class _Turn:
         return DialogCall(
             call_id=started.call_id,
             extension=extension.name,
-            language=extension.language,
+            language=self._request.language or extension.language,
             caller_number=started.caller_number,
             caller_name=started.caller_name,
             started_at=datetime.fromtimestamp(started.started_at_s, UTC),
@@ -312,12 +385,21 @@ class _Turn:
         call_id, turn = self._request.call_id, self._request.turn
         match action:
             case Say():
-                await self._say(action)
+                self._may_interrupt = action.may_interrupt
+                await self._key_stop.say(self._say(action))
+            case CollectKeys():
+                await self._call.send(self._keys_wanted(checked_keys(action)))
+            case Listen():
+                options, leg = listen_options(action), action.leg or self._request.leg
+                await self._call.send(ListenTo(call_id=call_id, turn=turn, leg=leg, options=options))
             case PlayContinuousTone(frequency_hz):
                 checked_hz = _checked_frequency_hz(frequency_hz)
                 await self._call.send(PlayTone(call_id=call_id, turn=turn, frequency_hz=checked_hz))
-            case EndCall(reason):
-                await self._call.send(HangUp(call_id=call_id, turn=turn, reason=one_line(reason)))
+            case EndCall() | Transfer() if self._key_stop.cut_something:
+                pass  # the key is answered instead
+            case EndCall(reason, leg):
+                hang_up = HangUp(call_id=call_id, turn=turn, leg=_checked_leg(leg), reason=one_line(reason))
+                await self._call.send(hang_up)
             case Transfer(target, reason):
                 where, why = checked_target(target), one_line(reason)
                 await self._call.send(HangUp(call_id=call_id, turn=turn, transfer_to=where, reason=why))
@@ -327,17 +409,28 @@ class _Turn:
             case _:
                 raise DialogError(f"the dialog yielded a {type(action).__name__}, which is no action")
 
+    def _keys_wanted(self, collect: CollectKeys) -> KeysWanted:
+        return KeysWanted(
+            call_id=self._request.call_id,
+            turn=self._request.turn,
+            leg=collect.leg or self._request.leg,
+            count=collect.count,
+            terminator=collect.terminator,
+            gap_s=collect.gap_s,
+        )
+
     async def _say(self, say: Say) -> None:
         if self._speaker is None:
             raise DialogError("the dialog was declared to need no speech, and asked to speak")
+        leg = self._leg if say.leg is None else _checked_leg(say.leg)
         for sentence in split_sentences(self._wording(say, self._speaker)):
             pieces = speakable_pieces(sentence, self._call.extension.language)
             if pieces:  # else there is nothing to say, and nothing to remember as heard
                 self._sentences += 1
                 for piece in pieces:
-                    await self._wait_for_lead()
-                    await self._speak(piece, sentence, say.is_fixed, self._speaker)
-                await self._send_audio(sentence, b"", is_last=True)
+                    await self._wait_for_lead(leg)
+                    await self._speak(piece, sentence, say.is_fixed, self._speaker, leg)
+                await self._send_audio(sentence, b"", leg, is_last=True)
 
     def _wording(self, say: Say, speaker: Speaker) -> str:
         """Return the text to speak: the short one if that is preferred and the long one costs work."""
@@ -352,13 +445,14 @@ class _Turn:
             return text
         return _checked_text(say.short)
 
-    async def _wait_for_lead(self) -> None:
-        """Wait until no more than `LEAD_S` of what was sent is still to be played."""
-        if self._first_audio_s is not None:
-            played_s = _now_s() - self._first_audio_s
-            await asyncio.sleep(max(0.0, self._sent_audio_s - played_s - LEAD_S))
+    async def _wait_for_lead(self, leg: LegName) -> None:
+        """Wait until no more than `LEAD_S` of what was sent is still to be played there."""
+        if leg in self._leads:
+            await asyncio.sleep(max(0.0, self._leads[leg].ahead_s(_now_s()) - LEAD_S))
 
-    async def _speak(self, text: SpeakableText, sentence: str, is_fixed: bool, speaker: Speaker) -> None:
+    async def _speak(
+        self, text: SpeakableText, sentence: str, is_fixed: bool, speaker: Speaker, leg: LegName
+    ) -> None:
         """Have a piece of a sentence spoken; `sentence` is the written one, as the history will have it."""
         asked_s = _now_s()
         deadline_s = self._runner.speech.synthesis_deadline_s
@@ -369,8 +463,9 @@ class _Turn:
                 if not has_begun:
                     has_begun = True
                     self._begin_piece(piece.is_cached, asked_s)
-                self._sent_audio_s += audio_duration_ms(piece.audio) / 1000.0
-                await self._send_audio(sentence, piece.audio)
+                lead = self._leads.setdefault(leg, _Lead(_now_s()))
+                lead.sent_s += audio_duration_ms(piece.audio) / 1000.0
+                await self._send_audio(sentence, piece.audio, leg)
 
     def _begin_piece(self, is_cached: bool, asked_s: float) -> None:
         """Count where a piece came from; the first one also ends the wait of the turn."""
@@ -378,20 +473,22 @@ class _Turn:
             self._note(cache_hits=self.stages.cache_hits + 1)
         else:
             self._note(cache_misses=self.stages.cache_misses + 1)
-        if self._first_audio_s is None:
-            self._first_audio_s = _now_s()
+        if not self._has_spoken:
+            self._has_spoken = True
             self._note(synthesis_ms=_since_ms(asked_s))
             self._call.turn_to(SessionActivity.SPEAKING)
 
-    async def _send_audio(self, text: str, audio: bytes, is_last: bool = False) -> None:
+    async def _send_audio(self, text: str, audio: bytes, leg: LegName, is_last: bool = False) -> None:
         await self._call.send(
             SentenceAudio(
                 call_id=self._request.call_id,
                 turn=self._request.turn,
+                leg=leg,
                 sentence=self._sentences,
                 text=text,
                 audio=audio,
                 is_last=is_last,
+                may_interrupt=self._may_interrupt,
                 stages=self.stages,
             )
         )
@@ -405,6 +502,14 @@ def _checked_text(text: object) -> str:
     if not isinstance(text, str):
         raise DialogError(f"the dialog yielded Say with a {type(text).__name__}: its text is a str")
     return text.encode("utf-8", "ignore").decode("utf-8")
+
+
+def _checked_leg(value: object) -> LegName:
+    """Return the leg that a dialog names. Raises DialogError."""
+    for name in LEG_NAMES:
+        if value == name:
+            return name  # type: ignore[no-any-return]
+    raise DialogError(f"the dialog names a leg {value!r:.40}: there are {' and '.join(LEG_NAMES)}")
 
 
 def _checked_frequency_hz(value: object) -> float:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 MAXIMUM_BYTES = 128 * 1024
 """Of one piece: below what Linux lets wait on a Unix socket (net.core.wmem_default, 208 KiB)."""
-MAXIMUM_DESCRIPTORS = 64
-"""In one piece: a listening socket for each media worker. Linux allows 253 (SCM_MAX_FD)."""
+MAXIMUM_DESCRIPTORS = 128
+"""In one piece: two listening sockets for each media worker. Linux allows 253 (SCM_MAX_FD)."""
 
 
 def send(channel: socket.socket, data: bytes, descriptors: Sequence[int] = ()) -> None:

@@ -40,6 +40,9 @@ class LiveCall(Record):
     started_at_s: float
     """Seconds since 1970-01-01 UTC."""
     activity: Activity
+    """On the caller's leg."""
+    return_activity: Activity | None = None
+    """On its return leg; None: it has none now."""
     turns: int = 0
     """Taken so far."""
     lateness_p99_ms: float = 0.0

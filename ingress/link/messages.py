@@ -150,6 +150,11 @@ class CancelTurn(TurnMessage):
     """The caller interrupted: stop everything still under way for this turn."""
 
 
+class StopSaying(TurnMessage):
+    """A key was pressed: nothing more of this turn is heard. Its dialog may go on for a moment, so that keys
+    that it asks for after its question can be taken together."""
+
+
 class WorkerHealth(Message):
     """How the media worker does; every second."""
 
@@ -159,7 +164,7 @@ class WorkerHealth(Message):
 class Digits(TurnRequest):
     """The caller pressed keys, in this order."""
 
-    digits: str
+    digits: str = Field(repr=False)
     is_complete: bool = True
     """False: they were collected, and too few came in time."""
 
@@ -346,9 +351,11 @@ class ExtensionsTaken(Message):
 
 
 class ExtensionSet(Message):
-    """Serve new calls of an extension by these settings; on the socket that comes with it, else as before."""
+    """Serve new calls of an extension by these settings."""
 
     extension: Extension
+    legs: tuple[LegName, ...] | None = None
+    """Of each listening socket that comes with it, which are all it has from now on; None: those it had."""
 
 
 class ExtensionRemoved(Message):
@@ -504,6 +511,8 @@ class ControlReply(Message):
     book: ExtensionBook
     ports: dict[str, int]
     """That each extension has."""
+    return_ports: dict[str, int] = Field(default_factory=dict)
+    """That an extension has for return legs."""
     problems: dict[str, str] = Field(default_factory=dict)
     """Why an extension takes no calls, by its name."""
     tables: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)

@@ -138,7 +138,9 @@ class TurnRecord(Record):
         failed = f"; failed: {self.problem}" if self.problem else ""
         if not self.was_understood and not self.problem:
             failed = f"; no words were found{f' ({self.doubt})' if self.doubt else ''}"
-        return f"turn {self.turn} {self.kind}: {answer} ({stages}), {self.underruns} underruns{cut}{failed}"
+        what = self.kind if self.leg == "caller" else f"{self.kind} on the {self.leg} leg"
+        ended = f"{self.underruns} underruns{cut}{failed}"
+        return f"turn {self.turn} {what}: {answer} ({stages}), {ended}"
 
 
 class LatenessSummary(Record):

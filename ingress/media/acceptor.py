@@ -20,15 +20,18 @@ import errno
 import logging
 import os
 import socket
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ingress.access.connection_rate import ConnectionRate
 from ingress.access.log_limit import LogLimit
 from ingress.access.networks import Networks, origin
 from ingress.audiosocket import AudioSocket, Role
+from ingress.link.messages import LegName
 from ingress.media.connection import Connection
 from ingress.media.endings import Ending
 from ingress.media.leg import Leg
+from ingress.media.return_leg import ReturnLeg
 
 if TYPE_CHECKING:
     from ingress.media.calls import Calls
@@ -44,7 +47,9 @@ BURST_S = 5.0
 OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 Listeners = dict[str, socket.socket]
-"""A media worker's listening sockets, by extension."""
+"""One listening socket for callers, by extension."""
+ExtensionListeners = Sequence[tuple[LegName, socket.socket]]
+"""Of one extension, each with the leg that its connections are."""
 
 log = logging.getLogger(__name__)
 
@@ -67,24 +72,24 @@ class Acceptor:
         self._rate = ConnectionRate(access.connections_per_second, BURST_S * access.connections_per_second)
         self._refused = LogLimit()
         """Who has been named in the log of late."""
-        self._listeners: dict[str, socket.socket] = {}
+        self._listeners: dict[str, tuple[socket.socket, ...]] = {}
         self._spare: int | None = None
         """A descriptor held back to refuse a connection with when none is left."""
         self._has_run_out = False
 
-    def listen(self, listener: socket.socket, name: str) -> None:
-        """Accept an extension's connections on a bound socket, ours now, in place of an earlier one."""
+    def listen(self, name: str, listeners: ExtensionListeners) -> None:
+        """Accept an extension's connections on bound sockets, ours now, in place of earlier ones."""
         if self._spare is None:
             self._spare = os.open(os.devnull, os.O_RDONLY)
-        listener.listen(BACKLOG)
-        asyncio.get_running_loop().add_reader(listener, self._accept, listener, name)
+        for leg, listener in listeners:
+            listener.listen(BACKLOG)
+            asyncio.get_running_loop().add_reader(listener, self._accept, listener, name, leg)
         self.leave(name)
-        self._listeners[name] = listener
+        self._listeners[name] = tuple(listener for _, listener in listeners)
 
     def leave(self, name: str) -> None:
-        """Close an extension's socket, if it has one."""
-        listener = self._listeners.pop(name, None)
-        if listener is not None:
+        """Close an extension's sockets, if it has some."""
+        for listener in self._listeners.pop(name, ()):
             asyncio.get_running_loop().remove_reader(listener)
             listener.close()
 
@@ -96,7 +101,7 @@ class Acceptor:
             os.close(self._spare)
             self._spare = None
 
-    def _accept(self, listener: socket.socket, name: str) -> None:
+    def _accept(self, listener: socket.socket, name: str, leg: LegName) -> None:
         for _ in range(ACCEPTS_PER_ROUND):
             try:
                 accepted, address = listener.accept()
@@ -108,9 +113,9 @@ class Acceptor:
                 if not self._refuse_without_descriptors(listener):
                     return
             else:
-                self._take(accepted, address[0], address[1], name)
+                self._take(accepted, address[0], address[1], name, leg)
 
-    def _take(self, accepted: socket.socket, host: str, port: int, name: str) -> None:
+    def _take(self, accepted: socket.socket, host: str, port: int, name: str, leg_name: LegName) -> None:
         """Let the connection send its UUID, or hang up."""
         peer, source, now = f"{host}:{port}", origin(host), asyncio.get_running_loop().time()
         if not self._networks.holds(host):
@@ -128,12 +133,13 @@ class Acceptor:
             self._note(peer, source, Ending.TOO_OFTEN, now)
             self._calls.close(connection, Ending.TOO_OFTEN)
             return
-        refusal = self._calls.refusal()
+        is_caller = leg_name == "caller"
+        refusal = self._calls.refusal() if is_caller else None  # the other belongs to a call that was taken
         if refusal is not None and not refusal.plays_phrase:
             log.info("connection from %s closed: %s", peer, refusal.detail)
             self._calls.close(connection, refusal.ending)
             return
-        leg = Leg(self._calls, connection, self._calls.extensions[name])
+        leg = (Leg if is_caller else ReturnLeg)(self._calls, connection, self._calls.extensions[name])
         self._make_room(source)
         self.handshakes[leg] = None
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import socket
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -31,7 +30,7 @@ from ingress.link.messages import (
     WorkerHealth,
 )
 from ingress.link.records import CallRecord, LatenessTotals, MediaHealth
-from ingress.media.acceptor import Acceptor, Listeners
+from ingress.media.acceptor import Acceptor, ExtensionListeners, Listeners
 from ingress.media.call import Call
 from ingress.media.closing import ClosingConnections
 from ingress.media.connection import Connection
@@ -46,6 +45,7 @@ from ingress.media.live_calls import LiveCalls
 from ingress.media.recording.call_files import Kept
 from ingress.media.recording.recorder import Recorder
 from ingress.media.recording.recording import Recording
+from ingress.media.return_leg import ReturnLeg
 from ingress.phrases.fixed import PhraseShelf
 
 MAXIMUM_REFUSED = 64
@@ -83,6 +83,8 @@ class Calls:
         self._calls: dict[str, Leg] = {}
         self._refused: dict[str, Leg] = {}
         """Those that hear the busy phrase, the longest first."""
+        self._return_legs: dict[ReturnLeg, None] = {}
+        """Of running calls, and of calls that have just ended."""
         self.live = LiveCalls(lambda: (*self._calls.values(), *self._refused.values()), self._find)
         """Reports to the web process."""
         self._closing = ClosingConnections()
@@ -102,7 +104,7 @@ class Calls:
 
     @property
     def _connections(self) -> int:
-        live = len(self._calls) + len(self._refused)
+        live = len(self._calls) + len(self._refused) + len(self._return_legs)
         return len(self._acceptor.handshakes) + live + len(self._closing)
 
     @property
@@ -119,12 +121,12 @@ class Calls:
         self._loading = asyncio.create_task(self._load_phrases())
         self._reporter = asyncio.get_running_loop().call_later(HEALTH_INTERVAL_S, self._report)
         for name, listener in listeners.items():
-            self._acceptor.listen(listener, name)
+            self._acceptor.listen(name, [("caller", listener)])
 
     async def stop(self, drain_deadline_s: float) -> None:
         """Refuse new calls, wait for running ones, end the rest. May be cancelled and called again."""
         self._is_draining = True
-        if self._calls or self._refused:
+        if self._has_legs:
             log.info("draining: %d calls may finish within %g s", len(self._calls), drain_deadline_s)
             self._all_ended.clear()
             with contextlib.suppress(TimeoutError):
@@ -132,7 +134,8 @@ class Calls:
                     await self._all_ended.wait()
         if self._calls:
             log.warning("ending %d calls that did not finish in time", len(self._calls))
-        for leg in (*self._calls.values(), *self._refused.values(), *self._acceptor.handshakes):
+        calls = (*self._calls.values(), *self._refused.values())
+        for leg in (*calls, *self._return_legs, *self._acceptor.handshakes):
             leg.end(Ending.STOPPING)
         await self.recorder.stop()  # the records of recorded calls wait for it
         if self._finished.waits_for_gateway:
@@ -147,6 +150,10 @@ class Calls:
             await asyncio.wait((self._loading,))
         if self.confirmer is not None:
             self.confirmer.stop()
+
+    @property
+    def _has_legs(self) -> bool:
+        return bool(self._calls or self._refused or self._return_legs)
 
     async def _load_phrases(self) -> None:
         """Load the phrases in a thread whenever there are more."""
@@ -238,13 +245,11 @@ class Calls:
             leg.gateway_gone()
         self._finished.link_broke()
 
-    def set_extension(self, extension: Extension, listener: socket.socket | None) -> None:
-        """Serve new calls by these settings, on this bound socket; None: on the one that it has, if any."""
+    def set_extension(self, extension: Extension, listeners: ExtensionListeners | None) -> None:
+        """Serve new calls by these settings, on these bound sockets alone; None: on those that it has."""
         self.extensions[extension.name] = extension
-        if listener is not None:
-            self._acceptor.listen(listener, extension.name)
-        elif extension.port is None:
-            self._acceptor.leave(extension.name)
+        if listeners is not None:
+            self._acceptor.listen(extension.name, listeners)
         self._phrases_changed.set()
 
     def remove_extension(self, name: str) -> None:
@@ -283,22 +288,48 @@ class Calls:
             longest.end(Ending.REFUSED, f"{Ending.REFUSED.value}: closed to make room for a new call")
         return None
 
+    def join(self, leg: ReturnLeg, call_id: str) -> Leg | Refusal:
+        """Put a call's second connection on the clock and return the first; or why it is refused."""
+        if (first := self._calls.get(call_id)) is not None and first.return_leg is not None:
+            first.return_leg.read()  # its hangup may have come
+        if first is None or first.call.extension != leg.extension.name:
+            return Refusal(
+                Ending.NO_SUCH_CALL,
+                f"extension {leg.extension.name} has no running call with this UUID; its caller's connection "
+                "comes first, to the extension's port",
+            )
+        if first.return_leg is not None:
+            return Refusal(Ending.IN_USE, "the call has a return leg already; hang that one up first")
+        del self._acceptor.handshakes[leg]
+        self._clock.add(leg)
+        self._return_legs[leg] = None
+        return first
+
     def _find(self, call_id: str) -> Leg | None:
         return self._calls.get(call_id) or self._refused.get(call_id)
+
+    def handshake_ended(self, leg: Leg, connection: Connection, ending: Ending) -> None:
+        """Forget a connection that became no call's, and hang up."""
+        del self._acceptor.handshakes[leg]
+        self.close(connection, ending)
+
+    def return_leg_ended(self, leg: ReturnLeg, connection: Connection, ending: Ending) -> None:
+        """Forget a return leg, and hang up."""
+        self._clock.remove(leg)
+        del self._return_legs[leg]
+        self.close(connection, ending)
+        self._note_end()
 
     def ended(
         self,
         leg: Leg,
         connection: Connection,
         ending: Ending,
-        record: CallRecord | None,
+        record: CallRecord,
         recording: Recording | None = None,
     ) -> None:
-        """Forget a leg, hang up, report a call's end to the gateway, with what is kept of it."""
-        self._acceptor.handshakes.pop(leg, None)
+        """Forget a caller's leg, hang up, report the call's end to the gateway, with what is kept of it."""
         self.close(connection, ending)
-        if record is None:
-            return
         self._clock.remove(leg)
         self.live.ended(record)
         del (self._refused if record.was_refused else self._calls)[record.call_id]
@@ -307,7 +338,10 @@ class Calls:
         else:
             self._unsettled[record.call_id] = recording
             recording.finish(partial(self._add_recorded, record))
-        if not self._calls and not self._refused:
+        self._note_end()
+
+    def _note_end(self) -> None:
+        if not self._has_legs:
             self._all_ended.set()
 
     def _add_recorded(self, record: CallRecord, kept: Kept) -> None:

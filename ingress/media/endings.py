@@ -15,7 +15,11 @@ class Ending(Enum):
     DIALOG = "the dialog hung up"
     REFUSED = "refused"
     WAITED = "sent back to the dialplan after too long a wait"
+    CALL_OVER = "the call is over"
     OPERATOR = "hung up by the operator"
+    NO_INPUT = "nothing was said, several times in a row"
+    TOO_LONG = "the longest time of a call was reached"
+    NO_AUDIO = "no audio came any more"
     STOPPING = "the server is stopping"
     LOST = "connection lost"
     FAULT = "internal fault"
@@ -37,6 +41,7 @@ class Ending(Enum):
     CROWDED_ADDRESS = "closed before its UUID, to make room for newer connections of its address"
     FULL_ADDRESS = "refused: all calls of its address are taken"
     NO_DESCRIPTORS = "refused: no file descriptors left"
+    NO_SUCH_CALL = "refused: the return port has no running call with the UUID"
     NOT_INVITED = "refused: the UUID is not invited"
 
     @property
@@ -47,6 +52,12 @@ class Ending(Enum):
                 return CallResult.ENDED
             case Ending.REFUSED | Ending.WAITED:
                 return CallResult.REFUSED
+            case Ending.NO_INPUT:
+                return CallResult.NO_INPUT
+            case Ending.TOO_LONG:
+                return CallResult.TOO_LONG
+            case Ending.NO_AUDIO:
+                return CallResult.NO_AUDIO
             case _:
                 return CallResult.FAILED
 

@@ -70,12 +70,15 @@ class ExtensionFeed:
         decoder = Decoder()
         decoder.feed(data)
         match decoder.next():
-            case ExtensionSet(extension=extension):
-                listener = sockets[0] if sockets else None
-                if listener is not None:
+            case ExtensionSet(extension=extension, legs=legs):
+                if len(legs or ()) != len(sockets):
+                    raise LinkError(f"{len(sockets)} sockets came for extension {extension.name}")
+                listeners = list(zip(legs or (), sockets, strict=True))
+                for leg, listener in listeners:
                     listener.setblocking(False)
-                    log.info("taking calls on %s for extension %s", describe(listener), extension.name)
-                self._calls.set_extension(extension, listener)
+                    what = "calls" if leg == "caller" else "return legs"
+                    log.info("taking %s on %s for extension %s", what, describe(listener), extension.name)
+                self._calls.set_extension(extension, None if legs is None else listeners)
                 self._served.add(extension.name)
             case ExtensionRemoved(name=name):
                 log.info("extension %s takes no more calls", name)

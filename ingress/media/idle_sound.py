@@ -59,6 +59,10 @@ class IdleSound:
         """Play a tone from the next `settle` on."""
         self._tone = endless_tone(frequency_hz)
 
+    def stop_tone(self) -> None:
+        """Play no tone from the next `settle` on."""
+        self._tone = None
+
     def clear(self) -> None:
         """Stop everything."""
         self.first, self._tone = NOTHING, None

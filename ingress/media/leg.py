@@ -1,5 +1,7 @@
 """One leg, an AudioSocket connection: where socket, protocol, hearing, call and clock meet.
 
+`Leg` is the caller's: the call begins and ends with it. A second one is `ingress.media.return_leg`.
+
 Until the UUID has come the connection is watched; from then on it is read and written on the clock's tick
 alone. What has come is read
 
@@ -19,7 +21,6 @@ import asyncio
 import logging
 from datetime import UTC, datetime
 from enum import Enum
-from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ from ingress.audiosocket import (
     PeerHungUp,
     UnknownMessage,
 )
-from ingress.configuration.extensions import Extension
+from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.settings import Settings
 from ingress.link.live import Activity, LiveCall
 from ingress.link.messages import Message
@@ -52,7 +53,7 @@ from ingress.media.hearing.events import (
 from ingress.media.hearing.hearing import Hearing
 from ingress.media.hearing.vad import level_dbfs
 from ingress.media.lateness import LatenessHistogram
-from ingress.media.leg_turns import TURN_DEADLINE_S
+from ingress.media.leg_turns import TURN_DEADLINE_S, LegTurns
 from ingress.media.pacing import LONG_GAP_S
 from ingress.media.receiver import BadPeer, Receiver
 from ingress.media.recording.recording import Recording
@@ -60,6 +61,7 @@ from ingress.recordings.names import RecordingName
 
 if TYPE_CHECKING:
     from ingress.media.calls import Calls
+    from ingress.media.return_leg import ReturnLeg
 
 UNUSUAL_GAP_S = 0.03
 """Shorter gaps between two sends are not measured: the longest is this or more."""
@@ -90,8 +92,11 @@ class Leg:
         self._receiver = Receiver(connection.protocol)
         self._recording: Recording | None = None
         self._state = LegState.HANDSHAKE
+        self.return_leg: ReturnLeg | None = None
+        """The call's second connection, while it is there."""
         self._call: Call
-        """From the UUID on, as the next three."""
+        """From the UUID on, as the next four."""
+        self._turns: LegTurns
         self._hearing: Hearing
         self._started_s: float
         self._last_send_s: float
@@ -112,7 +117,7 @@ class Leg:
     def send(self, frames: int, frame_bytes: int, due_s: float) -> None:
         """Send `frames` frames, the first of which was due at `due_s`. Called by the clock; never blocks."""
         now = monotonic()
-        turns, connection = self._call.caller, self._connection
+        turns, connection = self._turns, self._connection
         self._lateness.add(now - due_s, frames)
         gap_s = now - self._last_send_s
         if gap_s > UNUSUAL_GAP_S:
@@ -147,18 +152,26 @@ class Leg:
         if hearing.is_in_speech:
             self._unread_ticks = 0 if hearing.is_deciding else 1
             self._pass_on(hearing.pause(now), now)
+        call.check_deadlines(now)
         if call.outbox:
             self._forward()
         since_s, deadline_s = self._receiver.message_since_s, self._settings.message_deadline_s
         if since_s is not None and now - since_s > deadline_s:
             self.end(Ending.UNFINISHED, f"a message was not complete within {deadline_s:g} s")
-        elif call.caller.is_at_end(now):
-            if call.refusal is None:
-                self.end(Ending.DIALOG)
-            elif call.verdict is not Verdict.REFUSED:
-                self.end(Ending.WAITED, f"{Ending.WAITED.value}: {call.refusal}")
+        elif self._turns.is_at_end(now):
+            limit = self._turns.limit_reached
+            if limit is not None and call.refusal is None:
+                self.end(limit.ending, limit.detail)
             else:
-                self.end(Ending.REFUSED, f"{Ending.REFUSED.value}: {call.refusal}")
+                self._end_as_planned(call)
+
+    def _end_as_planned(self, call: Call) -> None:
+        if call.refusal is None:
+            self.end(Ending.DIALOG)
+        elif call.verdict is not Verdict.REFUSED:
+            self.end(Ending.WAITED, f"{Ending.WAITED.value}: {call.refusal}")
+        else:
+            self.end(Ending.REFUSED, f"{Ending.REFUSED.value}: {call.refusal}")
 
     def fault(self, error: Exception) -> None:
         """A mistake of ours came up, on the clock or on the link: it costs this call alone."""
@@ -191,10 +204,21 @@ class Leg:
         """The call's; of a call alone."""
         return self._call.call_id
 
-    def changing(self) -> tuple[Activity, int, int, int]:
-        """Return what is reported anew when it changes: activity, turns, underruns, lateness by 10 ms."""
-        call = self._call
-        return self._activity, call.turns_taken, call.caller.underruns, int(self._lateness.maximum_s * 100.0)
+    @property
+    def call(self) -> Call:
+        """The call; of one alone."""
+        return self._call
+
+    @property
+    def extension(self) -> Extension:
+        """What the connection is served by."""
+        return self._extension
+
+    def changing(self) -> tuple[Activity, Activity | None, int, int, int]:
+        """Return what is reported anew when it changes: activity of both legs, turns, underruns, lateness by
+        10 ms."""
+        call, lateness = self._call, int(self._lateness.maximum_s * 100.0)
+        return self.activity, self._return_activity, call.turns_taken, call.underruns, lateness
 
     def seen(self) -> LiveCall:
         """Return the call as it is reported to the web process."""
@@ -202,23 +226,29 @@ class Leg:
         return LiveCall(
             call_id=call.call_id,
             extension=call.extension,
-            language=self._extension.language,
+            language=call.language or self._extension.language,
             priority=self._extension.priority,
             caller_number=invitation.caller_number if invitation else None,
             caller_name=invitation.caller_name if invitation else None,
             peer=self._connection.peer,
             started_at_s=call.started_at_s,
-            activity=self._activity,
+            activity=self.activity,
+            return_activity=self._return_activity,
             turns=call.turns_taken,
             lateness_p99_ms=lateness.p99_ms(),
             lateness_maximum_ms=lateness.maximum_s * 1000.0,
-            underruns=call.caller.underruns,
+            underruns=call.underruns,
             level_dbfs=self._level_dbfs,
         )
 
     @property
-    def _activity(self) -> Activity:
-        activity = self._call.caller.activity
+    def _return_activity(self) -> Activity | None:
+        return self.return_leg.activity if self.return_leg is not None else None
+
+    @property
+    def activity(self) -> Activity:
+        """What happens on it; of a call alone."""
+        activity = self._turns.activity
         is_heard = self._extension.needs_speech and self._hearing.is_sure
         if is_heard and activity not in (Activity.WAITING, Activity.REFUSED):
             return Activity.HEARING
@@ -226,9 +256,9 @@ class Leg:
 
     @property
     def wait_s(self) -> float | None:
-        """How long its caller has waited for a gateway that can answer; None: does not wait."""
-        since_s = self._call.caller.waits_since_s
-        return None if since_s is None else monotonic() - since_s
+        """How long somebody in the call has waited for a gateway that can answer; None: nobody waits."""
+        since_s = [leg.waits_since_s for leg in self._call.legs if leg.waits_since_s is not None]
+        return monotonic() - min(since_s) if since_s else None
 
     def refuse(self, reason: str) -> bool:
         """Play the busy phrase, then hang up; False if the call was admitted and goes on, or ends already."""
@@ -247,15 +277,21 @@ class Leg:
         state, self._state = self._state, LegState.ENDED
         if state is LegState.ENDED:
             return
-        record = None
         if state is LegState.HANDSHAKE:
             self._leave_handshake()
             log.info("connection from %s closed: %s", self._connection.peer, detail)
+            self._calls.handshake_ended(self, self._connection, ending)
         else:
             self._hearing.close()
-            self._call.caller.leave_turn()
-            record = self._record(ending, detail)
-            log.info("%s", record.describe())
+            self._end_live(ending, detail, monotonic())
+
+    def _end_live(self, ending: Ending, detail: str, now: float) -> None:
+        """The call is over."""
+        self._call.end(now)
+        self._forward()
+        self._turns.leave_turn()
+        record = self._record(ending, detail)
+        log.info("%s", record.describe())
         self._calls.ended(self, self._connection, ending, record, self._recording)
 
     def _miss_uuid(self, detail: str) -> None:
@@ -288,10 +324,12 @@ class Leg:
                         return
 
     def _hear(self, frames: list[bytes], now: float) -> None:
+        self._turns.limits.came_s = now
         if self._recording is not None:
             self._recording.heard(frames, now)
         if self._hearing.has_ignored(frames, now):
             return
+        self._hearing.wait_for(self._turns.listening.end_silence_ms)
         # Frames that are read together came one after the other, or would have.
         for frames_after, frame in zip(reversed(range(len(frames))), frames, strict=True):
             if events := self._hearing.frame(frame, now - FRAME_S * frames_after):
@@ -303,7 +341,7 @@ class Leg:
                 self._identify(str(uuid), now)
             case DigitReceived(digit):
                 self._pass_on(self._hearing.digit(now), now)
-                self._call.caller.press(digit, now)
+                self._turns.press(digit, now)
                 self._forward()
             case PeerHungUp():
                 self.end(Ending.NO_CALL if self._state is LegState.HANDSHAKE else Ending.CALLER)
@@ -336,7 +374,7 @@ class Leg:
             started_at_s=started_at.timestamp(),
             barge_in=extension.barge_in,
             keeps_text=settings.privacy.keep_transcripts,
-            phrases=partial(calls.phrases.audio, extension),
+            phrases=self._phrase,
             waiting_limit_s=settings.server.waiting_limit_s,
             turn_deadline_s=_turn_deadline_s(settings, extension),
             settings=extension,
@@ -346,12 +384,7 @@ class Leg:
         if refusal is not None and not refusal.plays_phrase:
             self.end(refusal.ending, f"call {call_id} refused: {refusal.detail}")
             return
-        self._leave_handshake()
-        self._state = LegState.LIVE
-        self._call = call
-        confirmer = calls.confirmer_for(extension.endpointing)
-        self._hearing = Hearing(extension.endpointing, extension.barge_in.speech_ms, confirmer)
-        self._started_s = self._last_send_s = now
+        self._go_live(call, call.caller, now)
         if refusal is not None:
             self.refuse(refusal.detail)
             return
@@ -365,6 +398,15 @@ class Leg:
         call.caller.begin(now)
         self._forward()
 
+    def _go_live(self, call: Call, turns: LegTurns, now: float) -> None:
+        self._leave_handshake()
+        self._state = LegState.LIVE
+        self._call, self._turns = call, turns
+        extension = self._extension
+        confirmer = self._calls.confirmer_for(extension.endpointing)
+        self._hearing = Hearing(extension.endpointing, extension.barge_in.speech_ms, confirmer)
+        self._started_s = self._last_send_s = turns.limits.came_s = now
+
     def _invitation(self, call_id: str, now: float) -> Invitation | Uninvited | None:
         """Use the call's invitation, whose extension, priority and language hold; None: it needs none."""
         calls = self._calls
@@ -376,10 +418,15 @@ class Leg:
             self._extension = extension.chosen(found.priority, found.language)
         return found
 
+    def _phrase(self, phrase: Phrase) -> bytes | None:
+        """Return a phrase in the call's language, if it is there."""
+        extension = self._extension.chosen(None, self._call.language)
+        return self._calls.phrases.audio(extension, phrase)
+
     def _pass_on(self, events: tuple[HearingEvent, ...], now: float) -> None:
         if not events or not self._extension.needs_speech:
             return
-        turns = self._call.caller
+        turns = self._turns
         for event in events:
             match event:
                 case CallerSpeaking():
@@ -418,9 +465,9 @@ class Leg:
             unknown_messages=receiver.unknown_messages,
             dropped_noises=hearing.dropped_noises,
             unconfirmed=hearing.unconfirmed,
-            dropped_turns=call.caller.dropped_turns,
-            interruptions=call.caller.interruptions,
-            underruns=call.caller.underruns,
+            dropped_turns=call.dropped_turns,
+            interruptions=call.interruptions,
+            underruns=call.underruns,
             longest_gap_ms=self._longest_gap_s * 1000.0,
             long_gaps=self._long_gaps,
             discarded_ms=receiver.discarded_s * 1000.0,

@@ -25,6 +25,7 @@ class _Piece:
     audio: bytes
     text: str | None
     """The sentence's, in its last piece."""
+    may_interrupt: bool = True
     offset: int = 0
 
 
@@ -37,6 +38,8 @@ class Playout:
         self._sentence_is_open = False
         self._sentence_is_torn = False
         """Some of the open sentence was dropped: no more of it plays, and it is not heard."""
+        self._was_protected = False
+        """The piece that was played last."""
         self._heard: list[str] = []
         self.has_news = False
         """Whether audio began, or a piece ended, since its user last set this to False."""
@@ -52,14 +55,19 @@ class Playout:
         """Whether nothing is queued (a sentence may still be open)."""
         return not self._pieces
 
-    def push(self, audio: bytes, text: str | None = None) -> bool:
+    @property
+    def is_protected(self) -> bool:
+        """Whether speech may not stop what plays now, or played last."""
+        return not self._pieces[0].may_interrupt if self._pieces else self._was_protected
+
+    def push(self, audio: bytes, text: str | None = None, may_interrupt: bool = True) -> bool:
         """Queue a piece of a sentence, its last if there is `text`; False: it is dropped, as is the rest."""
         if self._sentence_is_torn or self._queued_bytes + len(audio) > MAXIMUM_QUEUED_BYTES:
             self._sentence_is_torn = text is None
             return False
         if not self._pieces:
             self.has_news = True
-        self._pieces.append(_Piece(audio, text))
+        self._pieces.append(_Piece(audio, text, may_interrupt))
         self._queued_bytes += len(audio)
         return True
 
@@ -73,6 +81,12 @@ class Playout:
             self._sentence_is_open = False
         elif self._pieces[-1].text is None:
             self._pieces[-1].text = text
+
+    def drop(self) -> None:
+        """Drop what is queued."""
+        self._pieces.clear()
+        self._queued_bytes = 0
+        self._sentence_is_open = self._sentence_is_torn = False
 
     def rest(self, at_most_bytes: int) -> bytes:
         """Return what would be played next, of the first piece, for a fade."""
@@ -116,6 +130,7 @@ class Playout:
             self._sentence_is_open = piece.text is None
             if piece.offset == len(piece.audio):
                 self._pieces.popleft()
+                self._was_protected = not piece.may_interrupt
                 if piece.text is not None:
                     self._heard.append(piece.text)
         self.has_news = True

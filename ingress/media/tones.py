@@ -46,6 +46,12 @@ def failure_tone() -> bytes:
 
 
 @cache
+def prompt_tone() -> bytes:
+    """Return two rising tones: it is the caller's turn to say something."""
+    return tone(380.0, 0.15) + silence(0.05) + tone(480.0, 0.15)
+
+
+@cache
 def busy_tone() -> bytes:
     """Return three beats of the tone of a busy line (ITU-T E.180: 425 Hz, half a second on, half off)."""
     return (tone(425.0, 0.5) + silence(0.5)) * 3

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Literal
 
 from actors.messages import Doubt
 from actors.telephone import BYTES_PER_MS, audio_duration_ms
-from ingress.link.messages import DialogState, Digits, Greet, HangUp, HistoryEntry, SentenceAudio, Utterance
+from ingress.link.messages import (
+    DialogState,
+    Digits,
+    Greet,
+    HangUp,
+    HistoryEntry,
+    LegChanged,
+    LegName,
+    ListenOptions,
+    NoInput,
+    SentenceAudio,
+    TurnRequest,
+    Utterance,
+)
 from ingress.link.records import StageTimes, TurnRecord
 from ingress.media.playout import Playout
 
@@ -19,6 +33,7 @@ class TurnState(Enum):
     WAITING = "waits for the turn before it, or for the gateway"
     ASKED = "the gateway has been asked"
     ANSWERING = "audio of the answer has come"
+    ANNOUNCING = "another leg's turn has something said here, and may say more"
     DONE = "nothing more will come; what is queued plays"
     OVER = "its record has been written"
 
@@ -32,44 +47,82 @@ class TurnEnding(Enum):
 
 
 NEXT: Final[dict[TurnState, dict[TurnState, str]]] = {
-    TurnState.WAITING: {TurnState.ASKED: "the gateway is ready and asked"},
+    TurnState.WAITING: {
+        TurnState.ASKED: "the gateway is ready and asked",
+        TurnState.ANNOUNCING: "an announcement, nothing plays before it",
+        TurnState.OVER: "newer ones overtook it, or its leg is gone or to end",
+    },
     TurnState.ASKED: {
         TurnState.ANSWERING: "audio comes",
         TurnState.DONE: "the gateway is done, or the turn fails",
         TurnState.WAITING: "a new gateway is ready",
-        TurnState.OVER: "the caller speaks",
+        TurnState.OVER: "the caller speaks, or the call is to end",
     },
     TurnState.ANSWERING: {
         TurnState.ANSWERING: "audio comes",
         TurnState.DONE: "the gateway is done, or the turn fails",
         TurnState.OVER: "the caller speaks or presses a key",
     },
+    TurnState.ANNOUNCING: {
+        TurnState.DONE: "the turn that it comes from is over",
+        TurnState.OVER: "the caller speaks or presses a key, or the leg is gone",
+    },
     TurnState.DONE: {TurnState.OVER: "the queue is empty, or the caller speaks or presses a key"},
     TurnState.OVER: {},
 }
 """The whole life of a turn: which states follow a state, and when."""
+AS_USUAL: Final = ListenOptions()
+"""As the extension has it."""
+FIGURE: Final = re.compile(r"\d")
 RUNNING: Final = (TurnState.ASKED, TurnState.ANSWERING)
 """The gateway works on the turn."""
+NEEDS_GATEWAY: Final = (TurnState.WAITING, *RUNNING)
+"""The turn cannot go on without a gateway."""
 
 
 @dataclass(slots=True)
 class Turn:
     """A turn and what is known of it so far."""
 
-    kind: Literal["greeting", "utterance", "digit"]
+    kind: Literal["greeting", "utterance", "digit", "silence", "leg", "announcement"]
     speech_ended_s: float
-    """End of the caller's speech; of the event itself for a greeting, the last key for digits."""
+    """End of the caller's speech; of the event itself for a greeting, the last key for digits, the end of a
+    silence."""
     playout: Playout = field(default_factory=Playout)
     """The answer."""
     number: int = 0
     """Within the call, given when the call takes the turn in."""
+    leg: LegName = "caller"
+    """Where it happens; given likewise."""
+    source: int = 0
+    """Of an announcement: the number of the turn that it comes from."""
+    leg_is_there: bool = True
+    """Of a leg that joined or left: which of both."""
+    was_announced: bool = False
+    """Something of the answer was heard on another leg."""
     endpoint_wait_ms: float | None = None
     audio: bytes = b""
     """The utterance."""
-    digits: str = ""
+    listening: ListenOptions = AS_USUAL
+    """How the dialog wanted this answer listened to."""
+    digits: str = field(default="", repr=False)
     """The keys, in order."""
+    is_collected: bool = False
+    """The dialog asked for these keys together."""
+    is_complete: bool = True
+    """Whether they are all that it asked for."""
+    times: int = 0
+    """Of a silence: in a row."""
     state: TurnState = TurnState.WAITING
     ending: TurnEnding | None = None
+    is_spoken_over: bool = False
+    """The caller spoke over what speech may not stop: it stops where that ends."""
+    is_stopped: bool = False
+    """A key was pressed: the gateway goes on with it for a moment, and nothing of it is heard."""
+    was_dropped: bool = False
+    """Some of the answer was never heard, for what the caller did before."""
+    interrupted: str | None = None
+    """What had been heard of the answer that was interrupted before this turn; None: none was."""
     failure: str | None = None
     was_understood: bool = True
     doubt: Doubt | None = None
@@ -91,6 +144,27 @@ class Turn:
         """Whether the caller has heard anything of the answer."""
         return self.playout.played_bytes > 0
 
+    @property
+    def takes_keys(self) -> bool:
+        """Whether it waits and has keys that nobody asked for together: further ones belong to it."""
+        return self.kind == "digit" and self.state is TurnState.WAITING and not self.is_collected
+
+    @property
+    def is_unanswered_silence(self) -> bool:
+        """Whether nobody had said anything, and the dialog has said nothing about that on any leg so far."""
+        is_unanswered = self.state is TurnState.ASKED and self.hang_up is None and self.ending is None
+        return self.kind == "silence" and is_unanswered
+
+    @property
+    def kept_answer(self) -> str:
+        """What was answered, as it may be kept: the answer to keys without the keys."""
+        return without_figures(self.answered) if self.kind in ("digit", "silence") else self.answered
+
+    @property
+    def was_heard(self) -> bool:
+        """Whether anybody has heard anything of the answer: what the dialog remembers counts."""
+        return self.is_audible or self.was_announced
+
     @classmethod
     def none(cls) -> Turn:
         """Return what stands for a turn while there is none: one that is over."""
@@ -103,28 +177,51 @@ class Turn:
         self.state = state
 
     def request(
-        self, call_id: str, history: tuple[HistoryEntry, ...], state: DialogState
-    ) -> Greet | Utterance | Digits:
+        self,
+        call_id: str,
+        history: tuple[HistoryEntry, ...],
+        state: DialogState,
+        language: str | None,
+        has_return_leg: bool,
+    ) -> TurnRequest:
         """Return what asks the gateway for the answer."""
-        call: dict[str, Any] = {"call_id": call_id, "turn": self.number, "history": history, "state": state}
+        call: dict[str, Any] = {
+            "call_id": call_id,
+            "turn": self.number,
+            "history": history,
+            "state": state,
+            "interrupted": self.interrupted,
+            "language": language,
+            "leg": self.leg,
+            "has_return_leg": has_return_leg,
+        }
         match self.kind:
             case "greeting":
                 return Greet(**call)
             case "utterance":
-                return Utterance(**call, audio=self.audio)
+                return Utterance(**call, audio=self.audio, listening=self.listening)
             case "digit":
-                return Digits(**call, digits=self.digits)
+                return Digits(**call, digits=self.digits, is_complete=self.is_complete)
+            case "silence":
+                return NoInput(**call, times=self.times)
+            case "leg":
+                return LegChanged(**call, is_there=self.leg_is_there)
+            case "announcement":
+                raise ValueError("an announcement asks for nothing")
 
     def take_audio(self, message: SentenceAudio, now: float) -> None:
-        """Queue a piece of the answer; that of an overtaken turn is dropped."""
-        self.stages = message.stages
-        if self.ending is TurnEnding.OVERTAKEN:
+        """Queue a piece of the answer, unless the caller has gone on."""
+        if self.kind != "announcement":  # else they are of the turn that it comes from
+            self.stages = message.stages
+        if self.ending is not None:
+            self.was_dropped |= bool(message.audio)
             return
         if message.audio:
-            self.enter(TurnState.ANSWERING)
+            if self.state in RUNNING:
+                self.enter(TurnState.ANSWERING)
             if self.first_audio_s is None:
                 self.first_audio_s = now
-            if not self.playout.push(message.audio):
+            if not self.playout.push(message.audio, may_interrupt=message.may_interrupt):
                 self.failure = "the answer was longer than the playout queue; its rest was dropped"
         if message.is_last:
             self.playout.end_sentence(message.text)
@@ -155,6 +252,7 @@ class Turn:
         return TurnRecord(
             turn=self.number,
             kind=self.kind,
+            leg=self.leg,
             speech_ms=audio_duration_ms(self.audio) if self.kind == "utterance" else None,
             endpoint_wait_ms=self.endpoint_wait_ms,
             stages=stages,
@@ -172,5 +270,10 @@ class Turn:
             was_overtaken=self.ending in (TurnEnding.OVERTAKEN, TurnEnding.PRESSED_OVER),
             was_ahead=self.was_ahead,
             heard=self.heard if keeps_text else None,
-            answered=self.answered if keeps_text else None,
+            answered=self.kept_answer if keeps_text else None,
         )
+
+
+def without_figures(text: str) -> str:
+    """Return what answers a caller's keys without the keys: each digit is a star."""
+    return FIGURE.sub("*", text)

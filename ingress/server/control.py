@@ -38,6 +38,10 @@ class Controlled(Protocol):
         """The port of each extension that has one."""
 
     @property
+    def return_port_numbers(self) -> dict[str, int]:
+        """The return port of each extension that has one."""
+
+    @property
     def problems(self) -> dict[str, str]:
         """Why an extension takes no calls, by its name."""
 
@@ -107,6 +111,7 @@ class Control:
             waiting=tuple(waiting),
             book=server.book,
             ports=server.port_numbers,
+            return_ports=server.return_port_numbers,
             problems=server.problems,
             tables=server.tables,
             source_problem=server.source_problem,

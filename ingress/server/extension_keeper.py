@@ -25,7 +25,7 @@ from ingress.configuration.settings import ServerSettings
 from ingress.media.acceptor import describe
 from ingress.server.extension_source import ExtensionSource
 from ingress.server.media_feed import MediaFeed, Offer
-from ingress.server.ports import Listening, Ports
+from ingress.server.ports import Listening, PortName, Ports
 
 RETRY_S = 2.0
 """Between two tries to open the port of an extension."""
@@ -40,7 +40,7 @@ class ExtensionKeeper:
         self,
         book: ExtensionBook,
         server: ServerSettings,
-        taken_over: Mapping[str, Listening] | None = None,
+        taken_over: Mapping[PortName, Listening] | None = None,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         """Open the ports. Raises PortError if the server's own cannot be.
@@ -59,8 +59,8 @@ class ExtensionKeeper:
         self.ports.commit(planned)
         for name, problem in self.problems.items():
             log.error("extension %s takes no calls: %s; tried again every %g s", name, problem, RETRY_S)
-        for name, listening in self.ports.listening.items():
-            log.info("listening on %s for extension %s", describe(listening.sockets[0]), name)
+        for port, listening in self.ports.listening.items():
+            _log_opened(port, listening)
         self._source: ExtensionSource | None = None
         self._changing = asyncio.Lock()
 
@@ -69,10 +69,7 @@ class ExtensionKeeper:
         for index, feed in enumerate(self.feeds):
             feed.offer(
                 {
-                    name: Offer(
-                        extension,
-                        self.ports.listening[name].sockets[index] if name in self.ports.listening else None,
-                    )
+                    name: Offer(extension, self.ports.of_worker(extension, index))
                     for name, extension in self.book.extensions.items()
                 }
             )
@@ -135,13 +132,16 @@ class ExtensionKeeper:
     async def _offer(self, book: ExtensionBook, problems: Mapping[str, str]) -> str | None:
         return await self._source.offer(book, problems) if self._source is not None else None
 
-    def _take(self, book: ExtensionBook, planned: Mapping[str, Listening], problems: dict[str, str]) -> None:
+    def _take(
+        self, book: ExtensionBook, planned: Mapping[PortName, Listening], problems: dict[str, str]
+    ) -> None:
         before, self.book, self.problems = self.ports.listening, book, problems
-        for name, listening in planned.items():
-            if before.get(name) is not listening:
-                log.info("listening on %s for extension %s", describe(listening.sockets[0]), name)
-        for name in before.keys() - planned.keys():
-            log.info("extension %s has no port any more; its running calls go on", name)
+        for port, listening in planned.items():
+            if before.get(port) is not listening:
+                _log_opened(port, listening)
+        for name, leg in before.keys() - planned.keys():
+            what = "port" if leg == "caller" else "return port"
+            log.info("extension %s has no %s any more; its running calls go on", name, what)
         self.ports.commit(planned)
         self.serve()
         self.on_change()
@@ -151,4 +151,12 @@ class ExtensionKeeper:
         if name not in self.problems:
             return False
         before, after = self.book.extensions[name], book.extensions[name]
-        return (before.host, before.port) == (after.host, after.port)
+        return all(
+            getattr(before, setting) == getattr(after, setting) for setting in ("host", "port", "return_port")
+        )
+
+
+def _log_opened(port: PortName, listening: Listening) -> None:
+    name, leg = port
+    what = "extension" if leg == "caller" else "return legs of extension"
+    log.info("listening on %s for %s %s", describe(listening.sockets[0]), what, name)

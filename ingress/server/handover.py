@@ -8,6 +8,7 @@ of raymal to the next: an upgrade is what this is for.
 |---|---|---|
 | newer | `{"handover": 1, "drain_deadline_s": SECONDS or null}` | |
 | older | `{"extension": NAME, "host": HOST}`, one for each | a listening socket for each media worker |
+| older | `{"return": NAME, "host": HOST}`, for each return port | the same |
 | older | `{"door": "web" or "agi", "host": HOST}`, if it has them | the listening socket |
 | older | `{"lock": true}`, the last | the locked file of the runtime folder |
 | newer, once its speech workers are ready | `{"taken": true}` | |
@@ -31,7 +32,7 @@ from typing import IO, Any
 from actors.errors import LinkError, described
 from ingress.link.descriptor_passing import MAXIMUM_BYTES, receive, send
 from ingress.link.private_socket import bound, is_there
-from ingress.server.ports import Listening
+from ingress.server.ports import Listening, PortName
 
 VERSION = 1
 PIECE_DEADLINE_S = 5.0
@@ -51,7 +52,7 @@ class Handover:
 
     channel: socket.socket
     lock: IO[bytes]
-    listening: dict[str, Listening] = field(default_factory=dict)
+    listening: dict[PortName, Listening] = field(default_factory=dict)
     doors: dict[str, Listening] = field(default_factory=dict)
     """Of the web process: `web`, `agi`."""
 
@@ -63,7 +64,7 @@ class Handover:
         """
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         channel.settimeout(PIECE_DEADLINE_S)
-        listening: dict[str, Listening] = {}
+        listening: dict[PortName, Listening] = {}
         doors: dict[str, Listening] = {}
         try:
             try:
@@ -76,7 +77,9 @@ class Handover:
                 piece, descriptors = _receive(channel)
                 match piece:
                     case {"extension": str(name), "host": str(host)} if descriptors:
-                        listening[name] = Listening(host, tuple(_listener(each) for each in descriptors))
+                        listening[name, "caller"] = Listening(host, tuple(map(_listener, descriptors)))
+                    case {"return": str(name), "host": str(host)} if descriptors:
+                        listening[name, "return"] = Listening(host, tuple(map(_listener, descriptors)))
                     case {"door": str(name), "host": str(host)} if descriptors:
                         doors[name] = Listening(host, (_listener(descriptors[0]),))
                     case {"lock": True} if descriptors:
@@ -112,7 +115,7 @@ class Handover:
 
 async def offer(
     path: Path,
-    sockets: Callable[[], Mapping[str, Listening]],
+    sockets: Callable[[], Mapping[PortName, Listening]],
     doors: Mapping[str, Listening],
     lock: IO[bytes],
     on_failure: Callable[[], None],
@@ -183,7 +186,7 @@ def say_left(channel: socket.socket) -> None:
 
 async def _hand_out(
     channel: socket.socket,
-    sockets: Mapping[str, Listening],
+    sockets: Mapping[PortName, Listening],
     doors: Mapping[str, Listening],
     lock: IO[bytes],
 ) -> float | None:
@@ -192,8 +195,11 @@ async def _hand_out(
         if asked.get("handover") != VERSION:
             raise LinkError("the newer server asks for what is not known here")
         pieces: Pieces = [
-            ({"extension": name, "host": each.host}, [listener.fileno() for listener in each.sockets])
-            for name, each in sockets.items()
+            (
+                {"extension" if leg == "caller" else "return": name, "host": each.host},
+                [listener.fileno() for listener in each.sockets],
+            )
+            for (name, leg), each in sockets.items()
         ]
         pieces += [
             ({"door": name, "host": each.host}, [each.sockets[0].fileno()]) for name, each in doors.items()

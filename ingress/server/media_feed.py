@@ -10,13 +10,13 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ingress.configuration.extensions import Extension
 from ingress.link.descriptor_passing import receive, send
 from ingress.link.framing import encode
-from ingress.link.messages import DrainWithin, ExtensionRemoved, ExtensionSet, Message
+from ingress.link.messages import DrainWithin, ExtensionRemoved, ExtensionSet, LegName, Message
 
 RETRY_S = 0.05
 """When the channel, or the number of sockets under way (RLIMIT_NOFILE, unix(7)), is at its limit."""
@@ -24,10 +24,10 @@ RETRY_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An extension and the socket on which this worker serves it; None: it has none."""
+    """An extension and the sockets on which this worker serves it, each with its leg; it may have none."""
 
     extension: Extension
-    listener: socket.socket | None
+    listeners: tuple[tuple[LegName, socket.socket], ...] = ()
 
 
 class MediaFeed:
@@ -86,9 +86,12 @@ class MediaFeed:
             self._retry = asyncio.get_running_loop().call_later(RETRY_S, self._send_what_lacks)
 
     def _send_offer(self, offer: Offer, before: Offer | None) -> None:
-        is_known = before is not None and before.listener is offer.listener
-        passed = None if is_known else offer.listener
-        self._send(ExtensionSet(extension=offer.extension), passed)
+        if before is not None and before.listeners == offer.listeners:
+            self._send(ExtensionSet(extension=offer.extension))
+            return
+        legs = tuple(leg for leg, _ in offer.listeners)
+        passed = [listener.fileno() for _, listener in offer.listeners]
+        self._send(ExtensionSet(extension=offer.extension, legs=legs), passed)
 
-    def _send(self, message: Message, passed: socket.socket | None = None) -> None:
-        send(self._ours, encode(message), () if passed is None else (passed.fileno(),))
+    def _send(self, message: Message, passed: Sequence[int] = ()) -> None:
+        send(self._ours, encode(message), passed)

@@ -1,7 +1,9 @@
 """The listening sockets: bound by the supervisor, passed to the media workers (`ingress.server.media_feed`).
 
-Every media worker has one for each extension; several on the same port (SO_REUSEPORT) share the calls. The
-supervisor keeps them open: while a worker is being replaced new connections wait in the kernel's queue.
+Of each port there are as many as media workers, on the same port (SO_REUSEPORT). Each worker has one of them,
+so that they share the calls. Those of an extension with a return port are all in one worker, where both legs
+of a call meet: the one that its name falls to. The supervisor keeps them open: while a worker is being
+replaced, or an extension goes over to another one, new connections wait in the kernel's queue.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ import errno
 import socket
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
+from zlib import crc32
 
 import psutil
 
@@ -17,12 +21,16 @@ from actors.errors import PortError
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension
 from ingress.configuration.settings import AgiSettings, ServerSettings, Settings, WebSettings
+from ingress.link.messages import LegName
 from ingress.media.acceptor import BACKLOG
+
+PortName = tuple[str, LegName]
+"""One port of an extension: of its callers, or of return legs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Listening:
-    """The listening sockets of one extension: one for each media worker, all on the same port."""
+    """The listening sockets of one port: as many as media workers."""
 
     host: str
     """As it was set."""
@@ -42,44 +50,62 @@ class Listening:
 class Ports:
     """The listening sockets of all extensions that have some."""
 
-    def __init__(self, server: ServerSettings, taken_over: Mapping[str, Listening] | None = None) -> None:
+    def __init__(
+        self, server: ServerSettings, taken_over: Mapping[PortName, Listening] | None = None
+    ) -> None:
         """`taken_over`: of the server that this one replaces."""
         self._server = server
-        self.listening: Mapping[str, Listening] = dict(taken_over or {})
+        self.listening: Mapping[PortName, Listening] = dict(taken_over or {})
 
-    def numbers(self) -> dict[str, int]:
+    def numbers(self, leg: LegName = "caller") -> dict[str, int]:
         """Return the port of each extension that has one."""
-        return {name: listening.port for name, listening in self.listening.items()}
+        return {name: each.port for (name, of), each in self.listening.items() if of == leg}
 
-    def plan(self, book: ExtensionBook) -> tuple[dict[str, Listening], dict[str, str]]:
+    def of_worker(self, extension: Extension, worker: int) -> tuple[tuple[LegName, socket.socket], ...]:
+        """Return the sockets on which a media worker serves an extension, each with its leg."""
+        ports = [(leg, self.listening.get((extension.name, leg))) for leg in _ports_of(extension)]
+        there = [(leg, listening.sockets) for leg, listening in ports if listening is not None]
+        if extension.return_port is None:
+            return tuple((leg, sockets[worker]) for leg, sockets in there)
+        if worker != crc32(extension.name.encode()) % self._server.media_workers:
+            return ()
+        return tuple((leg, listener) for leg, sockets in there for listener in sockets)
+
+    def plan(self, book: ExtensionBook) -> tuple[dict[PortName, Listening], dict[str, str]]:
         """Return what each extension is to listen on, and why others cannot. Nothing closes yet.
 
         An extension keeps its sockets where they fit; those that another one gives up are taken over, with
-        the connections that wait on them.
+        the connections that wait on them. One that cannot have both its ports has none.
         """
-        planned: dict[str, Listening] = {}
+        wanted: dict[PortName, tuple[str, int]] = {
+            (name, leg): (extension.host or self._server.host, port)
+            for name, extension in book.extensions.items()
+            for leg, port in _ports_of(extension).items()
+        }
+        planned: dict[PortName, Listening] = {}
         problems: dict[str, str] = {}
-        for name, extension in book.extensions.items():
-            own = self.listening.get(name)
-            if own is not None and self._fits(own, extension):
-                planned[name] = own
+        for key, place in wanted.items():
+            own = self.listening.get(key)
+            if own is not None and self._fits(own, *place):
+                planned[key] = own
         free = [each for each in self.listening.values() if each not in planned.values()]
-        for name, extension in book.extensions.items():
-            if name in planned or extension.port is None:
+        for key, place in wanted.items():
+            if key in planned:
                 continue
-            left = (each for each in free if extension.port and self._fits(each, extension))
+            left = (each for each in free if place[1] and self._fits(each, *place))
             try:
-                planned[name] = next(left, None) or self._bind(extension)
+                planned[key] = next(left, None) or self._bind(*place, _setting(*key))
             except PortError as error:
-                problems[name] = str(error)
+                problems.setdefault(key[0], str(error))
+        self.discard({key: planned.pop(key) for key in list(planned) if key[0] in problems})
         return planned, problems
 
-    def commit(self, planned: Mapping[str, Listening]) -> None:
+    def commit(self, planned: Mapping[PortName, Listening]) -> None:
         """Close the sockets that are not in the plan."""
         before, self.listening = self.listening, dict(planned)
         _close_all(before, planned)
 
-    def discard(self, planned: Mapping[str, Listening]) -> None:
+    def discard(self, planned: Mapping[PortName, Listening]) -> None:
         """Close the sockets that only the plan has."""
         _close_all(planned, self.listening)
 
@@ -87,20 +113,19 @@ class Ports:
         """Close all."""
         self.commit({})
 
-    def _fits(self, listening: Listening, extension: Extension) -> bool:
-        is_port = extension.port == 0 or extension.port == listening.port
+    def _fits(self, listening: Listening, host: str, port: int) -> bool:
         is_enough = len(listening.sockets) == self._server.media_workers
-        return is_port and is_enough and listening.host == self._host(extension)
+        return port in (0, listening.port) and is_enough and listening.host == host
 
-    def _host(self, extension: Extension) -> str:
-        return extension.host or self._server.host
-
-    def _bind(self, extension: Extension) -> Listening:
+    def _bind(self, host: str, port: int, setting: str) -> Listening:
         """Return new sockets. Raises PortError."""
-        host, port = self._host(extension), extension.port
-        assert port is not None
-        sockets = _bind_all(host, port, self._server.media_workers, extension.name)
-        return Listening(host, tuple(sockets))
+        return Listening(host, tuple(_bind_all(host, port, self._server.media_workers, setting)))
+
+
+def _ports_of(extension: Extension) -> dict[LegName, int]:
+    """Return the ports that an extension is to have."""
+    ports: dict[LegName, int | None] = {"caller": extension.port, "return": extension.return_port}
+    return {leg: port for leg, port in ports.items() if port is not None}
 
 
 def bind_doors(settings: Settings, taken_over: Mapping[str, Listening]) -> dict[str, Listening]:
@@ -155,12 +180,12 @@ def problems(server: ServerSettings, book: ExtensionBook, own: Collection[int] =
     `own`: ports of the server that runs with this configuration's port; it will reload or restart with it.
     """
     for extension in book.extensions.values():
-        port = extension.port
-        if port is None or port in own:
-            continue
-        found = problem(extension.host or server.host, port, _setting(extension.name))
-        if found is not None:
-            yield found
+        for leg, port in _ports_of(extension).items():
+            if port in own:
+                continue
+            found = problem(extension.host or server.host, port, _setting(extension.name, leg))
+            if found is not None:
+                yield found
 
 
 def problem(host: str, port: int, setting: str) -> str | None:
@@ -174,12 +199,15 @@ def problem(host: str, port: int, setting: str) -> str | None:
     return None
 
 
-def _close_all(these: Mapping[str, Listening], but: Mapping[str, Listening]) -> None:
+Name = TypeVar("Name", str, PortName)
+
+
+def _close_all(these: Mapping[Name, Listening], but: Mapping[Name, Listening]) -> None:
     for listening in set(these.values()) - set(but.values()):
         listening.close()
 
 
-def _bind_all(host: str, port: int, count: int, extension: str) -> list[socket.socket]:
+def _bind_all(host: str, port: int, count: int, setting: str) -> list[socket.socket]:
     """Return so many sockets on one port; port 0 is chosen by the first of them."""
     sockets: list[socket.socket] = []
     try:
@@ -191,11 +219,13 @@ def _bind_all(host: str, port: int, count: int, extension: str) -> list[socket.s
     except OSError as error:
         for bound in sockets:
             bound.close()
-        raise PortError(_explain(host, port, _setting(extension), error)) from error
+        raise PortError(_explain(host, port, setting, error)) from error
     return sockets
 
 
-def _setting(extension: str) -> str:
+def _setting(extension: str, leg: LegName) -> str:
+    if leg == "return":
+        return f"extensions.{extension}.return_port"
     return "--port" if extension == DEFAULT_EXTENSION else f"extensions.{extension}.port"
 
 
@@ -227,7 +257,7 @@ def _explain(host: str, port: int, setting: str, error: OSError) -> str:
         case errno.EACCES:
             return f"{where}: not allowed for this user; choose a port above 1023 with {setting}"
         case errno.EADDRNOTAVAIL:
-            flag = "--host" if setting == "--port" else setting.removesuffix("port") + "host"
+            flag = "--host" if setting == "--port" else f"{setting.rpartition('.')[0]}.host"
             return f"{host} is not an address of this machine; choose one of its own with {flag}"
         case _:
             return f"{where}: {error.strerror or error}"

@@ -132,7 +132,7 @@ class RuntimeDirectory:
         return file
 
     def ports_held(self) -> dict[str, int]:
-        """Return which port each extension of the server that runs here has; empty if none runs."""
+        """Return which ports the server that runs here has, each by its extension; empty if none runs."""
         try:
             if not (self.path / LOCK).exists():
                 return {}
@@ -145,7 +145,7 @@ class RuntimeDirectory:
         return {}
 
     def write_ports(self, ports: Mapping[str, int]) -> None:
-        """Write which port each extension has. Raises OSError."""
+        """Write which ports the server has, each by its extension. Raises OSError."""
         (self.path / PORTS).write_text(json.dumps(dict(ports)))
 
     def write(self, settings: Settings, book: ExtensionBook) -> None:

@@ -131,7 +131,7 @@ async def _begin(settings: Settings) -> tuple[ExtensionBook, ExtensionDatabase |
 
 def _check_workers(settings: Settings, taken: Handover) -> None:
     """Raise ConfigurationError if the media workers could not share the sockets that were taken over."""
-    count = len(taken.listening[DEFAULT_EXTENSION].sockets)
+    count = len(taken.listening[DEFAULT_EXTENSION, "caller"].sockets)
     if count != settings.server.media_workers:
         raise ConfigurationError(
             f"server.media_workers = {settings.server.media_workers}: the running server has {count}, and a "

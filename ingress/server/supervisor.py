@@ -112,7 +112,9 @@ class Supervisor:
 
         def write_files() -> None:
             runtime.write(settings, extensions.book)
-            runtime.write_ports(extensions.ports.numbers())
+            ports = extensions.ports
+            returns = {f"{name} (return)": port for name, port in ports.numbers("return").items()}
+            runtime.write_ports(ports.numbers() | returns)
 
         self._write_files = write_files
         extensions.on_change = self._write_changed
@@ -323,6 +325,11 @@ class Supervisor:
     def port_numbers(self) -> dict[str, int]:
         """The port of each extension that has one."""
         return self._extensions.ports.numbers()
+
+    @property
+    def return_port_numbers(self) -> dict[str, int]:
+        """The return port of each extension that has one."""
+        return self._extensions.ports.numbers("return")
 
     @property
     def problems(self) -> dict[str, str]:

@@ -94,7 +94,7 @@ async def _reserve(services: Services, extension: str, is_operator: bool) -> tup
         if extension not in reply.book.extensions:
             raise EndedError(4404, "there is no such extension")
         needs_begin = needs_begin or extension not in reply.ports
-        address = await dialplan.address(services, extension, reached_at="127.0.0.1")
+        address = (await dialplan.addresses(services, extension, reached_at="127.0.0.1")).calls
     host, _, port = address.rpartition(":")
     if not port:
         raise EndedError(4503, "the extension's port is not known now; try again in a few seconds")

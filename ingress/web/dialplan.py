@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
 from actors.errors import LinkError
 from ingress.configuration.extensions import DEFAULT_EXTENSION
@@ -35,23 +36,32 @@ async def begin(services: Services, request: BeginRequest) -> BeginReply:
         return BeginReply(call_id="", is_admitted=False, reason=GATEWAY_AWAY, expires_in_s=0.0)
 
 
-async def address(services: Services, extension: str, reached_at: str) -> str:
-    """Return the `host:port` for `AudioSocket()`; empty if it is not known now.
+class Addresses(NamedTuple):
+    """Where `AudioSocket()` reaches an extension: each is `host:port`, or empty if it is not known now."""
+
+    calls: str = ""
+    return_legs: str = ""
+    """Empty, too, if it takes none."""
+
+
+async def addresses(services: Services, extension: str, reached_at: str) -> Addresses:
+    """Return where an extension is reached.
 
     `reached_at`: the address of this machine by which the dialplan asked, for a server on all addresses.
     """
     try:
         reply = await services.control.ask(ExtensionsRequest(), ControlReply)
     except LinkError:
-        return ""
+        return Addresses()
     name = extension if extension in reply.ports else DEFAULT_EXTENSION  # a shared one has no port of its own
-    port, known = reply.ports.get(name), reply.book.extensions.get(name)
-    if port is None:
-        return ""
+    known = reply.book.extensions.get(name)
     host = (known.host if known is not None else None) or services.settings.server.host
     if host in ("0.0.0.0", "::"):
         host = reached_at
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if ":" in host:
+        host = f"[{host}]"
+    ports = reply.ports.get(name), reply.return_ports.get(name)
+    return Addresses(*("" if port is None else f"{host}:{port}" for port in ports))
 
 
 async def outcome(services: Services, call_id: str, wait_s: float = RESULT_WAIT_S) -> CallOutcome:

@@ -54,6 +54,11 @@ class LiveModel:
         return sorted(calls, key=lambda call: (call.started_at_s, call.call_id))
 
     @property
+    def return_legs(self) -> Counter[str]:
+        """How many running calls have a return leg now, by extension."""
+        return Counter(call.extension for call, _ in self._calls.values() if call.return_activity is not None)
+
+    @property
     def activities(self) -> Counter[tuple[str, Activity]]:
         """How many running calls there are, by extension and activity."""
         return Counter((call.extension, call.activity) for call, _ in self._calls.values())

@@ -102,6 +102,9 @@ class _Model(Collector):
         activities: Counter[Labels] = Counter()
         for (name, what), count in self._live.activities.items():
             activities[totals.label(name), what] += count
+        return_legs: Counter[str] = Counter()
+        for name, count in self._live.return_legs.items():
+            return_legs[totals.label(name)] += count
         names = dict.fromkeys((*totals.extensions, *(name for name, _ in activities)))
         yield _gauge(
             "calls",
@@ -109,6 +112,12 @@ class _Model(Collector):
             [((name, what), activities[name, what]) for name in names for what in Activity],
             "extension",
             "activity",
+        )
+        yield _gauge(
+            "return_legs",
+            "Return legs of running calls that are there now.",
+            [((name,), return_legs[name]) for name in names],
+            "extension",
         )
         yield _gauge(
             "web_readers",

@@ -121,7 +121,7 @@ class Totals:
         # From 0 on: Prometheus does not count the first step of a series that was not there.
         for stage, _ in EVERY_STAGE.stage_times_ms():
             self._stages.labels(_word(stage))
-        for kind in ("greeting", "utterance", "digit"):
+        for kind in ("greeting", "utterance", "digit", "silence"):
             self._answers.labels(kind)
         for what in Outcome:
             self._turns.labels(what)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -14,6 +16,7 @@ from asterisk_peer import AsteriskPeer
 from running_server import SCRIPTED, RunningServer, private_server
 
 from actors.messages import EXTENSION_FULL
+from ingress.media.tones import failure_tone, prompt_tone
 
 DIALOG = """
 from ingress.dialogs import CallBegan, Dialog, EndCall, SetVariable, Transfer
@@ -26,6 +29,7 @@ class Desk(Dialog):
             yield SetVariable("CALLER", f"{call.caller_number} {call.caller_name} {call.language}")
             yield Transfer("desk-7", "wants a person")
 """
+ACCOUNT = Path(__file__).parents[2] / "examples" / "account.py"
 VALID_S = 1.0
 TOKEN = "a-token-for-the-tests-alone"
 
@@ -35,13 +39,23 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server that takes invited calls only."""
     folder = tmp_path_factory.mktemp("dialogs")
     (folder / "desk_dialog.py").write_text(DIALOG)
+    shutil.copy(ACCOUNT, folder)
     flags = [
         "--set", "access.require_begin=true",
         "--set", f"access.begin_valid_s={VALID_S}",
         "--set", "extensions.desk.port=0",
+        "--set", "extensions.desk.return_port=0",
         "--set", "extensions.desk.host=127.0.0.2",
         "--set", "extensions.desk.max_calls=1",
         "--set", "extensions.desk.dialog.name=desk_dialog:Desk",
+        "--set", "extensions.account.port=0",
+        "--set", "extensions.account.dialog.name=account:Account",
+        "--set", "extensions.silent.port=0",
+        "--set", "extensions.silent.dialog.greeting=",
+        "--set", "extensions.silent.call_limits.no_input_s=0.3",
+        "--set", "extensions.silent.call_limits.no_input_times=2",
+        "--set", "extensions.silent.still_there=",
+        "--set", "extensions.silent.no_input=",
     ]  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(folder), prepend=":")
@@ -65,7 +79,9 @@ async def test_begin_call_and_result(server: RunningServer) -> None:
     begun = await ask(server.agi_port, "begin?extension=desk")
     assert begun["RAYMAL_ADMITTED"] == "yes"
     assert begun["RAYMAL_REASON"] == ""
-    assert begun["RAYMAL_ADDRESS"].startswith("127.0.0.2:")
+    addresses = {begun["RAYMAL_ADDRESS"], begun["RAYMAL_RETURN_ADDRESS"]}
+    assert len(addresses) == 2
+    assert all(address.startswith("127.0.0.2:") for address in addresses)
     peer = await call(server, begun["RAYMAL_UUID"])
     assert peer.frames > 0
     assert peer.was_hung_up
@@ -75,6 +91,37 @@ async def test_begin_call_and_result(server: RunningServer) -> None:
         "RAYMAL_REASON": "wants a person",
         "RAYMAL_VAR_CALLER": '1001 Ana "A" Souza en',
     }
+
+
+async def test_a_caller_who_says_nothing_is_asked_and_then_sent_back(server: RunningServer) -> None:
+    """The echo dialog has nothing to say about silence: tones ask and say goodbye."""
+    begun = await ask(server.agi_port, "begin?extension=silent")
+    peer = await call(server, begun["RAYMAL_UUID"])
+    assert prompt_tone() in peer.audio
+    assert peer.audio.index(failure_tone()) > peer.audio.index(prompt_tone())
+    result = await ask(server.agi_port, f"result?uuid={begun['RAYMAL_UUID']}")
+    assert result["RAYMAL_RESULT"] == "no_input"
+    assert result["RAYMAL_REASON"] == "nothing was heard, 2 times in a row (call_limits.no_input_times)"
+
+
+async def test_keys_pressed_during_the_question_belong_to_it(server: RunningServer) -> None:
+    """As they come, they are one number, and the question stops. The example in the documentation."""
+    begun = await ask(server.agi_port, "begin?extension=account")
+    async with AsteriskPeer(server.port) as peer:
+        peer.call_id = UUID(begun["RAYMAL_UUID"])
+        peer.identify()
+        await peer.until(lambda: any(peer.audio))
+        for key in "47":
+            peer.send_digit(key)
+        await asyncio.sleep(0.1)
+        for key in "110815":
+            peer.send_digit(key)
+        async with asyncio.timeout(5.0):
+            await peer.has_ended.wait()
+        assert len(peer.audio.rstrip(b"\0")) < 16_000
+    result = await ask(server.agi_port, f"result?uuid={begun['RAYMAL_UUID']}")
+    assert (result["RAYMAL_RESULT"], result["RAYMAL_VAR_ACCOUNT"]) == ("ended", "47110815")
+    assert "47110815" not in server.log.read_text()
 
 
 async def test_a_uuid_is_used_once_and_from_its_source(server: RunningServer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import socket
 import tempfile
@@ -249,13 +250,20 @@ def test_the_commands_say_what_they_did(site: Site, capsys: pytest.CaptureFixtur
     assert "unknown setting 'extensions.desk.tone'" in capsys.readouterr().err
     assert site.command("add", "desk", "--language", "es") == 2
     assert "--port is needed" in capsys.readouterr().err
-    assert (
-        site.command("add", "desk", "--port", "auto", "--max-calls", "3", "--set", "dialog.tone_hz=500") == 0
-    )
-    assert "extension desk is added and listens on port" in capsys.readouterr().out
+    flags = ["--return-port", "auto", "--max-calls", "3", "--set", "dialog.tone_hz=500"]
+    assert site.command("add", "desk", "--port", "auto", *flags) == 0
+    added = r"extension desk is added and listens on port \d+, for return legs on port (\d+)"
+    found = re.search(added, capsys.readouterr().out)
+    assert found is not None
+    with socket.create_connection(("127.0.0.1", int(found[1])), timeout=5.0) as line:
+        line.sendall(b"\x01\x00\x10" + bytes(16))  # no call has this UUID
+        assert line.recv(3) == b"\x00\x00\x00"
     assert site.command("add", "desk", "--port", "auto") == 2
     assert "`raymal extensions set desk` changes it" in capsys.readouterr().err
-    assert site.command("set", "desk", "--port", "shared", "--unset", "dialog.tone_hz", "--json") == 0
+    assert site.command("set", "desk", "--port", "shared", "--unset", "dialog.tone_hz", "--json") == 2
+    assert "extensions.desk.return_port: needs a port for callers" in capsys.readouterr().err
+    unset = ["--unset", "dialog.tone_hz", "--unset", "return_port"]
+    assert site.command("set", "desk", "--port", "shared", *unset, "--json") == 0
     desk = json.loads(capsys.readouterr().out)["extensions"]["desk"]
     assert (desk["port"], desk["max_calls"], desk["dialog"]["tone_hz"]) == (None, 3, 440.0)
     assert site.command("set", "desc", "--max-calls", "3") == 2

@@ -11,6 +11,7 @@ import pytest
 from running_server import RAYMAL, RunningServer, private_server, raymal, running_server, wait_until
 
 from actors.errors import LinkError
+from benchmarks.harness.server import free_port
 from benchmarks.harness.strict_peer import Ending, StrictCall, voice
 from ingress.server import observer
 from ingress.server.finding import find
@@ -35,13 +36,27 @@ def is_taken(port: int) -> bool:
 
 
 def test_a_new_server_takes_over_under_twenty_calls(tmp_path: Path) -> None:
-    """Running calls stay with the old one, which ends after the last; a call is taken at any moment."""
-    with private_server(*TONE, has_web=True) as old:
+    """Running calls stay with the old one, which ends after the last; a call is taken at any moment.
+
+    Return ports go over as well: calls of the new one get their second leg.
+    """
+    door, door_return = free_port(), free_port()
+    ports = ["--set", f"extensions.door.port={door}", "--set", f"extensions.door.return_port={door_return}"]
+    with private_server(*TONE, *ports, has_web=True) as old:
         calls = [StrictCall(old.port, outgoing=voice(60.0)).start() for _ in range(CALLS)]
         for call in calls:
             call.until_frames(10)
         before = gateway_name(old)
-        command = [*RAYMAL, "serve", "--port", str(old.port), "--set", f"web.port={old.web_port}", *TONE]
+        command = [
+            *RAYMAL,
+            "serve",
+            "--port",
+            str(old.port),
+            "--set",
+            f"web.port={old.web_port}",
+            *TONE,
+            *ports,
+        ]
         log = tmp_path / "new.log"
         taken = []
         with log.open("wb") as stream:
@@ -52,6 +67,10 @@ def test_a_new_server_takes_over_under_twenty_calls(tmp_path: Path) -> None:
                 taken.append(is_taken(old.port))
             taken.append(is_taken(old.port))
             assert all(taken)
+            with StrictCall(door, outgoing=voice(60.0)) as caller:
+                caller.until_frames(2)
+                with StrictCall(door_return, outgoing=voice(60.0), call_id=caller.call_id) as back:
+                    back.until_frames(2)
             assert gateway_name(old) != before
             status = old.status()
             assert status is not None

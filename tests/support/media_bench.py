@@ -13,7 +13,15 @@ import pytest
 
 from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.settings import Settings
-from ingress.link.messages import HealthTaken, Message, Readiness, SentenceAudio, TurnDone, WorkerHealth
+from ingress.link.messages import (
+    HealthTaken,
+    LegName,
+    Message,
+    Readiness,
+    SentenceAudio,
+    TurnDone,
+    WorkerHealth,
+)
 from ingress.link.records import StageTimes
 from ingress.media.calls import Calls
 from ingress.media.tones import tone
@@ -50,6 +58,7 @@ class Bench:
         self.calls = calls
         self.ports = ports
         self.port = ports["default"]
+        self.return_ports: dict[str, int] = {}
         self.sent = sent
         self.hangs = False
         """Whether the gateway leaves reports of health unanswered."""
@@ -69,12 +78,20 @@ class Bench:
         """Let the gateway be ready."""
         self.calls.receive(Readiness(is_ready=True, detail="test"))
 
-    def answer(self, call_id: object, turn: int, audio: bytes = b"") -> None:
-        """Answer a turn with one sentence, or with nothing."""
+    def answer(
+        self, call_id: object, turn: int, audio: bytes = b"", leg: LegName = "caller", text: str = "x"
+    ) -> None:
+        """Answer a turn with one sentence, on this leg, or with nothing."""
+        self.say(call_id, turn, audio, leg, text)
+        self.calls.receive(TurnDone(call_id=str(call_id), turn=turn, stages=StageTimes()))
+
+    def say(self, call_id: object, turn: int, audio: bytes, leg: LegName = "caller", text: str = "x") -> None:
+        """Say a sentence in a turn, on this leg."""
         name: dict[str, Any] = {"call_id": str(call_id), "turn": turn, "stages": StageTimes()}
         if audio:
-            self.calls.receive(SentenceAudio(**name, sentence=1, text="x", audio=audio, is_last=True))
-        self.calls.receive(TurnDone(**name))
+            self.calls.receive(
+                SentenceAudio(**name, leg=leg, sentence=1, text=text, audio=audio, is_last=True)
+            )
 
 
 def keep_virtual_time(monkeypatch: pytest.MonkeyPatch, loop: asyncio.AbstractEventLoop) -> None:
@@ -119,6 +136,13 @@ async def bench(
         return True
 
     await calls.start(listeners, send)
+    for extension in list(calls.extensions.values()):
+        if extension.return_port is not None:
+            both = [listeners[extension.name].dup(), socket.create_server(("127.0.0.1", 0))]
+            for listener in both:
+                listener.setblocking(False)
+            gateway.return_ports[extension.name] = both[1].getsockname()[1]
+            calls.set_extension(extension, [("caller", both[0]), ("return", both[1])])
     while isinstance(phrases, Shelf) and not phrases.loads:
         await asyncio.sleep(0)
     try:

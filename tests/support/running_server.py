@@ -98,6 +98,7 @@ def running_server(
     web_port, agi_port = free_port() if has_web else None, free_port()
     web = f"web.port={web_port}" if has_web else "web.enabled=false"
     doors = ["--set", web, "--set", f"agi.port={agi_port}"]
+    doors += ["--set", "call_limits.no_input_s=0"]  # on a slow machine a test may be silent for long
     log = folder / f"server-{port}.log"
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
     environment |= variables or {}

@@ -53,11 +53,8 @@ class Endpointer:
         self._sure_frames = sure_ms // FRAME_MS
         self._minimum_speech_ms = settings.minimum_speech_ms
         self._maximum_frames = int(settings.maximum_utterance_s / FRAME_S)
-        # Half a frame of tolerance: arrival times jitter, and 499.9 ms of silence is enough.
-        self._end_silence_s = settings.end_silence_ms / 1000.0 - FRAME_S / 2
-        self._pause_s = settings.pause_ms / 1000.0 - FRAME_S / 2
-        if settings.pause_ms == 0:
-            self._pause_s = self._end_silence_s
+        self._pause_ms = settings.pause_ms
+        self.wait_for(settings.end_silence_ms)
         self._recent: deque[bool] = deque(maxlen=max(1, self._onset_frames * 3 // 2))
         self._state = _State.LISTENING
         self.last_speech_s = 0.0
@@ -65,6 +62,12 @@ class Endpointer:
         self.frames = 0
         """Of the utterance, whose second opinion was taken."""
         self._speech_frames = 0
+
+    def wait_for(self, end_silence_ms: int) -> None:
+        """Take an utterance for over after this much silence, from now on."""
+        # Half a frame of tolerance: arrival times jitter, and 499.9 ms of silence is enough.
+        self._end_silence_s = end_silence_ms / 1000.0 - FRAME_S / 2
+        self._pause_s = (self._pause_ms or end_silence_ms) / 1000.0 - FRAME_S / 2
 
     @property
     def is_in_speech(self) -> bool:

@@ -64,9 +64,10 @@ class Hearing:
         # The onset itself takes up to one and a half times onset_ms of what is kept.
         kept_ms = settings.look_back_ms + settings.onset_ms * 3 // 2
         self._look_back: deque[bytes] = deque(maxlen=max(1, kept_ms // FRAME_MS))
-        self._second_hearing_frames = min(SECOND_HEARING_MS, settings.end_silence_ms // 2) // FRAME_MS
+        self._usual_silence_ms = settings.end_silence_ms
+        self._end_silence_ms = 0
+        self.wait_for(None)
         self._utterance: Utterance | None = None
-        self._faded_frames = (settings.end_silence_ms + FADING_MS) // FRAME_MS
         self._background_power = 0.0
         self._background_until_s = 0.0
         """Until then what is no louder than the background does not begin an utterance."""
@@ -90,6 +91,15 @@ class Hearing:
         """Whether the caller may be beginning, or have finished."""
         utterance = self._utterance
         return utterance is not None and not (utterance.is_sure and utterance.had_speech)
+
+    def wait_for(self, end_silence_ms: int | None) -> None:
+        """Take an utterance for over after this much silence, from now on; None: as the extension has it."""
+        end_silence_ms = self._usual_silence_ms if end_silence_ms is None else end_silence_ms
+        if end_silence_ms != self._end_silence_ms:
+            self._end_silence_ms = end_silence_ms
+            self._endpointer.wait_for(end_silence_ms)
+            self._second_hearing_frames = min(SECOND_HEARING_MS, end_silence_ms // 2) // FRAME_MS
+            self._faded_frames = (end_silence_ms + FADING_MS) // FRAME_MS
 
     def has_ignored(self, frames: list[bytes], now: float) -> bool:
         """Take frames that came until `now` at once, if none is of interest; else take none."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -17,7 +16,6 @@ JOB_BYTES = 1_024
 """What a job without audio counts for."""
 CONFIRMATION_S = 0.25
 """For the disk, at a call's end: its record waits so long."""
-DIGIT = re.compile(r"\d")
 
 
 class Recording:
@@ -60,9 +58,10 @@ class Recording:
         entry = {
             "turn": turn.number,
             "kind": turn.kind,
+            "leg": turn.leg,
             "heard": turn.heard,
             "heard_until_s": self._position_s(turn.speech_ended_s),
-            "answered": without_figures(turn.answered) if turn.kind == "digit" else turn.answered,
+            "answered": turn.kept_answer,
             "answered_from_s": None if answered_from_s is None else self._position_s(answered_from_s),
             "ending": None if turn.ending is None else turn.ending.name.lower(),
         }
@@ -116,8 +115,3 @@ class Recording:
         if held:
             self._thread.release(job)
         return held
-
-
-def without_figures(text: str) -> str:
-    """Return what answers a caller's keys without the keys: each digit is a star."""
-    return DIGIT.sub("*", text)

@@ -2,7 +2,8 @@
 
 | request | channel variables that it sets |
 |---|---|
-| `agi://HOST/begin?extension=NAME` | RAYMAL_ADMITTED (yes, no), RAYMAL_UUID, RAYMAL_ADDRESS, RAYMAL_REASON |
+| `agi://HOST/begin?extension=NAME` | RAYMAL_ADMITTED (yes, no), RAYMAL_UUID, RAYMAL_ADDRESS, RAYMAL_REASON, |
+| | RAYMAL_RETURN_ADDRESS, empty without a return port |
 | `agi://HOST/result?uuid=UUID` | RAYMAL_RESULT, RAYMAL_TARGET, RAYMAL_REASON, RAYMAL_VAR_… of the dialog |
 
 `begin` also takes `priority`, `language`, `number`, `name` and `source`, as part of the address or as further

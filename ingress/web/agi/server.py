@@ -114,10 +114,11 @@ class AgiServer:
             if reply.is_mistake:
                 self._log_mistake(peer, f"begin: {reply.reason}")
             return _not_admitted(reply.reason)
-        address = await dialplan.address(self._services, question.extension, here)
+        address, return_address = await dialplan.addresses(self._services, question.extension, here)
         return {
             "RAYMAL_UUID": reply.call_id,
             "RAYMAL_ADDRESS": address,
+            "RAYMAL_RETURN_ADDRESS": return_address,
             "RAYMAL_REASON": "",
             "RAYMAL_ADMITTED": "yes",  # last: a dialplan that sees it has the rest
         }

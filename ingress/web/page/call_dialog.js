@@ -22,6 +22,7 @@ export function showCall(call, turns) {
   const dialog = new CallDialog();
   const update = (newest, ended) => dialog.show(newest, ended, [
     [say("activity"), say(newest.activity)],
+    [say("return_leg"), newest.return_activity === null ? "" : say(newest.return_activity)],
     [say("since"), timeOfDay(newest.started_at_s)],
     [say("language"), newest.language],
     [say("priority"), newest.priority],
@@ -65,7 +66,7 @@ class CallDialog {
       key: (turn) => turn.turn,
       columns: [
         { title: say("turn"), isNumber: true, text: (turn) => whole(turn.turn) },
-        { title: say("kind"), text: (turn) => say(`kind_${turn.kind}`) },
+        { title: say("kind"), text: kindOf },
         { title: say("answer_after"), isNumber: true, text: (turn) => milliseconds(turn.first_answer_ms) },
         ...STAGES.map(([name, value]) => ({ title: say(name), isNumber: true, text: (turn) => milliseconds(value(turn)) })),
         { title: say("underruns"), isNumber: true, text: (turn) => whole(turn.underruns), tone: (turn) => (turn.underruns ? "bad" : "") },
@@ -93,4 +94,9 @@ function remark(turn) {
     turn.was_overtaken ? say("overtaken") : "",
     turn.was_ahead ? say("ahead") : "",
   ].filter(Boolean).join("; ");
+}
+
+function kindOf(turn) {
+  const kind = say(`kind_${turn.kind}`);
+  return turn.leg === "caller" ? kind : `${kind} (${say("return_leg").toLowerCase()})`;
 }

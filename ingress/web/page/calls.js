@@ -30,7 +30,7 @@ export class Calls {
           text: call.call_id.slice(0, 8), label: `${say("call")} ${call.call_id}`,
           press: () => { this.#opened = { callId: call.call_id, update: show(call, this.#turnsOf(call)) }; } }) },
         { title: say("extension"), text: (call) => call.extension, value: (call) => call.extension },
-        { title: say("activity"), text: (call) => say(call.activity), value: (call) => call.activity,
+        { title: say("activity"), text: activityOf, value: (call) => call.activity,
           tone: (call) => ({ waiting: "warn", refused: "bad" })[call.activity] ?? "" },
         { title: say("caller"), text: callerOf, value: callerOf },
         { title: say("since"), text: (call) => timeOfDay(call.started_at_s), value: (call) => call.started_at_s },
@@ -86,6 +86,10 @@ export class Calls {
   #lastAnswer(call) {
     return this.#turnsOf(call).at(-1)?.first_answer_ms ?? null;
   }
+}
+
+function activityOf(call) {
+  return [call.activity, call.return_activity].filter(Boolean).map(say).join(" / ");
 }
 
 function callerOf(call) {

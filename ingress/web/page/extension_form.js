@@ -9,8 +9,11 @@ import { say } from "./words.js";
 
 const PRIORITIES = ["emergency", "high", "normal", "background"];
 
+const readPort = (text) => (/^\d+$/.test(text) ? Number(text) : text);
+
 const FIELDS = [
-  { path: "port", isRequired: true, read: (text) => (/^\d+$/.test(text) ? Number(text) : text) },
+  { path: "port", isRequired: true, read: readPort },
+  { path: "return_port", read: readPort },
   { path: "priority", options: () => PRIORITIES.map((name) => [name, name]) },
   { path: "max_calls", type: "number", read: Number },
   { path: "language" },

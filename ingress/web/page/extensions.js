@@ -26,7 +26,7 @@ export class Extensions {
       isSorted: 0,
       columns: [
         { title: say("name"), text: (row) => row.name, value: (row) => row.name },
-        { title: say("set_port"), isNumber: true, text: (row) => (row.extension ? String(row.port ?? say("shared")) : NOTHING), value: (row) => row.port },
+        { title: say("set_port"), isNumber: true, text: portsOf, value: (row) => row.port },
         { title: say("calls"), isNumber: true, text: (row) => whole(row.calls), value: (row) => row.calls ?? 0 },
         { title: say("set_max_calls"), isNumber: true, text: (row) => whole(row.maximum_calls) },
         { title: say("refused_calls"), isNumber: true, text: (row) => whole(row.refused), value: (row) => row.refused ?? 0,
@@ -72,9 +72,14 @@ export class Extensions {
   }
 }
 
-function rowOf({ extension, port }, now) {
+function portsOf({ extension, port, return_port }) {
+  if (!extension) return NOTHING;
+  return [port ?? say("shared"), ...(return_port ? [return_port] : [])].join(", ");
+}
+
+function rowOf({ extension, port, return_port }, now) {
   return {
-    name: extension.name, extension, port, calls: now?.calls ?? 0, refused: now?.refused ?? 0, maximum_calls: extension.max_calls,
+    name: extension.name, extension, port, return_port, calls: now?.calls ?? 0, refused: now?.refused ?? 0, maximum_calls: extension.max_calls,
     priority: extension.priority, language: extension.language, dialog: extension.dialog.name,
   };
 }

@@ -45,6 +45,8 @@ class BeginAnswer(Body):
     """The UUID for `AudioSocket()`."""
     address: str | None
     """The `host:port` for it; null: not known now."""
+    return_address: str | None
+    """The same for the call's return leg; null: the extension has no return port."""
     reason: str
     """Why it may not come."""
     expires_in_s: float
@@ -58,12 +60,20 @@ async def begin_call(services: Given, question: BeginQuestion) -> BeginAnswer:
     if reply.is_mistake:
         raise Problem(422, reply.reason)
     if not reply.is_admitted:
-        return BeginAnswer(admitted=False, call_id=None, address=None, reason=reply.reason, expires_in_s=0.0)
-    address = await dialplan.address(services, question.extension, reached_at="127.0.0.1")
+        return BeginAnswer(
+            admitted=False,
+            call_id=None,
+            address=None,
+            return_address=None,
+            reason=reply.reason,
+            expires_in_s=0.0,
+        )
+    address, return_address = await dialplan.addresses(services, question.extension, reached_at="127.0.0.1")
     return BeginAnswer(
         admitted=True,
         call_id=reply.call_id,
         address=address or None,
+        return_address=return_address or None,
         reason="",
         expires_in_s=reply.expires_in_s,
     )

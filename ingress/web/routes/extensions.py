@@ -28,6 +28,8 @@ class ExtensionBody(Body):
     extension: Extension
     port: int | None
     """That it listens on; null: none of its own."""
+    return_port: int | None
+    """That it listens on for return legs; null: none."""
     settings: dict[str, JsonValue] | None
     """What is set for it, as in its table `[extensions.NAME]`, to change and PUT; null: the server's own."""
     problem: str | None
@@ -102,6 +104,7 @@ def _body(reply: ControlReply, name: str) -> ExtensionBody:
     return ExtensionBody(
         extension=reply.book.extensions[name],
         port=reply.ports.get(name),
+        return_port=reply.return_ports.get(name),
         settings=reply.tables.get(name),
         problem=reply.problems.get(name),
     )

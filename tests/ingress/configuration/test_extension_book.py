@@ -93,6 +93,18 @@ def test_a_server_without_speech_workers_gets_no_dialog_that_needs_them() -> Non
     [
         ({"a": {"port": 9092}}, r"extensions\.a\.port = 9092: the same as server\.port"),
         ({"a": {"port": 7}, "b": {"port": 7}}, r"extensions\.b\.port = 7: the same as extensions\.a\.port"),
+        (
+            {"a": {"port": 7, "return_port": 7}},
+            r"extensions\.a\.return_port = 7: the same as extensions\.a\.port",
+        ),
+        (
+            {"a": {"port": 7, "return_port": 8}, "b": {"port": 8}},
+            r"extensions\.b\.port = 8: the same as extensions\.a\.return_port",
+        ),
+        (
+            {"a": {"port": "shared", "return_port": 7}},
+            r"extensions\.a\.return_port: needs a port for callers",
+        ),
         ({"default": {"port": 7}}, r"'default': this is the name of the server's own port"),
         ({"": {"port": 7}}, r"extensions\.'': an extension's name is made of letters, digits"),
         ({"..": {"port": 7}}, r"extensions\.'\.\.': .*does not begin with"),
@@ -147,6 +159,7 @@ NAMES = st.sampled_from(["a", "b", "c", "default", "no name"])
 CHOSEN = st.fixed_dictionaries(
     {
         "port": st.sampled_from(["auto", "shared", 0, 9092, 9100, 9101, 9102]),
+        "return_port": st.sampled_from([None, None, "auto", 9101, 9103]),
         "language": st.sampled_from(["en", "es"]),
     }
 )
@@ -168,7 +181,8 @@ def test_any_changes_leave_a_book_that_can_be(configurations: list[dict[str, obj
         present = newer
         assert list(present.extensions) == ["default", *extensions]
         assert (present.version > before.version) == (present.extensions != before.extensions)
-        ports = [each.port for each in present.extensions.values() if each.port]
+        both = [(each.port, each.return_port) for each in present.extensions.values()]
+        ports = [port for pair in both for port in pair if port]
         assert len(ports) == len(set(ports))
         assert all(each.model_dump_json() == settings for each, settings in calls)
         calls += [(each, each.model_dump_json()) for each in present.extensions.values()]

@@ -50,3 +50,10 @@ def test_a_port_is_a_number_or_one_of_two_words(port: object) -> None:
     """A flag is no number."""
     with pytest.raises(ValidationError, match="write a port's number"):
         Settings.model_validate({"extensions": {"a": {"port": port}}})
+
+
+@pytest.mark.parametrize("port", [True, "any", "shared"])
+def test_a_return_port_is_never_shared(port: object) -> None:
+    """It belongs to calls of one extension."""
+    with pytest.raises(ValidationError, match="write a port's number"):
+        Settings.model_validate({"extensions": {"a": {"port": 0, "return_port": port}}})

@@ -28,6 +28,10 @@ from ingress.dialogs.base import (
     DialogCall,
     DialogEvent,
     EndCall,
+    Interrupted,
+    LegJoined,
+    LegLeft,
+    NothingHeard,
     PlayContinuousTone,
     Say,
 )
@@ -42,12 +46,15 @@ from ingress.link.messages import (
     HangUp,
     Heard,
     HistoryEntry,
+    LegChanged,
     Message,
+    NoInput,
     PlayTone,
     SentenceAudio,
     StateChanged,
     TranscribeAhead,
     TurnDone,
+    TurnRequest,
     Utterance,
 )
 from ingress.phrases.speaker import Speaker
@@ -159,7 +166,7 @@ def turns(pool: Pool | None, **dialogs: Dialog) -> TurnRunner:
 
 async def run(
     runner: TurnRunner,
-    request: Greet | Utterance | Digits,
+    request: TurnRequest,
     ahead: Ahead | None = None,
     extension: Extension = DEFAULT,
 ) -> Served:
@@ -770,3 +777,91 @@ async def test_a_wrong_state_fails_that_turn_only(secret: dict[Any, Any]) -> Non
     assert call.done.failure.startswith("the dialog's state ")
     assert "secret" not in call.done.failure
     assert (await run(runner, DIGIT)).done.failure is None
+
+
+async def test_what_speech_may_not_stop_is_sent_as_such() -> None:
+    """Each sentence of that `Say`, and no other."""
+    dialog = Scripted(Say("One. Two.", may_interrupt=False), Say("Three."))
+    call = await run(turns(Pool(), default=dialog), GREET)
+    pieces = [message for message in call.sent if isinstance(message, SentenceAudio) and message.is_last]
+    assert [(piece.text, piece.may_interrupt) for piece in pieces] == [
+        ("One.", False),
+        ("Two.", False),
+        ("Three.", True),
+    ]
+
+
+async def test_a_silence_is_an_event() -> None:
+    """With how often it was, and where."""
+    dialog = Scripted()
+    await run(turns(Pool(), default=dialog), NoInput(call_id="c1", turn=3, history=(), times=2, leg="return"))
+    assert dialog.events == [NothingHeard(2, "return")]
+
+
+@pytest.mark.parametrize("says_something", [False, True])
+async def test_an_interruption_is_an_event_before_what_came_instead(says_something: bool) -> None:
+    """With what had been heard, in the same turn; what the dialog remembers counts, what it says does not."""
+
+    class Counting(Scripted):
+        async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
+            self.events.append(event)
+            call.state["events"] = len(self.events)
+            if says_something or not isinstance(event, Interrupted):
+                yield Say(f"Answer {len(self.events)}.")
+                yield EndCall()
+
+    dialog = Counting()
+    interrupted = UTTERANCE.model_copy(update={"interrupted": "We are open."})
+    call = await run(turns(Pool(), default=dialog), interrupted)
+    assert dialog.events == [Interrupted("We are open.", "caller"), CallerSaid("good morning")]
+    assert call.spoken == ["Answer 2."]
+    states = [message.state for message in call.sent if isinstance(message, StateChanged)]
+    assert states == [{"events": 1}, {"events": 2}]
+    assert sum(isinstance(message, HangUp) for message in call.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("request_", "event"),
+    [
+        (UTTERANCE, CallerSaid("good morning", leg="return")),
+        (DIGIT, CallerPressed("#", leg="return")),
+        (LegChanged(call_id="c1", turn=3, history=(), is_there=True), LegJoined()),
+        (LegChanged(call_id="c1", turn=3, history=(), is_there=False), LegLeft()),
+    ],
+)
+async def test_a_leg_is_answered_where_it_spoke(request_: TurnRequest, event: DialogEvent) -> None:
+    """Unless it is named, or gone: then the caller hears it."""
+    dialog = Scripted(Say("One."), Say("Two.", leg="caller"), Say("Three.", leg="return"))
+    request = request_.model_copy(update={"leg": "return", "has_return_leg": event != LegLeft()})
+    call = await run(turns(Pool(), default=dialog), request)
+    assert dialog.events == [event]
+    assert dialog.calls[0].has_return_leg is (event != LegLeft())
+    heard = {message.text: message.leg for message in call.sent if isinstance(message, SentenceAudio)}
+    first = "caller" if event == LegLeft() else "return"
+    assert heard == {"One.": first, "Two.": "caller", "Three.": "return"}
+
+
+async def test_words_that_are_not_understood_are_a_legs_too() -> None:
+    """Never taken for the caller's."""
+    pool, dialog = Pool(), Scripted()
+    pool.text = ""
+    await run(turns(pool, default=dialog), UTTERANCE.model_copy(update={"leg": "return"}))
+    assert dialog.events == [CallerNotUnderstood(leg="return")]
+
+
+async def test_a_dialog_ends_one_leg_or_the_call() -> None:
+    """The call's own end is the caller's leg's; a leg that there is not fails the turn."""
+    dialog = Scripted(EndCall("refused", leg="return"), EndCall("done"), Say("Hm.", leg="both"))  # type: ignore[arg-type]
+    call = await run(turns(Pool(), default=dialog), DIGIT.model_copy(update={"leg": "return"}))
+    ends = [(message.leg, message.reason) for message in call.sent if isinstance(message, HangUp)]
+    assert ends == [("return", "refused"), ("caller", "done")]
+    assert call.done.failure == "the dialog names a leg 'both': there are caller and return"
+
+
+async def test_a_long_answer_on_one_leg_keeps_the_other_waiting_for_nothing() -> None:
+    """Each has its own lead."""
+    dialog = Scripted(Say("Word. " * 19, leg="return"), Say("Hm.", leg="caller"))
+    call = await run(turns(Pool(bytes(16_000)), default=dialog), DIGIT)
+    sent = zip(call.sent, call.sent_s, strict=True)
+    at_s = {message.leg: now_s for message, now_s in sent if isinstance(message, SentenceAudio)}
+    assert at_s["caller"] == at_s["return"]

@@ -24,6 +24,7 @@ from ingress.link.messages import (
     Readiness,
     SentenceAudio,
     StateChanged,
+    StopSaying,
     TranscribeAhead,
     TurnDone,
     TurnFinished,
@@ -37,11 +38,11 @@ from ingress.media.leg_turns import (
     CLOSING_SILENCE_S,
     FADE_BYTES,
     MAXIMUM_DIGITS,
-    MAXIMUM_WAITING_TURNS,
     TURN_DEADLINE_S,
 )
 from ingress.media.playout import LONG_FRAME_BYTES
 from ingress.media.tones import busy_tone, endless_tone, failure_tone, tone, waiting_beep
+from ingress.media.turn_queue import MAXIMUM_WAITING_TURNS
 
 M = TypeVar("M", bound=Message)
 STAGES = StageTimes(lease_wait_ms=1.0, transcription_ms=200.0, dialog_ms=2.0, synthesis_ms=50.0)
@@ -217,27 +218,34 @@ def test_a_key_stops_a_long_answer_at_the_next_frame() -> None:
     call.receive(audio(2, frames=1_000, is_last=False), 1.6)
     play(call, 5, 1.7)
     call.caller.press("4", 1.8)
-    assert sent(call, CancelTurn) == [CancelTurn(call_id="c1", turn=2)]
-    assert [request.digits for request in sent(call, Digits)] == ["4"]
+    assert sent(call, StopSaying) == [StopSaying(call_id="c1", turn=2)]
     assert not any(call.caller.next_frame(1.82)[FADE_BYTES:])
+    call.receive(audio(2, frames=1_000), 1.83)
+    call.receive(done(2), 1.83)
+    assert [request.digits for request in sent(call, Digits)] == ["4"]
     (record,) = records(call)
     assert (record.was_interrupted, record.was_overtaken) == (True, False)
 
 
 def test_keys_during_the_greeting_reach_the_dialog_in_order() -> None:
-    """The first stops it; the others come while the first is under way, and arrive together."""
+    """The first stops it; those that come until its dialog has ended arrive together; so do the others."""
     call = Call("c1", "default")
     call.caller.begin(0.0)
     call.gateway_ready(0.0)
     call.receive(audio(1, frames=100), 0.1)
     play(call, 5, 0.2)
-    for digit in "123456":
+    for digit in "12":
         call.caller.press(digit, 0.3)
+    assert not any(call.caller.next_frame(0.32)[FADE_BYTES:])
+    call.receive(done(1), 0.35)
+    for digit in "3456":
+        call.caller.press(digit, 0.35)
     call.receive(StateChanged(call_id="c1", turn=2, state={"menu": 1}), 0.4)
     call.receive(audio(2, frames=5), 0.4)
-    assert not any(call.caller.next_frame(0.42)[FADE_BYTES:])
+    assert not any(call.caller.next_frame(0.42))
+    call.receive(done(2), 0.42)
     first, second = sent(call, Digits)
-    assert (first.digits, second.digits, second.state) == ("1", "23456", {"menu": 1})
+    assert (first.digits, second.digits, second.state) == ("12", "3456", {"menu": 1})
     call.receive(audio(3, frames=5), 0.5)
     assert any(call.caller.next_frame(0.52))
     assert [record.was_overtaken for record in call.turn_records] == [False, True]

@@ -16,20 +16,26 @@ from media_bench import BUSY, Bench, Shelf, bench, keep_virtual_time
 
 from benchmarks.harness.speech_like import recorded_words
 from ingress.audiosocket import HANGUP_MESSAGE, AudioReceived
-from ingress.configuration.extensions import Phrase
+from ingress.configuration.extensions import Extension, Phrase
 from ingress.link.messages import (
     CallEnded,
     CallStarted,
     Digits,
     Greet,
+    Heard,
+    ListenOptions,
+    ListenTo,
+    NoInput,
     Pace,
     PhrasesReady,
     PlayTone,
     Refused,
+    TurnDone,
     TurnFinished,
     Utterance,
     WorkerHealth,
 )
+from ingress.link.records import StageTimes
 from ingress.media.leg_turns import LegTurns
 from ingress.media.tones import tone
 
@@ -545,3 +551,69 @@ async def test_an_extension_has_its_own_end_of_turn() -> None:
         (first, after_s), (second, later_s) = ended
         assert (first, second) == (str(usual.call_id), str(patient.call_id))
         assert later_s - after_s == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("limit", ["no_input", "too_long", "no_audio"])
+async def test_a_call_that_reaches_a_limit_ends_with_its_result(limit: str) -> None:
+    """The peer sends a frame now and then, as Asterisk does while the caller is silent; or none at all."""
+    limits = {
+        "no_input": {"no_input_s": 0.5, "no_input_times": 2},
+        "too_long": {"longest_s": 1.5},
+        "no_audio": {"no_audio_s": 1.2, "no_input_s": 0},
+    }[limit]
+    short = {"short": {"call_limits": limits}}
+    async with bench(extensions=short) as server, AsteriskPeer(server.ports["short"]) as peer:
+        await greeted(server, peer)
+        if limit == "no_input":
+            silence = await server.until_sent(NoInput)
+            server.answer(peer.call_id, silence.turn)
+        elif limit == "no_audio":
+            await asyncio.sleep(1.0)
+            peer.send_audio(bytes(320))
+            await asyncio.sleep(1.0)
+            assert not peer.was_hung_up
+        await peer.until(lambda: peer.was_hung_up)
+        outcome = (await server.until_sent(CallEnded)).record.outcome
+        assert outcome.result == limit
+        assert "call_limits." in outcome.reason
+
+
+async def test_one_answer_may_be_listened_to_for_longer() -> None:
+    """A pause of 0.8 s in it is not its end; the next one ends as usual."""
+    options = ListenOptions(end_silence_ms=1_000, hot_words=("Ana",))
+    words, pause, end = recorded_words(2), bytes(2 * 6_400), bytes(2 * 12_800)
+    async with bench() as server, AsteriskPeer(server.port) as peer:
+        await greeted(server, peer)
+        for turn in (2, 4):
+            peer.send_digit("1")
+            await server.until_sent(Digits, turn // 2)
+            if turn == 2:
+                call_id = str(peer.call_id)
+                server.calls.receive(ListenTo(call_id=call_id, turn=2, leg="caller", options=options))
+            server.answer(peer.call_id, turn)
+            await peer.speak(words + pause + words + end)
+            server.answer(peer.call_id, turn + 1)
+        first, second, third = server.sent_of(Utterance)
+        assert len(first.audio) > 2 * len(words) > len(second.audio) + len(pause)
+        assert [request.listening for request in (first, second, third)] == [options, *[ListenOptions()] * 2]
+
+
+async def test_phrases_follow_the_language_of_the_call() -> None:
+    """From the utterance on in which it was found out; the live view, too."""
+
+    class TwoLanguages(Shelf):
+        def audio(self, extension: Extension, phrase: Phrase) -> bytes | None:
+            return tone(600.0 if extension.language == "pt" else 500.0, 0.2)
+
+    async with bench(phrases=TwoLanguages()) as server, AsteriskPeer(server.port) as peer:
+        await greeted(server, peer)
+        for turn, language, frequency_hz in ((2, None, 500.0), (3, "pt", 600.0)):
+            peer.send_digit("1")
+            await server.until_sent(Digits, turn - 1)
+            name: dict[str, Any] = {"call_id": str(peer.call_id), "turn": turn}
+            server.calls.receive(Heard(**name, text="", language=language))
+            server.calls.receive(TurnDone(**name, stages=StageTimes(), failure="broken"))
+            apology = tone(frequency_hz, 0.2)
+            await peer.until(lambda apology=apology: apology in peer.audio)  # type: ignore[misc]
+            (leg,) = server.calls._calls.values()
+            assert leg.seen().language == (language or "en")

@@ -4,9 +4,9 @@ Hypothesis connects to the ports of two extensions, names calls, sends audio cut
 closes, resets, takes the gateway away and gives it back, admits and refuses. What must become of a connection
 is asked of a decoder of its own that is given the same bytes (`test_decoder_fuzz` judges the decoder). After
 every step: the server has exactly the calls that the model has, each call has ended exactly once and with one
-reason, the refused ones after the phrase for them, all that was sent to a peer is legal for Asterisk, no
-buffer holds more than a payload, and nothing was logged as a fault. At the end no connection, no leg and
-no task is left.
+reason, the refused ones after the phrase for them, whatever happens on return ports, all that was sent to a
+peer is legal for Asterisk, no buffer holds more than a payload, and nothing was logged as a fault. At the end
+no connection, no leg and no task is left.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ from ingress.server.checking import extension_book
 
 MAXIMUM_CALLS = 2
 MAXIMUM_PEERS = 6
+MAXIMUM_RETURNS = 3
 EXTENSIONS = ("default", "sales")
 BUSY = b"\1\0" * 800
 """100 ms."""
@@ -162,6 +163,8 @@ class CallsMachine(RuleBasedStateMachine):
         gc.collect()
         gc.freeze()  # what is alive now is passed over: what this run leaves is found at once
         self.everyone: list[Peer] = []
+        self.returns: list[Peer] = []
+        """Connections to the return port, of which nothing is expected but that they harm nobody."""
         self.expected_ended: Counter[str] = Counter()
         self.expected_digits: list[str] = []
         self.to_gateway: list[Message] = []
@@ -183,6 +186,16 @@ class CallsMachine(RuleBasedStateMachine):
         self.ports = {name: listener.getsockname()[1] for name, listener in listeners.items()}
         self.server = Calls(SETTINGS, extension_book(SETTINGS), BusyShelf(SETTINGS))
         self.run(self.server.start(listeners, self.to_gateway_send))
+        both = [listeners["sales"].dup(), socket.create_server(("127.0.0.1", 0))]
+        for listener in both:
+            listener.setblocking(False)
+        self.ports["return"] = both[1].getsockname()[1]
+        self.run(self.open(both))
+
+    async def open(self, listeners: list[socket.socket]) -> None:
+        """Have the extension take calls and return legs on these sockets."""
+        sales = self.server.extensions["sales"]
+        self.server.set_extension(sales, [("caller", listeners[0]), ("return", listeners[1])])
 
     def to_gateway_send(self, message: Message) -> bool:
         """Take a message for the gateway."""
@@ -258,6 +271,42 @@ class CallsMachine(RuleBasedStateMachine):
             self.say(peer, garbage)
 
     @rule(peer=peers)
+    def join(self, peer: Peer) -> None:
+        """A connection to the return port with the UUID of any peer."""
+        if sum(not each.is_closed for each in self.returns) < MAXIMUM_RETURNS:
+            line = socket.create_connection(("127.0.0.1", self.ports["return"]))
+            line.setblocking(False)
+            line.send(b"\x01\x00\x10" + peer.call_id.bytes)
+            self.returns.append(Peer(line, "sales", peer.call_id))
+            self.run(asyncio.sleep(0.025))
+
+    @precondition(lambda self: any(not each.is_closed for each in self.returns))
+    @rule(
+        data=st.data(),
+        said=st.sampled_from(
+            [
+                b"",
+                b"\x03\x00\x015",
+                b"\x10\x01\x40" + bytes(320),
+                b"\x00\x00\x00",
+                b"\x77garbage",
+                b"\x10\x01",
+            ]
+        ),
+    )
+    def something_happens_on_a_return_leg(self, data: st.DataObject, said: bytes) -> None:
+        """A key, audio, a hangup, garbage, half a message; or it closes."""
+        peer = data.draw(st.sampled_from([each for each in self.returns if not each.is_closed]))
+        if said:
+            with contextlib.suppress(OSError):
+                peer.line.send(said)
+            self.expected_digits += ["5"] * (said[0] == 3)
+        else:
+            peer.line.close()
+            peer.is_closed = True
+        self.run(asyncio.sleep(0.025))
+
+    @rule(peer=peers)
     def hang_up(self, peer: Peer) -> None:
         """A hangup message; Asterisk never sends one."""
         self.say(peer, b"\x00\x00\x00")
@@ -314,12 +363,12 @@ class CallsMachine(RuleBasedStateMachine):
         self.server.receive(Pace.model_validate({"frame_ms": frame_ms}))
 
     @precondition(lambda self: bool(self.live))
-    @rule(peer=peers, turn=st.integers(0, 2), last=st.booleans())
-    def answer(self, peer: Peer, turn: int, last: bool) -> None:
+    @rule(peer=peers, turn=st.integers(0, 3), leg=st.sampled_from(["caller", "return"]), last=st.booleans())
+    def answer(self, peer: Peer, turn: int, leg: str, last: bool) -> None:
         """The gateway says something to a call, which may be over or in another turn by now."""
         name = {"call_id": str(peer.call_id), "turn": turn}
         words = {"sentence": 1, "text": "x", "audio": bytes(640), "is_last": last, "stages": StageTimes()}
-        self.server.receive(SentenceAudio.model_validate({**name, **words}))
+        self.server.receive(SentenceAudio.model_validate({**name, **words, "leg": leg}))
         self.server.receive(PlayTone.model_validate({**name, "frequency_hz": 440.0}))
         if last:
             self.server.receive(TurnDone.model_validate({**name, "stages": StageTimes()}))
@@ -343,7 +392,7 @@ class CallsMachine(RuleBasedStateMachine):
             return
         self.until(lambda: self.numbers()[0] == len(self.live), "the calls")
         handshakes = sum(peer.life is Life.HANDSHAKE for peer in self.everyone)
-        open_lines = sum(not peer.is_closed for peer in self.everyone)
+        open_lines = sum(not peer.is_closed for peer in (*self.everyone, *self.returns))
         self.until(lambda: len(self.live) + handshakes <= self.numbers()[1] <= open_lines, "the connections")
 
     @invariant()
@@ -365,6 +414,8 @@ class CallsMachine(RuleBasedStateMachine):
                 self.until(lambda peer=peer: self.listen(peer), f"the hangup of {peer}")  # type: ignore[misc]
             if peer.life is not Life.OVER:
                 assert not peer.was_hung_up
+        for peer in self.returns:
+            self.listen(peer)
 
     @invariant()
     def the_gateway_hears_every_key_of_calls_it_knows(self) -> None:
@@ -395,7 +446,7 @@ class CallsMachine(RuleBasedStateMachine):
             if hasattr(self, "server"):
                 held = [len(thing._partial) for thing in gc.get_objects() if isinstance(thing, AudioSocket)]
                 assert all(size <= MAX_PAYLOAD_BYTES for size in held)
-                for peer in self.everyone:
+                for peer in (*self.everyone, *self.returns):
                     peer.line.close()
                 self.run(self.server.stop(drain_deadline_s=0.0))
                 assert repr(self.server) == "<Calls 0 calls, 0 connections>"

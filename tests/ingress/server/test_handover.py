@@ -12,7 +12,7 @@ from actors.errors import LinkError
 from actors.liveness.threads import in_thread
 from ingress.server import handover
 from ingress.server.handover import Handover, offer, say_left
-from ingress.server.ports import Listening
+from ingress.server.ports import Listening, PortName
 
 
 def close(taken: Handover | None) -> None:
@@ -28,7 +28,9 @@ async def test_the_sockets_go_over_once_somebody_can_use_them(runtime_folder: Pa
     """Nonsense and a server that ends too early change nothing; 300 extensions are too many for one piece."""
     path, failures = runtime_folder / "handover.sock", []
     listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    sockets = {f"n{number}": Listening("127.0.0.1", tuple(listeners)) for number in range(300)}
+    both = Listening("127.0.0.1", tuple(listeners))
+    sockets: dict[PortName, Listening] = {(f"n{number}", "caller"): both for number in range(299)}
+    sockets["n7", "return"] = both
     doors = {name: Listening("127.0.0.1", (listeners[0],)) for name in ("web", "agi")}
     with (runtime_folder / "lock").open("ab") as lock:
         waiting = asyncio.create_task(offer(path, lambda: sockets, doors, lock, lambda: failures.append(1)))
@@ -45,7 +47,7 @@ async def test_the_sockets_go_over_once_somebody_can_use_them(runtime_folder: Pa
         assert len(failures) == 1
         assert taken is not None
         assert list(taken.listening) == list(sockets)
-        assert taken.listening["n299"].port == listeners[0].getsockname()[1]
+        assert taken.listening["n7", "return"].port == listeners[0].getsockname()[1]
         assert {name: door.port for name, door in taken.doors.items()} == {
             name: door.port for name, door in doors.items()
         }

@@ -29,18 +29,18 @@ def listener() -> Iterator[socket.socket]:
         yield bound
 
 
-def offers(count: int, listener: socket.socket | None, busy: str = "") -> dict[str, Offer]:
+def offers(count: int, listener: socket.socket, busy: str = "") -> dict[str, Offer]:
     """Return so many extensions, the first with the listener."""
     texts = {"phrases": {Phrase.BUSY: busy + "x" * 1_000}}
     made = (extension(f"n{number}").model_copy(update=texts) for number in range(count))
-    return {each.name: Offer(each, listener if each.name == "n0" else None) for each in made}
+    return {each.name: Offer(each, (("caller", listener),) if each.name == "n0" else ()) for each in made}
 
 
 async def test_a_slow_worker_gets_all_in_the_end_and_the_next_one_too(listener: socket.socket) -> None:
     """Nothing is queued for it but what the kernel holds; what changes meanwhile is sent once, as it is."""
     feed = MediaFeed()
     feed.offer(offers(MANY, listener, "old"))
-    feed.offer(offers(MANY, listener, "new") | {"last": Offer(extension("last"), None)})
+    feed.offer(offers(MANY, listener, "new") | {"last": Offer(extension("last"))})
     feed.offer(offers(MANY, listener, "new"))
     try:
         for _ in range(2):

@@ -25,7 +25,7 @@ def bind_all(
     """Bind the ports of two extensions, close them; return those of `sales` by media worker, and problems."""
     ports = Ports(Settings.model_validate({"server": {"host": host, "media_workers": workers}}).server)
     planned, problems = ports.plan(book(port, sales={"port": sales_port}))
-    numbers = [each.getsockname()[1] for each in planned["sales"].sockets] if "sales" in planned else []
+    numbers = [each.getsockname()[1] for each in planned["sales", "caller"].sockets] if problems == {} else []
     ports.discard(planned)
     return numbers, problems
 
@@ -67,7 +67,7 @@ def test_a_socket_stays_where_it_fits_and_goes_over_with_its_port() -> None:
         planned, problems = ports.plan(newer)
         assert not problems
         ports.commit(planned)
-        return {name: each.sockets[0] for name, each in ports.listening.items()}
+        return {name: each.sockets[0] for (name, _), each in ports.listening.items()}
 
     first = follow(book(a={"port": "auto"}, b={"port": "auto"}, c={"port": "shared"}))
     assert set(first) == {"default", "a", "b"}
@@ -80,3 +80,39 @@ def test_a_socket_stays_where_it_fits_and_goes_over_with_its_port() -> None:
     assert first["b"].fileno() == -1
     ports.close()
     assert first["a"].fileno() == -1
+
+
+def test_both_ports_of_an_extension_are_in_one_media_worker() -> None:
+    """All their sockets, so that none is lost when a return port comes or goes; other extensions share."""
+    server = Settings.model_validate({"server": {"media_workers": 3}}).server
+    ports = Ports(server)
+    without, with_return = book(door={"port": "auto"}), book(door={"port": "auto", "return_port": "auto"})
+    sockets: list[list[socket.socket]] = []
+    for newer in (without, with_return, without):
+        planned, problems = ports.plan(newer)
+        assert not problems
+        ports.commit(planned)
+        has_return = newer is with_return
+        assert list(ports.numbers("return")) == ["door"] * has_return
+        assert all(len(ports.of_worker(newer.extensions["default"], worker)) == 1 for worker in range(3))
+        of_workers = [ports.of_worker(newer.extensions["door"], worker) for worker in range(3)]
+        assert sorted(map(len, of_workers)) == ([0, 0, 6] if has_return else [1, 1, 1])
+        held = [each for of_worker in of_workers for each in of_worker]
+        sockets.append([listener for leg, listener in held if leg == "caller"])
+        returns = {listener.getsockname()[1] for leg, listener in held if leg == "return"}
+        assert returns == set(ports.numbers("return").values())
+    assert sockets[0] == sockets[1] == sockets[2]
+    ports.close()
+
+
+def test_an_extension_without_its_return_port_takes_no_calls() -> None:
+    """It has both ports or none; what it had stays open until the plan is taken."""
+    ports = Ports(Settings().server)
+    ports.commit(ports.plan(book(door={"port": "auto"}))[0])
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        busy = other.getsockname()[1]
+        planned, problems = ports.plan(book(door={"port": "auto", "return_port": busy}))
+        assert list(planned) == [("default", "caller")]
+        assert re.search(rf"{busy} is in use .* with extensions\.door\.return_port", problems["door"])
+    assert ports.listening["door", "caller"].sockets[0].fileno() != -1
+    ports.close()

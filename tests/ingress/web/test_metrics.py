@@ -55,8 +55,9 @@ async def test_without_a_gateway_the_rest_is_there() -> None:
     """What the gateway alone knows is missing, not 0."""
     live = LiveModel()
     async with link_to_nobody() as link:
-        live.seen(live_call("a"), link)
+        live.seen(live_call("a", return_activity=Activity.SPEAKING), link)
         text = Metrics(live).text({}).decode()
+    assert 'raymal_return_legs{extension="sales"} 1.0' in text
     assert 'raymal_up{process="gateway"} 0.0' in text
     assert 'raymal_calls{activity="listening",extension="sales"} 1.0' in text
     assert "raymal_ready" not in text

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ingress.media.recording.files import TranscriptFile, WaveFile
-from ingress.media.recording.recording import without_figures
+from ingress.media.turn import without_figures
 from ingress.recordings.wave_header import HEADER_BYTES, audio_s
 
 PIECE = (b"\x01\x00" * 100, b"\x02\x00" * 100)
