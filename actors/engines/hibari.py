@@ -28,6 +28,8 @@ WARM_UP_TEXT = "Hello, how can I help you?"
 class HibariTts(TtsEngine):
     """English only, CPU only, fifty to eighty times faster than real time on one core."""
 
+    licence = "Apache-2.0"
+
     requires: ClassVar[Mapping[str, str]] = {"hibari": "pip install hibari-tts"}
 
     def __init__(self, settings: SpeechSettings) -> None:
