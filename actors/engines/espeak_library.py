@@ -100,6 +100,7 @@ class EspeakLibrary:
     def _choose(self, voice: str) -> None:
         if voice == self._voice:
             return
+        self._voice = ""  # what a failure leaves is not known
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
             raise EngineError(f"espeak-ng has no voice {voice!r}")
         self._voice = voice

@@ -1,8 +1,7 @@
 """Kokoro-82M: natural voices in Portuguese, Spanish, Italian, French and English on a CPU, from local files.
 
 `raymal voices install pt-BR` brings the model and the voices. A second of speech costs about half a second of
-a core: a text is spoken in pieces, so that the first is heard while the next is made, and each piece lasts
-long enough to cover the next one's work.
+a core: a text is spoken in pieces of a few words, so that the first is heard while the next is made.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import numpy as np
 from actors.checks.languages import choice
 from actors.engines.base import TtsEngine
 from actors.engines.espeak_library import espeak_library
-from actors.engines.phonemes import Clause, clauses, espeak_voice, growing, kokoro_sounds, sounds
+from actors.engines.phonemes import Clause, clauses, espeak_voice, kokoro_sounds, short_groups, sounds
 from actors.engines.speech_audio import Samples, evened, telephone_pieces
 from actors.errors import ConfigurationError, EngineError
 from actors.messages import Synthesize
@@ -133,7 +132,7 @@ class KokoroTts(TtsEngine):
         """Yield the speech of each piece of the text."""
         library, voice = espeak_library(), espeak_voice(language) or "en-us"
         try:
-            for group in growing(clauses(text)):
+            for group in short_groups(clauses(text)):
                 spoken = sounds(group, lambda words: library.phonemes(words, voice))
                 symbols = [SYMBOLS[each] for each in kokoro_sounds(spoken, language) if each in SYMBOLS]
                 for start in range(0, len(symbols), MAX_SYMBOLS):

@@ -18,8 +18,10 @@ ESPEAK_VOICES = {"en": "en-us", "en-GB": "en", "pt": "pt-br", "pt-PT": "pt", "es
 """espeak-ng's voice of a language, or of one of its regions."""
 
 LEAST_CHARACTERS = 7
-FIRST_CHARACTERS = 45
-"""Three seconds of speech."""
+"""A single short word has no melody."""
+
+MOST_CHARACTERS = 45
+"""Three seconds of speech: an answer begins, and an interrupted one ends, within the work for it."""
 
 _CLAUSE = re.compile(r"(.*?)([,;:.!?…—]+)(?=\s|$)|(.+)$", re.DOTALL)
 _UNSPOKEN = re.compile(r"[\"“”„«»‹›()\[\]{}<>¡¿*_~`|\\^#]+")
@@ -70,25 +72,20 @@ def clauses(text: str) -> list[Clause]:
     return found
 
 
-def growing(parts: Sequence[Clause]) -> Iterator[list[Clause]]:
-    """Yield groups of clauses to be spoken together, for a voice that takes long.
+def short_groups(parts: Sequence[Clause]) -> Iterator[list[Clause]]:
+    """Yield clauses to be spoken together by a voice that takes long, so that the first is heard soon.
 
-    | rule | why |
-    |---|---|
-    | `LEAST_CHARACTERS` in a group, if there are | a single short word has no melody |
-    | a clause of more than `FIRST_CHARACTERS` is cut between words | the caller hears the first soon |
-    | unless it has less than twice those of the group before | that one is heard while it is made |
+    A group has `LEAST_CHARACTERS`, if there are so many. A clause of more than `MOST_CHARACTERS` is cut.
     """
-    waiting, room = list(reversed(parts)), FIRST_CHARACTERS
-    while waiting:
-        group = [waiting.pop()]
-        while waiting and _length(group) < LEAST_CHARACTERS:
-            group.append(waiting.pop())
-        last, *rest = cut(group.pop(), room)
-        waiting.extend(reversed(rest))
-        group.append(last)
+    waiting = [piece for part in parts for piece in cut(part, MOST_CHARACTERS)]
+    group: list[Clause] = []
+    for part in waiting:
+        group.append(part)
+        if sum(len(each.words) for each in group) >= LEAST_CHARACTERS:
+            yield group
+            group = []
+    if group:
         yield group
-        room = max(FIRST_CHARACTERS, 2 * _length(group))
 
 
 def sentences(parts: Iterable[Clause]) -> Iterator[list[Clause]]:
@@ -130,10 +127,6 @@ def kokoro_sounds(ipa: str, language: str) -> str:
 def piper_sounds(ipa: str) -> str:
     """Return espeak-ng's tied IPA as Piper's voices know it: decomposed letters without ties."""
     return unicodedata.normalize("NFD", ipa.replace("^", ""))
-
-
-def _length(group: Iterable[Clause]) -> int:
-    return sum(len(part.words) for part in group)
 
 
 def _mark(written: str) -> str:
