@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -159,7 +160,7 @@ class _Packages:
         if archive is None:
             archive = self._downloaded_archive()
         try:
-            with tarfile.open(archive) as opened:
+            with tarfile.open(archive, "r:gz") as opened:
                 for name in names:
                     file = opened.extractfile(f"package/voices/{name}.bin")
                     content = file.read() if file is not None else b""
@@ -168,8 +169,9 @@ class _Packages:
                             f"{archive}: the voice {name} in it is not the expected one: remove it"
                         )
                     yield name, content
-        except (tarfile.TarError, KeyError, EOFError, OSError) as error:
-            raise EngineError(f"{archive}: cannot be read: {error}; remove it and run again") from error
+        except (tarfile.TarError, zlib.error, KeyError, EOFError, OSError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise EngineError(f"{archive}: cannot be read: {reason}; remove it and run again") from error
 
     def clear(self) -> None:
         """Remove finished downloads."""
