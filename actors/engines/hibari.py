@@ -103,7 +103,7 @@ def _voice_names() -> list[str]:
 def _not_english(language: str) -> str:
     return (
         f"the hibari engine speaks English only, not {language!r}: set speech.tts to another engine, "
-        "for example coqui with speech.coqui.model set to a model of that language"
+        "for example kokoro; `raymal voices` lists them with their languages"
     )
 
 

@@ -74,6 +74,8 @@ class PiperTts(TtsEngine):
     def __init__(self, settings: SpeechSettings) -> None:
         super().__init__(settings)
         self._voices: dict[Path, _Voice] = {}
+        self._chosen: dict[tuple[str, str | None], Path] = {}
+        """By language and voice of requests: to look for a file reads all voices' JSON."""
 
     @classmethod
     def check(cls, settings: SpeechSettings) -> None:
@@ -96,14 +98,19 @@ class PiperTts(TtsEngine):
 
     def load(self) -> None:
         """Load the configured voice and speak once. Raises EngineError."""
-        voice = self._voice(_file(self.settings, self.settings.language, None))
+        voice = self._voice(self._file(self.settings.language, None))
         for _ in self._speech(voice, WARM_UP_TEXT):
             pass
 
     def synthesize(self, request: Synthesize) -> Iterator[bytes]:
         """Yield the text as 8 kHz pieces, sentence by sentence. Raises EngineError."""
-        voice = self._voice(_file(self.settings, request.language, request.voice))
+        voice = self._voice(self._file(request.language, request.voice))
         yield from telephone_pieces(self._speech(voice, request.text), voice.rate_hz)
+
+    def _file(self, language: str, voice: str | None) -> Path:
+        if (language, voice) not in self._chosen:
+            self._chosen[language, voice] = _file(self.settings, language, voice)
+        return self._chosen[language, voice]
 
     def _voice(self, path: Path) -> _Voice:
         if path not in self._voices:
@@ -175,15 +182,16 @@ def _known(settings: SpeechSettings) -> dict[str, Path]:
 def _file(settings: SpeechSettings, language: str, voice: str | None) -> Path:
     """Return the file of a request's voice: the one it names, else the configured one, else by language.
 
+    Only the configuration may name a path.
+
     Raises EngineError.
     """
-    wanted = voice or settings.piper.voice
-    known = _known(settings)
-    if wanted is not None and wanted.endswith(".onnx"):
-        path = expanded(wanted, "speech.piper.voice")
+    if voice is None and settings.piper.voice is not None and settings.piper.voice.endswith(".onnx"):
+        path = expanded(settings.piper.voice, "speech.piper.voice")
         if path.is_file() and _json_of(path).is_file():
             return path
-        raise EngineError(f"there is no voice {wanted!r}: both it and {_json_of(path).name} must be there")
+        raise EngineError(f"there is no voice {str(path)!r}: both it and {_json_of(path).name} must be there")
+    wanted, known = voice or settings.piper.voice, _known(settings)
     if wanted is not None and wanted in known:
         return known[wanted]
     folder = voice_folder("piper", settings.piper.folder)

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -41,6 +41,7 @@ SAMPLE_TEXTS = {
     "it": "Buongiorno, con chi desidera parlare? Un momento, per favore.",
 }
 MEASURED_ROUNDS = 3
+LANGUAGES_LISTED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,16 +222,21 @@ def _print_engines(lines: list[EngineLine]) -> None:
     table = Table("engine", "ready in", "also speaks", "voices", "licence", "size", box=None, pad_edge=False)
     for line in lines:
         name = f"{line.engine} (last resort)" if line.is_last_resort else line.engine
-        ready = "its model's" if line.ready is None else ", ".join(line.ready)
+        ready = "its model's" if line.ready is None else _some(line.ready)
         others = [language for language in line.languages or () if language not in (line.ready or ())]
         voices = str(len(line.voices)) if line.voices else "its model's"
         size = f"{line.bytes / 1e6:.0f} MB" if line.bytes else ""
-        table.add_row(name, ready, ", ".join(others), voices, line.licence or "", size)
+        table.add_row(name, ready, _some(others), voices, line.licence or "", size)
     console = Console()
     console.print(table)
     for line in lines:
         if line.problem is not None:
             console.print(Text(f"→ {line.engine}: {line.problem}"), soft_wrap=True)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - LANGUAGES_LISTED
+    return ", ".join(names[:LANGUAGES_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _print_speeds(machine: str, speeds: list[Speed]) -> None:

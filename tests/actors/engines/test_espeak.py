@@ -88,5 +88,8 @@ def test_it_speaks_sentence_by_sentence_at_the_speed_and_level_of_others() -> No
     quick = audio_duration_ms(b"".join(fast.synthesize(say("Bom dia. Com quem deseja falar?"))))
     assert quick < 0.7 * audio.size / 8
     assert list(engine.synthesize(say("…"))) == []
-    with pytest.raises(EngineError, match=r"no voice 'tlh'.*choose one of de, en"):
+    assert list(engine.synthesize(say("God dag, hvem vil du snakke med?", language="nb-NO")))
+    with pytest.raises(EngineError, match=r"no voice 'tlh'.*choose one of .*de, "):
         list(engine.synthesize(say("Qapla", language="tlh")))
+    with pytest.raises(EngineError, match=r"no voice 'bob!'"):
+        list(engine.synthesize(say("Olá", voice="bob!")))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import wave
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,17 @@ def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
 
 def engines(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     return {line["engine"]: line for line in run_json(capsys)["engines"]}
+
+
+@pytest.mark.parametrize("page", ["docs/engines.md", "docs/pt-BR/quickstart.md"])
+def test_the_commands_in_the_documents_are_accepted(page: str) -> None:
+    """Their words; what they do is tested below."""
+    text = (Path(__file__).parents[3] / page).read_text()
+    lines = re.findall(r"^(?:\.venv/bin/)?raymal (voices .+)$|`raymal (voices [^`]*)`", text, re.MULTILINE)
+    assert len(lines) >= 2
+    for block, inline in lines:
+        words = (block or inline).replace("LANGUAGE", "pt-BR")
+        assert cli._parsed(shlex.split(words))
 
 
 def test_all_engines_are_listed_with_what_they_lack(
