@@ -112,7 +112,8 @@ def test_a_file_that_is_no_voice_is_named(tmp_path: Path) -> None:
     """Damaged, of another kind, or with other phonemes."""
     damaged = voice_files(tmp_path, "damaged", audio={"sample_rate": 22_050}, espeak={"voice": "pt"})
     shutil.copy(JOE.with_name(JOE.name + ".json"), tmp_path / "cut.onnx.json")
-    (tmp_path / "cut.onnx").write_bytes(JOE.read_bytes()[:1_000])
+    with JOE.open("rb") as whole:
+        (tmp_path / "cut.onnx").write_bytes(whole.read(1_000))
     for name in ("damaged", "cut"):
         with pytest.raises(EngineError, match=rf"cannot load the voice .*{name}.onnx: \w+; it and its"):
             PiperTts(settings(tmp_path, voice=name)).load()
