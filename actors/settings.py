@@ -126,6 +126,45 @@ class CoquiSettings(Section):
     """What one worker takes of a GPU: an estimate with room for XTTS v2. A single VITS voice needs 1."""
 
 
+class KokoroSettings(Section):
+    """Natural voices in pt-BR, es, it, fr and en on a CPU (extra `kokoro`; `raymal voices install`)."""
+
+    voice: str | None = None
+    """Unset: the first voice of the language. Any voice speaks any of the languages, with its own accent."""
+    folder: str | None = None
+    """Where the model and the voices are. Unset: `raymal/voices/kokoro` in the user's data folder."""
+    threads: int = Field(default=1, ge=1, le=64)
+    """A second of speech costs about half a second of a core."""
+    speed: float = Field(default=1.0, ge=0.5, le=2.0)
+
+
+class PiperSettings(Section):
+    """Voices of the Piper project: any language that has one (extra `piper`)."""
+
+    voice: str | None = None
+    """Name of a voice in the folder or of an installed package, or the path of an `.onnx` file that has its
+    `.onnx.json` beside it. Unset: the first voice of the language."""
+    folder: str | None = None
+    """Where voices are: `.onnx` with `.onnx.json`. Unset: `raymal/voices/piper` in the user's data folder."""
+    speaker: int = Field(default=0, ge=0)
+    """Of a voice with several."""
+    threads: int = Field(default=1, ge=1, le=64)
+    speed: float = Field(default=1.0, ge=0.5, le=2.0)
+
+
+class PicoSettings(Section):
+    """SVOX Pico: small voices in es, de, it, fr and en, very fast (extra `pico`)."""
+
+    speed: float = Field(default=1.0, ge=0.5, le=2.0)
+    """The library does not speed up much: at 2 a sentence takes three quarters of its time."""
+
+
+class EspeakSettings(Section):
+    """espeak-ng's own voices: the last resort, hard to understand over a telephone (extra `espeak`)."""
+
+    speed: float = Field(default=1.0, ge=0.5, le=2.0)
+
+
 class ScriptedSettings(Section):
     """Engines that give a fixed answer after a given delay: for tests and load."""
 
@@ -158,7 +197,8 @@ class SpeechSettings(OpenSection):
     stt: str = "whisper"
     """whisper, an installed package's engine, or `package.module:Class`."""
     tts: str = "hibari"
-    """hibari, coqui, an installed package's engine, or `package.module:Class`."""
+    """hibari, kokoro, piper, coqui, pico, espeak (the last resort), an installed package's engine, or
+    `package.module:Class` (docs/engines.md)."""
     language: Language = "en"
     """A code such as `en`, `pt-BR` or `pt_BR`; each engine takes what it needs of it."""
     transcription_deadline_s: PositiveSeconds = 10.0
@@ -166,7 +206,11 @@ class SpeechSettings(OpenSection):
     synthesis_deadline_s: PositiveSeconds = 10.0
     whisper: WhisperSettings = WhisperSettings()
     hibari: HibariSettings = HibariSettings()
+    kokoro: KokoroSettings = KokoroSettings()
+    piper: PiperSettings = PiperSettings()
     coqui: CoquiSettings = CoquiSettings()
+    pico: PicoSettings = PicoSettings()
+    espeak: EspeakSettings = EspeakSettings()
     scripted: ScriptedSettings = ScriptedSettings()
 
     def resources(self, engine: str) -> BaseModel:

@@ -44,6 +44,7 @@ COMMANDS = {
     "flow": ("ingress.commands.flow", "check, try and draw dialogs written in YAML"),
     "doctor": ("ingress.commands.doctor", "look at this machine and say what to do"),
     "token": ("ingress.commands.token", "make the token for changes over HTTP"),
+    "voices": ("ingress.commands.voices", "text-to-speech engines: list, install, sample, measure"),
     "cache": ("ingress.commands.cache", "the phrases kept on disk"),
     "recordings": ("ingress.commands.recordings", "recordings and transcripts of calls"),
     "cluster": ("ingress.commands.cluster", "the speech workers of a Ray cluster"),

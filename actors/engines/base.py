@@ -123,6 +123,9 @@ class TtsEngine(Engine):
 
     setting = "tts"
 
+    licence: ClassVar[str | None] = None
+    """Of the voices and of the library that speaks them, by SPDX names; None: it is not known here."""
+
     scripts: ClassVar[frozenset[str] | None] = None
     """Scripts that its voices read, as `actors.speakable.language_scripts` names them; None: those of the
     request's language. A text of which half is in other letters is refused before it gets here."""

@@ -52,6 +52,8 @@ NAMES_LISTED = 10
 class CoquiTts(TtsEngine):
     """Any model of the coqui-tts library, sentence by sentence."""
 
+    licence = "MPL-2.0; each model its own"
+
     # torchaudio, torchcodec and six are imported by coqui-tts, which does not require them.
     requires: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("TTS", "torch", "torchaudio", "torchcodec", "six"), INSTALL

@@ -28,6 +28,8 @@ WARM_UP_TEXT = "Hello, how can I help you?"
 class HibariTts(TtsEngine):
     """English only, CPU only, fifty to eighty times faster than real time on one core."""
 
+    licence = "Apache-2.0"
+
     requires: ClassVar[Mapping[str, str]] = {"hibari": "pip install hibari-tts"}
 
     def __init__(self, settings: SpeechSettings) -> None:
@@ -101,7 +103,7 @@ def _voice_names() -> list[str]:
 def _not_english(language: str) -> str:
     return (
         f"the hibari engine speaks English only, not {language!r}: set speech.tts to another engine, "
-        "for example coqui with speech.coqui.model set to a model of that language"
+        "for example kokoro; `raymal voices` lists them with their languages"
     )
 
 

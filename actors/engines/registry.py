@@ -24,7 +24,11 @@ STT_ENGINES = {
 }
 TTS_ENGINES = {
     "hibari": "actors.engines.hibari:HibariTts",
+    "kokoro": "actors.engines.kokoro:KokoroTts",
+    "piper": "actors.engines.piper:PiperTts",
     "coqui": "actors.engines.coqui:CoquiTts",
+    "pico": "actors.engines.pico:PicoTts",
+    "espeak": "actors.engines.espeak:EspeakTts",
     "scripted": "actors.engines.scripted:ScriptedTts",
 }
 GROUP = "raymal.engines"

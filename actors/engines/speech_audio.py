@@ -2,8 +2,9 @@
 
 Neural voices make mono floats in -1..1 at a rate of their own, in chunks of any size, and begin with up to
 0.3 s of silence. One resampler per sentence keeps its filter state between chunks: a new resampler per chunk
-would click at each border. The level stays the model's (hibari's active speech is near -24 dBFS with peaks
-under -8 dBFS). Samples beyond full scale, which a resampler's overshoot can make, are clipped.
+would click at each border. `telephone_pieces` keeps the model's level (hibari's active speech is near -24
+dBFS with peaks under -8 dBFS); engines whose voices differ from one another bring each sentence to a like
+level with `evened`. Samples beyond full scale, which a resampler's overshoot can make, are clipped.
 """
 
 from __future__ import annotations
@@ -28,6 +29,36 @@ SILENCE_AMPLITUDE = 0.003
 
 ONSET_MARGIN_MS = 30
 """Kept before the first loud sample, so that a soft consonant is not cut."""
+
+TAIL_MARGIN_MS = 60
+"""Kept after the last loud sample: a voice dies away."""
+
+ACTIVE_AMPLITUDE = 0.01
+"""-40 dBFS: what is louder counts for the level of speech, pauses do not."""
+
+ACTIVE_LEVEL = 10 ** (-22 / 20)
+"""-22 dBFS: root mean square of active speech, between hibari's voice and recorded prompts."""
+
+PEAK = 0.7
+MAX_GAIN = 4.0
+
+
+def evened(speech: Samples, rate_hz: int, pause_s: float = 0.0) -> Samples:
+    """Return a whole sentence or clause at `ACTIVE_LEVEL`, its outer silence replaced by a pause after it.
+
+    A peak stays under `PEAK`, and what is nearly silent is raised by `MAX_GAIN` at most. Empty for silence.
+    """
+    size = np.abs(speech)
+    loud = np.flatnonzero(size > SILENCE_AMPLITUDE)
+    active = speech[size > ACTIVE_AMPLITUDE]
+    if not loud.size or not active.size:
+        return np.zeros(0, np.float32)
+    start = max(0, int(loud[0]) - rate_hz * ONSET_MARGIN_MS // 1000)
+    end = int(loud[-1]) + rate_hz * TAIL_MARGIN_MS // 1000
+    level = float(np.sqrt(np.mean(active**2)))
+    gain = min(ACTIVE_LEVEL / level, PEAK / float(size.max()), MAX_GAIN)
+    pause = np.zeros(round(pause_s * rate_hz), np.float32)
+    return np.concatenate((speech[start:end] * np.float32(gain), pause))
 
 
 def telephone_pieces(speech: Iterable[Samples], rate_hz: int) -> Iterator[bytes]:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from actors.machine.processors import processor_name
+
 COMMAND_DEADLINE_S = 10.0
 
 
@@ -34,7 +36,7 @@ class Machine:
         """Describe this machine and the versions of those `packages` that are installed."""
         gpus = _output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
         return cls(
-            processor=_processor(),
+            processor=processor_name(),
             cores=available_cores(),
             memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
             python=platform.python_version(),
@@ -67,15 +69,6 @@ def _versions(packages: Sequence[str]) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
 
 
 def _output(*command: str) -> str:

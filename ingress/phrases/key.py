@@ -20,14 +20,25 @@ from actors.settings import SpeechSettings
 from actors.speakable import SpeakableText
 from actors.telephone import TELEPHONE_RATE_HZ
 
-INAUDIBLE = {
+INAUDIBLE: dict[str, set[str]] = {
     "hibari": {"threads"},
+    "kokoro": {"threads"},
+    "piper": {"threads"},
     "coqui": {"threads", "device", "gpu_memory_gb"},
+    "pico": set(),
+    "espeak": set(),
     "scripted": {"transcript", "stt_delay_s", "tts_delay_s", "load_delay_s", "batch_size"},
 }
 """Settings of each engine that change how fast audio is made, not how it sounds. Of an engine that is not
 here all settings count."""
-PACKAGES = {"hibari": "hibari-tts", "coqui": "coqui-tts"}
+PACKAGES = {
+    "hibari": "hibari-tts",
+    "kokoro": "espeakng-loader",
+    "piper": "espeakng-loader",
+    "coqui": "coqui-tts",
+    "pico": "ttspico",
+    "espeak": "espeakng-loader",
+}
 """Engine to the distribution that contains it; the others are raymal's own."""
 
 

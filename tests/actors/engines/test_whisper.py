@@ -74,11 +74,9 @@ def test_a_gpu_takes_several_at_once(device: str, setting: int | None, size: int
     assert engine.batch_size == size
 
 
-@pytest.fixture(scope="module")
-def engine() -> WhisperStt:
-    loaded = WhisperStt(SpeechSettings())
-    loaded.load()
-    return loaded
+@pytest.fixture
+def engine(whisper: WhisperStt) -> WhisperStt:
+    return whisper
 
 
 @pytest.fixture(scope="module")
