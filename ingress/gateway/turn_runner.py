@@ -23,10 +23,9 @@ count from its request on: what the caller waits for, so little or nothing in th
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -47,8 +46,9 @@ from actors.pool.speech_pool import SpeechPool, Transcription
 from actors.sentences import split_sentences
 from actors.settings import SpeechSettings
 from actors.speakable import SpeakableText, speakable_pieces
-from actors.telephone import TELEPHONE_RATE_HZ, audio_duration_ms
+from actors.telephone import audio_duration_ms
 from ingress.configuration.extensions import Extension
+from ingress.dialogs.actions import checked_action
 from ingress.dialogs.base import (
     CallBegan,
     CallerNotUnderstood,
@@ -64,9 +64,8 @@ from ingress.dialogs.base import (
     SetVariable,
     Transfer,
 )
-from ingress.gateway.dialog_outcome import checked_target, checked_variable, one_line
-from ingress.gateway.dialog_run import DialogRun, failure_of
-from ingress.gateway.dialog_state import encoded_state
+from ingress.dialogs.run import DialogRun, failure_of
+from ingress.dialogs.state import encoded_state
 from ingress.link.messages import (
     CallStarted,
     Digits,
@@ -268,13 +267,7 @@ class _Turn:
         call = self._dialog_call()
         asked_s = _now_s()
         dialog = self._runner.dialog_of(self._call.extension)
-        actions = dialog.respond(event, call)
-        if not isinstance(actions, AsyncIterator):
-            if inspect.iscoroutine(actions):
-                actions.close()
-            name = type(dialog).__name__
-            raise DialogError(f"{name}.respond yields nothing: write `async def` with `yield`")
-        run = DialogRun(actions, self._call.extension.dialog.deadline_s)
+        run = DialogRun.of(dialog, event, call, self._call.extension.dialog.deadline_s)
         try:
             while (action := await run.next()) is not None:
                 if self.stages.dialog_ms is None:
@@ -310,19 +303,16 @@ class _Turn:
 
     async def _do(self, action: DialogAction) -> None:
         call_id, turn = self._request.call_id, self._request.turn
-        match action:
-            case Say():
-                await self._say(action)
+        match checked_action(action):
+            case Say() as say:
+                await self._say(say)
             case PlayContinuousTone(frequency_hz):
-                checked_hz = _checked_frequency_hz(frequency_hz)
-                await self._call.send(PlayTone(call_id=call_id, turn=turn, frequency_hz=checked_hz))
+                await self._call.send(PlayTone(call_id=call_id, turn=turn, frequency_hz=frequency_hz))
             case EndCall(reason):
-                await self._call.send(HangUp(call_id=call_id, turn=turn, reason=one_line(reason)))
+                await self._call.send(HangUp(call_id=call_id, turn=turn, reason=reason))
             case Transfer(target, reason):
-                where, why = checked_target(target), one_line(reason)
-                await self._call.send(HangUp(call_id=call_id, turn=turn, transfer_to=where, reason=why))
+                await self._call.send(HangUp(call_id=call_id, turn=turn, transfer_to=target, reason=reason))
             case SetVariable(name, value):
-                checked_variable(name, value)
                 await self._call.send(VariableSet(call_id=call_id, turn=turn, name=name, value=value))
             case _:
                 raise DialogError(f"the dialog yielded a {type(action).__name__}, which is no action")
@@ -341,7 +331,7 @@ class _Turn:
 
     def _wording(self, say: Say, speaker: Speaker) -> str:
         """Return the text to speak: the short one if that is preferred and the long one costs work."""
-        text, extension = _checked_text(say.text), self._call.extension
+        text, extension = say.text, self._call.extension
         if say.short is None or not speaker.decision.prefers_short_answers:
             return text
         if all(
@@ -350,7 +340,7 @@ class _Turn:
             for piece in speakable_pieces(sentence, extension.language)
         ):
             return text
-        return _checked_text(say.short)
+        return say.short
 
     async def _wait_for_lead(self) -> None:
         """Wait until no more than `LEAD_S` of what was sent is still to be played."""
@@ -398,22 +388,6 @@ class _Turn:
 
     def _note(self, **stages: float) -> None:
         self.stages = self.stages.model_copy(update=stages)
-
-
-def _checked_text(text: object) -> str:
-    """Return a dialog's text without lone surrogates, which are no characters. Raises DialogError."""
-    if not isinstance(text, str):
-        raise DialogError(f"the dialog yielded Say with a {type(text).__name__}: its text is a str")
-    return text.encode("utf-8", "ignore").decode("utf-8")
-
-
-def _checked_frequency_hz(value: object) -> float:
-    """Return the frequency of a dialog's tone. Raises DialogError."""
-    if not isinstance(value, (int, float)):
-        raise DialogError(f"the dialog yielded a tone of a {type(value).__name__}: its frequency is a number")
-    if not 0.0 < value <= TELEPHONE_RATE_HZ / 2:
-        raise DialogError(f"the dialog yielded a tone of {value} Hz: above 0, up to 4000")
-    return value
 
 
 def _is_cancelled() -> bool:

@@ -20,10 +20,6 @@ from ingress.media.idle_sound import PhraseSource
 from ingress.media.leg_turns import TURN_DEADLINE_S, WAITING_LIMIT_S, LegTurns
 from ingress.media.turn import Turn
 
-MAXIMUM_HISTORY = 64
-"""Entries that travel with each request; the oldest are dropped."""
-MAXIMUM_VARIABLES = 16
-"""That a dialog may give the dialplan; further ones are dropped."""
 MAXIMUM_TURN_RECORDS = 32
 """Kept per call for its summary, the newest, 1.6 KB each; each was sent when its turn was over."""
 
@@ -76,7 +72,7 @@ class Call:
         """The link to the gateway broke, so what it was asked is lost. Until the next one is ready."""
         self._settings = settings
         self._variables: dict[str, str] = {}
-        self._history: deque[link.HistoryEntry] = deque(maxlen=MAXIMUM_HISTORY)
+        self._history: deque[link.HistoryEntry] = deque(maxlen=link.MAXIMUM_HISTORY)
         self.caller = LegTurns(
             self, "caller", barge_in or BargeInSettings(), phrases, waiting_limit_s, turn_deadline_s
         )
@@ -186,7 +182,7 @@ class Call:
 
     def set_variable(self, name: str, value: str) -> None:
         """The dialplan gets this variable; one too many is dropped."""
-        if name in self._variables or len(self._variables) < MAXIMUM_VARIABLES:
+        if name in self._variables or len(self._variables) < link.MAXIMUM_VARIABLES:
             self._variables[name] = value
 
     def write_record(self, turn: Turn) -> None:
