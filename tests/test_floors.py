@@ -66,7 +66,7 @@ PURE = {
     "ingress.configuration": {
         "contradictions", "extension_book", "extension_tables", "extensions", "phrases", "settings",
     },
-    "ingress.dialogs": {"actions", "outcome", "state"},
+    "ingress.dialogs": {"actions", "answers", "json_form", "outcome", "state"},
     "ingress.gateway": {"decision_history", "trace_spans"},
     "ingress.link": {"framing", "live", "messages", "records", "status"},
     "ingress.media": {
