@@ -67,6 +67,7 @@ PURE = {
         "contradictions", "extension_book", "extension_tables", "extensions", "phrases", "settings",
     },
     "ingress.dialogs": {"actions", "answers", "json_form", "outcome", "state"},
+    "ingress.dialogs.webhook": {"answer", "circuit", "signature"},
     "ingress.gateway": {"decision_history", "trace_spans"},
     "ingress.link": {"framing", "live", "messages", "records", "status"},
     "ingress.media": {

@@ -1,7 +1,4 @@
-"""Events and actions as JSON objects: `{"event": "caller_said", "text": …}`, `{"action": "say", "text": …}`.
-
-The name is the class's in lower case with `_`, the keys are its fields.
-"""
+"""Events and actions in JSON: named as their classes in lower case with `_`; the keys are their fields."""
 
 from __future__ import annotations
 
@@ -17,9 +14,9 @@ def json_name(kind: type) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
 
-def event_as_json(event: DialogEvent) -> dict[str, Any]:
-    """Return an event with all its fields."""
-    return {"event": json_name(type(event)), **asdict(event)}
+def fields_of(event: DialogEvent) -> dict[str, Any]:
+    """Return all fields of an event."""
+    return asdict(event)
 
 
 def action_as_json(action: DialogAction) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ingress.dialogs.base import Dialog
 DIALOGS = {
     "echo": "ingress.dialogs.echo:EchoDialog",
     "tone": "ingress.dialogs.tone:ToneDialog",
+    "webhook": "ingress.dialogs.webhook.dialog:WebhookDialog",
 }
 CATALOGUE = Catalogue("dialog", DIALOGS, group="raymal.dialogs")
 

@@ -88,7 +88,7 @@ def test_a_table_may_be_there_for_a_dialog_that_only_an_extension_names() -> Non
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("[dialog]\nname = 'eco'\n", "dialog.name: unknown dialog 'eco'; choose one of echo, tone, or write"),
+        ("[dialog]\nname = 'eco'\n", "dialog.name: unknown dialog 'eco'; choose one of echo, "),
         (
             "[dialog.shoptalk]\nmodel = 'x'\n",
             "dialog: unknown setting 'shoptalk'; known here: ",
