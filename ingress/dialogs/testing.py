@@ -214,7 +214,7 @@ class Conversation:
             self._check_goes_on(leg)
             self.outcome = CallOutcome(
                 result=CallResult.NO_INPUT,
-                reason="nobody said anything",
+                reason="nothing was said, several times in a row",
                 variables=dict(self._variables),
             )
             return Answer(leg, self._phrase(Phrase.NO_INPUT, leg)) + await self._end()
@@ -248,16 +248,16 @@ class Conversation:
     def interrupts(self, after: str = "", leg: LegName = "caller") -> None:
         """Somebody speaks over the last answer on a leg, once they heard this sentence of it; "": none whole.
 
-        The rest counts as not heard, an end of the call is cancelled, and the next event comes after
-        `Interrupted`. Raises ValueError if that cannot be.
+        The rest counts as not heard, but for what follows and is protected (`may_interrupt`). An end of the
+        call is cancelled, and the next event comes after `Interrupted`. Raises ValueError if that cannot be.
         """
         turn = self._turn_to_interrupt(leg)
         spoken = turn.heard_on(leg)
         kept = spoken.index(sentence_of(spoken, after)) + 1 if after else 0
+        while kept < len(spoken) and not spoken[kept].may_interrupt:
+            kept += 1  # it plays to the end of what is protected
         if kept == len(spoken):
-            raise ValueError("the answer was heard to its end: nothing is left to interrupt")
-        if not spoken[kept].may_interrupt:
-            raise ValueError(f"{spoken[kept].text!r} may not be interrupted by speech (may_interrupt)")
+            raise ValueError("the answer was heard to its end: nothing is left that may be interrupted")
         self._unhear(spoken[kept:])
         self._interrupt(turn, leg, spoken[:kept])
 

@@ -211,14 +211,17 @@ async def test_an_interruption_closes_a_slow_dialog() -> None:
         await Conversation(dialog).begin(interrupted_after="Four.")
 
 
-async def test_protected_words_are_not_interrupted() -> None:
-    """The sentence after the one that was heard is what plays."""
-    async with Conversation(Scripted(Say("One."), Say("Two.", may_interrupt=False))) as talk:
+async def test_protected_words_are_heard_to_their_end() -> None:
+    """Then the interruption comes, if there is more."""
+    dialog = Scripted(Say("One."), Say("Two.", may_interrupt=False), Say("Three."))
+    async with Conversation(dialog) as talk:
         await talk.begin()
-        talk.interrupts()
-    async with Conversation(Scripted(Say("One."), Say("Two.", may_interrupt=False))) as talk:
-        await talk.begin()
-        with pytest.raises(ValueError, match=r"'Two.' may not be interrupted"):
+        talk.interrupts(after="One.")
+        await talk.says("Stop.")
+        assert dialog.events[-2] == Interrupted("One. Two.")
+        dialog.actions = dialog.actions[:2]
+        await talk.says("Again.")
+        with pytest.raises(ValueError, match="heard to its end"):
             talk.interrupts(after="One.")
 
 
@@ -279,7 +282,7 @@ async def test_silence() -> None:
         assert dialog.events[-1] == NothingHeard(1)
         await talk.stays_silent()
         assert (await talk.stays_silent()).text == "Não ouvi nada. Até logo."
-        assert dialog.events[-1] == CallEnded("no_input", "nobody said anything")
+        assert dialog.events[-1] == CallEnded("no_input", "nothing was said, several times in a row")
         assert talk.outcome is not None
 
 
