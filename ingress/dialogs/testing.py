@@ -270,6 +270,8 @@ class Conversation:
         turn = self._turn_to_interrupt(leg)
         if not isinstance(turn.event, CallerSaid | CallerNotUnderstood) or turn.leg != leg:
             raise ValueError("only words are gone on with; the answer to anything else waits")
+        if not turn.heard_on(leg):
+            raise ValueError("nothing was said: the turn is over, what is said next is another one")
         self._unhear(turn.heard_on(leg))
         self._state = turn.state_before
         self._cancel_end(turn)
@@ -302,7 +304,7 @@ class Conversation:
                 raise
             failure = described(error) if isinstance(error, RaymalError) else failure_of(error)
             turn.spoken += self._phrase(Phrase.APOLOGY, leg)
-        if failure is None or turn.heard_on(leg):
+        if failure is None:  # else it fails before anything is heard, so the state is as before
             self._state = turn.state
         if interrupted_after is not None and leg not in self._interrupted:
             raise ValueError(f"the answer did not contain {interrupted_after!r}")
