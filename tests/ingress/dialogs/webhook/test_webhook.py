@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -18,13 +19,17 @@ from actors.errors import ConfigurationError
 from ingress.configuration.settings import DialogSettings
 from ingress.dialogs import CallBegan, CollectKeys, DialogCall, EndCall, Listen, Say, SetVariable, Transfer
 from ingress.dialogs.registry import check, dialog
+from ingress.dialogs.run import DialogRun
 from ingress.dialogs.testing import Conversation
+from ingress.dialogs.webhook.circuit import FAILURES
 from ingress.dialogs.webhook.signature import verify
 from ingress.link.records import CallResult
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SORRY = "I am sorry, this service cannot be reached at the moment."
 LINES = "application/x-ndjson"
+TLS = Path(__file__).parents[3] / "support" / "tls"
+"""A certificate for 127.0.0.1 and its key, signed by itself."""
 
 
 @pytest.fixture(autouse=True)
@@ -181,6 +186,27 @@ def test_an_interruption_closes_the_connection_and_goes_with_the_next_event() ->
             assert peer.asked[-1].json["interrupted"] == {"heard": "One.", "leg": "caller"}
             await talk.says("Go on.")
             assert peer.asked[-1].json["interrupted"] is None
+
+    in_virtual_time(main())
+
+
+def test_the_connection_closes_while_the_answer_is_awaited() -> None:
+    """As when the caller goes on, or hangs up: the turn is cancelled. That is no failure of the address."""
+
+    async def main() -> None:
+        async with talking(hang) as (talk, peer):
+            for _ in range(FAILURES + 1):
+                call = DialogCall("c1", "default", "pt", None, None, datetime.now(UTC), history=[], state={})
+                run = DialogRun.of(talk.dialog, CallBegan(), call, 20.0)
+                asking = asyncio.create_task(run.next())
+                await asyncio.sleep(0.1)
+                peer.left.clear()
+                asking.cancel()
+                await asyncio.wait([asking])
+                await run.close()
+                await asyncio.wait_for(peer.left.wait(), 0.3)
+            assert len(peer.asked) == FAILURES + 1
+            talk.is_over = True
 
     in_virtual_time(main())
 
@@ -368,6 +394,33 @@ def test_an_address_without_a_server() -> None:
             await talk.begin()
             talk.interrupts()
             assert loop.time() - began_s < 0.1  # not asked
+
+    in_virtual_time(main())
+
+
+async def _answer_over_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    body = b'{"actions": [{"action": "say", "text": "Hello."}]}'
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n")
+    writer.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+    await writer.drain()
+    writer.close()
+
+
+@pytest.mark.parametrize(("is_known", "said"), [(True, "Hello."), (False, SORRY)])
+def test_certificates_are_verified(is_known: bool, said: str) -> None:
+    """By this machine's, or by those in `ca_file`."""
+    certificate, key = TLS / "certificate.pem", TLS / "key.pem"
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
+
+    async def main() -> None:
+        async with await asyncio.start_server(_answer_over_tls, "127.0.0.1", 0, ssl=tls) as server:
+            url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            known = {"ca_file": str(certificate)} if is_known else {}
+            hook = dialog(DialogSettings(name="webhook", webhook={"url": url, "retries": 0, **known}))
+            assert (await Conversation(hook).begin()).text == said
+            await hook.close()  # type: ignore[attr-defined]
 
     in_virtual_time(main())
 
