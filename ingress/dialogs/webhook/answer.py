@@ -63,13 +63,18 @@ class WholeAnswer(BaseModel):
 
 
 def whole_answer(body: bytes) -> tuple[list[DialogAction], DialogState | None]:
-    """Return the actions and the new state of an answer in one piece; an empty one has neither.
+    """Return the actions and the new state of an answer in one piece; an empty one, or null, has neither.
 
     Raises WebhookError: then nothing of it is to be done.
     """
     if not body.strip():
         return [], None
-    answer = _validated(WholeAnswer, _json(body), "")
+    value = _json(body)
+    if value is None:
+        return [], None
+    if not isinstance(value, dict):
+        raise WebhookError("the answer is no object with `actions` and `state`")
+    answer = _validated(WholeAnswer, value, "")
     return [_action(each, f"actions.{number}") for number, each in enumerate(answer.actions)], answer.state
 
 

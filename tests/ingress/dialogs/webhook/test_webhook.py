@@ -125,15 +125,18 @@ def test_all_actions() -> None:
     in_virtual_time(main())
 
 
-def test_an_empty_answer_does_nothing() -> None:
+async def no_content(asked: Asked, answering: Answering) -> None:
+    """Answer 204."""
+    await answering.begin(204, kind="text/plain")
+    await answering.end()
+
+
+@pytest.mark.parametrize("body", [None, b"", b"null", b"{}"])
+def test_an_empty_answer_does_nothing(body: bytes | None) -> None:
     """Also without any content; the server asks whether the caller is there."""
 
-    async def answer(asked: Asked, answering: Answering) -> None:
-        await answering.begin(204, kind="text/plain")
-        await answering.end()
-
     async def main() -> None:
-        async with talking(answer) as (talk, _):
+        async with talking(no_content if body is None else sends(body)) as (talk, _):
             assert (await talk.begin()).actions == ()
             assert (await talk.stays_silent()).text == "Are you still there?"
 
@@ -286,7 +289,7 @@ def acts(*actions: Any) -> Answer:
         (sends(b"<html>secret</html>", "text/html"), "the answer is not application/json nor"),
         (sends(b"\xff{secret"), "the answer is no JSON"),
         (sends(b"[" * 100_000), "the answer is no JSON"),
-        (sends(b"[]"), "the answer: Input should be"),
+        (sends(b"[]"), "the answer is no object with `actions` and `state`"),
         (sends(b'{"action": []}'), "action: Extra inputs are not permitted"),
         (sends(b'{"actions": {}}'), "actions: Input should be a valid list"),
         (acts("say"), "actions.0: an action is an object with its name"),
