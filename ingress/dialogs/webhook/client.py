@@ -19,14 +19,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import httpx2
 
 from ingress.dialogs.webhook.answer import JSON, JSON_LINES, WebhookError
 from ingress.dialogs.webhook.circuit import PAUSE_S, Circuit
 from ingress.dialogs.webhook.signature import signed_headers
-
-if TYPE_CHECKING:
-    import httpx2
 
 MAXIMUM_BYTES = 256 * 1024
 """Of an answer, whole or in lines."""
@@ -48,8 +47,8 @@ class Address:
     deadline_s: float
     """For an answer to come, all tries together; and between two lines of one in lines."""
     retries: int
-    tls: ssl.SSLContext | None
-    """None: as usual; certificates are verified in any case."""
+    tls: ssl.SSLContext
+    """Verifies certificates."""
 
 
 class Client:
@@ -58,13 +57,19 @@ class Client:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._circuit = Circuit()
-        self._http: httpx2.AsyncClient | None = None
+        for library in ("httpx2", "httpcore2"):
+            logging.getLogger(library).setLevel(logging.WARNING)  # they log each request's address
+        self._http = httpx2.AsyncClient(
+            timeout=None,
+            follow_redirects=False,
+            verify=address.tls,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # one call's are not another's
+            limits=httpx2.Limits(max_connections=None, keepalive_expiry=KEEP_ALIVE_S),  # nobody queues
+        )
 
     async def close(self) -> None:
-        """Close the connections that are kept. Idempotent."""
-        http, self._http = self._http, None
-        if http is not None:
-            await http.aclose()
+        """Close the connections that are kept; nothing can be asked any more. Idempotent."""
+        await self._http.aclose()
 
     @asynccontextmanager
     async def ask(self, message_id: str, body: bytes) -> AsyncIterator[Reply]:
@@ -72,8 +77,6 @@ class Client:
 
         The connection is closed when the block is left before the reply has ended.
         """
-        import httpx2
-
         loop = asyncio.get_running_loop()
         if not self._circuit.may_ask(loop.time()):
             raise WebhookError(f"not asked: the last requests failed; it is tried again every {PAUSE_S:g} s")
@@ -94,8 +97,6 @@ class Client:
 
     async def _response(self, message_id: str, body: bytes) -> httpx2.Response:
         """Return the first response that is not to be tried again; the last one in any case."""
-        import httpx2
-
         for number in range(self._address.retries + 1):
             is_last = number == self._address.retries
             try:
@@ -111,17 +112,6 @@ class Client:
         raise AssertionError("the last try returns or raises")
 
     async def _try(self, message_id: str, body: bytes) -> httpx2.Response:
-        import httpx2
-
-        if self._http is None:
-            for library in ("httpx2", "httpcore2"):
-                logging.getLogger(library).setLevel(logging.WARNING)  # they log each request's address
-            self._http = httpx2.AsyncClient(
-                timeout=None,
-                follow_redirects=False,
-                verify=self._address.tls or True,
-                limits=httpx2.Limits(max_connections=None, keepalive_expiry=KEEP_ALIVE_S),  # nobody queues
-            )
         address = self._address
         signed = signed_headers(message_id, int(datetime.now(UTC).timestamp()), body, address.key)
         headers = {

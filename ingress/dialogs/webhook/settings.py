@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -99,10 +100,10 @@ class WebhookSettings(Section):
         except ValueError as error:
             raise ConfigurationError(f"{where}: {error}") from None
 
-    def tls(self) -> ssl.SSLContext | None:
-        """Return by which certificates the receiver's is verified. Raises ConfigurationError."""
+    def tls(self) -> ssl.SSLContext:
+        """Return what verifies the receiver's certificate. Raises ConfigurationError."""
         if self.ca_file is None:
-            return None
+            return _usual_tls()
         try:
             return ssl.create_default_context(cafile=self.ca_file)
         except OSError as error:  # ssl.SSLError is one
@@ -111,3 +112,9 @@ class WebhookSettings(Section):
                 f"dialog.webhook.ca_file = {self.ca_file!r}: cannot be read ({reason}); "
                 "a file of certificates in PEM is needed"
             ) from None
+
+
+@cache
+def _usual_tls() -> ssl.SSLContext:
+    """Return what verifies by this machine's certificates; reading them takes a while."""
+    return ssl.create_default_context()

@@ -380,6 +380,21 @@ def test_what_is_tried_again() -> None:
     in_virtual_time(main())
 
 
+def test_calls_share_no_cookies() -> None:
+    """A receiver that begins a session gets no other call's."""
+
+    async def answer(asked: Asked, answering: Answering) -> None:
+        await answering.json({}, Set_Cookie="session=1; Path=/")
+
+    async def main() -> None:
+        async with talking(answer) as (talk, peer):
+            await talk.begin()
+            await talk.says("Hello.")
+            assert "cookie" not in peer.asked[-1].headers
+
+    in_virtual_time(main())
+
+
 def test_an_address_without_a_server() -> None:
     """It is tried again; after several failures of any calls it is left alone for a while."""
 
