@@ -296,7 +296,8 @@ class Conversation:
         failure: str | None = None
         try:
             for each in events:
-                await self._respond(each, call, turn)
+                if turn.end is None:  # else the dialog ended the call because it was interrupted
+                    await self._respond(each, call, turn)
         except _Cut:
             self._interrupt(turn, leg, turn.heard_on(leg))
         except Exception as error:

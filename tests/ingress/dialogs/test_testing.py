@@ -211,6 +211,23 @@ async def test_an_interruption_closes_a_slow_dialog() -> None:
         await Conversation(dialog).begin(interrupted_after="Four.")
 
 
+async def test_a_dialog_may_end_the_call_because_it_was_interrupted() -> None:
+    """Then what was said instead is not answered."""
+
+    class Offended(Scripted):
+        async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
+            self.events.append(event)
+            yield EndCall("interrupted") if isinstance(event, Interrupted) else Say("One. Two.")
+
+    dialog = Offended()
+    async with Conversation(dialog) as talk:
+        await talk.begin()
+        talk.interrupts(after="One.")
+        await talk.says("Stop.")
+        assert dialog.events == [CallBegan(), Interrupted("One.")]
+        assert talk.outcome is not None
+
+
 async def test_protected_words_are_heard_to_their_end() -> None:
     """Then the interruption comes, if there is more."""
     dialog = Scripted(Say("One."), Say("Two.", may_interrupt=False), Say("Three."))
