@@ -82,15 +82,18 @@ def converse(talk: Conversation, as_json: bool = False) -> ExitCode:
     if isinstance(sys.stdin, TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")
     display: _Display = _JsonLines() if as_json else _Lines(shows_input=not is_typed)
+    talk.on_spoken = display.spoken
     with asyncio.Runner() as runner:
         chat = _Chat(talk, runner, display)
-        chat.take(None, talk.begin())
+        chat.take(talk.begin())
         for line in _typed() if is_typed else _piped():
+            display.begin(line)
             chat.do(line)
             if talk.is_over or (is_typed and talk.outcome is not None):
                 break
         if not talk.is_over:
-            chat.take(None, talk.ends())
+            display.begin(None)
+            chat.take(talk.ends())
     display.end(talk)
     return ExitCode.FAILED if chat.has_failed else ExitCode.OK
 
@@ -107,54 +110,54 @@ class _Chat:
         self._last: tuple[Spoken, ...] = ()
         """What was said last."""
 
-    def take(self, line: str | None, turn: Coroutine[Any, Any, Answer]) -> None:
+    def take(self, turn: Coroutine[Any, Any, Answer]) -> None:
         """Show what comes of a turn. Raises ValueError if that cannot be now."""
         answer = self._runner.run(turn)
         self._last = answer.spoken
         self.has_failed |= answer.failure is not None
-        self._display.show(line, answer, self._talk)
+        self._display.show(answer, self._talk)
 
     def do(self, line: str) -> None:
         """Do what a line says; what cannot be done is shown."""
         try:
-            self._do(line, line, "caller")
+            self._do(line, "caller")
         except ValueError as error:
             self.has_failed = True
-            self._display.problem(line, str(error))
+            self._display.problem(str(error))
 
-    def _do(self, line: str, text: str, leg: LegName) -> None:
+    def _do(self, line: str, leg: LegName) -> None:
         talk = self._talk
-        if not text.startswith("/"):
-            self.take(line, talk.says(text, leg))
+        if not line.startswith("/"):
+            self.take(talk.says(line, leg))
             return
-        command, _, rest = text.partition(" ")
+        command, _, rest = line.partition(" ")
         rest = rest.strip()
         match command:
             case "/press":
-                self.take(line, talk.presses(rest, leg))
+                self.take(talk.presses(rest, leg))
             case "/silence":
-                self.take(line, talk.stays_silent(leg))
+                self.take(talk.stays_silent(leg))
             case "/unclear":
-                self.take(line, talk.says_unclearly(leg))
+                self.take(talk.says_unclearly(leg))
             case "/interrupt":
                 self._interrupt(rest, leg)
-                self._display.note(line, "interrupted")
+                self._display.note("interrupted")
             case "/join":
-                self.take(line, talk.joins())
+                self.take(talk.joins())
             case "/leave":
-                self.take(line, talk.leaves())
+                self.take(talk.leaves())
             case "/return" if rest and leg == "caller":
-                self._do(line, rest, "return")
+                self._do(rest, "return")
             case "/end":
-                self.take(line, talk.ends())
+                self.take(talk.ends())
             case "/state":
-                self._display.note(line, talk.state)
+                self._display.note(talk.state)
             case "/history":
-                self._display.note(line, [entry.model_dump() for entry in talk.history])
+                self._display.note([entry.model_dump() for entry in talk.history])
             case "/help":
-                self._display.note(line, HELP)
+                self._display.note(HELP)
             case _:
-                raise ValueError(f"there is no {text!r}; /help shows what there is")
+                raise ValueError(f"there is no {line!r}; /help shows what there is")
 
     def _interrupt(self, written: str, leg: LegName) -> None:
         sentences = [each.text for each in self._last if each.leg == leg and each.phrase is None]
@@ -167,16 +170,22 @@ class _Chat:
 
 
 class _Display(Protocol):
-    """Shows a conversation; `line` is what led to it, None where nobody typed one."""
+    """Shows a conversation."""
 
-    def show(self, line: str | None, answer: Answer, talk: Conversation) -> None:
-        """Show what came of a line."""
+    def begin(self, line: str | None) -> None:
+        """Take the line that leads to what comes; None where nobody typed one."""
 
-    def note(self, line: str, value: object) -> None:
-        """Show what a line asked for."""
+    def spoken(self, spoken: Spoken) -> None:
+        """Show a sentence, as soon as it is said."""
 
-    def problem(self, line: str, problem: str) -> None:
-        """Show why a line could not be done."""
+    def show(self, answer: Answer, talk: Conversation) -> None:
+        """Show what else came of the line."""
+
+    def note(self, value: object) -> None:
+        """Show what the line asked for."""
+
+    def problem(self, problem: str) -> None:
+        """Show why the line could not be done."""
 
     def end(self, talk: Conversation) -> None:
         """Show how the call ended."""
@@ -189,11 +198,18 @@ class _Lines:
         self._shows_input = shows_input
         self._console = Console(highlight=False, soft_wrap=True)
 
-    def show(self, line: str | None, answer: Answer, talk: Conversation) -> None:
-        """Show what was said on each leg, and what else was done."""
-        self._input(line)
-        for spoken in answer.spoken:
-            self._spoken(spoken)
+    def begin(self, line: str | None) -> None:
+        """Show the line if nobody saw it typed."""
+        if self._shows_input and line is not None:
+            self._print(f"> {line}", "")
+
+    def spoken(self, spoken: Spoken) -> None:
+        """Show who says what to whom."""
+        who = "server" if spoken.leg == "caller" else f"server → {spoken.leg}"
+        self._print(f"{who}: {spoken.text}", "dim" if spoken.phrase is not None else "green")
+
+    def show(self, answer: Answer, talk: Conversation) -> None:
+        """Show the server's own phrases, what nobody heard, and what else was done."""
         for spoken in answer.unheard:
             self._print(f"  (not heard, no {spoken.leg} leg: {spoken.text})", "yellow")
         for action in answer.actions:
@@ -201,16 +217,16 @@ class _Lines:
                 self._print(f"  [{_described(action)}]", "dim")
         if answer.failure is not None:
             self._print(f"  failed: {answer.failure}", "bold red")
+        for spoken in answer.spoken:
+            if spoken.phrase is not None:
+                self.spoken(spoken)
 
-    def note(self, line: str, value: object) -> None:
+    def note(self, value: object) -> None:
         """Show a value."""
-        self._input(line)
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        self._print(f"  {text}", "dim")
+        self._print(f"  {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}", "dim")
 
-    def problem(self, line: str, problem: str) -> None:
+    def problem(self, problem: str) -> None:
         """Show a problem."""
-        self._input(line)
         self._print(f"  {problem}", "bold red")
 
     def end(self, talk: Conversation) -> None:
@@ -224,27 +240,28 @@ class _Lines:
         for name, value in outcome.variables.items():
             self._print(f"RAYMAL_VAR_{name}={value}", "bold")
 
-    def _spoken(self, spoken: Spoken) -> None:
-        who = "server" if spoken.leg == "caller" else f"server → {spoken.leg}"
-        self._print(f"{who}: {spoken.text}", "dim" if spoken.phrase is not None else "green")
-
-    def _input(self, line: str | None) -> None:
-        if self._shows_input and line is not None:
-            self._print(f"> {line}", "")
-
     def _print(self, text: str, style: str) -> None:
         shown = "".join(char for char in text if char.isprintable() or char == "\n")  # no codes of terminals
         self._console.print(escape(shown), style=style)
 
 
 class _JsonLines:
-    """For programs."""
+    """For programs: an object for each line."""
 
-    def show(self, line: str | None, answer: Answer, talk: Conversation) -> None:
+    def __init__(self) -> None:
+        self._line: str | None = None
+
+    def begin(self, line: str | None) -> None:
+        """Keep the line for its object."""
+        self._line = line
+
+    def spoken(self, spoken: Spoken) -> None:
+        """The answer will have it."""
+
+    def show(self, answer: Answer, talk: Conversation) -> None:
         """Print the answer."""
         outcome = talk.outcome
         self._print(
-            line=line,
             spoken=[asdict(spoken) for spoken in answer.spoken],
             unheard=[asdict(spoken) for spoken in answer.unheard],
             actions=[action_as_json(action) for action in answer.actions],
@@ -253,19 +270,19 @@ class _JsonLines:
             outcome=None if outcome is None else outcome.model_dump(mode="json"),
         )
 
-    def note(self, line: str, value: object) -> None:
+    def note(self, value: object) -> None:
         """Print the value."""
-        self._print(line=line, value=value)
+        self._print(value=value)
 
-    def problem(self, line: str, problem: str) -> None:
+    def problem(self, problem: str) -> None:
         """Print the problem."""
-        self._print(line=line, problem=problem)
+        self._print(problem=problem)
 
     def end(self, talk: Conversation) -> None:
         """The last answer had it."""
 
     def _print(self, **values: object) -> None:
-        print(json.dumps(values, ensure_ascii=False), flush=True)
+        print(json.dumps({"line": self._line, **values}, ensure_ascii=False), flush=True)
 
 
 def _described(action: DialogAction) -> str:

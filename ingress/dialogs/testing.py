@@ -12,7 +12,7 @@ there: a sentence is heard as soon as it is said, unless the caller interrupts.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from uuid import uuid4
@@ -107,6 +107,8 @@ class Conversation:
         """The keys that a leg's dialog waits for."""
         self.has_tone = False
         """Whether a continuous tone plays."""
+        self.on_spoken: Callable[[Spoken], None] | None = None
+        """Is given each sentence as soon as it is said; the server's own phrases are in the answers alone."""
         self._deadline_s = deadline_s or settings.dialog.deadline_s
         self._raises = raises
         self._caller_number, self._caller_name = caller_number, caller_name
@@ -309,7 +311,8 @@ class Conversation:
             self._state = turn.state
         if interrupted_after is not None and leg not in self._interrupted:
             raise ValueError(f"the answer did not contain {interrupted_after!r}")
-        self._last |= dict.fromkeys((leg, *(spoken.leg for spoken in turn.spoken)), turn)
+        if leg not in self._interrupted:
+            self._last |= dict.fromkeys((leg, *(spoken.leg for spoken in turn.spoken)), turn)
         if turn.end is not None:
             self.outcome = self._outcome_of(turn.end)
         answer = Answer(leg, tuple(turn.spoken), tuple(turn.unheard), tuple(turn.actions), failure)
@@ -362,6 +365,8 @@ class Conversation:
             return
         turn.spoken.append(spoken)
         self._note(HistoryEntry(speaker="server", text=text, leg=leg))
+        if self.on_spoken is not None:
+            self.on_spoken(spoken)
         if leg == turn.leg and text == turn.interrupted_after:
             raise _Cut
 

@@ -35,7 +35,7 @@ from ingress.dialogs import (
     Transfer,
 )
 from ingress.dialogs.echo import EchoDialog
-from ingress.dialogs.testing import Conversation
+from ingress.dialogs.testing import Conversation, Spoken
 from ingress.dialogs.tone import ToneDialog
 from ingress.link.records import CallResult
 
@@ -72,7 +72,10 @@ async def test_a_whole_call() -> None:
     """What was said, on which leg, how it ended; then the dialog's last event."""
     dialog = Scripted(Say("One. Two."), SetVariable("ROOM", "12"), EndCall("done"))
     async with Conversation(dialog, language="pt_br", caller_number="123") as talk:
+        spoken: list[Spoken] = []
+        talk.on_spoken = spoken.append
         answer = await talk.begin()
+        assert answer.spoken == tuple(spoken)
         assert answer.text == "One. Two."
         assert [spoken.text for spoken in answer.spoken] == ["One.", "Two."]
         assert answer.actions == dialog.actions
