@@ -192,7 +192,7 @@ class EngineResources(BaseModel):
 
 
 class SpeechSettings(OpenSection):
-    """Which engines run, in which language. An engine of your own reads `[speech.NAME]` (docs/dialogs.md)."""
+    """Which engines run, in which language. Your own engine reads `[speech.NAME]` (docs/own-engines.md)."""
 
     stt: str = "whisper"
     """whisper, an installed package's engine, or `package.module:Class`."""

@@ -32,6 +32,7 @@ EXIT_CODES = """exit codes:
 COMMANDS = {
     "serve": ("ingress.commands.serve", "take AudioSocket calls"),
     "call": ("ingress.commands.call", "call a server without Asterisk"),
+    "chat": ("ingress.commands.chat", "try a dialog by keyboard, without speech or a server"),
     "demo": ("ingress.commands.demo", "start a server, call it, show what was heard and answered"),
     "status": ("ingress.commands.status", "show how a server on this machine is doing"),
     "calls": ("ingress.commands.calls", "show the running calls"),

@@ -70,14 +70,14 @@ PURE = {
     "ingress.configuration": {
         "contradictions", "extension_book", "extension_tables", "extensions", "phrases", "settings",
     },
+    "ingress.dialogs": {"actions", "answers", "json_form", "outcome", "state"},
     "ingress.dialogs.flow": {
         "answers", "checking", "drawing", "model", "progress", "replies", "texts", "wording",
     },
-    "ingress.dialogs.matching": {"answers", "dates", "names", "numbers", "phrases", "tokens", "vocabulary"},
     "ingress.dialogs.llm": {"api_key", "conversation", "memory", "prompt", "settings", "texts", "thoughts"},
-    "ingress.gateway": {
-        "decision_history", "dialog_outcome", "dialog_state", "dialog_wishes", "trace_spans",
-    },
+    "ingress.dialogs.matching": {"answers", "dates", "names", "numbers", "phrases", "tokens", "vocabulary"},
+    "ingress.dialogs.webhook": {"answer", "circuit", "signature"},
+    "ingress.gateway": {"decision_history", "trace_spans"},
     "ingress.link": {"framing", "live", "messages", "records", "status"},
     "ingress.media": {
         "call", "call_limits", "codec_check", "endings", "idle_sound", "keys", "lateness", "leg_turns",

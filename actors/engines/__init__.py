@@ -2,7 +2,7 @@
 
 A heavy library is imported inside its engine's file and nowhere else, and that file is imported only
 in the worker that runs it, by name, through `actors.engines.registry`. What the author of an engine needs is
-here (docs/dialogs.md), and for audio in `actors.engines.speech_audio`.
+here (docs/own-engines.md), and for audio in `actors.engines.speech_audio`.
 """
 
 from actors.engines.abandonment import Abandonment

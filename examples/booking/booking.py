@@ -63,6 +63,8 @@ class Booking(Dialog):
                 yield Say(ASK_AGAIN, is_fixed=True)
             case CallBegan():
                 pass
+            case _:
+                return
         if "name" not in state:
             yield Say(ASK_NAME, is_fixed=True)
         elif "day" not in state:

@@ -18,6 +18,7 @@ DIALOGS = {
     "flow": "ingress.dialogs.flow.dialog:FlowDialog",
     "llm": "ingress.dialogs.llm.dialog:LlmDialog",
     "tone": "ingress.dialogs.tone:ToneDialog",
+    "webhook": "ingress.dialogs.webhook.dialog:WebhookDialog",
 }
 CATALOGUE = Catalogue("dialog", DIALOGS, group="raymal.dialogs")
 

@@ -24,10 +24,9 @@ count from its request on: what the caller waits for, so little or nothing in th
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,8 +47,9 @@ from actors.pool.speech_pool import SpeechPool, Transcription
 from actors.sentences import split_sentences
 from actors.settings import SpeechSettings
 from actors.speakable import SpeakableText, speakable_pieces
-from actors.telephone import TELEPHONE_RATE_HZ, audio_duration_ms
+from actors.telephone import audio_duration_ms
 from ingress.configuration.extensions import Extension
+from ingress.dialogs.actions import checked_action
 from ingress.dialogs.base import (
     CallBegan,
     CallerNotUnderstood,
@@ -71,10 +71,8 @@ from ingress.dialogs.base import (
     SetVariable,
     Transfer,
 )
-from ingress.gateway.dialog_outcome import checked_target, checked_variable, one_line
-from ingress.gateway.dialog_run import DialogRun, failure_of
-from ingress.gateway.dialog_state import encoded_state
-from ingress.gateway.dialog_wishes import checked_keys, listen_options
+from ingress.dialogs.run import DialogRun, failure_of
+from ingress.dialogs.state import encoded_state
 from ingress.gateway.key_stop import KeyStop
 from ingress.link.messages import (
     CallStarted,
@@ -85,6 +83,7 @@ from ingress.link.messages import (
     KeysWanted,
     LegChanged,
     LegName,
+    ListenOptions,
     ListenTo,
     Message,
     NoInput,
@@ -337,13 +336,7 @@ class _Turn:
 
     def _begin(self, event: DialogEvent, call: DialogCall) -> DialogRun:
         dialog = self._runner.dialog_of(self._call.extension)
-        actions = dialog.respond(event, call)
-        if not isinstance(actions, AsyncIterator):
-            if inspect.iscoroutine(actions):
-                actions.close()
-            name = type(dialog).__name__
-            raise DialogError(f"{name}.respond yields nothing: write `async def` with `yield`")
-        return DialogRun(actions, self._call.extension.dialog.deadline_s)
+        return DialogRun.of(dialog, event, call, self._call.extension.dialog.deadline_s)
 
     async def _respond(self, event: DialogEvent, call: DialogCall, asked_s: float) -> None:
         """Do each action as it is yielded."""
@@ -383,28 +376,23 @@ class _Turn:
 
     async def _do(self, action: DialogAction) -> None:
         call_id, turn = self._request.call_id, self._request.turn
-        match action:
-            case Say():
-                self._may_interrupt = action.may_interrupt
-                await self._key_stop.say(self._say(action))
-            case CollectKeys():
-                await self._call.send(self._keys_wanted(checked_keys(action)))
-            case Listen():
-                options, leg = listen_options(action), action.leg or self._request.leg
-                await self._call.send(ListenTo(call_id=call_id, turn=turn, leg=leg, options=options))
+        match checked_action(action):
+            case Say() as say:
+                self._may_interrupt = say.may_interrupt
+                await self._key_stop.say(self._say(say))
+            case CollectKeys() as keys:
+                await self._call.send(self._keys_wanted(keys))
+            case Listen() as listen:
+                await self._call.send(self._listen_to(listen))
             case PlayContinuousTone(frequency_hz):
-                checked_hz = _checked_frequency_hz(frequency_hz)
-                await self._call.send(PlayTone(call_id=call_id, turn=turn, frequency_hz=checked_hz))
+                await self._call.send(PlayTone(call_id=call_id, turn=turn, frequency_hz=frequency_hz))
             case EndCall() | Transfer() if self._key_stop.cut_something:
                 pass  # the key is answered instead
             case EndCall(reason, leg):
-                hang_up = HangUp(call_id=call_id, turn=turn, leg=_checked_leg(leg), reason=one_line(reason))
-                await self._call.send(hang_up)
+                await self._call.send(HangUp(call_id=call_id, turn=turn, leg=leg, reason=reason))
             case Transfer(target, reason):
-                where, why = checked_target(target), one_line(reason)
-                await self._call.send(HangUp(call_id=call_id, turn=turn, transfer_to=where, reason=why))
+                await self._call.send(HangUp(call_id=call_id, turn=turn, transfer_to=target, reason=reason))
             case SetVariable(name, value):
-                checked_variable(name, value)
                 await self._call.send(VariableSet(call_id=call_id, turn=turn, name=name, value=value))
             case _:
                 raise DialogError(f"the dialog yielded a {type(action).__name__}, which is no action")
@@ -419,10 +407,21 @@ class _Turn:
             gap_s=collect.gap_s,
         )
 
+    def _listen_to(self, listen: Listen) -> ListenTo:
+        options = ListenOptions(
+            end_silence_ms=listen.end_silence_ms,
+            hot_words=tuple(listen.hot_words),
+            expected_words=tuple(listen.expected_words),
+            language=listen.language,
+            no_input_s=listen.no_input_s,
+        )
+        leg = listen.leg or self._request.leg
+        return ListenTo(call_id=self._request.call_id, turn=self._request.turn, leg=leg, options=options)
+
     async def _say(self, say: Say) -> None:
         if self._speaker is None:
             raise DialogError("the dialog was declared to need no speech, and asked to speak")
-        leg = self._leg if say.leg is None else _checked_leg(say.leg)
+        leg = say.leg or self._leg
         for sentence in split_sentences(self._wording(say, self._speaker)):
             pieces = speakable_pieces(sentence, self._call.extension.language)
             if pieces:  # else there is nothing to say, and nothing to remember as heard
@@ -434,7 +433,7 @@ class _Turn:
 
     def _wording(self, say: Say, speaker: Speaker) -> str:
         """Return the text to speak: the short one if that is preferred and the long one costs work."""
-        text, extension = _checked_text(say.text), self._call.extension
+        text, extension = say.text, self._call.extension
         if say.short is None or not speaker.decision.prefers_short_answers:
             return text
         if all(
@@ -443,7 +442,7 @@ class _Turn:
             for piece in speakable_pieces(sentence, extension.language)
         ):
             return text
-        return _checked_text(say.short)
+        return say.short
 
     async def _wait_for_lead(self, leg: LegName) -> None:
         """Wait until no more than `LEAD_S` of what was sent is still to be played there."""
@@ -495,30 +494,6 @@ class _Turn:
 
     def _note(self, **stages: float) -> None:
         self.stages = self.stages.model_copy(update=stages)
-
-
-def _checked_text(text: object) -> str:
-    """Return a dialog's text without lone surrogates, which are no characters. Raises DialogError."""
-    if not isinstance(text, str):
-        raise DialogError(f"the dialog yielded Say with a {type(text).__name__}: its text is a str")
-    return text.encode("utf-8", "ignore").decode("utf-8")
-
-
-def _checked_leg(value: object) -> LegName:
-    """Return the leg that a dialog names. Raises DialogError."""
-    for name in LEG_NAMES:
-        if value == name:
-            return name  # type: ignore[no-any-return]
-    raise DialogError(f"the dialog names a leg {value!r:.40}: there are {' and '.join(LEG_NAMES)}")
-
-
-def _checked_frequency_hz(value: object) -> float:
-    """Return the frequency of a dialog's tone. Raises DialogError."""
-    if not isinstance(value, (int, float)):
-        raise DialogError(f"the dialog yielded a tone of a {type(value).__name__}: its frequency is a number")
-    if not 0.0 < value <= TELEPHONE_RATE_HZ / 2:
-        raise DialogError(f"the dialog yielded a tone of {value} Hz: above 0, up to 4000")
-    return value
 
 
 def _is_cancelled() -> bool:

@@ -19,6 +19,10 @@ from ingress.link.status import ServerStatus
 
 LINK_VERSION = 10
 """Raised with every change of a message below."""
+MAXIMUM_HISTORY = 64
+"""Entries of a call that are kept and travel with each request; the oldest are dropped."""
+MAXIMUM_VARIABLES = 16
+"""That a dialog may give the dialplan; further ones are dropped."""
 
 
 DialogState = dict[str, JsonValue]

@@ -21,10 +21,6 @@ from ingress.media.idle_sound import PhraseSource
 from ingress.media.leg_turns import TURN_DEADLINE_S, WAITING_LIMIT_S, LegTurns
 from ingress.media.turn import RUNNING, Turn, TurnState
 
-MAXIMUM_HISTORY = 64
-"""Entries that travel with each request; the oldest are dropped."""
-MAXIMUM_VARIABLES = 16
-"""That a dialog may give the dialplan; further ones are dropped."""
 NO_LIMITS = CallLimitSettings(no_input_s=0.0, longest_s=0.0, no_audio_s=0.0)
 """Of a call without an extension's settings."""
 MAXIMUM_TURN_RECORDS = 32
@@ -83,7 +79,7 @@ class Call:
         """The link to the gateway broke, so what it was asked is lost. Until the next one is ready."""
         self._settings = settings
         self._variables: dict[str, str] = {}
-        self._history: deque[link.HistoryEntry] = deque(maxlen=MAXIMUM_HISTORY)
+        self._history: deque[link.HistoryEntry] = deque(maxlen=link.MAXIMUM_HISTORY)
         turns = partial(
             LegTurns,
             self,
@@ -321,7 +317,7 @@ class Call:
 
     def set_variable(self, name: str, value: str) -> None:
         """The dialplan gets this variable; one too many is dropped."""
-        if name in self._variables or len(self._variables) < MAXIMUM_VARIABLES:
+        if name in self._variables or len(self._variables) < link.MAXIMUM_VARIABLES:
             self._variables[name] = value
 
     def write_record(self, turn: Turn) -> None:

@@ -73,14 +73,13 @@ def test_settings_that_pages_show_are_accepted(
     extension_book(load_settings(file, {}, {}))
 
 
-def test_the_code_about_dialogs_is_that_of_the_examples() -> None:
-    """Which tests run: tests/examples, and of tests/end_to_end own_dialogs_and_engines and dialplan."""
+@pytest.mark.parametrize(("page", "blocks"), [("dialogs.md", 4), ("own-engines.md", 1), ("webhook.md", 1)])
+def test_the_code_about_dialogs_is_that_of_the_examples(page: str, blocks: int) -> None:
+    """Which tests run: tests/examples and tests/end_to_end/test_own_dialogs_and_engines.py."""
     sources = [path.read_text() for path in EXAMPLES.rglob("*.py")]
-    blocks = re.findall(
-        r"^```python\n(.*?)^```", (ROOT / "docs" / "dialogs.md").read_text(), re.MULTILINE | re.DOTALL
-    )
-    assert len(blocks) >= 4
-    for block in blocks:
+    shown = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / page).read_text(), re.MULTILINE | re.DOTALL)
+    assert len(shown) == blocks
+    for block in shown:
         assert any(block in source for source in sources), block
 
 

@@ -163,14 +163,14 @@ async def test_how_to_listen_is_sent_with_the_leg_that_is_asked() -> None:
 @pytest.mark.parametrize(
     ("wish", "problem"),
     [
-        (Listen(end_silence_ms=5), "Listen with a wrong end_silence_ms: 100 to 5000"),
-        (Listen(no_input_s=float("nan")), "Listen with a wrong no_input_s: 0 to 600"),
-        (Listen(hot_words="Ana"), "Listen with a wrong hot_words: a list of"),
-        (Listen(expected_words=["x" * 101]), "Listen with a wrong expected_words: a list of"),
-        (Listen(language=""), "Listen with a wrong language: a language's code"),
-        (CollectKeys(count=0), "CollectKeys with a wrong count: 1 to 128"),
-        (CollectKeys(terminator="##"), "CollectKeys with a wrong terminator: one key"),
-        (CollectKeys(gap_s=0), "CollectKeys with a wrong gap_s: 0.1 to 60"),
+        (Listen(end_silence_ms=5), "Listen that cannot be done: its end_silence_ms"),
+        (Listen(no_input_s=float("nan")), "Listen that cannot be done: its no_input_s"),
+        (Listen(hot_words="Ana"), "Listen that cannot be done: its hot_words"),
+        (Listen(expected_words=["x" * 101]), "Listen that cannot be done: its expected_words"),
+        (Listen(language=""), "Listen that cannot be done: its language"),
+        (CollectKeys(count=0), "CollectKeys that cannot be done: its count"),
+        (CollectKeys(terminator="##"), "CollectKeys that cannot be done: its terminator"),
+        (CollectKeys(gap_s=0), "CollectKeys that cannot be done: its gap_s"),
     ],
 )
 async def test_a_wish_that_cannot_be_met_fails_the_turn_with_what_is_wrong(

@@ -9,13 +9,14 @@ slots and its call's place do not wait for it.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import traceback
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from actors.errors import DialogError
-from ingress.dialogs.base import DialogAction
+from ingress.dialogs.base import Dialog, DialogAction, DialogCall, DialogEvent
 
 CLOSE_DEADLINE_S = 0.5
 """For a cancelled dialog to end: less than a call waits for its turn."""
@@ -37,6 +38,17 @@ class DialogRun:
         self._action: asyncio.Future[DialogAction]
         self._error: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
+
+    @classmethod
+    def of(cls, dialog: Dialog, event: DialogEvent, call: DialogCall, deadline_s: float) -> DialogRun:
+        """Return what a dialog does about an event. Raises DialogError if it is not written as one."""
+        actions = dialog.respond(event, call)
+        if not isinstance(actions, AsyncIterator):
+            if inspect.iscoroutine(actions):
+                actions.close()
+            name = type(dialog).__name__
+            raise DialogError(f"{name}.respond yields nothing: write `async def` with `yield`")
+        return cls(actions, deadline_s)
 
     async def next(self) -> DialogAction | None:
         """Return the next action; None: there are no more.

@@ -1,0 +1,189 @@
+"""One address that is asked over HTTP: signed, within deadlines, and tried again only where that is safe.
+
+| what happens | then |
+|---|---|
+| no connection; 502, 503, 504 | tried again while the deadline lasts: nothing was done about the request |
+| any other status, a redirect too; another kind of content; an answer that is too long or cut | a failure |
+| the deadline passes; the connection breaks while the answer is awaited | a failure: it may have been done |
+| the dialog is closed (an interruption, the end of the call) | the connection is closed at once |
+
+Each try of one request has the same `webhook-id`, and a time stamp of its own. Redirects are not followed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import httpx2
+
+from ingress.dialogs.webhook.answer import JSON, JSON_LINES, WebhookError
+from ingress.dialogs.webhook.circuit import PAUSE_S, Circuit
+from ingress.dialogs.webhook.signature import signed_headers
+
+MAXIMUM_BYTES = 256 * 1024
+"""Of an answer, whole or in lines."""
+TRY_AGAIN = (502, 503, 504)
+"""A proxy's words for: the program behind was not reached, or is not up."""
+PAUSE_BETWEEN_TRIES_S = 0.2
+"""Twice as long after each further try."""
+KEEP_ALIVE_S = 2.0
+"""Shorter than any server's: if that closed it while a request is sent, the request would be lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where requests go, and how."""
+
+    url: str
+    key: bytes
+    headers: Mapping[str, str]
+    deadline_s: float
+    """For an answer to come, all tries together; and between two lines of one in lines."""
+    retries: int
+    tls: ssl.SSLContext
+    """Verifies certificates."""
+
+
+class Client:
+    """Asks one address for all calls."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._circuit = Circuit()
+        for library in ("httpx2", "httpcore2"):
+            logging.getLogger(library).setLevel(logging.WARNING)  # they log each request's address
+        self._http = httpx2.AsyncClient(
+            timeout=None,
+            follow_redirects=False,
+            verify=address.tls,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # one call's are not another's
+            limits=httpx2.Limits(max_connections=None, keepalive_expiry=KEEP_ALIVE_S),  # nobody queues
+        )
+
+    async def close(self) -> None:
+        """Close the connections that are kept; nothing can be asked any more. Idempotent."""
+        await self._http.aclose()
+
+    @asynccontextmanager
+    async def ask(self, message_id: str, body: bytes) -> AsyncIterator[Reply]:
+        """Send a request and give its reply. Raises WebhookError, also where the reply is read.
+
+        The connection is closed when the block is left before the reply has ended.
+        """
+        loop = asyncio.get_running_loop()
+        if not self._circuit.may_ask(loop.time()):
+            raise WebhookError(f"not asked: the last requests failed; it is tried again every {PAUSE_S:g} s")
+        response: httpx2.Response | None = None
+        deadline_s = loop.time() + self._address.deadline_s
+        try:
+            async with asyncio.timeout_at(deadline_s):
+                response = await self._response(message_id, body)
+            yield Reply(response, deadline_s, self._address.deadline_s)
+        except (WebhookError, TimeoutError, OSError, httpx2.HTTPError, httpx2.StreamError) as error:
+            self._circuit.failed(loop.time())
+            raise WebhookError(_reason(error, self._address.deadline_s)) from None
+        else:
+            self._circuit.succeeded()
+        finally:
+            if response is not None:
+                await response.aclose()
+
+    async def _response(self, message_id: str, body: bytes) -> httpx2.Response:
+        """Return the first response that is not to be tried again; the last one in any case."""
+        for number in range(self._address.retries + 1):
+            is_last = number == self._address.retries
+            try:
+                response = await self._try(message_id, body)
+            except httpx2.ConnectError:
+                if is_last:
+                    raise
+            else:
+                if response.status_code not in TRY_AGAIN or is_last:
+                    return response
+                await response.aclose()
+            await asyncio.sleep(PAUSE_BETWEEN_TRIES_S * 2**number)
+        raise AssertionError("the last try returns or raises")
+
+    async def _try(self, message_id: str, body: bytes) -> httpx2.Response:
+        address = self._address
+        signed = signed_headers(message_id, int(datetime.now(UTC).timestamp()), body, address.key)
+        headers = {
+            **address.headers,
+            "Content-Type": JSON,
+            "Accept": f"{JSON}, {JSON_LINES[0]}",
+            "Accept-Encoding": "identity",
+            "User-Agent": "raymal",
+            **signed,
+        }
+        request = self._http.build_request("POST", address.url, content=body, headers=headers)
+        return await self._http.send(request, stream=True)
+
+
+class Reply:
+    """An answer while it comes."""
+
+    def __init__(self, response: httpx2.Response, deadline_s: float, gap_s: float) -> None:
+        """`deadline_s`: for the whole, or its first line, on the loop's clock; `gap_s`: between lines."""
+        status = response.status_code
+        if 300 <= status < 400:
+            raise WebhookError(f"answered {status}: redirects are not followed; set the address it leads to")
+        if not 200 <= status < 300:
+            raise WebhookError(f"answered {status}")
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise WebhookError("the answer is compressed, which was not asked for")
+        kind = response.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+        self.is_lines = kind in JSON_LINES
+        if kind != JSON and not self.is_lines and status != 204:
+            raise WebhookError(f"the answer is not {JSON} nor {JSON_LINES[0]}")
+        self._response = response
+        self._deadline_s = deadline_s
+        self._gap_s = gap_s
+
+    async def body(self) -> bytes:
+        """Return the whole answer."""
+        async with asyncio.timeout_at(self._deadline_s):
+            return b"".join([piece async for piece in self._pieces()])
+
+    async def lines(self) -> AsyncGenerator[bytes, None]:
+        """Yield the lines that are not empty, each as soon as it is whole."""
+        loop = asyncio.get_running_loop()
+        begun: list[bytes] = []
+        deadline_s = self._deadline_s
+        async with aclosing(self._pieces()) as pieces:
+            is_whole = False
+            while not is_whole:
+                async with asyncio.timeout_at(deadline_s):
+                    piece = await anext(pieces, None)
+                is_whole = piece is None
+                first, *others = (b"\n" if piece is None else piece).split(b"\n")
+                begun.append(first)
+                for other in others:
+                    line, begun = b"".join(begun), [other]
+                    if line.strip():
+                        yield line
+                        deadline_s = loop.time() + self._gap_s
+
+    async def _pieces(self) -> AsyncGenerator[bytes, None]:
+        length = 0
+        async with aclosing(self._response.aiter_raw()) as pieces:
+            async for piece in pieces:
+                length += len(piece)
+                if length > MAXIMUM_BYTES:
+                    raise WebhookError(f"the answer is longer than {MAXIMUM_BYTES} bytes")
+                yield piece
+
+
+def _reason(error: Exception, deadline_s: float) -> str:
+    """Return why a request failed; a library's words may hold addresses and headers."""
+    if isinstance(error, WebhookError):
+        return str(error)
+    if isinstance(error, TimeoutError):
+        return f"no answer within {deadline_s:g} s"
+    return f"no whole answer: {type(error).__name__}"

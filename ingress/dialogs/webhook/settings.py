@@ -1,0 +1,120 @@
+"""`[dialog.webhook]`."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, model_validator
+
+from actors.checks.hosts import is_loopback
+from actors.errors import ConfigurationError
+from actors.settings import PositiveSeconds, Section
+from ingress.access.private_files import private_content
+from ingress.dialogs.outcome import TARGET
+from ingress.dialogs.webhook.signature import key_of
+
+VARIABLE = "RAYMAL_WEBHOOK_SECRET"
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+OWN_HEADERS = ("accept", "accept-encoding", "connection", "content-", "host", "transfer-encoding", "webhook-")
+"""Beginnings of those that are raymal's own."""
+
+
+def _url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address or not url.isascii() or not url.isprintable() or " " in url or "#" in url:
+        raise ValueError("write the address of your program, such as https://calls.example.org/raymal")
+    if urlsplit(url).username is not None:
+        raise ValueError("a password in an address ends up in logs; requests are signed with the secret")
+    return url
+
+
+def _headers(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if not HEADER_NAME.fullmatch(name) or not value.isascii() or not value.isprintable():
+            raise ValueError("a header is a name of letters, digits and '-' and a line of ASCII")
+        if name.lower().startswith(OWN_HEADERS):
+            raise ValueError(f"{name} is set by raymal itself")
+    return headers
+
+
+def _target(target: str) -> str:
+    if not TARGET.fullmatch(target):
+        raise ValueError("write letters, digits and _+*#.@-, 64 at most")
+    return target
+
+
+class WebhookSettings(Section):
+    """Where events go, and what is done when nothing comes back."""
+
+    url: Annotated[str, Field(max_length=2_000), AfterValidator(_url)]
+    """Gets each event as a POST."""
+    allow_http: bool = False
+    """Whether `http://` may lead to another machine: what callers say then travels unencrypted."""
+    ca_file: str | None = None
+    """Certificates (PEM) of whoever signed the receiver's. Unset: this machine's."""
+    secret_file: str | None = None
+    """Holds the secret that requests are signed with; RAYMAL_WEBHOOK_SECRET is the secret itself."""
+    headers: Annotated[dict[str, str], AfterValidator(_headers)] = Field(default_factory=dict)
+    """Sent with each request. No secrets: settings are written to files."""
+    deadline_s: PositiveSeconds = 8.0
+    """For an answer, with all tries; between two actions of one in lines. Below `dialog.deadline_s`."""
+    retries: int = Field(default=2, ge=0, le=5)
+    """If there is no connection, or the answer is 502, 503 or 504."""
+    fallback: str | None = None
+    """Said when there is no answer. Unset: the language's own words; "": nothing."""
+    fallback_transfer: Annotated[str, AfterValidator(_target)] | None = None
+    """Where the caller goes then. Unset: the call ends."""
+
+    @model_validator(mode="after")
+    def _check_encryption(self) -> WebhookSettings:
+        parts = urlsplit(self.url)
+        if parts.scheme == "http" and not self.allow_http and not is_loopback(parts.hostname or ""):
+            raise ValueError(
+                "url: http:// to another machine sends what callers say unencrypted; use https://, "
+                "or set allow_http = true in a network of your own"
+            )
+        return self
+
+    def key(self, environment: Mapping[str, str]) -> bytes:
+        """Return what requests are signed with. Raises ConfigurationError, which never holds it."""
+        written, where = environment.get(VARIABLE), f"environment variable {VARIABLE}"
+        if not written:
+            if self.secret_file is None:
+                raise ConfigurationError(
+                    f"dialog.webhook: requests are signed: name a secret_file, or set {VARIABLE}"
+                )
+            where = f"dialog.webhook.secret_file = {self.secret_file!r}"
+            content = private_content(self.secret_file, where, "secret", "write the secret into it")
+            written = content.decode("ascii", "replace")
+        try:
+            return key_of(written)
+        except ValueError as error:
+            raise ConfigurationError(f"{where}: {error}") from None
+
+    def tls(self) -> ssl.SSLContext:
+        """Return what verifies the receiver's certificate. Raises ConfigurationError."""
+        if self.ca_file is None:
+            return _usual_tls()
+        try:
+            return ssl.create_default_context(cafile=self.ca_file)
+        except OSError as error:  # ssl.SSLError is one
+            reason = error.strerror or type(error).__name__
+            raise ConfigurationError(
+                f"dialog.webhook.ca_file = {self.ca_file!r}: cannot be read ({reason}); "
+                "a file of certificates in PEM is needed"
+            ) from None
+
+
+@cache
+def _usual_tls() -> ssl.SSLContext:
+    """Return what verifies by this machine's certificates; reading them takes a while."""
+    return ssl.create_default_context()

@@ -1,0 +1,496 @@
+"""The webhook dialog against a real server, in virtual time: what is asked, what is done, what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import virtual_time
+from http_peer import Answer, Answering, Asked, HttpPeer
+
+from actors.errors import ConfigurationError
+from ingress.configuration.settings import DialogSettings
+from ingress.dialogs import CallBegan, CollectKeys, DialogCall, EndCall, Listen, Say, SetVariable, Transfer
+from ingress.dialogs.registry import check, dialog
+from ingress.dialogs.run import DialogRun
+from ingress.dialogs.testing import Conversation
+from ingress.dialogs.webhook.circuit import FAILURES
+from ingress.dialogs.webhook.signature import verify
+from ingress.link.records import CallResult
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+SORRY = "I am sorry, this service cannot be reached at the moment."
+LINES = "application/x-ndjson"
+TLS = Path(__file__).parents[3] / "support" / "tls"
+"""A certificate for 127.0.0.1 and its key, signed by itself."""
+
+
+@pytest.fixture(autouse=True)
+def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAYMAL_WEBHOOK_SECRET", SECRET)
+
+
+def in_virtual_time(main: Coroutine[Any, Any, None]) -> None:
+    """Run a test's conversation."""
+    virtual_time.run(main, virtual_time.TCP_SETTLES_S)
+
+
+@asynccontextmanager
+async def talking(
+    answer: Answer, url: str | None = None, language: str = "en", **settings: Any
+) -> AsyncIterator[tuple[Conversation, HttpPeer]]:
+    """A conversation with a receiver that answers so."""
+    async with HttpPeer(answer) as peer:
+        table = {"url": url or f"{peer.url}/calls", **settings}
+        hook = dialog(DialogSettings(name="webhook", webhook=table))
+        try:
+            async with Conversation(hook, language=language, caller_number="123") as talk:
+                yield talk, peer
+        finally:
+            await hook.close()  # type: ignore[attr-defined]
+
+
+def answers(*actions: Any, **state: Any) -> Answer:
+    """Return a receiver that always answers that."""
+
+    async def answer(asked: Asked, answering: Answering) -> None:
+        await answering.json({"actions": actions, **state})
+
+    return answer
+
+
+def test_a_conversation() -> None:
+    """The request has the event, the call, the history and the state; it is signed."""
+
+    async def answer(asked: Asked, answering: Answering) -> None:
+        count = asked.json["state"].get("count", 0) + 1
+        await answering.json(
+            {"actions": [{"action": "say", "text": f"Turn {count}."}], "state": {"count": count}}
+        )
+
+    async def main() -> None:
+        async with talking(answer) as (talk, peer):
+            assert (await talk.begin()).text == "Turn 1."
+            assert (await talk.says("Good day.", confidence=0.5)).text == "Turn 2."
+            asked = peer.asked[-1]
+            assert (asked.method, asked.path) == ("POST", "/calls")
+            now = datetime.now(UTC).timestamp()
+            assert verify(asked.headers, asked.body, SECRET, now).startswith("msg_")
+            body = asked.json
+            assert (body["version"], body["type"]) == (1, "caller_said")
+            assert body["data"] == {
+                "text": "Good day.", "confidence": 0.5, "language": None, "language_probability": None,
+                "expected": None, "leg": "caller",
+            }  # fmt: skip
+            assert body["call"]["call_id"] == talk.call_id
+            assert (body["call"]["language"], body["call"]["caller_number"]) == ("en", "123")
+            assert body["history"] == [{"speaker": "server", "text": "Turn 1.", "leg": "caller"}]
+            assert body["state"] == {"count": 1}
+        assert [asked.json["type"] for asked in peer.asked] == ["call_began", "caller_said", "call_ended"]
+        assert peer.asked[-1].json["data"] == {"result": "ended", "reason": "the caller hung up"}
+
+    in_virtual_time(main())
+
+
+def test_all_actions() -> None:
+    """As in Python, with the same fields."""
+    actions = [
+        {"action": "say", "text": "Hello.", "is_fixed": True, "may_interrupt": False},
+        {"action": "listen", "expected_words": ["yes", "no"], "end_silence_ms": 800},
+        {"action": "collect_keys", "count": 4, "gap_s": 5},
+        {"action": "set_variable", "name": "ROOM", "value": "12"},
+        {"action": "transfer", "target": "200", "reason": "asked"},
+    ]
+
+    async def main() -> None:
+        async with talking(answers(*actions)) as (talk, _):
+            answer = await talk.begin()
+            assert answer.actions == (
+                Say("Hello.", is_fixed=True, may_interrupt=False),
+                Listen(expected_words=("yes", "no"), end_silence_ms=800),
+                CollectKeys(count=4, gap_s=5),
+                SetVariable("ROOM", "12"),
+                Transfer("200", "asked"),
+            )
+            assert talk.outcome is not None
+            assert (talk.outcome.result, talk.outcome.target) == (CallResult.TRANSFER, "200")
+
+    in_virtual_time(main())
+
+
+async def no_content(asked: Asked, answering: Answering) -> None:
+    """Answer 204."""
+    await answering.begin(204, kind="text/plain")
+    await answering.end()
+
+
+@pytest.mark.parametrize("body", [None, b"", b"null", b"{}"])
+def test_an_empty_answer_does_nothing(body: bytes | None) -> None:
+    """Also without any content; the server asks whether the caller is there."""
+
+    async def main() -> None:
+        async with talking(no_content if body is None else sends(body)) as (talk, _):
+            assert (await talk.begin()).actions == ()
+            assert (await talk.stays_silent()).text == "Are you still there?"
+
+    in_virtual_time(main())
+
+
+def test_lines_are_done_as_they_come() -> None:
+    """The end is sent only once the first line has been done; a line may be cut anywhere."""
+
+    async def main() -> None:
+        has_spoken = asyncio.Event()
+
+        async def answer(asked: Asked, answering: Answering) -> None:
+            await answering.begin(kind=f"{LINES}; charset=utf-8")
+            await answering.send(b'{"action": "say", "te')
+            await answering.send('xt": "Olá."}\n\n{"state": {"a": 1}}\n'.encode())
+            await has_spoken.wait()
+            await answering.send(b'{"action": "end_call"}')
+            await answering.end()
+
+        async with talking(answer) as (talk, _):
+            call = DialogCall("c1", "default", "pt", None, None, datetime.now(UTC), history=[], state={})
+            actions = talk.dialog.respond(CallBegan(), call)
+            assert await anext(actions) == Say("Olá.")
+            has_spoken.set()
+            assert [action async for action in actions] == [EndCall()]
+            assert call.state == {"receiver": {"a": 1}}
+            await talk.begin()
+
+    in_virtual_time(main())
+
+
+def test_an_interruption_closes_the_connection_and_goes_with_the_next_event() -> None:
+    """The receiver sees that nobody listens any more, and gets one request about both."""
+
+    async def answer(asked: Asked, answering: Answering) -> None:
+        if asked.json["type"] != "call_began":
+            await answering.json({})
+            return
+        await answering.begin(kind=LINES)
+        await answering.send(b'{"action": "say", "text": "One. Two."}\n')
+        await asyncio.sleep(3600.0)
+
+    async def main() -> None:
+        async with talking(answer) as (talk, peer):
+            await talk.begin(interrupted_after="One.")
+            await asyncio.wait_for(peer.left.wait(), 0.3)
+            await talk.says("Stop.")
+            assert [asked.json["type"] for asked in peer.asked] == ["call_began", "caller_said"]
+            assert peer.asked[-1].json["interrupted"] == {"heard": "One.", "leg": "caller"}
+            await talk.says("Go on.")
+            assert peer.asked[-1].json["interrupted"] is None
+
+    in_virtual_time(main())
+
+
+def test_the_connection_closes_while_the_answer_is_awaited() -> None:
+    """As when the caller goes on, or hangs up: the turn is cancelled. That is no failure of the address."""
+
+    async def main() -> None:
+        async with talking(hang) as (talk, peer):
+            for _ in range(FAILURES + 1):
+                call = DialogCall("c1", "default", "pt", None, None, datetime.now(UTC), history=[], state={})
+                run = DialogRun.of(talk.dialog, CallBegan(), call, 20.0)
+                asking = asyncio.create_task(run.next())
+                await asyncio.sleep(0.1)
+                peer.left.clear()
+                asking.cancel()
+                await asyncio.wait([asking])
+                await run.close()
+                await asyncio.wait_for(peer.left.wait(), 0.3)
+            assert len(peer.asked) == FAILURES + 1
+            talk.is_over = True
+
+    in_virtual_time(main())
+
+
+async def hang(asked: Asked, answering: Answering) -> None:
+    """Never answer."""
+    await asyncio.sleep(3600.0)
+
+
+async def cut(asked: Asked, answering: Answering) -> None:
+    """Stop in the middle of an answer in one piece."""
+    await answering.begin()
+    await answering.send(b'{"actions": [{"action": "say"')
+
+
+async def go_round(asked: Asked, answering: Answering) -> None:
+    """Redirect to itself."""
+    await answering.json({}, 307, Location="/calls")
+
+
+async def compress(asked: Asked, answering: Answering) -> None:
+    """Answer what was not asked for."""
+    await answering.json({}, Content_Encoding="gzip")
+
+
+async def too_much(asked: Asked, answering: Answering) -> None:
+    """Send 2 MB of actions."""
+    await answering.begin()
+    await answering.send(b'{"actions": [' + b'{"action": "end_call"},' * 90_000 + b'{"action": "end_call"}]}')
+    await answering.end()
+
+
+async def endless_line(asked: Asked, answering: Answering) -> None:
+    """Send a line without an end, in small pieces."""
+    await answering.begin(kind=LINES)
+    for _ in range(300):
+        await answering.send(b"x" * 1024)
+
+
+async def stalls(asked: Asked, answering: Answering) -> None:
+    """Keep the connection open with empty lines."""
+    await answering.begin(kind=LINES)
+    while True:
+        await answering.send(b"\n")
+        await asyncio.sleep(1.0)
+
+
+def sends(body: bytes, kind: str = "application/json", status: int = 200) -> Answer:
+    """Return a receiver that answers with these bytes."""
+
+    async def answer(asked: Asked, answering: Answering) -> None:
+        await answering.begin(status, kind=kind)
+        await answering.send(body)
+        await answering.end()
+
+    return answer
+
+
+def acts(*actions: Any) -> Answer:
+    """Return a receiver that answers with these actions."""
+    return sends(json.dumps({"actions": actions}).encode())
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (hang, "no answer within 8 s"),
+        (stalls, "no answer within 8 s"),
+        (cut, "no whole answer: RemoteProtocolError"),
+        (go_round, "answered 307: redirects are not followed; set the address it leads to"),
+        (compress, "the answer is compressed, which was not asked for"),
+        (too_much, "the answer is longer than 262144 bytes"),
+        (endless_line, "the answer is longer than 262144 bytes"),
+        (sends(b"{}", status=500), "answered 500"),
+        (sends(b"{}", status=401), "answered 401"),
+        (sends(b"{}", status=503), "answered 503"),
+        (sends(b"<html>secret</html>", "text/html"), "the answer is not application/json nor"),
+        (sends(b"\xff{secret"), "the answer is no JSON"),
+        (sends(b"[" * 100_000), "the answer is no JSON"),
+        (sends(b"[]"), "the answer is no object with `actions` and `state`"),
+        (sends(b'{"action": []}'), "action: Extra inputs are not permitted"),
+        (sends(b'{"actions": {}}'), "actions: Input should be a valid list"),
+        (acts("say"), "actions.0: an action is an object with its name"),
+        (acts({"action": "saay"}), "actions.0: there is no action 'saay'; choose one of say, "),
+        (acts({"action": "Secret!"}), "actions.0: there is no action; choose one of say, "),
+        (acts({"action": "say"}), "actions.0.text: Field required"),
+        (acts({"action": "say", "text": 5}), "actions.0.text: Input should be a valid string"),
+        (acts({"action": "say", "text": "x", "fixed": 1}), "actions.0.fixed: Extra inputs are not permitted"),
+        (acts({"action": "end_call", "leg": "secret"}), "actions.0.leg: Input should be 'caller' or"),
+        (acts({"action": "transfer", "target": "secret x"}), "actions.0: the dialog transfers to what is no"),
+        (acts({"action": "collect_keys", "count": 0.5}), "actions.0.count: Input should be a valid int"),
+        (acts({"action": "collect_keys", "count": 0}), "actions.0: the dialog yielded a CollectKeys that"),
+        (acts(*[{"action": "end_call"}] * 65), "actions: List should have at most 64 items"),
+        (sends(json.dumps({"state": {"a": "x" * 17_000}}).encode()), "the dialog's state has"),
+        (sends(b'{"action": "say", "text": 1}', LINES), "line 1.text: Input should be a valid string"),
+        (sends(b'{"state": 1}', LINES), "line 1.state: Input should be"),
+        (sends(b"secret", LINES), "line 1 is no JSON"),
+    ],
+)  # fmt: skip
+def test_what_is_no_answer(answer: Answer, reason: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The caller hears the fall-back and the call ends; one line says why, and quotes nothing."""
+
+    async def main() -> None:
+        async with talking(answer) as (talk, _):
+            reply = await talk.says("My secret.")
+            assert (reply.text, reply.actions[-1]) == (SORRY, EndCall("webhook"))
+            assert talk.state == {}
+            talk.is_over = True  # the last event is asked about as well: not again
+
+    in_virtual_time(main())
+    assert reason in caplog.text
+    assert "secret" not in caplog.text.lower()
+    assert len(caplog.records) == 1
+
+
+def test_a_cut_after_the_first_action() -> None:
+    """What was whole is said, then the fall-back; it is not asked again."""
+
+    async def answer(asked: Asked, answering: Answering) -> None:
+        await answering.begin(kind=LINES)
+        await answering.send(b'{"action": "say", "text": "One."}\n{"action": "say", "te')
+
+    async def main() -> None:
+        async with talking(answer, language="pt", fallback="Ligo já.", fallback_transfer="100") as (
+            talk,
+            peer,
+        ):
+            reply = await talk.begin()
+            assert reply.text == "One. Ligo já."
+            assert reply.actions[-1] == Transfer("100", "webhook")
+            assert len(peer.asked) == 1
+
+    in_virtual_time(main())
+
+
+def test_the_last_event_needs_no_answer(caplog: pytest.LogCaptureFixture) -> None:
+    """Its failure is a line in the log."""
+
+    async def main() -> None:
+        async with talking(sends(b"", status=500)) as (talk, peer):
+            await talk.ends()
+            assert len(peer.asked) == 1
+
+    in_virtual_time(main())
+    assert "call_ended: webhook: answered 500" in caplog.text
+
+
+def test_what_is_tried_again() -> None:
+    """A proxy's words that the program is not there, with the same id; not an error of the program itself."""
+
+    async def answer(asked: Asked, answering: Answering) -> None:
+        status = 200 if len(peers[-1].asked) == 3 else 502
+        await answering.json({"actions": [{"action": "say", "text": "There."}]}, status)
+
+    peers: list[HttpPeer] = []
+
+    async def main() -> None:
+        async with HttpPeer(answer) as peer:
+            peers.append(peer)
+            hook = dialog(DialogSettings(name="webhook", webhook={"url": peer.url}))
+            talk = Conversation(hook)
+            assert (await talk.begin()).text == "There."
+            assert len(peer.asked) == 3
+            assert len({asked.headers["webhook-id"] for asked in peer.asked}) == 1
+            assert len({asked.body for asked in peer.asked}) == 1
+            await hook.close()  # type: ignore[attr-defined]
+
+    in_virtual_time(main())
+
+
+def test_calls_share_no_cookies() -> None:
+    """A receiver that begins a session gets no other call's."""
+
+    async def answer(asked: Asked, answering: Answering) -> None:
+        await answering.json({}, Set_Cookie="session=1; Path=/")
+
+    async def main() -> None:
+        async with talking(answer) as (talk, peer):
+            await talk.begin()
+            await talk.says("Hello.")
+            assert "cookie" not in peer.asked[-1].headers
+
+    in_virtual_time(main())
+
+
+def test_an_address_without_a_server() -> None:
+    """It is tried again; after several failures of any calls it is left alone for a while."""
+
+    async def main() -> None:
+        async with HttpPeer(answers()) as peer:
+            url = peer.url
+        loop = asyncio.get_running_loop()
+        async with talking(answers(), url=url, language="de") as (talk, _):
+            for _ in range(5):
+                reply = await talk.begin()
+                assert reply.text == "Es tut mir leid, dieser Dienst ist im Moment nicht erreichbar."
+                talk.interrupts()
+            assert loop.time() >= 5 * 0.6
+            began_s = loop.time()
+            await talk.begin()
+            talk.interrupts()
+            assert loop.time() - began_s < 0.1  # not asked
+
+    in_virtual_time(main())
+
+
+async def _answer_over_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    body = b'{"actions": [{"action": "say", "text": "Hello."}]}'
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n")
+    writer.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+    await writer.drain()
+    writer.close()
+
+
+@pytest.mark.parametrize(("is_known", "said"), [(True, "Hello."), (False, SORRY)])
+def test_certificates_are_verified(is_known: bool, said: str) -> None:
+    """By this machine's, or by those in `ca_file`."""
+    certificate, key = TLS / "certificate.pem", TLS / "key.pem"
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
+
+    async def main() -> None:
+        async with await asyncio.start_server(_answer_over_tls, "127.0.0.1", 0, ssl=tls) as server:
+            url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            known = {"ca_file": str(certificate)} if is_known else {}
+            hook = dialog(DialogSettings(name="webhook", webhook={"url": url, "retries": 0, **known}))
+            assert (await Conversation(hook).begin()).text == said
+            await hook.close()  # type: ignore[attr-defined]
+
+    in_virtual_time(main())
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({}, r"^dialog\.webhook: url is missing$"),
+        ({"url": "ftp://x"}, "write the address of your program"),
+        ({"url": "https://user:secret@x/"}, r"url = .*a password in an address ends up in"),
+        ({"url": "http://10.0.0.1/"}, "use https://, or set allow_http"),
+        ({"url": "https://x/", "headers": {"Host": "y"}}, "Host is set by raymal itself"),
+        ({"url": "https://x/", "headers": {"X": "a\nb"}}, "a header is a name"),
+        ({"url": "https://x/", "retries": 9}, "retries = 9"),
+        ({"url": "https://x/", "fallback_transfer": "a b"}, "letters, digits and"),
+        ({"url": "https://x/", "secret": "x"}, "unknown setting 'secret'; did you mean 'secret_file'"),
+    ],
+)  # fmt: skip
+def test_wrong_settings(table: dict[str, Any], message: str) -> None:
+    """Before a port opens."""
+    with pytest.raises(ConfigurationError, match=message) as raised:
+        check(DialogSettings(name="webhook", webhook=table))
+    assert ":secret@" not in str(raised.value)
+
+
+def test_wrong_secrets_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the dialog is made: `--check` does that, too."""
+
+    def made(**table: Any) -> str:
+        with pytest.raises(ConfigurationError) as raised:
+            dialog(DialogSettings(name="webhook", webhook={"url": "https://x/", **table}))
+        return str(raised.value)
+
+    assert "dialog.webhook.deadline_s = 30: less than dialog.deadline_s" in made(deadline_s=30)
+    file = tmp_path / "secret"
+    file.write_text("nobody")
+    assert "ca_file" in made(ca_file=str(file))
+    monkeypatch.setenv("RAYMAL_WEBHOOK_SECRET", "password")
+    assert made().startswith("environment variable RAYMAL_WEBHOOK_SECRET: a secret is")
+    monkeypatch.delenv("RAYMAL_WEBHOOK_SECRET")
+    assert made() == "dialog.webhook: requests are signed: name a secret_file, or set RAYMAL_WEBHOOK_SECRET"
+    file.chmod(0o644)
+    assert "chmod 600" in made(secret_file=str(file))
+    file.chmod(0o600)
+    assert "a secret is `whsec_`" in made(secret_file=str(file))
+    file.write_text(f"{SECRET}\n")
+    dialog(DialogSettings(name="webhook", webhook={"url": "https://x/", "secret_file": str(file)}))
+
+
+def test_every_language_has_its_fall_back() -> None:
+    """Made ahead of the first call, unless the operator wants none."""
+    hook = dialog(DialogSettings(name="webhook", webhook={"url": "https://x/"}))
+    assert len({hook.fixed_texts_in(code)[0] for code in ("en", "pt-BR", "es", "fr", "de", "it")}) == 6
+    hook = dialog(DialogSettings(name="webhook", webhook={"url": "https://x/", "fallback": ""}))
+    assert hook.fixed_texts_in("en") == []
