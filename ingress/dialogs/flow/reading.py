@@ -260,7 +260,9 @@ class _Reader:
         elif isinstance(node.value, dict):
             for key in table.keys() - {*COMMON_KEYS, kind, *ACT_KEYS[kind]}:
                 problems.add(node.keys[key], f"{key!r} is not for a step with {kind!r}")
-        ends = kind in ("end", "transfer")
+        # To interrupt what is said before one of these would have it done again.
+        acts_once = kind in ("end", "transfer", "lookup")
+        said = table.get("may_interrupt")
         leg = problems.one_of(table["leg"], ("caller", "return"), "leg") if "leg" in table else "caller"
         return Step(
             name=name,
@@ -268,7 +270,7 @@ class _Reader:
             say=self._prompt(table["say"]) if "say" in table else None,
             play=self._audio_file(table["play"]) if "play" in table else None,
             leg=_leg(leg),
-            may_interrupt=problems.boolean(table["may_interrupt"]) if "may_interrupt" in table else not ends,
+            may_interrupt=problems.boolean(said) if said is not None else not acts_once,
             variables=self._variables(table["set"]) if "set" in table else {},
             act=self._act(kind, node, table),
         )
