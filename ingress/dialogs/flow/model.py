@@ -251,9 +251,10 @@ class Step:
 class Flow:
     """A whole flow; two that are read are never equal."""
 
-    file: str
+    files: tuple[str, ...]
+    """Its own, then those of its lists of names."""
     digest: str
-    """Of all its files."""
+    """Of what they hold."""
     languages: tuple[str, ...]
     slots: Mapping[str, Slot]
     steps: Mapping[str, Step]
