@@ -222,11 +222,9 @@ class Replies:
             return decision(event, self._wording.language)
         if isinstance(event, CallerPressed):
             return from_keys(slot, event.digits)
-        if isinstance(event, CallerSaid):
-            language = self._wording.language
-            code = self._call.language if primary(self._call.language) == language else language
-            return self._answers.from_speech(slot, event.text, language, code, self._today)
-        return None
+        language = self._wording.language
+        code = self._call.language if primary(self._call.language) == language else language
+        return self._answers.from_speech(slot, event.text, language, code, self._today)
 
     def _followed(self, target: Target, step: Step, is_anywhere: bool = False) -> Reply:
         """Go where a branch leads from a question."""
