@@ -15,6 +15,7 @@ from ingress.dialogs.matching import (
     date_in,
     digits_in,
     number_in,
+    prepare,
     without_introduction,
     yes_or_no,
 )
@@ -32,6 +33,8 @@ class Answers:
     """Understands the answers to a flow's slots; made once for a flow."""
 
     def __init__(self, flow: Flow) -> None:
+        for language in flow.languages:
+            prepare(language)
         self._names = {
             (slot.name, language): NameList(
                 {name: (name, *entry.aliases) for name, entry in slot.entries.items()}, language

@@ -21,7 +21,7 @@ from ingress.dialogs.flow.library import answers_of, flow_of
 from ingress.dialogs.flow.model import Flow
 from ingress.dialogs.flow.services import LookupService, lookup_service
 from ingress.dialogs.flow.settings import FlowSettings
-from ingress.dialogs.flow.texts import COMMON, has_placeholders
+from ingress.dialogs.flow.texts import COMMON, filled, has_placeholders
 from ingress.dialogs.flow.turn import Turn
 from ingress.dialogs.flow.wording import polite_end
 
@@ -70,7 +70,7 @@ class FlowDialog(Dialog):
         common = COMMON[own]
         prompts = (prompt for step in self.flow.steps.values() for prompt in step.prompts())
         texts = [prompt.texts[own].text for prompt in prompts]
-        fixed = (text for text in texts if not has_placeholders(text))
+        fixed = (filled(text, {}) for text in texts if not has_placeholders(text))
         return [*fixed, common.not_understood, common.yes_or_no, common.moment, common.sorry]
 
     async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from functools import lru_cache
+from pathlib import Path
 
 from ingress.dialogs.flow.answers import Answers
+from ingress.dialogs.flow.document import FlowError, read_bytes
 from ingress.dialogs.flow.model import Flow
-from ingress.dialogs.flow.reading import read_flow
+from ingress.dialogs.flow.reading import digest_of, read_flow
 
 MOST_KEPT = 64
 """Flows; the longest unused go first, and calls that still need one go on with the file as it is."""
@@ -26,12 +28,22 @@ def flow_of(file: str, digest: str | None = None) -> Flow:
 
     Raises FlowError.
     """
-    if digest is not None and (file, digest) in _kept:
-        _kept.move_to_end((file, digest))
-        return _kept[file, digest]
-    flow = read_flow(file)
+    found = _kept.get((file, digest)) if digest is not None else _unchanged(file)
+    flow = found if found is not None else read_flow(file)
     _kept[file, flow.digest] = flow
     _kept.move_to_end((file, flow.digest))
     while len(_kept) > MOST_KEPT:
         _kept.popitem(last=False)
     return flow
+
+
+def _unchanged(file: str) -> Flow | None:
+    """Return a known flow if its files hold what they held: many extensions may have the same one."""
+    for (known, digest), flow in list(_kept.items()):
+        if known == file:
+            try:
+                if digest_of(read_bytes(Path(each)) for each in flow.files) == digest:
+                    return flow
+            except FlowError:
+                pass
+    return None

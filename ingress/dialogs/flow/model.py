@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 from actors.checks.languages import primary
 from ingress.dialogs.flow.document import Place
@@ -251,9 +252,10 @@ class Step:
 class Flow:
     """A whole flow; two that are read are never equal."""
 
-    file: str
+    files: tuple[str, ...]
+    """Its own, then those of its lists of names."""
     digest: str
-    """Of all its files."""
+    """Of what they hold."""
     languages: tuple[str, ...]
     slots: Mapping[str, Slot]
     steps: Mapping[str, Step]
@@ -266,6 +268,11 @@ class Flow:
         """Return which of its languages is spoken in a call: the call's, else the first."""
         own = primary(code)
         return own if own in self.languages else self.languages[0]
+
+    @cached_property
+    def has_other_leg(self) -> bool:
+        """Whether the call's other leg has a part in it."""
+        return any(step.leg == "return" or isinstance(step.act, WaitForLeg) for step in self.steps.values())
 
     @property
     def lookups(self) -> Iterator[LookUp]:

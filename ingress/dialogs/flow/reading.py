@@ -85,12 +85,10 @@ Item = TypeVar("Item")
 def read_flow(path: str | Path) -> Flow:
     """Return the flow of a file. Raises FlowError with all that is wrong: file, line, column, remedy."""
     file = Path(path)
-    content = read_bytes(file)
+    contents = {str(path): read_bytes(file)}
     problems = Problems()
-    root = parsed(content, str(path), problems)
-    digest = hashlib.sha256(content)
-    reader = _Reader(problems, file.parent, digest.update)
-    flow = reader.flow(root, str(path), digest.hexdigest)
+    root = parsed(contents[str(path)], str(path), problems)
+    flow = _Reader(problems, file.parent, contents).flow(root)
     check(flow, problems)
     if problems.found:
         raise FlowError(problems.found)
@@ -100,14 +98,14 @@ def read_flow(path: str | Path) -> Flow:
 class _Reader:
     """Makes the parts of a flow of nodes."""
 
-    def __init__(self, problems: Problems, folder: Path, note: Callable[[bytes], object]) -> None:
-        """`note`: gets what further files hold."""
+    def __init__(self, problems: Problems, folder: Path, contents: dict[str, bytes]) -> None:
+        """`contents`: of the flow's files; those that it names are added."""
         self._problems = problems
         self._folder = folder
-        self._note = note
+        self._contents = contents
         self._languages: tuple[str, ...] = ()
 
-    def flow(self, root: Node, file: str, digest: Callable[[], str]) -> Flow:
+    def flow(self, root: Node) -> Flow:
         """Return the flow; only of use if there are no problems."""
         add = self._problems.add
         top = self._problems.table(root, TOP_KEYS, "at the top of the file")
@@ -127,8 +125,8 @@ class _Reader:
             target = top["start"]
             self._problems.one_of(target, steps, "step")
         return Flow(
-            file=file,
-            digest=digest()[:16],
+            files=tuple(self._contents),
+            digest=digest_of(self._contents.values()),
             languages=self._languages or ("en",),
             slots=slots,
             steps=steps,
@@ -219,7 +217,7 @@ class _Reader:
         path = self._folder / self._problems.text(node)
         try:
             content = read_bytes(path)
-            self._note(content)
+            self._contents[str(path)] = content
             return parsed(content, str(path), self._problems)
         except FlowError as error:
             self._problems.found += error.problems
@@ -260,7 +258,9 @@ class _Reader:
         elif isinstance(node.value, dict):
             for key in table.keys() - {*COMMON_KEYS, kind, *ACT_KEYS[kind]}:
                 problems.add(node.keys[key], f"{key!r} is not for a step with {kind!r}")
-        ends = kind in ("end", "transfer")
+        # To interrupt what is said before one of these would have it done again.
+        acts_once = kind in ("end", "transfer", "lookup")
+        said = table.get("may_interrupt")
         leg = problems.one_of(table["leg"], ("caller", "return"), "leg") if "leg" in table else "caller"
         return Step(
             name=name,
@@ -268,7 +268,7 @@ class _Reader:
             say=self._prompt(table["say"]) if "say" in table else None,
             play=self._audio_file(table["play"]) if "play" in table else None,
             leg=_leg(leg),
-            may_interrupt=problems.boolean(table["may_interrupt"]) if "may_interrupt" in table else not ends,
+            may_interrupt=problems.boolean(said) if said is not None else not acts_once,
             variables=self._variables(table["set"]) if "set" in table else {},
             act=self._act(kind, node, table),
         )
@@ -503,6 +503,14 @@ class _Reader:
 
     def _optional(self, table: Mapping[str, Node], key: str, read: Callable[[Node], Item]) -> Item | None:
         return read(table[key]) if key in table else None
+
+
+def digest_of(contents: Iterable[bytes]) -> str:
+    """Return what tells the contents of a flow's files from others."""
+    digest = hashlib.sha256()
+    for content in contents:
+        digest.update(content)
+    return digest.hexdigest()[:16]
 
 
 def _leg(name: str) -> LegName:

@@ -112,7 +112,8 @@ class Replies:
         chosen = ListenChoice() if is_confirmed else act.listen
         hot_words = chosen.hot_words.get(self._wording.language, ())
         expected = tuple(dict.fromkeys(self._expected(act)))
-        if expected or hot_words or chosen.end_silence_ms or chosen.no_input_s:
+        # With another leg the caller may have been listened to as one who waits.
+        if expected or hot_words or chosen.end_silence_ms or chosen.no_input_s or self._flow.has_other_leg:
             yield Listen(chosen.end_silence_ms, hot_words, expected, None, chosen.no_input_s, step.leg)
         if step.leg == "return":
             yield Listen(no_input_s=HOLD_S, leg="caller")
@@ -221,11 +222,9 @@ class Replies:
             return decision(event, self._wording.language)
         if isinstance(event, CallerPressed):
             return from_keys(slot, event.digits)
-        if isinstance(event, CallerSaid):
-            language = self._wording.language
-            code = self._call.language if primary(self._call.language) == language else language
-            return self._answers.from_speech(slot, event.text, language, code, self._today)
-        return None
+        language = self._wording.language
+        code = self._call.language if primary(self._call.language) == language else language
+        return self._answers.from_speech(slot, event.text, language, code, self._today)
 
     def _followed(self, target: Target, step: Step, is_anywhere: bool = False) -> Reply:
         """Go where a branch leads from a question."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([A-Za-z_]\w*)(?:\.([A-Za-z_]\w*))?\}|[{}]")
 """`{slot}`, `{slot.field}`; `{{` and `}}` are braces; any other brace is a mistake."""
-CALL_NAMES = ("caller_number", "caller_name", "extension")
+CALL_NAMES = ("call_id", "caller_number", "caller_name", "extension")
 """What a placeholder may name beside slots."""
 
 

@@ -57,6 +57,7 @@ class Wording:
             return text
         call = self._call
         known = {
+            "call_id": call.call_id,
             "caller_number": call.caller_number or "",
             "caller_name": call.caller_name or "",
             "extension": call.extension,

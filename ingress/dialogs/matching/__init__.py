@@ -4,11 +4,21 @@ Pure, in the six languages that `actors.speakable` reads: en, pt, es, fr, de, it
 numbers in figures and names are found. What is not clear is None.
 """
 
+from datetime import date
+
 from ingress.dialogs.matching.answers import yes_or_no
 from ingress.dialogs.matching.dates import date_in
 from ingress.dialogs.matching.names import Found, NameList
 from ingress.dialogs.matching.numbers import digits_in, number_in
 from ingress.dialogs.matching.phrases import best_match, is_all, requests, without_introduction
+
+
+def prepare(language: str) -> None:
+    """Load what a language needs, which the first answer would have to wait for: 0.2 s."""
+    number_in("", language)
+    yes_or_no("-", language)
+    date_in("", language, date.min)
+
 
 __all__ = [
     "Found",
@@ -18,6 +28,7 @@ __all__ = [
     "digits_in",
     "is_all",
     "number_in",
+    "prepare",
     "requests",
     "without_introduction",
     "yes_or_no",

@@ -4,7 +4,7 @@
 |---|---|
 | it has a word of consent, among its first three words or as its last | "did she say yes then" is none |
 | it has no word of refusal, doubt, condition or question, nor a "?" | "yes, but …", "yes? who is it?" |
-| it has 12 words at most | a conversation beside the telephone is no answer |
+| it has 12 words at most, three of them at most unknown here | "yes, I know that he is there" |
 | a weak word ("ok", "é", "claro") stands among such words only | "ok, wait", "é amanhã" |
 
 A clear no has a word of refusal, none of consent and none of doubt. Everything else is neither.
@@ -23,6 +23,8 @@ from ingress.dialogs.matching.vocabulary import VOCABULARIES, Answers
 
 MOST_WORDS = 12
 FIRST_WORDS = 3
+MOST_UNKNOWN = 3
+"""Words beside those of a yes: "yes, let him come up"."""
 
 
 class _Sense(Enum):
@@ -49,6 +51,8 @@ def yes_or_no(text: str, language: str) -> Literal["yes", "no"] | None:
     if _Sense.NO in found:
         return None if says_yes else "no"
     if "?" in text or found & {_Sense.NEGATION, _Sense.QUESTION}:
+        return None
+    if senses.count(_Sense.OTHER) > MOST_UNKNOWN:
         return None
     if _Sense.YES in {*senses[:FIRST_WORDS], senses[-1]}:
         return "yes"

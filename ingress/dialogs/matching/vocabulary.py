@@ -58,10 +58,10 @@ class Vocabulary:
 VOCABULARIES: Mapping[str, Vocabulary] = {
     "en": Vocabulary(
         answers=Answers(
-            yes="yes|yeah|yep|yup|yes please|of course|certainly|absolutely|definitely|go ahead|~sure|~ok"
+            yes="yes|yeah|yep|yup|yes please|~of course|~certainly|~absolutely|~definitely|go ahead|~sure|~ok"
             "|~okay"
-            "|~right|~correct|~exactly|~fine|that s right|that is right|that s correct|that is correct"
-            "|that s it|please do|let him in|let her in|let them in|open the door|open it",
+            "|~right|~correct|~exactly|~fine|~that s right|~that is right|~that s correct|~that is correct"
+            "|~that s it|please do|let him in|let her in|let them in|open the door|open it",
             no="no|nope|nah|don t|do not|of course not|certainly not|absolutely not|definitely not|wrong"
             "|incorrect|not correct|not right|no way|never",
             negations="not|t|cannot|nothing|nobody|none|neither|nor|without|hardly|refuse|reject",
@@ -95,10 +95,10 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
     ),
     "pt": Vocabulary(
         answers=Answers(
-            yes="sim|claro que sim|com certeza|certamente|pode sim|pode abrir|pode entrar|pode subir"
-            "|pode deixar"
-            "|pode deixar entrar|pode liberar|deixa entrar|deixe entrar|autorizo|autorizado|autorizada|quero"
-            "|confirmo|isso mesmo|~claro|~isso|~certo|~correto|~exato|~exatamente|~positivo|~ok|~okay|~ta"
+            yes="sim|claro que sim|~com certeza|~certamente|pode sim|pode abrir|pode entrar|pode subir"
+            "|~pode deixar"
+            "|pode deixar entrar|pode liberar|deixa entrar|deixe entrar|autorizo|autorizado|autorizada|~quero"
+            "|confirmo|~isso mesmo|~claro|~isso|~certo|~correto|~exato|~exatamente|~positivo|~ok|~okay|~ta"
             "|~bom|~bem|~=é|~pode|~aham|~uhum|~perfeito|~beleza",
             no="não|nao|negativo|errado|errada|incorreto|claro que não|com certeza não|de jeito nenhum"
             "|de modo nenhum|nunca|jamais|não pode|não quero|não autorizo",
@@ -138,8 +138,8 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
     ),
     "es": Vocabulary(
         answers=Answers(
-            yes="=sí|claro que sí|por supuesto|desde luego|puede pasar|puede entrar|que pase|que entre"
-            "|que suba|déjelo pasar|déjelo entrar|confirmo|eso es|así es|es correcto|~si|~claro|~vale"
+            yes="=sí|claro que sí|~por supuesto|~desde luego|puede pasar|puede entrar|que pase|que entre"
+            "|que suba|déjelo pasar|déjelo entrar|confirmo|~eso es|~así es|~es correcto|~si|~claro|~vale"
             "|~correcto"
             "|~exacto|~ok|~okay|~bien|~bueno|~perfecto|~eso|~cierto",
             no="no|claro que no|por supuesto que no|desde luego que no|de ninguna manera|nunca|jamás"
@@ -174,8 +174,9 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
     ),
     "fr": Vocabulary(
         answers=Answers(
-            yes="oui|ouais|bien sûr|bien sûr que oui|tout à fait|absolument|certainement|c est ça|c est exact"
-            "|c est correct|allez y|faites le entrer|laissez le entrer|laissez entrer|ouvrez"
+            yes="oui|ouais|~bien sûr|bien sûr que oui|~tout à fait|~absolument|~certainement|~c est ça"
+            "|~c est exact"
+            "|~c est correct|~allez y|faites le entrer|laissez le entrer|laissez entrer|ouvrez"
             "|~d accord|~si|~exact|~exactement|~ok|~okay|~bien|~correct|~parfait|~voilà|~entendu",
             no="non|bien sûr que non|absolument pas|certainement pas|pas du tout|jamais|c est faux|faux"
             "|incorrect",
@@ -209,7 +210,8 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
     ),
     "de": Vocabulary(
         answers=Answers(
-            yes="ja|jawohl|ja bitte|natürlich|selbstverständlich|auf jeden fall|das stimmt|das ist richtig"
+            yes="ja|jawohl|ja bitte|~natürlich|~selbstverständlich|~auf jeden fall|~das stimmt"
+            "|~das ist richtig"
             "|lassen sie ihn rein|lassen sie sie rein|~stimmt|~richtig|~genau|~klar|~gut|~gerne|~ok|~okay"
             "|~korrekt|~sicher|~einverstanden|~jep|~jo",
             no="nein|nö|nee|natürlich nicht|auf keinen fall|falsch|niemals|nie|das stimmt nicht|stimmt nicht",
@@ -243,8 +245,9 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
     ),
     "it": Vocabulary(
         answers=Answers(
-            yes="=sì|certo che sì|certamente|sicuramente|assolutamente sì|lo faccia entrare|la faccia entrare"
-            "|fatelo entrare|può entrare|può salire|è corretto|è giusto|~si|~certo|~va bene|~esatto|~giusto"
+            yes="=sì|certo che sì|~certamente|~sicuramente|assolutamente sì|lo faccia entrare"
+            "|la faccia entrare"
+            "|fatelo entrare|può entrare|può salire|~è corretto|~è giusto|~si|~certo|~va bene|~esatto|~giusto"
             "|~corretto|~ok|~okay|~bene|~perfetto|~d accordo",
             no="no|certo che no|assolutamente no|per niente|mai|sbagliato|è sbagliato|è falso|falso",
             negations="non|né|niente|nulla|nessuno|nessuna|senza|neanche|nemmeno|rifiuto",

@@ -58,7 +58,7 @@ async def at_the_question(start: Start) -> Talk:
 async def test_a_clear_yes_opens(start: Start) -> None:
     """The resident is told, their leg ends, the dialplan gets the number of the list."""
     talk = await at_the_question(start)
-    assert talk.action(Listen) == Listen(no_input_s=300.0, leg="caller")
+    assert talk.done[-2:] == [Listen(leg="return"), Listen(no_input_s=300.0, leg="caller")]
     assert talk.action(CollectKeys) is None
     assert await talk.says("Yes, open the door.", "return") == "[return] I open. Come in."
     assert EndCall("", leg="return") in talk.done
@@ -147,3 +147,17 @@ async def test_steps_that_only_lead_to_a_leg_that_is_gone_end(start: Start) -> N
     )
     assert await talk.begin() == "I am sorry, we cannot go on here. Goodbye."
     assert talk.end == EndCall("flow_leads_nowhere")
+
+
+async def test_who_waited_is_listened_to_as_usual_again(start: Start) -> None:
+    """The long silence that a wait allows ends with it."""
+    talk = start(
+        "languages: en\nslots: {it: {kind: yes_no}, more: {kind: yes_no}}\n"
+        "steps: {wait: {wait_for: return, next: ask, failed: end}, end: {end: done},\n"
+        "  ask: {leg: return, ask: it, say: Well?, next: more}, more: {ask: more, say: More?, next: end}}"
+    )
+    await talk.begin()
+    await talk.joins()
+    assert talk.done[-1] == Listen(no_input_s=300.0, leg="caller")
+    assert await talk.says("no", "return") == "More?"
+    assert talk.done[-1] == Listen(leg="caller")

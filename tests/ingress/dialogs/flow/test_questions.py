@@ -256,7 +256,7 @@ steps:
   check:
     say: I am looking.
     lookup: stock
-    with: {code: "{item.code}", item: "{item}", from: "{extension} {caller_number}"}
+    with: {code: "{item.code}", item: "{item}", from: "{extension} {caller_number} {call_id}"}
     store: {stock: items.0.left, price: price}
     failed: sorry
     next: decide
@@ -283,7 +283,8 @@ async def test_a_look_up_fills_slots(start: Start, answer: object, said: str) ->
     talk.dialog._lookups = service
     await talk.begin()
     assert await talk.says("a cake") == said
-    sent = {"code": "c2", "item": "Cake", "from": "default 4711"}
+    assert not talk.done[0].may_interrupt  # type: ignore[union-attr]
+    sent = {"code": "c2", "item": "Cake", "from": "default 4711 c1"}
     assert service.sent == [("stock", sent)]
     if "left" in said:
         assert talk.end == Transfer("c2")

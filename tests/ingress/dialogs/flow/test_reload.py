@@ -116,7 +116,8 @@ def test_a_check_says_all_that_is_wrong(file: Path) -> None:
         check(settings_of(file))
     assert str(caught.value).splitlines() == [
         f"dialog.flow: file = {str(file)!r}: this flow cannot be used:",
-        f"{file}:5:27: {{x}}: there is no slot 'x'; known here: caller_name, caller_number, extension, n",
+        f"{file}:5:27: {{x}}: there is no slot 'x'; "
+        "known here: call_id, caller_name, caller_number, extension, n",
         f"{file}:6:3: 'next' is missing: this leads nowhere",
         f"{file}:6:54: unknown key 'ends'; did you mean 'end'?",
     ]
