@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from actors.errors import ConfigurationError
+from ingress.commands.chat import converse
 from ingress.configuration.settings import DialogSettings
 from ingress.dialogs.flow.document import FlowError
 from ingress.dialogs.flow.drawing import drawing
 from ingress.dialogs.flow.reading import read_flow
 from ingress.dialogs.registry import dialog
+from ingress.dialogs.testing import Conversation
 from ingress.server.exit_codes import ExitCode
 
 
@@ -67,11 +68,8 @@ def run_chat(arguments: argparse.Namespace) -> int:
         )
     settings = DialogSettings.model_validate({"name": "flow", "flow": {"file": str(arguments.file)}})
     language = arguments.language or flow.languages[0]
-    talk = import_module("ingress.dialogs.testing").Conversation(
-        dialog(settings), language=language, raises=False
-    )
-    code: int = import_module("ingress.commands.chat").converse(talk, arguments.json)
-    return code
+    talk = Conversation(dialog(settings), language=language, raises=False)
+    return converse(talk, arguments.json)
 
 
 def run_draw(arguments: argparse.Namespace) -> int:

@@ -19,11 +19,11 @@ from ingress.dialogs.base import (
 )
 from ingress.dialogs.flow.library import answers_of, flow_of
 from ingress.dialogs.flow.model import Flow
-from ingress.dialogs.flow.services import LookupService, lookup_service
 from ingress.dialogs.flow.settings import FlowSettings
 from ingress.dialogs.flow.texts import COMMON, filled, has_placeholders
 from ingress.dialogs.flow.turn import Turn
 from ingress.dialogs.flow.wording import polite_end
+from ingress.dialogs.lookups import Lookups
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class FlowDialog(Dialog):
         super().__init__(settings)
         self._today = today
         self.flow: Flow | None = None
-        self._lookups: LookupService | None = None
+        self._lookups = Lookups(self.settings.lookups, "dialog.flow.lookups")
         try:
             self.flow = flow_of(self.settings.file, self.settings.digest)
         except ConfigurationError as error:
@@ -53,7 +53,6 @@ class FlowDialog(Dialog):
                 "the flow was changed and cannot be used, so its calls end at once: %s", described(error)
             )
             return
-        self._lookups = lookup_service(self.settings.lookups)
         self._answers = answers_of(self.flow)
 
     @classmethod

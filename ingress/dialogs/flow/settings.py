@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import Field, JsonValue, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from actors.errors import described
 from actors.settings import Section
 from ingress.dialogs.flow.document import FlowError, Problem, nearest
 from ingress.dialogs.flow.library import flow_of
-from ingress.dialogs.flow.services import check_lookups
+from ingress.dialogs.lookups import LookupSettings
 
 
 class FlowSettings(Section):
@@ -16,16 +16,10 @@ class FlowSettings(Section):
 
     digest: str | None = None
     """Of the flow as it was checked. The server sets it, so that a change is noticed."""
-    lookups: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
+    lookups: dict[str, LookupSettings] = Field(default_factory=dict)
     """HTTP look-ups that the flow may use, by name."""
     file: str = Field(min_length=1, max_length=4_096)
     """The flow, a YAML file (docs/flows.md). Read again by `raymal reload`; running calls keep theirs."""
-
-    @field_validator("lookups")
-    @classmethod
-    def _checked_lookups(cls, tables: dict[str, dict[str, JsonValue]]) -> dict[str, dict[str, JsonValue]]:
-        check_lookups(tables)
-        return tables
 
     @field_validator("file")
     @classmethod

@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 from datetime import date
 
-from actors.errors import RaymalError, described
+from actors.errors import LookupFailedError, described
 from ingress.dialogs.base import (
     CallBegan,
     DialogAction,
@@ -35,8 +35,8 @@ from ingress.dialogs.flow.model import (
 )
 from ingress.dialogs.flow.progress import Progress
 from ingress.dialogs.flow.replies import Replies, Reply
-from ingress.dialogs.flow.services import LookupService
 from ingress.dialogs.flow.wording import Wording, polite_end
+from ingress.dialogs.lookups import Lookups
 
 MOST_STEPS = 100
 """In one turn: the check finds loops, but not those through questions to a leg that has left."""
@@ -53,7 +53,7 @@ class Turn:
         self,
         flow: Flow,
         answers: Answers,
-        lookups: LookupService | None,
+        lookups: Lookups,
         event: DialogEvent,
         call: DialogCall,
         today: date,
@@ -159,12 +159,10 @@ class Turn:
 
     async def _look_up(self, act: LookUp) -> bool:
         """Fill slots from an answer; False if it did not come, or has not what is wanted."""
-        if self._lookups is None:
-            return False
         values = {name: self._wording.value(text) for name, text in act.values.items()}
         try:
             answer = await self._lookups.fetch(act.name, values)
-        except (RaymalError, TimeoutError) as error:
+        except LookupFailedError as error:
             log.warning("call %s: %s", self._call.call_id, described(error))
             return False
         found = {slot: at_path(answer, path) for slot, path in act.store.items()}

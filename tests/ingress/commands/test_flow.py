@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,23 @@ def test_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     """One line."""
     assert main(["flow", "draw", "nowhere.yaml"]) == ExitCode.CONFIGURATION
     assert capsys.readouterr().err.startswith("raymal: nowhere.yaml:1:1: there is no such file (from ")
+
+
+def test_a_conversation_by_keyboard(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Lines are what the caller says."""
+    lines = ["book a table", "Maria", "/press 2125550122#", "/press 0#"]
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO("\n".join(lines).encode())))
+    assert main(["flow", "chat", str(RESERVATION), "--language", "en"]) == ExitCode.OK
+    shown = capsys.readouterr().out
+    assert "server: For which day?" in shown
+    assert "RAYMAL_RESULT=" in shown
+
+
+def test_a_flow_with_look_ups_needs_its_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says how it is tried then."""
+    file = tmp_path / "flow.yaml"
+    file.write_text("languages: en\nsteps: {a: {lookup: stock, failed: b, next: b}, b: {end: x}}\n")
+    assert main(["flow", "chat", str(file)]) == ExitCode.CONFIGURATION
+    assert "the flow needs the look-ups stock: run `raymal chat --config" in capsys.readouterr().err

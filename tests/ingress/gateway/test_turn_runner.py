@@ -855,7 +855,9 @@ async def test_a_dialog_ends_one_leg_or_the_call() -> None:
     call = await run(turns(Pool(), default=dialog), DIGIT.model_copy(update={"leg": "return"}))
     ends = [(message.leg, message.reason) for message in call.sent if isinstance(message, HangUp)]
     assert ends == [("return", "refused"), ("caller", "done")]
-    assert call.done.failure == "the dialog yielded a Say that cannot be done: its leg is `caller` or `return`"
+    assert (
+        call.done.failure == "the dialog yielded a Say that cannot be done: its leg is `caller` or `return`"
+    )
 
 
 async def test_a_long_answer_on_one_leg_keeps_the_other_waiting_for_nothing() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from flow_talk import Answering, Talk
 
-from actors.errors import RaymalError
+from actors.errors import LookupFailedError
 from ingress.dialogs.base import (
     CallEnded,
     CallerSaid,
@@ -273,7 +273,7 @@ steps:
         ({"items": [{"left": 0}], "price": 2}, "I am looking. No Cake."),
         ({"items": [], "price": 2}, "I am looking. No Cake."),
         (["unexpected"], "I am looking. No Cake."),
-        (RaymalError("no answer"), "I am looking. No Cake."),
+        (LookupFailedError("no answer"), "I am looking. No Cake."),
     ],
 )
 async def test_a_look_up_fills_slots(start: Start, answer: object, said: str) -> None:
