@@ -318,7 +318,7 @@ class LegTurns:
             case link.SentenceAudio():
                 turn.take_audio(message, now)
                 self._note_heard()
-            case link.PlayTone():
+            case link.PlayTone() if not turn.is_unheard:
                 self._idle.set_tone(message.frequency_hz)
             case link.HangUp():
                 turn.hang_up = message
