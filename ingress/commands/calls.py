@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def table(calls: Sequence[LiveCall], now: datetime) -> Table:
-    """Return one row for each call: 80 columns, or more if callers' numbers are known."""
+    """Return a row for each call and return leg: 80 columns, or more if callers' numbers are known."""
     made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     made.add_column("call", no_wrap=True)  # to be copied
     made.add_column("extension", overflow="fold")
@@ -53,18 +53,19 @@ def table(calls: Sequence[LiveCall], now: datetime) -> Table:
         made.add_column("caller", overflow="fold", min_width=6)
     for call in calls:
         minutes, seconds = divmod(int(max(0.0, now.timestamp() - call.started_at_s)), 60)
-        activities = [call.activity, *([f"{call.return_activity} (return)"] if call.return_activity else [])]
         caller = " ".join(filter(None, (call.caller_number, call.caller_name))) or "-"
         made.add_row(
             call.call_id,
             call.extension,
             f"{minutes}:{seconds:02}",
-            "\n".join(activities),
+            call.activity,
             str(call.turns),
             f"{call.lateness_p99_ms:.1f}",
             str(call.underruns),
             *([Text(_printable(caller))] if shows_callers else []),
         )
+        if call.return_activity is not None:
+            made.add_row("", "- return", "", call.return_activity)
     return made
 
 

@@ -191,6 +191,8 @@ class LegTurns:
             self._give_up(self.turn, now)
         self._finish_if_played(now)
         self._add(Turn("leg", now, leg_is_there=False), now)
+        for turn in (self.turn, *self._waiting):
+            turn.is_unheard = True
 
     def _forget_answer(self) -> None:
         """Another one is on the leg, or nobody: what was asked of who was there is over."""
@@ -451,13 +453,13 @@ class LegTurns:
                     self._call.note("caller", message.text, self.leg)
             case link.SentenceAudio() | link.HangUp() if message.leg != self.leg:
                 self._pass_to_other(turn, message, now)
-            case link.SentenceAudio() if not self.is_there:
+            case link.SentenceAudio() if turn.is_unheard:
                 turn.stages = message.stages
             case link.SentenceAudio():
                 turn.take_audio(message, now)
                 self._note_heard()
                 self._stop_where_spoken_over(now)
-            case link.PlayTone():
+            case link.PlayTone() if not turn.is_unheard:
                 self._idle.set_tone(message.frequency_hz)
             case link.HangUp():
                 turn.hang_up = message
@@ -730,7 +732,7 @@ class LegTurns:
 
     def _fail(self, turn: Turn, failure: str) -> None:
         turn.fail(failure, self._phrases(Phrase.APOLOGY) or failure_tone())
-        if not self.is_there:
+        if turn.is_unheard:
             turn.playout.drop()
 
     def _give_up(self, turn: Turn, now: float) -> None:
@@ -761,7 +763,7 @@ class LegTurns:
     def _finish(self, turn: Turn, now: float) -> None:
         turn.enter(TurnState.OVER)
         self._change_turn(Turn.none())
-        if turn.hang_up is not None and self.is_there:
+        if turn.hang_up is not None and not turn.is_unheard:
             self._hangs_up, self.limit_reached, self._keys = True, None, None
             if self.leg == "caller":
                 self._call.hang_up = turn.hang_up

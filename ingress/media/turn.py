@@ -98,6 +98,8 @@ class Turn:
     """Of an announcement: the number of the turn that it comes from."""
     leg_is_there: bool = True
     """Of a leg that joined or left: which of both."""
+    is_unheard: bool = False
+    """Who it answers has left the leg: nothing of it plays there, also if somebody else joins."""
     was_announced: bool = False
     """Something of the answer was heard on another leg."""
     endpoint_wait_ms: float | None = None

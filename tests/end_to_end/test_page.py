@@ -263,6 +263,7 @@ def test_an_extension_is_added_changed_and_removed(page: Page, opened: Opened) -
     button(page, "Edit sales").click()
     expect(page.get_by_label("Greeting")).to_have_value("Hello from sales.")
     button(page, "Close").click()
+    expect(page.locator("dialog")).to_have_count(0)
     button(page, "Remove support").click()
     button(page, "Remove").click()
     expect(added).to_have_count(0)

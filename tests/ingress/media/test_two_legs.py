@@ -280,6 +280,21 @@ def test_a_leg_may_leave_at_any_time_and_come_again(two: TwoLegs, is_playing: bo
     assert two.hears(two.back) == {0}
 
 
+def test_who_joins_hears_no_answer_to_who_left(two: TwoLegs) -> None:
+    """Nor is the leg ended for what was said before."""
+    two.back.hear(UTTERANCE, 1.0)
+    two.call.leave(1.1)
+    two.call.join(1.2)
+    two.say(3, "return", "thank you")
+    two.hang_up(3, "return")
+    two.done(3)
+    two.done(4)
+    two.say(5, "return", "hello")
+    two.done(5)
+    assert two.hears(two.back, 3) == {5, 0}
+    assert not two.back.was_played_out
+
+
 def test_a_turn_of_a_leg_that_is_gone_has_a_deadline(two: TwoLegs) -> None:
     """Else a gateway that hangs would keep the caller waiting for ever."""
     two.back.press("1", 1.0)
