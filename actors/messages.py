@@ -236,6 +236,8 @@ class IngressReport:
     """Calls whose figures have changed since the last report that was answered."""
     answer_times_ms: tuple[float, ...] = ()
     """End of the caller's speech to the first frame of the answer, of each turn since then."""
+    engines: tuple[str, ...] = ()
+    """For text to speech, that its extensions name beside `speech.tts`."""
 
 
 class Level(IntEnum):

@@ -169,6 +169,10 @@ class SpeechSettings(OpenSection):
     coqui: CoquiSettings = CoquiSettings()
     scripted: ScriptedSettings = ScriptedSettings()
 
+    def for_engine(self, engine: str | None) -> SpeechSettings:
+        """Return the settings with that engine as `tts`; None: as they are."""
+        return self if engine in (None, self.tts) else self.model_copy(update={"tts": engine})
+
     def resources(self, engine: str) -> BaseModel:
         """Return the section in which an engine's threads, device and memory are, if it has such settings."""
         if engine in type(self).model_fields:

@@ -100,6 +100,24 @@ class AdmissionStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """A text-to-speech engine of the fleet."""
+
+    name: str
+    workers: int
+    """Synthesis workers that are ready."""
+    ready: int
+    """Those of them that have loaded it."""
+    problem: str | None = None
+    """Why a worker cannot use it."""
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether there are workers that have yet to load it."""
+        return self.ready < self.workers and self.problem is None
+
+
+@dataclass(frozen=True, slots=True)
 class PoolStatus:
     """One kind of work: its workers and who waits."""
 
@@ -133,6 +151,8 @@ class FleetStatus:
     """Of the cluster; an ingress may stand higher."""
     reasons: tuple[str, ...] = ()
     nodes: tuple[NodeStatus, ...] = ()
+    engines: tuple[EngineStatus, ...] = ()
+    """For text to speech, `speech.tts` first."""
     ingress: tuple[IngressStatus, ...] = ()
     admission: AdmissionStatus = AdmissionStatus()
     activities: dict[str, int] = field(default_factory=dict)

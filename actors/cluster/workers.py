@@ -111,6 +111,11 @@ class TtsActor(_SpeechActor):
 
     kind = WorkKind.SYNTHESIS
 
+    @ray.method(concurrency_group="control")
+    async def prepare(self, engines: tuple[str, ...]) -> dict[str, str]:
+        """Load further engines; return for each that cannot be used the reason."""
+        return await self._thread.prepare(engines)
+
     @ray.method(concurrency_group="infer")
     async def synthesize(self, request: Synthesize, lease_id: str) -> AsyncGenerator[bytes, None]:
         """Yield one sentence's pieces."""

@@ -6,7 +6,7 @@ An engine is a built-in one, the name of an entry point in the group `raymal.eng
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -38,15 +38,20 @@ def stt_engine(settings: SpeechSettings) -> SttEngine:
     return _stt_class(settings)(settings)
 
 
-def tts_engine(settings: SpeechSettings) -> TtsEngine:
-    """Return the configured text-to-speech engine, not yet loaded. Raises ConfigurationError."""
+def tts_engine(settings: SpeechSettings, name: str | None = None) -> TtsEngine:
+    """Return a text-to-speech engine, not yet loaded; `name`: another than `speech.tts`.
+
+    Raises ConfigurationError.
+    """
+    settings = settings.for_engine(name)
     return _tts_class(settings)(settings)
 
 
-def check_names(settings: SpeechSettings) -> None:
+def check_names(settings: SpeechSettings, further: Mapping[str, str] | None = None) -> None:
     """Raise ConfigurationError for all engines that are unknown, or that cannot be planned.
 
-    Imports nothing: the workers may run elsewhere.
+    `further`: text-to-speech engines beside `speech.tts`, and the setting that names each. Imports nothing:
+    the workers may run elsewhere.
     """
 
     def check_name(catalogue: Catalogue, name: str, setting: str) -> None:
@@ -56,53 +61,79 @@ def check_names(settings: SpeechSettings) -> None:
     _all_of(
         partial(check_name, STT, settings.stt, "speech.stt"),
         partial(check_name, TTS, settings.tts, "speech.tts"),
+        *(partial(check_name, TTS, name, setting) for name, setting in (further or {}).items()),
     )
 
 
-def check_machine(settings: SpeechSettings) -> None:
-    """Raise ConfigurationError with all for which this machine clearly cannot run the configured engines."""
+def check_machine(settings: SpeechSettings, further: Mapping[str, str] | None = None) -> None:
+    """Raise ConfigurationError with all for which this machine clearly cannot run the configured engines.
 
-    def check_engine(find: Callable[[SpeechSettings], type[Engine]]) -> None:
-        engine = find(settings)
-        engine.own_settings(settings)
-        _asked(engine, partial(engine.check, settings))
+    `further`: as for `check_names`.
+    """
 
-    _all_of(partial(check_engine, _stt_class), partial(check_engine, _tts_class))
+    def check_stt() -> None:
+        check_engine(_stt_class(settings), settings, "speech.stt")
+
+    def check_tts(name: str, setting: str) -> None:
+        own = settings.for_engine(name)
+        check_engine(_tts_class(own, setting), own, setting)
+
+    def check_engine(engine: type[Engine], own: SpeechSettings, setting: str) -> None:
+        engine.own_settings(own)
+        _asked(engine, partial(engine.check, own), setting)
+
+    engines = {settings.tts: "speech.tts"} | dict(further or {})
+    _all_of(check_stt, *(partial(check_tts, name, setting) for name, setting in engines.items()))
 
 
 def language_problems(
-    settings: SpeechSettings, language: str, setting: str, only_built_in: bool = False
+    settings: SpeechSettings,
+    language: str,
+    setting: str,
+    only_built_in: bool = False,
+    tts_setting: str = "speech.tts",
 ) -> Iterator[str]:
     """Yield a line for each engine that says that it does not work in a language, set by `setting`.
 
-    `only_built_in`: others may not be installed on this machine. Raises ConfigurationError.
+    `only_built_in`: others may not be installed on this machine. `tts_setting`: what names the text-to-speech
+    engine. Raises ConfigurationError.
     """
-    for engine in _classes(settings, only_built_in):
-        known = _asked(engine, partial(_names, engine.languages, settings))
+    for engine in _classes(settings, only_built_in, tts_setting):
+        where = tts_setting if issubclass(engine, TtsEngine) else "speech.stt"
+        known = _asked(engine, partial(_names, engine.languages, settings), where)
         if known is not None and not is_among(language, known):
             name = getattr(settings, engine.setting)
             yield (
-                f"{setting} = {language!r}: {name} (speech.{engine.setting}) does not work in it: "
+                f"{setting} = {language!r}: {name} ({where}) does not work in it: "
                 f"{choice(language, known)}; or choose another engine or model"
             )
 
 
 def voice_problems(
-    settings: SpeechSettings, voice: str, setting: str, only_built_in: bool = False
+    settings: SpeechSettings,
+    voice: str,
+    setting: str,
+    only_built_in: bool = False,
+    tts_setting: str = "speech.tts",
 ) -> Iterator[str]:
     """Yield a line if the text-to-speech engine says that it has no such voice; as `language_problems`."""
-    for engine in _classes(settings, only_built_in):
+    for engine in _classes(settings, only_built_in, tts_setting):
         if issubclass(engine, TtsEngine):
-            known = _asked(engine, partial(_names, engine.voices, settings))
+            known = _asked(engine, partial(_names, engine.voices, settings), tts_setting)
             if known is not None and voice not in known:
                 yield f"{setting} = {voice!r}: {settings.tts} has no such voice: {choice(voice, known)}"
 
 
 def text_problems(
-    settings: SpeechSettings, language: str, text: str, setting: str, only_built_in: bool = False
+    settings: SpeechSettings,
+    language: str,
+    text: str,
+    setting: str,
+    only_built_in: bool = False,
+    tts_setting: str = "speech.tts",
 ) -> Iterator[str]:
     """Yield a line if the voices leave out most of a text's letters; as `language_problems`."""
-    for engine in _classes(settings, only_built_in):
+    for engine in _classes(settings, only_built_in, tts_setting):
         if issubclass(engine, TtsEngine):
             scripts = engine.scripts or language_scripts(language)
             problem = unreadable(text, scripts) if scripts else None
@@ -131,14 +162,14 @@ def _names(
     return None if known is None else [str(name) for name in known]
 
 
-def _classes(settings: SpeechSettings, only_built_in: bool) -> Iterator[type[Engine]]:
+def _classes(settings: SpeechSettings, only_built_in: bool, tts_setting: str) -> Iterator[type[Engine]]:
     if not only_built_in or settings.stt in STT_ENGINES:
         yield _stt_class(settings)
     if not only_built_in or settings.tts in TTS_ENGINES:
-        yield _tts_class(settings)
+        yield _tts_class(settings, tts_setting)
 
 
-def _asked(engine: type[Engine], question: Callable[[], Result]) -> Result:
+def _asked(engine: type[Engine], question: Callable[[], Result], setting: str | None = None) -> Result:
     """Return what an engine's class answers. Raises ConfigurationError, whatever its code raises."""
     try:
         return question()
@@ -146,7 +177,8 @@ def _asked(engine: type[Engine], question: Callable[[], Result]) -> Result:
         raise
     except (Exception, SystemExit) as error:
         raise ConfigurationError(
-            f"speech.{engine.setting}: {engine.__name__}'s own check failed with {type(error).__name__} "
+            f"{setting or f'speech.{engine.setting}'}: {engine.__name__}'s own check failed with "
+            f"{type(error).__name__} "
             f"at {place(error)}: {described(error)}"
         ) from None
 
@@ -155,5 +187,5 @@ def _stt_class(settings: SpeechSettings) -> type[SttEngine]:
     return STT.load(settings.stt, SttEngine, "speech.stt")  # type: ignore[type-abstract]
 
 
-def _tts_class(settings: SpeechSettings) -> type[TtsEngine]:
-    return TTS.load(settings.tts, TtsEngine, "speech.tts")  # type: ignore[type-abstract]
+def _tts_class(settings: SpeechSettings, setting: str = "speech.tts") -> type[TtsEngine]:
+    return TTS.load(settings.tts, TtsEngine, setting)  # type: ignore[type-abstract]

@@ -39,6 +39,8 @@ class IngressStarted:
     """All leases it uses."""
     physical_cores: float | None = None
     """Of its machine, of those CPUs that it may run on. None: not known."""
+    engines: tuple[str, ...] = ()
+    """For text to speech, that its extensions name beside `speech.tts`: not the same for all ingresses."""
 
 
 def differences(one: IngressStarted, other: IngressStarted) -> list[str]:

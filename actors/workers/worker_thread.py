@@ -128,6 +128,19 @@ class WorkerThread:
             with suppress(RuntimeError):  # stopped meanwhile
                 self._executor.submit(pieces.close)
 
+    async def prepare(self, engines: Sequence[str]) -> dict[str, str]:
+        """Have a text-to-speech worker load these engines, between two pieces of work.
+
+        Returns for each that cannot be used the reason.
+        """
+
+        def load() -> dict[str, str]:
+            worker = self._worker.result()
+            assert isinstance(worker, TtsWorker)
+            return worker.prepare(engines)
+
+        return await self._run(load)
+
     def check(self) -> None:
         """Raise WorkerLostError once the thread was stopped."""
         if self._is_stopped:

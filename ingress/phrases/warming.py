@@ -48,12 +48,12 @@ def fixed_sentences(extensions: Iterable[Extension]) -> Iterator[tuple[Extension
 
     A sentence that takes long to say is several.
     """
-    seen: set[tuple[str, str | None, str]] = set()
+    seen: set[tuple[str | None, str, str | None, str]] = set()
     for extension in extensions:
         for text in fixed_texts(extension):
             for sentence in split_sentences(text):
                 for piece in speakable_pieces(sentence, extension.language):
-                    identity = (extension.language, extension.voice, piece)
+                    identity = (extension.tts, extension.language, extension.voice, piece)
                     if identity not in seen:
                         seen.add(identity)
                         yield extension, piece
