@@ -136,6 +136,8 @@ class ScriptedSettings(Section):
     """Before the first audio of a sentence."""
     speech_rate_characters_per_s: float = Field(default=15.0, gt=0.0)
     """How long a sentence lasts: its length over this."""
+    real_time_factor: float = Field(default=0.0, ge=0.0, le=60.0)
+    """Seconds for each second of a sentence, before its first audio; `tts_delay_s` is added."""
     load_delay_s: float = Field(default=0.0, ge=0.0, le=60.0)
     batch_size: int = Field(default=1, ge=1, le=64)
     """Utterances heard together in one `stt_delay_s`, as a GPU does, and so the slots of a worker."""

@@ -56,7 +56,7 @@ PURE = {
     "actors.plugins": {"lookup", "mistakes"},
     "actors.pool": {"registration"},
     "actors.speakable": {
-        "abbreviations", "characters", "english", "figures", "french", "german", "italian",
+        "abbreviations", "characters", "clauses", "english", "figures", "french", "german", "italian",
         "markup", "pieces",
         "portuguese", "scripts", "spanish", "spelling", "text", "words",
     },
@@ -66,7 +66,7 @@ PURE = {
     "ingress.configuration": {
         "contradictions", "extension_book", "extension_tables", "extensions", "phrases", "settings",
     },
-    "ingress.gateway": {"decision_history", "dialog_outcome", "dialog_state", "trace_spans"},
+    "ingress.gateway": {"decision_history", "dialog_outcome", "dialog_state", "early_speech", "trace_spans"},
     "ingress.link": {"framing", "live", "messages", "records", "status"},
     "ingress.media": {
         "call", "codec_check", "endings", "idle_sound", "lateness", "pacing", "playout", "receiver",
@@ -74,7 +74,7 @@ PURE = {
     },
     "ingress.media.hearing": {"endpointing", "events", "spectrum", "stream_time", "utterance", "vad"},
     "ingress.media.recording": {"alignment"},
-    "ingress.phrases": {"key", "memory"},
+    "ingress.phrases": {"key", "memory", "pace"},
     "ingress.web": {"history", "words"},
     "ingress.recordings": {"names", "retention", "wave_header"},
     "ingress.server.doctor": {"finding"},

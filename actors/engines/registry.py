@@ -142,6 +142,14 @@ def text_problems(
                 yield f"{setting}: {where}: {problem}"
 
 
+def real_time_factor(settings: SpeechSettings) -> float:
+    """Return what the text-to-speech engine says of its speed; of one that is not here the usual value."""
+    try:
+        return _tts_class(settings).real_time_factor
+    except ConfigurationError:
+        return TtsEngine.real_time_factor
+
+
 def _all_of(*checks: Callable[[], None]) -> None:
     """Make all checks. Raises one ConfigurationError with what each of them raises."""
     problems = []

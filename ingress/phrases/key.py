@@ -23,7 +23,14 @@ from actors.telephone import TELEPHONE_RATE_HZ
 INAUDIBLE = {
     "hibari": {"threads"},
     "coqui": {"threads", "device", "gpu_memory_gb"},
-    "scripted": {"transcript", "stt_delay_s", "tts_delay_s", "load_delay_s", "batch_size"},
+    "scripted": {
+        "transcript",
+        "stt_delay_s",
+        "tts_delay_s",
+        "real_time_factor",
+        "load_delay_s",
+        "batch_size",
+    },
 }
 """Settings of each engine that change how fast audio is made, not how it sounds. Of an engine that is not
 here all settings count."""

@@ -32,6 +32,10 @@ async def warm(speaker: Speaker, extensions: Iterable[Extension], deadline_s: fl
     extensions = list(extensions)
     for language in {extension.language for extension in extensions}:
         await asyncio.to_thread(prepare, language)
+    for extension in {
+        extension.tts: extension for extension in extensions if extension.needs_speech
+    }.values():
+        await asyncio.to_thread(speaker.expect, extension)
     if not speaker.keeps_anything:
         return made
     with suppress(TimeoutError):
