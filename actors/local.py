@@ -17,7 +17,7 @@ from actors.fleet.fleet import WorkerSpec
 from actors.fleet.sizing import NodeResources
 from actors.machine.limits import limits
 from actors.manager.resource_manager import ResourceManager
-from actors.messages import Lease, Synthesize, Transcribe, Transcript
+from actors.messages import FurtherEngine, Lease, Synthesize, Transcribe, Transcript
 from actors.pool.registration import IngressStarted
 from actors.pool.speech_pool import SpeechPool
 from actors.settings import AdmissionSettings, FleetSettings, SpeechSettings, ThrottleSettings
@@ -57,7 +57,7 @@ class LocalWorkers:
         await thread.idle()
         return thread
 
-    async def prepare(self, worker: WorkerThread, engines: Sequence[str]) -> Mapping[str, str]:
+    async def prepare(self, worker: WorkerThread, engines: Sequence[FurtherEngine]) -> Mapping[str, str]:
         """Have a text-to-speech worker load further engines; return why some cannot be used."""
         return await worker.prepare(engines)
 

@@ -171,9 +171,11 @@ class SpeechSettings(OpenSection):
     coqui: CoquiSettings = CoquiSettings()
     scripted: ScriptedSettings = ScriptedSettings()
 
-    def for_engine(self, engine: str | None) -> SpeechSettings:
-        """Return the settings with that engine as `tts`; None: as they are."""
-        return self if engine in (None, self.tts) else self.model_copy(update={"tts": engine})
+    def for_engine(self, engine: str | None, language: str | None = None) -> SpeechSettings:
+        """Return the settings with that engine as `tts`, and that language; None: as they are."""
+        if engine is None or engine == self.tts:
+            return self
+        return self.model_copy(update={"tts": engine} | ({"language": language} if language else {}))
 
     def resources(self, engine: str) -> BaseModel:
         """Return the section in which an engine's threads, device and memory are, if it has such settings."""

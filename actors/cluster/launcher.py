@@ -30,7 +30,7 @@ from actors.cluster.workers import SttActor, TtsActor
 from actors.errors import CapacityError
 from actors.fleet.fleet import PREFIXES, WorkerSpec
 from actors.fleet.sizing import NodeResources
-from actors.messages import WorkKind
+from actors.messages import FurtherEngine, WorkKind
 
 CONTROL_CALLS = 8
 """Questions that a worker answers beside its work."""
@@ -78,7 +78,7 @@ class RayLauncher:
             except UnavailableError:  # it may be dead, Ray does not know yet
                 await asyncio.sleep(CONNECT_RETRY_S)
 
-    async def prepare(self, worker: Any, engines: Sequence[str]) -> Mapping[str, str]:
+    async def prepare(self, worker: Any, engines: Sequence[FurtherEngine]) -> Mapping[str, str]:
         """Have a worker's actor load further engines. Raises WorkerLostError if it died."""
         problems: dict[str, str] = await call(worker.prepare, tuple(engines))
         return problems

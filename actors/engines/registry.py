@@ -6,13 +6,14 @@ An engine is a built-in one, the name of an entry point in the group `raymal.eng
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import TypeVar
 
 from actors.checks.languages import choice, is_among
 from actors.engines.base import Engine, SttEngine, TtsEngine
 from actors.errors import ConfigurationError, described
+from actors.messages import FurtherEngine
 from actors.plugins.lookup import Catalogue, place
 from actors.plugins.mistakes import own_settings
 from actors.settings import EngineResources, SpeechSettings, table_name
@@ -38,20 +39,15 @@ def stt_engine(settings: SpeechSettings) -> SttEngine:
     return _stt_class(settings)(settings)
 
 
-def tts_engine(settings: SpeechSettings, name: str | None = None) -> TtsEngine:
-    """Return a text-to-speech engine, not yet loaded; `name`: another than `speech.tts`.
-
-    Raises ConfigurationError.
-    """
-    settings = settings.for_engine(name)
+def tts_engine(settings: SpeechSettings) -> TtsEngine:
+    """Return the configured text-to-speech engine, not yet loaded. Raises ConfigurationError."""
     return _tts_class(settings)(settings)
 
 
-def check_names(settings: SpeechSettings, further: Mapping[str, str] | None = None) -> None:
+def check_names(settings: SpeechSettings, further: Collection[FurtherEngine] = ()) -> None:
     """Raise ConfigurationError for all engines that are unknown, or that cannot be planned.
 
-    `further`: text-to-speech engines beside `speech.tts`, and the setting that names each. Imports nothing:
-    the workers may run elsewhere.
+    Imports nothing: the workers may run elsewhere.
     """
 
     def check_name(catalogue: Catalogue, name: str, setting: str) -> None:
@@ -61,29 +57,31 @@ def check_names(settings: SpeechSettings, further: Mapping[str, str] | None = No
     _all_of(
         partial(check_name, STT, settings.stt, "speech.stt"),
         partial(check_name, TTS, settings.tts, "speech.tts"),
-        *(partial(check_name, TTS, name, setting) for name, setting in (further or {}).items()),
+        *(partial(check_name, TTS, engine.name, engine.setting) for engine in further),
     )
 
 
-def check_machine(settings: SpeechSettings, further: Mapping[str, str] | None = None) -> None:
-    """Raise ConfigurationError with all for which this machine clearly cannot run the configured engines.
-
-    `further`: as for `check_names`.
-    """
+def check_machine(settings: SpeechSettings, further: Collection[FurtherEngine] = ()) -> None:
+    """Raise ConfigurationError with all for which this machine clearly cannot run the configured engines."""
 
     def check_stt() -> None:
         check_engine(_stt_class(settings), settings, "speech.stt")
 
-    def check_tts(name: str, setting: str) -> None:
-        own = settings.for_engine(name)
+    def check_tts(own: SpeechSettings, setting: str) -> None:
         check_engine(_tts_class(own, setting), own, setting)
 
     def check_engine(engine: type[Engine], own: SpeechSettings, setting: str) -> None:
         engine.own_settings(own)
         _asked(engine, partial(engine.check, own), setting)
 
-    engines = {settings.tts: "speech.tts"} | dict(further or {})
-    _all_of(check_stt, *(partial(check_tts, name, setting) for name, setting in engines.items()))
+    _all_of(
+        check_stt,
+        partial(check_tts, settings, "speech.tts"),
+        *(
+            partial(check_tts, settings.for_engine(engine.name, engine.language), engine.setting)
+            for engine in further
+        ),
+    )
 
 
 def language_problems(

@@ -44,7 +44,7 @@ from actors.fleet.sizing import FleetPlan, NodeResources, WorkerGroup
 from actors.leases.book import Doubted
 from actors.leases.desk import LeaseDesk
 from actors.liveness.running_clock import within
-from actors.messages import WorkKind
+from actors.messages import FurtherEngine, WorkKind
 from actors.settings import SpeechSettings
 from actors.status import EngineStatus, GroupStatus, NodeStatus
 
@@ -87,7 +87,7 @@ class Launcher(Protocol):
         if its node has no room.
         """
 
-    async def prepare(self, worker: Any, engines: Sequence[str]) -> Mapping[str, str]:
+    async def prepare(self, worker: Any, engines: Sequence[FurtherEngine]) -> Mapping[str, str]:
         """Have a synthesis worker, as `ensure` returned it, load engines beside `speech.tts`.
 
         Returns for each that cannot be used the reason. Raises WorkerLostError if the worker died.
@@ -127,8 +127,8 @@ class _Member:
     worker: Any = None
     """What leases carry; None until it has served for the first time."""
     problem: str | None = None
-    engines: tuple[str, ...] = ()
-    """Beside `speech.tts`, those that it has loaded, or tried to."""
+    engines: tuple[FurtherEngine, ...] = ()
+    """Those that it has loaded, or tried to, beside `speech.tts`."""
     engine_problems: Mapping[str, str] = field(default_factory=dict)
     """Those of them that cannot be used, and why."""
     unwanted_since: float | None = None
@@ -144,7 +144,7 @@ class Fleet:
     scale_down_hold_s: float = 30.0
     """Workers that the plan no longer wants stay this long."""
     plan: FleetPlan = field(default_factory=FleetPlan)
-    engines: tuple[str, ...] = ()
+    engines: tuple[FurtherEngine, ...] = ()
     """That every synthesis worker is to have beside `speech.tts`."""
     _nodes: tuple[NodeResources, ...] = ()
     _members: dict[str, _Member] = field(default_factory=dict)
@@ -252,11 +252,12 @@ class Fleet:
         ready = [it for it in self._members.values() if it.spec.kind is WorkKind.SYNTHESIS and _is_ready(it)]
         further = (
             EngineStatus(
-                name=engine,
+                name=engine.name,
                 workers=len(ready),
-                ready=sum(engine in it.engines and engine not in it.engine_problems for it in ready),
+                ready=sum(engine in it.engines and engine.name not in it.engine_problems for it in ready),
                 problem=next(
-                    (it.engine_problems[engine] for it in ready if engine in it.engine_problems), None
+                    (it.engine_problems[engine.name] for it in ready if engine.name in it.engine_problems),
+                    None,
                 ),
             )
             for engine in self.engines
@@ -357,9 +358,8 @@ class Fleet:
     async def _prepare(self, member: _Member, worker: Any) -> None:
         """Have a worker load the further engines. If it hangs or dies, its successor is not made to try."""
         engines = self.engines
-        problems: Mapping[str, str] = dict.fromkeys(
-            engines, f"its engines did not load: {', '.join(engines)}"
-        )
+        names = [engine.name for engine in engines]
+        problems: Mapping[str, str] = dict.fromkeys(names, f"its engines did not load: {', '.join(names)}")
         try:
             problems = await self.launcher.prepare(worker, engines)
         finally:

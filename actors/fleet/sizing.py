@@ -26,7 +26,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from actors.fleet import gpu_memory
-from actors.messages import WorkKind
+from actors.messages import FurtherEngine, WorkKind
 from actors.settings import GPU_BATCH_SIZE, FleetSettings, SpeechSettings, table_name
 
 GIGABYTE = 1_000_000_000
@@ -157,11 +157,9 @@ def plan(
     nodes: Sequence[NodeResources],
     fleet: FleetSettings,
     speech: SpeechSettings,
-    engines: Collection[str] = (),
+    further: Collection[FurtherEngine] = (),
 ) -> FleetPlan:
     """Return the workers for `nodes`: at least one of each kind if there is any node that may do it.
-
-    `engines`: for synthesis, beside `speech.tts`.
 
     `fleet.max_concurrent_transcriptions` and `max_concurrent_synthesis` replace the slots of the whole
     fleet; they are spread in proportion to what the hardware alone would get. A worker of several slots
@@ -169,9 +167,10 @@ def plan(
     """
     problems: list[str] = []
     impossible: list[str] = []
+    engines = dict.fromkeys((speech.tts, *(engine.name for engine in further)))
     demands = {
         WorkKind.TRANSCRIPTION: _demand(WorkKind.TRANSCRIPTION, speech, [speech.stt]),
-        WorkKind.SYNTHESIS: _demand(WorkKind.SYNTHESIS, speech, dict.fromkeys((speech.tts, *engines))),
+        WorkKind.SYNTHESIS: _demand(WorkKind.SYNTHESIS, speech, engines),
     }
     staying = sorted((node for node in nodes if not node.is_draining), key=lambda node: node.node_id)
     sites = [_site(node, fleet, problems) for node in staying]

@@ -50,6 +50,7 @@ from actors.manager.session_book import SessionBook
 from actors.messages import (
     Admission,
     Decision,
+    FurtherEngine,
     IngressReport,
     Lease,
     LeaseRequest,
@@ -150,13 +151,12 @@ class ResourceManager:
                 f"the fleet already serves ingress {others[0].facts.ingress_id!r} with other settings: "
                 f"{'; '.join(lines)}. Make them equal, or give this one a ray_namespace of its own"
             )
-        if others and (
-            late := [name for name in self._new(ingress.engines) if may_use_gpu(ingress.speech, name)]
-        ):
+        late = [it for it in self._new(ingress.engines) if may_use_gpu(ingress.speech, it.name)]
+        if others and late:
             raise ConfigurationError(
-                f"the fleet already serves ingress {others[0].facts.ingress_id!r}, and its workers were "
-                f"planned without the engine {late[0]!r}, which may use a GPU. Set "
-                f"speech.{table_name(late[0])}.device to cpu, or start this server before the others"
+                f"{late[0].setting} = {late[0].name!r}: it may use a GPU, and the workers that serve ingress "
+                f"{others[0].facts.ingress_id!r} already were planned without the engine. Set "
+                f"speech.{table_name(late[0].name)}.device to cpu, or start this server before the others"
             )
         now = self._clock()
         self._follow_settings(ingress)
@@ -243,14 +243,16 @@ class ResourceManager:
         if old is None or old.admission != ingress.admission:
             self._admission = AdmissionBook(ingress.admission, self._sessions)
 
-    def _take_engines(self, engines: Iterable[str]) -> None:
+    def _take_engines(self, engines: Iterable[FurtherEngine]) -> None:
         """Have the workers load engines that are new."""
         if new := self._new(engines):
-            self._fleet.engines = tuple(sorted({*self._fleet.engines, *new}))
+            self._fleet.engines = (*self._fleet.engines, *new)
 
-    def _new(self, engines: Iterable[str]) -> list[str]:
-        tts = self._settings.speech.tts if self._settings is not None else None
-        return [name for name in engines if name != tts and name not in self._fleet.engines]
+    def _new(self, engines: Iterable[FurtherEngine]) -> list[FurtherEngine]:
+        known = {engine.name for engine in self._fleet.engines}
+        if self._settings is not None:
+            known.add(self._settings.speech.tts)
+        return [engine for engine in engines if engine.name not in known]
 
     def _forget(self, ingress_id: str) -> None:
         if self._speech_clients.pop(ingress_id, None) is not None:

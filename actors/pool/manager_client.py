@@ -25,6 +25,7 @@ from actors.messages import (
     EXTENSION_FULL,
     Admission,
     Decision,
+    FurtherEngine,
     IngressReport,
     IngressSignals,
     Lease,
@@ -103,10 +104,12 @@ class ManagerClient:
         self._tasks: list[asyncio.Task[None]] = []
         self._background: set[asyncio.Task[None]] = set()
 
-    def use_engines(self, engines: Iterable[str]) -> None:
+    def use_engines(self, engines: Iterable[FurtherEngine]) -> None:
         """Have the workers load these text-to-speech engines, too. None is forgotten: calls may go on."""
-        names = {*self._ingress.engines, *engines} - {self._ingress.speech.tts}
-        self._ingress = replace(self._ingress, engines=tuple(sorted(names)))
+        known = {engine.name: engine for engine in self._ingress.engines}
+        for engine in engines:
+            known.setdefault(engine.name, engine)
+        self._ingress = replace(self._ingress, engines=tuple(known.values()))
 
     async def start(self) -> None:
         """Register with the manager, which plans and starts workers. Raises ConfigurationError."""

@@ -17,7 +17,7 @@ from actors.engines.abandonment import Abandonment
 from actors.engines.base import Engine, TtsEngine
 from actors.engines.registry import stt_engine, tts_engine
 from actors.errors import EngineError, RaymalError, described
-from actors.messages import Synthesize, Transcribe, Transcript
+from actors.messages import FurtherEngine, Synthesize, Transcribe, Transcript
 from actors.settings import SpeechSettings
 from actors.speakable import language_scripts, unreadable
 from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ, audio_duration_ms
@@ -102,18 +102,18 @@ class TtsWorker:
         """Load and warm the engine `speech.tts`. Raises EngineError or ConfigurationError."""
         _load(self._engine)
 
-    def prepare(self, engines: Iterable[str]) -> dict[str, str]:
+    def prepare(self, engines: Iterable[FurtherEngine]) -> dict[str, str]:
         """Load what is missing of these engines; return for each that cannot be used the reason."""
         problems: dict[str, str] = {}
-        for name in engines:
+        for engine in engines:
             try:
-                self._engine_of(name)
+                self._engine_of(engine.name, engine.language)
             except RaymalError as error:
-                problems[name] = described(error)
+                problems[engine.name] = described(error)
         return problems
 
-    def _engine_of(self, name: str | None) -> TtsEngine:
-        """Return an engine, loaded if it was not. Raises EngineError or ConfigurationError."""
+    def _engine_of(self, name: str | None, language: str) -> TtsEngine:
+        """Return an engine, loaded in that language if it was not there. Raises EngineError."""
         if name is None or name == self._settings.tts:
             return self._engine
         found, now = self._further.get(name), self._clock()
@@ -122,7 +122,7 @@ class TtsWorker:
         if isinstance(found, TtsEngine):
             return found
         try:
-            engine = tts_engine(self._settings, name)
+            engine = tts_engine(self._settings.for_engine(name, language))
             _load(engine)
         except RaymalError as error:
             reason = f"the engine {name!r} is not there: {described(error).splitlines()[0]}"
@@ -137,7 +137,7 @@ class TtsWorker:
         Raises EngineError, which never quotes the text: also for letters that the voice cannot read, for a
         text that is not blank and makes no sound, and for what is no audio, or far too much of it.
         """
-        engine = self._engine_of(request.engine)
+        engine = self._engine_of(request.engine, request.language)
         _check_readable(engine, request)
         made_bytes, has_sound = 0, False
         with engine_errors(engine, f"failed on {len(request.text)} characters"):

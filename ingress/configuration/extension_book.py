@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterable
 
 from actors.errors import ConfigurationError
+from actors.messages import FurtherEngine
 from actors.settings import Section
 from ingress.configuration.extensions import (
     DEFAULT_EXTENSION,
@@ -39,8 +40,8 @@ class ExtensionBook(Section):
     """Whether the server was started with speech workers: no change starts or stops them."""
 
     @property
-    def engines(self) -> dict[str, str]:
-        """The text-to-speech engines that extensions name, each with the setting that does, the first one."""
+    def engines(self) -> tuple[FurtherEngine, ...]:
+        """The text-to-speech engines that extensions name, each by the first that does."""
         return engines_of(self.extensions.values())
 
     @classmethod
@@ -62,13 +63,14 @@ class ExtensionBook(Section):
         return _checked(self.version + 1, extensions.values(), self.has_speech_workers, []), waiting
 
 
-def engines_of(extensions: Iterable[Extension]) -> dict[str, str]:
-    """Return the text-to-speech engines that extensions name, each with the setting that does."""
-    engines: dict[str, str] = {}
+def engines_of(extensions: Iterable[Extension]) -> tuple[FurtherEngine, ...]:
+    """Return the text-to-speech engines that extensions name, each by the first that does."""
+    engines: dict[str, FurtherEngine] = {}
     for extension in extensions:
         if extension.needs_speech and extension.tts is not None:
-            engines.setdefault(extension.tts, _setting(extension, "tts"))
-    return engines
+            named = FurtherEngine(extension.tts, extension.language, _setting(extension, "tts"))
+            engines.setdefault(named.name, named)
+    return tuple(engines.values())
 
 
 def extensions_of(settings: Settings, needs_speech: NeedsSpeech) -> tuple[list[Extension], list[str]]:
@@ -105,8 +107,8 @@ def _checked(
     engines = engines_of(extensions)
     if len(engines) > MAXIMUM_ENGINES:
         problems.append(
-            f"extensions: {len(engines)} text-to-speech engines ({', '.join(sorted(engines))}), and each "
-            f"speech worker holds all of them; {MAXIMUM_ENGINES} at most"
+            f"extensions: {len(engines)} text-to-speech engines; each speech worker holds all of them, and "
+            f"{MAXIMUM_ENGINES} at most: {', '.join(engine.name for engine in engines)}"
         )
     ports: dict[int, str] = {}
     book_bytes = 0

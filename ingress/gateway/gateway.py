@@ -296,7 +296,7 @@ class Gateway:
             return
         rendered = 0
         try:
-            rendered = await warm(self._speaker, self._book.extensions.values(), deadline_s)
+            rendered = await warm(self._speaker, self._book.extensions.values(), deadline_s, self._dialog)
         except RaymalError as error:
             log.debug("phrases: %s", error)
         except Exception:  # a dialog's `fixed_texts` may be anything

@@ -210,6 +210,7 @@ class _Turn:
         self._runner = runner
         self._request = request
         self._call = call
+        self._extension = call.extension
         self._ahead = ahead
         self._pool = runner.pool if call.extension.needs_speech else None
         self._speaker = runner.speaker if call.extension.needs_speech else None
@@ -339,7 +340,7 @@ class _Turn:
         if self._speaker is None:
             raise DialogError("the dialog was declared to need no speech, and asked to speak")
         for sentence in split_sentences(self._wording(say, self._speaker)):
-            pieces = speakable_pieces(sentence, self._call.extension.language)
+            pieces = speakable_pieces(sentence, self._extension.language)
             if pieces:  # else there is nothing to say, and nothing to remember as heard
                 self._sentences += 1
                 parts = await self._parts(pieces, say.is_fixed, self._speaker)
@@ -348,7 +349,7 @@ class _Turn:
 
     def _wording(self, say: Say, speaker: Speaker) -> str:
         """Return the text to speak: the short one if that is preferred and the long one costs work."""
-        text, extension = _checked_text(say.text), self._call.extension
+        text, extension = _checked_text(say.text), self._extension
         if say.short is None or not speaker.decision.prefers_short_answers:
             return text
         if all(
@@ -363,7 +364,7 @@ class _Turn:
         self, pieces: list[SpeakableText], is_fixed: bool, speaker: Speaker
     ) -> list[SpeakableText]:
         """Return what of a sentence is made at a time: clauses where a piece would be waited for too long."""
-        extension, parts = self._call.extension, list[SpeakableText]()
+        extension, parts = self._extension, list[SpeakableText]()
         pace, lead_s = speaker.pace(extension), self._lead_s()
         for number, piece in enumerate(pieces):
             is_early = not is_to_be_cut(weight(piece), pace, lead_s if number == 0 else EARLY_S)
@@ -375,7 +376,7 @@ class _Turn:
 
     async def _is_ready(self, text: SpeakableText, is_fixed: bool, speaker: Speaker) -> bool:
         """Whether a text is in memory, or is read from disk now."""
-        extension = self._call.extension
+        extension = self._extension
         return speaker.is_ready(text, extension) or (is_fixed and await speaker.recall(text, extension))
 
     def _lead_s(self) -> float:
@@ -403,7 +404,7 @@ class _Turn:
 
     def _silence_s(self, parts: list[SpeakableText], speaker: Speaker) -> float:
         """Return how long the first part has to be held back."""
-        extension = self._call.extension
+        extension = self._extension
         others = [(weight(part), speaker.is_ready(part, extension)) for part in parts[1:]]
         return silence_s(weight(parts[0]), others, speaker.pace(extension))
 
@@ -415,7 +416,7 @@ class _Turn:
             self._asked_to_speak_s = _now_s()
         deadline_s = self._runner.speech.synthesis_deadline_s
         has_begun = False
-        speech = speaker.speak(text, self._call.extension, self._request.call_id, is_fixed, deadline_s)
+        speech = speaker.speak(text, self._extension, self._request.call_id, is_fixed, deadline_s)
         async with aclosing(speech) as pieces:
             async for piece in pieces:
                 if not has_begun:

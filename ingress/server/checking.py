@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
@@ -36,6 +36,7 @@ from actors.errors import ConfigurationError, LinkError, described
 from actors.fleet.ray_address import check_ray_address
 from actors.fleet.sizing import device_of
 from actors.local import this_machine
+from actors.messages import FurtherEngine
 from actors.plugins.lookup import Catalogue
 from actors.plugins.mistakes import unknown
 from actors.settings import OpenSection, table_name
@@ -202,19 +203,17 @@ def _engine_problems(settings: Settings) -> Iterator[str]:
         yield from _lines(error)
 
 
-def late_engine_problems(settings: Settings, engines: Mapping[str, str]) -> Iterator[str]:
-    """Yield why a running server cannot take engines for which its workers were not planned.
-
-    `engines`: with the setting that names each.
-    """
+def late_engine_problems(settings: Settings, engines: Collection[FurtherEngine]) -> Iterator[str]:
+    """Yield why a running server cannot take engines for which its workers were not planned."""
     are_here = settings.fleet.backend == "local" or settings.fleet.ray_address is None
     has_gpu = not are_here or this_machine().gpus > 0
-    for name, setting in engines.items():
-        device = device_of(settings.speech, name)
+    for engine in engines:
+        device = device_of(settings.speech, engine.name)
         if device == "cuda" or (device == "auto" and has_gpu):
             yield (
-                f"{setting} = {name!r}: it may use a GPU, and the running speech workers were planned "
-                f"without it; restart the server, or set speech.{table_name(name)}.device to cpu before"
+                f"{engine.setting} = {engine.name!r}: it may use a GPU, and the running speech workers were "
+                "planned without it; restart the server, or before set "
+                f"speech.{table_name(engine.name)}.device to cpu"
             )
 
 
@@ -225,7 +224,7 @@ def _speech_problems(settings: Settings, extension: Extension, only_built_in: bo
     # The server's own language is one mistake, of however many extensions.
     language_section = section if chosen is not None and chosen.language is not None else "speech"
     language, voice = extension.language, extension.voice
-    speech, tts_setting = settings.speech.for_engine(extension.tts), "speech.tts"
+    speech, tts_setting = settings.speech.for_engine(extension.tts, extension.language), "speech.tts"
     if extension.tts is not None:
         # With an engine of its own, the language that it has from [speech] is one for it to mind.
         language_section, tts_setting = section, f"{section}.tts"

@@ -75,7 +75,7 @@ class ConfigurationKeeper:
         self._database_tables: Tables = database.taken if database is not None else {}
         self._read_again = read_again
         self._extensions = extensions
-        self._planned_engines = {settings.speech.tts, *extensions.book.engines}
+        self._planned_engines = {settings.speech.tts, *(it.name for it in extensions.book.engines)}
         """That the workers' places were planned for."""
         self._changing = asyncio.Lock()
 
@@ -183,7 +183,7 @@ class ConfigurationKeeper:
             self._check_source()
             settings = self._read_again(drafts)
             book = check(with_extensions(settings, chosen))
-            late = {name: at for name, at in book.engines.items() if name not in self._planned_engines}
+            late = [engine for engine in book.engines if engine.name not in self._planned_engines]
             if problems := list(late_engine_problems(self._first, late)):
                 raise ConfigurationError("\n".join(problems))
             return settings, book

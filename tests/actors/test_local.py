@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import pytest
 from broken_engine import LOADING_FAILS, REASON
-from further_engines import AUDIO, HUM
+from further_engines import AUDIO, HUM, IN_ESPERANTO
 
 from actors.errors import CapacityError, ConfigurationError, EngineError, WorkerLostError
 from actors.local import LocalPool, LocalWorkers
-from actors.messages import Priority, SessionStarted, Synthesize, Transcribe
+from actors.messages import FurtherEngine, Priority, SessionStarted, Synthesize, Transcribe
 from actors.settings import FleetSettings, ScriptedSettings, SpeechSettings
 from actors.status import FleetStatus
 from actors.telephone import audio_duration_ms
@@ -64,10 +64,10 @@ async def test_an_engine_that_an_extension_names_is_loaded_while_calls_run(
     monkeypatch.setattr("actors.manager.resource_manager.TICK_S", 0.02)
     async with pool() as speech, asyncio.timeout(5.0):
         assert [it.name for it in (await speech.status()).engines] == ["scripted"]
-        speech.use_engines([HUM, "scripted", LOADING_FAILS])
+        speech.use_engines([IN_ESPERANTO, *(FurtherEngine(it, "en") for it in ("scripted", LOADING_FAILS))])
         status = await until(speech.status, lambda status: any(it.problem for it in status.engines))
         engines = {it.name: it.ready for it in status.engines}
-        assert engines == {"scripted": 1, LOADING_FAILS: 0, HUM: 1}
+        assert engines == {"scripted": 1, HUM: 1, LOADING_FAILS: 0}
         request = replace(SENTENCE, language="eo", engine=HUM)
         assert [it.audio async for it in speech.synthesize(request, deadline_s=2.0)] == [AUDIO]
         with pytest.raises(EngineError, match=REASON):

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from actors.engines.base import TtsEngine
 from actors.errors import EngineError
-from actors.messages import Synthesize
+from actors.messages import FurtherEngine, Synthesize
 
 HUM = "further_engines:Hum"
+IN_ESPERANTO = FurtherEngine(HUM, "eo", "extensions.a.tts")
 AUDIO = b"\2\0" * 800
 
 
@@ -19,6 +20,8 @@ class Hum(TtsEngine):
     """Why it cannot be loaded now."""
     loaded = 0
     """How often that was tried."""
+    language = ""
+    """In which it was, the last time."""
 
     @classmethod
     def languages(cls, settings: object) -> list[str]:
@@ -33,6 +36,7 @@ class Hum(TtsEngine):
     def load(self) -> None:
         """Load nothing, or fail."""
         Hum.loaded += 1
+        Hum.language = self.settings.language
         if self.fault is not None:
             raise EngineError(self.fault)
 

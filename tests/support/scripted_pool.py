@@ -12,6 +12,7 @@ from actors.errors import CapacityError, WorkerLostError
 from actors.messages import (
     Admission,
     Decision,
+    FurtherEngine,
     IngressSignals,
     SessionFigures,
     SessionStarted,
@@ -81,7 +82,7 @@ class ScriptedPool:
         self._answers = answers or always_yes()
         self._work = work or always_yes()
 
-    def use_engines(self, engines: Iterable[str]) -> None:
+    def use_engines(self, engines: Iterable[FurtherEngine]) -> None:
         """It speaks without."""
 
     async def start(self) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import openai
 import pytest
 from door_fixture import ADDRESS, TOKEN, OpenDoor, open_door
-from further_engines import HUM
+from further_engines import HUM, IN_ESPERANTO
 from recordings import wav
 
 from actors.engines.scripted import sentence_tone_hz
@@ -62,7 +62,7 @@ async def test_openais_client_lists_the_models(client: openai.AsyncOpenAI) -> No
 
 async def test_each_engine_that_speaks_is_a_model(door: OpenDoor, client: openai.AsyncOpenAI) -> None:
     """One that an extension named is asked for by its name."""
-    assert await door.manager.heartbeat(IngressReport("pbx", engines=(HUM,)))
+    assert await door.manager.heartbeat(IngressReport("pbx", engines=(IN_ESPERANTO,)))
     assert [model.id async for model in client.models.list()] == ["scripted", HUM]
     spoken = await client.audio.speech.create(
         model=HUM, input="Saluton.", voice="zamenhof", response_format="pcm", extra_body={"language": "eo"}

@@ -16,11 +16,12 @@ from actors.fleet.sizing import FleetPlan, NodeResources, WorkerGroup, plan
 from actors.leases.book import NO_SLOTS, SlotCounts
 from actors.leases.desk import LeaseDesk
 from actors.liveness.running_clock import RunningClock
-from actors.messages import Lease, LeaseRequest, WorkKind, WorkOutcome
+from actors.messages import FurtherEngine, Lease, LeaseRequest, WorkKind, WorkOutcome
 from actors.settings import FleetSettings, SpeechSettings
 
 STT, TTS = WorkKind.TRANSCRIPTION, WorkKind.SYNTHESIS
 SPEECH = SpeechSettings(stt="scripted", tts="scripted")
+KOKORO, PIPER = FurtherEngine("kokoro", "pt"), FurtherEngine("piper", "en")
 HOLD_S = 30.0
 GB = 10**9
 
@@ -45,7 +46,7 @@ class Hall:
     ensured: int = 0
     loading: asyncio.Event = field(default_factory=asyncio.Event)
     """Set, workers load engines at once."""
-    prepared: list[tuple[object, Sequence[str]]] = field(default_factory=list)
+    prepared: list[tuple[object, Sequence[FurtherEngine]]] = field(default_factory=list)
     unloadable: dict[str, str] = field(default_factory=dict)
     """Engines, and why they cannot be loaded."""
 
@@ -58,10 +59,10 @@ class Hall:
         self.ensured += 1
         return f"the worker of {spec.worker_id}, number {self.ensured}"
 
-    async def prepare(self, worker: object, engines: Sequence[str]) -> Mapping[str, str]:
+    async def prepare(self, worker: object, engines: Sequence[FurtherEngine]) -> Mapping[str, str]:
         self.prepared.append((worker, engines))
         await self.loading.wait()
-        return {name: self.unloadable[name] for name in engines if name in self.unloadable}
+        return {it.name: self.unloadable[it.name] for it in engines if it.name in self.unloadable}
 
     async def check(self, worker: object) -> None:
         await self.answers.wait()
@@ -175,7 +176,7 @@ async def test_further_engines_are_loaded_by_one_worker_of_a_node_after_the_othe
     """The others serve on, and so does a worker that is in use: it loads when it is free."""
     await yard.follow(group("1", 2, TTS), group("2", 1, TTS), group("1", 1))
     used = await yard.lease("speech", TTS)
-    yard.fleet.engines = ("kokoro",)
+    yard.fleet.engines = (KOKORO,)
     yard.hall.loading.clear()
     assert len(await prepared(yard)) == len(await prepared(yard)) == 2
     assert yard.desk.book.slots(TTS) == SlotCounts(3, 2), "one of the two is not lent, one has to be"
@@ -195,7 +196,7 @@ async def test_further_engines_are_loaded_by_one_worker_of_a_node_after_the_othe
 async def test_an_engine_that_cannot_be_loaded_is_a_problem_and_costs_no_worker(yard: Yard) -> None:
     """It stands in the status with its reason; the worker serves with the others."""
     await yard.follow(group("1", 1, TTS))
-    yard.fleet.engines = ("kokoro", "piper")
+    yard.fleet.engines = (KOKORO, PIPER)
     yard.hall.unloadable["piper"] = "piper: no voice in /voices"
     await prepared(yard)
     assert len(await prepared(yard)) == 1
@@ -210,14 +211,14 @@ async def test_an_engine_that_cannot_be_loaded_is_a_problem_and_costs_no_worker(
 async def test_a_worker_in_the_place_of_a_dead_one_loads_the_engines_again(yard: Yard) -> None:
     """A new engine is loaded by those that have the others, too."""
     await yard.follow(group("1", 1, TTS))
-    yard.fleet.engines = ("kokoro",)
+    yard.fleet.engines = (KOKORO,)
     assert len(await prepared(yard)) == 1
     lease = await yard.lease("speech", TTS)
     await yard.finish("speech", WorkOutcome.LOST)
     assert lease.worker_id in (await prepared(yard))[1]
-    yard.fleet.engines = ("kokoro", "piper")
+    yard.fleet.engines = (KOKORO, PIPER)
     await prepared(yard)
-    assert yard.hall.prepared[-1][1] == ("kokoro", "piper")
+    assert yard.hall.prepared[-1][1] == (KOKORO, PIPER)
 
 
 async def test_a_worker_that_dies_of_an_engine_serves_on_without_it(
@@ -226,7 +227,7 @@ async def test_a_worker_that_dies_of_an_engine_serves_on_without_it(
     """Its successor is not made to try: else there would never be one."""
     monkeypatch.setattr("actors.fleet.fleet.FIRST_PAUSE_S", 0.01)
     await yard.follow(group("1", 1, TTS))
-    yard.fleet.engines = ("kokoro",)
+    yard.fleet.engines = (KOKORO,)
     yard.fleet.start_deadline_s = 0.02
     yard.hall.loading.clear()
     await prepared(yard)

@@ -12,7 +12,7 @@ from gated_engine import GATED, SURPRISING, GatedStt
 from actors.engines.abandonment import Abandonment
 from actors.engines.registry import STT_ENGINES
 from actors.errors import ConfigurationError, EngineError
-from actors.messages import Synthesize, Transcribe, Transcript
+from actors.messages import FurtherEngine, Synthesize, Transcribe, Transcript
 from actors.settings import ScriptedSettings, SpeechSettings
 from actors.workers.speech_workers import LOAD_AGAIN_S, SttWorker, TtsWorker, engine_errors
 
@@ -137,9 +137,9 @@ def test_a_worker_speaks_with_several_engines(monkeypatch: pytest.MonkeyPatch) -
     assert own[0] == own[1] != [AUDIO]
     assert Hum.loaded == 0
     for _ in range(2):
-        assert worker.prepare([HUM, "scripted"]) == {}
+        assert worker.prepare([FurtherEngine(HUM, "eo"), FurtherEngine("scripted", "en")]) == {}
         assert list(worker.synthesize(Synthesize("call", "Hi.", "eo", engine=HUM))) == [AUDIO]
-    assert Hum.loaded == 1
+    assert (Hum.loaded, Hum.language) == (1, "eo")
 
 
 def test_an_engine_that_cannot_be_loaded_costs_the_requests_for_it_alone(
@@ -154,7 +154,7 @@ def test_an_engine_that_cannot_be_loaded_costs_the_requests_for_it_alone(
     )
     worker.load()
     reason = f"the engine {HUM!r} is not there: no weights in /voices"
-    assert worker.prepare([HUM, "nothing"])[HUM] == reason
+    assert worker.prepare([FurtherEngine(HUM, "eo"), FurtherEngine("nothing", "en")])[HUM] == reason
     for _ in range(2):
         with pytest.raises(EngineError, match="no weights in /voices"):
             list(worker.synthesize(Synthesize("call", "Hi.", "en", engine=HUM)))

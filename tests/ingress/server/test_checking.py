@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from further_engines import HUM
+from further_engines import HUM, IN_ESPERANTO
 from other_user import without_permission
 
 from actors.errors import ConfigurationError
+from actors.messages import FurtherEngine
 from actors.settings import FleetSettings
 from ingress import cli
 from ingress.configuration.settings import Settings
@@ -364,7 +365,7 @@ def engines_at(**extensions: object) -> Settings:
 def test_each_extension_is_checked_against_its_own_engine() -> None:
     """Language, voice, letters and name: each mistake with the setting that it is in."""
     right = engines_at(a={"tts": HUM, "language": "eo", "voice": "zamenhof"}, b={"voice": "anna"})
-    assert check(right).engines == {HUM: "extensions.a.tts"}
+    assert check(right).engines == (IN_ESPERANTO,)
     wrong = engines_at(
         a={"tts": HUM, "voice": "anna"},
         b={"tts": "hibari", "language": "en", "busy": "你好"},
@@ -397,7 +398,9 @@ def test_an_engine_of_an_extension_that_cannot_run(engine: str, found: str) -> N
 def test_each_worker_holds_eight_further_engines_at_most() -> None:
     """They are all in its memory."""
     many = {f"e{number}": {"tts": f"further_engines:Hum{number}"} for number in range(9)}
-    with pytest.raises(ConfigurationError, match=r"9 text-to-speech engines.*8 at most"):
+    with pytest.raises(
+        ConfigurationError, match=r"9 text-to-speech engines.*8 at most: further_engines:Hum0, "
+    ):
         extension_book(engines_at(**many))
     assert not extension_book(
         engines_at(**{name: chosen | {"dialog": {"name": "tone"}} for name, chosen in many.items()})
@@ -407,7 +410,9 @@ def test_each_worker_holds_eight_further_engines_at_most() -> None:
 def test_a_running_server_takes_no_engine_that_needs_another_place() -> None:
     """The workers' places are planned at the start: one that must have a GPU, or may, where there are any."""
     settings = engines_at().model_copy(update={"fleet": FleetSettings(ray_address="auto")})
-    found = list(late_engine_problems(settings, {"coqui": "extensions.a.tts", HUM: "extensions.b.tts"}))
+    found = list(
+        late_engine_problems(settings, [FurtherEngine("coqui", "pt", "extensions.a.tts"), IN_ESPERANTO])
+    )
     assert len(found) == 1
     assert found[0].startswith("extensions.a.tts = 'coqui': it may use a GPU")
     assert "speech.coqui.device" in found[0]
