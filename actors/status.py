@@ -108,13 +108,15 @@ class EngineStatus:
     """Synthesis workers that are ready."""
     ready: int
     """Those of them that have loaded it."""
+    loading: int = 0
+    """Those of them that load further engines now."""
     problem: str | None = None
     """Why a worker cannot use it."""
 
     @property
-    def is_loading(self) -> bool:
-        """Whether there are workers that have yet to load it."""
-        return self.ready < self.workers and self.problem is None
+    def is_settled(self) -> bool:
+        """Whether no worker has yet to load it."""
+        return self.ready == self.workers or self.problem is not None
 
 
 @dataclass(frozen=True, slots=True)

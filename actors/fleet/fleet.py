@@ -250,11 +250,13 @@ class Fleet:
     def engine_statuses(self, speech: SpeechSettings) -> tuple[EngineStatus, ...]:
         """Return the text-to-speech engines, `speech.tts` first, and how many workers have each."""
         ready = [it for it in self._members.values() if it.spec.kind is WorkKind.SYNTHESIS and _is_ready(it)]
+        loading = sum(it.state is WorkerState.PREPARING for it in ready)
         further = (
             EngineStatus(
                 name=engine.name,
                 workers=len(ready),
                 ready=sum(engine in it.engines and engine.name not in it.engine_problems for it in ready),
+                loading=loading,
                 problem=next(
                     (it.engine_problems[engine.name] for it in ready if engine.name in it.engine_problems),
                     None,

@@ -261,7 +261,7 @@ class Gateway:
             return self._pool is not None
         pools = (self._status.transcription, self._status.synthesis)
         are_missing = any(pool.ready < pool.planned for pool in pools) and not self._status.problems
-        return are_missing or any(engine.is_loading for engine in self._status.engines)
+        return are_missing or any(engine.loading for engine in self._status.engines)
 
     def _announce(self, readiness: Readiness) -> None:
         if readiness == self._readiness:

@@ -54,7 +54,7 @@ def loaded_pool() -> ScriptedPool:
         activities={"listening": 20, "thinking": 0, "speaking": 11},
         answer=replace(WAITED, count=123),
         problems=("a worker [1] could not start",),
-        engines=(EngineStatus("hibari", 2, 2), EngineStatus("kokoro", 2, 1, "no [voice]")),
+        engines=(EngineStatus("hibari", 2, 2), EngineStatus("kokoro", 2, 1, problem="no [voice]")),
     )
     return pool
 
