@@ -66,7 +66,9 @@ PURE = {
     "ingress.configuration": {
         "contradictions", "extension_book", "extension_tables", "extensions", "phrases", "settings",
     },
-    "ingress.gateway": {"decision_history", "dialog_outcome", "dialog_state", "early_speech", "trace_spans"},
+    "ingress.gateway": {
+        "decision_history", "dialog_outcome", "dialog_state", "early_speech", "lead", "trace_spans",
+    },
     "ingress.link": {"framing", "live", "messages", "records", "status"},
     "ingress.media": {
         "call", "codec_check", "endings", "idle_sound", "lateness", "pacing", "playout", "receiver",

@@ -27,8 +27,7 @@ import asyncio
 import inspect
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -48,9 +47,7 @@ from actors.messages import Doubt, SessionActivity, Transcribe
 from actors.pool.speech_pool import SpeechPool, Transcription
 from actors.sentences import split_sentences
 from actors.settings import SpeechSettings
-from actors.speakable import SpeakableText, speakable_pieces
-from actors.speakable.clauses import clauses_of
-from actors.speakable.pieces import weight
+from actors.speakable import speakable_pieces
 from actors.telephone import TELEPHONE_RATE_HZ, audio_duration_ms
 from ingress.configuration.extensions import Extension
 from ingress.dialogs.base import (
@@ -71,8 +68,8 @@ from ingress.dialogs.base import (
 from ingress.gateway.dialog_outcome import checked_target, checked_variable, one_line
 from ingress.gateway.dialog_run import DialogRun, failure_of
 from ingress.gateway.dialog_state import encoded_state
-from ingress.gateway.early_speech import EARLY_S, is_to_be_cut, silence_s
-from ingress.gateway.held_audio import HeldAudio
+from ingress.gateway.lead import Lead
+from ingress.gateway.sentence_speech import SentenceSpeech
 from ingress.link.messages import (
     CallStarted,
     Digits,
@@ -91,9 +88,6 @@ from ingress.link.messages import (
 )
 from ingress.link.records import StageTimes
 from ingress.phrases.speaker import Speaker
-
-LEAD_S = 20.0
-"""How far ahead of what has been played audio is made."""
 
 log = logging.getLogger(__name__)
 
@@ -217,9 +211,8 @@ class _Turn:
         self._sent_state = b""
         """As the media worker has it."""
         self._sentences = 0
-        self._played_until_s = 0.0
-        """When all that was sent will have been played, on the event loop's clock."""
-        self._asked_to_speak_s: float | None = None
+        self._lead = Lead()
+        self._asked_to_speak_s = 0.0
         self._has_spoken = False
 
     async def run(self) -> None:
@@ -339,12 +332,18 @@ class _Turn:
     async def _say(self, say: Say) -> None:
         if self._speaker is None:
             raise DialogError("the dialog was declared to need no speech, and asked to speak")
+        if not self._has_spoken:
+            self._asked_to_speak_s = _now_s()
+        deadline_s = self._runner.speech.synthesis_deadline_s
+        speech = SentenceSpeech(
+            self._speaker, self._lead, self._request.call_id, deadline_s, self._count_part
+        )
         for sentence in split_sentences(self._wording(say, self._speaker)):
             pieces = speakable_pieces(sentence, self._extension.language)
             if pieces:  # else there is nothing to say, and nothing to remember as heard
                 self._sentences += 1
-                parts = await self._parts(pieces, say.is_fixed, self._speaker)
-                await self._speak(sentence, parts, say.is_fixed, self._speaker)
+                send = partial(self._send_audio, sentence)
+                await speech.speak(pieces, self._extension, say.is_fixed, send)
                 await self._send_audio(sentence, b"", is_last=True)
 
     def _wording(self, say: Say, speaker: Speaker) -> str:
@@ -360,78 +359,24 @@ class _Turn:
             return text
         return _checked_text(say.short)
 
-    async def _parts(
-        self, pieces: list[SpeakableText], is_fixed: bool, speaker: Speaker
-    ) -> list[SpeakableText]:
-        """Return what of a sentence is made at a time: clauses where a piece would be waited for too long."""
-        extension, parts = self._extension, list[SpeakableText]()
-        pace, lead_s = speaker.pace(extension), self._lead_s()
-        for number, piece in enumerate(pieces):
-            is_early = not is_to_be_cut(weight(piece), pace, lead_s if number == 0 else EARLY_S)
-            if is_early or await self._is_ready(piece, is_fixed, speaker):
-                parts.append(piece)
-            else:
-                parts += clauses_of(piece, extension.language)
-        return parts
+    def _count_part(self, is_cached: bool) -> None:
+        """Count where a part of a sentence comes from."""
+        if is_cached:
+            self._note(cache_hits=self.stages.cache_hits + 1)
+        else:
+            self._note(cache_misses=self.stages.cache_misses + 1)
 
-    async def _is_ready(self, text: SpeakableText, is_fixed: bool, speaker: Speaker) -> bool:
-        """Whether a text is in memory, or is read from disk now."""
-        extension = self._extension
-        return speaker.is_ready(text, extension) or (is_fixed and await speaker.recall(text, extension))
-
-    def _lead_s(self) -> float:
-        """Return how much of what was sent is still to be played."""
-        return max(0.0, self._played_until_s - _now_s())
-
-    async def _speak(
-        self, sentence: str, parts: list[SpeakableText], is_fixed: bool, speaker: Speaker
-    ) -> None:
-        """Have a sentence spoken, part by part; it is the written one, as the history will have it."""
-        send, held = partial(self._send_audio, sentence), None
-        try:
-            for number, part in enumerate(parts):
-                await asyncio.sleep(self._lead_s() - LEAD_S)
-                async with aclosing(self._audio(part, is_fixed, speaker)) as pieces:
-                    async for audio in pieces:
-                        if held is None and number == 0 and (held_s := self._silence_s(parts, speaker)) > 0.0:
-                            held = HeldAudio(send, held_s)
-                        await (send(audio) if held is None else held.add(audio))
-            if held is not None:
-                await held.finish()
-        finally:
-            if held is not None:
-                held.discard()
-
-    def _silence_s(self, parts: list[SpeakableText], speaker: Speaker) -> float:
-        """Return how long the first part has to be held back."""
-        extension = self._extension
-        others = [(weight(part), speaker.is_ready(part, extension)) for part in parts[1:]]
-        return silence_s(weight(parts[0]), others, speaker.pace(extension))
-
-    async def _audio(
-        self, text: SpeakableText, is_fixed: bool, speaker: Speaker
-    ) -> AsyncGenerator[bytes, None]:
-        """Yield the audio of a part, and count where it came from."""
-        if self._asked_to_speak_s is None:
-            self._asked_to_speak_s = _now_s()
-        deadline_s = self._runner.speech.synthesis_deadline_s
-        has_begun = False
-        speech = speaker.speak(text, self._extension, self._request.call_id, is_fixed, deadline_s)
-        async with aclosing(speech) as pieces:
-            async for piece in pieces:
-                if not has_begun:
-                    has_begun = True
-                    name = "cache_hits" if piece.is_cached else "cache_misses"
-                    self._note(**{name: getattr(self.stages, name) + 1})
-                yield piece.audio
+    def _begin_audio(self) -> None:
+        """The first audio ends the wait of the turn."""
+        if not self._has_spoken:
+            self._has_spoken = True
+            self._note(synthesis_ms=_since_ms(self._asked_to_speak_s))
+            self._call.turn_to(SessionActivity.SPEAKING)
 
     async def _send_audio(self, text: str, audio: bytes, is_last: bool = False) -> None:
         if audio:
-            self._played_until_s = max(self._played_until_s, _now_s()) + audio_duration_ms(audio) / 1000.0
-            if not self._has_spoken and self._asked_to_speak_s is not None:
-                self._has_spoken = True
-                self._note(synthesis_ms=_since_ms(self._asked_to_speak_s))
-                self._call.turn_to(SessionActivity.SPEAKING)
+            self._lead.add(audio_duration_ms(audio) / 1000.0, _now_s())
+            self._begin_audio()
         await self._call.send(
             SentenceAudio(
                 call_id=self._request.call_id,
