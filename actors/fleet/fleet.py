@@ -53,6 +53,9 @@ logger = logging.getLogger(__name__)
 CHECK_DEADLINE_S = 30.0
 """A worker in doubt that is not idle by then is replaced: it hangs, or restarts too slowly."""
 
+PREPARE_AGAIN_S = 300.0
+"""Until a worker tries again to load engines that it could not load: what is missing may come."""
+
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 """Between two attempts to start a worker that fails."""
 
@@ -131,6 +134,8 @@ class _Member:
     """Those that it has loaded, or tried to, beside `speech.tts`."""
     engine_problems: Mapping[str, str] = field(default_factory=dict)
     """Those of them that cannot be used, and why."""
+    prepared_s: float = 0.0
+    """When it last began to load engines."""
     unwanted_since: float | None = None
 
 
@@ -187,24 +192,29 @@ class Fleet:
             if member.state is WorkerState.RETIRING and not self.desk.book.is_used(worker_id):
                 self._stop(worker_id)
 
-    def prepare_idle(self) -> None:
+    def prepare_idle(self, now: float) -> None:
         """Have one idle synthesis worker of each node load the engines that it does not have yet."""
         at_it = {it.spec.node_id for it in self._members.values() if it.state is WorkerState.PREPARING}
         for worker_id, member in self._members.items():
             if (
                 member.state is WorkerState.SERVING
                 and member.spec.kind is WorkKind.SYNTHESIS
-                and member.engines != self.engines
+                and self._lacks_engines(member, now)
                 and member.spec.node_id not in at_it
                 and not self.desk.book.is_used(worker_id)
             ):
                 at_it.add(member.spec.node_id)
+                member.prepared_s = now
                 slots = self.desk.book.slots(WorkKind.SYNTHESIS)
                 if (
                     slots.total - slots.busy > member.spec.slots
                 ):  # else requests wait for it, and not for none
                     self.desk.book.rest(worker_id)
                 self._bring_up(member, WorkerState.PREPARING, self.start_deadline_s)
+
+    def _lacks_engines(self, member: _Member, now: float) -> bool:
+        is_to_try_again = bool(member.engine_problems) and now - member.prepared_s >= PREPARE_AGAIN_S
+        return member.engines != self.engines or is_to_try_again
 
     def check_idle(self, now: float) -> None:
         """See that the idle workers are there. To be called about twice a second, with running time."""
@@ -358,7 +368,7 @@ class Fleet:
             )
 
     async def _prepare(self, member: _Member, worker: Any) -> None:
-        """Have a worker load the further engines. If it hangs or dies, its successor is not made to try."""
+        """Have a worker load the further engines. If it hangs or dies, its successor tries later."""
         engines = self.engines
         names = [engine.name for engine in engines]
         problems: Mapping[str, str] = dict.fromkeys(names, f"its engines did not load: {', '.join(names)}")

@@ -494,7 +494,7 @@ class ResourceManager:
                 self._forget(client_id)
         self._desk.expire()
         self._fleet.stop_retired()
-        self._fleet.prepare_idle()
+        self._fleet.prepare_idle(now)
         self._fleet.check_idle(now)
         self._cpu_percent = self._cpu.percent()
         self._memory_percent = memory_percent()

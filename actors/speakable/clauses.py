@@ -25,8 +25,8 @@ from actors.speakable.text import LANGUAGES, SpeakableText
 LEAST_WORDS = 3
 LEAST_WEIGHT = 12
 """Not a second of speech."""
-LONG_WEIGHT = 60
-"""Four seconds."""
+LONG_WEIGHT = 45
+"""Three seconds."""
 LONGEST_WEIGHT = 100
 """What a slow engine has to make within the deadline of a synthesis."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from dataclasses import dataclass
-from statistics import median
+from statistics import median_low
 
 KEPT_SENTENCES = 9
 LEAST_AUDIO_S = 0.3
@@ -59,7 +59,7 @@ class Paces:
             hint = self._hints.get(engine, UNKNOWN_FACTOR)
             return Pace(hint, hint)
         return Pace(
-            median(pace.factor for pace in measured),
-            median(pace.first_factor for pace in measured),
-            median(pace.seconds_per_letter for pace in measured),
+            median_low(pace.factor for pace in measured),
+            median_low(pace.first_factor for pace in measured),
+            median_low(pace.seconds_per_letter for pace in measured),
         )

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.errors import WorkerLostError
-from actors.fleet.fleet import Fleet, WorkerSpec, worker_specs
+from actors.fleet.fleet import PREPARE_AGAIN_S, Fleet, WorkerSpec, worker_specs
 from actors.fleet.sizing import FleetPlan, NodeResources, WorkerGroup, plan
 from actors.leases.book import NO_SLOTS, SlotCounts
 from actors.leases.desk import LeaseDesk
@@ -167,7 +167,7 @@ async def test_a_silent_idle_worker_is_not_lent_until_it_answers(yard: Yard) -> 
 
 async def prepared(yard: Yard) -> list[str]:
     """Let the fleet look for workers that lack an engine; return all that were made to load one."""
-    yard.fleet.prepare_idle()
+    yard.fleet.prepare_idle(yard.now)
     await yard.settle()
     return [str(worker) for worker, _ in yard.hall.prepared]
 
@@ -206,6 +206,11 @@ async def test_an_engine_that_cannot_be_loaded_is_a_problem_and_costs_no_worker(
     states = {it.name: (it.ready, it.problem, it.is_settled) for it in yard.fleet.engine_statuses(SPEECH)}
     assert states["kokoro"] == (1, None, True)
     assert states["piper"] == (0, "piper: no voice in /voices", True)
+    yard.hall.unloadable.clear()
+    assert len(await prepared(yard)) == 1
+    yard.now += PREPARE_AGAIN_S
+    assert len(await prepared(yard)) == 2
+    assert yard.fleet.problems() == ()
 
 
 async def test_a_worker_in_the_place_of_a_dead_one_loads_the_engines_again(yard: Yard) -> None:
@@ -224,7 +229,7 @@ async def test_a_worker_in_the_place_of_a_dead_one_loads_the_engines_again(yard:
 async def test_a_worker_that_dies_of_an_engine_serves_on_without_it(
     yard: Yard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its successor is not made to try: else there would never be one."""
+    """Its successor is not made to try at once: else there would never be one."""
     monkeypatch.setattr("actors.fleet.fleet.FIRST_PAUSE_S", 0.01)
     await yard.follow(group("1", 1, TTS))
     yard.fleet.engines = (KOKORO,)
