@@ -22,6 +22,7 @@ from ingress.configuration.extensions import Extension
 from ingress.configuration.settings import CacheSettings
 from ingress.dialogs.base import CallBegan, Dialog, DialogAction, DialogCall, DialogEvent, Say
 from ingress.gateway.early_speech import MARGIN, is_to_be_cut, silence_s
+from ingress.gateway.held_audio import HeldAudio
 from ingress.gateway.turn_runner import TurnRunner
 from ingress.link.messages import CallStarted, Greet, Message, SentenceAudio, TurnDone
 from ingress.phrases.pace import Pace
@@ -247,3 +248,31 @@ async def test_an_interrupted_turn_sends_nothing_more(monkeypatch: pytest.Monkey
     await asyncio.sleep(60.0)
     assert ear.audio == []
     assert turn.cancelled()
+
+
+async def test_held_audio_is_sent_in_order_once_it_is_time_or_whole() -> None:
+    """What comes while the first is being sent waits behind it, also if sending takes long."""
+    sent: list[bytes] = []
+
+    async def send(audio: bytes) -> None:
+        await asyncio.sleep(0.5)
+        sent.append(audio)
+
+    held = HeldAudio(send, 2.0)
+    for audio in (b"1", b"2"):
+        await held.add(audio)
+    await asyncio.sleep(1.9)
+    assert sent == []
+    await asyncio.sleep(0.3)
+    await held.add(b"3")
+    await asyncio.sleep(2.0)
+    await held.add(b"4")
+    await held.finish()
+    held.discard()
+    assert sent == [b"1", b"2", b"3", b"4"]
+    early = HeldAudio(send, 60.0)
+    await early.add(b"5")
+    began_s = asyncio.get_running_loop().time()
+    await early.finish()
+    assert sent[-1] == b"5"
+    assert asyncio.get_running_loop().time() - began_s == 0.5
