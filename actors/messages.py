@@ -110,6 +110,11 @@ class FurtherEngine:
     """What names it, for people: `extensions.sales.tts`."""
 
 
+MAXIMUM_FURTHER_ENGINES = 16
+"""Of a fleet, and in a worker. With more, further ones are loaded when they are asked for, and the one that
+was first goes."""
+
+
 @dataclass(frozen=True, slots=True)
 class LeaseRequest:
     """Ask the manager for one slot."""

@@ -9,8 +9,8 @@ while the first lives. When the last has been gone for a while the workers are s
 fleet holds no machine.
 
 Which text-to-speech engines run beside `speech.tts` is what any ingress has named since the workers were
-started: their settings are in those that all share. None is unloaded, and one that may use a GPU is planned
-when the workers start, not while they serve: their share of a GPU cannot change.
+started, up to 16: their settings are in those that all share. None of these is unloaded, and one that may use
+a GPU is planned when the workers start, not while they serve: their share of a GPU cannot change.
 
 A speech client uses the workers and has no calls, such as the cluster's HTTP door: it takes leases and has
 to send heartbeats as an ingress does, and nothing else follows from it. It brings no settings, no cores are
@@ -48,6 +48,7 @@ from actors.manager.lease_accounts import LeaseAccounts
 from actors.manager.overload import Overload
 from actors.manager.session_book import SessionBook
 from actors.messages import (
+    MAXIMUM_FURTHER_ENGINES,
     Admission,
     Decision,
     FurtherEngine,
@@ -246,7 +247,7 @@ class ResourceManager:
     def _take_engines(self, engines: Iterable[FurtherEngine]) -> None:
         """Have the workers load engines that are new."""
         if new := self._new(engines):
-            self._fleet.engines = (*self._fleet.engines, *new)
+            self._fleet.engines = (*self._fleet.engines, *new)[:MAXIMUM_FURTHER_ENGINES]
 
     def _new(self, engines: Iterable[FurtherEngine]) -> list[FurtherEngine]:
         known = {engine.name for engine in self._fleet.engines}

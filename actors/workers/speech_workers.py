@@ -17,7 +17,7 @@ from actors.engines.abandonment import Abandonment
 from actors.engines.base import Engine, TtsEngine
 from actors.engines.registry import stt_engine, tts_engine
 from actors.errors import EngineError, RaymalError, described
-from actors.messages import FurtherEngine, Synthesize, Transcribe, Transcript
+from actors.messages import MAXIMUM_FURTHER_ENGINES, FurtherEngine, Synthesize, Transcribe, Transcript
 from actors.settings import SpeechSettings
 from actors.speakable import language_scripts, unreadable
 from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ, audio_duration_ms
@@ -96,7 +96,7 @@ class TtsWorker:
         self._clock = clock
         self._engine = tts_engine(settings)
         self._further: dict[str, TtsEngine | _Failure] = {}
-        """By name, those that were asked for; as many as configurations have named."""
+        """By name, those that were asked for, the first one first."""
 
     def load(self) -> None:
         """Load and warm the engine `speech.tts`. Raises EngineError or ConfigurationError."""
@@ -121,6 +121,8 @@ class TtsWorker:
             raise EngineError(found.reason)
         if isinstance(found, TtsEngine):
             return found
+        while len(self._further) >= MAXIMUM_FURTHER_ENGINES:
+            del self._further[next(iter(self._further))]
         try:
             engine = tts_engine(self._settings.for_engine(name, language))
             _load(engine)

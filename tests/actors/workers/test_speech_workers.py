@@ -142,6 +142,17 @@ def test_a_worker_speaks_with_several_engines(monkeypatch: pytest.MonkeyPatch) -
     assert (Hum.loaded, Hum.language) == (1, "eo")
 
 
+def test_a_worker_holds_a_bounded_number_of_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that was named first goes, and is loaded again if it is asked for."""
+    monkeypatch.setattr("actors.workers.speech_workers.MAXIMUM_FURTHER_ENGINES", 1)
+    monkeypatch.setattr(Hum, "loaded", 0)
+    worker = TtsWorker(SpeechSettings(tts="scripted"))
+    for _ in range(2):
+        assert worker.prepare([FurtherEngine(HUM, "eo")]) == {}
+        assert worker.prepare([FurtherEngine("actors.engines.scripted:ScriptedTts", "en")]) == {}
+    assert Hum.loaded == 2
+
+
 def test_an_engine_that_cannot_be_loaded_costs_the_requests_for_it_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
