@@ -14,10 +14,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import cache
 from itertools import islice
 
 from actors.errors import RaymalError, described
 from actors.messages import Level
+from actors.plugins.lookup import place
 from actors.sentences import split_sentences
 from actors.speakable import SpeakableText, prepare, speakable_pieces
 from ingress.configuration.extensions import Extension, Phrase
@@ -93,8 +95,26 @@ def fixed_texts(extension: Extension, dialog_of: DialogOf = _made) -> list[str]:
     if not extension.needs_speech:
         return []
     phrases = [text for phrase in Phrase if (text := phrase_text(extension, phrase)) is not None]
-    own = list(islice(dialog_of(extension).fixed_texts_in(extension.language), MAXIMUM_FIXED_TEXTS))
+    own = _own_texts(extension, dialog_of)
     return [*own[:1], *phrases, *own[1:]]
+
+
+def _own_texts(extension: Extension, dialog_of: DialogOf) -> list[str]:
+    """Return those of its dialog, which may be anyone's code: an error costs this extension's alone."""
+    try:
+        own = dialog_of(extension).fixed_texts_in(extension.language)
+        texts = list(islice(own, MAXIMUM_FIXED_TEXTS))
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError
+    except (Exception, SystemExit) as error:
+        _warn_once(extension.name, f"{type(error).__name__} at {place(error)}")
+        return []
+    return texts
+
+
+@cache
+def _warn_once(name: str, error: str) -> None:
+    log.warning("extension %s: its dialog's fixed texts are not made ahead of need: %s", name, error)
 
 
 async def _render(speaker: Speaker, sentence: SpeakableText, extension: Extension) -> bool:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pytest
 from recorded_pool import RecordedPool, extension
@@ -20,6 +21,7 @@ from actors.settings import SpeechSettings
 from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.phrases import phrase_text
 from ingress.configuration.settings import CacheSettings, DialogSettings, ExtensionSettings, Settings
+from ingress.dialogs.base import Dialog
 from ingress.dialogs.echo import EchoDialog
 from ingress.phrases.fixed import PhraseShelf
 from ingress.phrases.speaker import BACKGROUND_CALL_ID, Speaker
@@ -69,6 +71,25 @@ def test_what_is_made_ahead_is_bounded_and_in_the_extension_s_language() -> None
     two = [extension(language="pt-BR"), extension(language="de", name="other")]
     order = [found.language for found, _ in fixed_sentences(two, lambda extension: one)]
     assert [language for language, _ in groupby(order)] == ["pt-BR", "de", "pt-BR", "de"]
+
+
+@pytest.mark.parametrize("texts", [None, [None], ["Hello.", 7]], ids=str)
+def test_a_dialog_whose_fixed_texts_are_none_costs_the_others_nothing(
+    texts: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its own phrases are made, and all of the next extension; it is said once."""
+    wrong, right = Talkative(DialogSettings()), EchoDialog(DialogSettings(greeting="Hello."))
+    wrong.fixed_texts_in = lambda language: texts  # type: ignore[method-assign]
+    two = [extension(name=f"{texts}"), extension(name="right")]
+
+    def dialog_of(extension: Extension) -> Dialog:
+        return right if extension.name == "right" else wrong
+
+    for _ in range(2):
+        found = [sentence for _, sentence in fixed_sentences(two, dialog_of)]
+        assert {"Hello.", "One moment, please."} <= set(found)
+    assert len(caplog.records) == 1
+    assert "not made ahead of need: TypeError at " in caplog.text
 
 
 async def test_an_extension_s_phrases_are_made_by_its_engine(tmp_path: Path) -> None:
