@@ -8,7 +8,7 @@ process with it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from actors.fleet.fleet import WorkerSpec
 from actors.fleet.sizing import NodeResources
 from actors.machine.limits import limits
 from actors.manager.resource_manager import ResourceManager
-from actors.messages import Lease, Synthesize, Transcribe, Transcript
+from actors.messages import FurtherEngine, Lease, Synthesize, Transcribe, Transcript
 from actors.pool.registration import IngressStarted
 from actors.pool.speech_pool import SpeechPool
 from actors.settings import AdmissionSettings, FleetSettings, SpeechSettings, ThrottleSettings
@@ -56,6 +56,10 @@ class LocalWorkers:
             self._threads[spec.worker_id] = thread
         await thread.idle()
         return thread
+
+    async def prepare(self, worker: WorkerThread, engines: Sequence[FurtherEngine]) -> Mapping[str, str]:
+        """Have a text-to-speech worker load further engines; return why some cannot be used."""
+        return await worker.prepare(engines)
 
     async def check(self, worker: WorkerThread) -> None:
         """Raise WorkerLostError if the thread was stopped: it ends in no other way."""

@@ -100,6 +100,22 @@ class Synthesize:
 
 
 @dataclass(frozen=True, slots=True)
+class FurtherEngine:
+    """A text-to-speech engine that an extension names beside `speech.tts`."""
+
+    name: str
+    language: str
+    """In which it is loaded, in the place of `speech.language`: that of the first extension that names it."""
+    setting: str = field(default="", compare=False)
+    """What names it, for people: `extensions.sales.tts`."""
+
+
+MAXIMUM_FURTHER_ENGINES = 16
+"""Of a fleet, and in a worker. With more, further ones are loaded when they are asked for, and the one that
+was first goes."""
+
+
+@dataclass(frozen=True, slots=True)
 class LeaseRequest:
     """Ask the manager for one slot."""
 
@@ -236,6 +252,8 @@ class IngressReport:
     """Calls whose figures have changed since the last report that was answered."""
     answer_times_ms: tuple[float, ...] = ()
     """End of the caller's speech to the first frame of the answer, of each turn since then."""
+    engines: tuple[FurtherEngine, ...] = ()
+    """That its extensions name."""
 
 
 class Level(IntEnum):

@@ -175,6 +175,8 @@ class ScriptedSettings(Section):
     """Before the first audio of a sentence."""
     speech_rate_characters_per_s: float = Field(default=15.0, gt=0.0)
     """How long a sentence lasts: its length over this."""
+    real_time_factor: float = Field(default=0.0, ge=0.0, le=60.0)
+    """Seconds for each second of a sentence, before its first audio; `tts_delay_s` is added."""
     load_delay_s: float = Field(default=0.0, ge=0.0, le=60.0)
     batch_size: int = Field(default=1, ge=1, le=64)
     """Utterances heard together in one `stt_delay_s`, as a GPU does, and so the slots of a worker."""
@@ -212,6 +214,12 @@ class SpeechSettings(OpenSection):
     pico: PicoSettings = PicoSettings()
     espeak: EspeakSettings = EspeakSettings()
     scripted: ScriptedSettings = ScriptedSettings()
+
+    def for_engine(self, engine: str | None, language: str | None = None) -> SpeechSettings:
+        """Return the settings with that engine as `tts`, and that language; None: as they are."""
+        if engine is None or engine == self.tts:
+            return self
+        return self.model_copy(update={"tts": engine} | ({"language": language} if language else {}))
 
     def resources(self, engine: str) -> BaseModel:
         """Return the section in which an engine's threads, device and memory are, if it has such settings."""

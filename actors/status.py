@@ -100,6 +100,26 @@ class AdmissionStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """A text-to-speech engine of the fleet."""
+
+    name: str
+    workers: int
+    """Synthesis workers that are ready."""
+    ready: int
+    """Those of them that have loaded it."""
+    loading: int = 0
+    """Those of them that load further engines now."""
+    problem: str | None = None
+    """Why a worker cannot use it."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no worker has yet to load it."""
+        return self.ready == self.workers or self.problem is not None
+
+
+@dataclass(frozen=True, slots=True)
 class PoolStatus:
     """One kind of work: its workers and who waits."""
 
@@ -133,6 +153,8 @@ class FleetStatus:
     """Of the cluster; an ingress may stand higher."""
     reasons: tuple[str, ...] = ()
     nodes: tuple[NodeStatus, ...] = ()
+    engines: tuple[EngineStatus, ...] = ()
+    """For text to speech, `speech.tts` first."""
     ingress: tuple[IngressStatus, ...] = ()
     admission: AdmissionStatus = AdmissionStatus()
     activities: dict[str, int] = field(default_factory=dict)

@@ -57,7 +57,7 @@ PURE = {
     "actors.plugins": {"lookup", "mistakes"},
     "actors.pool": {"registration"},
     "actors.speakable": {
-        "abbreviations", "characters", "english", "figures", "french", "german", "italian",
+        "abbreviations", "characters", "clauses", "english", "figures", "french", "german", "italian",
         "markup", "pieces",
         "portuguese", "scripts", "spanish", "spelling", "text", "words",
     },
@@ -77,7 +77,7 @@ PURE = {
     "ingress.dialogs.llm": {"api_key", "conversation", "memory", "prompt", "settings", "texts", "thoughts"},
     "ingress.dialogs.matching": {"answers", "dates", "names", "numbers", "phrases", "tokens", "vocabulary"},
     "ingress.dialogs.webhook": {"answer", "circuit", "signature"},
-    "ingress.gateway": {"decision_history", "trace_spans"},
+    "ingress.gateway": {"decision_history", "early_speech", "lead", "trace_spans"},
     "ingress.link": {"framing", "live", "messages", "records", "status"},
     "ingress.media": {
         "call", "call_limits", "codec_check", "endings", "idle_sound", "keys", "lateness", "leg_turns",
@@ -85,7 +85,7 @@ PURE = {
     },
     "ingress.media.hearing": {"endpointing", "events", "spectrum", "stream_time", "utterance", "vad"},
     "ingress.media.recording": {"alignment"},
-    "ingress.phrases": {"key", "memory"},
+    "ingress.phrases": {"key", "memory", "pace"},
     "ingress.web": {"history", "words"},
     "ingress.recordings": {"names", "retention", "wave_header"},
     "ingress.server.doctor": {"finding"},

@@ -104,6 +104,10 @@ class Services:
             )
         return speech
 
+    async def tts_engines(self) -> tuple[str, ...]:
+        """Return the names of the engines that speak, `speech.tts` first. Raises ApiError."""
+        return tuple(engine.name for engine in (await self.status()).engines)
+
     # Speech requests
 
     @contextmanager

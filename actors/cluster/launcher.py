@@ -8,7 +8,7 @@ a worker is to get it by its name or create it. Placement is by node affinity, d
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import ray
@@ -30,7 +30,7 @@ from actors.cluster.workers import SttActor, TtsActor
 from actors.errors import CapacityError
 from actors.fleet.fleet import PREFIXES, WorkerSpec
 from actors.fleet.sizing import NodeResources
-from actors.messages import WorkKind
+from actors.messages import FurtherEngine, WorkKind
 
 CONTROL_CALLS = 8
 """Questions that a worker answers beside its work."""
@@ -77,6 +77,11 @@ class RayLauncher:
                 return actor
             except UnavailableError:  # it may be dead, Ray does not know yet
                 await asyncio.sleep(CONNECT_RETRY_S)
+
+    async def prepare(self, worker: Any, engines: Sequence[FurtherEngine]) -> Mapping[str, str]:
+        """Have a worker's actor load further engines. Raises WorkerLostError if it died."""
+        problems: dict[str, str] = await call(worker.prepare, tuple(engines))
+        return problems
 
     async def check(self, worker: Any) -> None:
         """Return once the worker's actor answers. Raises WorkerLostError when Ray knows that it is dead."""

@@ -24,7 +24,7 @@ from actors.machine.rank import (
     rank_session,
     session_niceness,
 )
-from actors.messages import Lease, Synthesize, Transcribe, Transcript, WorkKind
+from actors.messages import FurtherEngine, Lease, Synthesize, Transcribe, Transcript, WorkKind
 from actors.settings import SpeechSettings
 from actors.workers.worker_thread import speech_thread
 
@@ -110,6 +110,11 @@ class TtsActor(_SpeechActor):
     """A `TtsWorker` as an actor."""
 
     kind = WorkKind.SYNTHESIS
+
+    @ray.method(concurrency_group="control")
+    async def prepare(self, engines: tuple[FurtherEngine, ...]) -> dict[str, str]:
+        """Load further engines; return for each that cannot be used the reason."""
+        return await self._thread.prepare(engines)
 
     @ray.method(concurrency_group="infer")
     async def synthesize(self, request: Synthesize, lease_id: str) -> AsyncGenerator[bytes, None]:

@@ -130,6 +130,10 @@ class TtsEngine(Engine):
     """Scripts that its voices read, as `actors.speakable.language_scripts` names them; None: those of the
     request's language. A text of which half is in other letters is refused before it gets here."""
 
+    real_time_factor: ClassVar[float] = 0.02
+    """About how many seconds one core needs for a second of speech. It counts until that has been measured:
+    sentences of a slow engine are spoken clause by clause."""
+
     @classmethod
     def voices(cls, settings: SpeechSettings) -> Collection[str] | None:
         """Return the voices that a request may name; None: it does not say. Cheap, as `languages`."""

@@ -13,6 +13,7 @@ from typing import TypeVar
 from actors.checks.languages import choice, is_among
 from actors.engines.base import Engine, SttEngine, TtsEngine
 from actors.errors import ConfigurationError, described
+from actors.messages import FurtherEngine
 from actors.plugins.lookup import Catalogue, place
 from actors.plugins.mistakes import own_settings
 from actors.settings import EngineResources, SpeechSettings, table_name
@@ -47,7 +48,7 @@ def tts_engine(settings: SpeechSettings) -> TtsEngine:
     return _tts_class(settings)(settings)
 
 
-def check_names(settings: SpeechSettings) -> None:
+def check_names(settings: SpeechSettings, further: Collection[FurtherEngine] = ()) -> None:
     """Raise ConfigurationError for all engines that are unknown, or that cannot be planned.
 
     Imports nothing: the workers may run elsewhere.
@@ -60,59 +61,95 @@ def check_names(settings: SpeechSettings) -> None:
     _all_of(
         partial(check_name, STT, settings.stt, "speech.stt"),
         partial(check_name, TTS, settings.tts, "speech.tts"),
+        *(partial(check_name, TTS, engine.name, engine.setting) for engine in further),
     )
 
 
-def check_machine(settings: SpeechSettings) -> None:
+def check_machine(settings: SpeechSettings, further: Collection[FurtherEngine] = ()) -> None:
     """Raise ConfigurationError with all for which this machine clearly cannot run the configured engines."""
 
-    def check_engine(find: Callable[[SpeechSettings], type[Engine]]) -> None:
-        engine = find(settings)
-        engine.own_settings(settings)
-        _asked(engine, partial(engine.check, settings))
+    def check_stt() -> None:
+        check_engine(_stt_class(settings), settings, "speech.stt")
 
-    _all_of(partial(check_engine, _stt_class), partial(check_engine, _tts_class))
+    def check_tts(own: SpeechSettings, setting: str) -> None:
+        check_engine(_tts_class(own, setting), own, setting)
+
+    def check_engine(engine: type[Engine], own: SpeechSettings, setting: str) -> None:
+        engine.own_settings(own)
+        _asked(engine, partial(engine.check, own), setting)
+
+    _all_of(
+        check_stt,
+        partial(check_tts, settings, "speech.tts"),
+        *(
+            partial(check_tts, settings.for_engine(engine.name, engine.language), engine.setting)
+            for engine in further
+        ),
+    )
 
 
 def language_problems(
-    settings: SpeechSettings, language: str, setting: str, only_built_in: bool = False
+    settings: SpeechSettings,
+    language: str,
+    setting: str,
+    only_built_in: bool = False,
+    tts_setting: str = "speech.tts",
 ) -> Iterator[str]:
     """Yield a line for each engine that says that it does not work in a language, set by `setting`.
 
-    `only_built_in`: others may not be installed on this machine. Raises ConfigurationError.
+    `only_built_in`: others may not be installed on this machine. `tts_setting`: what names the text-to-speech
+    engine. Raises ConfigurationError.
     """
-    for engine in _classes(settings, only_built_in):
-        known = _asked(engine, partial(_names, engine.languages, settings))
+    for engine in _classes(settings, only_built_in, tts_setting):
+        where = tts_setting if issubclass(engine, TtsEngine) else "speech.stt"
+        known = _asked(engine, partial(_names, engine.languages, settings), where)
         if known is not None and not is_among(language, known):
             name = getattr(settings, engine.setting)
             yield (
-                f"{setting} = {language!r}: {name} (speech.{engine.setting}) does not work in it: "
+                f"{setting} = {language!r}: {name} ({where}) does not work in it: "
                 f"{choice(language, known)}; or choose another engine or model"
             )
 
 
 def voice_problems(
-    settings: SpeechSettings, voice: str, setting: str, only_built_in: bool = False
+    settings: SpeechSettings,
+    voice: str,
+    setting: str,
+    only_built_in: bool = False,
+    tts_setting: str = "speech.tts",
 ) -> Iterator[str]:
     """Yield a line if the text-to-speech engine says that it has no such voice; as `language_problems`."""
-    for engine in _classes(settings, only_built_in):
+    for engine in _classes(settings, only_built_in, tts_setting):
         if issubclass(engine, TtsEngine):
-            known = _asked(engine, partial(_names, engine.voices, settings))
+            known = _asked(engine, partial(_names, engine.voices, settings), tts_setting)
             if known is not None and voice not in known:
                 yield f"{setting} = {voice!r}: {settings.tts} has no such voice: {choice(voice, known)}"
 
 
 def text_problems(
-    settings: SpeechSettings, language: str, text: str, setting: str, only_built_in: bool = False
+    settings: SpeechSettings,
+    language: str,
+    text: str,
+    setting: str,
+    only_built_in: bool = False,
+    tts_setting: str = "speech.tts",
 ) -> Iterator[str]:
     """Yield a line if the voices leave out most of a text's letters; as `language_problems`."""
-    for engine in _classes(settings, only_built_in):
+    for engine in _classes(settings, only_built_in, tts_setting):
         if issubclass(engine, TtsEngine):
             scripts = engine.scripts or language_scripts(language)
             problem = unreadable(text, scripts) if scripts else None
             if problem:
                 where = f"{settings.tts} cannot read this text in the language {language!r}"
                 yield f"{setting}: {where}: {problem}"
+
+
+def real_time_factor(settings: SpeechSettings) -> float:
+    """Return what the text-to-speech engine says of its speed; of one that is not here the usual value."""
+    try:
+        return _tts_class(settings).real_time_factor
+    except ConfigurationError:
+        return TtsEngine.real_time_factor
 
 
 def _all_of(*checks: Callable[[], None]) -> None:
@@ -135,14 +172,14 @@ def _names(
     return None if known is None else [str(name) for name in known]
 
 
-def _classes(settings: SpeechSettings, only_built_in: bool) -> Iterator[type[Engine]]:
+def _classes(settings: SpeechSettings, only_built_in: bool, tts_setting: str) -> Iterator[type[Engine]]:
     if not only_built_in or settings.stt in STT_ENGINES:
         yield _stt_class(settings)
     if not only_built_in or settings.tts in TTS_ENGINES:
-        yield _tts_class(settings)
+        yield _tts_class(settings, tts_setting)
 
 
-def _asked(engine: type[Engine], question: Callable[[], Result]) -> Result:
+def _asked(engine: type[Engine], question: Callable[[], Result], setting: str | None = None) -> Result:
     """Return what an engine's class answers. Raises ConfigurationError, whatever its code raises."""
     try:
         return question()
@@ -150,7 +187,8 @@ def _asked(engine: type[Engine], question: Callable[[], Result]) -> Result:
         raise
     except (Exception, SystemExit) as error:
         raise ConfigurationError(
-            f"speech.{engine.setting}: {engine.__name__}'s own check failed with {type(error).__name__} "
+            f"{setting or f'speech.{engine.setting}'}: {engine.__name__}'s own check failed with "
+            f"{type(error).__name__} "
             f"at {place(error)}: {described(error)}"
         ) from None
 
@@ -159,5 +197,5 @@ def _stt_class(settings: SpeechSettings) -> type[SttEngine]:
     return STT.load(settings.stt, SttEngine, "speech.stt")  # type: ignore[type-abstract]
 
 
-def _tts_class(settings: SpeechSettings) -> type[TtsEngine]:
-    return TTS.load(settings.tts, TtsEngine, "speech.tts")  # type: ignore[type-abstract]
+def _tts_class(settings: SpeechSettings, setting: str = "speech.tts") -> type[TtsEngine]:
+    return TTS.load(settings.tts, TtsEngine, setting)  # type: ignore[type-abstract]

@@ -65,13 +65,15 @@ class ScriptedTts(TtsEngine):
         time.sleep(self.settings.scripted.load_delay_s)
 
     def synthesize(self, request: Synthesize) -> Iterator[bytes]:
-        """Yield the tone after `scripted.tts_delay_s`; blank text yields nothing."""
+        """Yield the tone after the script's delay; blank text yields nothing."""
         text = request.text.strip()
         if not text:
             return
-        time.sleep(self.settings.scripted.tts_delay_s)
+        script = self.settings.scripted
+        speech_s = len(text) / script.speech_rate_characters_per_s
+        time.sleep(script.tts_delay_s + script.real_time_factor * speech_s)
         tone_hz = sentence_tone_hz(text)
-        samples = round(len(text) / self.settings.scripted.speech_rate_characters_per_s * TELEPHONE_RATE_HZ)
+        samples = round(speech_s * TELEPHONE_RATE_HZ)
         piece_samples = MAX_PIECE_BYTES // BYTES_PER_SAMPLE
         for start in range(0, samples, piece_samples):
             yield _tone(tone_hz, start, min(samples, start + piece_samples))

@@ -5,6 +5,7 @@
 | starting | is new, or was lost: it has to show that it has its model and is idle | serving |
 | serving | is lent by the lease book | any other |
 | checking | may be busy with what no one waits for, or hang; ready, but not lent until seen idle | serving |
+| preparing | loads further engines; ready, but not lent meanwhile if another one is free | serving |
 | retiring | gets no new lease, finishes those that are out, and stops | checking, if wanted again |
 
 A serving worker that is idle and does not answer any more is no longer lent either: it is *starting* if it is
@@ -12,6 +13,10 @@ dead, *checking* if it is only silent (`actors.fleet.idle_checks`).
 
 One idempotent step leads to *serving*: `Launcher.ensure`. If it fails or takes too long, the worker is
 stopped and tried again after a pause that doubles; the reason stands in `problems` until it works.
+
+A synthesis worker serves with `speech.tts` first. The further engines that extensions name are loaded by
+one idle worker of each node after the other, so that the others go on; until then a request for one makes
+its worker load it. One that cannot be loaded is a problem of the fleet; the worker serves on with the rest.
 
 Which workers should exist is always derived anew (plan -> worker ids). Workers come at once and go slowly:
 
@@ -28,7 +33,7 @@ import asyncio
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Protocol
@@ -39,14 +44,17 @@ from actors.fleet.sizing import FleetPlan, NodeResources, WorkerGroup
 from actors.leases.book import Doubted
 from actors.leases.desk import LeaseDesk
 from actors.liveness.running_clock import within
-from actors.messages import WorkKind
+from actors.messages import FurtherEngine, WorkKind
 from actors.settings import SpeechSettings
-from actors.status import GroupStatus, NodeStatus
+from actors.status import EngineStatus, GroupStatus, NodeStatus
 
 logger = logging.getLogger(__name__)
 
 CHECK_DEADLINE_S = 30.0
 """A worker in doubt that is not idle by then is replaced: it hangs, or restarts too slowly."""
+
+PREPARE_AGAIN_S = 300.0
+"""Until a worker tries again to load engines that it could not load: what is missing may come."""
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 """Between two attempts to start a worker that fails."""
@@ -82,6 +90,12 @@ class Launcher(Protocol):
         if its node has no room.
         """
 
+    async def prepare(self, worker: Any, engines: Sequence[FurtherEngine]) -> Mapping[str, str]:
+        """Have a synthesis worker, as `ensure` returned it, load engines beside `speech.tts`.
+
+        Returns for each that cannot be used the reason. Raises WorkerLostError if the worker died.
+        """
+
     async def check(self, worker: Any) -> None:
         """Return once a worker, as `ensure` returned it, answers; also while it works.
 
@@ -101,6 +115,7 @@ class WorkerState(Enum):
     STARTING = "starting"
     SERVING = "serving"
     CHECKING = "checking"
+    PREPARING = "preparing"
     RETIRING = "retiring"
 
 
@@ -115,6 +130,12 @@ class _Member:
     worker: Any = None
     """What leases carry; None until it has served for the first time."""
     problem: str | None = None
+    engines: tuple[FurtherEngine, ...] = ()
+    """Those that it has loaded, or tried to, beside `speech.tts`."""
+    engine_problems: Mapping[str, str] = field(default_factory=dict)
+    """Those of them that cannot be used, and why."""
+    prepared_s: float = 0.0
+    """When it last began to load engines."""
     unwanted_since: float | None = None
 
 
@@ -128,6 +149,8 @@ class Fleet:
     scale_down_hold_s: float = 30.0
     """Workers that the plan no longer wants stay this long."""
     plan: FleetPlan = field(default_factory=FleetPlan)
+    engines: tuple[FurtherEngine, ...] = ()
+    """That every synthesis worker is to have beside `speech.tts`."""
     _nodes: tuple[NodeResources, ...] = ()
     _members: dict[str, _Member] = field(default_factory=dict)
     _stopping: set[asyncio.Task[None]] = field(default_factory=set)
@@ -169,6 +192,30 @@ class Fleet:
             if member.state is WorkerState.RETIRING and not self.desk.book.is_used(worker_id):
                 self._stop(worker_id)
 
+    def prepare_idle(self, now: float) -> None:
+        """Have one idle synthesis worker of each node load the engines that it does not have yet."""
+        at_it = {it.spec.node_id for it in self._members.values() if it.state is WorkerState.PREPARING}
+        for worker_id, member in self._members.items():
+            if (
+                member.state is WorkerState.SERVING
+                and member.spec.kind is WorkKind.SYNTHESIS
+                and self._lacks_engines(member, now)
+                and member.spec.node_id not in at_it
+                and not self.desk.book.is_used(worker_id)
+            ):
+                at_it.add(member.spec.node_id)
+                member.prepared_s = now
+                slots = self.desk.book.slots(WorkKind.SYNTHESIS)
+                if (
+                    slots.total - slots.busy > member.spec.slots
+                ):  # else requests wait for it, and not for none
+                    self.desk.book.rest(worker_id)
+                self._bring_up(member, WorkerState.PREPARING, self.start_deadline_s)
+
+    def _lacks_engines(self, member: _Member, now: float) -> bool:
+        is_to_try_again = bool(member.engine_problems) and now - member.prepared_s >= PREPARE_AGAIN_S
+        return member.engines != self.engines or is_to_try_again
+
     def check_idle(self, now: float) -> None:
         """See that the idle workers are there. To be called about twice a second, with running time."""
         idle = {
@@ -205,8 +252,29 @@ class Fleet:
         for worker_id, member in self._members.items():
             if member.problem:
                 alike[member.problem].append(worker_id)
+            for problem in member.engine_problems.values():
+                alike[problem].append(worker_id)
         workers = (f"{_and_more(workers)}: {problem}" for problem, workers in alike.items())
         return (*self.plan.problems, *workers)
+
+    def engine_statuses(self, speech: SpeechSettings) -> tuple[EngineStatus, ...]:
+        """Return the text-to-speech engines, `speech.tts` first, and how many workers have each."""
+        ready = [it for it in self._members.values() if it.spec.kind is WorkKind.SYNTHESIS and _is_ready(it)]
+        loading = sum(it.state is WorkerState.PREPARING for it in ready)
+        further = (
+            EngineStatus(
+                name=engine.name,
+                workers=len(ready),
+                ready=sum(engine in it.engines and engine.name not in it.engine_problems for it in ready),
+                loading=loading,
+                problem=next(
+                    (it.engine_problems[engine.name] for it in ready if engine.name in it.engine_problems),
+                    None,
+                ),
+            )
+            for engine in self.engines
+        )
+        return (EngineStatus(name=speech.tts, workers=len(ready), ready=len(ready)), *further)
 
     def node_statuses(self) -> tuple[NodeStatus, ...]:
         """Return every node with what is planned for it and what is there."""
@@ -256,6 +324,8 @@ class Fleet:
         member = self._members.get(doubted.worker_id)
         if member is not None and member.state in (WorkerState.SERVING, WorkerState.CHECKING):
             state = WorkerState.STARTING if doubted.is_lost else WorkerState.CHECKING
+            if doubted.is_lost:
+                member.engines, member.engine_problems = (), {}
             # A dead worker has to load its model again.
             self._bring_up(member, state, self.start_deadline_s if doubted.is_lost else CHECK_DEADLINE_S)
 
@@ -297,11 +367,23 @@ class Fleet:
                 self._until_it_serves(member, deadline_s), name=f"worker {member.spec.worker_id}"
             )
 
+    async def _prepare(self, member: _Member, worker: Any) -> None:
+        """Have a worker load the further engines. If it hangs or dies, its successor tries later."""
+        engines = self.engines
+        names = [engine.name for engine in engines]
+        problems: Mapping[str, str] = dict.fromkeys(names, f"its engines did not load: {', '.join(names)}")
+        try:
+            problems = await self.launcher.prepare(worker, engines)
+        finally:
+            member.engines, member.engine_problems = engines, problems
+
     async def _until_it_serves(self, member: _Member, deadline_s: float) -> None:
         spec, pause_s = member.spec, FIRST_PAUSE_S
         while True:
             try:
                 worker = await within(deadline_s, self.launcher.ensure(spec))
+                if member.state is WorkerState.PREPARING:
+                    await within(deadline_s, self._prepare(member, worker))
             except TimeoutError:
                 member.problem = f"not ready after {deadline_s:g} s on node {spec.node_id}"
             except RaymalError as error:

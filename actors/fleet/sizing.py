@@ -1,5 +1,9 @@
 """How many workers of each kind run on each node, and what each of them reserves in Ray.
 
+Every synthesis worker holds all engines that extensions name. It uses one at a time: threads are those of
+the engine with the most. What lies in a GPU's memory stays there: that is the sum. If one engine needs a GPU
+(`device = "cuda"`), there are synthesis workers on GPUs alone.
+
 A call either transcribes or speaks, hardly ever both, so one core serves one transcription worker and
 one synthesis worker. A node without an ingress gives all its cores. A node that hosts one also runs Asterisk
 and the audio clock: it follows three tiers (`ingress_tier`), or gives what `fleet.reserved_cpus` leaves. On
@@ -18,11 +22,11 @@ be done is a line in the plan, never raised: the rest of the fleet goes on.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from actors.fleet import gpu_memory
-from actors.messages import WorkKind
+from actors.messages import FurtherEngine, WorkKind
 from actors.settings import GPU_BATCH_SIZE, FleetSettings, SpeechSettings, table_name
 
 GIGABYTE = 1_000_000_000
@@ -112,11 +116,11 @@ class FleetPlan:
 
 @dataclass(frozen=True, slots=True)
 class _Demand:
-    """What one worker of the configured engine needs."""
+    """What one worker needs for its engines."""
 
     kind: WorkKind
     setting: str
-    """Name of the engine's section."""
+    """Name of the section of the engine that asks for the device."""
     threads: int
     device: str
     batch_size: int | None
@@ -149,7 +153,12 @@ class _Site:
 Demands = Mapping[WorkKind, _Demand]
 
 
-def plan(nodes: Sequence[NodeResources], fleet: FleetSettings, speech: SpeechSettings) -> FleetPlan:
+def plan(
+    nodes: Sequence[NodeResources],
+    fleet: FleetSettings,
+    speech: SpeechSettings,
+    further: Collection[FurtherEngine] = (),
+) -> FleetPlan:
     """Return the workers for `nodes`: at least one of each kind if there is any node that may do it.
 
     `fleet.max_concurrent_transcriptions` and `max_concurrent_synthesis` replace the slots of the whole
@@ -158,7 +167,11 @@ def plan(nodes: Sequence[NodeResources], fleet: FleetSettings, speech: SpeechSet
     """
     problems: list[str] = []
     impossible: list[str] = []
-    demands = {kind: _demand(kind, speech) for kind in WorkKind}
+    engines = dict.fromkeys((speech.tts, *(engine.name for engine in further)))
+    demands = {
+        WorkKind.TRANSCRIPTION: _demand(WorkKind.TRANSCRIPTION, speech, [speech.stt]),
+        WorkKind.SYNTHESIS: _demand(WorkKind.SYNTHESIS, speech, engines),
+    }
     staying = sorted((node for node in nodes if not node.is_draining), key=lambda node: node.node_id)
     sites = [_site(node, fleet, problems) for node in staying]
     for site in sites:
@@ -197,17 +210,33 @@ def ingress_reserve(cpus: float) -> float:
     return min(1.0, cpus / 2)
 
 
-def _demand(kind: WorkKind, speech: SpeechSettings) -> _Demand:
-    engine = speech.stt if kind is WorkKind.TRANSCRIPTION else speech.tts
-    section = speech.resources(engine)
+def may_use_gpu(speech: SpeechSettings, engine: str) -> bool:
+    """Whether an engine's settings let it run on a GPU."""
+    return device_of(speech, engine) != "cpu"
+
+
+def device_of(speech: SpeechSettings, engine: str) -> str:
+    """Return where an engine is to run: cpu, cuda or auto."""
+    device: str = getattr(speech.resources(engine), "device", "cpu")
+    return device
+
+
+DEVICES = ("cpu", "auto", "cuda")
+"""What a worker's place is chosen by: the last of those that its engines ask for."""
+
+
+def _demand(kind: WorkKind, speech: SpeechSettings, engines: Collection[str]) -> _Demand:
+    leading = max(engines, key=lambda engine: DEVICES.index(device_of(speech, engine)))
+    sections = {engine: speech.resources(engine) for engine in engines}
+    on_gpu = [engine for engine in engines if may_use_gpu(speech, engine)] or [leading]
     return _Demand(
         kind=kind,
-        setting=f"speech.{table_name(engine)}",
-        threads=getattr(section, "threads", 1),
-        device=getattr(section, "device", "cpu"),
+        setting=f"speech.{table_name(leading)}",
+        threads=max(getattr(section, "threads", 1) for section in sections.values()),
+        device=device_of(speech, leading),
         # Only transcription is done in batches.
-        batch_size=getattr(section, "batch_size", 1) if kind is WorkKind.TRANSCRIPTION else 1,
-        gpu_memory_gb=getattr(section, "gpu_memory_gb", GPU_MEMORY_GB),
+        batch_size=getattr(sections[leading], "batch_size", 1) if kind is WorkKind.TRANSCRIPTION else 1,
+        gpu_memory_gb=sum(getattr(sections[engine], "gpu_memory_gb", GPU_MEMORY_GB) for engine in on_gpu),
     )
 
 

@@ -8,6 +8,10 @@ A fleet runs one set of settings. The first live ingress brings them; another wi
 while the first lives. When the last has been gone for a while the workers are stopped, so that an unused
 fleet holds no machine.
 
+Which text-to-speech engines run beside `speech.tts` is what any ingress has named since the workers were
+started, up to 16: their settings are in those that all share. None of these is unloaded, and one that may use
+a GPU is planned when the workers start, not while they serve: their share of a GPU cannot change.
+
 A speech client uses the workers and has no calls, such as the cluster's HTTP door: it takes leases and has
 to send heartbeats as an ingress does, and nothing else follows from it. It brings no settings, no cores are
 kept for it on its machine, and workers that only speech clients could use are stopped.
@@ -22,7 +26,7 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from actors.errors import (
@@ -33,7 +37,7 @@ from actors.errors import (
     described,
 )
 from actors.fleet.fleet import Fleet, Launcher
-from actors.fleet.sizing import INGRESS_LABEL, NodeResources, plan
+from actors.fleet.sizing import INGRESS_LABEL, NodeResources, may_use_gpu, plan
 from actors.leases.desk import LeaseDesk
 from actors.leases.queue import LOAD
 from actors.liveness.running_clock import RunningClock
@@ -44,8 +48,10 @@ from actors.manager.lease_accounts import LeaseAccounts
 from actors.manager.overload import Overload
 from actors.manager.session_book import SessionBook
 from actors.messages import (
+    MAXIMUM_FURTHER_ENGINES,
     Admission,
     Decision,
+    FurtherEngine,
     IngressReport,
     Lease,
     LeaseRequest,
@@ -59,7 +65,7 @@ from actors.messages import (
 )
 from actors.percentiles import Distribution
 from actors.pool.registration import HeldLease, IngressStarted, differences
-from actors.settings import AdmissionSettings, SpeechSettings, ThrottleSettings
+from actors.settings import AdmissionSettings, SpeechSettings, ThrottleSettings, table_name
 from actors.status import DecisionsStatus, FleetStatus, IngressStatus, LevelChange, PoolStatus
 
 logger = logging.getLogger(__name__)
@@ -146,8 +152,18 @@ class ResourceManager:
                 f"the fleet already serves ingress {others[0].facts.ingress_id!r} with other settings: "
                 f"{'; '.join(lines)}. Make them equal, or give this one a ray_namespace of its own"
             )
+        late = [it for it in self._new(ingress.engines) if may_use_gpu(ingress.speech, it.name)]
+        if others and late:
+            raise ConfigurationError(
+                f"{late[0].setting} = {late[0].name!r}: it may use a GPU, and the workers that serve ingress "
+                f"{others[0].facts.ingress_id!r} already were planned without the engine. Set "
+                f"speech.{table_name(late[0].name)}.device to cpu, or start this server before the others"
+            )
         now = self._clock()
         self._follow_settings(ingress)
+        if not others:
+            self._fleet.engines = ()
+        self._take_engines(ingress.engines)
         self._ingresses[ingress.ingress_id] = _Ingress(replace(ingress, sessions=(), held=()), now)
         if ingress.physical_cores is not None:
             self._physical_cores[ingress.node_id] = ingress.physical_cores
@@ -189,6 +205,7 @@ class ResourceManager:
         if ingress is None:
             return None
         ingress.heard = self._clock()
+        self._take_engines(report.engines)
         self._overload.ingress_is(ingress_id, report.signals, ingress.heard)
         for session_id, figures in report.sessions.items():
             self._sessions.update(session_id, figures)
@@ -226,6 +243,17 @@ class ResourceManager:
             self._overload = Overload(ingress.throttle)
         if old is None or old.admission != ingress.admission:
             self._admission = AdmissionBook(ingress.admission, self._sessions)
+
+    def _take_engines(self, engines: Iterable[FurtherEngine]) -> None:
+        """Have the workers load engines that are new."""
+        if new := self._new(engines):
+            self._fleet.engines = (*self._fleet.engines, *new)[:MAXIMUM_FURTHER_ENGINES]
+
+    def _new(self, engines: Iterable[FurtherEngine]) -> list[FurtherEngine]:
+        known = {engine.name for engine in self._fleet.engines}
+        if self._settings is not None:
+            known.add(self._settings.speech.tts)
+        return [engine for engine in engines if engine.name not in known]
 
     def _forget(self, ingress_id: str) -> None:
         if self._speech_clients.pop(ingress_id, None) is not None:
@@ -347,6 +375,7 @@ class ResourceManager:
             level=self._overload.cluster.level,
             reasons=self._overload.cluster.reasons,
             nodes=self._fleet.node_statuses(),
+            engines=() if self._settings is None else self._fleet.engine_statuses(self._settings.speech),
             ingress=tuple(self._ingress_status(ingress) for ingress in self._ingresses.values()),
             admission=self._admission.status(self._use()),
             activities=self._sessions.activities(),
@@ -414,6 +443,7 @@ class ResourceManager:
         if self._unused_since is not None:
             if self._clock() - self._unused_since >= LINGER_S:
                 self._unused_since = self._settings = None  # stopped until the next ingress comes
+                self._fleet.engines = ()
                 await self._fleet.stop_all()
             return
         if self._settings is None:
@@ -436,7 +466,7 @@ class ResourceManager:
             )
             for node in found
         ]
-        wanted = plan(nodes, settings.fleet, settings.speech)
+        wanted = plan(nodes, settings.fleet, settings.speech, self._fleet.engines)
         self._fleet.follow(wanted, nodes, settings.speech, now)
         if not self._has_stopped_leftovers and now >= self._are_all_hosts_until:
             self._has_stopped_leftovers = True
@@ -465,6 +495,7 @@ class ResourceManager:
                 self._forget(client_id)
         self._desk.expire()
         self._fleet.stop_retired()
+        self._fleet.prepare_idle(now)
         self._fleet.check_idle(now)
         self._cpu_percent = self._cpu.percent()
         self._memory_percent = memory_percent()

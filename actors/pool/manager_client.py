@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
@@ -25,6 +25,7 @@ from actors.messages import (
     EXTENSION_FULL,
     Admission,
     Decision,
+    FurtherEngine,
     IngressReport,
     IngressSignals,
     Lease,
@@ -102,6 +103,13 @@ class ManagerClient:
         self._registering = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._background: set[asyncio.Task[None]] = set()
+
+    def use_engines(self, engines: Iterable[FurtherEngine]) -> None:
+        """Have the workers load these text-to-speech engines, too. None is forgotten: calls may go on."""
+        known = {engine.name: engine for engine in self._ingress.engines}
+        for engine in engines:
+            known.setdefault(engine.name, engine)
+        self._ingress = replace(self._ingress, engines=tuple(known.values()))
 
     async def start(self) -> None:
         """Register with the manager, which plans and starts workers. Raises ConfigurationError."""
@@ -222,7 +230,12 @@ class ManagerClient:
             answers, self._answer_times_ms = self._answer_times_ms, []
             self._unsent.clear()
             report = IngressReport(
-                self._ingress.ingress_id, self.signals(), len(self._sessions), figures, tuple(answers)
+                self._ingress.ingress_id,
+                self.signals(),
+                len(self._sessions),
+                figures,
+                tuple(answers),
+                self._ingress.engines,
             )
             try:
                 decision = await self._manager.heartbeat(report)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.messages import Lease, LeaseRequest, SessionStarted
+from actors.messages import FurtherEngine, Lease, LeaseRequest, SessionStarted
 from actors.settings import AdmissionSettings, FleetSettings, SpeechSettings, ThrottleSettings
 
 
@@ -39,6 +39,8 @@ class IngressStarted:
     """All leases it uses."""
     physical_cores: float | None = None
     """Of its machine, of those CPUs that it may run on. None: not known."""
+    engines: tuple[FurtherEngine, ...] = ()
+    """That its extensions name: not the same for all ingresses."""
 
 
 def differences(one: IngressStarted, other: IngressStarted) -> list[str]:

@@ -1,4 +1,4 @@
-"""One transcriber and one voice: an engine, loaded once, used by one thread at a time.
+"""One transcriber, and one speaker with one engine or several: loaded once, used by one thread at a time.
 
 Plain classes that know neither Ray nor threads; `WorkerThread` runs one on a thread of its own. Any exception
 of an engine becomes an EngineError that quotes nothing a caller said.
@@ -6,8 +6,10 @@ of an engine becomes an EngineError that quotes nothing a caller said.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from traceback import extract_tb
 
@@ -15,7 +17,7 @@ from actors.engines.abandonment import Abandonment
 from actors.engines.base import Engine, TtsEngine
 from actors.engines.registry import stt_engine, tts_engine
 from actors.errors import EngineError, RaymalError, described
-from actors.messages import Synthesize, Transcribe, Transcript
+from actors.messages import MAXIMUM_FURTHER_ENGINES, FurtherEngine, Synthesize, Transcribe, Transcript
 from actors.settings import SpeechSettings
 from actors.speakable import language_scripts, unreadable
 from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ, audio_duration_ms
@@ -26,6 +28,9 @@ MAXIMUM_SPEECH_S = 40
 """Of one request, which is about 10 s of speech at a usual speed. With the gateway's lead of 20 s the playout
 queue has room for it."""
 MAXIMUM_SPEECH_BYTES = MAXIMUM_SPEECH_S * TELEPHONE_RATE_HZ * BYTES_PER_SAMPLE
+
+LOAD_AGAIN_S = 60.0
+"""After an engine failed to load; then a request for it makes the worker try again, and others wait."""
 
 LONGEST_REASON = 300
 """Characters of a library's own message."""
@@ -71,16 +76,62 @@ class SttWorker:
             return error
 
 
-class TtsWorker:
-    """Runs the configured text-to-speech engine."""
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why an engine is not there."""
 
-    def __init__(self, settings: SpeechSettings) -> None:
-        """Find the engine, without loading it. Raises ConfigurationError."""
+    reason: str
+    failed_s: float
+
+
+class TtsWorker:
+    """Runs text-to-speech engines: `speech.tts`, and others once they are asked for.
+
+    One that fails to load costs the requests for it alone.
+    """
+
+    def __init__(self, settings: SpeechSettings, clock: Callable[[], float] = time.monotonic) -> None:
+        """Find the engine `speech.tts`, without loading it. Raises ConfigurationError."""
+        self._settings = settings
+        self._clock = clock
         self._engine = tts_engine(settings)
+        self._further: dict[str, TtsEngine | _Failure] = {}
+        """By name, those that were asked for, the first one first."""
 
     def load(self) -> None:
-        """Load and warm the model. Raises EngineError or ConfigurationError."""
+        """Load and warm the engine `speech.tts`. Raises EngineError or ConfigurationError."""
         _load(self._engine)
+
+    def prepare(self, engines: Iterable[FurtherEngine]) -> dict[str, str]:
+        """Load what is missing of these engines; return for each that cannot be used the reason."""
+        problems: dict[str, str] = {}
+        for engine in engines:
+            try:
+                self._engine_of(engine.name, engine.language)
+            except RaymalError as error:
+                problems[engine.name] = described(error)
+        return problems
+
+    def _engine_of(self, name: str | None, language: str) -> TtsEngine:
+        """Return an engine, loaded in that language if it was not there. Raises EngineError."""
+        if name is None or name == self._settings.tts:
+            return self._engine
+        found, now = self._further.get(name), self._clock()
+        if isinstance(found, _Failure) and now - found.failed_s < LOAD_AGAIN_S:
+            raise EngineError(found.reason)
+        if isinstance(found, TtsEngine):
+            return found
+        while len(self._further) >= MAXIMUM_FURTHER_ENGINES:
+            del self._further[next(iter(self._further))]
+        try:
+            engine = tts_engine(self._settings.for_engine(name, language))
+            _load(engine)
+        except RaymalError as error:
+            reason = f"the engine {name!r} is not there: {described(error).splitlines()[0]}"
+            self._further[name] = _Failure(reason, self._clock())
+            raise EngineError(reason) from error
+        self._further[name] = engine
+        return engine
 
     def synthesize(self, request: Synthesize) -> Generator[bytes, None, None]:
         """Yield a sentence as 8 kHz int16 pieces of two seconds at most. Closing the iterator stops it.
@@ -88,20 +139,21 @@ class TtsWorker:
         Raises EngineError, which never quotes the text: also for letters that the voice cannot read, for a
         text that is not blank and makes no sound, and for what is no audio, or far too much of it.
         """
-        _check_readable(self._engine, request)
+        engine = self._engine_of(request.engine, request.language)
+        _check_readable(engine, request)
         made_bytes, has_sound = 0, False
-        with engine_errors(self._engine, f"failed on {len(request.text)} characters"):
-            pieces = self._engine.synthesize(request)
+        with engine_errors(engine, f"failed on {len(request.text)} characters"):
+            pieces = engine.synthesize(request)
             if not isinstance(pieces, Iterable):
-                raise EngineError(f"{_name(self._engine)}.synthesize returned a {_kind(pieces)}: use `yield`")
+                raise EngineError(f"{_name(engine)}.synthesize returned a {_kind(pieces)}: use `yield`")
             try:
                 for piece in pieces:
-                    audio = _checked_audio(self._engine, piece)
+                    audio = _checked_audio(engine, piece)
                     made_bytes += len(audio)
                     has_sound = has_sound or any(audio)
                     if made_bytes > MAXIMUM_SPEECH_BYTES:
                         raise EngineError(
-                            f"{_name(self._engine)} made more than {MAXIMUM_SPEECH_S} s of audio of "
+                            f"{_name(engine)} made more than {MAXIMUM_SPEECH_S} s of audio of "
                             f"{len(request.text)} characters"
                         )
                     for start in range(0, len(audio), MAXIMUM_PIECE_BYTES):
@@ -111,7 +163,7 @@ class TtsWorker:
                     pieces.close()
         if not has_sound and request.text.strip():
             what = "only silence" if made_bytes else "no audio"
-            raise EngineError(f"{_name(self._engine)} made {what} of {len(request.text)} characters")
+            raise EngineError(f"{_name(engine)} made {what} of {len(request.text)} characters")
 
 
 def _check_readable(engine: TtsEngine, request: Synthesize) -> None:

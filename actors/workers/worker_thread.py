@@ -27,7 +27,7 @@ from typing import TypeVar
 
 from actors.engines.abandonment import AbandonedError, Abandonment
 from actors.errors import WorkerLostError
-from actors.messages import Synthesize, Transcribe, Transcript, WorkKind
+from actors.messages import FurtherEngine, Synthesize, Transcribe, Transcript, WorkKind
 from actors.settings import SpeechSettings
 from actors.workers.speech_workers import SttWorker, TtsWorker
 
@@ -127,6 +127,19 @@ class WorkerThread:
         finally:
             with suppress(RuntimeError):  # stopped meanwhile
                 self._executor.submit(pieces.close)
+
+    async def prepare(self, engines: Sequence[FurtherEngine]) -> dict[str, str]:
+        """Have a text-to-speech worker load these engines, between two pieces of work.
+
+        Returns for each that cannot be used the reason.
+        """
+
+        def load() -> dict[str, str]:
+            worker = self._worker.result()
+            assert isinstance(worker, TtsWorker)
+            return worker.prepare(engines)
+
+        return await self._run(load)
 
     def check(self) -> None:
         """Raise WorkerLostError once the thread was stopped."""

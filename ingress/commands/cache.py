@@ -97,7 +97,7 @@ def run_warm(arguments: argparse.Namespace) -> int:
     """Make what is missing, with the configured engine in this process; 1 if anything is still missing."""
     settings = settings_of(arguments)
     store = _store(settings)
-    check_names(settings.speech)
+    check_names(settings.speech, extension_book(settings).engines)
     missing, kept, problems = asyncio.run(_warm(settings, is_quiet=arguments.json))
     made = missing - len(problems)
     if arguments.json:

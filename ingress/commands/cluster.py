@@ -23,7 +23,7 @@ from ingress.commands.arguments import seconds
 from ingress.commands.fleet_lines import plan_lines, status_lines
 from ingress.configuration.settings import Settings
 from ingress.gateway.cluster_door import errand as door_errand
-from ingress.server.checking import api_problems
+from ingress.server.checking import api_problems, extension_book
 from ingress.server.exit_codes import ExitCode
 
 PLAN_FLAGS = ("--stt", "--tts", "--model", "--max-transcriptions", "--max-syntheses")
@@ -135,7 +135,7 @@ def run_plan(arguments: argparse.Namespace) -> int:
     """Plan for the machines that were written and print."""
     nodes = parse_nodes(arguments.nodes, arguments.ingress_nodes)
     settings = serve.settings_of(arguments)
-    made = plan(nodes, settings.fleet, settings.speech)
+    made = plan(nodes, settings.fleet, settings.speech, extension_book(settings).engines)
     use = {kind: SlotUse(made.slots(kind), 0.0) for kind in WorkKind}
     calls = AdmissionBook(settings.admission).capacity(use)
     if arguments.json:

@@ -23,6 +23,7 @@ FLAGS = {
     "--port": ("port", "PORT", 'to listen on: a number, "auto" or "shared"'),
     "--return-port": ("return_port", "PORT", 'for the second connection of its calls: a number or "auto"'),
     "--language": ("language", "CODE", "of the callers (the server's own)"),
+    "--tts": ("tts", "ENGINE", "text to speech (the server's own)"),
     "--voice": ("voice", "NAME", "of the text-to-speech engine"),
     "--dialog": ("dialog.name", "NAME", "what answers (the server's own)"),
     "--greeting": ("dialog.greeting", "TEXT", "said when a call begins"),

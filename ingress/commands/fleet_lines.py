@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
 from actors.fleet.gpu_memory import MEMORY_LABEL, TYPE_LABEL
 from actors.fleet.sizing import GIGABYTE, WORK_LABEL, FleetPlan, NodeResources, WorkerGroup
 from actors.messages import WorkKind
-from actors.status import FleetStatus, GroupStatus, NodeStatus
+from actors.status import EngineStatus, FleetStatus, GroupStatus, NodeStatus
 
 SHOWN_LABELS = (WORK_LABEL, TYPE_LABEL, MEMORY_LABEL)
 
@@ -32,6 +32,7 @@ def status_lines(status: FleetStatus) -> Iterator[str]:
             f"{tally.count} done, {tally.failed} of them failed; "
             f"waited {wait.p50_ms:.0f} ms (p50), {wait.p95_ms:.0f} ms (p95)"
         )
+    yield from engine_lines(status.engines)
     yield f"the manager's node: CPU {status.cpu_percent:.0f} %, memory {status.memory_percent:.0f} %"
     for node in status.nodes:
         yield f"node {node.address or node.node_id[:12]}: {_machine(node)}"
@@ -42,6 +43,14 @@ def status_lines(status: FleetStatus) -> Iterator[str]:
         level = f"{ingress.level.name.lower()}{_because(ingress.reasons)}"
         yield f"ingress {ingress.ingress_id}: {ingress.sessions} calls, {level}"
     yield from (f"problem: {problem}" for problem in status.problems)
+
+
+def engine_lines(engines: Iterable[EngineStatus]) -> Iterator[str]:
+    """Yield a line for each text-to-speech engine: how many of the workers have it."""
+    for engine in engines:
+        problem = f": {engine.problem}" if engine.problem is not None else ""
+        workers = _counted(engine.workers, "worker")
+        yield f"engine {engine.name}: loaded by {engine.ready} of {workers}{problem}"
 
 
 def plan_lines(nodes: Sequence[NodeResources], plan: FleetPlan, calls: int) -> Iterator[str]:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from actors.status import AdmissionStatus, FleetStatus
 from ingress.commands.arguments import add_server_port
+from ingress.commands.fleet_lines import engine_lines
 from ingress.link.status import (
     DecisionStatus,
     LevelChangeStatus,
@@ -69,12 +70,11 @@ def _print_ingress(console: Console, status: ServerStatus) -> None:
     console.print(f"calls: {status.calls}; media workers: {len(status.media_workers)}{waiting}")
     if status.decision is not None:
         _print_decision(console, status.decision, status.level_changes)
-    extensions = Table("extension", "priority", "language", "dialog", "calls", "at most", "refused")
+    extensions = Table("extension", "priority", "language", "engine", "dialog", "calls", "at most", "refused")
     for row in status.extensions:
         limit = "-" if row.maximum_calls is None else row.maximum_calls
-        extensions.add_row(
-            row.name, row.priority, row.language, row.dialog, *map(str, (row.calls, limit, row.refused))
-        )
+        counts = map(str, (row.calls, limit, row.refused))
+        extensions.add_row(row.name, row.priority, row.language, row.tts or "-", row.dialog, *counts)
     console.print(extensions)
     for row in status.extensions:
         if row.problem is not None:
@@ -152,6 +152,8 @@ def _print_fleet(console: Console, fleet: FleetStatus) -> None:
         counts = map(str, (pool.waiting, tally.count, tally.failed))
         table.add_row(kind, workers, slots, *counts, f"{mean_ms:.0f}")
     console.print(table)
+    for line in engine_lines(fleet.engines):
+        console.print(line, markup=False)
     waits = Table("waiting, ms", "count", "p50", "p95", "p99", "longest")
     for name, percentiles in (
         ("for a transcription slot", fleet.transcription.lease_wait),

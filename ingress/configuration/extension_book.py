@@ -7,9 +7,10 @@ media workers get each extension by itself (`ingress.server.media_feed`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from actors.errors import ConfigurationError
+from actors.messages import FurtherEngine
 from actors.settings import Section
 from ingress.configuration.extensions import (
     DEFAULT_EXTENSION,
@@ -23,6 +24,8 @@ MAXIMUM_EXTENSION_BYTES = 64 * 1024
 """Of one extension's settings as JSON: they go to a media worker in one piece."""
 MAXIMUM_BOOK_BYTES = 4 * 1024 * 1024
 """Of all together: they go to the gateway in one message, and are in the supervisor's answers."""
+MAXIMUM_ENGINES = 8
+"""Text-to-speech engines that extensions name: each worker has all of them in memory."""
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 """Not "..", which HTTP clients take out of an address, nor what a command takes for a flag."""
 NeedsSpeech = Callable[[DialogSettings, str], bool]
@@ -35,6 +38,11 @@ class ExtensionBook(Section):
     extensions: dict[str, Extension]
     has_speech_workers: bool
     """Whether the server was started with speech workers: no change starts or stops them."""
+
+    @property
+    def engines(self) -> tuple[FurtherEngine, ...]:
+        """The text-to-speech engines that extensions name, each by the first that does."""
+        return engines_of(self.extensions.values())
 
     @classmethod
     def of(cls, settings: Settings, needs_speech: NeedsSpeech) -> ExtensionBook:
@@ -53,6 +61,16 @@ class ExtensionBook(Section):
         if extensions == self.extensions:
             return self, waiting
         return _checked(self.version + 1, extensions.values(), self.has_speech_workers, []), waiting
+
+
+def engines_of(extensions: Iterable[Extension]) -> tuple[FurtherEngine, ...]:
+    """Return the text-to-speech engines that extensions name, each by the first that does."""
+    engines: dict[str, FurtherEngine] = {}
+    for extension in extensions:
+        if extension.needs_speech and extension.tts is not None:
+            named = FurtherEngine(extension.tts, extension.language, _setting(extension, "tts"))
+            engines.setdefault(named.name, named)
+    return tuple(engines.values())
 
 
 def extensions_of(settings: Settings, needs_speech: NeedsSpeech) -> tuple[list[Extension], list[str]]:
@@ -86,6 +104,12 @@ def _checked(
     version: int, extensions: Collection[Extension], has_speech_workers: bool, problems: list[str]
 ) -> ExtensionBook:
     """Return the book. Raises ConfigurationError with these problems and those of the extensions."""
+    engines = engines_of(extensions)
+    if len(engines) > MAXIMUM_ENGINES:
+        problems.append(
+            f"extensions: {len(engines)} text-to-speech engines; each speech worker holds all of them, and "
+            f"{MAXIMUM_ENGINES} at most: {', '.join(engine.name for engine in engines)}"
+        )
     ports: dict[int, str] = {}
     book_bytes = 0
     for extension in extensions:

@@ -158,6 +158,7 @@ class Gateway:
         self._pace = Pace(frame_ms=settings.server.frame_ms)
         self._meter = SignalMeter(self._media, self._is_loading)
         if pool is not None:
+            pool.use_engines(book.engines)
             pool.on_decision = self._decided
             pool.signals = self._meter.signals
             pool.on_wait = self._waits
@@ -259,7 +260,8 @@ class Gateway:
         if not self._readiness.is_ready or self._status is None:
             return self._pool is not None
         pools = (self._status.transcription, self._status.synthesis)
-        return any(pool.ready < pool.planned for pool in pools) and not self._status.problems
+        are_missing = any(pool.ready < pool.planned for pool in pools) and not self._status.problems
+        return are_missing or any(engine.loading for engine in self._status.engines)
 
     def _announce(self, readiness: Readiness) -> None:
         if readiness == self._readiness:
@@ -294,7 +296,7 @@ class Gateway:
             return
         rendered = 0
         try:
-            rendered = await warm(self._speaker, self._book.extensions.values(), deadline_s)
+            rendered = await warm(self._speaker, self._book.extensions.values(), deadline_s, self._dialog)
         except RaymalError as error:
             log.debug("phrases: %s", error)
         except Exception:  # a dialog's `fixed_texts` may be anything
@@ -367,6 +369,8 @@ class Gateway:
             return described(error)
         log.info("extensions: version %d", book.version)
         self._book = book
+        if self._pool is not None:
+            self._pool.use_engines(book.engines)
         self._warming_is_due.set()
         return None
 
@@ -428,6 +432,7 @@ class Gateway:
                     priority=extension.priority,
                     language=extension.language,
                     dialog=extension.dialog.name,
+                    tts=(extension.tts or self._settings.speech.tts) if extension.needs_speech else None,
                     maximum_calls=extension.max_calls,
                     calls=calls[name],
                     refused=self._services.refused[name],

@@ -70,7 +70,7 @@ class Reservations:
         extension = self._extension(request.extension)
         if extension is None:
             return _mistake(f"extension: there is no extension {request.extension[:64]!r}")
-        if problem := self._problem(request):
+        if problem := self._problem(request, extension.tts):
             return _mistake(problem)
         language = normalised(request.language) if request.language is not None else None
         chosen = extension.chosen(request.priority, language)
@@ -120,8 +120,8 @@ class Reservations:
         if waiting:
             await asyncio.gather(*(self._give_back(call_id) for call_id in waiting))
 
-    def _problem(self, request: BeginRequest) -> str | None:
-        """Return what is wrong with a request: one line."""
+    def _problem(self, request: BeginRequest, tts: str | None) -> str | None:
+        """Return what is wrong with a request for an extension that has that engine: one line."""
         for name in ("caller_number", "caller_name"):
             text = getattr(request, name)
             if text is not None and (len(text) > MAXIMUM_TEXT or not text.isprintable()):
@@ -134,7 +134,8 @@ class Reservations:
             except ValueError as error:
                 return f"language: {error}"
             if self._services.pool is not None:
-                return next(language_problems(self._speech, language, "language", True), None)
+                speech = self._speech.for_engine(tts)
+                return next(language_problems(speech, language, "language", True), None)
         return None
 
     async def _take_place(self, call_id: str, extension: Extension) -> str:

@@ -12,9 +12,9 @@ applies.
 | the dialog's next action within `dialog.deadline_s` | the same |
 
 Sentences are sent as they are made: the caller hears the first while the next is synthesised. One that takes
-long to say is made in pieces. The gateway makes no further piece while it is `LEAD_S` ahead of what has been
-played on that leg, so that a long answer fills no memory. Engines get speakable text; the history has the
-written one.
+long to say is made in pieces, one that takes long to make in clauses (`ingress.gateway.early_speech`). The
+gateway makes no further piece while it is `LEAD_S` ahead of what has been played on that leg, so that a long
+answer fills no memory. Engines get speakable text; the history has the written one.
 
 A transcription may have been begun ahead of its turn, at a pause that then became the end. Until its turn
 comes it gets a slot only if another one stays free; from then on it is final work. The stages of the turn
@@ -27,10 +27,10 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
-from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol, get_args
+from functools import partial
+from typing import Protocol
 
 from actors.errors import (
     CapacityError,
@@ -46,7 +46,7 @@ from actors.messages import Doubt, SessionActivity, Transcribe
 from actors.pool.speech_pool import SpeechPool, Transcription
 from actors.sentences import split_sentences
 from actors.settings import SpeechSettings
-from actors.speakable import SpeakableText, speakable_pieces
+from actors.speakable import speakable_pieces
 from actors.telephone import audio_duration_ms
 from ingress.configuration.extensions import Extension
 from ingress.dialogs.actions import checked_action
@@ -74,6 +74,8 @@ from ingress.dialogs.base import (
 from ingress.dialogs.run import DialogRun, failure_of
 from ingress.dialogs.state import encoded_state
 from ingress.gateway.key_stop import KeyStop
+from ingress.gateway.lead import Lead
+from ingress.gateway.sentence_speech import SentenceSpeech
 from ingress.link.messages import (
     CallStarted,
     Digits,
@@ -98,10 +100,6 @@ from ingress.link.messages import (
 )
 from ingress.link.records import StageTimes
 from ingress.phrases.speaker import Speaker
-
-LEAD_S = 20.0
-"""How far ahead of what has been played audio is made."""
-LEG_NAMES = get_args(LegName)
 
 log = logging.getLogger(__name__)
 
@@ -213,18 +211,6 @@ class TurnRunner:
             return None
 
 
-@dataclass(slots=True)
-class _Lead:
-    """The audio of a turn on one leg: how much was sent, and since when it plays."""
-
-    begun_s: float
-    sent_s: float = 0.0
-
-    def ahead_s(self, now: float) -> float:
-        """Return how much of it is still to be played."""
-        return self.begun_s + self.sent_s - now
-
-
 class _Turn:
     """One turn while it runs."""
 
@@ -244,6 +230,7 @@ class _Turn:
         self._runner = runner
         self._request = request
         self._call = call
+        self._extension = call.extension
         self._ahead = ahead
         self._key_stop = key_stop
         self._pool = runner.pool if call.extension.needs_speech else None
@@ -254,7 +241,8 @@ class _Turn:
         self._may_interrupt = True
         """Whether speech may stop what is being said."""
         self._has_spoken = False
-        self._leads: dict[LegName, _Lead] = {}
+        self._asked_to_speak_s = 0.0
+        self._leads: dict[LegName, Lead] = {}
         self._leg: LegName = request.leg
         """Who hears what the dialog does not address: who the event came from, if somebody is there."""
         if isinstance(request, LegChanged) and not request.is_there:
@@ -422,18 +410,22 @@ class _Turn:
         if self._speaker is None:
             raise DialogError("the dialog was declared to need no speech, and asked to speak")
         leg = say.leg or self._leg
+        if not self._has_spoken:
+            self._asked_to_speak_s = _now_s()
+        deadline_s = self._runner.speech.synthesis_deadline_s
+        lead = self._leads.setdefault(leg, Lead())
+        speech = SentenceSpeech(self._speaker, lead, self._request.call_id, deadline_s, self._count_part)
         for sentence in split_sentences(self._wording(say, self._speaker)):
-            pieces = speakable_pieces(sentence, self._call.extension.language)
+            pieces = speakable_pieces(sentence, self._extension.language)
             if pieces:  # else there is nothing to say, and nothing to remember as heard
                 self._sentences += 1
-                for piece in pieces:
-                    await self._wait_for_lead(leg)
-                    await self._speak(piece, sentence, say.is_fixed, self._speaker, leg)
+                send = partial(self._send_audio, sentence, leg=leg)
+                await speech.speak(pieces, self._extension, say.is_fixed, send)
                 await self._send_audio(sentence, b"", leg, is_last=True)
 
     def _wording(self, say: Say, speaker: Speaker) -> str:
         """Return the text to speak: the short one if that is preferred and the long one costs work."""
-        text, extension = say.text, self._call.extension
+        text, extension = say.text, self._extension
         if say.short is None or not speaker.decision.prefers_short_answers:
             return text
         if all(
@@ -444,40 +436,24 @@ class _Turn:
             return text
         return say.short
 
-    async def _wait_for_lead(self, leg: LegName) -> None:
-        """Wait until no more than `LEAD_S` of what was sent is still to be played there."""
-        if leg in self._leads:
-            await asyncio.sleep(max(0.0, self._leads[leg].ahead_s(_now_s()) - LEAD_S))
-
-    async def _speak(
-        self, text: SpeakableText, sentence: str, is_fixed: bool, speaker: Speaker, leg: LegName
-    ) -> None:
-        """Have a piece of a sentence spoken; `sentence` is the written one, as the history will have it."""
-        asked_s = _now_s()
-        deadline_s = self._runner.speech.synthesis_deadline_s
-        has_begun = False
-        speech = speaker.speak(text, self._call.extension, self._request.call_id, is_fixed, deadline_s)
-        async with aclosing(speech) as pieces:
-            async for piece in pieces:
-                if not has_begun:
-                    has_begun = True
-                    self._begin_piece(piece.is_cached, asked_s)
-                lead = self._leads.setdefault(leg, _Lead(_now_s()))
-                lead.sent_s += audio_duration_ms(piece.audio) / 1000.0
-                await self._send_audio(sentence, piece.audio, leg)
-
-    def _begin_piece(self, is_cached: bool, asked_s: float) -> None:
-        """Count where a piece came from; the first one also ends the wait of the turn."""
+    def _count_part(self, is_cached: bool) -> None:
+        """Count where a part of a sentence comes from."""
         if is_cached:
             self._note(cache_hits=self.stages.cache_hits + 1)
         else:
             self._note(cache_misses=self.stages.cache_misses + 1)
+
+    def _begin_audio(self) -> None:
+        """The first audio ends the wait of the turn."""
         if not self._has_spoken:
             self._has_spoken = True
-            self._note(synthesis_ms=_since_ms(asked_s))
+            self._note(synthesis_ms=_since_ms(self._asked_to_speak_s))
             self._call.turn_to(SessionActivity.SPEAKING)
 
     async def _send_audio(self, text: str, audio: bytes, leg: LegName, is_last: bool = False) -> None:
+        if audio:
+            self._leads.setdefault(leg, Lead()).add(audio_duration_ms(audio) / 1000.0, _now_s())
+            self._begin_audio()
         await self._call.send(
             SentenceAudio(
                 call_id=self._request.call_id,

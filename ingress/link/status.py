@@ -29,6 +29,8 @@ class ExtensionStatus(Record):
     calls: int
     """At this server."""
     refused: int
+    tts: str | None = None
+    """Its text-to-speech engine; None: it needs no speech."""
     problem: str | None = None
     """Why it takes no calls: its port is another program's."""
 

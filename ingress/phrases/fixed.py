@@ -16,6 +16,8 @@ from ingress.configuration.settings import Settings
 from ingress.phrases.disk import phrase_store
 from ingress.phrases.key import phrase_key
 
+_Identity = tuple[str | None, str, str | None, str]
+
 
 class PhraseShelf:
     """The phrases of all extensions as audio in memory: a second or two of 16 KB each."""
@@ -25,8 +27,8 @@ class PhraseShelf:
         self._speech = settings.speech
         self._audio: dict[tuple[str, ...], bytes] = {}
         """By the keys of a phrase's pieces: extensions that sound alike share it."""
-        self._known_keys: dict[tuple[str, str | None, str], tuple[str, ...]] = {}
-        """By language, voice and text: `audio` is called on the audio clock's loop, and reads no text."""
+        self._known_keys: dict[_Identity, tuple[str, ...]] = {}
+        """By engine, language, voice and text: `audio` is called on the audio clock's loop; it reads none."""
 
     def load(self, extensions: Iterable[Extension]) -> None:
         """Read what is missing from the disk: blocking. A phrase is on the shelf whole or not at all."""
@@ -46,15 +48,15 @@ class PhraseShelf:
 
     def _keys(self, extension: Extension, phrase: Phrase) -> tuple[str, ...]:
         """Return the keys of a phrase's pieces; none if there is no text for it."""
-        identity = language, voice, text = _identity(extension, phrase)
+        identity = engine, language, voice, text = _identity(extension, phrase)
         if identity not in self._known_keys:
             self._known_keys[identity] = tuple(
-                phrase_key(self._speech, language, voice, piece)
+                phrase_key(self._speech.for_engine(engine), language, voice, piece)
                 for sentence in split_sentences(text)
                 for piece in speakable_pieces(sentence, language)
             )
         return self._known_keys[identity]
 
 
-def _identity(extension: Extension, phrase: Phrase) -> tuple[str, str | None, str]:
-    return extension.language, extension.voice, phrase_text(extension, phrase) or ""
+def _identity(extension: Extension, phrase: Phrase) -> _Identity:
+    return extension.tts, extension.language, extension.voice, phrase_text(extension, phrase) or ""

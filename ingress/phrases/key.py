@@ -27,7 +27,14 @@ INAUDIBLE: dict[str, set[str]] = {
     "coqui": {"threads", "device", "gpu_memory_gb"},
     "pico": set(),
     "espeak": set(),
-    "scripted": {"transcript", "stt_delay_s", "tts_delay_s", "load_delay_s", "batch_size"},
+    "scripted": {
+        "transcript",
+        "stt_delay_s",
+        "tts_delay_s",
+        "real_time_factor",
+        "load_delay_s",
+        "batch_size",
+    },
 }
 """Settings of each engine that change how fast audio is made, not how it sounds. Of an engine that is not
 here all settings count."""

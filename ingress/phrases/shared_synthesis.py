@@ -32,6 +32,8 @@ class SharedSynthesis:
         """Start to take `chunks`. `on_end` is called once, when no more follower may join."""
         self.pieces: list[bytes] = []
         self.priority = priority
+        self.first_ms = self.whole_ms = 0.0
+        """From the lease to the first piece, and to the last one."""
         self.is_complete = False
         """Whether the pieces are the whole sentence."""
         self.is_fixed = False
@@ -82,6 +84,9 @@ class SharedSynthesis:
     async def _take(self, chunks: AsyncIterator[SpeechChunk]) -> None:
         try:
             async for chunk in chunks:
+                if not self.pieces:
+                    self.first_ms = chunk.elapsed_ms
+                self.whole_ms = chunk.elapsed_ms
                 self.pieces.append(chunk.audio)
                 self._wake_followers()
             self.is_complete = True

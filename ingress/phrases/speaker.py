@@ -24,16 +24,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+from actors.engines.registry import real_time_factor
 from actors.messages import Decision, Priority, Synthesize
 from actors.pool.speech_pool import SpeechPool
 from actors.settings import SpeechSettings
 from actors.speakable import SpeakableText
-from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
+from actors.speakable.pieces import weight
+from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ, audio_duration_ms
 from ingress.configuration.extensions import Extension
 from ingress.configuration.settings import CacheSettings
 from ingress.phrases.disk import Label, PhraseStore, phrase_store
 from ingress.phrases.key import phrase_key
 from ingress.phrases.memory import PhraseCache
+from ingress.phrases.pace import Pace, Paces
 from ingress.phrases.shared_synthesis import SharedSynthesis
 
 PIECE_BYTES = 2 * TELEPHONE_RATE_HZ * BYTES_PER_SAMPLE
@@ -74,6 +77,7 @@ class Speaker:
         self._disk_thread = ThreadPoolExecutor(1, thread_name_prefix="phrases")
         self._disk_jobs: set[asyncio.Future[Any]] = set()
         self._is_closed = False
+        self._paces = Paces()
         self._joinable: dict[str, SharedSynthesis] = {}
         """The synthesis under way that a further call may join, by the sentence's key."""
         self._running: set[SharedSynthesis] = set()
@@ -87,6 +91,14 @@ class Speaker:
     def keeps_anything(self) -> bool:
         """Whether there is any room at all for phrases."""
         return self._store is not None or self._memory.capacity_bytes > 0
+
+    def expect(self, extension: Extension) -> None:
+        """Learn what an extension's engine says of its speed. Imports the engine's module: blocking."""
+        self._paces.expect(extension.tts, real_time_factor(self._speech.for_engine(extension.tts)))
+
+    def pace(self, extension: Extension) -> Pace:
+        """Return how fast an extension's engine works."""
+        return self._paces.of(extension.tts, extension.language)
 
     def is_ready(self, text: SpeakableText, extension: Extension) -> bool:
         """Whether that sentence is in memory."""
@@ -143,7 +155,7 @@ class Speaker:
         self._disk_thread.shutdown(wait=False)
 
     def _key(self, text: SpeakableText, extension: Extension) -> str:
-        return phrase_key(self._speech, extension.language, extension.voice, text)
+        return phrase_key(self._speech.for_engine(extension.tts), extension.language, extension.voice, text)
 
     def _synthesis(
         self, text: SpeakableText, extension: Extension, call_id: str, priority: Priority, deadline_s: float
@@ -152,7 +164,7 @@ class Speaker:
         key = self._key(text, extension)
         synthesis = self._joinable.get(key)
         if synthesis is None or not synthesis.serves(priority):
-            request = Synthesize(call_id, text, extension.language, extension.voice)
+            request = Synthesize(call_id, text, extension.language, extension.voice, extension.tts)
             chunks = self._pool.synthesize(request, deadline_s)
             synthesis = SharedSynthesis(chunks, priority, partial(self._ended, text, extension))
             self._joinable[key] = synthesis
@@ -167,6 +179,14 @@ class Speaker:
         if synthesis.is_complete:
             audio = b"".join(synthesis.pieces)
             self._memory.put(key, audio)
+            self._paces.note(
+                extension.tts,
+                extension.language,
+                weight(text),
+                synthesis.first_ms / 1000.0,
+                synthesis.whole_ms / 1000.0,
+                audio_duration_ms(audio) / 1000.0,
+            )
             if synthesis.is_fixed:
                 self._disk_job(self._write(text, extension, audio))
 
@@ -184,7 +204,7 @@ class Speaker:
     ) -> Callable[[PhraseStore], bool]:
         """Return the job that writes a phrase."""
         key = self._key(text, extension)
-        label = Label(text, extension.language, extension.voice, self._speech.tts)
+        label = Label(text, extension.language, extension.voice, extension.tts or self._speech.tts)
         return lambda store: store.write(key, label, audio)
 
     async def _on_disk(self, job: Callable[[PhraseStore], T], deadline_s: float) -> T | None:

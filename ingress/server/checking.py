@@ -35,11 +35,14 @@ from actors.engines.registry import (
 )
 from actors.errors import ConfigurationError, LinkError, described
 from actors.fleet.ray_address import check_ray_address
+from actors.fleet.sizing import device_of
+from actors.local import this_machine
+from actors.messages import FurtherEngine
 from actors.plugins.lookup import Catalogue
 from actors.plugins.mistakes import unknown
 from actors.settings import OpenSection, table_name
 from ingress.access.tokens import configured_token
-from ingress.configuration.extension_book import ExtensionBook, extensions_of
+from ingress.configuration.extension_book import ExtensionBook, engines_of, extensions_of
 from ingress.configuration.extension_tables import with_extensions
 from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension
 from ingress.configuration.settings import DialogSettings, Settings, TracesSettings, WebSettings
@@ -186,13 +189,14 @@ def api_problems(settings: Settings) -> Iterator[str]:
 
 
 def _engine_problems(settings: Settings) -> Iterator[str]:
+    extensions, _ = extensions_of(settings, _needs_speech)
+    engines = engines_of(extensions)
     try:
-        check_names(settings.speech)
+        check_names(settings.speech, engines)
     except ConfigurationError as error:
         yield from _lines(error)
         return
     run_here = settings.fleet.backend == "local" or settings.fleet.ray_address is None
-    extensions, _ = extensions_of(settings, _needs_speech)
     try:
         for extension in extensions:
             if extension.needs_speech:
@@ -201,9 +205,23 @@ def _engine_problems(settings: Settings) -> Iterator[str]:
         yield from _lines(error)
     try:
         if run_here:
-            check_machine(settings.speech)
+            check_machine(settings.speech, engines)
     except ConfigurationError as error:
         yield from _lines(error)
+
+
+def late_engine_problems(settings: Settings, engines: Collection[FurtherEngine]) -> Iterator[str]:
+    """Yield why a running server cannot take engines for which its workers were not planned."""
+    are_here = settings.fleet.backend == "local" or settings.fleet.ray_address is None
+    has_gpu = not are_here or this_machine().gpus > 0
+    for engine in engines:
+        device = device_of(settings.speech, engine.name)
+        if device == "cuda" or (device == "auto" and has_gpu):
+            yield (
+                f"{engine.setting} = {engine.name!r}: it may use a GPU, and the running speech workers were "
+                "planned without it; restart the server, or before set "
+                f"speech.{table_name(engine.name)}.device to cpu"
+            )
 
 
 def _speech_problems(settings: Settings, extension: Extension, only_built_in: bool) -> Iterator[str]:
@@ -213,14 +231,18 @@ def _speech_problems(settings: Settings, extension: Extension, only_built_in: bo
     # The server's own language is one mistake, of however many extensions.
     language_section = section if chosen is not None and chosen.language is not None else "speech"
     language, voice = extension.language, extension.voice
-    yield from language_problems(settings.speech, language, f"{language_section}.language", only_built_in)
+    speech, tts_setting = settings.speech.for_engine(extension.tts, extension.language), "speech.tts"
+    if extension.tts is not None:
+        # With an engine of its own, the language that it has from [speech] is one for it to mind.
+        language_section, tts_setting = section, f"{section}.tts"
+    yield from language_problems(speech, language, f"{language_section}.language", only_built_in, tts_setting)
     texts = {f"{section}.{phrase}": text for phrase, text in extension.phrases.items()}
     greeting, inherited = extension.dialog.greeting, settings.dialog.greeting
     texts[f"{section}.dialog.greeting" if greeting != inherited else "dialog.greeting"] = greeting or ""
     for setting, text in texts.items():
-        yield from text_problems(settings.speech, language, text, setting, only_built_in)
+        yield from text_problems(speech, language, text, setting, only_built_in, tts_setting)
     if voice:
-        yield from voice_problems(settings.speech, voice, f"{section}.voice", only_built_in)
+        yield from voice_problems(speech, voice, f"{section}.voice", only_built_in, tts_setting)
 
 
 def _start_problems(settings: Settings, book: ExtensionBook) -> Iterator[str]:
@@ -283,7 +305,9 @@ def _check_tables(settings: Settings) -> None:
     lines = [
         line for where, dialog in sections.items() for line in _unknown(where, dialog, chosen, [CATALOGUE])
     ]
-    lines += _unknown("speech", settings.speech, {settings.speech.stt, settings.speech.tts}, [STT, TTS])
+    further = {chosen.tts for chosen in settings.extensions.values() if chosen.tts is not None}
+    engines = {settings.speech.stt, settings.speech.tts, *further}
+    lines += _unknown("speech", settings.speech, engines, [STT, TTS])
     if lines:
         raise ConfigurationError("\n".join(lines))
 

@@ -23,7 +23,7 @@ from ingress.configuration.settings import (
     ExtensionSettings,
     Settings,
 )
-from ingress.server.checking import check
+from ingress.server.checking import check, late_engine_problems
 from ingress.server.extension_files import Draft, ExtensionFiles
 from ingress.server.extension_keeper import ExtensionKeeper
 
@@ -75,6 +75,8 @@ class ConfigurationKeeper:
         self._database_tables: Tables = database.taken if database is not None else {}
         self._read_again = read_again
         self._extensions = extensions
+        self._planned_engines = {settings.speech.tts, *(it.name for it in extensions.book.engines)}
+        """That the workers' places were planned for."""
         self._changing = asyncio.Lock()
 
     @property
@@ -181,7 +183,11 @@ class ConfigurationKeeper:
             os.setpriority(os.PRIO_PROCESS, 0, background_niceness(self._first.server.nice))
             self._check_source()
             settings = self._read_again(drafts)
-            return settings, check(with_extensions(settings, chosen))
+            book = check(with_extensions(settings, chosen))
+            late = [engine for engine in book.engines if engine.name not in self._planned_engines]
+            if problems := list(late_engine_problems(self._first, late)):
+                raise ConfigurationError("\n".join(problems))
+            return settings, book
 
         return await _in_time(read_and_check)
 

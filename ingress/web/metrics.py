@@ -226,6 +226,12 @@ def _of_fleet(fleet: FleetStatus) -> Iterator[Metric]:
 
     yield _gauge("workers_planned", "Speech workers that the plan asks for.", each("planned"), "kind")
     yield _gauge("workers_ready", "Speech workers that have loaded their model.", each("ready"), "kind")
+    yield _gauge(
+        "engine_workers_ready",
+        "Synthesis workers that have loaded a text-to-speech engine.",
+        [((engine.name,), float(engine.ready)) for engine in fleet.engines],
+        "engine",
+    )
     yield _gauge("slots", "Slots of all ready speech workers.", each("slots"), "kind")
     yield _gauge("slots_busy", "Slots in use.", each("busy"), "kind")
     yield _gauge("leases_waiting", "Requests that wait for a slot.", each("waiting"), "kind")

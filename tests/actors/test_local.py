@@ -9,10 +9,12 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from broken_engine import LOADING_FAILS, REASON
+from further_engines import AUDIO, HUM, IN_ESPERANTO
 
 from actors.errors import CapacityError, ConfigurationError, EngineError, WorkerLostError
 from actors.local import LocalPool, LocalWorkers
-from actors.messages import Priority, SessionStarted, Synthesize, Transcribe
+from actors.messages import FurtherEngine, Priority, SessionStarted, Synthesize, Transcribe
 from actors.settings import FleetSettings, ScriptedSettings, SpeechSettings
 from actors.status import FleetStatus
 from actors.telephone import audio_duration_ms
@@ -52,6 +54,25 @@ async def test_letters_that_the_voice_cannot_read_fail_that_text_alone() -> None
         with pytest.raises(EngineError, match="3 of 3 letters are Hangul"):
             _ = [chunk async for chunk in speech.synthesize(replace(SENTENCE, text="안녕하"), deadline_s=2.0)]
         assert [chunk async for chunk in speech.synthesize(SENTENCE, deadline_s=2.0)]
+
+
+async def test_an_engine_that_an_extension_names_is_loaded_while_calls_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The status has it; a sentence is spoken by the engine that it asks for."""
+    monkeypatch.setattr("actors.pool.manager_client.HEARTBEAT_PERIOD_S", 0.02)
+    monkeypatch.setattr("actors.manager.resource_manager.TICK_S", 0.02)
+    async with pool() as speech, asyncio.timeout(5.0):
+        assert [it.name for it in (await speech.status()).engines] == ["scripted"]
+        speech.use_engines([IN_ESPERANTO, *(FurtherEngine(it, "en") for it in ("scripted", LOADING_FAILS))])
+        status = await until(speech.status, lambda status: any(it.problem for it in status.engines))
+        engines = {it.name: it.ready for it in status.engines}
+        assert engines == {"scripted": 1, HUM: 1, LOADING_FAILS: 0}
+        request = replace(SENTENCE, language="eo", engine=HUM)
+        assert [it.audio async for it in speech.synthesize(request, deadline_s=2.0)] == [AUDIO]
+        with pytest.raises(EngineError, match=REASON):
+            _ = [it async for it in speech.synthesize(replace(request, engine=LOADING_FAILS), 2.0)]
+        assert [it.audio async for it in speech.synthesize(SENTENCE, deadline_s=2.0)] != [AUDIO]
 
 
 async def test_a_turn_goes_through_and_is_counted() -> None:

@@ -11,10 +11,11 @@ import pytest
 from asterisk_peer import AsteriskPeer
 from heard import pitches_hz
 from installed_example import EXAMPLES, install
-from running_server import QUICK, SCRIPTED, running_server
+from running_server import QUICK, SCRIPTED, RunningServer, running_server
 
 from actors.engines.scripted import sentence_tone_hz
 from benchmarks.harness.speech_like import recorded_words
+from ingress.link.messages import PutExtension
 from ingress.server import observer
 
 INSTALLED_COMMAND = str(Path(sys.executable).with_name("raymal"))
@@ -32,6 +33,31 @@ async def test_a_dialog_in_the_working_folder(tmp_path: Path) -> None:
             peer.identify()
             await peer.until(lambda: peer.was_hung_up, deadline_s=8.0)
     assert sentence_tone_hz("We are closed today.") in pitches_hz(peer.audio)
+
+
+async def add_an_extension_with_another_engine(server: RunningServer) -> None:
+    """One that cannot run is refused with its reason; the other speaks at the next call."""
+    put = {"name": "second", "settings": {"port": "auto", "tts": "scriptet"}}
+    reply = await observer.control(server.port, PutExtension.model_validate(put))
+    assert "extensions.second.tts: unknown engine 'scriptet'" in (reply.problem or "")
+    put["settings"] = {"port": "auto", "tts": "scripted"}
+    reply = await observer.control(server.port, PutExtension.model_validate(put))
+    assert reply.problem is None
+    async with AsteriskPeer(reply.ports["second"]) as peer:
+        peer.identify()
+        await peer.until_answered()
+    assert sentence_tone_hz("Hello.") in pitches_hz(peer.audio)
+    status = server.status()
+    assert status is not None
+    assert {extension.name: extension.tts for extension in status.extensions} == {
+        "default": "beeps",
+        "second": "scripted",
+    }
+    assert status.fleet is not None
+    assert [(engine.name, engine.problem) for engine in status.fleet.engines] == [
+        ("beeps", None),
+        ("scripted", None),
+    ]
 
 
 async def test_a_dialog_and_an_engine_of_packages(tmp_path: Path) -> None:
@@ -56,6 +82,7 @@ async def test_a_dialog_and_an_engine_of_packages(tmp_path: Path) -> None:
             await peer.speak(recorded_words(2) + bytes(16_000))
             await peer.until_answered()
         record = await observer.call_record(server.port, str(peer.call_id), wait_s=5.0)
+        await add_an_extension_with_another_engine(server)
     assert record is not None
     answers = [turn.answered for turn in record.turns]
     assert answers == ["Hello. What is your name?", "On which day would you like to come?"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -12,6 +12,7 @@ from actors.errors import CapacityError, WorkerLostError
 from actors.messages import (
     Admission,
     Decision,
+    FurtherEngine,
     IngressSignals,
     SessionFigures,
     SessionStarted,
@@ -80,6 +81,9 @@ class ScriptedPool:
         """Calls that asked for a slot and had no place."""
         self._answers = answers or always_yes()
         self._work = work or always_yes()
+
+    def use_engines(self, engines: Iterable[FurtherEngine]) -> None:
+        """It speaks without."""
 
     async def start(self) -> None:
         """Nothing to start."""

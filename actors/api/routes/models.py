@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from fastapi import APIRouter
@@ -14,9 +15,9 @@ router = APIRouter(prefix="/v1", tags=["speech"])
 
 @router.get("/models")
 async def models(services: Served) -> dict[str, Any]:
-    """Return the engine that transcribes and the one that speaks."""
+    """Return the engine that transcribes and those that speak."""
     speech = await services.speech()
-    names = dict.fromkeys((speech.stt, speech.tts))
+    names = dict.fromkeys((speech.stt, *await services.tts_engines()))
     return {"object": "list", "data": [_model(name) for name in names]}
 
 
@@ -24,16 +25,17 @@ async def models(services: Served) -> dict[str, Any]:
 async def model(name: str, services: Served) -> dict[str, Any]:
     """Return one engine."""
     speech = await services.speech()
-    check_model(name, speech.stt if name == speech.stt else speech.tts)
+    check_model(name, (speech.stt, *await services.tts_engines()))
     return _model(name)
 
 
-def check_model(name: str, engine: str) -> None:
-    """Raise ApiError if a request's model is not the engine that does this kind of work."""
-    if name != engine:
+def check_model(name: str, engines: Collection[str]) -> None:
+    """Raise ApiError if a request's model is none of the engines that do this kind of work."""
+    if name not in engines:
+        are = ", ".join(map(repr, dict.fromkeys(engines)))
         raise ApiError(
             404,
-            f"model: there is no {name!r} for this: {engine!r} is",
+            f"model: there is no {name!r} for this: choose {are}",
             parameter="model",
             code="model_not_found",
         )

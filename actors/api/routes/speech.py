@@ -76,9 +76,11 @@ async def speech(request: Request, services: Served) -> Response:
     urgency = urgency_of(request.headers.get(PRIORITY_HEADER))
     wanted = _parsed(await read(request, MAXIMUM_BODY_BYTES))
     settings = await services.speech()
-    check_model(wanted.model, settings.tts)
+    check_model(wanted.model, await services.tts_engines())
+    is_other = wanted.model != settings.tts
+    settings = settings.for_engine(wanted.model)
     language = wanted.language or settings.language
-    if wanted.language is not None:
+    if wanted.language is not None or is_other:  # the fleet's own engine speaks the fleet's language
         await check_language(settings, language)
     if wanted.voice != DEFAULT_VOICE:
         await check_voice(settings, wanted.voice)
@@ -95,7 +97,7 @@ def _sentences(wanted: SpeechRequest, language: str) -> list[Synthesize]:
     if not texts:
         raise ApiError(400, "input: there is nothing to say in it", parameter="input")
     voice = None if wanted.voice == DEFAULT_VOICE else wanted.voice
-    return [Synthesize(NO_CALL, text, language, voice) for text in texts]
+    return [Synthesize(NO_CALL, text, language, voice, wanted.model) for text in texts]
 
 
 def _parsed(body: bytes) -> SpeechRequest:

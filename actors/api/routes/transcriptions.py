@@ -108,7 +108,7 @@ async def _checked(fields: FormData, services: Services) -> tuple[str, str]:
     speech = await services.speech()
     if "model" not in text:
         raise ApiError(400, f"model: needed; {speech.stt!r} is", parameter="model")
-    check_model(text["model"], speech.stt)
+    check_model(text["model"], (speech.stt,))
     if text.get("prompt"):
         raise ApiError(400, "prompt: the workers use none; leave it out", parameter="prompt")
     if text.get("temperature", "0") not in ("0", "0.0"):

@@ -52,6 +52,9 @@ def models(host: Host) -> Iterator[Finding]:
     else:
         yield speech.ok(f"speech to text: {settings.stt}", "speech.stt")
     yield speech.ok(f"text to speech: {settings.tts}", "speech.tts")
+    for name, extension in host.settings.extensions.items():
+        if extension.tts is not None and extension.tts != settings.tts:
+            yield speech.ok(f"text to speech: {extension.tts}", f"extensions.{name}.tts")
 
 
 def _whisper(host: Host) -> Iterator[Finding]:

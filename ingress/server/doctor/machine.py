@@ -10,7 +10,7 @@ from actors.local import this_machine
 from actors.machine.control_groups import read, read_number
 from actors.machine.limits import cpu_quotas, limits, memory_limits
 from actors.machine.use import memory_percent
-from actors.messages import WorkKind
+from actors.messages import FurtherEngine, WorkKind
 from ingress.media.acceptor import BACKLOG, MAXIMUM_HANDSHAKES
 from ingress.media.calls import MAXIMUM_REFUSED
 from ingress.media.closing import MAXIMUM_CLOSING
@@ -56,7 +56,12 @@ def _workers(host: Host, cpus: float, cores: float, memory_bytes: int) -> Iterat
     node = NodeResources(
         "this machine", cpus, memory_bytes, this_machine().gpus, hosts_ingress=True, physical_cores=cores
     )
-    planned = plan([node], fleet, host.settings.speech)
+    engines = [
+        FurtherEngine(chosen.tts, "", f"extensions.{name}.tts")
+        for name, chosen in host.settings.extensions.items()
+        if chosen.tts is not None
+    ]
+    planned = plan([node], fleet, host.settings.speech, engines)
     for problem in planned.problems:
         make = cpu.wrong if problem in planned.impossible else cpu.warning
         yield make(problem, "see docs/resources.md")

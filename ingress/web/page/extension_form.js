@@ -17,6 +17,7 @@ const FIELDS = [
   { path: "priority", options: () => PRIORITIES.map((name) => [name, name]) },
   { path: "max_calls", type: "number", read: Number },
   { path: "language" },
+  { path: "tts" },
   { path: "voice" },
   { path: "dialog.name" },
   { path: "dialog.greeting" },

@@ -137,6 +137,7 @@ const WORDS = {
   set_max_calls: ["Call limit", "Limite de chamadas"],
   set_priority: ["Priority", "Prioridade"],
   set_language: ["Language", "Idioma"],
+  set_tts: ["Engine of the voice", "Motor de voz"],
   set_voice: ["Voice", "Voz"],
   "set_dialog.name": ["Dialog", "Diálogo"],
   "set_dialog.greeting": ["Greeting", "Saudação"],

@@ -12,10 +12,11 @@ import numpy as np
 import openai
 import pytest
 from door_fixture import ADDRESS, TOKEN, OpenDoor, open_door
+from further_engines import HUM, IN_ESPERANTO
 from recordings import wav
 
 from actors.engines.scripted import sentence_tone_hz
-from actors.messages import Level, Priority, SessionStarted, Transcribe, WorkKind
+from actors.messages import IngressReport, Level, Priority, SessionStarted, Transcribe, WorkKind
 from actors.settings import ApiSettings
 
 TEXT = "Good morning. It is a fine day today."
@@ -57,6 +58,18 @@ async def test_openais_client_lists_the_models(client: openai.AsyncOpenAI) -> No
     with pytest.raises(openai.NotFoundError) as raised:
         await client.models.retrieve("whisper-1")
     assert raised.value.code == "model_not_found"
+
+
+async def test_each_engine_that_speaks_is_a_model(door: OpenDoor, client: openai.AsyncOpenAI) -> None:
+    """One that an extension named is asked for by its name."""
+    assert await door.manager.heartbeat(IngressReport("pbx", engines=(IN_ESPERANTO,)))
+    assert [model.id async for model in client.models.list()] == ["scripted", HUM]
+    spoken = await client.audio.speech.create(
+        model=HUM, input="Saluton.", voice="zamenhof", response_format="pcm", extra_body={"language": "eo"}
+    )
+    assert np.abs(np.frombuffer(spoken.content, "<i2")).max() < 100, "the scripted one is loud"
+    with pytest.raises(openai.NotFoundError, match="choose 'scripted', 'further_engines:Hum'"):
+        await client.audio.speech.create(model="tts-1", input="Hello.", voice="alloy")
 
 
 async def test_openais_client_transcribes(client: openai.AsyncOpenAI) -> None:

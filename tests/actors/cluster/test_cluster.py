@@ -21,7 +21,7 @@ from actors.cluster.pool import ClusterPool
 from actors.errors import CapacityError, ConfigurationError, WorkerLostError
 from actors.fleet.fleet import PREFIXES
 from actors.machine.order import goes_before, place
-from actors.messages import SessionStarted, Synthesize, Transcribe, WorkKind
+from actors.messages import FurtherEngine, SessionStarted, Synthesize, Transcribe, WorkKind
 from actors.settings import FleetSettings, ScriptedSettings, SpeechSettings, WhisperSettings
 from actors.status import FleetStatus
 
@@ -30,6 +30,8 @@ pytestmark = pytest.mark.cluster
 UTTERANCE = Transcribe("call", b"\0" * 16_000, "en")
 SENTENCE = Synthesize("call", "one sentence that is long enough for two or more pieces of audio", "en")
 LONG_SENTENCE = Synthesize("call", "so many words " * 40, "en")
+SECOND = FurtherEngine("actors.engines.scripted:ScriptedTts", "en")
+"""The same engine by another name."""
 SPEECH = SpeechSettings(
     stt="scripted", tts="scripted", scripted=ScriptedSettings(stt_delay_s=0.5, tts_delay_s=0.05)
 )
@@ -239,11 +241,15 @@ async def test_a_manager_that_was_stopped_goes_on_where_it_was(pool: ClusterPool
 
 
 async def test_two_ingresses_share_the_fleet(pool: ClusterPool, fleet: FleetSettings) -> None:
-    """With the same settings; others are refused by name, and one that closes gives its slot back."""
+    """With the same settings; others are refused by name, and one that closes gives its slot back.
+
+    The engines that one names are there for all, also after it has gone.
+    """
     other = ClusterPool(SPEECH.model_copy(update={"language": "pt"}), fleet, "other")
     with pytest.raises(ConfigurationError, match=r"speech\.language is 'en' there and 'pt' here"):
         await other.start()
     twin = ClusterPool(SPEECH, fleet, "twin")
+    twin.use_engines([SECOND])
     await twin.start()
     await twin.register_session(SessionStarted("twin's call", "twin", "100"))
     held = asyncio.create_task(twin.transcribe(replace(UTTERANCE, call_id="twin's call"), deadline_s=5.0))
@@ -256,6 +262,10 @@ async def test_two_ingresses_share_the_fleet(pool: ClusterPool, fleet: FleetSett
     held.cancel()
     with suppress(asyncio.CancelledError, WorkerLostError):
         await held
+    status = await until(pool, lambda status: all(engine.is_settled for engine in status.engines))
+    assert [(engine.name, engine.ready) for engine in status.engines] == [("scripted", 1), (SECOND.name, 1)]
+    with_second = pool.synthesize(replace(SENTENCE, engine=SECOND.name), deadline_s=5.0)
+    assert len([chunk async for chunk in with_second]) >= 2
 
 
 async def test_an_idle_worker_that_is_gone_costs_no_turn(ray_cluster: RayCluster) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -11,16 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.errors import WorkerLostError
-from actors.fleet.fleet import Fleet, WorkerSpec, worker_specs
+from actors.fleet.fleet import PREPARE_AGAIN_S, Fleet, WorkerSpec, worker_specs
 from actors.fleet.sizing import FleetPlan, NodeResources, WorkerGroup, plan
 from actors.leases.book import NO_SLOTS, SlotCounts
 from actors.leases.desk import LeaseDesk
 from actors.liveness.running_clock import RunningClock
-from actors.messages import Lease, LeaseRequest, WorkKind, WorkOutcome
+from actors.messages import FurtherEngine, Lease, LeaseRequest, WorkKind, WorkOutcome
 from actors.settings import FleetSettings, SpeechSettings
 
 STT, TTS = WorkKind.TRANSCRIPTION, WorkKind.SYNTHESIS
 SPEECH = SpeechSettings(stt="scripted", tts="scripted")
+KOKORO, PIPER = FurtherEngine("kokoro", "pt"), FurtherEngine("piper", "en")
 HOLD_S = 30.0
 GB = 10**9
 
@@ -43,6 +44,11 @@ class Hall:
     """Set, the workers answer when they are asked whether they are there."""
     dead: set[object] = field(default_factory=set)
     ensured: int = 0
+    loading: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set, workers load engines at once."""
+    prepared: list[tuple[object, Sequence[FurtherEngine]]] = field(default_factory=list)
+    unloadable: dict[str, str] = field(default_factory=dict)
+    """Engines, and why they cannot be loaded."""
 
     async def nodes(self) -> Sequence[NodeResources]:
         raise AssertionError("the manager looks at nodes, not the fleet")
@@ -52,6 +58,11 @@ class Hall:
         self.here.add(spec.worker_id)
         self.ensured += 1
         return f"the worker of {spec.worker_id}, number {self.ensured}"
+
+    async def prepare(self, worker: object, engines: Sequence[FurtherEngine]) -> Mapping[str, str]:
+        self.prepared.append((worker, engines))
+        await self.loading.wait()
+        return {it.name: self.unloadable[it.name] for it in engines if it.name in self.unloadable}
 
     async def check(self, worker: object) -> None:
         await self.answers.wait()
@@ -80,6 +91,7 @@ class Yard:
         self.fleet = Fleet(self.hall, self.desk, scale_down_hold_s=HOLD_S)
         self.hall.gate.set()
         self.hall.answers.set()
+        self.hall.loading.set()
 
     async def look(self, seconds: float) -> None:
         """Let time pass while the fleet looks after its idle workers, as the manager has it do."""
@@ -98,8 +110,8 @@ class Yard:
             await asyncio.sleep(0)
         return sorted(self.hall.here)
 
-    async def lease(self, lease_id: str = "lease") -> Lease:
-        request = LeaseRequest(lease_id, STT, "ingress", "call", wait_s=5.0, hold_s=60.0)
+    async def lease(self, lease_id: str = "lease", kind: WorkKind = STT) -> Lease:
+        request = LeaseRequest(lease_id, kind, "ingress", "call", wait_s=5.0, hold_s=60.0)
         return await asyncio.wait_for(self.desk.acquire(request), 1.0)
 
     async def finish(self, lease_id: str = "lease", outcome: WorkOutcome = WorkOutcome.DONE) -> list[str]:
@@ -151,6 +163,86 @@ async def test_a_silent_idle_worker_is_not_lent_until_it_answers(yard: Yard) -> 
     yard.hall.gate.set()
     await yard.settle()
     assert (await yard.lease("other")).worker_id != busy.worker_id
+
+
+async def prepared(yard: Yard) -> list[str]:
+    """Let the fleet look for workers that lack an engine; return all that were made to load one."""
+    yard.fleet.prepare_idle(yard.now)
+    await yard.settle()
+    return [str(worker) for worker, _ in yard.hall.prepared]
+
+
+async def test_further_engines_are_loaded_by_one_worker_of_a_node_after_the_other(yard: Yard) -> None:
+    """The others serve on, and so does a worker that is in use: it loads when it is free."""
+    await yard.follow(group("1", 2, TTS), group("2", 1, TTS), group("1", 1))
+    used = await yard.lease("speech", TTS)
+    yard.fleet.engines = (KOKORO,)
+    yard.hall.loading.clear()
+    assert len(await prepared(yard)) == len(await prepared(yard)) == 2
+    assert yard.desk.book.slots(TTS) == SlotCounts(3, 2), "one of the two is not lent, one has to be"
+    assert yard.fleet.ready(TTS) == 3
+    (default, kokoro) = yard.fleet.engine_statuses(SPEECH)
+    assert (default.ready, kokoro.ready, kokoro.loading, kokoro.is_settled) == (3, 0, 2, False)
+    yard.hall.loading.set()
+    await yard.settle()
+    assert len(await prepared(yard)) == 2, "the last one is in use"
+    await yard.finish("speech")
+    assert used.worker_id in (await prepared(yard))[2]
+    assert len(await prepared(yard)) == 3
+    assert yard.desk.book.slots(TTS) == SlotCounts(3, 0)
+    assert [it.ready for it in yard.fleet.engine_statuses(SPEECH)] == [3, 3]
+
+
+async def test_an_engine_that_cannot_be_loaded_is_a_problem_and_costs_no_worker(yard: Yard) -> None:
+    """It stands in the status with its reason; the worker serves with the others."""
+    await yard.follow(group("1", 1, TTS))
+    yard.fleet.engines = (KOKORO, PIPER)
+    yard.hall.unloadable["piper"] = "piper: no voice in /voices"
+    await prepared(yard)
+    assert len(await prepared(yard)) == 1
+    assert yard.desk.book.slots(TTS) == SlotCounts(1, 0)
+    [problem] = yard.fleet.problems()
+    assert problem.endswith(": piper: no voice in /voices")
+    states = {it.name: (it.ready, it.problem, it.is_settled) for it in yard.fleet.engine_statuses(SPEECH)}
+    assert states["kokoro"] == (1, None, True)
+    assert states["piper"] == (0, "piper: no voice in /voices", True)
+    yard.hall.unloadable.clear()
+    assert len(await prepared(yard)) == 1
+    yard.now += PREPARE_AGAIN_S
+    assert len(await prepared(yard)) == 2
+    assert yard.fleet.problems() == ()
+
+
+async def test_a_worker_in_the_place_of_a_dead_one_loads_the_engines_again(yard: Yard) -> None:
+    """A new engine is loaded by those that have the others, too."""
+    await yard.follow(group("1", 1, TTS))
+    yard.fleet.engines = (KOKORO,)
+    assert len(await prepared(yard)) == 1
+    lease = await yard.lease("speech", TTS)
+    await yard.finish("speech", WorkOutcome.LOST)
+    assert lease.worker_id in (await prepared(yard))[1]
+    yard.fleet.engines = (KOKORO, PIPER)
+    await prepared(yard)
+    assert yard.hall.prepared[-1][1] == (KOKORO, PIPER)
+
+
+async def test_a_worker_that_dies_of_an_engine_serves_on_without_it(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its successor is not made to try at once: else there would never be one."""
+    monkeypatch.setattr("actors.fleet.fleet.FIRST_PAUSE_S", 0.01)
+    await yard.follow(group("1", 1, TTS))
+    yard.fleet.engines = (KOKORO,)
+    yard.fleet.start_deadline_s = 0.02
+    yard.hall.loading.clear()
+    await prepared(yard)
+    async with asyncio.timeout(5.0):
+        while yard.hall.ensured < 3:  # the first, again to load, its successor after a pause
+            await asyncio.sleep(0.005)
+    await yard.settle()
+    assert len(await prepared(yard)) == 1
+    assert yard.desk.book.slots(TTS) == SlotCounts(1, 0)
+    assert "its engines did not load: kokoro" in yard.fleet.problems()[0]
 
 
 async def test_a_stop_of_the_manager_is_no_silence_of_the_workers(yard: Yard) -> None:

@@ -14,13 +14,16 @@ from actors.engines.registry import check_names
 from actors.errors import ConfigurationError
 from actors.fleet.gpu_memory import TYPE_LABEL, USABLE, memory_gb
 from actors.fleet.sizing import FleetPlan, NodeResources, WorkerGroup, ingress_reserve, plan
-from actors.messages import WorkKind
+from actors.messages import FurtherEngine, WorkKind
 from actors.settings import CoquiSettings, FleetSettings, SpeechSettings, WhisperSettings
 from benchmarks.seed_design.resource_manager import concurrency
 
 GB = 10**9
 STT, TTS = WorkKind.TRANSCRIPTION, WorkKind.SYNTHESIS
 CPU_ONLY = SpeechSettings(whisper=WhisperSettings(device="cpu"))
+
+
+COQUI, MOUTH = FurtherEngine("coqui", "pt"), FurtherEngine("own:Mouth", "en")
 
 
 def pbx(cpus: float, gigabytes: float, gpus: float = 0.0) -> NodeResources:
@@ -441,3 +444,29 @@ def test_another_node_never_means_fewer_slots(
     before, after = plan(nodes, FleetSettings(), speech), plan([*nodes, joining], FleetSettings(), speech)
     for kind in WorkKind:
         assert after.slots(kind) >= before.slots(kind)
+
+
+def test_a_worker_has_room_for_all_engines() -> None:
+    """Threads are those of the largest; of a GPU's memory each takes its part."""
+    speech = SpeechSettings(
+        tts="hibari",
+        coqui=CoquiSettings(threads=4, device="cpu"),
+        mouth={"device": "auto", "gpu_memory_gb": 4},
+    )
+    one = groups(plan([pbx(8, 32)], FleetSettings(), speech))[TTS]
+    several = groups(plan([pbx(8, 32)], FleetSettings(), speech, [COQUI]))[TTS]
+    assert (one.threads, one.count, several.threads, several.count) == (1, 6, 4, 1)
+    made = groups(plan([gpu_node(1, "P4")], FleetSettings(), speech, [MOUTH]))[TTS]
+    assert (made.count, made.gpus > 0.0) == (1, True)
+    both = speech.model_copy(update={"coqui": CoquiSettings(threads=4, gpu_memory_gb=4.0)})
+    made = groups(plan([gpu_node(1, "P4")], FleetSettings(), both, [MOUTH, COQUI]))[TTS]
+    assert made.gpus == 0.0, "8 GB and whisper's 2 do not fit into 8"
+
+
+def test_an_engine_that_must_have_a_gpu_takes_the_others_along() -> None:
+    """Any worker has to serve any request, so all are on GPUs; without one the problem names the engine."""
+    speech = SpeechSettings(tts="hibari", coqui=CoquiSettings(device="cuda"))
+    made = plan([gpu_node(1), NodeResources("w", 4, 16 * GB)], FleetSettings(), speech, [COQUI])
+    assert [group.node_id for group in made.groups if group.kind is TTS] == ["g"]
+    made = plan([pbx(4, 8)], FleetSettings(), speech, [COQUI])
+    assert made.impossible[0].startswith("speech.coqui.device is 'cuda' but no node offers a GPU")

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import pytest
+from further_engines import HUM, IN_ESPERANTO
 
 from actors.errors import ConfigurationError, UnknownIngressError, WorkerLostError
 from actors.fleet.fleet import WorkerSpec
@@ -24,6 +25,7 @@ from actors.manager.resource_manager import (
     ResourceManager,
 )
 from actors.messages import (
+    FurtherEngine,
     IngressReport,
     IngressSignals,
     LeaseRequest,
@@ -707,3 +709,31 @@ async def test_calls_are_told_by_pages(ready: House) -> None:
     page = await ready.manager.sessions("", 2)
     assert [(it.session_id, it.duration_s) for it in page] == [("a", 2.0), ("b", 2.0)]
     assert [it.session_id for it in await ready.manager.sessions("b", 2)] == ["c"]
+
+
+async def test_the_fleet_has_the_engines_of_all_its_ingresses(ready: House) -> None:
+    """Said at the registration or by a heartbeat; none is unloaded while there is an ingress."""
+    await ready.manager.register_ingress(replace(ingress("j"), engines=(IN_ESPERANTO,)))
+
+    def ticked(status: FleetStatus) -> FleetStatus:
+        ready.manager.tick()
+        return status
+
+    await ready.until(lambda status: [it.ready for it in ticked(status).engines] == [1, 1])
+    await ready.manager.heartbeat(
+        IngressReport("i", engines=(FurtherEngine("scripted", "en"), FurtherEngine("nothing", "en")))
+    )
+    await ready.manager.unregister_ingress("j")
+    status = await ready.until(lambda status: all(it.is_settled for it in ticked(status).engines))
+    assert [(it.name, it.ready) for it in status.engines] == [("scripted", 1), (HUM, 1), ("nothing", 0)]
+    assert "unknown engine 'nothing'" in status.problems[0]
+
+
+async def test_an_engine_for_a_gpu_does_not_come_late(ready: House) -> None:
+    """The others' workers would have to be replaced."""
+    late = replace(ingress("j"), engines=(FurtherEngine("coqui", "pt"),))
+    with pytest.raises(ConfigurationError, match=r"= 'coqui': it may use a GPU.*speech\.coqui\.device"):
+        await ready.manager.register_ingress(late)
+    await ready.manager.unregister_ingress("i")
+    await ready.manager.register_ingress(late)
+    assert [it.name for it in (await ready.manager.status()).engines] == ["scripted", "coqui"]

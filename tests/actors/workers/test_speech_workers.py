@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from further_engines import AUDIO, HUM, Hum
 from gated_engine import GATED, SURPRISING, GatedStt
 
 from actors.engines.abandonment import Abandonment
 from actors.engines.registry import STT_ENGINES
 from actors.errors import ConfigurationError, EngineError
-from actors.messages import Synthesize, Transcribe, Transcript
+from actors.messages import FurtherEngine, Synthesize, Transcribe, Transcript
 from actors.settings import ScriptedSettings, SpeechSettings
-from actors.workers.speech_workers import SttWorker, TtsWorker, engine_errors
+from actors.workers.speech_workers import LOAD_AGAIN_S, SttWorker, TtsWorker, engine_errors
 
 
 def test_an_unknown_engine_is_refused_before_loading() -> None:
@@ -125,3 +126,53 @@ def test_letters_that_the_voice_cannot_read_are_an_error(monkeypatch: pytest.Mon
     assert list(worker.synthesize(Synthesize("call", "您好", "zh"))) == [b"\1\0"]
     monkeypatch.setattr(type(worker._engine), "scripts", frozenset({"CJK", "LATIN"}))
     assert list(worker.synthesize(Synthesize("call", "您好", "en-US"))) == [b"\1\0"]
+
+
+def test_a_worker_speaks_with_several_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is loaded once, when it is asked for first; the settings' own is there from the start."""
+    monkeypatch.setattr(Hum, "loaded", 0)
+    worker = TtsWorker(SpeechSettings(tts="scripted"))
+    worker.load()
+    own = [list(worker.synthesize(Synthesize("call", "Hi.", "en", engine=it))) for it in (None, "scripted")]
+    assert own[0] == own[1] != [AUDIO]
+    assert Hum.loaded == 0
+    for _ in range(2):
+        assert worker.prepare([FurtherEngine(HUM, "eo"), FurtherEngine("scripted", "en")]) == {}
+        assert list(worker.synthesize(Synthesize("call", "Hi.", "eo", engine=HUM))) == [AUDIO]
+    assert (Hum.loaded, Hum.language) == (1, "eo")
+
+
+def test_a_worker_holds_a_bounded_number_of_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that was named first goes, and is loaded again if it is asked for."""
+    monkeypatch.setattr("actors.workers.speech_workers.MAXIMUM_FURTHER_ENGINES", 1)
+    monkeypatch.setattr(Hum, "loaded", 0)
+    worker = TtsWorker(SpeechSettings(tts="scripted"))
+    for _ in range(2):
+        assert worker.prepare([FurtherEngine(HUM, "eo")]) == {}
+        assert worker.prepare([FurtherEngine("actors.engines.scripted:ScriptedTts", "en")]) == {}
+    assert Hum.loaded == 2
+
+
+def test_an_engine_that_cannot_be_loaded_costs_the_requests_for_it_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is tried again, but not by each of them: the others would wait for it."""
+    monkeypatch.setattr(Hum, "loaded", 0)
+    monkeypatch.setattr(Hum, "fault", "no weights in /voices")
+    now = 100.0
+    worker = TtsWorker(
+        SpeechSettings(tts="scripted", scripted=ScriptedSettings(tts_delay_s=0.0)), lambda: now
+    )
+    worker.load()
+    reason = f"the engine {HUM!r} is not there: no weights in /voices"
+    assert worker.prepare([FurtherEngine(HUM, "eo"), FurtherEngine("nothing", "en")])[HUM] == reason
+    for _ in range(2):
+        with pytest.raises(EngineError, match="no weights in /voices"):
+            list(worker.synthesize(Synthesize("call", "Hi.", "en", engine=HUM)))
+    with pytest.raises(EngineError, match="unknown engine 'nothing'"):
+        list(worker.synthesize(Synthesize("call", "Hi.", "en", engine="nothing")))
+    assert list(worker.synthesize(Synthesize("call", "Hi.", "en")))
+    assert Hum.loaded == 1
+    monkeypatch.setattr(Hum, "fault", None)
+    now += LOAD_AGAIN_S
+    assert list(worker.synthesize(Synthesize("call", "Hi.", "en", engine=HUM))) == [AUDIO]

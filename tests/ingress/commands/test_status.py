@@ -11,7 +11,7 @@ import pytest
 from scripted_pool import Answer, Manner, ScriptedPool
 
 from actors.messages import Decision, Doubt, Level
-from actors.status import AdmissionStatus, Percentiles
+from actors.status import AdmissionStatus, EngineStatus, Percentiles
 from ingress.commands import status as status_command
 from ingress.configuration.settings import Settings
 from ingress.gateway.gateway import Gateway
@@ -54,6 +54,7 @@ def loaded_pool() -> ScriptedPool:
         activities={"listening": 20, "thinking": 0, "speaking": 11},
         answer=replace(WAITED, count=123),
         problems=("a worker [1] could not start",),
+        engines=(EngineStatus("hibari", 2, 2), EngineStatus("kokoro", 2, 1, problem="no [voice]")),
     )
     return pool
 
@@ -105,9 +106,10 @@ async def test_it_says_what_is_done_less_and_why(capsys: pytest.CaptureFixture[s
         "not ready: the speech workers are starting",
         f"level 2, loaded; frames of 30 ms: {REASON}",
         f"0 s ago busy → loaded: {REASON} 0 s ago normal → busy: first [reason]",
-        "sales high pt echo 0 5 1",
+        "sales high pt hibari echo 0 5 1",
         "refused 1: all 1 calls are taken",
-        "default normal pt echo 0 - 0",
+        "default normal pt hibari echo 0 - 0",
+        "engine hibari: loaded by 2 of 2 workers engine kokoro: loaded by 1 of 2 workers: no [voice]",
         "media workers: 1; callers waiting: 3, the longest for 14 s",
         " media-0 1 30 0.1, 1.2, 2.3, 3.4 5, 6.7 ",
         " media-0 closed 8: no UUID",

@@ -394,7 +394,7 @@ async def test_fixed_texts_that_are_none_keep_no_caller_waiting(
     async with linked(ScriptedPool(), settings, runs=True) as (_, end), asyncio.timeout(5.0):
         await end.next(Readiness)
         assert (await end.next(Readiness)).is_ready
-    assert "the phrases could not be made" in caplog.text
+    assert "fixed texts are not made ahead of need: TypeError at " in caplog.text
 
 
 async def test_another_worker_disturbs_no_call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

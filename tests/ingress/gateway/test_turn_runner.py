@@ -37,7 +37,8 @@ from ingress.dialogs.base import (
 )
 from ingress.dialogs.echo import EchoDialog
 from ingress.dialogs.tone import ToneDialog
-from ingress.gateway.turn_runner import LEAD_S, Ahead, TurnRunner
+from ingress.gateway.sentence_speech import LEAD_S
+from ingress.gateway.turn_runner import Ahead, TurnRunner
 from ingress.link.framing import MAXIMUM_MESSAGE_BYTES, encode
 from ingress.link.messages import (
     CallStarted,

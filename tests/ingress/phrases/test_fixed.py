@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from further_engines import HUM
 from recorded_pool import extension
 
 from actors.sentences import split_sentences
@@ -60,7 +61,7 @@ def test_the_language_is_the_part_before_the_hyphen(language: str) -> None:
 
 def test_a_language_without_words_gets_none() -> None:
     """English words in a Polish voice are worse than a tone."""
-    assert [phrase_text(extension(language="pl"), phrase) for phrase in Phrase] == [None, None, None]
+    assert [phrase_text(extension(language="pl"), phrase) for phrase in Phrase] == [None] * len(Phrase)
 
 
 def test_the_operator_s_words_come_first() -> None:
@@ -92,6 +93,18 @@ def test_the_shelf_has_what_was_rendered_and_finds_the_rest_later(tmp_path: Path
     own = render(tmp_path, lisbon, "Agora não.")
     shelf.load(every.values())
     assert shelf.audio(every["porto"], Phrase.BUSY) == own
+
+
+def test_a_phrase_of_another_engine_is_another_phrase(tmp_path: Path) -> None:
+    """Two extensions that differ in it alone do not share their audio."""
+    chosen = settings(tmp_path)
+    lisbon = extension_book(chosen).extensions["lisbon"]
+    other = lisbon.model_copy(update={"tts": HUM})
+    audio = render(tmp_path, lisbon, "Um momento, por favor.")
+    shelf = PhraseShelf(chosen)
+    shelf.load([lisbon, other])
+    assert shelf.audio(lisbon, Phrase.WAITING) == audio
+    assert shelf.audio(other, Phrase.WAITING) is None
 
 
 def test_what_is_on_the_shelf_stays_there(tmp_path: Path) -> None:

@@ -262,3 +262,15 @@ async def test_a_closed_speaker_stops_what_it_makes(tmp_path: Path) -> None:
         for caller in callers:
             with pytest.raises(WorkerLostError, match="stopped"):
                 await caller
+
+
+async def test_a_sentence_is_asked_of_the_extension_s_engine(tmp_path: Path) -> None:
+    """What one engine said is not what another says; the file on disk names its engine."""
+    pool = RecordedPool()
+    plain, own = extension(), extension().model_copy(update={"tts": "hibari"})
+    async with speaking(pool, tmp_path) as speaker:
+        for chosen in (plain, own, plain, own):
+            await say(speaker, "Hello.", chosen, is_fixed=True)
+    assert [request.engine for request in pool.requests] == [None, "hibari"]
+    labels = {phrase.label.engine for phrase in PhraseStore(tmp_path, 1_000_000).phrases()}
+    assert labels == {"scripted", "hibari"}

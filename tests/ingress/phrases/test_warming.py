@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pytest
 from recorded_pool import RecordedPool, extension
 
+from actors.engines.hibari import HibariTts
 from actors.errors import EngineError
 from actors.messages import Decision, Level
 from actors.sentences import split_sentences
@@ -16,9 +21,11 @@ from actors.settings import SpeechSettings
 from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.phrases import phrase_text
 from ingress.configuration.settings import CacheSettings, DialogSettings, ExtensionSettings, Settings
+from ingress.dialogs.base import Dialog
+from ingress.dialogs.echo import EchoDialog
 from ingress.phrases.fixed import PhraseShelf
 from ingress.phrases.speaker import BACKGROUND_CALL_ID, Speaker
-from ingress.phrases.warming import fixed_sentences, fixed_texts, warm
+from ingress.phrases.warming import MAXIMUM_FIXED_TEXTS, fixed_sentences, fixed_texts, warm
 from ingress.server.checking import extension_book
 
 SPEECH = SpeechSettings(stt="scripted", tts="scripted")
@@ -33,8 +40,8 @@ def test_the_fixed_texts_are_the_dialog_s_and_the_phrases() -> None:
     """Greeting and apology of the dialog; busy, apology and waiting of the language."""
     assert fixed_texts(extension()) == [
         "Welcome. How can I help?",
-        "Sorry, I did not understand that.",
         *(phrase_text(extension(), phrase) for phrase in Phrase),
+        "Sorry, I did not understand that.",
     ]
     assert fixed_texts(extension(dialog=DialogSettings(greeting=""), language="pl")) == [
         "Sorry, I did not understand that."
@@ -44,6 +51,57 @@ def test_the_fixed_texts_are_the_dialog_s_and_the_phrases() -> None:
 def test_an_extension_that_never_speaks_needs_no_phrases() -> None:
     """The tone dialog has no engine."""
     assert fixed_texts(extension(dialog=DialogSettings(name="tone"))) == []
+
+
+class Talkative(EchoDialog):
+    """Has more to say than is made ahead of need, in each language something else."""
+
+    def fixed_texts_in(self, language: str) -> Sequence[str]:
+        """Return very many texts."""
+        return [f"{language} {number}" for number in range(MAXIMUM_FIXED_TEXTS + 5)]
+
+
+def test_what_is_made_ahead_is_bounded_and_in_the_extension_s_language() -> None:
+    """After how a call begins come a media worker's own phrases, then those of the next extension."""
+    one = Talkative(DialogSettings())
+    texts = fixed_texts(extension(language="pt-BR"), lambda extension: one)
+    phrases = [phrase_text(extension(language="pt"), phrase) for phrase in Phrase]
+    own = [f"pt-BR {number}" for number in range(MAXIMUM_FIXED_TEXTS)]
+    assert texts == [own[0], *phrases, *own[1:]]
+    two = [extension(language="pt-BR"), extension(language="de", name="other")]
+    order = [found.language for found, _ in fixed_sentences(two, lambda extension: one)]
+    assert [language for language, _ in groupby(order)] == ["pt-BR", "de", "pt-BR", "de"]
+
+
+@pytest.mark.parametrize("texts", [None, [None], ["Hello.", 7]], ids=str)
+def test_a_dialog_whose_fixed_texts_are_none_costs_the_others_nothing(
+    texts: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its own phrases are made, and all of the next extension; it is said once."""
+    wrong, right = Talkative(DialogSettings()), EchoDialog(DialogSettings(greeting="Hello."))
+    wrong.fixed_texts_in = lambda language: texts  # type: ignore[method-assign]
+    two = [extension(name=f"{texts}"), extension(name="right")]
+
+    def dialog_of(extension: Extension) -> Dialog:
+        return right if extension.name == "right" else wrong
+
+    for _ in range(2):
+        found = [sentence for _, sentence in fixed_sentences(two, dialog_of)]
+        assert {"Hello.", "One moment, please."} <= set(found)
+    assert len(caplog.records) == 1
+    assert "not made ahead of need: TypeError at " in caplog.text
+
+
+async def test_an_extension_s_phrases_are_made_by_its_engine(tmp_path: Path) -> None:
+    """Once for each engine, whichever extension names it."""
+    pool = RecordedPool()
+    speaker = speaker_of(pool, tmp_path)
+    own = extension(name="b").model_copy(update={"tts": "hibari"})
+    made = await warm(speaker, [extension(name="a"), own, own.model_copy(update={"name": "c"})], 10.0)
+    engines = [request.engine for request in pool.requests]
+    assert Counter(engines) == {None: made // 2, "hibari": made // 2}
+    assert speaker.pace(own).factor == HibariTts.real_time_factor
+    await speaker.close()
 
 
 def test_sentences_that_sound_alike_are_named_once() -> None:

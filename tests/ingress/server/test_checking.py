@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from further_engines import HUM, IN_ESPERANTO
 from other_user import without_permission
 
 from actors.errors import ConfigurationError
+from actors.messages import FurtherEngine
+from actors.settings import FleetSettings
 from ingress import cli
 from ingress.configuration.settings import Settings
-from ingress.server.checking import check
+from ingress.server.checking import check, extension_book, late_engine_problems
 from ingress.server.runtime_directory import RuntimeDirectory
 
 pytestmark = pytest.mark.usefixtures("runtime_folder")
@@ -356,3 +359,70 @@ def test_what_a_dialog_cannot_reach_is_a_warning(capfd: pytest.CaptureFixture[st
     logged = capfd.readouterr().err
     assert logged.count("extension default: dialog.llm.base_url") == 1
     assert "extension sales" not in logged
+
+
+def engines_at(**extensions: object) -> Settings:
+    """Return a server whose extensions have engines of their own."""
+    return Settings.model_validate(
+        {
+            "fleet": {"backend": "local"},
+            "speech": {"stt": "scripted", "tts": "scripted"},
+            "extensions": {name: {"port": 0} | chosen for name, chosen in extensions.items()},
+        }
+    )
+
+
+def test_each_extension_is_checked_against_its_own_engine() -> None:
+    """Language, voice, letters and name: each mistake with the setting that it is in."""
+    right = engines_at(a={"tts": HUM, "language": "eo", "voice": "zamenhof"}, b={"voice": "anna"})
+    assert check(right).engines == (IN_ESPERANTO,)
+    wrong = engines_at(
+        a={"tts": HUM, "voice": "anna"},
+        b={"tts": "hibari", "language": "en", "busy": "你好"},
+        c={"tts": "hibari", "language": "pt"},
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        check(wrong)
+    lines = str(caught.value).split("\n")
+    assert lines[0].startswith(f"extensions.a.language = 'en': {HUM} (extensions.a.tts) does not work in it")
+    assert lines[1].startswith(f"extensions.a.voice = 'anna': {HUM} has no such voice")
+    assert lines[2].startswith("extensions.b.busy: hibari cannot read this text")
+    assert lines[3].startswith("extensions.c.language = 'pt': hibari (extensions.c.tts) does not work in it")
+    assert len(lines) == 4
+
+
+@pytest.mark.parametrize(
+    ("engine", "found"),
+    [
+        ("kokorro", r"^extensions\.a\.tts: unknown engine 'kokorro'"),
+        ("own_speech:Clumsy", r"^extensions\.a\.tts: Clumsy's own check failed with KeyError"),
+        ("own_speech:Stubborn", r"^extensions\.a\.tts: 'own_speech:Stubborn' is no TtsEngine"),
+    ],
+)
+def test_an_engine_of_an_extension_that_cannot_run(engine: str, found: str) -> None:
+    """The setting is the extension's."""
+    with pytest.raises(ConfigurationError, match=found):
+        check(engines_at(a={"tts": engine, "language": "eo", "voice": "zamenhof"}))
+
+
+def test_each_worker_holds_eight_further_engines_at_most() -> None:
+    """They are all in its memory."""
+    many = {f"e{number}": {"tts": f"further_engines:Hum{number}"} for number in range(9)}
+    with pytest.raises(
+        ConfigurationError, match=r"9 text-to-speech engines.*8 at most: further_engines:Hum0, "
+    ):
+        extension_book(engines_at(**many))
+    assert not extension_book(
+        engines_at(**{name: chosen | {"dialog": {"name": "tone"}} for name, chosen in many.items()})
+    ).engines
+
+
+def test_a_running_server_takes_no_engine_that_needs_another_place() -> None:
+    """The workers' places are planned at the start: one that must have a GPU, or may, where there are any."""
+    settings = engines_at().model_copy(update={"fleet": FleetSettings(ray_address="auto")})
+    found = list(
+        late_engine_problems(settings, [FurtherEngine("coqui", "pt", "extensions.a.tts"), IN_ESPERANTO])
+    )
+    assert len(found) == 1
+    assert found[0].startswith("extensions.a.tts = 'coqui': it may use a GPU")
+    assert "speech.coqui.device" in found[0]
