@@ -17,7 +17,7 @@ setup: $(INSTALLED)  ## a virtual environment in .venv with everything, at the p
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bundled,traces,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bundled,bundled-en,traces,dev]'
 	touch $(INSTALLED)
 
 $(BENCH): $(INSTALLED)  # beside what the server needs: plots, PESQ (which is compiled: needs cc)

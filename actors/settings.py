@@ -7,6 +7,7 @@ secret. The server's own settings are in `ingress.configuration.settings`, which
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -84,7 +85,9 @@ class WhisperSettings(Section):
     """Speech to text with faster-whisper."""
 
     model: str = "bundled"
-    """`bundled` (the installed weights package), a folder, or a hub name such as `small`."""
+    """`bundled` or `bundled-en` (installed weights), a folder, or a hub name such as `small`."""
+    models: dict[Language, str] = Field(default_factory=dict, max_length=16)
+    """Of single languages, as `{en = "bundled-en"}`. Each is loaded beside `model`, in every worker."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compute_type: str = "default"
     """CTranslate2 type; `default` means int8 on a CPU, float16 on a GPU."""
@@ -101,7 +104,13 @@ class WhisperSettings(Section):
     batch_size: int | None = Field(default=None, ge=1, le=64)
     """Utterances decoded together, and so the slots of a worker. Unset: 1 on a CPU, 8 on a GPU."""
     gpu_memory_gb: float = Field(default=2.0, gt=0.0, le=1_024.0)
-    """What one worker takes of a GPU, with its batch: an estimate for `base`, `small`; large-v3: 6.5."""
+    """What one worker takes of a GPU, with its batch and all its models: an estimate for `base`, `small`;
+    large-v3: 6.5."""
+
+    def own_models(self) -> Iterator[tuple[str, WhisperSettings]]:
+        """Yield each language that has a model of its own, with the settings for that."""
+        for language, model in self.models.items():
+            yield language, self.model_copy(update={"model": model, "models": {}})
 
 
 class HibariSettings(Section):

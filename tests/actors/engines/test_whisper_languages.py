@@ -13,6 +13,7 @@ from actors.engines.whisper_languages import (
     OTHER_CODES,
     model_code,
     model_languages,
+    most_probable,
 )
 
 
@@ -32,7 +33,9 @@ def test_the_model_is_asked_without_a_region(language: str, code: str) -> None:
     assert code in MULTILINGUAL
 
 
-@pytest.mark.parametrize(("model", "is_english"), [("bundled", False), ("small", False), ("small.en", True)])
+@pytest.mark.parametrize(
+    ("model", "is_english"), [("bundled", False), ("small", False), ("small.en", True), ("bundled-en", True)]
+)
 def test_a_name_says_whether_a_model_knows_english_only(model: str, is_english: bool) -> None:
     """As all of the hub's do."""
     assert (model_languages(model) == ["en"]) == is_english
@@ -45,3 +48,11 @@ def test_a_folder_says_it_by_its_vocabulary(tmp_path: Path, tokens: int) -> None
     assert (model_languages(str(tmp_path)) == ["en"]) == (tokens == ENGLISH_ONLY_TOKENS)
     (tmp_path / "vocabulary.json").write_text("[")
     assert "pt" in model_languages(str(tmp_path))
+
+
+def test_the_most_probable_of_the_languages_asked_for_is_the_one() -> None:
+    """As it was asked for, and its share among these alone; of equal ones the first."""
+    heard = {"ru": 0.6, "en": 0.3, "pt": 0.1}
+    assert most_probable(("pt-BR", "en-GB"), heard) == ("en-GB", pytest.approx(0.75))
+    assert most_probable(("pt-BR", "es"), heard) == ("pt-BR", 1.0)
+    assert most_probable(("xx", "yy"), heard) == ("xx", 0.0)
