@@ -17,12 +17,13 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    PlainValidator,
     ValidationInfo,
     field_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from actors.checks.languages import normalised
+from actors.checks.languages import normalised, one_or_several, several
 
 
 class Section(BaseModel):
@@ -67,6 +68,8 @@ def table_name(name: str) -> str:
 
 
 Language = Annotated[str, AfterValidator(normalised)]
+Languages = Annotated[str | tuple[str, ...], PlainValidator(one_or_several)]
+"""One, or several of which the one that is spoken is to be found out."""
 PositiveSeconds = Annotated[float, Field(gt=0, le=3600)]
 
 
@@ -168,8 +171,9 @@ class SpeechSettings(OpenSection):
     """whisper, an installed package's engine, or `package.module:Class`."""
     tts: str = "hibari"
     """hibari, coqui, an installed package's engine, or `package.module:Class`."""
-    language: Language = "en"
-    """A code such as `en`, `pt-BR` or `pt_BR`; each engine takes what it needs of it."""
+    language: Languages = "en"
+    """A code such as `en`, `pt-BR` or `pt_BR`; each engine takes what it needs of it. Of several, as
+    `["pt-BR", "en"]`, the one that the caller speaks is found out and kept; until then it is the first."""
     transcription_deadline_s: PositiveSeconds = 10.0
     """After this a transcript is of no use to a caller who waits."""
     synthesis_deadline_s: PositiveSeconds = 10.0
@@ -177,6 +181,11 @@ class SpeechSettings(OpenSection):
     hibari: HibariSettings = HibariSettings()
     coqui: CoquiSettings = CoquiSettings()
     scripted: ScriptedSettings = ScriptedSettings()
+
+    @property
+    def first_language(self) -> str:
+        """The one that is spoken unless another one is found out, or asked for."""
+        return several(self.language)[0]
 
     def resources(self, engine: str) -> BaseModel:
         """Return the section in which an engine's threads, device and memory are, if it has such settings."""

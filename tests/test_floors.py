@@ -66,7 +66,8 @@ PURE = {
     "ingress.configuration": {
         "contradictions", "extension_book", "extension_tables", "extensions", "phrases", "settings",
     },
-    "ingress.gateway": {"decision_history", "dialog_outcome", "dialog_state", "trace_spans"},
+    "ingress.gateway": {"call_language", "decision_history", "dialog_outcome", "dialog_state", "trace_spans"},
+    "ingress.dialogs.matching": {"expected"},
     "ingress.link": {"framing", "live", "messages", "records", "status"},
     "ingress.media": {
         "call", "codec_check", "endings", "idle_sound", "lateness", "pacing", "playout", "receiver",

@@ -20,6 +20,29 @@ def normalised(code: str) -> str:
     return "-".join((first.lower(), *map(_subtag, rest)))
 
 
+MOST_LANGUAGES = 8
+"""Of one extension."""
+
+
+def one_or_several(written: object) -> str | tuple[str, ...]:
+    """Return a code, or several of different languages, normalised. Raises ValueError."""
+    if isinstance(written, str):
+        return normalised(written)
+    if not isinstance(written, (list, tuple)) or not all(isinstance(each, str) for each in written):
+        raise ValueError('write the code of a language, such as "pt-BR", or a list of them')
+    codes = tuple(normalised(each) for each in written)
+    if not 1 <= len(codes) <= MOST_LANGUAGES:
+        raise ValueError(f"1 to {MOST_LANGUAGES} languages")
+    if len({primary(code) for code in codes}) < len(codes):
+        raise ValueError("each language once, of one region: which of two is spoken could not be told")
+    return codes if len(codes) > 1 else codes[0]
+
+
+def several(chosen: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return the codes of what `one_or_several` returned, the first one first."""
+    return (chosen,) if isinstance(chosen, str) else chosen
+
+
 def primary(code: str) -> str:
     """Return the language of a code without region or script: `pt` of `pt-BR`."""
     return code.replace("_", "-").partition("-")[0].lower()

@@ -269,7 +269,8 @@ class WhisperStt(BatchSttEngine):
         """Return what one utterance says if names or answers are expected; None: there is none, or it is in
         doubt, or says what the audio does not support.
         """
-        text = prompt_text(work.utterance.request)
+        request, language = work.utterance.request, work.language
+        text = prompt_text(filter(language.is_rare, request.hot_words), request.prompt)
         if not text:
             return None
         limit = min(work.most_tokens, MAX_LENGTH // 2)

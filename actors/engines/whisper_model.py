@@ -77,6 +77,10 @@ class Language:
         suppressed = get_suppressed_tokens(tokenizer, [-1])
         return cls(code, tokenizer, start, [*start, tokenizer.no_timestamps], suppressed)
 
+    def is_rare(self, word: str) -> bool:
+        """Whether a word is several tokens, as names are: others are known well without any prompt."""
+        return len(self.tokenizer.encode(f" {word.strip()}")) > 1
+
     def prompt_after(self, text: str) -> list[int]:
         """Return the prompt with a text before it, as far as there is room."""
         tokens = self.tokenizer.encode(f" {text}")[:MAX_PROMPT_TOKENS]

@@ -7,9 +7,7 @@ model finds each of them in the audio without the prompt too (decision 35).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from actors.messages import Transcribe
+from collections.abc import Iterable, Sequence
 
 LEAST_NAME_LOG_PROBABILITY = -4.5
 """Of a word of several tokens: their mean, without the prompt. Names that were said have -4.0 or more; names
@@ -21,13 +19,13 @@ MOST_NO_SPEECH_PROBABILITY = 0.5
 """With a prompt. Above it what was heard is decoded without it, which tells speech from noise better."""
 
 
-def prompt_text(request: Transcribe) -> str:
+def prompt_text(hot_words: Iterable[str], prompt: str | None) -> str:
     """Return the text for the decoder; empty if there is none.
 
     A list of names, as a sentence: so the answer has capitals and an end.
     """
-    words = ", ".join(word for word in (" ".join(word.split()) for word in request.hot_words) if word)
-    parts = (" ".join((request.prompt or "").split()), words and f"{words}.")
+    words = ", ".join(word for word in (" ".join(word.split()) for word in hot_words) if word)
+    parts = (" ".join((prompt or "").split()), words and f"{words}.")
     return " ".join(part for part in parts if part)
 
 

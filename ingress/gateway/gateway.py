@@ -294,7 +294,7 @@ class Gateway:
             return
         rendered = 0
         try:
-            rendered = await warm(self._speaker, self._book.extensions.values(), deadline_s)
+            rendered = await warm(self._speaker, self._spoken_extensions(), deadline_s)
         except RaymalError as error:
             log.debug("phrases: %s", error)
         except Exception:  # a dialog's `fixed_texts` may be anything
@@ -328,6 +328,10 @@ class Gateway:
             for (extension, _), reason in unmade.items()
             if extension in self._book.extensions
         )
+
+    def _spoken_extensions(self) -> list[Extension]:
+        """Return the extensions, each in every language that its calls may have."""
+        return [each for extension in self._book.extensions.values() for each in extension.in_each_language]
 
     def _send_to_all(self, message: Message) -> None:
         for media in self._media:
@@ -426,7 +430,7 @@ class Gateway:
                 ExtensionStatus(
                     name=name,
                     priority=extension.priority,
-                    language=extension.language,
+                    language=extension.spoken,
                     dialog=extension.dialog.name,
                     maximum_calls=extension.max_calls,
                     calls=calls[name],

@@ -64,6 +64,8 @@ from ingress.dialogs.base import (
     SetVariable,
     Transfer,
 )
+from ingress.dialogs.matching.expected import match_expected
+from ingress.gateway.call_language import FoundLanguage, confidence_of, found_language
 from ingress.gateway.dialog_outcome import checked_target, checked_variable, one_line
 from ingress.gateway.dialog_run import DialogRun, failure_of
 from ingress.gateway.dialog_state import encoded_state
@@ -73,6 +75,7 @@ from ingress.link.messages import (
     Greet,
     HangUp,
     Heard,
+    ListenOptions,
     Message,
     PlayTone,
     SentenceAudio,
@@ -88,6 +91,9 @@ from ingress.phrases.speaker import Speaker
 
 LEAD_S = 20.0
 """How far ahead of what has been played audio is made."""
+
+MAXIMUM_EXPECTED = 1_000
+"""Characters of words that a model is told to expect; whisper has room for 223 tokens."""
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +142,8 @@ class TurnRunner:
         if pool is None or not extension.needs_speech or not pool.decision.allows_ahead:
             return None
         self.ahead_begun += 1
-        task = asyncio.create_task(self._transcribe_ahead(pool, request, extension))
+        spoken = extension.spoken_in(request.language)
+        task = asyncio.create_task(self._transcribe_ahead(pool, request, spoken))
         return Ahead(request.turn, _now_s(), task)
 
     async def run(self, request: TurnRequest, call: TurnCall, ahead: Ahead | None = None) -> None:
@@ -176,17 +183,33 @@ class TurnRunner:
         )
 
     async def transcribe(
-        self, pool: SpeechPool, call_id: str, audio: bytes, extension: Extension, is_ahead: bool = False
+        self,
+        pool: SpeechPool,
+        utterance: Utterance | TranscribeAhead,
+        extension: Extension,
+        is_ahead: bool = False,
     ) -> Transcription:
-        """Have an utterance transcribed. Raises as `SpeechPool.transcribe` does."""
-        work = Transcribe(call_id, audio, extension.language, may_retry=pool.decision.allows_retry)
+        """Have an utterance transcribed. Raises as `SpeechPool.transcribe` does.
+
+        `extension` is in the call's language, if that is known.
+        """
+        listening = utterance.listening
+        spoken = extension.spoken_in(listening.language)
+        work = Transcribe(
+            utterance.call_id,
+            utterance.audio,
+            spoken.language,
+            may_retry=pool.decision.allows_retry,
+            languages=spoken.languages,
+            hot_words=words_to_expect(listening),
+        )
         return await pool.transcribe(work, self.speech.transcription_deadline_s, is_ahead)
 
     async def _transcribe_ahead(
         self, pool: SpeechPool, request: TranscribeAhead, extension: Extension
     ) -> Transcription | None:
         try:
-            return await self.transcribe(pool, request.call_id, request.audio, extension, is_ahead=True)
+            return await self.transcribe(pool, request, extension, is_ahead=True)
         except RaymalError as error:
             log.debug("call %s: ahead of time: %s", request.call_id, error)
             return None
@@ -204,6 +227,8 @@ class _Turn:
         self._runner = runner
         self._request = request
         self._call = call
+        self._extension = call.extension.spoken_in(request.language)
+        """In the language that is spoken in this turn, as far as that is known."""
         self._ahead = ahead
         self._pool = runner.pool if call.extension.needs_speech else None
         self._speaker = runner.speaker if call.extension.needs_speech else None
@@ -220,43 +245,61 @@ class _Turn:
                 await self._answer(CallBegan())
             case Digits(digits=digits):
                 await self._answer(CallerPressed(digits))
-            case Utterance(audio=audio):
+            case Utterance() as utterance:
                 if self._pool is not None:  # else the dialog does not listen
-                    await self._answer(await self._transcribe(audio, self._pool))
+                    await self._answer(await self._transcribe(utterance, self._pool))
 
     # What was said
 
-    async def _transcribe(self, audio: bytes, pool: SpeechPool) -> DialogEvent:
+    async def _transcribe(self, utterance: Utterance, pool: SpeechPool) -> DialogEvent:
         self._call.turn_to(SessionActivity.TRANSCRIBING)
         asked_s = _now_s()
         try:
-            result, granted_s = await self._transcription(audio, pool)
+            result, granted_s = await self._transcription(utterance, pool)
         except (WorkerLostError, EngineError) as error:
             log.warning("call %s turn %d: %s", self._request.call_id, self._request.turn, described(error))
             self.was_understood, self.transcription_failure = False, described(error)
-            return CallerNotUnderstood()
+            return CallerNotUnderstood(utterance.leg)
         # Only what was waited for in this turn: ahead of time, the lease may be older than its request.
         lease_wait_ms = max(0.0, (granted_s - asked_s) * 1000.0)
         self._note(lease_wait_ms=lease_wait_ms, transcription_ms=_since_ms(asked_s) - lease_wait_ms)
-        text, self.doubt = result.transcript.text, result.transcript.doubt
+        transcript = result.transcript
+        text, self.doubt = transcript.text, transcript.doubt
+        found = found_language(transcript) if self._extension.languages else FoundLanguage()
+        self._extension = self._extension.spoken_in(found.language)
         await self._call.send(
-            Heard(call_id=self._request.call_id, turn=self._request.turn, text=text, was_ahead=self.was_ahead)
+            Heard(
+                call_id=self._request.call_id,
+                turn=self._request.turn,
+                text=text,
+                was_ahead=self.was_ahead,
+                language=found.language if found.is_kept else None,
+            )
         )
         self.was_understood = bool(text)
-        return CallerSaid(text) if text else CallerNotUnderstood()
+        if not text:
+            return CallerNotUnderstood(utterance.leg)
+        return CallerSaid(
+            text,
+            confidence_of(transcript),
+            transcript.language or None,
+            transcript.language_probability,
+            match_expected(text, utterance.listening.expected_words, transcript.language),
+            utterance.leg,
+        )
 
-    async def _transcription(self, audio: bytes, pool: SpeechPool) -> tuple[Transcription, float]:
+    async def _transcription(self, utterance: Utterance, pool: SpeechPool) -> tuple[Transcription, float]:
         """Return the transcription, begun ahead if it was, and when it got its slot."""
-        call_id, ahead = self._request.call_id, self._ahead
+        ahead = self._ahead
         if ahead is not None:
             if not ahead.task.done():
-                pool.promote(call_id)
+                pool.promote(utterance.call_id)
             result = await ahead.task
             if result is not None:
                 self.was_ahead = True
                 return result, ahead.began_s + result.lease_wait_ms / 1000.0
         began_s = _now_s()
-        result = await self._runner.transcribe(pool, call_id, audio, self._call.extension)
+        result = await self._runner.transcribe(pool, utterance, self._extension)
         return result, began_s + result.lease_wait_ms / 1000.0
 
     # What is answered
@@ -286,7 +329,7 @@ class _Turn:
             await run.close()
 
     def _dialog_call(self) -> DialogCall:
-        started, extension = self._call.started, self._call.extension
+        started, extension = self._call.started, self._extension
         return DialogCall(
             call_id=started.call_id,
             extension=extension.name,
@@ -331,7 +374,7 @@ class _Turn:
         if self._speaker is None:
             raise DialogError("the dialog was declared to need no speech, and asked to speak")
         for sentence in split_sentences(self._wording(say, self._speaker)):
-            pieces = speakable_pieces(sentence, self._call.extension.language)
+            pieces = speakable_pieces(sentence, self._extension.language)
             if pieces:  # else there is nothing to say, and nothing to remember as heard
                 self._sentences += 1
                 for piece in pieces:
@@ -341,7 +384,7 @@ class _Turn:
 
     def _wording(self, say: Say, speaker: Speaker) -> str:
         """Return the text to speak: the short one if that is preferred and the long one costs work."""
-        text, extension = _checked_text(say.text), self._call.extension
+        text, extension = _checked_text(say.text), self._extension
         if say.short is None or not speaker.decision.prefers_short_answers:
             return text
         if all(
@@ -363,7 +406,7 @@ class _Turn:
         asked_s = _now_s()
         deadline_s = self._runner.speech.synthesis_deadline_s
         has_begun = False
-        speech = speaker.speak(text, self._call.extension, self._request.call_id, is_fixed, deadline_s)
+        speech = speaker.speak(text, self._extension, self._request.call_id, is_fixed, deadline_s)
         async with aclosing(speech) as pieces:
             async for piece in pieces:
                 if not has_begun:
@@ -398,6 +441,17 @@ class _Turn:
 
     def _note(self, **stages: float) -> None:
         self.stages = self.stages.model_copy(update=stages)
+
+
+def words_to_expect(listening: ListenOptions) -> tuple[str, ...]:
+    """Return the words for the speech model: answers that are expected first, as many as it has room for."""
+    words, room = [], MAXIMUM_EXPECTED
+    for word in dict.fromkeys((*listening.expected_words, *listening.hot_words)):
+        room -= len(word)
+        if room < 0:
+            break
+        words.append(word)
+    return tuple(words)
 
 
 def _checked_text(text: object) -> str:

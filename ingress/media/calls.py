@@ -154,7 +154,8 @@ class Calls:
             await self._phrases_changed.wait()
             self._phrases_changed.clear()
             try:
-                await asyncio.to_thread(self.phrases.load, tuple(self.extensions.values()))
+                extensions = [each for one in self.extensions.values() for each in one.in_each_language]
+                await asyncio.to_thread(self.phrases.load, extensions)
             except Exception:
                 log.exception("the phrases could not be loaded; tones take their place")
 

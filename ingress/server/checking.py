@@ -205,13 +205,16 @@ def _speech_problems(settings: Settings, extension: Extension, only_built_in: bo
     section = f"extensions.{extension.name}"
     # The server's own language is one mistake, of however many extensions.
     language_section = section if chosen is not None and chosen.language is not None else "speech"
-    language, voice = extension.language, extension.voice
-    yield from language_problems(settings.speech, language, f"{language_section}.language", only_built_in)
+    voice, setting = extension.voice, f"{language_section}.language"
+    languages = [each.language for each in extension.in_each_language]
+    for language in languages:
+        yield from language_problems(settings.speech, language, setting, only_built_in)
     texts = {f"{section}.{phrase}": text for phrase, text in extension.phrases.items()}
     greeting, inherited = extension.dialog.greeting, settings.dialog.greeting
     texts[f"{section}.dialog.greeting" if greeting != inherited else "dialog.greeting"] = greeting or ""
     for setting, text in texts.items():
-        yield from text_problems(settings.speech, language, text, setting, only_built_in)
+        for language in languages:
+            yield from text_problems(settings.speech, language, text, setting, only_built_in)
     if voice:
         yield from voice_problems(settings.speech, voice, f"{section}.voice", only_built_in)
 

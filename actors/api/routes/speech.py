@@ -77,7 +77,7 @@ async def speech(request: Request, services: Served) -> Response:
     wanted = _parsed(await read(request, MAXIMUM_BODY_BYTES))
     settings = await services.speech()
     check_model(wanted.model, settings.tts)
-    language = wanted.language or settings.language
+    language = wanted.language or settings.first_language
     if wanted.language is not None:
         await check_language(settings, language)
     if wanted.voice != DEFAULT_VOICE:

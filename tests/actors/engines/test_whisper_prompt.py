@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from actors.engines.whisper_prompt import is_supported, prompt_text
-from actors.messages import Transcribe
 
 
 @pytest.mark.parametrize(
@@ -20,7 +19,7 @@ from actors.messages import Transcribe
 )
 def test_the_prompt_is_one_text(words: tuple[str, ...], prompt: str | None, text: str) -> None:
     """Names as a sentence, behind what the conversation is about; no words, no prompt."""
-    assert prompt_text(Transcribe("call", b"", "en", hot_words=words, prompt=prompt)) == text
+    assert prompt_text(words, prompt) == text
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,6 +43,7 @@ from ingress.link.messages import (
     HangUp,
     Heard,
     HistoryEntry,
+    ListenOptions,
     Message,
     PlayTone,
     SentenceAudio,
@@ -71,6 +73,9 @@ class Pool(RecordedPool):
         super().__init__(*pieces)
         self.text = "good morning"
         self.doubt: Doubt | None = None
+        self.language: str | None = None
+        """Which it finds out; None: it was told."""
+        self.log_probability = -0.1
         self.failures: list[Exception] = []
         """Raised by the next transcriptions, one each."""
         self.asked: list[Transcribe] = []
@@ -87,7 +92,11 @@ class Pool(RecordedPool):
         await asyncio.sleep(self._lease_s + self._work_s)
         if self.failures:
             raise self.failures.pop(0)
-        transcript = Transcript(self.text, request.language, -0.1, 0.0, 1, self.doubt)
+        transcript = Transcript(
+            self.text, self.language or request.language, self.log_probability, 0.0, 1, self.doubt
+        )
+        if self.language is not None:
+            transcript = replace(transcript, language_probability=0.95)
         return Transcription(transcript, self._lease_s * 1000.0, self._work_s * 1000.0)
 
     def promote(self, call_id: str) -> None:
@@ -215,6 +224,52 @@ async def test_a_dialog_gets_the_call() -> None:
     assert dialog.calls == [
         DialogCall("c1", "default", "en", "123", None, datetime.fromtimestamp(1.0, UTC), history, {})
     ]
+
+
+async def test_how_an_answer_is_listened_to_reaches_the_model_and_the_dialog() -> None:
+    """The words that may come, also ahead of time; which of the answers it was, and how sure that is."""
+    pool, dialog = Pool(), Scripted()
+    listening = ListenOptions(hot_words=("Ana", "Rui"), expected_words=("good", "Ana"), language="pt")
+    runner = turns(pool, default=dialog)
+    ahead = runner.begin_ahead(AHEAD.model_copy(update={"listening": listening}), DEFAULT)
+    assert ahead is not None
+    await run(runner, UTTERANCE.model_copy(update={"listening": listening, "leg": "return"}), ahead)
+    (asked,) = pool.asked
+    assert (asked.language, asked.hot_words) == ("pt", ("good", "Ana", "Rui"))
+    assert dialog.events == [
+        CallerSaid("good morning", pytest.approx(0.905, abs=1e-3), "pt", None, "good", leg="return")
+    ]
+    many = ListenOptions(hot_words=("Ana", "Ana", *(f"{number:100}" for number in range(99))))
+    await run(runner, UTTERANCE.model_copy(update={"listening": many}))
+    assert pool.asked[1].hot_words == many.hot_words[1:11]  # each once, as many as there is room for
+
+
+BILINGUAL = extension(language="pt-BR").model_copy(update={"languages": ("pt-BR", "en")})
+
+
+@pytest.mark.parametrize(
+    ("text", "log_probability", "spoken", "kept"),
+    [("good morning", -0.1, "en", "en"), ("Hello.", -0.1, "en", None), ("no grat", -0.8, "pt-BR", None)],
+)
+async def test_the_language_of_the_first_utterance_becomes_the_calls(
+    text: str, log_probability: float, spoken: str, kept: str | None
+) -> None:
+    """If that is sure: the answer is in it, and the media worker keeps it. Then it is not asked again."""
+    pool, dialog = Pool(bytes(160)), Scripted(Say("2026-04-03"))
+    pool.text, pool.language, pool.log_probability = text, "en", log_probability
+    runner = turns(pool, default=dialog)
+    call = await run(runner, UTTERANCE, extension=BILINGUAL)
+    assert (pool.asked[0].language, pool.asked[0].languages) == ("pt-BR", ("pt-BR", "en"))
+    heard = call.sent[0]
+    assert isinstance(heard, Heard)
+    assert heard.language == kept
+    assert [told.language for told in dialog.calls] == [spoken]
+    assert pool.requests[0].language == spoken
+    pool.language = None
+    for request in (UTTERANCE.model_copy(update={"language": "en"}), GREET):
+        await run(runner, request, extension=BILINGUAL)
+    assert (pool.asked[1].language, pool.asked[1].languages) == ("en", ())
+    assert [told.language for told in dialog.calls[1:]] == ["en", "pt-BR"]
 
 
 @pytest.mark.parametrize("error", [None, EngineError("cannot"), WorkerLostError("lost")])

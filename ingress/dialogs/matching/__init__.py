@@ -1,0 +1,1 @@
+"""What a caller said against what is expected."""
