@@ -9,16 +9,20 @@ slots and its call's place do not wait for it.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import traceback
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from actors.errors import DialogError
-from ingress.dialogs.base import DialogAction
+from ingress.dialogs.base import Dialog, DialogAction, DialogCall, DialogEvent
 
 CLOSE_DEADLINE_S = 0.5
 """For a cancelled dialog to end: less than a call waits for its turn."""
+
+MAXIMUM_ACTIONS = 1_000
+"""Of one `respond`: more is a loop without an end."""
 
 log = logging.getLogger(__name__)
 
@@ -35,15 +39,30 @@ class DialogRun:
         self._deadline_s = deadline_s
         self._goes_on = asyncio.Event()
         self._action: asyncio.Future[DialogAction]
+        self._count = 0
         self._error: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
+
+    @classmethod
+    def of(cls, dialog: Dialog, event: DialogEvent, call: DialogCall, deadline_s: float) -> DialogRun:
+        """Have a dialog respond to an event. Raises DialogError for a `respond` that yields nothing."""
+        actions = dialog.respond(event, call)
+        if not isinstance(actions, AsyncIterator):
+            if inspect.iscoroutine(actions):
+                actions.close()
+            name = type(dialog).__name__
+            raise DialogError(f"{name}.respond yields nothing: write `async def` with `yield`")
+        return cls(actions, deadline_s)
 
     async def next(self) -> DialogAction | None:
         """Return the next action; None: there are no more.
 
-        Raises DialogError when the deadline has passed, and what the dialog raises; for what would end more
-        than its turn, such as KeyboardInterrupt, a DialogError.
+        Raises DialogError when the deadline has passed or there have been too many actions, and what the
+        dialog raises; for what would end more than its turn, such as KeyboardInterrupt, a DialogError.
         """
+        if self._count == MAXIMUM_ACTIONS:
+            raise DialogError(f"the dialog yielded more than {MAXIMUM_ACTIONS} actions in one turn")
+        self._count += 1
         self._action = asyncio.get_running_loop().create_future()
         if self._task is None:
             self._task = asyncio.create_task(self._respond(), name="dialog")

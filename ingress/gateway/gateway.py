@@ -31,6 +31,7 @@ from ingress.gateway.call import CallServices
 from ingress.gateway.call_log import CallLedger
 from ingress.gateway.cluster_door import open_door
 from ingress.gateway.decision_history import DecisionHistory
+from ingress.gateway.ended_calls import EndedCalls
 from ingress.gateway.followers import Followers
 from ingress.gateway.media_peer import MediaPeer
 from ingress.gateway.places import Places
@@ -137,8 +138,16 @@ class Gateway:
         self._ledger = CallLedger(settings.records)
         self._followers = Followers()
         self._traces = _traces(settings, name)
+        self._ended = EndedCalls(self._dialog)
         self._services = CallServices(
-            name, pool, self._runner, self._extension, self._ledger, self._followers, self._traces
+            name,
+            pool,
+            self._runner,
+            self._extension,
+            self._ledger,
+            self._followers,
+            self._traces,
+            self._ended,
         )
         self._places = Places(self._services)
         self._reservations = Reservations(
@@ -221,7 +230,7 @@ class Gateway:
         await self._places.close()
         if self._speaker is not None:
             await self._speaker.close()
-        closing = [self._ledger.close(), self._leave_pool()]
+        closing = [self._ended.close(), self._ledger.close(), self._leave_pool()]
         if self._traces is not None:
             closing.append(self._traces.close())
         await asyncio.gather(*closing)

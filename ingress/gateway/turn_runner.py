@@ -23,10 +23,9 @@ count from its request on: what the caller waits for, so little or nothing in th
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -92,6 +91,8 @@ from ingress.phrases.speaker import Speaker
 LEAD_S = 20.0
 """How far ahead of what has been played audio is made."""
 
+MAXIMUM_TEXT = 5_000
+"""Characters of one `Say`: about six minutes."""
 MAXIMUM_EXPECTED = 1_000
 """Characters of words that a model is told to expect; whisper has room for 223 tokens."""
 
@@ -311,13 +312,7 @@ class _Turn:
         call = self._dialog_call()
         asked_s = _now_s()
         dialog = self._runner.dialog_of(self._call.extension)
-        actions = dialog.respond(event, call)
-        if not isinstance(actions, AsyncIterator):
-            if inspect.iscoroutine(actions):
-                actions.close()
-            name = type(dialog).__name__
-            raise DialogError(f"{name}.respond yields nothing: write `async def` with `yield`")
-        run = DialogRun(actions, self._call.extension.dialog.deadline_s)
+        run = DialogRun.of(dialog, event, call, self._call.extension.dialog.deadline_s)
         try:
             while (action := await run.next()) is not None:
                 if self.stages.dialog_ms is None:
@@ -458,6 +453,10 @@ def _checked_text(text: object) -> str:
     """Return a dialog's text without lone surrogates, which are no characters. Raises DialogError."""
     if not isinstance(text, str):
         raise DialogError(f"the dialog yielded Say with a {type(text).__name__}: its text is a str")
+    if len(text) > MAXIMUM_TEXT:
+        raise DialogError(
+            f"the dialog yielded Say with {len(text)} characters: {MAXIMUM_TEXT} at most, which is minutes"
+        )
     return text.encode("utf-8", "ignore").decode("utf-8")
 
 

@@ -20,6 +20,7 @@ from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.extensions import Extension
 from ingress.configuration.settings import EndpointingSettings, Settings
 from ingress.link.messages import (
+    CallEnded,
     CallRecorded,
     InvitationSpent,
     Invited,
@@ -303,17 +304,19 @@ class Calls:
         self._clock.remove(leg)
         self.live.ended(record)
         del (self._refused if record.was_refused else self._calls)[record.call_id]
+        message = leg.ended(record)
         if recording is None:
-            self._finished.add(record, self.send)
+            self._finished.add(message, self.send)
         else:
             self._unsettled[record.call_id] = recording
-            recording.finish(partial(self._add_recorded, record))
+            recording.finish(partial(self._add_recorded, message))
         if not self._calls and not self._refused:
             self._all_ended.set()
 
-    def _add_recorded(self, record: CallRecord, kept: Kept) -> None:
+    def _add_recorded(self, message: CallEnded, kept: Kept) -> None:
+        record = message.record.model_copy(update=kept._asdict())
         del self._unsettled[record.call_id]
-        self._finished.add(record.model_copy(update=kept._asdict()), self.send)
+        self._finished.add(message.model_copy(update={"record": record}), self.send)
 
     def refusal(self) -> Refusal | None:
         """Return why a new call cannot be taken now, or None."""

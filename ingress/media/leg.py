@@ -37,7 +37,7 @@ from ingress.audiosocket import (
 from ingress.configuration.extensions import Extension
 from ingress.configuration.settings import Settings
 from ingress.link.live import Activity, LiveCall
-from ingress.link.messages import Message
+from ingress.link.messages import CallEnded, Message
 from ingress.link.records import CallRecord
 from ingress.media.call import Call, Verdict
 from ingress.media.connection import Connection
@@ -202,7 +202,7 @@ class Leg:
         return LiveCall(
             call_id=call.call_id,
             extension=call.extension,
-            language=self._extension.language,
+            language=call.language or self._extension.language,
             priority=self._extension.priority,
             caller_number=invitation.caller_number if invitation else None,
             caller_name=invitation.caller_name if invitation else None,
@@ -215,6 +215,10 @@ class Leg:
             underruns=call.caller.underruns,
             level_dbfs=self._level_dbfs,
         )
+
+    def ended(self, record: CallRecord) -> CallEnded:
+        """Return what the gateway gets when the call is over."""
+        return self._call.ended(record)
 
     @property
     def _activity(self) -> Activity:

@@ -10,7 +10,7 @@ from virtual_time import TCP_SETTLES_S, VirtualTimeLoop
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 OVER_TCP = {"test_acceptor.py", "test_calls.py", "test_closing.py", "test_live_calls.py"}
-WITHOUT = {"test_call.py", "test_signals.py", "test_turn_runner.py"}
+WITHOUT = {"test_call.py", "test_ended_calls.py", "test_signals.py", "test_turn_runner.py"}
 """Files of the gateway whose tests wait for nothing but timers and their own process."""
 
 
