@@ -27,7 +27,7 @@ import json
 import logging
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -46,7 +46,7 @@ from actors.pool.speech_pool import SpeechPool, Transcription
 from actors.sentences import split_sentences
 from actors.settings import SpeechSettings
 from actors.speakable import SpeakableText, speakable_pieces
-from actors.telephone import TELEPHONE_RATE_HZ, audio_duration_ms
+from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ, audio_duration_ms
 from ingress.configuration.extensions import Extension
 from ingress.dialogs.base import (
     CallBegan,
@@ -59,11 +59,13 @@ from ingress.dialogs.base import (
     DialogEvent,
     EndCall,
     PlayContinuousTone,
+    PlayFile,
     Say,
     SetVariable,
     Transfer,
 )
 from ingress.dialogs.matching.expected import match_expected
+from ingress.gateway.audio_files import AudioFiles
 from ingress.gateway.call_language import FoundLanguage, confidence_of, found_language
 from ingress.gateway.dialog_outcome import checked_target, checked_variable, one_line
 from ingress.gateway.dialog_run import DialogRun, failure_of
@@ -91,6 +93,8 @@ from ingress.phrases.speaker import Speaker
 LEAD_S = 20.0
 """How far ahead of what has been played audio is made."""
 
+PIECE_BYTES = TELEPHONE_RATE_HZ * BYTES_PER_SAMPLE
+"""Of a file: a second."""
 MAXIMUM_TEXT = 5_000
 """Characters of one `Say`: about six minutes."""
 MAXIMUM_EXPECTED = 1_000
@@ -133,6 +137,7 @@ class TurnRunner:
     speaker: Speaker | None
     speech: SpeechSettings
     dialog_of: Callable[[Extension], Dialog]
+    files: AudioFiles = field(default_factory=AudioFiles)
     ahead_begun: int = 0
     ahead_used: int = 0
     """Those whose words became a turn's; the rest was dropped, or failed."""
@@ -351,6 +356,8 @@ class _Turn:
         match action:
             case Say():
                 await self._say(action)
+            case PlayFile(path):
+                await self._play(path)
             case PlayContinuousTone(frequency_hz):
                 checked_hz = _checked_frequency_hz(frequency_hz)
                 await self._call.send(PlayTone(call_id=call_id, turn=turn, frequency_hz=checked_hz))
@@ -376,6 +383,19 @@ class _Turn:
                     await self._wait_for_lead()
                     await self._speak(piece, sentence, say.is_fixed, self._speaker)
                 await self._send_audio(sentence, b"", is_last=True)
+
+    async def _play(self, path: str) -> None:
+        """Play a file; it counts as heard by its name."""
+        asked_s = _now_s()
+        audio = await self._runner.files.audio(self._extension.dialog.audio_folder, path)
+        self._sentences += 1
+        for start in range(0, len(audio), PIECE_BYTES):
+            await self._wait_for_lead()
+            piece = audio[start : start + PIECE_BYTES]
+            self._begin_audio(asked_s)
+            self._sent_audio_s += audio_duration_ms(piece) / 1000.0
+            await self._send_audio(path, piece)
+        await self._send_audio(path, b"", is_last=True)
 
     def _wording(self, say: Say, speaker: Speaker) -> str:
         """Return the text to speak: the short one if that is preferred and the long one costs work."""
@@ -411,11 +431,15 @@ class _Turn:
                 await self._send_audio(sentence, piece.audio)
 
     def _begin_piece(self, is_cached: bool, asked_s: float) -> None:
-        """Count where a piece came from; the first one also ends the wait of the turn."""
+        """Count where a piece came from."""
         if is_cached:
             self._note(cache_hits=self.stages.cache_hits + 1)
         else:
             self._note(cache_misses=self.stages.cache_misses + 1)
+        self._begin_audio(asked_s)
+
+    def _begin_audio(self, asked_s: float) -> None:
+        """The first audio ends the wait of the turn."""
         if self._first_audio_s is None:
             self._first_audio_s = _now_s()
             self._note(synthesis_ms=_since_ms(asked_s))

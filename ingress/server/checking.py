@@ -46,6 +46,7 @@ from ingress.dialogs.registry import CATALOGUE, dialog, dialog_class
 from ingress.dialogs.registry import check as check_dialog
 from ingress.server import database_address, ports
 from ingress.server.files import (
+    audio_problems,
     cache_problems,
     default_cache_problem,
     recording_problems,
@@ -84,6 +85,7 @@ def check(settings: Settings, is_alone: bool = False) -> ExtensionBook:
     problems += records_problems(settings.records)
     problems += _web_problems(settings.web)
     problems += recording_problems(settings.recording)
+    problems += audio_problems(settings)
     if book is None or book.has_speech_workers:
         problems += _ray_problems(settings)
         if settings.api.enabled:

@@ -31,6 +31,7 @@ from ingress.dialogs.base import (
     EndCall,
     PlayContinuousTone,
     Say,
+    SetVariable,
 )
 from ingress.dialogs.echo import EchoDialog
 from ingress.dialogs.tone import ToneDialog
@@ -384,6 +385,21 @@ async def test_what_is_no_action_ends_the_turn() -> None:
     call = await run(turns(Pool(), default=Scripted("secret", Say("After."))), UTTERANCE)  # type: ignore[arg-type]
     assert call.done.failure == "the dialog yielded a str, which is no action"
     assert not call.spoken
+
+
+@pytest.mark.parametrize(
+    ("action", "problem"),
+    [
+        (Say("x" * 10_000), "Say with 10000 characters: 5000 at most"),
+        (SetVariable("A", "b"), "yielded more than 1000 actions in one turn"),
+    ],
+)
+async def test_too_much_in_one_turn_fails_it(action: DialogAction, problem: str) -> None:
+    """A text without an end, and actions without an end."""
+    call = await run(turns(Pool(), default=Scripted(*[action] * 1_001)), GREET)
+    assert call.done.failure is not None
+    assert problem in call.done.failure
+    assert len(call.sent) <= 1_001
 
 
 @pytest.mark.parametrize("words", ["This is a sentence. " * 60, "One. Two. Three. " * 20])
