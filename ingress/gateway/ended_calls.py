@@ -16,7 +16,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from actors.errors import RaymalError, described
 from ingress.access.log_limit import LogLimit
@@ -98,14 +98,17 @@ class EndedCalls:
 def _call(ended: CallEnded, extension: Extension, started: CallStarted | None) -> DialogCall:
     record = ended.record
     spoken = extension.spoken_in(ended.language)
-    began_s = time.time() - record.duration_s if started is None else started.started_at_s
+    if started is None:
+        started_at = datetime.now(UTC) - timedelta(seconds=record.duration_s)
+    else:
+        started_at = datetime.fromtimestamp(started.started_at_s, UTC)
     return DialogCall(
         call_id=record.call_id,
         extension=record.extension,
         language=spoken.language,
         caller_number=None if started is None else started.caller_number,
         caller_name=None if started is None else started.caller_name,
-        started_at=datetime.fromtimestamp(began_s, UTC),
+        started_at=started_at,
         history=ended.history,
         state=ended.state,
     )
