@@ -107,8 +107,13 @@ class WhisperSettings(Section):
     batch_size: int | None = Field(default=None, ge=1, le=64)
     """Utterances decoded together, and so the slots of a worker. Unset: 1 on a CPU, 8 on a GPU."""
     gpu_memory_gb: float = Field(default=2.0, gt=0.0, le=1_024.0)
-    """What one worker takes of a GPU, with its batch and all its models: an estimate for `base`, `small`;
+    """What one worker takes of a GPU for each of its models, with its batch: an estimate for `base`, `small`;
     large-v3: 6.5."""
+
+    @property
+    def model_count(self) -> int:
+        """How many models a worker holds."""
+        return len({self.model, *self.models.values()})
 
     def own_models(self) -> Iterator[tuple[str, WhisperSettings]]:
         """Yield each language that has a model of its own, with the settings for that."""

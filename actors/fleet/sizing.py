@@ -207,7 +207,7 @@ def _demand(kind: WorkKind, speech: SpeechSettings) -> _Demand:
         device=getattr(section, "device", "cpu"),
         # Only transcription is done in batches.
         batch_size=getattr(section, "batch_size", 1) if kind is WorkKind.TRANSCRIPTION else 1,
-        gpu_memory_gb=getattr(section, "gpu_memory_gb", GPU_MEMORY_GB),
+        gpu_memory_gb=getattr(section, "gpu_memory_gb", GPU_MEMORY_GB) * getattr(section, "model_count", 1),
     )
 
 
