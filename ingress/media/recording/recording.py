@@ -61,6 +61,7 @@ class Recording:
             "turn": turn.number,
             "kind": turn.kind,
             "heard": turn.heard,
+            "language": turn.language,
             "heard_until_s": self._position_s(turn.speech_ended_s),
             "answered": without_figures(turn.answered) if turn.kind == "digit" else turn.answered,
             "answered_from_s": None if answered_from_s is None else self._position_s(answered_from_s),
