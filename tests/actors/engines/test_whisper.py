@@ -84,14 +84,20 @@ def engine() -> WhisperStt:
 
 
 @pytest.fixture(scope="module")
-def recordings() -> dict[str, bytes]:
-    """Each sentence as a synthetic voice says it on the telephone."""
-    voice = HibariTts(SpeechSettings())
-    voice.load()
-    return {
-        text: b"".join(voice.synthesize(Synthesize(call_id="call", text=text, language="en")))
-        for text in SENTENCES
-    }
+def voice() -> HibariTts:
+    loaded = HibariTts(SpeechSettings())
+    loaded.load()
+    return loaded
+
+
+def said(voice: HibariTts, text: str) -> bytes:
+    """Return a text as a synthetic voice says it on the telephone."""
+    return b"".join(voice.synthesize(Synthesize(call_id="call", text=text, language="en")))
+
+
+@pytest.fixture(scope="module")
+def recordings(voice: HibariTts) -> dict[str, bytes]:
+    return {text: said(voice, text) for text in SENTENCES}
 
 
 def heard(engine: WhisperStt, audio: bytes, language: str = "en") -> str:
@@ -268,10 +274,11 @@ def in_a_row(word: bytes, count: int, gap_s: float = 0.15) -> bytes:
 
 @pytest.mark.models
 @pytest.mark.parametrize("text", ["No.", "One.", "Six.", "Eight."])
-def test_a_word_is_never_said_more_or_fewer_times_than_it_was(engine: WhisperStt, text: str) -> None:
+def test_a_word_is_never_said_more_or_fewer_times_than_it_was(
+    engine: WhisperStt, voice: HibariTts, text: str
+) -> None:
     """Up to three times it is counted; six times and more it is not understood, at the first decode."""
-    voice = HibariTts(SpeechSettings())
-    word = b"".join(voice.synthesize(Synthesize(call_id="call", text=text, language="en")))
+    word = said(voice, text)
     for count in (2, 3, 4, 7, 12):
         transcript = engine.transcribe(Transcribe("call", in_a_row(word, count), "en"))
         assert longest_run(transcript.text) in ((0, count) if count > 2 else (count,))
@@ -313,12 +320,11 @@ NAMES = ("Kowalczyk", "Beauregard", "Nakamura", "Siobhan", "Albuquerque", "Nguye
 
 
 @pytest.mark.models
-def test_names_are_written_as_they_are_expected(engine: WhisperStt) -> None:
+def test_names_are_written_as_they_are_expected(engine: WhisperStt, voice: HibariTts) -> None:
     """Of residents, say; without them a name is written as it sounds. Other words stay what they are."""
-    voice = HibariTts(SpeechSettings())
     texts = ("I would like to speak with Mr. Kowalczyk, please.", "My name is Nguyen.", "Wait a moment.")
     for text in texts:
-        audio = b"".join(voice.synthesize(Synthesize(call_id="call", text=text, language="en")))
+        audio = said(voice, text)
         plain = heard(engine, audio)
         with_names = engine.transcribe(Transcribe("call", audio, "en", hot_words=NAMES))
         assert word_errors([text], [with_names.text]).rate == 0.0
@@ -334,19 +340,14 @@ def burst(seconds: float, seed: int) -> np.ndarray:
 
 
 @pytest.mark.models
-def test_nothing_is_heard_only_because_it_is_expected(engine: WhisperStt) -> None:
+def test_nothing_is_heard_only_because_it_is_expected(engine: WhisperStt, voice: HibariTts) -> None:
     """In noise Whisper repeats its prompt, and from "huh" it makes a "yes".
 
     Without the second decode, which has no prompt.
     """
     pause = np.zeros(2_400)
     cough = np.concatenate([pause, burst(0.25, 1), pause, burst(0.3, 2), pause, pause])
-    voice = HibariTts(SpeechSettings())
-    hesitations = [
-        b"".join(voice.synthesize(Synthesize(call_id="call", text=text, language="en")))
-        for text in ("Uh.", "Huh?")
-    ]
-    for audio in (cough.astype("<i2").tobytes(), *hesitations):
+    for audio in (cough.astype("<i2").tobytes(), said(voice, "Uh."), said(voice, "Huh?")):
         plain = engine.transcribe(Transcribe("call", audio, "en", may_retry=False)).text
         for expected in (NAMES, ("yes", "no")):
             request = Transcribe("call", audio, "en", may_retry=False, hot_words=expected)

@@ -22,9 +22,9 @@ def block(seconds: float) -> None:
 async def respond(is_blocking: bool) -> None:
     """Do what a dialog does, too long."""
     if is_blocking:
-        block(0.2)
+        block(0.08)
     else:
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.08)
 
 
 @pytest.mark.parametrize(("is_blocking", "is_dialog"), [(True, True), (False, True), (True, False)])
@@ -33,12 +33,12 @@ async def test_the_log_names_the_line_of_a_dialog_that_blocks(
 ) -> None:
     """Once; also in a task of its own. Waiting, and code that is no dialog's, is not logged."""
     for name in ("PERIOD_S", "BLOCKED_S", "LOOKS_S"):
-        monkeypatch.setattr(blocked_loop, name, 0.02)
+        monkeypatch.setattr(blocked_loop, name, 0.01)
     files = {__file__} if is_dialog else {"/nosuch.py"}
     with caplog.at_level(logging.ERROR), watched(lambda: files):
         for _ in range(2):
             await asyncio.create_task(respond(is_blocking))
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.02)
     if is_blocking and is_dialog:
         (line,) = caplog.messages
         assert f"at {__file__}:{block.__code__.co_firstlineno + 2}: all calls wait" in line
