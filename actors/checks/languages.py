@@ -38,6 +38,23 @@ def one_or_several(written: object) -> str | tuple[str, ...]:
     return codes if len(codes) > 1 else codes[0]
 
 
+CLEAR_PROBABILITY = 0.8
+"""Of a language, among those that were asked for."""
+CLEAR_CONFIDENCE = 0.5
+"""Of the words: those of a wrong language are less probable."""
+CLEAR_LETTERS = 11
+"""Less is easily taken for another language: "sim" for "saying it", "sí" for "see", "alô" for "hello"."""
+
+
+def is_clear(text: str, confidence: float | None, probability: float) -> bool:
+    """Whether an utterance shows in which language a call is to go on.
+
+    `confidence`: of its words, 0..1, None: not known; `probability`: of its language, among those possible.
+    """
+    is_sure = probability >= CLEAR_PROBABILITY and (confidence is None or confidence >= CLEAR_CONFIDENCE)
+    return is_sure and sum(map(str.isalnum, text)) >= CLEAR_LETTERS
+
+
 def several(chosen: str | tuple[str, ...]) -> tuple[str, ...]:
     """Return the codes of what `one_or_several` returned, the first one first."""
     return (chosen,) if isinstance(chosen, str) else chosen

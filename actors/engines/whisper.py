@@ -19,7 +19,8 @@ s window.
 | on a GPU | the first time in 30 s too, which are cheap there |
 
 Which of several languages is spoken is found out before, among these alone, from the encoder's output. A
-language may have a model of its own (`speech.whisper.models`).
+short utterance is easily taken for another language: what is not clear then is decoded again, in the first of
+them. A language may have a model of its own (`speech.whisper.models`).
 
 Words that are in doubt still, and those of another language, are none; the transcript says why. Before
 the encoder, the decoder and the second decode the engine looks whether the results are still needed.
@@ -28,17 +29,17 @@ the encoder, the decoder and the second decode the engine looks whether the resu
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
 
-from actors.checks.languages import choice
+from actors.checks.languages import choice, is_clear
 from actors.engines.abandonment import AbandonedError, Abandonment
 from actors.engines.base import BatchSttEngine
 from actors.engines.whisper_attempt import Attempt, is_repetitive
-from actors.engines.whisper_languages import model_code, model_languages, most_probable
+from actors.engines.whisper_languages import language_shares, model_code, model_languages
 from actors.engines.whisper_model import (
     FULL_WINDOW_S,
     MAX_LENGTH,
@@ -177,14 +178,25 @@ class WhisperStt(BatchSttEngine):
         return [outcomes[each] if isinstance(each, _Utterance) else each for each in prepared]
 
     def _heard(self, main: LoadedModel, utterances: Sequence[_Utterance]) -> _Outcomes:
-        """Find out which language each is in, and transcribe it with that language's model."""
+        """Find out which language each is in, and transcribe it in that; what is not clear, in the first."""
+        spoken = self._spoken(utterances)
+        outcomes = self._transcribed(main, spoken)
+        unclear = {
+            each: _Spoken(each.request.language, found.shares)
+            for each, found in spoken.items()
+            if found.language != each.request.language and not _is_clear(outcomes[each])
+        }
+        return outcomes | self._transcribed(main, unclear)
+
+    def _transcribed(self, main: LoadedModel, spoken: Mapping[_Utterance, _Spoken]) -> _Outcomes:
+        """Transcribe each with its language's model."""
         outcomes: _Outcomes = {}
         works: dict[LoadedModel, list[_Work]] = {}
-        for utterance, spoken in zip(utterances, self._spoken(utterances), strict=True):
-            code = model_code(spoken.language)
+        for utterance, found in spoken.items():
+            code = model_code(found.language)
             model = self._own_models.get(code, main)
             try:
-                work = _Work(utterance, spoken, model.language(code))
+                work = _Work(utterance, found, model.language(code))
             except EngineError as error:
                 outcomes[utterance] = error
             else:
@@ -193,16 +205,17 @@ class WhisperStt(BatchSttEngine):
             outcomes |= self._transcribe(model, of_model)
         return outcomes
 
-    def _spoken(self, utterances: Sequence[_Utterance]) -> list[_Spoken]:
+    def _spoken(self, utterances: Sequence[_Utterance]) -> dict[_Utterance, _Spoken]:
         """Return the language of each utterance: the one asked for, or the most probable of several."""
-        found: dict[_Utterance, _Spoken] = {}
+        spoken = {each: _Spoken(each.request.language) for each in utterances}
         asked = [each for each in utterances if len(each.request.languages) > 1]
         listener = self._listener
         if asked and listener is not None:
             encoded = listener.encode([each.samples for each in asked], self._window(listener, asked))
             for each, probabilities in zip(asked, listener.language_probabilities(encoded), strict=True):
-                found[each] = _Spoken(*most_probable(each.request.languages, probabilities))
-        return [found.get(each, _Spoken(each.request.language)) for each in utterances]
+                shares = language_shares(each.request.languages, probabilities)
+                spoken[each] = _Spoken(max(shares, key=lambda language: shares[language]), shares)
+        return spoken
 
     def _window(self, model: LoadedModel, utterances: Sequence[_Utterance]) -> float:
         """Return the seconds to encode for all of them together."""
@@ -236,7 +249,7 @@ class WhisperStt(BatchSttEngine):
                 attempt.no_speech_probability,
                 attempts=2 if work in again else 1,
                 doubt=doubts[work],
-                language_probability=work.spoken.probability,
+                language_probability=work.spoken.shares.get(work.spoken.language),
             )
             for work, attempt in attempts.items()
         }
@@ -283,7 +296,7 @@ class WhisperStt(BatchSttEngine):
             or attempt.no_speech_probability > MOST_NO_SPEECH_PROBABILITY
         ):
             return None
-        is_there = model.supports(heard, work.language, decoded.tokens, work.utterance.duration_s)
+        is_there = model.supports(heard, language, decoded.tokens, work.utterance.duration_s, text)
         return attempt if is_there else None
 
     def _without_prompt(
@@ -327,8 +340,8 @@ class _Spoken:
 
     language: str
     """As in the request."""
-    probability: float | None = None
-    """Among those asked for; None: there was nothing to find out."""
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """How probable each is that was asked for, among these; empty: there was nothing to find out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -353,6 +366,14 @@ class _Work:
         """How many tokens so much speech can hold."""
         tokens_per_s = _TOKENS_PER_S if self.language.code == "en" else _TOKENS_PER_S_ELSEWHERE
         return _SPARE_TOKENS + math.ceil(tokens_per_s * self.utterance.duration_s)
+
+
+def _is_clear(outcome: Transcript | EngineError) -> bool:
+    """Whether the call may go on in the language in which these words were found."""
+    if isinstance(outcome, EngineError):
+        return True  # it would fail again
+    confidence = math.exp(outcome.mean_log_probability)
+    return is_clear(outcome.text, confidence, outcome.language_probability or 0.0)
 
 
 def _prepared(request: Transcribe, abandonment: Abandonment) -> _Utterance | Transcript | EngineError:

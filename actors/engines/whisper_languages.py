@@ -45,15 +45,14 @@ def model_languages(model: str) -> list[str]:
     return ["en"] if is_english_only else [*MULTILINGUAL, *OTHER_CODES]
 
 
-def most_probable(languages: Sequence[str], probabilities: Mapping[str, float]) -> tuple[str, float]:
-    """Return which of the languages is heard, as it is written there, and its share among these alone.
+def language_shares(languages: Sequence[str], probabilities: Mapping[str, float]) -> dict[str, float]:
+    """Return how probable each of the languages is among these alone, as they are written there.
 
-    `probabilities`: of all that the model knows, by its codes. Of equal ones the first.
+    `probabilities`: of all that the model knows, by its codes. All are 0 if it knows none of them.
     """
     of_each = {language: probabilities.get(model_code(language), 0.0) for language in languages}
-    language = max(of_each, key=lambda each: of_each[each])
-    total = sum(of_each.values())
-    return language, of_each[language] / total if total else 0.0
+    total = sum(of_each.values()) or 1.0
+    return {language: probability / total for language, probability in of_each.items()}
 
 
 def _tokens(folder: Path) -> int | None:

@@ -144,18 +144,17 @@ class LoadedModel:
         ]
 
     def supports(
-        self, encoded: Encoded, language: Language, tokens: Sequence[int], duration_s: float
+        self, encoded: Encoded, language: Language, tokens: Sequence[int], duration_s: float, prompt: str
     ) -> bool:
-        """Whether it finds each word of a text in the audio of one utterance, without any prompt.
+        """Whether it finds each word of a text in the audio of one utterance, without its prompt.
 
         `encoded`: as for `generate`.
         """
         frames = min(round(duration_s * MODEL_RATE_HZ / _HOP_SAMPLES), encoded.shape[1] * 2)
         (aligned,) = self.model.model.align(_storage(encoded), language.start, [list(tokens)], [frames])
         probabilities = np.maximum(aligned.text_token_probs, _LEAST_PROBABILITY)
-        return is_supported(
-            [language.tokenizer.decode([token]) for token in tokens], np.log(probabilities).tolist()
-        )
+        texts = [language.tokenizer.decode([token]) for token in tokens]
+        return is_supported(texts, np.log(probabilities).tolist(), prompt)
 
     def generate(
         self,

@@ -66,7 +66,7 @@ from ingress.dialogs.base import (
 )
 from ingress.dialogs.matching.expected import match_expected
 from ingress.gateway.audio_files import AudioFiles
-from ingress.gateway.call_language import FoundLanguage, confidence_of, found_language
+from ingress.gateway.call_language import confidence_of, found_language
 from ingress.gateway.dialog_outcome import checked_target, checked_variable, one_line
 from ingress.gateway.dialog_run import DialogRun, failure_of
 from ingress.gateway.dialog_state import encoded_state
@@ -271,15 +271,15 @@ class _Turn:
         self._note(lease_wait_ms=lease_wait_ms, transcription_ms=_since_ms(asked_s) - lease_wait_ms)
         transcript = result.transcript
         text, self.doubt = transcript.text, transcript.doubt
-        found = found_language(transcript) if self._extension.languages else FoundLanguage()
-        self._extension = self._extension.spoken_in(found.language)
+        language = found_language(transcript) if self._extension.languages else None
+        self._extension = self._extension.spoken_in(language)
         await self._call.send(
             Heard(
                 call_id=self._request.call_id,
                 turn=self._request.turn,
                 text=text,
                 was_ahead=self.was_ahead,
-                language=found.language if found.is_kept else None,
+                language=language,
             )
         )
         self.was_understood = bool(text)

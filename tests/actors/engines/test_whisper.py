@@ -366,16 +366,17 @@ def two_models() -> WhisperStt:
 
 @pytest.mark.models
 def test_the_language_is_found_out_among_those_asked_for(
-    two_models: WhisperStt, recordings: dict[str, bytes]
+    two_models: WhisperStt, recordings: dict[str, bytes], voice: HibariTts
 ) -> None:
-    """And the words come from that language's own model; silence has no language."""
+    """And the words come from that language's own model; silence has no language, a short word the first."""
     audio = recordings[SENTENCES[1]]
     requests = [
         Transcribe("call", audio, "pt-BR", languages=("pt-BR", "en-GB")),
         Transcribe("call", audio, "pt"),
         Transcribe("call", bytes(16_000), "pt-BR", languages=("pt-BR", "en-GB")),
+        Transcribe("call", said(voice, "Yes."), "pt-BR", languages=("pt-BR", "en-GB")),
     ]
-    either, portuguese, silent = together(two_models, *requests)
+    either, portuguese, silent, short = together(two_models, *requests)
     assert isinstance(either, Transcript)
     assert isinstance(portuguese, Transcript)
     assert isinstance(silent, Transcript)
@@ -384,6 +385,10 @@ def test_the_language_is_found_out_among_those_asked_for(
     assert either.language_probability > 0.9
     assert (portuguese.doubt, portuguese.language_probability) == (Doubt.LANGUAGE, None)
     assert (silent.text, silent.language_probability) == ("", None)
+    assert isinstance(short, Transcript)
+    assert (short.text, short.language) == ("Yes.", "pt-BR")
+    assert short.language_probability is not None
+    assert short.language_probability < 0.1
 
 
 def test_models_of_single_languages_are_checked() -> None:

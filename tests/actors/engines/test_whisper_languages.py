@@ -11,9 +11,9 @@ from actors.engines.whisper_languages import (
     ENGLISH_ONLY_TOKENS,
     MULTILINGUAL,
     OTHER_CODES,
+    language_shares,
     model_code,
     model_languages,
-    most_probable,
 )
 
 
@@ -50,9 +50,11 @@ def test_a_folder_says_it_by_its_vocabulary(tmp_path: Path, tokens: int) -> None
     assert "pt" in model_languages(str(tmp_path))
 
 
-def test_the_most_probable_of_the_languages_asked_for_is_the_one() -> None:
-    """As it was asked for, and its share among these alone; of equal ones the first."""
+def test_a_language_is_as_probable_as_it_is_among_those_asked_for() -> None:
+    """By the codes that were asked for; of those that the model does not know none is."""
     heard = {"ru": 0.6, "en": 0.3, "pt": 0.1}
-    assert most_probable(("pt-BR", "en-GB"), heard) == ("en-GB", pytest.approx(0.75))
-    assert most_probable(("pt-BR", "es"), heard) == ("pt-BR", 1.0)
-    assert most_probable(("xx", "yy"), heard) == ("xx", 0.0)
+    assert language_shares(("pt-BR", "en-GB"), heard) == {
+        "pt-BR": pytest.approx(0.25),
+        "en-GB": pytest.approx(0.75),
+    }
+    assert language_shares(("xx", "yy"), heard) == {"xx": 0.0, "yy": 0.0}

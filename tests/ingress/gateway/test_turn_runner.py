@@ -249,11 +249,11 @@ BILINGUAL = extension(language="pt-BR").model_copy(update={"languages": ("pt-BR"
 
 
 @pytest.mark.parametrize(
-    ("text", "log_probability", "spoken", "kept"),
-    [("good morning", -0.1, "en", "en"), ("Hello.", -0.1, "en", None), ("no grat", -0.8, "pt-BR", None)],
+    ("text", "log_probability", "found"),
+    [("good morning", -0.1, "en"), ("Hello.", -0.1, None), ("good morning", -0.8, None)],
 )
-async def test_the_language_of_the_first_utterance_becomes_the_calls(
-    text: str, log_probability: float, spoken: str, kept: str | None
+async def test_the_language_of_the_first_clear_utterance_becomes_the_calls(
+    text: str, log_probability: float, found: str | None
 ) -> None:
     """If that is sure: the answer is in it, and the media worker keeps it. Then it is not asked again."""
     pool, dialog = Pool(bytes(160)), Scripted(Say("2026-04-03"))
@@ -263,9 +263,9 @@ async def test_the_language_of_the_first_utterance_becomes_the_calls(
     assert (pool.asked[0].language, pool.asked[0].languages) == ("pt-BR", ("pt-BR", "en"))
     heard = call.sent[0]
     assert isinstance(heard, Heard)
-    assert heard.language == kept
-    assert [told.language for told in dialog.calls] == [spoken]
-    assert pool.requests[0].language == spoken
+    assert heard.language == found
+    assert [told.language for told in dialog.calls] == [found or "pt-BR"]
+    assert pool.requests[0].language == (found or "pt-BR")
     pool.language = None
     for request in (UTTERANCE.model_copy(update={"language": "en"}), GREET):
         await run(runner, request, extension=BILINGUAL)
