@@ -178,7 +178,8 @@ class SpeechSettings(OpenSection):
     """hibari, coqui, an installed package's engine, or `package.module:Class`."""
     language: Languages = "en"
     """A code such as `en`, `pt-BR` or `pt_BR`; each engine takes what it needs of it. Of several, as
-    `["pt-BR", "en"]`, the one that the caller speaks is found out and kept; until then it is the first."""
+    `["pt-BR", "en"]` or `pt-BR,en`, the one that the caller speaks is found out and kept; until
+    then it is the first."""
     transcription_deadline_s: PositiveSeconds = 10.0
     """After this a transcript is of no use to a caller who waits."""
     synthesis_deadline_s: PositiveSeconds = 10.0

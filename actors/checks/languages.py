@@ -25,9 +25,12 @@ MOST_LANGUAGES = 8
 
 
 def one_or_several(written: object) -> str | tuple[str, ...]:
-    """Return a code, or several of different languages, normalised. Raises ValueError."""
+    """Return a code, or several of different languages, normalised. Raises ValueError.
+
+    Several are a list or, where only text can be written, a text with commas: `pt-BR,en`.
+    """
     if isinstance(written, str):
-        return normalised(written)
+        written = written.split(",")
     if not isinstance(written, (list, tuple)) or not all(isinstance(each, str) for each in written):
         raise ValueError('write the code of a language, such as "pt-BR", or a list of them')
     codes = tuple(normalised(each) for each in written)

@@ -57,14 +57,19 @@ def test_an_extension_may_have_several_languages() -> None:
     settings = Settings.model_validate(
         {
             "speech": {"language": ["pt_br", "EN"]},
-            "extensions": {"a": {"port": 0}, "b": {"port": 0, "language": ["es"]}},
+            "extensions": {
+                "a": {"port": 0},
+                "b": {"port": 0, "language": ["es"]},
+                "c": {"port": 0, "language": "fr, de"},
+            },
         }
     )
     own = default_extension(settings)
-    a, b = (named_extension(name, chosen, settings) for name, chosen in settings.extensions.items())
+    a, b, c = (named_extension(name, chosen, settings) for name, chosen in settings.extensions.items())
     assert (own.language, own.languages, own.spoken) == ("pt-BR", ("pt-BR", "en"), "pt-BR, en")
     assert (a.language, a.languages) == (own.language, own.languages)
     assert (b.language, b.languages) == ("es", ())
+    assert (c.language, c.languages) == ("fr", ("fr", "de"))
     assert [each.language for each in own.in_each_language] == ["pt-BR", "en"]
     assert (own.chosen(None, "en").languages, own.chosen(Priority.HIGH, None).languages) == (
         (),
