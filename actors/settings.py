@@ -7,6 +7,7 @@ secret. The server's own settings are in `ingress.configuration.settings`, which
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -16,12 +17,13 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    PlainValidator,
     ValidationInfo,
     field_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from actors.checks.languages import normalised
+from actors.checks.languages import normalised, one_or_several, several
 
 
 class Section(BaseModel):
@@ -66,6 +68,8 @@ def table_name(name: str) -> str:
 
 
 Language = Annotated[str, AfterValidator(normalised)]
+Languages = Annotated[str | tuple[str, ...], PlainValidator(one_or_several)]
+"""One, or several of which the one that is spoken is to be found out."""
 PositiveSeconds = Annotated[float, Field(gt=0, le=3600)]
 
 
@@ -84,7 +88,9 @@ class WhisperSettings(Section):
     """Speech to text with faster-whisper."""
 
     model: str = "bundled"
-    """`bundled` (the installed weights package), a folder, or a hub name such as `small`."""
+    """`bundled` or `bundled-en` (installed weights), a folder, or a hub name such as `small`."""
+    models: dict[Language, str] = Field(default_factory=dict, max_length=16)
+    """Of single languages, as `{en = "bundled-en"}`. Each is loaded beside `model`, in every worker."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compute_type: str = "default"
     """CTranslate2 type; `default` means int8 on a CPU, float16 on a GPU."""
@@ -101,7 +107,18 @@ class WhisperSettings(Section):
     batch_size: int | None = Field(default=None, ge=1, le=64)
     """Utterances decoded together, and so the slots of a worker. Unset: 1 on a CPU, 8 on a GPU."""
     gpu_memory_gb: float = Field(default=2.0, gt=0.0, le=1_024.0)
-    """What one worker takes of a GPU, with its batch: an estimate for `base`, `small`; large-v3: 6.5."""
+    """What one worker takes of a GPU for each of its models, with its batch: an estimate for `base`, `small`;
+    large-v3: 6.5."""
+
+    @property
+    def model_count(self) -> int:
+        """How many models a worker holds."""
+        return len({self.model, *self.models.values()})
+
+    def own_models(self) -> Iterator[tuple[str, WhisperSettings]]:
+        """Yield each language that has a model of its own, with the settings for that."""
+        for language, model in self.models.items():
+            yield language, self.model_copy(update={"model": model, "models": {}})
 
 
 class HibariSettings(Section):
@@ -201,8 +218,10 @@ class SpeechSettings(OpenSection):
     tts: str = "hibari"
     """hibari, kokoro, piper, coqui, pico, espeak (the last resort), an installed package's engine, or
     `package.module:Class` (docs/engines.md)."""
-    language: Language = "en"
-    """A code such as `en`, `pt-BR` or `pt_BR`; each engine takes what it needs of it."""
+    language: Languages = "en"
+    """A code such as `en`, `pt-BR` or `pt_BR`; each engine takes what it needs of it. Of several, as
+    `["pt-BR", "en"]` or `pt-BR,en`, the one that the caller speaks is found out and kept; until
+    then it is the first."""
     transcription_deadline_s: PositiveSeconds = 10.0
     """After this a transcript is of no use to a caller who waits."""
     synthesis_deadline_s: PositiveSeconds = 10.0
@@ -220,6 +239,11 @@ class SpeechSettings(OpenSection):
         if engine is None or engine == self.tts:
             return self
         return self.model_copy(update={"tts": engine} | ({"language": language} if language else {}))
+
+    @property
+    def first_language(self) -> str:
+        """The one that is spoken unless another one is found out, or asked for."""
+        return several(self.language)[0]
 
     def resources(self, engine: str) -> BaseModel:
         """Return the section in which an engine's threads, device and memory are, if it has such settings."""

@@ -87,9 +87,8 @@ def _first_paragraph(model: type[BaseModel]) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    if field.default_factory is not None:
-        return "none"
-    return "`unset`" if field.default is None else f"`{json.dumps(field.default, ensure_ascii=False)}`"
+    default = field.get_default(call_default_factory=True)
+    return "`unset`" if default is None else f"`{json.dumps(default, ensure_ascii=False)}`"
 
 
 if __name__ == "__main__":

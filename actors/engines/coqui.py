@@ -114,7 +114,7 @@ class CoquiTts(TtsEngine):
             ) from error
         if settings.speaker_wav is not None:
             self._learn_voice(settings.speaker_wav)
-        for _ in self._sentences(WARM_UP_TEXT, self._options(self.settings.language, None)):
+        for _ in self._sentences(WARM_UP_TEXT, self._options(self.settings.first_language, None)):
             pass
 
     def synthesize(self, request: Synthesize) -> Iterator[bytes]:
@@ -187,7 +187,7 @@ class CoquiTts(TtsEngine):
             self._tts.tts(
                 WARM_UP_TEXT,
                 split_sentences=False,
-                **self._language_option(self.settings.language),
+                **self._language_option(self.settings.first_language),
                 **learning,
             )
         except EngineError:

@@ -53,7 +53,7 @@ class EspeakTts(TtsEngine):
             "the engine espeak is the last resort: callers hardly understand it over a telephone; "
             "`raymal voices` lists better engines"
         )
-        for _ in self._speech(WARM_UP_TEXT, _voice(self.settings.language) or "en-us"):
+        for _ in self._speech(WARM_UP_TEXT, _voice(self.settings.first_language) or "en-us"):
             pass
 
     def synthesize(self, request: Synthesize) -> Iterator[bytes]:

@@ -75,9 +75,9 @@ class KokoroTts(TtsEngine):
         super().check(settings)
         folder = _folder(settings)
         voices = installation.installed_voices(folder)
-        wanted = settings.kokoro.voice or release.default_voice(settings.language)
+        wanted = settings.kokoro.voice or release.default_voice(settings.first_language)
         if not installation.is_model_there(folder) or not voices:
-            language = settings.language if release.voices_of(settings.language) else "LANGUAGE"
+            language = settings.first_language if release.voices_of(settings.first_language) else "LANGUAGE"
             raise ConfigurationError(
                 f"kokoro's model or voices are not in {folder}: run `raymal voices install {language}`, or "
                 "set speech.kokoro.folder to where they are"
@@ -112,7 +112,7 @@ class KokoroTts(TtsEngine):
             raise EngineError(
                 f"kokoro: cannot load {model}: {type(error).__name__}; run `raymal voices install LANGUAGE`"
             ) from error
-        language = self.settings.language
+        language = self.settings.first_language
         if release.default_voice(language) is None:
             language = "en"
         voice = self.settings.kokoro.voice or release.default_voice(language) or ""

@@ -55,7 +55,7 @@ class PicoTts(TtsEngine):
 
     def load(self) -> None:
         """Load the language's voice and speak once. Raises EngineError."""
-        voice = _voice_name(self.settings.language, None) or "en-US"
+        voice = _voice_name(self.settings.first_language, None) or "en-US"
         for _ in self._speech(WARM_UP_TEXT, self._voice(voice)):
             pass
 

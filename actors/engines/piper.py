@@ -82,7 +82,7 @@ class PiperTts(TtsEngine):
         """Raise ConfigurationError for a missing package, or if there is no voice for the configuration."""
         super().check(settings)
         try:
-            _file(settings, settings.language, None)
+            _file(settings, settings.first_language, None)
         except EngineError as error:
             raise ConfigurationError(f"speech.piper: {error}") from None
 
@@ -98,7 +98,7 @@ class PiperTts(TtsEngine):
 
     def load(self) -> None:
         """Load the configured voice and speak once. Raises EngineError."""
-        voice = self._voice(self._file(self.settings.language, None))
+        voice = self._voice(self._file(self.settings.first_language, None))
         for _ in self._speech(voice, WARM_UP_TEXT):
             pass
 

@@ -13,9 +13,14 @@ s window.
 | what | how it is decoded |
 |---|---|
 | up to 30 s | together in one window, that of the longest (decision 11) |
-| in doubt (`whisper_attempt`) | again in 30 s, with time stamps; the second result counts |
+| with words that are expected | with these as a prompt first; counts if the audio supports it (decision 35) |
+| in doubt (`whisper_attempt`) | again in 30 s, with time stamps and no prompt; the second result counts |
 | more than 30 s | refused: Whisper has no longer window |
 | on a GPU | the first time in 30 s too, which are cheap there |
+
+Which of several languages is spoken is found out before, among these alone, from the encoder's output. A
+short utterance is easily taken for another language: what is not clear then is decoded again, in the first of
+them. A language may have a model of its own (`speech.whisper.models`).
 
 Words that are in doubt still, and those of another language, are none; the transcript says why. Before
 the encoder, the decoder and the second decode the engine looks whether the results are still needed.
@@ -24,30 +29,36 @@ the encoder, the decoder and the second decode the engine looks whether the resu
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, ClassVar
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
-import soxr
 
-from actors.checks.languages import choice
+from actors.checks.languages import choice, is_clear
 from actors.engines.abandonment import AbandonedError, Abandonment
 from actors.engines.base import BatchSttEngine
 from actors.engines.whisper_attempt import Attempt, is_repetitive
-from actors.engines.whisper_languages import model_code, model_languages
-from actors.engines.whisper_weights import locate, obtain, obtainable
+from actors.engines.whisper_languages import language_shares, model_code, model_languages
+from actors.engines.whisper_model import (
+    FULL_WINDOW_S,
+    MAX_LENGTH,
+    MODEL_RATE_HZ,
+    SPOKEN_WORD,
+    Decoded,
+    Encoded,
+    Language,
+    LoadedModel,
+    Samples,
+    attempt_of,
+    telephone_samples,
+)
+from actors.engines.whisper_prompt import MOST_NO_SPEECH_PROBABILITY, prompt_text
+from actors.engines.whisper_weights import locate, obtainable
 from actors.errors import ConfigurationError, EngineError
 from actors.messages import Doubt, Transcribe, Transcript
 from actors.settings import GPU_BATCH_SIZE, SpeechSettings, WhisperSettings
-from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ
-
-MODEL_RATE_HZ = 16_000
-FULL_WINDOW_S = 30.0
-TAIL_S = 2.0
-"""5 s give no fewer errors; 25 s cost a third more time."""
+from actors.telephone import BYTES_PER_SAMPLE
 
 _SLACK_S = 0.5
 """Of an utterance of the greatest length that its first sounds come on top of: cut off at its end."""
@@ -58,14 +69,6 @@ HUB_DEADLINE_S = 5.0
 HUB_SAMPLE = "Systran/faster-whisper-tiny"
 """Asked for in place of a model that faster-whisper knows by a short name: is the hub there?"""
 
-_HOP_SAMPLES = 160
-"""Samples per mel frame (`hop_length`, faster_whisper/feature_extractor.py)."""
-_SAMPLES_PER_POSITION = 2 * _HOP_SAMPLES
-"""Of the encoder's output: its second convolution has stride 2 (Radford et al. 2022, §2.2)."""
-_POSITIONS_PER_S = MODEL_RATE_HZ // _SAMPLES_PER_POSITION
-_MAX_LENGTH = 448
-"""Tokens of prompt and text together that the decoder has positions for (`max_length`,
-faster_whisper/transcribe.py)."""
 _TOKENS_PER_S = 8
 """More than English speech has (prompts hold up to 5); a longer decode has run away."""
 _TOKENS_PER_S_ELSEWHERE = 20
@@ -77,10 +80,6 @@ _TIME_TOKENS = 8
 """Stamps at the begin and the end of each segment, few of which are in 30 s."""
 _SILENT_PEAK = 1e-3
 """Of full scale, -60 dB: below it there are no words, but the model is known to hear "you"."""
-_SPOKEN_WORD = Path(__file__).with_name("hello.sln")
-"""The word "hello" in a hibari voice, 8 kHz int16 without a header (Asterisk's `sln`)."""
-
-Samples = npt.NDArray[np.float32]
 
 
 def window_s(duration_s: float, settings: WhisperSettings) -> float:
@@ -99,10 +98,11 @@ class WhisperStt(BatchSttEngine):
     def __init__(self, settings: SpeechSettings) -> None:
         super().__init__(settings)
         self._options = settings.whisper
-        self._model: Any = None
-        self._languages: dict[str, _Language] = {}
-        self._tail: Samples | None = None
-        """[1, position, width]; None on a GPU."""
+        self._model: LoadedModel | None = None
+        self._own_models: dict[str, LoadedModel] = {}
+        """Of languages that have one, by the code that models know them by."""
+        self._listener: LoadedModel | None = None
+        """Which says which language it hears; None: all models know one language only."""
 
     @classmethod
     def check(cls, settings: SpeechSettings) -> None:
@@ -112,39 +112,55 @@ class WhisperStt(BatchSttEngine):
         """
         super().check(settings)
         options = settings.whisper
-        located = locate(options)
-        problem = obtainable(located)
-        if problem is None and isinstance(located, str):
-            problem = hub_problem(located)
-        if problem is None:
-            problem = device_problem(options)
-        if problem is not None:
-            raise ConfigurationError(problem)
+        problems = [_model_problem(options)]
+        for language, own in options.own_models():
+            try:
+                problem = _model_problem(own)
+            except ConfigurationError as error:
+                problem = str(error)
+            if problem is None and model_code(language) not in model_languages(own.model):
+                problem = f"the model {own.model!r} does not know this language"
+            problems.append(problem and f"speech.whisper.models.{language}: {problem}")
+        problems.append(device_problem(options))
+        found = [problem for problem in problems if problem is not None]
+        if found:
+            raise ConfigurationError("\n".join(found))
 
     @classmethod
     def languages(cls, settings: SpeechSettings) -> Collection[str]:
-        """Return the model's languages, as far as its name or folder says."""
-        return model_languages(settings.whisper.model)
+        """Return the models' languages, as far as their names or folders say."""
+        return {*model_languages(settings.whisper.model), *settings.whisper.models}
 
     def load(self) -> None:
-        """Load the weights, keep the tail, and decode a full batch. Raises EngineError."""
-        self._model = _load_model(self._options)
-        self._languages = {}
-        self._tail = None
-        if self._device != "cuda":
-            encoded = self._encode([_samples(_SPOKEN_WORD.read_bytes())], FULL_WINDOW_S)
-            self._tail = encoded[:, -round(TAIL_S * _POSITIONS_PER_S) :].copy()
+        """Load all models, and decode a full batch with each. Raises EngineError.
+
+        Those of single languages too: else the first caller who speaks one would wait for it.
+        """
+        # Each model by its name: two languages may share one.
+        loaded = {self._options.model: LoadedModel(self._options)}
+        for _, options in self._options.own_models():
+            if options.model not in loaded:
+                loaded[options.model] = LoadedModel(options)
+        self._model = loaded[self._options.model]
+        self._own_models = {
+            model_code(language): loaded[options.model] for language, options in self._options.own_models()
+        }
+        self._listener = next((model for model in loaded.values() if model.is_multilingual), None)
         # English is the one language that every model has. A GPU too small for a batch fails here.
-        word = Transcribe("warm-up", _SPOKEN_WORD.read_bytes(), "en")
-        size = self.batch_size
-        for outcome in self.transcribe_batch([word] * size, [Abandonment() for _ in range(size)]):
-            if isinstance(outcome, EngineError):
-                raise outcome
+        word = Transcribe("warm-up", SPOKEN_WORD.read_bytes(), "en")
+        samples = telephone_samples(word.audio)
+        for model in loaded.values():
+            works = [
+                _Work(_Utterance(word, samples, Abandonment()), _Spoken("en"), model.language("en"))
+                for _ in range(self.batch_size)
+            ]
+            self._transcribe(model, works)
 
     @property
     def batch_size(self) -> int:
         """Return `whisper.batch_size`; unset, 1 on a CPU, where more at once are hardly faster."""
-        return self._options.batch_size or (GPU_BATCH_SIZE if self._device == "cuda" else 1)
+        is_on_gpu = self._model is not None and self._model.device == "cuda"
+        return self._options.batch_size or (GPU_BATCH_SIZE if is_on_gpu else 1)
 
     def transcribe_batch(
         self, requests: Sequence[Transcribe], abandonments: Sequence[Abandonment]
@@ -152,244 +168,268 @@ class WhisperStt(BatchSttEngine):
         """Return for each utterance its words, or what `transcribe` would raise. Raises EngineError."""
         if self._model is None:
             raise EngineError("the whisper engine was asked to transcribe before it was loaded")
-        prepared = [self._prepared(*work) for work in zip(requests, abandonments, strict=True)]
-        works = [work for work in prepared if isinstance(work, _Work)]
+        prepared = [_prepared(*each) for each in zip(requests, abandonments, strict=True)]
+        utterances = [each for each in prepared if isinstance(each, _Utterance)]
         try:
-            outcomes = dict(zip(works, self._transcribe(works), strict=True))
+            outcomes = self._heard(self._model, utterances)
         except (RuntimeError, ValueError, MemoryError) as error:
-            seconds = sum(work.duration_s for work in works)
+            seconds = sum(utterance.duration_s for utterance in utterances)
             raise EngineError(f"whisper could not transcribe {seconds:.1f} s of audio: {error}") from error
-        return [outcomes[work] if isinstance(work, _Work) else work for work in prepared]
+        return [outcomes[each] if isinstance(each, _Utterance) else each for each in prepared]
 
-    @property
-    def _device(self) -> str:
-        device: str = self._model.model.device
-        return device
+    def _heard(self, main: LoadedModel, utterances: Sequence[_Utterance]) -> _Outcomes:
+        """Find out which language each is in, and transcribe it in that; what is not clear, in the first."""
+        spoken = self._spoken(utterances)
+        outcomes = self._transcribed(main, spoken)
+        unclear = {
+            each: _Spoken(each.request.language, found.shares)
+            for each, found in spoken.items()
+            if found.language != each.request.language and not _is_clear(outcomes[each])
+        }
+        return outcomes | self._transcribed(main, unclear)
 
-    def _prepared(self, request: Transcribe, abandonment: Abandonment) -> _Work | Transcript | EngineError:
-        """Return the samples and what the decoder needs, or the outcome where the model is not needed."""
-        if abandonment.is_set:
-            return AbandonedError()
-        if len(request.audio) % BYTES_PER_SAMPLE:
-            return EngineError(
-                f"whisper got {len(request.audio)} bytes of audio, which is no whole number of 16-bit samples"
-            )
-        code = model_code(request.language)
-        if not request.audio:
-            return _silence(code)
-        try:
-            language = self._language(code)
-        except EngineError as error:
-            return error
-        samples = _samples(request.audio)
-        duration_s = len(samples) / MODEL_RATE_HZ
-        if duration_s > FULL_WINDOW_S + _SLACK_S:
-            return EngineError(
-                f"whisper got {duration_s:.1f} s of audio, and hears {FULL_WINDOW_S:g} s at most: "
-                "make the utterances shorter (maximum_utterance_s)"
-            )
-        samples = samples[: round(FULL_WINDOW_S * MODEL_RATE_HZ)]
-        work = _Work(samples, language, request.may_retry, abandonment)
-        if np.abs(work.samples).max(initial=0.0) < _SILENT_PEAK:
-            return _silence(code)
-        return work
+    def _transcribed(self, main: LoadedModel, spoken: Mapping[_Utterance, _Spoken]) -> _Outcomes:
+        """Transcribe each with its language's model."""
+        outcomes: _Outcomes = {}
+        works: dict[LoadedModel, list[_Work]] = {}
+        for utterance, found in spoken.items():
+            code = model_code(found.language)
+            model = self._own_models.get(code, main)
+            try:
+                work = _Work(utterance, found, model.language(code))
+            except EngineError as error:
+                outcomes[utterance] = error
+            else:
+                works.setdefault(model, []).append(work)
+        for model, of_model in works.items():
+            outcomes |= self._transcribe(model, of_model)
+        return outcomes
 
-    def _language(self, code: str) -> _Language:
-        if code not in self._languages:
-            self._languages[code] = _Language.of(self._model, code)
-        return self._languages[code]
+    def _spoken(self, utterances: Sequence[_Utterance]) -> dict[_Utterance, _Spoken]:
+        """Return the language of each utterance: the one asked for, or the most probable of several."""
+        spoken = {each: _Spoken(each.request.language) for each in utterances}
+        asked = [each for each in utterances if len(each.request.languages) > 1]
+        listener = self._listener
+        if asked and listener is not None:
+            encoded = listener.encode([each.samples for each in asked], self._window(listener, asked))
+            for each, probabilities in zip(asked, listener.language_probabilities(encoded), strict=True):
+                shares = language_shares(each.request.languages, probabilities)
+                spoken[each] = _Spoken(max(shares, key=lambda language: shares[language]), shares)
+        return spoken
 
-    def _transcribe(self, works: Sequence[_Work]) -> list[Transcript | EngineError]:
+    def _window(self, model: LoadedModel, utterances: Sequence[_Utterance]) -> float:
+        """Return the seconds to encode for all of them together."""
+        if not model.has_tail:
+            return FULL_WINDOW_S
+        return max(window_s(each.duration_s, self._options) for each in utterances)
+
+    def _transcribe(self, model: LoadedModel, works: Sequence[_Work]) -> _Outcomes:
         """Decode all in one window, and those again in 30 s whose result is doubtful."""
-        if not works:
-            return []
-        window = FULL_WINDOW_S
-        if self._tail is not None:
-            window = max(window_s(work.duration_s, self._options) for work in works)
-        attempts = dict(zip(works, self._decode(works, window), strict=True))
+        window = self._window(model, [work.utterance for work in works])
+        attempts = dict(zip(works, self._decode(model, works, window), strict=True))
         doubts = {work: first.doubt() for work, first in attempts.items()}
         again = [
             work
             for work, first in attempts.items()
             if first.is_doubtful(self._options.retry_log_probability)
-            and work.may_retry
-            and not work.abandonment.is_set
+            and work.utterance.request.may_retry
+            and not work.is_abandoned
         ]
         if again:
-            for work, second in zip(again, self._decode(again, FULL_WINDOW_S, is_stamped=True), strict=True):
+            seconds = self._decode(model, again, FULL_WINDOW_S, is_stamped=True)
+            for work, second in zip(again, seconds, strict=True):
                 attempts[work], doubts[work] = second, second.doubt(attempts[work])
-        return [
-            AbandonedError()
-            if work.abandonment.is_set
+        return {
+            work.utterance: AbandonedError()
+            if work.is_abandoned
             else Transcript(
                 attempt.text if doubts[work] is None else "",
-                work.language.code,
+                work.transcript_language,
                 attempt.mean_log_probability,
                 attempt.no_speech_probability,
                 attempts=2 if work in again else 1,
                 doubt=doubts[work],
+                language_probability=work.spoken.shares.get(work.spoken.language),
             )
             for work, attempt in attempts.items()
-        ]
+        }
 
-    def _decode(self, works: Sequence[_Work], window: float, is_stamped: bool = False) -> list[Attempt]:
+    def _decode(
+        self, model: LoadedModel, works: Sequence[_Work], window: float, is_stamped: bool = False
+    ) -> list[Attempt]:
         """Encode `window` seconds of each and decode them together.
 
         Each may have as many tokens as its duration explains: what is longer has run away. Time stamps hold
         the decoder to its place in the audio: it ends more often, and counts repeated words better.
         """
-        spare = _TIME_TOKENS if is_stamped else 0
-        limits = [min(work.most_tokens + spare, _MAX_LENGTH // 2) for work in works]
-        most_tokens = max(limits)
-        encoded = self._encode([work.samples for work in works], window)
-        if all(work.abandonment.is_set for work in works):
+        encoded = model.encode([work.utterance.samples for work in works], window)
+        if all(work.is_abandoned for work in works):
             raise AbandonedError()
-        prompts = [work.language.stamped_prompt if is_stamped else work.language.prompt for work in works]
-        heard = self._with_tail(encoded) if window < FULL_WINDOW_S else encoded
+        heard = model.with_tail(encoded) if window < FULL_WINDOW_S else encoded
+        attempts: dict[_Work, Attempt] = {}
+        if not is_stamped:
+            for row, work in enumerate(works):
+                prompted = self._with_prompt(model, work, heard[row : row + 1])
+                if prompted is not None:
+                    attempts[work] = prompted
+        rows = [row for row, work in enumerate(works) if work not in attempts]
+        if rows:
+            rest = [works[row] for row in rows]
+            attempts |= zip(rest, self._without_prompt(model, rest, heard[rows], is_stamped), strict=True)
+        return _with_languages(model, [attempts[work] for work in works], encoded)
+
+    def _with_prompt(self, model: LoadedModel, work: _Work, heard: Encoded) -> Attempt | None:
+        """Return what one utterance says if names or answers are expected; None: there is none, or it is in
+        doubt, or says what the audio does not support.
+        """
+        request, language = work.utterance.request, work.language
+        text = prompt_text(filter(language.is_rare, request.hot_words), request.prompt)
+        if not text:
+            return None
+        limit = min(work.most_tokens, MAX_LENGTH // 2)
+        prompts = [work.language.prompt_after(text)]
+        (decoded,) = model.generate(heard, prompts, limit, work.language.suppressed)
+        attempt = attempt_of(decoded, work.language, limit)
+        if (
+            attempt.doubt() is not None
+            or attempt.is_doubtful(self._options.retry_log_probability)
+            or attempt.no_speech_probability > MOST_NO_SPEECH_PROBABILITY
+        ):
+            return None
+        is_there = model.supports(heard, language, decoded.tokens, work.utterance.duration_s, text)
+        return attempt if is_there else None
+
+    def _without_prompt(
+        self, model: LoadedModel, works: Sequence[_Work], heard: Encoded, is_stamped: bool
+    ) -> list[Attempt]:
+        spare = _TIME_TOKENS if is_stamped else 0
+        limits = [min(work.most_tokens + spare, MAX_LENGTH // 2) for work in works]
+        most_tokens = max(limits)
+        prompts = [work.language.start if is_stamped else work.language.prompt for work in works]
         in_steps = len(works) == 1 and not is_stamped
         step = min(_STEP_TOKENS, most_tokens) if in_steps else most_tokens
-        decoded = self._generate(heard, prompts, step, works[0].language.suppressed)
+        decoded = model.generate(heard, prompts, step, works[0].language.suppressed)
         if in_steps:
-            decoded = [self._continued(decoded[0], heard, works[0].language, most_tokens)]
-        attempts = [
-            _attempt(each, work.language, limit)
+            decoded = [_continued(model, decoded[0], heard, works[0].language, most_tokens)]
+        return [
+            attempt_of(each, work.language, limit)
             for each, work, limit in zip(decoded, works, limits, strict=True)
         ]
-        return self._with_languages(attempts, encoded)
-
-    def _continued(
-        self, decoded: _Decoded, encoded: npt.NDArray[Any], language: _Language, most_tokens: int
-    ) -> _Decoded:
-        """Go on step by step until the model ends, or what it says repeats itself: then it would not end."""
-        count = _STEP_TOKENS
-        while len(decoded.tokens) == count < most_tokens:
-            if is_repetitive(language.tokenizer.decode(decoded.tokens)):
-                break
-            count = min(count + _STEP_TOKENS, most_tokens)
-            prompt = [*language.prompt, *decoded.tokens]
-            # CTranslate2 gives the tokens of the prompt's text again, and the probability of the new ones.
-            (more,) = self._generate(encoded, [prompt], count, language.suppressed, may_be_blank=True)
-            decoded = replace(more, log_probability=decoded.log_probability + more.log_probability)
-        return decoded
-
-    def _generate(
-        self,
-        encoded: npt.NDArray[Any],
-        prompts: Sequence[list[int]],
-        most_tokens: int,
-        suppressed: Sequence[int],
-        may_be_blank: bool = False,
-    ) -> list[_Decoded]:
-        results = self._model.model.generate(
-            _storage(encoded),
-            prompts,
-            beam_size=self._options.beam_size,
-            # CTranslate2 stops at half of max_length or max_length less the prompt, the smaller one
-            # (src/models/whisper.cc).
-            max_length=max(2 * most_tokens, most_tokens + len(prompts[0])),
-            return_scores=True,
-            return_no_speech_prob=True,
-            suppress_blank=not may_be_blank,
-            suppress_tokens=suppressed,  # the same in every language
-        )
-        # The score is the mean without the end token, which `generate_with_fallback`
-        # (faster_whisper/transcribe.py) shows.
-        return [
-            _Decoded(tokens, result.scores[0] * len(tokens), result.no_speech_prob)
-            for result in results
-            for tokens in result.sequences_ids
-        ]
-
-    def _with_languages(self, attempts: list[Attempt], encoded: npt.NDArray[Any]) -> list[Attempt]:
-        """Ask the model how probable the language is, where another one may have been spoken.
-
-        Without the tail, which takes half as long again and says nothing more.
-        """
-        asked = [position for position, attempt in enumerate(attempts) if attempt.may_be_foreign]
-        if asked and self._model.model.is_multilingual:
-            found = self._model.model.detect_language(_storage(encoded[asked]))
-            for position, languages in zip(asked, found, strict=True):
-                attempt = attempts[position]
-                probability = dict(languages)[f"<|{attempt.language}|>"]
-                attempts[position] = replace(attempt, language_probability=probability)
-        return attempts
-
-    def _encode(self, utterances: Sequence[Samples], window: float) -> npt.NDArray[Any]:
-        """Return the encoder's output, [utterance, position, width]."""
-        count = math.ceil(window * _POSITIONS_PER_S) * _SAMPLES_PER_POSITION
-        padded = np.zeros((len(utterances), count), np.float32)
-        for row, samples in zip(padded, utterances, strict=True):
-            row[: len(samples)] = samples
-        features = np.stack([self._model.feature_extractor(row, padding=0) for row in padded])
-        return np.asarray(self._model.model.encode(_storage(features), to_cpu=True))
-
-    def _with_tail(self, encoded: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        if self._tail is None:
-            return encoded
-        tails = np.broadcast_to(self._tail, (len(encoded), *self._tail.shape[1:]))
-        return np.concatenate((encoded, tails), axis=1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Language:
-    """What the decoder needs to know for one language."""
-
-    code: str
-    tokenizer: Any
-    prompt: list[int]
-    stamped_prompt: list[int]
-    """For text with time stamps."""
-    suppressed: Sequence[int]
-
-    @classmethod
-    def of(cls, model: Any, code: str) -> _Language:
-        from faster_whisper.tokenizer import Tokenizer
-        from faster_whisper.transcribe import get_suppressed_tokens
-
-        known: list[str] = model.supported_languages
-        if code not in known:
-            kind = "an English-only model" if known == ["en"] else "this model"
-            raise EngineError(
-                f"whisper: {kind} does not know the language {code!r}; "
-                f"use another model (speech.whisper.model) or one of: {', '.join(known)}"
-            )
-        tokenizer = Tokenizer(
-            model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=code
-        )
-        start = list(tokenizer.sot_sequence)
-        suppressed = get_suppressed_tokens(tokenizer, [-1])
-        return cls(code, tokenizer, [*start, tokenizer.no_timestamps], start, suppressed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Work:
-    """One utterance for the model."""
+class _Utterance:
+    """One utterance that the model is needed for."""
 
+    request: Transcribe
     samples: Samples
-    """16 kHz."""
-    language: _Language
-    may_retry: bool
+    """16 kHz, 30 s at most."""
     abandonment: Abandonment
 
     @property
     def duration_s(self) -> float:
         return len(self.samples) / MODEL_RATE_HZ
 
+
+_Outcomes = dict[_Utterance, Transcript | EngineError]
+
+
+@dataclass(frozen=True, slots=True)
+class _Spoken:
+    """Which language an utterance is in."""
+
+    language: str
+    """As in the request."""
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """How probable each is that was asked for, among these; empty: there was nothing to find out."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """One utterance for the decoder."""
+
+    utterance: _Utterance
+    spoken: _Spoken
+    language: Language
+
+    @property
+    def is_abandoned(self) -> bool:
+        return self.utterance.abandonment.is_set
+
+    @property
+    def transcript_language(self) -> str:
+        """One of the languages asked for, as it was written there; else the model's code."""
+        return self.spoken.language if self.utterance.request.languages else self.language.code
+
     @property
     def most_tokens(self) -> int:
         """How many tokens so much speech can hold."""
         tokens_per_s = _TOKENS_PER_S if self.language.code == "en" else _TOKENS_PER_S_ELSEWHERE
-        return _SPARE_TOKENS + math.ceil(tokens_per_s * self.duration_s)
+        return _SPARE_TOKENS + math.ceil(tokens_per_s * self.utterance.duration_s)
 
 
-@dataclass(frozen=True, slots=True)
-class _Decoded:
-    """What the decoder gave for one utterance."""
+def _is_clear(outcome: Transcript | EngineError) -> bool:
+    """Whether the call may go on in the language in which these words were found."""
+    if isinstance(outcome, EngineError):
+        return True  # it would fail again
+    confidence = math.exp(outcome.mean_log_probability)
+    return is_clear(outcome.text, confidence, outcome.language_probability or 0.0)
 
-    tokens: list[int]
-    log_probability: float
-    """Of all tokens together, the end token's included."""
-    no_speech_probability: float
+
+def _prepared(request: Transcribe, abandonment: Abandonment) -> _Utterance | Transcript | EngineError:
+    """Return the samples, or the outcome where the model is not needed."""
+    if abandonment.is_set:
+        return AbandonedError()
+    if len(request.audio) % BYTES_PER_SAMPLE:
+        return EngineError(
+            f"whisper got {len(request.audio)} bytes of audio, which is no whole number of 16-bit samples"
+        )
+    samples = telephone_samples(request.audio)
+    duration_s = len(samples) / MODEL_RATE_HZ
+    if duration_s > FULL_WINDOW_S + _SLACK_S:
+        return EngineError(
+            f"whisper got {duration_s:.1f} s of audio, and hears {FULL_WINDOW_S:g} s at most: "
+            "make the utterances shorter (maximum_utterance_s)"
+        )
+    samples = samples[: round(FULL_WINDOW_S * MODEL_RATE_HZ)]
+    if np.abs(samples).max(initial=0.0) < _SILENT_PEAK:
+        silence = Transcript("", model_code(request.language), no_speech_probability=1.0)
+        return replace(silence, doubt=Doubt.SILENCE)
+    return _Utterance(request, samples, abandonment)
+
+
+def _with_languages(model: LoadedModel, attempts: list[Attempt], encoded: Encoded) -> list[Attempt]:
+    """Ask the model how probable the language is, where another one may have been spoken."""
+    asked = [position for position, attempt in enumerate(attempts) if attempt.may_be_foreign]
+    if asked and model.is_multilingual:
+        found = model.language_probabilities(encoded[asked])
+        for position, probabilities in zip(asked, found, strict=True):
+            attempt = attempts[position]
+            probability = probabilities[attempt.language]
+            attempts[position] = replace(attempt, language_probability=probability)
+    return attempts
+
+
+def _continued(
+    model: LoadedModel, decoded: Decoded, encoded: Encoded, language: Language, most_tokens: int
+) -> Decoded:
+    """Go on step by step until the model ends, or what it says repeats itself: then it would not end."""
+    count = _STEP_TOKENS
+    while len(decoded.tokens) == count < most_tokens:
+        if is_repetitive(language.tokenizer.decode(decoded.tokens)):
+            break
+        count = min(count + _STEP_TOKENS, most_tokens)
+        prompt = [*language.prompt, *decoded.tokens]
+        # CTranslate2 gives the tokens of the prompt's text again, and the probability of the new ones.
+        (more,) = model.generate(encoded, [prompt], count, language.suppressed, may_be_blank=True)
+        decoded = replace(more, log_probability=decoded.log_probability + more.log_probability)
+    return decoded
+
+
+def _model_problem(options: WhisperSettings) -> str | None:
+    """Return why a model cannot be had; None: it can. Raises ConfigurationError."""
+    located = locate(options)
+    return obtainable(located) or (hub_problem(located) if isinstance(located, str) else None)
 
 
 def device_problem(options: WhisperSettings) -> str | None:
@@ -434,60 +474,3 @@ def hub_problem(name: str) -> str | None:
                 f"({type(error).__name__}: {reason}); name a model folder, or 'bundled'"
             )
     return None
-
-
-def _load_model(options: WhisperSettings) -> Any:
-    import ctranslate2
-    from faster_whisper import WhisperModel
-
-    weights = obtain(options)
-    device = options.device
-    if device == "auto":
-        device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
-    try:
-        compute_type = options.compute_type
-        if compute_type == "default":
-            compute_type = _fastest(device, ctranslate2.get_supported_compute_types(device))
-        return WhisperModel(
-            weights, device=device, compute_type=compute_type, cpu_threads=options.threads, num_workers=1
-        )
-    except Exception as error:  # the hub's client, CTranslate2 and the tokenizer each raise their own
-        reason = " ".join(str(error).split())  # theirs have several lines
-        raise EngineError(
-            f"whisper could not load {weights!r} (speech.whisper.model) on {device}: {reason}; "
-            "name a model folder, an installed one ('bundled'), or a hub name this machine can download"
-        ) from error
-
-
-def _fastest(device: str, supported: set[str]) -> str:
-    wanted = ("float16", "int8_float16", "int8") if device == "cuda" else ("int8",)
-    return next((compute_type for compute_type in wanted if compute_type in supported), "float32")
-
-
-def _attempt(decoded: _Decoded, language: _Language, most_tokens: int) -> Attempt:
-    """Return what was decoded; in a batch it may have gone on beyond this utterance's own limit."""
-    text = language.tokenizer.decode(decoded.tokens[:most_tokens]).strip()
-    return Attempt(
-        text,
-        mean_log_probability=decoded.log_probability / (len(decoded.tokens) + 1),
-        no_speech_probability=decoded.no_speech_probability,
-        ended=len(decoded.tokens) < most_tokens,
-        language=language.code,
-    )
-
-
-def _silence(code: str) -> Transcript:
-    return Transcript("", code, no_speech_probability=1.0, doubt=Doubt.SILENCE)
-
-
-def _samples(audio: bytes) -> Samples:
-    """Return telephone audio as the model takes it: 16 kHz, -1..1."""
-    samples = np.frombuffer(audio, "<i2").astype(np.float32) / 32_768.0
-    resampled: Samples = soxr.resample(samples, TELEPHONE_RATE_HZ, MODEL_RATE_HZ)
-    return resampled
-
-
-def _storage(array: npt.NDArray[Any]) -> Any:
-    import ctranslate2
-
-    return ctranslate2.StorageView.from_array(np.ascontiguousarray(array))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from actors.checks.languages import primary
@@ -20,6 +21,10 @@ ENGLISH_ONLY_TOKENS = 51_864
 """Of the vocabulary; a multilingual one has a token more, and large-v3 two."""
 
 
+BUNDLED_ENGLISH = "bundled-en"
+"""Name of the bundled model that knows English alone."""
+
+
 def model_code(language: str) -> str:
     """Return the code by which the models know a language, whatever its region: `pt` of `pt_BR`."""
     code = primary(language)
@@ -32,8 +37,22 @@ def model_languages(model: str) -> list[str]:
         folder = Path(model).expanduser()
     except RuntimeError:  # `~nosuch`
         folder = Path(model)
-    is_english_only = _tokens(folder) == ENGLISH_ONLY_TOKENS if folder.is_dir() else model.endswith(".en")
+    is_english_only = (
+        _tokens(folder) == ENGLISH_ONLY_TOKENS
+        if folder.is_dir()
+        else model.endswith((".en", BUNDLED_ENGLISH))
+    )
     return ["en"] if is_english_only else [*MULTILINGUAL, *OTHER_CODES]
+
+
+def language_shares(languages: Sequence[str], probabilities: Mapping[str, float]) -> dict[str, float]:
+    """Return how probable each of the languages is among these alone, as they are written there.
+
+    `probabilities`: of all that the model knows, by its codes. All are 0 if it knows none of them.
+    """
+    of_each = {language: probabilities.get(model_code(language), 0.0) for language in languages}
+    total = sum(of_each.values()) or 1.0
+    return {language: probability / total for language, probability in of_each.items()}
 
 
 def _tokens(folder: Path) -> int | None:

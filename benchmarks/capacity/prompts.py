@@ -87,7 +87,7 @@ def synthesised_prompts(utterance_s: float) -> list[Prompt]:
     texts = sorted(_texts(), key=lambda text: abs(len(text) / CHARACTERS_PER_S - utterance_s))[:CANDIDATES]
     made = []
     for text in texts:
-        audio = b"".join(engine.synthesize(Synthesize("caller", f"{text}.", settings.language)))
+        audio = b"".join(engine.synthesize(Synthesize("caller", f"{text}.", settings.first_language)))
         if len(speech_spans(audio)) == 1:
             made.append(Prompt(text, _trimmed(audio)))
     return chosen(made, utterance_s)

@@ -198,7 +198,7 @@ class Study:
             models=models(subject.settings.speech),
             workload=Workload(
                 speech=self._speech(subject),
-                language=subject.settings.speech.language,
+                language=subject.settings.speech.first_language,
                 utterance_s=sum(lengths_s) / len(lengths_s),
                 period_s=request.period_s,
                 call_s=request.call_s,

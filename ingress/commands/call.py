@@ -154,7 +154,7 @@ def speak(text: str, tts: str = "hibari") -> bytes:
     engine = tts_engine(settings)
     engine.check(settings)
     engine.load()
-    audio = b"".join(engine.synthesize(Synthesize("caller", text, settings.language)))
+    audio = b"".join(engine.synthesize(Synthesize("caller", text, settings.first_language)))
     if not audio:
         raise ConfigurationError("--say: there is nothing to speak in that text")
     return audio

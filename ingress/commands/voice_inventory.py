@@ -56,7 +56,7 @@ def _line(name: str, settings: SpeechSettings) -> EngineLine:
     engine = engine_class(name)
     languages, voices = engine.languages(settings), engine.voices(settings)
     ready, problem = [], None
-    for language in sorted(languages) if languages else [settings.language]:
+    for language in sorted(languages) if languages else [settings.first_language]:
         try:
             engine.check(settings.model_copy(update={"language": language}))
             ready.append(language)

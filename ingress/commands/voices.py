@@ -113,7 +113,7 @@ def run_install(arguments: argparse.Namespace) -> int:
 def run_sample(arguments: argparse.Namespace) -> int:
     """Write the WAV file and say what is in it. Raises ConfigurationError, EngineError."""
     speech = loaded(arguments).speech
-    language = arguments.language or speech.language
+    language = arguments.language or speech.first_language
     settings = _for(speech, arguments.engine or speech.tts, language)
     text = arguments.text or SAMPLE_TEXTS.get(primary(language))
     if text is None:
@@ -168,12 +168,12 @@ def _to_measure(
             if is_wanted and (line.ready is None or is_among(code, line.ready)):
                 yield line.engine, language or code
     if engine is not None and engine not in {line.engine for line in lines}:  # of another package
-        yield engine, language or speech.language
+        yield engine, language or speech.first_language
 
 
 def _measured(settings: SpeechSettings) -> Speed:
     """Return an engine's speed in one language. It has spoken once before: `load` does that."""
-    name, language = settings.tts, settings.language
+    name, language = settings.tts, settings.first_language
     text = SAMPLE_TEXTS[primary(language)]
     try:
         began = time.perf_counter()

@@ -7,10 +7,11 @@ in what they set.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import Field
 
+from actors.checks.languages import several
 from actors.messages import Priority
 from actors.settings import Section
 from ingress.configuration.settings import (
@@ -75,6 +76,8 @@ class Extension(Section):
     max_calls: int | None = None
     """Over all servers of the cluster."""
     language: str
+    languages: tuple[str, ...] = ()
+    """Which of these is spoken is found out, `language` being the first; empty: it is `language`."""
     voice: str | None = None
     """A voice of the engine; None: the engine's own setting."""
     tts: str | None = None
@@ -91,9 +94,24 @@ class Extension(Section):
 
     def chosen(self, priority: Priority | None, language: str | None) -> Extension:
         """Return the extension with what the dialplan chose for one call; None: as it is."""
-        changes = {"priority": priority, "language": language}
-        update = {name: value for name, value in changes.items() if value is not None}
-        return self.model_copy(update=update) if update else self
+        update: dict[str, Any] = {} if priority is None else {"priority": priority}
+        return self.model_copy(update=update).spoken_in(language)
+
+    def spoken_in(self, language: str | None) -> Extension:
+        """Return the extension for a call whose language is known; None: as it is."""
+        if language is None:
+            return self
+        return self.model_copy(update={"language": language, "languages": ()})
+
+    @property
+    def spoken(self) -> str:
+        """Its language for people, or its languages."""
+        return ", ".join(self.languages) or self.language
+
+    @property
+    def in_each_language(self) -> tuple[Extension, ...]:
+        """The extension as it is in each language that a call of it may have."""
+        return tuple(self.spoken_in(language) for language in self.languages) or (self,)
 
 
 def default_extension(settings: Settings) -> Extension:
@@ -101,7 +119,7 @@ def default_extension(settings: Settings) -> Extension:
     return Extension(
         name=DEFAULT_EXTENSION,
         port=settings.server.port,
-        language=settings.speech.language,
+        **_languages(settings.speech.language),
         dialog=settings.dialog,
         barge_in=settings.barge_in,
         call_limits=settings.call_limits,
@@ -120,7 +138,7 @@ def named_extension(name: str, chosen: ExtensionSettings, settings: Settings) ->
         host=chosen.host,
         priority=chosen.priority,
         max_calls=chosen.max_calls,
-        language=chosen.language or settings.speech.language,
+        **_languages(chosen.language or settings.speech.language),
         voice=chosen.voice,
         tts=chosen.tts,
         dialog=merged(settings.dialog, chosen.dialog),
@@ -130,6 +148,11 @@ def named_extension(name: str, chosen: ExtensionSettings, settings: Settings) ->
         recording=_recording(settings.recording, chosen.recording),
         phrases={phrase: text for phrase, text in texts.items() if text is not None},
     )
+
+
+def _languages(chosen: str | tuple[str, ...]) -> dict[str, Any]:
+    languages = several(chosen)
+    return {"language": languages[0], "languages": languages if len(languages) > 1 else ()}
 
 
 def _recording(common: RecordingSettings, own: ExtensionRecordingSettings) -> RecordingChoice:

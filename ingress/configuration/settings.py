@@ -17,7 +17,7 @@ from actors.settings import (
     AdmissionSettings,
     ApiSettings,
     FleetSettings,
-    Language,
+    Languages,
     OpenSection,
     PositiveSeconds,
     Section,
@@ -192,8 +192,8 @@ class ExtensionSettings(Section):
     """emergency, high, normal or background: who gets a slot, and a place at all, when there are few."""
     max_calls: int | None = Field(default=None, ge=1, le=100_000)
     """Calls at a time, over all servers of the cluster."""
-    language: Language | None = None
-    """Of the callers: what the models listen for and speak."""
+    language: Languages | None = None
+    """Of the callers: what the models listen for and speak. Several: as in `speech.language`."""
     voice: str | None = None
     """A voice of the text-to-speech engine."""
     tts: str | None = None

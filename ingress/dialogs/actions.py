@@ -28,6 +28,8 @@ from ingress.dialogs.base import (
 from ingress.dialogs.outcome import checked_target, checked_variable, one_line
 from ingress.link.messages import LegName
 
+MAXIMUM_TEXT = 5_000
+"""Characters of one `Say`: about six minutes."""
 MAXIMUM_KEYS = 128
 """That one `CollectKeys` may ask for."""
 MAXIMUM_GAP_S = 60.0
@@ -80,6 +82,10 @@ def checked_text(text: object) -> str:
     """Return a dialog's text without lone surrogates, which are no characters. Raises DialogError."""
     if not isinstance(text, str):
         raise DialogError(f"the dialog yielded Say with a {type(text).__name__}: its text is a str")
+    if len(text) > MAXIMUM_TEXT:
+        raise DialogError(
+            f"the dialog yielded Say with {len(text)} characters: {MAXIMUM_TEXT} at most, which is minutes"
+        )
     return text.encode("utf-8", "ignore").decode("utf-8")
 
 

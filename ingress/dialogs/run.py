@@ -21,6 +21,9 @@ from ingress.dialogs.base import Dialog, DialogAction, DialogCall, DialogEvent
 CLOSE_DEADLINE_S = 0.5
 """For a cancelled dialog to end: less than a call waits for its turn."""
 
+MAXIMUM_ACTIONS = 1_000
+"""Of one `respond`: more is a loop without an end."""
+
 log = logging.getLogger(__name__)
 
 _left_behind: set[asyncio.Task[None]] = set()
@@ -36,12 +39,13 @@ class DialogRun:
         self._deadline_s = deadline_s
         self._goes_on = asyncio.Event()
         self._action: asyncio.Future[DialogAction]
+        self._count = 0
         self._error: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
 
     @classmethod
     def of(cls, dialog: Dialog, event: DialogEvent, call: DialogCall, deadline_s: float) -> DialogRun:
-        """Return what a dialog does about an event. Raises DialogError if it is not written as one."""
+        """Return what a dialog does about an event. Raises DialogError if `respond` yields nothing."""
         actions = dialog.respond(event, call)
         if not isinstance(actions, AsyncIterator):
             if inspect.iscoroutine(actions):
@@ -53,9 +57,12 @@ class DialogRun:
     async def next(self) -> DialogAction | None:
         """Return the next action; None: there are no more.
 
-        Raises DialogError when the deadline has passed, and what the dialog raises; for what would end more
-        than its turn, such as KeyboardInterrupt, a DialogError.
+        Raises DialogError when the deadline has passed or there have been too many actions, and what the
+        dialog raises; for what would end more than its turn, such as KeyboardInterrupt, a DialogError.
         """
+        if self._count == MAXIMUM_ACTIONS:
+            raise DialogError(f"the dialog yielded more than {MAXIMUM_ACTIONS} actions in one turn")
+        self._count += 1
         self._action = asyncio.get_running_loop().create_future()
         if self._task is None:
             self._task = asyncio.create_task(self._respond(), name="dialog")

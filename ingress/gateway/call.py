@@ -25,6 +25,7 @@ from actors.messages import EXTENSION_FULL, SessionActivity, SessionFigures, Ses
 from actors.pool.speech_pool import SpeechPool
 from ingress.configuration.extensions import Extension
 from ingress.gateway.call_log import CallLedger
+from ingress.gateway.ended_calls import EndedCalls
 from ingress.gateway.followers import Followers
 from ingress.gateway.key_stop import KeyStop
 from ingress.gateway.turn_runner import Ahead, TurnRunner
@@ -79,6 +80,8 @@ class CallServices:
     followers: Followers = field(default_factory=Followers)
     """Get each turn and each call that is over."""
     traces: TraceExport | None = None
+    ended: EndedCalls | None = None
+    """Gives dialogs their last events."""
     refused: Counter[str] = field(default_factory=Counter)
     """Calls that were not taken, by extension."""
     refusals: Counter[str] = field(default_factory=Counter)

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -27,10 +28,12 @@ from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension
 from ingress.configuration.settings import Settings
 from ingress.dialogs.base import Dialog
 from ingress.dialogs.registry import dialog
+from ingress.gateway.blocked_loop import watched
 from ingress.gateway.call import CallServices
 from ingress.gateway.call_log import CallLedger
 from ingress.gateway.cluster_door import open_door
 from ingress.gateway.decision_history import DecisionHistory
+from ingress.gateway.ended_calls import EndedCalls
 from ingress.gateway.followers import Followers
 from ingress.gateway.media_peer import MediaPeer
 from ingress.gateway.places import Places
@@ -137,8 +140,16 @@ class Gateway:
         self._ledger = CallLedger(settings.records)
         self._followers = Followers()
         self._traces = _traces(settings, name)
+        self._ended = EndedCalls(self._dialog)
         self._services = CallServices(
-            name, pool, self._runner, self._extension, self._ledger, self._followers, self._traces
+            name,
+            pool,
+            self._runner,
+            self._extension,
+            self._ledger,
+            self._followers,
+            self._traces,
+            self._ended,
         )
         self._places = Places(self._services)
         self._reservations = Reservations(
@@ -168,6 +179,15 @@ class Gateway:
 
         `on_started` is called once the pool has been started.
         """
+        with watched(self._dialog_files):
+            await self._run(on_started)
+
+    def _dialog_files(self) -> set[str]:
+        """Return the files that the classes of all dialogs are in."""
+        modules = {sys.modules.get(type(dialog).__module__) for dialog in self._dialogs.values()}
+        return {file for module in modules if (file := getattr(module, "__file__", None))}
+
+    async def _run(self, on_started: Callable[[], None]) -> None:
         if self._pool is None:
             log.info("ready: %s", self._readiness.detail)
             await asyncio.Event().wait()
@@ -222,7 +242,7 @@ class Gateway:
         await self._places.close()
         if self._speaker is not None:
             await self._speaker.close()
-        closing = [self._ledger.close(), self._leave_pool()]
+        closing = [self._ended.close(), self._ledger.close(), self._leave_pool()]
         if self._traces is not None:
             closing.append(self._traces.close())
         await asyncio.gather(*closing)
@@ -296,7 +316,7 @@ class Gateway:
             return
         rendered = 0
         try:
-            rendered = await warm(self._speaker, self._book.extensions.values(), deadline_s, self._dialog)
+            rendered = await warm(self._speaker, self._spoken_extensions(), deadline_s, self._dialog)
         except RaymalError as error:
             log.debug("phrases: %s", error)
         except Exception:  # a dialog's `fixed_texts` may be anything
@@ -330,6 +350,10 @@ class Gateway:
             for (extension, _), reason in unmade.items()
             if extension in self._book.extensions
         )
+
+    def _spoken_extensions(self) -> list[Extension]:
+        """Return the extensions, each in every language that its calls may have."""
+        return [each for extension in self._book.extensions.values() for each in extension.in_each_language]
 
     def _send_to_all(self, message: Message) -> None:
         for media in self._media:
@@ -430,7 +454,7 @@ class Gateway:
                 ExtensionStatus(
                     name=name,
                     priority=extension.priority,
-                    language=extension.language,
+                    language=extension.spoken,
                     dialog=extension.dialog.name,
                     tts=(extension.tts or self._settings.speech.tts) if extension.needs_speech else None,
                     maximum_calls=extension.max_calls,

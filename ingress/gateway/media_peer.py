@@ -136,8 +136,13 @@ class MediaPeer:
 
         if not self._services.ledger.take_call(record, acknowledge, ended.is_repeated):
             return  # it was taken before
-        self._services.followers.report(ended)
+        # What was said goes to the dialog alone.
+        self._services.followers.report(CallEnded(record=record, is_repeated=ended.is_repeated))
         call = self._places.find(record.call_id, self._link)
+        if self._services.ended is not None:
+            started = None if call is None else call.started
+            extension = self._services.extension(record.extension) if call is None else call.extension
+            self._services.ended.take(ended, extension, started)
         if self._services.traces is not None:
             self._services.traces.take_call(None if call is None else call.started, record)
         if call is not None:

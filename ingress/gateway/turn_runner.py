@@ -27,7 +27,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
@@ -47,7 +47,7 @@ from actors.pool.speech_pool import SpeechPool, Transcription
 from actors.sentences import split_sentences
 from actors.settings import SpeechSettings
 from actors.speakable import speakable_pieces
-from actors.telephone import audio_duration_ms
+from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ, audio_duration_ms
 from ingress.configuration.extensions import Extension
 from ingress.dialogs.actions import checked_action
 from ingress.dialogs.base import (
@@ -67,15 +67,19 @@ from ingress.dialogs.base import (
     Listen,
     NothingHeard,
     PlayContinuousTone,
+    PlayFile,
     Say,
     SetVariable,
     Transfer,
 )
+from ingress.dialogs.matching.expected import match_expected
 from ingress.dialogs.run import DialogRun, failure_of
 from ingress.dialogs.state import encoded_state
+from ingress.gateway.audio_files import AudioFiles
+from ingress.gateway.call_language import confidence_of, found_language
 from ingress.gateway.key_stop import KeyStop
 from ingress.gateway.lead import Lead
-from ingress.gateway.sentence_speech import SentenceSpeech
+from ingress.gateway.sentence_speech import LEAD_S, SentenceSpeech
 from ingress.link.messages import (
     CallStarted,
     Digits,
@@ -100,6 +104,11 @@ from ingress.link.messages import (
 )
 from ingress.link.records import StageTimes
 from ingress.phrases.speaker import Speaker
+
+PIECE_BYTES = TELEPHONE_RATE_HZ * BYTES_PER_SAMPLE
+"""Of a file: a second."""
+MAXIMUM_EXPECTED = 1_000
+"""Characters of words that a model is told to expect; whisper has room for 223 tokens."""
 
 log = logging.getLogger(__name__)
 
@@ -138,6 +147,7 @@ class TurnRunner:
     speaker: Speaker | None
     speech: SpeechSettings
     dialog_of: Callable[[Extension], Dialog]
+    files: AudioFiles = field(default_factory=AudioFiles)
     ahead_begun: int = 0
     ahead_used: int = 0
     """Those whose words became a turn's; the rest was dropped, or failed."""
@@ -148,7 +158,8 @@ class TurnRunner:
         if pool is None or not extension.needs_speech or not pool.decision.allows_ahead:
             return None
         self.ahead_begun += 1
-        task = asyncio.create_task(self._transcribe_ahead(pool, request, extension))
+        spoken = extension.spoken_in(request.language)
+        task = asyncio.create_task(self._transcribe_ahead(pool, request, spoken))
         return Ahead(request.turn, _now_s(), task)
 
     async def run(
@@ -195,17 +206,33 @@ class TurnRunner:
         )
 
     async def transcribe(
-        self, pool: SpeechPool, call_id: str, audio: bytes, extension: Extension, is_ahead: bool = False
+        self,
+        pool: SpeechPool,
+        utterance: Utterance | TranscribeAhead,
+        extension: Extension,
+        is_ahead: bool = False,
     ) -> Transcription:
-        """Have an utterance transcribed. Raises as `SpeechPool.transcribe` does."""
-        work = Transcribe(call_id, audio, extension.language, may_retry=pool.decision.allows_retry)
+        """Have an utterance transcribed. Raises as `SpeechPool.transcribe` does.
+
+        `extension` is in the call's language, if that is known.
+        """
+        listening = utterance.listening
+        spoken = extension.spoken_in(listening.language)
+        work = Transcribe(
+            utterance.call_id,
+            utterance.audio,
+            spoken.language,
+            may_retry=pool.decision.allows_retry,
+            languages=spoken.languages,
+            hot_words=words_to_expect(listening),
+        )
         return await pool.transcribe(work, self.speech.transcription_deadline_s, is_ahead)
 
     async def _transcribe_ahead(
         self, pool: SpeechPool, request: TranscribeAhead, extension: Extension
     ) -> Transcription | None:
         try:
-            return await self.transcribe(pool, request.call_id, request.audio, extension, is_ahead=True)
+            return await self.transcribe(pool, request, extension, is_ahead=True)
         except RaymalError as error:
             log.debug("call %s: ahead of time: %s", request.call_id, error)
             return None
@@ -230,7 +257,8 @@ class _Turn:
         self._runner = runner
         self._request = request
         self._call = call
-        self._extension = call.extension
+        self._extension = call.extension.spoken_in(request.language)
+        """In the language that is spoken in this turn, as far as that is known."""
         self._ahead = ahead
         self._key_stop = key_stop
         self._pool = runner.pool if call.extension.needs_speech else None
@@ -259,44 +287,61 @@ class _Turn:
                 await self._answer(NothingHeard(times, leg))
             case LegChanged(is_there=is_there):
                 await self._answer(LegJoined() if is_there else LegLeft())
-            case Utterance(audio=audio):
+            case Utterance() as utterance:
                 if self._pool is not None:  # else the dialog does not listen
-                    await self._answer(await self._transcribe(audio, self._pool))
+                    await self._answer(await self._transcribe(utterance, self._pool))
 
     # What was said
 
-    async def _transcribe(self, audio: bytes, pool: SpeechPool) -> DialogEvent:
+    async def _transcribe(self, utterance: Utterance, pool: SpeechPool) -> DialogEvent:
         self._call.turn_to(SessionActivity.TRANSCRIBING)
         asked_s = _now_s()
         try:
-            result, granted_s = await self._transcription(audio, pool)
+            result, granted_s = await self._transcription(utterance, pool)
         except (WorkerLostError, EngineError) as error:
             log.warning("call %s turn %d: %s", self._request.call_id, self._request.turn, described(error))
             self.was_understood, self.transcription_failure = False, described(error)
-            return CallerNotUnderstood(leg=self._request.leg)
+            return CallerNotUnderstood(utterance.leg)
         # Only what was waited for in this turn: ahead of time, the lease may be older than its request.
         lease_wait_ms = max(0.0, (granted_s - asked_s) * 1000.0)
         self._note(lease_wait_ms=lease_wait_ms, transcription_ms=_since_ms(asked_s) - lease_wait_ms)
-        text, self.doubt = result.transcript.text, result.transcript.doubt
+        transcript = result.transcript
+        text, self.doubt = transcript.text, transcript.doubt
+        language = found_language(transcript) if self._extension.languages else None
+        self._extension = self._extension.spoken_in(language)
         await self._call.send(
-            Heard(call_id=self._request.call_id, turn=self._request.turn, text=text, was_ahead=self.was_ahead)
+            Heard(
+                call_id=self._request.call_id,
+                turn=self._request.turn,
+                text=text,
+                was_ahead=self.was_ahead,
+                language=language,
+            )
         )
         self.was_understood = bool(text)
-        leg = self._request.leg
-        return CallerSaid(text, leg=leg) if text else CallerNotUnderstood(leg=leg)
+        if not text:
+            return CallerNotUnderstood(utterance.leg)
+        return CallerSaid(
+            text,
+            confidence_of(transcript),
+            transcript.language or None,
+            transcript.language_probability,
+            match_expected(text, utterance.listening.expected_words, transcript.language),
+            utterance.leg,
+        )
 
-    async def _transcription(self, audio: bytes, pool: SpeechPool) -> tuple[Transcription, float]:
+    async def _transcription(self, utterance: Utterance, pool: SpeechPool) -> tuple[Transcription, float]:
         """Return the transcription, begun ahead if it was, and when it got its slot."""
-        call_id, ahead = self._request.call_id, self._ahead
+        ahead = self._ahead
         if ahead is not None:
             if not ahead.task.done():
-                pool.promote(call_id)
+                pool.promote(utterance.call_id)
             result = await ahead.task
             if result is not None:
                 self.was_ahead = True
                 return result, ahead.began_s + result.lease_wait_ms / 1000.0
         began_s = _now_s()
-        result = await self._runner.transcribe(pool, call_id, audio, self._call.extension)
+        result = await self._runner.transcribe(pool, utterance, self._extension)
         return result, began_s + result.lease_wait_ms / 1000.0
 
     # What is answered
@@ -340,7 +385,7 @@ class _Turn:
             await run.close()
 
     def _dialog_call(self) -> DialogCall:
-        started, extension = self._call.started, self._call.extension
+        started, extension = self._call.started, self._extension
         return DialogCall(
             call_id=started.call_id,
             extension=extension.name,
@@ -368,6 +413,9 @@ class _Turn:
             case Say() as say:
                 self._may_interrupt = say.may_interrupt
                 await self._key_stop.say(self._say(say))
+            case PlayFile() as file:
+                self._may_interrupt = file.may_interrupt
+                await self._key_stop.say(self._play(file))
             case CollectKeys() as keys:
                 await self._call.send(self._keys_wanted(keys))
             case Listen() as listen:
@@ -423,6 +471,19 @@ class _Turn:
                 await speech.speak(pieces, self._extension, say.is_fixed, send)
                 await self._send_audio(sentence, b"", leg, is_last=True)
 
+    async def _play(self, file: PlayFile) -> None:
+        """Play a file; it counts as heard by its name."""
+        leg = file.leg or self._leg
+        if not self._has_spoken:
+            self._asked_to_speak_s = _now_s()
+        audio = await self._runner.files.audio(self._extension.dialog.audio_folder, file.path)
+        self._sentences += 1
+        lead = self._leads.setdefault(leg, Lead())
+        for start in range(0, len(audio), PIECE_BYTES):
+            await asyncio.sleep(lead.ahead_s(_now_s()) - LEAD_S)
+            await self._send_audio(file.path, audio[start : start + PIECE_BYTES], leg)
+        await self._send_audio(file.path, b"", leg, is_last=True)
+
     def _wording(self, say: Say, speaker: Speaker) -> str:
         """Return the text to speak: the short one if that is preferred and the long one costs work."""
         text, extension = say.text, self._extension
@@ -470,6 +531,17 @@ class _Turn:
 
     def _note(self, **stages: float) -> None:
         self.stages = self.stages.model_copy(update=stages)
+
+
+def words_to_expect(listening: ListenOptions) -> tuple[str, ...]:
+    """Return the words for the speech model: answers that are expected first, as many as it has room for."""
+    words, room = [], MAXIMUM_EXPECTED
+    for word in dict.fromkeys((*listening.expected_words, *listening.hot_words)):
+        room -= len(word)
+        if room < 0:
+            break
+        words.append(word)
+    return tuple(words)
 
 
 def _is_cancelled() -> bool:

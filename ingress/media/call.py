@@ -16,7 +16,7 @@ from ingress.access.invitations import Invitation
 from ingress.configuration.extensions import Extension
 from ingress.configuration.settings import BargeInSettings, CallLimitSettings
 from ingress.link import messages as link
-from ingress.link.records import CallOutcome, CallResult, TurnRecord
+from ingress.link.records import CallOutcome, CallRecord, CallResult, TurnRecord
 from ingress.media.idle_sound import PhraseSource
 from ingress.media.leg_turns import TURN_DEADLINE_S, WAITING_LIMIT_S, LegTurns
 from ingress.media.turn import RUNNING, Turn, TurnState
@@ -73,7 +73,7 @@ class Call:
         """The caller's leg has ended: nothing that happens on another one is part of the call."""
         self.dialog_state: link.DialogState = {}
         self.language: str | None = None
-        """Found out at its first utterance; None: not, or the extension has one language."""
+        """Found out at an utterance; None: the extension's first."""
         self.gateway_is_ready = False
         self.gateway_is_lost = False
         """The link to the gateway broke, so what it was asked is lost. Until the next one is ready."""
@@ -149,6 +149,12 @@ class Call:
             target=hang_up.transfer_to,
             reason=hang_up.reason or reason,
             variables=dict(self._variables),
+        )
+
+    def ended(self, record: CallRecord) -> link.CallEnded:
+        """Return the call's end for the gateway, with what its dialog needs for the last event."""
+        return link.CallEnded(
+            record=record, history=self.history, state=self.dialog_state, language=self.language
         )
 
     def _invited(self) -> dict[str, Any]:

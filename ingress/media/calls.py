@@ -19,6 +19,7 @@ from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.extensions import Extension
 from ingress.configuration.settings import EndpointingSettings, Settings
 from ingress.link.messages import (
+    CallEnded,
     CallRecorded,
     InvitationSpent,
     Invited,
@@ -161,7 +162,8 @@ class Calls:
             await self._phrases_changed.wait()
             self._phrases_changed.clear()
             try:
-                await asyncio.to_thread(self.phrases.load, tuple(self.extensions.values()))
+                extensions = [each for one in self.extensions.values() for each in one.in_each_language]
+                await asyncio.to_thread(self.phrases.load, extensions)
             except Exception:
                 log.exception("the phrases could not be loaded; tones take their place")
 
@@ -333,20 +335,22 @@ class Calls:
         self._clock.remove(leg)
         self.live.ended(record)
         del (self._refused if record.was_refused else self._calls)[record.call_id]
+        message = leg.ended(record)
         if recording is None:
-            self._finished.add(record, self.send)
+            self._finished.add(message, self.send)
         else:
             self._unsettled[record.call_id] = recording
-            recording.finish(partial(self._add_recorded, record))
+            recording.finish(partial(self._add_recorded, message))
         self._note_end()
 
     def _note_end(self) -> None:
         if not self._has_legs:
             self._all_ended.set()
 
-    def _add_recorded(self, record: CallRecord, kept: Kept) -> None:
+    def _add_recorded(self, message: CallEnded, kept: Kept) -> None:
+        record = message.record.model_copy(update=kept._asdict())
         del self._unsettled[record.call_id]
-        self._finished.add(record.model_copy(update=kept._asdict()), self.send)
+        self._finished.add(message.model_copy(update={"record": record}), self.send)
 
     def refusal(self) -> Refusal | None:
         """Return why a new call cannot be taken now, or None."""

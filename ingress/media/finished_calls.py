@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable
 
 from ingress.link.messages import CallEnded, Message
-from ingress.link.records import CallRecord
 
 KEPT_RECORDS = 1_024
 """Some 50 MB if all had their most turns; the oldest is lost first."""
@@ -29,34 +28,34 @@ class FinishedCalls:
     def __init__(self) -> None:
         self.lost = 0
         """Records for which there was no room."""
-        self._records: dict[str, CallRecord] = {}
-        """By their ids, the oldest first."""
+        self._ended: dict[str, CallEnded] = {}
+        """By their records' ids, the oldest first."""
         self._is_new_link = True
         self._to_repeat: deque[str] = deque()
         """Ids of those that have not been sent on this link."""
 
     def __len__(self) -> int:
         """Return how many are kept."""
-        return len(self._records)
+        return len(self._ended)
 
     @property
     def waits_for_gateway(self) -> bool:
         """Whether there are records and no gateway to send them to."""
-        return bool(self._records) and self._is_new_link
+        return bool(self._ended) and self._is_new_link
 
-    def add(self, record: CallRecord, send: Callable[[Message], bool]) -> None:
-        """Send a record and keep it."""
-        if len(self._records) == KEPT_RECORDS:
-            del self._records[next(iter(self._records))]
+    def add(self, ended: CallEnded, send: Callable[[Message], bool]) -> None:
+        """Send a record, with what the dialog needs for its last event, and keep it."""
+        if len(self._ended) == KEPT_RECORDS:
+            del self._ended[next(iter(self._ended))]
             if not self.lost:
                 log.error("no gateway takes the records of finished calls: the oldest are lost")
             self.lost += 1
-        self._records[record.record_id] = record
-        send(CallEnded(record=record))
+        self._ended[ended.record.record_id] = ended
+        send(ended)
 
     def acknowledge(self, record_id: str, send: Callable[[Message], bool]) -> None:
         """The gateway has a record: send the next that it may not have."""
-        self._records.pop(record_id, None)
+        self._ended.pop(record_id, None)
         self._repeat(1, send)
 
     def link_broke(self) -> None:
@@ -69,12 +68,12 @@ class FinishedCalls:
         if not self._is_new_link:
             return
         self._is_new_link = False
-        self._to_repeat.extend(self._records)
+        self._to_repeat.extend(self._ended)
         self._repeat(REPEATED_AT_ONCE, send)
 
     def _repeat(self, count: int, send: Callable[[Message], bool]) -> None:
         while count and self._to_repeat:
-            record = self._records.get(self._to_repeat.popleft())
-            if record is not None:  # else acknowledged, or lost, since
-                send(CallEnded(record=record, is_repeated=True))
+            ended = self._ended.get(self._to_repeat.popleft())
+            if ended is not None:  # else acknowledged, or lost, since
+                send(ended.model_copy(update={"is_repeated": True}))
                 count -= 1

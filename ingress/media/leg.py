@@ -38,7 +38,7 @@ from ingress.audiosocket import (
 from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.settings import Settings
 from ingress.link.live import Activity, LiveCall
-from ingress.link.messages import Message
+from ingress.link.messages import CallEnded, Message
 from ingress.link.records import CallRecord
 from ingress.media.call import Call, Verdict
 from ingress.media.connection import Connection
@@ -240,6 +240,10 @@ class Leg:
             underruns=call.underruns,
             level_dbfs=self._level_dbfs,
         )
+
+    def ended(self, record: CallRecord) -> CallEnded:
+        """Return what the gateway gets when the call is over."""
+        return self._call.ended(record)
 
     @property
     def _return_activity(self) -> Activity | None:

@@ -448,6 +448,7 @@ class LegTurns:
         match message:
             case link.Heard():
                 turn.heard, turn.was_ahead = message.text, message.was_ahead
+                turn.language = message.language
                 self._call.language = message.language or self._call.language
                 if message.text:
                     self._call.note("caller", message.text, self.leg)

@@ -139,6 +139,8 @@ class Turn:
     stages: StageTimes = field(default_factory=StageTimes)
     heard: str | None = None
     was_ahead: bool = False
+    language: str | None = None
+    """Of the call from this turn on, found out in it."""
     answered: str = ""
 
     @property

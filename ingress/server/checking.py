@@ -51,6 +51,7 @@ from ingress.dialogs.registry import CATALOGUE, dialog, dialog_class, pinned
 from ingress.dialogs.registry import check as check_dialog
 from ingress.server import database_address, ports
 from ingress.server.files import (
+    audio_problems,
     cache_problems,
     default_cache_problem,
     recording_problems,
@@ -94,6 +95,7 @@ def check(settings: Settings, is_alone: bool = False) -> ExtensionBook:
     problems += records_problems(settings.records)
     problems += _web_problems(settings.web)
     problems += recording_problems(settings.recording)
+    problems += audio_problems(settings)
     if book is None or book.has_speech_workers:
         problems += _ray_problems(settings)
         if settings.api.enabled:
@@ -230,17 +232,20 @@ def _speech_problems(settings: Settings, extension: Extension, only_built_in: bo
     section = f"extensions.{extension.name}"
     # The server's own language is one mistake, of however many extensions.
     language_section = section if chosen is not None and chosen.language is not None else "speech"
-    language, voice = extension.language, extension.voice
+    voice, setting = extension.voice, f"{language_section}.language"
     speech, tts_setting = settings.speech.for_engine(extension.tts, extension.language), "speech.tts"
     if extension.tts is not None:
         # With an engine of its own, the language that it has from [speech] is one for it to mind.
-        language_section, tts_setting = section, f"{section}.tts"
-    yield from language_problems(speech, language, f"{language_section}.language", only_built_in, tts_setting)
+        setting, tts_setting = f"{section}.language", f"{section}.tts"
+    languages = [each.language for each in extension.in_each_language]
+    for language in languages:
+        yield from language_problems(speech, language, setting, only_built_in, tts_setting)
     texts = {f"{section}.{phrase}": text for phrase, text in extension.phrases.items()}
     greeting, inherited = extension.dialog.greeting, settings.dialog.greeting
     texts[f"{section}.dialog.greeting" if greeting != inherited else "dialog.greeting"] = greeting or ""
     for setting, text in texts.items():
-        yield from text_problems(speech, language, text, setting, only_built_in, tts_setting)
+        for language in languages:
+            yield from text_problems(speech, language, text, setting, only_built_in, tts_setting)
     if voice:
         yield from voice_problems(speech, voice, f"{section}.voice", only_built_in, tts_setting)
 

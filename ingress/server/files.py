@@ -40,6 +40,26 @@ def recording_problems(settings: RecordingSettings) -> Iterator[str]:
         yield f"recording.folder = {settings.folder!r}: {problem}"
 
 
+def audio_problems(settings: Settings) -> Iterator[str]:
+    """Yield which folders of files to be played cannot be read."""
+    chosen = {"dialog": settings.dialog} | {
+        f"extensions.{name}.dialog": extension.dialog
+        for name, extension in settings.extensions.items()
+        if extension.dialog is not None
+    }
+    for place, dialog in chosen.items():
+        if dialog.audio_folder is None:
+            continue
+        setting = f"{place}.audio_folder"
+        try:
+            folder = expanded(dialog.audio_folder, setting)
+        except ConfigurationError as error:
+            yield str(error)
+            continue
+        if not os.path.isdir(folder) or not os.access(folder, os.R_OK | os.X_OK):
+            yield f"{setting} = {dialog.audio_folder!r}: there is no such folder that this user may read"
+
+
 def shortages(settings: Settings) -> Iterator[str]:
     """Yield which of the files that a server can do without would not fit on their disks."""
     with suppress(ConfigurationError):  # of a home that is not there: the others say it

@@ -19,6 +19,7 @@ OVER_TCP = {
 WITHOUT = {
     "test_call.py",
     "test_early_speech.py",
+    "test_ended_calls.py",
     "test_key_stop.py",
     "test_signals.py",
     "test_turn_runner.py",

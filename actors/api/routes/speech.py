@@ -79,7 +79,7 @@ async def speech(request: Request, services: Served) -> Response:
     check_model(wanted.model, await services.tts_engines())
     is_other = wanted.model != settings.tts
     settings = settings.for_engine(wanted.model)
-    language = wanted.language or settings.language
+    language = wanted.language or settings.first_language
     if wanted.language is not None or is_other:  # the fleet's own engine speaks the fleet's language
         await check_language(settings, language)
     if wanted.voice != DEFAULT_VOICE:

@@ -120,7 +120,7 @@ async def _checked(fields: FormData, services: Services) -> tuple[str, str]:
     if response_format not in FORMATS:
         message = f"response_format: choose one of {', '.join(FORMATS)}"
         raise ApiError(400, message, parameter="response_format")
-    language = speech.language
+    language = speech.first_language
     if text.get("language"):
         try:
             language = normalised(text["language"])

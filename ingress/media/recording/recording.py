@@ -60,6 +60,7 @@ class Recording:
             "kind": turn.kind,
             "leg": turn.leg,
             "heard": turn.heard,
+            "language": turn.language,
             "heard_until_s": self._position_s(turn.speech_ended_s),
             "answered": turn.kept_answer,
             "answered_from_s": None if answered_from_s is None else self._position_s(answered_from_s),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from actors.engines.whisper_weights import BundledModel, locate
 from actors.errors import ConfigurationError, described
+from actors.settings import WhisperSettings
 from ingress.access.tokens import configured_token
 from ingress.configuration.extensions import Extension
 from ingress.configuration.settings import AUTO_PORT, SHARED_PORT
@@ -58,9 +59,15 @@ def models(host: Host) -> Iterator[Finding]:
 
 
 def _whisper(host: Host) -> Iterator[Finding]:
-    where = "speech.whisper.model"
+    options = host.settings.speech.whisper
+    yield from _weights(options, "speech.whisper.model")
+    for language, own in options.own_models():
+        yield from _weights(own, f"speech.whisper.models.{language}")
+
+
+def _weights(options: WhisperSettings, where: str) -> Iterator[Finding]:
     try:
-        located = locate(host.settings.speech.whisper)
+        located = locate(options)
     except ConfigurationError:
         return  # the configuration's check says it
     if isinstance(located, BundledModel):

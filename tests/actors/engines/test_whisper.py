@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from actors.engines import whisper
 from actors.engines.abandonment import AbandonedError, Abandonment
 from actors.engines.hibari import HibariTts
-from actors.engines.whisper import FULL_WINDOW_S, WhisperStt, _attempt, window_s
-from actors.engines.whisper_attempt import Attempt, longest_run
-from actors.errors import EngineError
+from actors.engines.whisper import WhisperStt, window_s
+from actors.engines.whisper_attempt import Attempt, longest_run, words
+from actors.engines.whisper_model import FULL_WINDOW_S, attempt_of
+from actors.errors import ConfigurationError, EngineError
 from actors.messages import Doubt, Synthesize, Transcribe, Transcript
 from actors.settings import SpeechSettings, WhisperSettings
 from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ, audio_duration_ms
@@ -60,8 +61,8 @@ def test_each_of_a_batch_has_a_limit_of_its_own() -> None:
         code="en", tokenizer=SimpleNamespace(decode=lambda tokens: " ".join(tokens))
     )
     decoded: Any = SimpleNamespace(tokens=list("abcd"), log_probability=-2.0, no_speech_probability=0.1)
-    assert _attempt(decoded, english, 3) == Attempt("a b c", -0.4, 0.1, ended=False)
-    assert _attempt(decoded, english, 5) == Attempt("a b c d", -0.4, 0.1, ended=True)
+    assert attempt_of(decoded, english, 3) == Attempt("a b c", -0.4, 0.1, ended=False)
+    assert attempt_of(decoded, english, 5) == Attempt("a b c d", -0.4, 0.1, ended=True)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,8 @@ def test_each_of_a_batch_has_a_limit_of_its_own() -> None:
 def test_a_gpu_takes_several_at_once(device: str, setting: int | None, size: int) -> None:
     """Eight unless the operator says otherwise; a CPU takes one."""
     engine = WhisperStt(SpeechSettings(whisper=WhisperSettings(batch_size=setting)))
-    engine._model = SimpleNamespace(model=SimpleNamespace(device=device))
+    model: Any = SimpleNamespace(device=device)
+    engine._model = model
     assert engine.batch_size == size
 
 
@@ -80,14 +82,20 @@ def engine(whisper: WhisperStt) -> WhisperStt:
 
 
 @pytest.fixture(scope="module")
-def recordings() -> dict[str, bytes]:
-    """Each sentence as a synthetic voice says it on the telephone."""
-    voice = HibariTts(SpeechSettings())
-    voice.load()
-    return {
-        text: b"".join(voice.synthesize(Synthesize(call_id="call", text=text, language="en")))
-        for text in SENTENCES
-    }
+def voice() -> HibariTts:
+    loaded = HibariTts(SpeechSettings())
+    loaded.load()
+    return loaded
+
+
+def said(voice: HibariTts, text: str) -> bytes:
+    """Return a text as a synthetic voice says it on the telephone."""
+    return b"".join(voice.synthesize(Synthesize(call_id="call", text=text, language="en")))
+
+
+@pytest.fixture(scope="module")
+def recordings(voice: HibariTts) -> dict[str, bytes]:
+    return {text: said(voice, text) for text in SENTENCES}
 
 
 def heard(engine: WhisperStt, audio: bytes, language: str = "en") -> str:
@@ -230,8 +238,9 @@ def test_an_abandoned_utterance_stops_at_the_next_step(
     steps: list[str],
 ) -> None:
     """Before the encoder, before the decoder, before the second decode."""
-    model = RecordedModel(strict._model.model)
-    monkeypatch.setattr(strict._model, "model", model)
+    assert strict._model is not None
+    model = RecordedModel(strict._model.model.model)
+    monkeypatch.setattr(strict._model.model, "model", model)
     request = Transcribe("call", recordings[SENTENCES[0]], "en")
     if look == 99:
         assert strict.transcribe(request, AbandonedAtLook(look)).attempts == 2
@@ -263,10 +272,11 @@ def in_a_row(word: bytes, count: int, gap_s: float = 0.15) -> bytes:
 
 @pytest.mark.models
 @pytest.mark.parametrize("text", ["No.", "One.", "Six.", "Eight."])
-def test_a_word_is_never_said_more_or_fewer_times_than_it_was(engine: WhisperStt, text: str) -> None:
+def test_a_word_is_never_said_more_or_fewer_times_than_it_was(
+    engine: WhisperStt, voice: HibariTts, text: str
+) -> None:
     """Up to three times it is counted; six times and more it is not understood, at the first decode."""
-    voice = HibariTts(SpeechSettings())
-    word = b"".join(voice.synthesize(Synthesize(call_id="call", text=text, language="en")))
+    word = said(voice, text)
     for count in (2, 3, 4, 7, 12):
         transcript = engine.transcribe(Transcribe("call", in_a_row(word, count), "en"))
         assert longest_run(transcript.text) in ((0, count) if count > 2 else (count,))
@@ -302,6 +312,99 @@ def test_no_words_are_heard_in_silence_and_noise(engine: WhisperStt, duration_s:
     tone = np.sin(2 * np.pi * 425 * np.arange(count) / TELEPHONE_RATE_HZ) * 8_000
     for sound in (np.zeros(count), hiss * 0.01, hiss, tone):
         assert heard(engine, sound.astype("<i2").tobytes()) == ""
+
+
+NAMES = ("Kowalczyk", "Beauregard", "Nakamura", "Siobhan", "Albuquerque", "Nguyen", "Oyelaran")
+
+
+@pytest.mark.models
+def test_names_are_written_as_they_are_expected(engine: WhisperStt, voice: HibariTts) -> None:
+    """Of residents, say; without them a name is written as it sounds. Other words stay what they are."""
+    texts = ("I would like to speak with Mr. Kowalczyk, please.", "My name is Nguyen.", "Wait a moment.")
+    for text in texts:
+        audio = said(voice, text)
+        plain = heard(engine, audio)
+        with_names = engine.transcribe(Transcribe("call", audio, "en", hot_words=NAMES))
+        assert word_errors([text], [with_names.text]).rate == 0.0
+        assert (word_errors([text], [plain]).rate > 0.0) == any(name in text for name in NAMES)
+        assert (with_names.attempts, with_names.doubt) == (1, None)
+
+
+def burst(seconds: float, seed: int) -> np.ndarray:
+    """Noise that falls off, as of a cough."""
+    count = round(seconds * TELEPHONE_RATE_HZ)
+    noise = np.random.default_rng(seed).standard_normal(count) * 5_000
+    return noise * np.exp(-6.0 * np.arange(count) / count)
+
+
+@pytest.mark.models
+def test_nothing_is_heard_only_because_it_is_expected(engine: WhisperStt, voice: HibariTts) -> None:
+    """In noise Whisper repeats its prompt, and from "huh" it makes a "yes".
+
+    Without the second decode, which has no prompt.
+    """
+    pause = np.zeros(2_400)
+    cough = np.concatenate([pause, burst(0.25, 1), pause, burst(0.3, 2), pause, pause])
+    for audio in (cough.astype("<i2").tobytes(), said(voice, "Uh."), said(voice, "Huh?")):
+        plain = engine.transcribe(Transcribe("call", audio, "en", may_retry=False)).text
+        for expected in (NAMES, ("yes", "no")):
+            request = Transcribe("call", audio, "en", may_retry=False, hot_words=expected)
+            assert engine.transcribe(request).text == plain
+            assert not set(words(plain)) & {word.lower() for word in expected}
+
+
+@pytest.fixture(scope="module")
+def two_models(engine: WhisperStt) -> WhisperStt:
+    """One that hears Portuguese with the bundled model, and English with the bundled English one.
+
+    The former is loaded already.
+    """
+    models = WhisperSettings(model="bundled-en", models={"en": "bundled-en"})
+    loaded = WhisperStt(SpeechSettings(whisper=models))
+    loaded.load()
+    assert engine._model is not None
+    assert loaded._own_models == {"en": loaded._model}, "each model is loaded once"
+    loaded._own_models = {"pt": engine._model}
+    loaded._listener = engine._model
+    return loaded
+
+
+@pytest.mark.models
+def test_the_language_is_found_out_among_those_asked_for(
+    two_models: WhisperStt, recordings: dict[str, bytes], voice: HibariTts
+) -> None:
+    """And the words come from that language's own model; silence has no language, a short word the first."""
+    audio = recordings[SENTENCES[1]]
+    requests = [
+        Transcribe("call", audio, "pt-BR", languages=("pt-BR", "en-GB")),
+        Transcribe("call", audio, "pt"),
+        Transcribe("call", bytes(16_000), "pt-BR", languages=("pt-BR", "en-GB")),
+        Transcribe("call", said(voice, "Yes."), "pt-BR", languages=("pt-BR", "en-GB")),
+    ]
+    either, portuguese, silent, short = together(two_models, *requests)
+    assert isinstance(either, Transcript)
+    assert isinstance(portuguese, Transcript)
+    assert isinstance(silent, Transcript)
+    assert (either.text, either.language) == (SENTENCES[1], "en-GB")
+    assert either.language_probability is not None
+    assert either.language_probability > 0.9
+    assert (portuguese.doubt, portuguese.language_probability) == (Doubt.LANGUAGE, None)
+    assert (silent.text, silent.language_probability) == ("", None)
+    assert isinstance(short, Transcript)
+    assert (short.text, short.language) == ("Yes.", "pt-BR")
+    assert short.language_probability is not None
+    assert short.language_probability < 0.1
+
+
+def test_models_of_single_languages_are_checked() -> None:
+    """Each by itself; and what it makes of the languages that the engine knows."""
+    models = {"de-AT": "bundled-en", "fr": "/no/such/folder"}
+    settings = SpeechSettings(whisper=WhisperSettings(model="bundled-en", models=models))
+    assert set(WhisperStt.languages(settings)) == {"en", "de-AT", "fr"}
+    with pytest.raises(ConfigurationError) as caught:
+        WhisperStt.check(settings)
+    assert re.search(r"models\.de-AT: .*'bundled-en' does not know", str(caught.value))
+    assert re.search(r"models\.fr: .*/no/such/folder does not exist", str(caught.value))
 
 
 @pytest.mark.models

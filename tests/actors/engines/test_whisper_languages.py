@@ -11,6 +11,7 @@ from actors.engines.whisper_languages import (
     ENGLISH_ONLY_TOKENS,
     MULTILINGUAL,
     OTHER_CODES,
+    language_shares,
     model_code,
     model_languages,
 )
@@ -32,7 +33,9 @@ def test_the_model_is_asked_without_a_region(language: str, code: str) -> None:
     assert code in MULTILINGUAL
 
 
-@pytest.mark.parametrize(("model", "is_english"), [("bundled", False), ("small", False), ("small.en", True)])
+@pytest.mark.parametrize(
+    ("model", "is_english"), [("bundled", False), ("small", False), ("small.en", True), ("bundled-en", True)]
+)
 def test_a_name_says_whether_a_model_knows_english_only(model: str, is_english: bool) -> None:
     """As all of the hub's do."""
     assert (model_languages(model) == ["en"]) == is_english
@@ -45,3 +48,13 @@ def test_a_folder_says_it_by_its_vocabulary(tmp_path: Path, tokens: int) -> None
     assert (model_languages(str(tmp_path)) == ["en"]) == (tokens == ENGLISH_ONLY_TOKENS)
     (tmp_path / "vocabulary.json").write_text("[")
     assert "pt" in model_languages(str(tmp_path))
+
+
+def test_a_language_is_as_probable_as_it_is_among_those_asked_for() -> None:
+    """By the codes that were asked for; of those that the model does not know none is."""
+    heard = {"ru": 0.6, "en": 0.3, "pt": 0.1}
+    assert language_shares(("pt-BR", "en-GB"), heard) == {
+        "pt-BR": pytest.approx(0.25),
+        "en-GB": pytest.approx(0.75),
+    }
+    assert language_shares(("xx", "yy"), heard) == {"xx": 0.0, "yy": 0.0}

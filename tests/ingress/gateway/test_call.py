@@ -25,6 +25,8 @@ from scripted_pool import REFUSAL, Answer, Manner, ScriptedPool
 
 from actors.messages import EXTENSION_FULL, Priority, SessionActivity, SessionFigures, SessionSummary
 from ingress.configuration.settings import Settings
+from ingress.dialogs.base import CallEnded as DialogCallEnded
+from ingress.dialogs.base import Dialog, DialogAction, DialogCall, DialogEvent, EndCall
 from ingress.gateway.call import ADMISSION_DEADLINE_S, IN_USE, NO_ANSWER, REDIAL_S
 from ingress.gateway.gateway import Gateway
 from ingress.link.messages import (
@@ -637,6 +639,37 @@ async def test_a_finished_call_leaves_one_line_without_words(tmp_path: Path) -> 
     assert taken["figures"]["lateness_p99_ms"] == LATENESS.p99_ms
     assert lines[0]["call"]["turns"][0]["first_answer_ms"] == 500.0
     assert datetime.fromisoformat(lines[0]["ended_at"]).tzinfo is not None
+
+
+class Ends(Dialog):
+    """Counts the ends of calls, and does not come to an end itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended: list[str] = []
+
+    async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
+        if isinstance(event, DialogCallEnded):
+            self.ended.append(f"{call.call_id} {call.state}")
+            await asyncio.Event().wait()
+        yield EndCall()
+
+
+async def test_a_dialog_has_its_last_event_once_and_holds_nothing_up() -> None:
+    """Of a call that this gateway knew, and of one that it did not; the records are acknowledged at once."""
+    async with linked(None, dialog={"name": "tone"}) as (gateway, end):
+        dialog = gateway._dialogs["default"] = Ends()
+        assert gateway._dialog_files() == {__file__}
+        end.say(CallStarted(call_id="c0", extension="default"))
+        await end.next(Admitted)
+        ended = [CallEnded(record=call_record(call), state={"step": 2}) for call in ("c0", "c1")]
+        began_s = asyncio.get_running_loop().time()
+        end.say(*ended, *(each.model_copy(update={"is_repeated": True}) for each in ended))
+        taken: set[str] = set()
+        while taken != {each.record.record_id for each in ended}:
+            taken.add((await end.next(CallRecorded)).record_id)
+        assert asyncio.get_running_loop().time() - began_s < 1.0
+        assert sorted(dialog.ended) == ["c0 {'step': 2}", "c1 {'step': 2}"]
 
 
 async def test_a_record_that_is_sent_again_is_written_once(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,6 +35,7 @@ from ingress.dialogs.base import (
     NothingHeard,
     PlayContinuousTone,
     Say,
+    SetVariable,
 )
 from ingress.dialogs.echo import EchoDialog
 from ingress.dialogs.tone import ToneDialog
@@ -48,6 +50,7 @@ from ingress.link.messages import (
     Heard,
     HistoryEntry,
     LegChanged,
+    ListenOptions,
     Message,
     NoInput,
     PlayTone,
@@ -61,6 +64,8 @@ from ingress.link.messages import (
 from ingress.phrases.speaker import Speaker
 
 AUDIO = bytes(16_000)
+SAID = CallerSaid("good morning", math.exp(-0.1), "en")
+"""What the dialog is told of `UTTERANCE`."""
 UTTERANCE = Utterance(call_id="c1", turn=2, history=(), audio=AUDIO)
 GREET = Greet(call_id="c1", turn=1, history=())
 DIGIT = Digits(call_id="c1", turn=3, history=(), digits="#")
@@ -79,6 +84,9 @@ class Pool(RecordedPool):
         super().__init__(*pieces)
         self.text = "good morning"
         self.doubt: Doubt | None = None
+        self.language: str | None = None
+        """Which it finds out; None: it was told."""
+        self.log_probability = -0.1
         self.failures: list[Exception] = []
         """Raised by the next transcriptions, one each."""
         self.asked: list[Transcribe] = []
@@ -95,7 +103,11 @@ class Pool(RecordedPool):
         await asyncio.sleep(self._lease_s + self._work_s)
         if self.failures:
             raise self.failures.pop(0)
-        transcript = Transcript(self.text, request.language, -0.1, 0.0, 1, self.doubt)
+        transcript = Transcript(
+            self.text, self.language or request.language, self.log_probability, 0.0, 1, self.doubt
+        )
+        if self.language is not None:
+            transcript = replace(transcript, language_probability=0.95)
         return Transcription(transcript, self._lease_s * 1000.0, self._work_s * 1000.0)
 
     def promote(self, call_id: str) -> None:
@@ -225,6 +237,52 @@ async def test_a_dialog_gets_the_call() -> None:
     ]
 
 
+async def test_how_an_answer_is_listened_to_reaches_the_model_and_the_dialog() -> None:
+    """The words that may come, also ahead of time; which of the answers it was, and how sure that is."""
+    pool, dialog = Pool(), Scripted()
+    listening = ListenOptions(hot_words=("Ana", "Rui"), expected_words=("good", "Ana"), language="pt")
+    runner = turns(pool, default=dialog)
+    ahead = runner.begin_ahead(AHEAD.model_copy(update={"listening": listening}), DEFAULT)
+    assert ahead is not None
+    await run(runner, UTTERANCE.model_copy(update={"listening": listening, "leg": "return"}), ahead)
+    (asked,) = pool.asked
+    assert (asked.language, asked.hot_words) == ("pt", ("good", "Ana", "Rui"))
+    assert dialog.events == [
+        CallerSaid("good morning", pytest.approx(0.905, abs=1e-3), "pt", None, "good", leg="return")
+    ]
+    many = ListenOptions(hot_words=("Ana", "Ana", *(f"{number:100}" for number in range(99))))
+    await run(runner, UTTERANCE.model_copy(update={"listening": many}))
+    assert pool.asked[1].hot_words == many.hot_words[1:11]  # each once, as many as there is room for
+
+
+BILINGUAL = extension(language="pt-BR").model_copy(update={"languages": ("pt-BR", "en")})
+
+
+@pytest.mark.parametrize(
+    ("text", "log_probability", "found"),
+    [("good morning", -0.1, "en"), ("Hello.", -0.1, None), ("good morning", -0.8, None)],
+)
+async def test_the_language_of_the_first_clear_utterance_becomes_the_calls(
+    text: str, log_probability: float, found: str | None
+) -> None:
+    """If that is sure: the answer is in it, and the media worker keeps it. Then it is not asked again."""
+    pool, dialog = Pool(bytes(160)), Scripted(Say("2026-04-03"))
+    pool.text, pool.language, pool.log_probability = text, "en", log_probability
+    runner = turns(pool, default=dialog)
+    call = await run(runner, UTTERANCE, extension=BILINGUAL)
+    assert (pool.asked[0].language, pool.asked[0].languages) == ("pt-BR", ("pt-BR", "en"))
+    heard = call.sent[0]
+    assert isinstance(heard, Heard)
+    assert heard.language == found
+    assert [told.language for told in dialog.calls] == [found or "pt-BR"]
+    assert pool.requests[0].language == (found or "pt-BR")
+    pool.language = None
+    for request in (UTTERANCE.model_copy(update={"language": "en"}), GREET):
+        await run(runner, request, extension=BILINGUAL)
+    assert (pool.asked[1].language, pool.asked[1].languages) == ("en", ())
+    assert [told.language for told in dialog.calls[1:]] == ["en", "pt-BR"]
+
+
 @pytest.mark.parametrize("error", [None, EngineError("cannot"), WorkerLostError("lost")])
 async def test_without_words_the_dialog_gets_none(error: Exception | None) -> None:
     """An empty transcript and a failed transcription are "not understood", never consent."""
@@ -337,6 +395,21 @@ async def test_what_is_no_action_ends_the_turn() -> None:
     call = await run(turns(Pool(), default=Scripted("secret", Say("After."))), UTTERANCE)  # type: ignore[arg-type]
     assert call.done.failure == "the dialog yielded a str, which is no action"
     assert not call.spoken
+
+
+@pytest.mark.parametrize(
+    ("action", "problem"),
+    [
+        (Say("x" * 10_000), "Say with 10000 characters: 5000 at most"),
+        (SetVariable("A", "b"), "yielded more than 1000 actions in one turn"),
+    ],
+)
+async def test_too_much_in_one_turn_fails_it(action: DialogAction, problem: str) -> None:
+    """A text without an end, and actions without an end."""
+    call = await run(turns(Pool(), default=Scripted(*[action] * 1_001)), GREET)
+    assert call.done.failure is not None
+    assert problem in call.done.failure
+    assert len(call.sent) <= 1_001
 
 
 @pytest.mark.parametrize("words", ["This is a sentence. " * 60, "One. Two. Three. " * 20])
@@ -814,7 +887,7 @@ async def test_an_interruption_is_an_event_before_what_came_instead(says_somethi
     dialog = Counting()
     interrupted = UTTERANCE.model_copy(update={"interrupted": "We are open."})
     call = await run(turns(Pool(), default=dialog), interrupted)
-    assert dialog.events == [Interrupted("We are open.", "caller"), CallerSaid("good morning")]
+    assert dialog.events == [Interrupted("We are open.", "caller"), SAID]
     assert call.spoken == ["Answer 2."]
     states = [message.state for message in call.sent if isinstance(message, StateChanged)]
     assert states == [{"events": 1}, {"events": 2}]
@@ -824,7 +897,7 @@ async def test_an_interruption_is_an_event_before_what_came_instead(says_somethi
 @pytest.mark.parametrize(
     ("request_", "event"),
     [
-        (UTTERANCE, CallerSaid("good morning", leg="return")),
+        (UTTERANCE, replace(SAID, leg="return")),
         (DIGIT, CallerPressed("#", leg="return")),
         (LegChanged(call_id="c1", turn=3, history=(), is_there=True), LegJoined()),
         (LegChanged(call_id="c1", turn=3, history=(), is_there=False), LegLeft()),

@@ -12,8 +12,9 @@ from ingress.media import finished_calls
 from ingress.media.finished_calls import KEPT_RECORDS, REPEATED_AT_ONCE, FinishedCalls
 
 
-def record() -> CallRecord:
-    return CallRecord(call_id="c", extension="default", end_reason="the caller hung up")
+def ended() -> CallEnded:
+    record = CallRecord(call_id="c", extension="default", end_reason="the caller hung up")
+    return CallEnded(record=record, state={"name": "Ana"})
 
 
 class Gateway:
@@ -27,6 +28,7 @@ class Gateway:
     def send(self, message: Message) -> bool:
         """Take a message, if the gateway is there."""
         assert isinstance(message, CallEnded)
+        assert message.state == {"name": "Ana"}
         if self.is_there:
             self.taken[message.record.record_id] = message.is_repeated
         return self.is_there
@@ -35,22 +37,22 @@ class Gateway:
 def test_what_ends_while_no_gateway_is_there_is_sent_to_the_next() -> None:
     """Once; what comes after it is sent at once."""
     kept, gateway = FinishedCalls(), Gateway()
-    early, late = record(), record()
+    early, late = ended(), ended()
     kept.add(early, gateway.send)
     assert gateway.taken == {}
     assert kept.waits_for_gateway
     gateway.is_there = True
     kept.gateway_speaks(gateway.send)
     kept.add(late, gateway.send)
-    assert gateway.taken == {early.record_id: True, late.record_id: False}
+    assert gateway.taken == {early.record.record_id: True, late.record.record_id: False}
     gateway.taken.clear()
     kept.gateway_speaks(gateway.send)
     assert gateway.taken == {}, "only a new link needs them again"
-    kept.acknowledge(early.record_id, gateway.send)
+    kept.acknowledge(early.record.record_id, gateway.send)
     kept.link_broke()
     kept.gateway_speaks(gateway.send)
-    assert gateway.taken == {late.record_id: True}
-    kept.acknowledge(late.record_id, gateway.send)
+    assert gateway.taken == {late.record.record_id: True}
+    kept.acknowledge(late.record.record_id, gateway.send)
     kept.acknowledge("unknown", gateway.send)
     assert len(kept) == 0
 
@@ -59,26 +61,26 @@ def test_the_oldest_is_lost_where_there_is_no_room(monkeypatch: pytest.MonkeyPat
     """And counted."""
     monkeypatch.setattr(finished_calls, "KEPT_RECORDS", 3)
     kept, gateway = FinishedCalls(), Gateway()
-    records = [record() for _ in range(5)]
+    records = [ended() for _ in range(5)]
     for each in records:
         kept.add(each, gateway.send)
     gateway.is_there = True
     kept.gateway_speaks(gateway.send)
-    assert list(gateway.taken) == [each.record_id for each in records[2:]]
+    assert list(gateway.taken) == [each.record.record_id for each in records[2:]]
     assert (kept.lost, len(kept)) == (2, 3)
 
 
 def test_many_records_are_not_sent_in_one_go() -> None:
     """The audio clock is on the same loop: a few, then one for each that the gateway has."""
     kept, gateway = FinishedCalls(), Gateway()
-    records = [record() for _ in range(KEPT_RECORDS)]
+    records = [ended() for _ in range(KEPT_RECORDS)]
     for each in records:
         kept.add(each, gateway.send)
     gateway.is_there = True
     kept.gateway_speaks(gateway.send)
     assert len(gateway.taken) == REPEATED_AT_ONCE
     for sent, each in enumerate(records, start=REPEATED_AT_ONCE + 1):
-        kept.acknowledge(each.record_id, gateway.send)
+        kept.acknowledge(each.record.record_id, gateway.send)
         assert len(gateway.taken) == min(sent, KEPT_RECORDS)
     assert len(kept) == 0
 
@@ -87,7 +89,7 @@ def test_many_records_are_not_sent_in_one_go() -> None:
 def test_no_record_is_lost(steps: list[str]) -> None:
     """Whatever happens in whatever order: once a gateway is there and acknowledges, it has had all."""
     kept, gateway = FinishedCalls(), Gateway()
-    ended: set[str] = set()
+    all_ended: set[str] = set()
     had: set[str] = set()
 
     def acknowledge() -> None:
@@ -99,8 +101,8 @@ def test_no_record_is_lost(steps: list[str]) -> None:
     for step in [*steps, "break", "link", "acknowledge"]:
         match step:
             case "end":
-                each = record()
-                ended.add(each.record_id)
+                each = ended()
+                all_ended.add(each.record.record_id)
                 kept.add(each, gateway.send)
             case "break":
                 gateway.is_there = False
@@ -111,5 +113,5 @@ def test_no_record_is_lost(steps: list[str]) -> None:
                 kept.gateway_speaks(gateway.send)
             case "acknowledge":
                 acknowledge()
-    assert had == ended
+    assert had == all_ended
     assert len(kept) == 0

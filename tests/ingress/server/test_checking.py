@@ -109,6 +109,12 @@ WRONG = {
     f"{SCRIPTED} --set cache.directory=/dev/null/phrases": "cache.directory = '/dev/null/phrases'",
     f"{SCRIPTED} --set cache.directory=/proc/phrases": "/proc cannot be written",
     f"{SCRIPTED} --set cache.directory=~nosuch": "cache.directory = '~nosuch': there is no such home folder",
+    f"{SCRIPTED} --set dialog.audio_folder=/nosuch": "audio_folder = '/nosuch': there is no such folder",
+    f"{SCRIPTED} --set extensions.a.port=0 --set extensions.a.dialog.audio_folder=~nosuch": (
+        "extensions.a.dialog.audio_folder = '~nosuch': there is no such home folder"
+    ),
+    '--tts scripted --set \'speech.language=["pt", "xx"]\'': "speech.language = 'xx': whisper",
+    "--set speech.whisper.models.pt=bundled-en": "'bundled-en' does not know this language",
     f"{SCRIPTED} --host 192.0.2.1": "192.0.2.1 is not an address of this machine",
     f"{SCRIPTED} --host a..b": "server.host: 'a..b' is not an address",
     f"{SCRIPTED} --set admission.high_percent=50": "normal_percent = 90.0: above high_percent",

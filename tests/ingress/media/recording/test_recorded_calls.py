@@ -197,9 +197,14 @@ async def test_the_words_of_an_utterance_are_kept_also_if_the_caller_hangs_up(se
     async with call_to(server) as peer:
         await peer.speak(speech_like(0.6) + bytes(16_000))
         await server.until_sent(Utterance)
-        server.calls.receive(Heard(call_id=str(peer.call_id), turn=2, text="is it open"))
+        server.calls.receive(Heard(call_id=str(peer.call_id), turn=2, text="is it open", language="pt"))
+        (leg,) = server.calls._calls.values()
+        assert leg.seen().language == "pt"
     *_, last = lines_of((await record_of(server, peer)).transcript)
     assert (last["kind"], last["heard"], last["answered"]) == ("utterance", "is it open", "")
+    assert last["language"] == "pt"
+    (ended,) = server.sent_of(CallEnded)
+    assert (ended.language, [entry.text for entry in ended.history]) == ("pt", ["is it open"])
     assert last["heard_until_s"] == pytest.approx(0.6, abs=0.25)
 
 

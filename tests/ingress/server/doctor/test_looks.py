@@ -209,6 +209,8 @@ def test_models_of_a_hub_are_named(fake: FakeMachine) -> None:
     """The first start would need the network."""
     assert verdicts(configuration.models(host(fake))) == [OK, OK]
     assert verdicts(configuration.models(host(fake, speech={"whisper": {"model": "small"}}))) == [WARNING, OK]
+    several = {"whisper": {"models": {"en": "tiny.en", "pt": "bundled"}}}
+    assert verdicts(configuration.models(host(fake, speech=several))) == [OK, WARNING, OK, OK]
     assert verdicts(configuration.models(host(fake, fleet={"ray_address": "10.0.0.1:6379"}))) == [OK]
 
 

@@ -1,0 +1,28 @@
+"""Which of the expected answers was given."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+_WORD = re.compile(r"\w+")
+
+
+def match_expected(text: str, expected: Sequence[str], language: str) -> str | None:
+    """Return which of `expected` a text is, or contains, in whole words; None: none, or several.
+
+    Letter case, accents and punctuation do not count. One that is part of a longer one which was said does
+    not count either. `language`: of the text.
+    """
+    said = _plain(text)
+    found = {plain: each for each in expected if (plain := _plain(each)).strip() and plain in said}
+    longest = [plain for plain in found if not any(plain in other for other in found if other != plain)]
+    return found[longest[0]] if len(longest) == 1 else None
+
+
+def _plain(text: str) -> str:
+    """Return the words of a text without case and accents, each between spaces."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    letters = "".join(character for character in decomposed if not unicodedata.combining(character))
+    return f" {' '.join(_WORD.findall(letters))} "

@@ -1,0 +1,102 @@
+"""See a dialog that blocks the event loop, and say where: all calls wait for it meanwhile.
+
+Every `PERIOD_S` a thread asks the loop for a sign of life. If none comes within `BLOCKED_S`, it looks twice
+at what the loop's thread executes. If that is the same call of a dialog's own code both times, the log gets
+its file and line, once per line and minute. More cannot be done from outside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from ingress.access.log_limit import LogLimit
+
+PERIOD_S = 0.5
+BLOCKED_S = 0.5
+"""A shorter block is noticed by nobody: an answer takes as long."""
+LOOKS_S = 0.05
+"""Between two looks: a dialog that only happens to run when the loop goes on is somewhere else by then."""
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def watched(files: Callable[[], Collection[str]]) -> Iterator[None]:
+    """Watch the running event loop, which is this thread's. `files`: where the dialogs' code is."""
+    over = threading.Event()
+    watch = _Watch(asyncio.get_running_loop(), threading.get_ident(), files, over)
+    thread = threading.Thread(target=watch.run, name="blocked loop", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+class _Watch:
+    """What the thread does until `over` is set."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        loop_thread: int,
+        files: Callable[[], Collection[str]],
+        over: threading.Event,
+    ) -> None:
+        self._loop = loop
+        self._loop_thread = loop_thread
+        self._files = files
+        self._over = over
+        self._logged = LogLimit()
+
+    def run(self) -> None:
+        """Ask and look, again and again."""
+        while not self._over.wait(PERIOD_S):
+            lives = threading.Event()
+            try:
+                self._loop.call_soon_threadsafe(lives.set)
+            except RuntimeError:  # it is closed
+                return
+            if lives.wait(BLOCKED_S):
+                continue
+            first = self._dialog()
+            self._over.wait(LOOKS_S)
+            second = self._dialog()
+            if first is not None and second is not None and first[0] is second[0]:
+                self._report(second[1])
+            del first, second  # frames keep what is in them
+            while not lives.wait(PERIOD_S) and not self._over.is_set():
+                pass
+
+    def _dialog(self) -> tuple[FrameType, str] | None:
+        return dialog_at(sys._current_frames().get(self._loop_thread), self._files())
+
+    def _report(self, place: str) -> None:
+        if self._logged.is_due(place, time.monotonic()):
+            log.error(
+                "a dialog has blocked the gateway for more than %g s at %s: all calls wait; "
+                "use `await`, or asyncio.to_thread for what blocks",
+                BLOCKED_S,
+                place,
+            )
+
+
+def dialog_at(frame: FrameType | None, files: Collection[str]) -> tuple[FrameType, str] | None:
+    """Return the outermost frame whose code is in one of the files, and where the innermost of them is.
+
+    That is as file and line. `frame`: the innermost of all. None: there is no such frame.
+    """
+    outermost, place = None, ""
+    while frame is not None:
+        if frame.f_code.co_filename in files:
+            place = place or f"{frame.f_code.co_filename}:{frame.f_lineno}"
+            outermost = frame
+        frame = frame.f_back
+    return None if outermost is None else (outermost, place)

@@ -1,0 +1,25 @@
+"""Which of the expected answers was given."""
+
+from __future__ import annotations
+
+import pytest
+
+from ingress.dialogs.matching.expected import match_expected
+
+COLOURS = ("blue", "dark blue", "São Paulo", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Blue, please.", "blue"),
+        ("Dark blue!", "dark blue"),
+        ("sao paulo", "São Paulo"),
+        ("bluebell", None),
+        ("dark blue or São Paulo", None),
+        ("", None),
+    ],
+)
+def test_one_answer_is_found_in_what_was_said(text: str, found: str | None) -> None:
+    """As a whole word, the longer one of two; several different ones are none."""
+    assert match_expected(text, COLOURS, "en") == found
