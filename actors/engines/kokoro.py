@@ -57,6 +57,7 @@ class KokoroTts(TtsEngine):
     """A model of 82 million weights in int8; any of its voices in any of its languages."""
 
     licence = "Apache-2.0; espeak-ng: GPL-3.0"
+    real_time_factor: ClassVar[float] = 0.6
 
     requires: ClassVar[Mapping[str, str]] = {
         "onnxruntime": "pip install onnxruntime",

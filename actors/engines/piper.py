@@ -65,6 +65,7 @@ class PiperTts(TtsEngine):
     """Any Piper voice whose phonemes are espeak-ng's, sentence by sentence."""
 
     licence = "each voice its own; espeak-ng: GPL-3.0"
+    real_time_factor: ClassVar[float] = 0.1
 
     requires: ClassVar[Mapping[str, str]] = {
         "onnxruntime": "pip install onnxruntime",
