@@ -133,7 +133,7 @@ def _dialog(address: str, prompt: Path) -> tuple[str, ...]:
         "dialog.llm.model": MODEL,
         "dialog.llm.prompt_file": str(prompt),
         "dialog.llm.temperature": "0",
-        "dialog.llm.maximum_tokens": "120",
+        "dialog.llm.maximum_tokens": "90",
         "dialog.llm.may_end_call": "false",
         # A filler would be the first sound in place of the answer.
         "dialog.llm.filler_after_s": "0",

@@ -167,6 +167,10 @@ def _configuration(language: str, ring_url: str) -> Iterator[tuple[Path, int, in
         file = Path(folder, "raymal.toml")
         file.write_text(
             f"""
+[speech]
+tts = "{tts}"
+language = "{language}"
+
 [admission]
 enabled = false
 
@@ -176,8 +180,6 @@ no_input_s = {NO_INPUT_S}
 [extensions.door]
 port = {port}
 return_port = {return_port}
-language = "{language}"
-tts = "{tts}"
 dialog.name = "flow"
 dialog.flow.file = "{FLOW}"
 endpointing.end_silence_ms = 600

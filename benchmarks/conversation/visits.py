@@ -51,7 +51,7 @@ COUNTS = {
 STAY_S = 100.0
 """A leg that has no more to say listens until the server ends it."""
 INTO_ANSWER_S = 2.5
-"""Every second visitor and resident answers into the question."""
+"""Three of four visitors and residents answer into the question; the fourth hears it to its end."""
 ALLOWED, REFUSED = frozenset({"allowed"}), frozenset({"refused"})
 NO_DOOR = frozenset({"refused", "no_input", "nobody", "caretaker"})
 CARETAKER = frozenset({"resident hung up"})
@@ -125,8 +125,7 @@ def _of(texts: Sequence[str], number: int) -> str:
 
 def _visitor(words: Words, place: int, stays: bool = True) -> tuple[Act, ...]:
     """Return what a visitor says who is understood: name, whom, and that this is right."""
-    into_s = INTO_ANSWER_S if place % 2 else None
-    acts = (*_name(words, place), Said(_whom(words, place), into_s), Said(_of(words.right, place)))
+    acts = (*_name(words, place), _answer(_whom(words, place), place), Said(_of(words.right, place)))
     return (*acts, Silent()) if stays else acts
 
 
@@ -140,7 +139,7 @@ def _whom(words: Words, place: int) -> str:
 
 
 def _answer(text: str, place: int) -> Said:
-    return Said(text, INTO_ANSWER_S if place % 2 else None)
+    return Said(text, INTO_ANSWER_S if place % 4 else None)
 
 
 def _yes(words: Words, number: int, place: int) -> Visit:

@@ -40,13 +40,16 @@ class Row:
 
 
 def rows(is_quick: bool) -> tuple[Row, ...]:
-    """Return what is measured. A reservation has 7 utterances: 8 of them are more than 50 turns."""
+    """Return what is measured. A reservation has 7 utterances: 8 of them are more than 50 turns.
+
+    Echo at one call has fewer: it is there to show what a sentence costs that is not ready.
+    """
     if is_quick:
         return (Row("reservation", RESERVATION, 1, 1), Row("echo", ECHO, 1, 1))
     return (
         Row("reservation", RESERVATION, 1, 8),
         Row("reservation", RESERVATION, 8, 8),
-        Row("echo", ECHO, 1, 4),
+        Row("echo", ECHO, 1, 2),
         Row("echo", ECHO, 8, 8),
     )
 
