@@ -82,7 +82,7 @@ def _groups(count: int) -> list[range]:
 
 def measure(is_quick: bool, on_done: Callable[[], None]) -> ModelFindings:
     """Ask the model and interrupt it. Raises ConfigurationError without the model, ServerError, CallError."""
-    plan = _Plan(3, 2, 2) if is_quick else _Plan(20, 10, 10)
+    plan = _Plan(2, 1, 1) if is_quick else _Plan(20, 10, 10)
     with local_model() as base_url, tempfile.TemporaryDirectory(prefix="bench-") as folder:
         prompt = Path(folder, "prompt.txt")
         prompt.write_text(PROMPT)

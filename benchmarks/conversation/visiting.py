@@ -30,7 +30,7 @@ NOISE_S = 3.0
 NO_INPUT_S = 4.0
 """Less than usual: silences are waited for."""
 OPEN_DOOR = ("DOOR", "open")
-QUICK = (Kind.YES, Kind.NO, Kind.KEYS, Kind.RESIDENT_LEAVES)
+QUICK = (Kind.YES, Kind.NO)
 """One each in a quick run."""
 
 
