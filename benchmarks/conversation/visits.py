@@ -21,6 +21,7 @@ from enum import StrEnum
 
 from benchmarks.conversation.visit_words import APARTMENT_KEYS, NO_KEY, WORDS, YES_KEY, Words
 from benchmarks.hearing.noises import Noise
+from ingress.media.endings import Ending
 
 
 class Kind(StrEnum):
@@ -55,8 +56,8 @@ INTO_ANSWER_S = 2.5
 ALLOWED, REFUSED = frozenset({"allowed"}), frozenset({"refused"})
 NO_DOOR = frozenset({"refused", "no_input", "nobody", "caretaker"})
 CARETAKER = frozenset({"resident hung up"})
-GONE = frozenset({"ended"})
-"""The caller hung up: the dialog gave no reason."""
+GONE = frozenset({Ending.CALLER.value})
+"""The dialog gave no reason: the outcome has the server's."""
 
 
 @dataclass(frozen=True, slots=True)
