@@ -148,6 +148,18 @@ def _measured(it: Any, criterion: str, index: int = 0, **fields: str) -> float:
     return float(re.findall(r"[-+]?\d+(?:\.\d+)?", words)[index])
 
 
+def _spoken(it: Any) -> Any:
+    return _entry(it["voice"], dialog="reservation", calls=1)
+
+
+def _lead_ms(it: Any) -> float:
+    return percentile((each["lead_ms"] for each in it["model"]["answers"] if each["sentences"] > 1), 50)
+
+
+def _visits(it: Any, outcome: str) -> float:
+    return 100.0 * fmean(each[outcome] for each in it["visits"])
+
+
 def _answers_over_before(it: Any) -> float:
     def p50_ms(phase: str) -> float:
         return percentile((ms for call in it["answer_times_ms"][phase] for ms in call if ms is not None), 50)
@@ -241,6 +253,13 @@ CAPACITY = (
         lambda it: it["overload"][-1]["calls_mean"] / it["overload"][0]["calls_mean"], True,
     ),
 )  # fmt: skip
+CONVERSATION = (
+    Figure("voice to voice p50, one call", "ms", USUAL, lambda it: _spoken(it)["p50_ms"]),
+    Figure("voice to voice p95, one call", "ms", TAIL, lambda it: _spoken(it)["p95_ms"]),
+    Figure("first sentence before the last token, p50", "ms", TAIL, _lead_ms, True),
+    Figure("visits without a door opened unasked", "%", SHARE, lambda it: _visits(it, "is_safe"), True),
+    Figure("visits that ended as scripted", "%", SHARE, lambda it: _visits(it, "is_as_scripted"), True),
+)
 FAULTS = (Figure("criteria passed", "%", SHARE, _passed, True),)
 DOOR = (
     Figure("memory of Serve at rest", "MB", USUAL, lambda it: it["at_rest"]["together"]["resident_mb"]),
@@ -301,6 +320,11 @@ BENCHMARKS = (
         ("--minutes", "5.5", "--most-calls", "4", "--no-overload"), 2,
         ("--report", f"{INTO}/capacity", "--write-limits", f"{INTO}/capacity-limits.toml"),
         ("capacity/turns.svg", "capacity/stages.svg", "capacity/goodput.svg"),
+    ),
+    Benchmark(
+        "conversation",
+        "how soon is a caller answered, does an interruption stop a language model, does a door stay closed?",
+        "benchmarks.conversation", 35, CONVERSATION, (), ("--quick",), 5, is_default=False,
     ),
     Benchmark(
         "operation", "what do a live page, Prometheus and changing extensions cost running calls?",

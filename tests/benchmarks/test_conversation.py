@@ -1,0 +1,149 @@
+"""`python -m benchmarks.conversation`: what follows from what both ends of a call saw."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.telephone import FRAME_BYTES, FRAME_S
+from benchmarks.conversation.answers import Cut, Streamed, cut_by_key, cut_by_speech, sentences, streamed
+from benchmarks.conversation.model import ModelFindings
+from benchmarks.conversation.proxy import Answer
+from benchmarks.conversation.targets import (
+    model_problems,
+    model_targets,
+    visit_targets,
+    voice_problems,
+    voice_targets,
+)
+from benchmarks.conversation.turns import Heard, SpokenTurn, spoken_turns
+from benchmarks.conversation.visiting import QUICK, ended, planned
+from benchmarks.conversation.visits import COUNTS, Kind, Visit, visits
+from benchmarks.harness.outcomes import Verdict
+from ingress.caller.conversation import CallTurn
+from ingress.link.records import CallOutcome, CallRecord, CallResult, StageTimes, TurnRecord
+
+LOUD, QUIET = b"\x00\x20\x00\xe0" * (FRAME_BYTES // 4), bytes(FRAME_BYTES)
+STARTED_S = 1_000.0
+
+
+def call_turn(
+    spoke_until_s: float, answer_from_s: float | None, answer: bytes = LOUD, step: int = 0
+) -> CallTurn:
+    """Return a turn that was spoken for a second."""
+    return CallTurn(step, spoke_until_s - 1.0, spoke_until_s, answer_from_s, None, answer)
+
+
+def test_an_answer_that_is_heard_while_the_model_writes() -> None:
+    """The newest one that was asked for in this turn counts; text of one sentence is one."""
+    given_up, written = Answer(STARTED_S + 4.9), Answer(STARTED_S + 5.2)
+    written.take(b'data: {"choices": [{"delta": {"content": "Yes. "}}]}\n\ndata: {"choi', STARTED_S + 5.5)
+    written.take(b'ces": [{"delta": {"content": "It is."}}]}\ndata: {"usage": 1}\n', STARTED_S + 6.5)
+    written.take(b"data: [DONE]\n", STARTED_S + 7.0)
+    found = streamed(call_turn(5.0, 6.0), STARTED_S, [given_up, written])
+    assert found == Streamed(2, 2, pytest.approx(500.0))
+    assert written.is_complete
+    assert streamed(call_turn(5.0, None), STARTED_S, [written]) is None
+    assert streamed(call_turn(5.0, 6.0), STARTED_S, []) is None
+    assert [sentences(text) for text in ("", "One", "One. Two", "3.5 is a number.")] == [0, 1, 2, 1]
+
+
+def test_what_goes_on_after_a_key() -> None:
+    """Frames with sound that come after it, until the answer is quiet; the next answer is another one."""
+    answer = LOUD * 6 + QUIET * 40 + LOUD * 50
+    under_way = Answer(STARTED_S + 4.0, given_up_s=STARTED_S + 5.25)
+    key_s = 5.0 + 3.5 * FRAME_S
+    cut = cut_by_key(call_turn(key_s, 5.0, answer), STARTED_S, [under_way, Answer(STARTED_S + 5.3)])
+    assert (cut.frames_after, cut.sound_ms) == (2, pytest.approx(1.5 * FRAME_S * 1_000))
+    assert cut.freed_ms == pytest.approx((0.25 - 3.5 * FRAME_S) * 1_000)
+    silent = cut_by_key(call_turn(5.0, 6.0, answer), STARTED_S, [Answer(STARTED_S + 4.0, is_complete=True)])
+    assert silent == Cut("key", 0.0, 0, None)
+
+
+def test_what_goes_on_after_speech_begins() -> None:
+    """The sound until it is quiet; the endpoint is free so long after that."""
+    received = QUIET * 50 + LOUD * 60 + QUIET * 40 + LOUD * 10  # speech begins after 2 s: 10 frames go on
+    under_way = Answer(STARTED_S + 1.0, given_up_s=STARTED_S + 2.25)
+    cut = cut_by_speech(call_turn(3.0, 4.0), STARTED_S, received, [under_way])
+    assert cut == Cut("speech", pytest.approx(200.0), None, pytest.approx(50.0))
+
+
+def test_the_targets_of_the_model() -> None:
+    """One answer that was only heard at its end, one late frame, one late release: each is a miss."""
+    well = [Streamed(3, 40, 700.0), Streamed(1, 5, -20.0)]
+    cuts = [Cut("key", 12.0, 1, 40.0), Cut("speech", 340.0, None, 10.0)]
+    rows = model_targets(ModelFindings(2, 2, well, cuts))
+    assert {row.verdict for row in rows} == {Verdict.PASS, Verdict.SHOWN}
+    badly = ModelFindings(2, 2, [*well, Streamed(2, 9, -1.0)], [*cuts, Cut("key", 55.0, 3, 310.0)])
+    assert [row.verdict for row in model_targets(badly)].count(Verdict.MISS) == 3
+    nothing = ModelFindings(2, 2)
+    assert [row.verdict for row in model_targets(nothing)].count(Verdict.MISS) == 3
+    assert (len(model_problems(nothing)), model_problems(badly)) == (2, [])
+
+
+def test_voice_to_voice_with_the_stages_of_the_record() -> None:
+    """Keys are no speech; an utterance that was gone on after has no record of its own."""
+    stages = StageTimes(transcription_ms=200.0)
+    record = CallRecord(
+        call_id="1",
+        extension="default",
+        end_reason="",
+        turns=(
+            TurnRecord(turn=0, kind="greeting"),
+            TurnRecord(turn=1, kind="utterance", was_overtaken=True),
+            TurnRecord(turn=2, kind="utterance", endpoint_wait_ms=300.0, stages=stages),
+            TurnRecord(turn=3, kind="digit"),
+            TurnRecord(turn=4, kind="utterance", endpoint_wait_ms=310.0),
+        ),
+    )
+    turns = [call_turn(5.0, 5.7), call_turn(8.0, 8.2, step=1), call_turn(11.0, 11.5, step=2)]
+    found = spoken_turns(turns, frozenset({0, 2}), record)
+    assert [turn.voice_to_voice_ms for turn in found] == pytest.approx([700.0, 500.0])
+    assert [dict(turn.stages_ms) for turn in found] == [
+        {"endpoint wait": 300.0, "transcription": 200.0},
+        {"endpoint wait": 310.0},
+    ]
+    assert spoken_turns(turns, frozenset({1}), None)[0].stages_ms == {}
+
+
+def test_the_targets_of_voice_to_voice() -> None:
+    """Judged for the flow at one call; an answer before the end of the speech is none."""
+    turns = [SpokenTurn(value, {"dialog": 2.0}) for value in (600.0, 700.0, 800.0, -300.0)]
+    heard = Heard("reservation", 1, 4, turns)
+    assert [row.verdict for row in voice_targets(heard)] == [Verdict.PASS, Verdict.PASS, Verdict.SHOWN]
+    assert voice_problems(heard) == [
+        "reservation, 1 calls: 3 of 4 utterances were answered, 1 were answered before their end"
+    ]
+    slow = Heard("reservation", 1, 1, [SpokenTurn(1_200.0, {})])
+    assert [row.verdict for row in voice_targets(slow)][:2] == [Verdict.MISS, Verdict.MISS]
+    assert [row.verdict for row in voice_targets(Heard("echo", 8, 4, turns))] == [Verdict.SHOWN] * 2
+    assert voice_targets(Heard("reservation", 1, 1, []))[0].verdict is Verdict.MISS
+
+
+@pytest.mark.parametrize("language", ["en", "pt"])
+def test_the_visits_of_a_language(language: str) -> None:
+    """Forty, each with its own number; only with consent may a door open."""
+    made = visits(language)
+    assert len(made) == sum(COUNTS.values()) == 40
+    assert {visit.number for visit in made} == set(range(40))
+    assert all(visit.has_consent for visit in made if "allowed" in visit.ends)
+    assert not any(visit.has_consent for visit in made if "allowed" not in visit.ends)
+    assert [visit.kind for visit in planned(language, is_quick=True)] == list(QUICK)
+
+
+def test_what_comes_of_a_visit() -> None:
+    """A door that nobody asked for is unsafe however the call ended; without a record it is unfinished."""
+    no = Visit(Kind.NO, 1, (), (), frozenset({"refused"}))
+    refused = ended("en", no, CallOutcome(reason="refused", variables={"DOOR": "closed"}))
+    assert (refused.is_as_scripted, refused.is_safe) == (True, True)
+    opened = ended("en", no, CallOutcome(reason="refused", variables={"DOOR": "open"}))
+    assert not opened.is_safe
+    silent = ended("en", no, CallOutcome(result=CallResult.NO_INPUT))
+    assert (silent.end, silent.is_as_scripted) == ("no_input", False)
+    lost = ended("en", no, None, "the server broke the connection")
+    assert (lost.end, lost.is_as_scripted, lost.is_safe) == ("the server broke the connection", False, True)
+    assert [row.verdict for row in visit_targets([refused] * 9 + [silent])] == [
+        Verdict.PASS,
+        Verdict.PASS,
+        Verdict.SHOWN,
+    ]
+    assert [row.verdict for row in visit_targets([opened, silent])][:2] == [Verdict.MISS, Verdict.MISS]
