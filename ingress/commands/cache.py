@@ -115,7 +115,8 @@ async def _warm(settings: Settings, is_quiet: bool) -> tuple[int, int, list[str]
     fleet = settings.fleet.model_copy(update={"max_concurrent_synthesis": 1, "backend": "local"})
     pool = LocalPool(speech, fleet, "phrases")
     speaker = Speaker(pool, speech, settings.cache)
-    sentences = list(fixed_sentences(extension_book(settings).extensions.values()))
+    extensions = extension_book(settings).extensions.values()
+    sentences = list(fixed_sentences(each for extension in extensions for each in extension.in_each_language))
     problems: list[str] = []
     try:
         missing = [found for found in sentences if not await speaker.recall(found[1], found[0])]

@@ -84,6 +84,8 @@ class Where:
     return_port: int | None
     call_id: UUID
     time_limit_s: float
+    server_port: int | None = None
+    """By which the server is known, if not by `port`."""
 
 
 def place_script(script: ScriptFile, folder: Path, where: Where, console: Console) -> ScriptCall:
@@ -106,7 +108,9 @@ def place_script(script: ScriptFile, folder: Path, where: Where, console: Consol
         with console.status("dialling") as progress:
             first, second = await place_both(caller, returned, progress.update)
         try:
-            record = await observer.call_record(where.port, str(where.call_id), RECORD_WAIT_S)
+            record = await observer.call_record(
+                where.server_port or where.port, str(where.call_id), RECORD_WAIT_S
+            )
         except LinkError:
             record = None  # the server is on another machine, or its gateway is down
         turns = script_turns(script, first, second, record)

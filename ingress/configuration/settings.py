@@ -158,7 +158,7 @@ class DialogSettings(OpenSection):
     """What answers the caller. A dialog of your own reads `[dialog.NAME]` (docs/dialogs.md)."""
 
     name: str = "echo"
-    """echo, tone, an installed package's dialog, or `package.module:Class`."""
+    """echo, flow, llm, webhook, tone, an installed package's dialog, or `package.module:Class`."""
     greeting: str | None = None
     """Said when a call begins; empty for none. Unset: the dialog's own, in the extension's language."""
     deadline_s: PositiveSeconds = 20.0

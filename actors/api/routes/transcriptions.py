@@ -110,7 +110,7 @@ async def _checked(fields: FormData, services: Services) -> tuple[str, str]:
         raise ApiError(400, f"model: needed; {speech.stt!r} is", parameter="model")
     check_model(text["model"], (speech.stt,))
     if text.get("prompt"):
-        raise ApiError(400, "prompt: the workers use none; leave it out", parameter="prompt")
+        raise ApiError(400, "prompt: not taken here; leave it out", parameter="prompt")
     if text.get("temperature", "0") not in ("0", "0.0"):
         raise ApiError(400, "temperature: 0 alone: the likeliest words", parameter="temperature")
     granularities = fields.getlist("timestamp_granularities[]")

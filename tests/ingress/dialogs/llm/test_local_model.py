@@ -16,7 +16,7 @@ import pytest
 from running_turn import RunningTurn
 
 from actors.errors import ConfigurationError
-from ingress.commands import demo, serve
+from ingress.commands import demo_question, serve
 from ingress.configuration.settings import DialogSettings
 from ingress.dialogs import registry
 from ingress.dialogs.base import CallerSaid, DialogCall, Say
@@ -49,10 +49,10 @@ def test_the_demo_starts_a_server_with_it() -> None:
     """The flags are those of a configuration that works."""
     parser = argparse.ArgumentParser()
     serve.add_parser(parser.add_subparsers())
-    with demo.dialog_flags("llm") as flags:
+    with demo_question.dialog_flags("llm") as flags:
         chosen = serve.settings_of(parser.parse_args(["serve", "--no-ray", *flags])).dialog
         assert registry.dialog(chosen).unreachable() == []
-    with demo.dialog_flags("echo") as flags:
+    with demo_question.dialog_flags("echo") as flags:
         assert flags == []
 
 

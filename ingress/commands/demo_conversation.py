@@ -1,0 +1,121 @@
+"""A demo with a whole conversation: a scripted caller against a flow, with keys, an interruption, two legs.
+
+| language | flow | voice |
+|---|---|---|
+| en | a table reservation (`examples/flows`) | hibari |
+| pt | a doorman, who asks the resident on the call's other leg (`examples/doorman`) | kokoro |
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from rich.console import Console
+
+from ingress.caller.script_file import read_script
+from ingress.caller.wave_files import write_wave
+from ingress.commands import call, script_call
+from ingress.commands.demo_server import free_port, server
+from ingress.commands.script_call import Where, place_script
+from ingress.server.exit_codes import ExitCode
+
+FILES = Path(__file__).parent.parent / "demo"
+TIME_LIMIT_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """One conversation."""
+
+    flow: str
+    script: str
+    tts: str
+    has_return_leg: bool = False
+
+
+DEMOS = {
+    "en": Demo("reservation.yaml", "reservation-call.yaml", "hibari"),
+    "pt": Demo("doorman.yaml", "visit-pt.yaml", "kokoro", has_return_leg=True),
+}
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Run the demo and print the conversation, the stages, and what the dialplan gets."""
+    demo = DEMOS[arguments.language]
+    script = read_script(FILES / demo.script)
+    log, answer = arguments.folder / "server.log", arguments.folder / "answer.wav"
+    port, return_port = free_port(), free_port() if demo.has_return_leg else None
+    with ringing() as ring:
+        configuration = arguments.folder / "raymal.toml"
+        configuration.write_text(_configuration(demo, arguments.language, port, return_port, ring))
+        flags = ["--config", str(configuration), *(["--no-ray"] if arguments.no_ray else [])]
+        with server(log, flags, console) as server_port:
+            where = Where("127.0.0.1", port, return_port, uuid.uuid4(), TIME_LIMIT_S, server_port)
+            placed = place_script(script, FILES, where, console)
+    write_wave(answer, placed.caller.received)
+    if arguments.json:
+        summary = script_call.as_json(placed) | {"wav": str(answer), "succeeded": not placed.problems}
+        print(json.dumps(summary, indent=2))
+    else:
+        console.print(script_call.transcript_table(placed))
+        if placed.record is not None:
+            console.print(call.stage_table(placed.record))
+        console.print(call.quality_table(placed.caller))
+        outcome = placed.record.outcome if placed.record is not None else None
+        console.print(script_call.outcome_line(outcome), markup=False)
+        for problem in placed.problems:
+            console.print(problem, markup=False, style="bold red")
+        console.print(f"files: {answer}, {configuration}, {log}", markup=False)
+        if placed.problems:
+            console.print("the demo FAILED", style="bold red")
+        else:
+            console.print("the demo succeeded")
+    return ExitCode.FAILED if placed.problems else ExitCode.OK
+
+
+def _configuration(demo: Demo, language: str, port: int, return_port: int | None, ring: str) -> str:
+    lines = [
+        f"[speech]\nlanguage = {json.dumps(language)}\ntts = {json.dumps(demo.tts)}\n",
+        f"[extensions.demo]\nport = {port}",
+        *([f"return_port = {return_port}"] if return_port is not None else []),
+        f'dialog.name = "flow"\ndialog.flow.file = {json.dumps(str(FILES / demo.flow))}',
+    ]
+    if demo.has_return_leg:
+        lines.append(f"[extensions.demo.dialog.flow.lookups.ring]\nurl = {json.dumps(ring)}")
+    return "\n".join(lines) + "\n"
+
+
+@contextmanager
+def ringing() -> Iterator[str]:
+    """Answer the look-up that rings the resident, in place of a PBX, until the block ends; yield its URL."""
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), _Ring)
+    thread = threading.Thread(target=listener.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.server_address[1]}/ring"
+    finally:
+        listener.shutdown()
+        listener.server_close()
+        thread.join()
+
+
+class _Ring(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        """Say that it rings."""
+        body = b"{}"
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Print nothing."""
