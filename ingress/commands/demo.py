@@ -19,9 +19,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the command to the command line."""
     parser = commands.add_parser(
         "demo",
-        description="Start Ray and raymal on this machine and hold a conversation with it: several turns, keys "
-        "and an interruption. Shows who said what and when, what was heard of it, where the time went, and what "
-        "the dialplan would get. Exit code 0 only if all of it is right.",
+        description="Start Ray and raymal on this machine and hold a conversation with it: several turns, "
+        "keys and an interruption. Shows who said what and when, what was heard of it, where the time went, and "
+        "what the dialplan would get. Exit code 0 only if all of it is right.",
     )
     parser.add_argument(
         "--language",
@@ -32,8 +32,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--dialog",
         choices=["flow", "echo", "llm"],
-        help="who answers: the conversation's flow; or one question only, to the echo, or to a small language "
-        "model, offline (extra local-llm) (flow; echo with --say or --wav)",
+        help="who answers: the conversation's flow; or one question only, to the echo, or to a small "
+        "language model, offline (extra local-llm) (flow; echo with --say or --wav)",
     )
     parser.add_argument("--say", metavar="TEXT", help=f"the question ({demo_question.QUESTION!r})")
     parser.add_argument("--wav", metavar="FILE", type=Path, help="a recording to play as the question")
