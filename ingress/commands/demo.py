@@ -20,8 +20,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "demo",
         description="Start Ray and raymal on this machine and hold a conversation with it: several turns, "
-        "keys and an interruption. Shows who said what and when, what was heard of it, where the time went, and "
-        "what the dialplan would get. Exit code 0 only if all of it is right.",
+        "keys and an interruption. Shows who said what and when, what was heard of it, where the time went, "
+        "and what the dialplan would get. Exit code 0 only if all of it is right.",
     )
     parser.add_argument(
         "--language",
