@@ -354,7 +354,7 @@ def test_nothing_is_heard_only_because_it_is_expected(engine: WhisperStt, voice:
 
 
 @pytest.fixture(scope="module")
-def two_models(engine: WhisperStt) -> WhisperStt:
+def two_models(whisper: WhisperStt) -> WhisperStt:
     """One that hears Portuguese with the bundled model, and English with the bundled English one.
 
     The former is loaded already.
@@ -362,10 +362,10 @@ def two_models(engine: WhisperStt) -> WhisperStt:
     models = WhisperSettings(model="bundled-en", models={"en": "bundled-en"})
     loaded = WhisperStt(SpeechSettings(whisper=models))
     loaded.load()
-    assert engine._model is not None
+    assert whisper._model is not None
     assert loaded._own_models == {"en": loaded._model}, "each model is loaded once"
-    loaded._own_models = {"pt": engine._model}
-    loaded._listener = engine._model
+    loaded._own_models = {"pt": whisper._model}
+    loaded._listener = whisper._model
     return loaded
 
 

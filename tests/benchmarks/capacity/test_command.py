@@ -130,8 +130,8 @@ async def test_a_measurement_from_end_to_end(tmp_path: Path, monkeypatch: pytest
     )
     shown = Shown()
     monkeypatch.setattr(study, "OVERLOADS", (1.5, 3.0))
-    step = Timing(warm_up_s=2.0, counted_s=5.0, after_s=0.5)
-    confirmation = Timing(warm_up_s=2.0, counted_s=5.0, after_s=0.5)
+    step = Timing(warm_up_s=3.0, counted_s=7.0, after_s=0.5)
+    confirmation = Timing(warm_up_s=3.0, counted_s=7.0, after_s=0.5)
     result = await study.Study(request, shown, Agenda(step, confirmation, search_steps=1)).run()
 
     assert result.calls_held == 8
