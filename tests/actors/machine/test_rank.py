@@ -47,7 +47,7 @@ def run(program: str, *, leads: str) -> list[str]:
 def has_autogroups() -> bool:
     """Say if this kernel gives a new session a niceness of its own; if not, it reads as 0.
 
-    Only a new session tells: a process that init started without one is in no autogroup on any kernel, and
+    Only a new session shows it: a process that init started without one is in no autogroup on any kernel, and
     its file is empty.
     """
     show = ["cat", "/proc/self/autogroup"]
