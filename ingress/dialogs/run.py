@@ -33,36 +33,26 @@ _left_behind: set[asyncio.Task[None]] = set()
 class DialogRun:
     """One `respond` of a dialog."""
 
-    def __init__(self, actions: AsyncIterator[DialogAction], deadline_s: float) -> None:
+    def __init__(self, dialog: Dialog, event: DialogEvent, call: DialogCall, deadline_s: float) -> None:
         """`deadline_s`: for each action, from when it is asked for."""
-        self._actions = actions
+        self._dialog = dialog
+        self._event = event
+        self._call = call
         self._deadline_s = deadline_s
+        self._actions: AsyncIterator[DialogAction] | None = None
         self._goes_on = asyncio.Event()
         self._action: asyncio.Future[DialogAction]
         self._count = 0
         self._error: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
 
-    @classmethod
-    def of(cls, dialog: Dialog, event: DialogEvent, call: DialogCall, deadline_s: float) -> DialogRun:
-        """Return what a dialog does about an event. Raises DialogError if `respond` yields nothing."""
-        actions = dialog.respond(event, call)
-        if not isinstance(actions, AsyncIterator):
-            if inspect.iscoroutine(actions):
-                actions.close()
-            name = type(dialog).__name__
-            raise DialogError(f"{name}.respond yields nothing: write `async def` with `yield`")
-        return cls(actions, deadline_s)
-
     async def next(self) -> DialogAction | None:
         """Return the next action; None: there are no more.
 
-        Raises DialogError when the deadline has passed or there have been too many actions, and what the
-        dialog raises; for what would end more than its turn, such as KeyboardInterrupt, a DialogError.
+        Raises DialogError when the deadline has passed, there have been too many actions or `respond` yields
+        nothing, and what the dialog raises; for what would end more than its turn, such as KeyboardInterrupt,
+        a DialogError.
         """
-        if self._count == MAXIMUM_ACTIONS:
-            raise DialogError(f"the dialog yielded more than {MAXIMUM_ACTIONS} actions in one turn")
-        self._count += 1
         self._action = asyncio.get_running_loop().create_future()
         if self._task is None:
             self._task = asyncio.create_task(self._respond(), name="dialog")
@@ -70,14 +60,22 @@ class DialogRun:
         either: set[asyncio.Future[Any]] = {self._action, self._task}
         await asyncio.wait(either, timeout=self._deadline_s, return_when=asyncio.FIRST_COMPLETED)
         if self._action.done():
-            return self._action.result()
-        if isinstance(self._error, (Exception, asyncio.CancelledError)):
+            return self._taken(self._action.result())
+        if isinstance(self._error, Exception):
             raise self._error
         if self._error is not None:
             raise DialogError(failure_of(self._error))
         if self._task.done():
             return None
         raise DialogError(f"the dialog did nothing for {self._deadline_s:g} s (dialog.deadline_s)")
+
+    def _taken(self, action: DialogAction) -> DialogAction:
+        self._count += 1
+        if self._count > MAXIMUM_ACTIONS:
+            raise DialogError(f"the dialog yielded more than {MAXIMUM_ACTIONS} actions in one turn")
+        if action is None:  # here it would be the end
+            raise DialogError("the dialog yielded a NoneType, which is no action")
+        return action
 
     async def close(self) -> None:
         """Cancel the dialog if it has not ended, and wait a moment for its end. Idempotent."""
@@ -90,20 +88,34 @@ class DialogRun:
         task.cancel()
         await asyncio.wait({task}, timeout=CLOSE_DEADLINE_S)
         if not task.done():
-            log.warning("a dialog goes on although it was cancelled; its turn is over all the same")
+            log.warning(
+                "%s goes on at %s although it was cancelled; its turn is over all the same",
+                type(self._dialog).__name__,
+                _where(self._actions),
+            )
 
     async def _respond(self) -> None:
         try:
+            self._actions = self._begun()
             try:
-                await self._offer()
+                await self._offer(self._actions)
             finally:
                 if isinstance(self._actions, AsyncGenerator):
                     await self._actions.aclose()
         except BaseException as error:  # SystemExit and KeyboardInterrupt would end the event loop
             self._error = error
 
-    async def _offer(self) -> None:
-        async for action in self._actions:
+    def _begun(self) -> AsyncIterator[DialogAction]:
+        actions = self._dialog.respond(self._event, self._call)
+        if isinstance(actions, AsyncIterator):
+            return actions
+        if inspect.iscoroutine(actions):
+            actions.close()
+        name = type(self._dialog).__name__
+        raise DialogError(f"{name}.respond yields nothing: write `async def` with `yield`")
+
+    async def _offer(self, actions: AsyncIterator[DialogAction]) -> None:
+        async for action in actions:
             if self._action.done():  # closed
                 return
             self._goes_on.clear()
@@ -112,6 +124,19 @@ class DialogRun:
 
 
 def failure_of(error: BaseException) -> str:
-    """Return what failed and where in the dialog's code; its message may quote the caller."""
-    frames = traceback.extract_tb(error.__traceback__)
+    """Return what failed and where in the dialog's file; its message may quote the caller.
+
+    What fails is often deep in a library: the line that called it is the one to look at.
+    """
+    frames = list(traceback.extract_tb(error.__traceback__))
+    ours = [number for number, frame in enumerate(frames) if frame.filename == __file__]
+    if ours and frames[ours[-1] + 1 :]:
+        respond = frames[ours[-1] + 1]
+        frames = [frame for frame in frames if frame.filename == respond.filename]
     return f"the dialog failed: {type(error).__name__} at {frames[-1].filename}:{frames[-1].lineno}"
+
+
+def _where(actions: AsyncIterator[DialogAction] | None) -> str:
+    """Return the file and line where a generator waits."""
+    frame = getattr(actions, "ag_frame", None)
+    return "an unknown place" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"

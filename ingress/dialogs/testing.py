@@ -322,7 +322,7 @@ class Conversation:
         return answer
 
     async def _respond(self, event: DialogEvent, call: DialogCall, turn: Turn) -> None:
-        run = DialogRun.of(self.dialog, event, call, self._deadline_s)
+        run = DialogRun(self.dialog, event, call, self._deadline_s)
         try:
             while (action := await run.next()) is not None:
                 turn.state = json.loads(encoded_state(call.state))
@@ -393,7 +393,7 @@ class Conversation:
         turn = Turn(event, "caller", self._state, None)
         run: DialogRun | None = None
         try:
-            run = DialogRun.of(self.dialog, event, self._dialog_call(turn), LAST_EVENT_DEADLINE_S)
+            run = DialogRun(self.dialog, event, self._dialog_call(turn), LAST_EVENT_DEADLINE_S)
             while await run.next() is not None:
                 pass
         except Exception as error:

@@ -76,7 +76,7 @@ class EndedCalls:
             try:
                 async with asyncio.timeout(DEADLINE_S) as deadline:
                     dialog = self._dialog_of(extension)
-                    run = DialogRun.of(dialog, event, _call(ended, extension, started), DEADLINE_S)
+                    run = DialogRun(dialog, event, _call(ended, extension, started), DEADLINE_S)
                     try:
                         while await run.next() is not None:
                             pass
@@ -84,7 +84,7 @@ class EndedCalls:
                         await run.close()
             except RaymalError as error:
                 self._log(described(error))
-            except (Exception, SystemExit, KeyboardInterrupt) as error:  # a dialog may be anyone's code
+            except Exception as error:  # a dialog may be anyone's code
                 if isinstance(error, TimeoutError) and deadline.expired():
                     self._log(f"{extension.dialog.name} did not end within {DEADLINE_S:g} s")
                 else:

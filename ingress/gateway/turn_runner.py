@@ -186,10 +186,8 @@ class TurnRunner:
             failure = f"no free slot in time: {described(error)}"
         except RaymalError as error:
             failure = described(error)
-        except (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
-                raise
-            failure = failure_of(error)  # a dialog may be anyone's code
+        except Exception as error:  # a dialog may be anyone's code
+            failure = failure_of(error)
         if failure is not None:
             log.warning("call %s turn %d: %s", request.call_id, request.turn, failure)
         self.ahead_used += turn.was_ahead
@@ -369,7 +367,7 @@ class _Turn:
 
     def _begin(self, event: DialogEvent, call: DialogCall) -> DialogRun:
         dialog = self._runner.dialog_of(self._call.extension)
-        return DialogRun.of(dialog, event, call, self._call.extension.dialog.deadline_s)
+        return DialogRun(dialog, event, call, self._call.extension.dialog.deadline_s)
 
     async def _respond(self, event: DialogEvent, call: DialogCall, asked_s: float) -> None:
         """Do each action as it is yielded."""
@@ -542,12 +540,6 @@ def words_to_expect(listening: ListenOptions) -> tuple[str, ...]:
             break
         words.append(word)
     return tuple(words)
-
-
-def _is_cancelled() -> bool:
-    """Whether this task is cancelled, and not only something that its dialog waited for."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _now_s() -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -347,6 +348,21 @@ async def test_a_dialog_that_fails_ends_its_turn_only(error: BaseException) -> N
     assert "secret" not in call.done.failure
 
 
+async def test_a_failure_names_the_dialogs_line_however_deep_it_is() -> None:
+    """A line of a library says nothing to whoever wrote the dialog; `respond` need be no generator."""
+
+    class Deep(Dialog):
+        def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
+            if isinstance(event, CallBegan):
+                raise GeneratorExit
+            raise AssertionError(json.loads(""))
+
+    for request, name in ((GREET, "GeneratorExit"), (DIGIT, "JSONDecodeError")):
+        call = await run(turns(Pool(), default=Deep()), request)
+        assert call.done.failure is not None
+        assert call.done.failure.startswith(f"the dialog failed: {name} at {__file__}:")
+
+
 @pytest.mark.parametrize("frequency_hz", [math.nan, math.inf, 1e308, 4_001.0, 0.0, -440.0])
 async def test_a_tone_of_no_frequency_fails_the_turn(frequency_hz: float) -> None:
     """It goes to no media worker, which could not play it."""
@@ -390,10 +406,11 @@ async def test_a_respond_without_a_yield_ends_the_turn() -> None:
         assert call.done.failure == f"{name}.respond yields nothing: write `async def` with `yield`"
 
 
-async def test_what_is_no_action_ends_the_turn() -> None:
+@pytest.mark.parametrize("action", ["secret", None])
+async def test_what_is_no_action_ends_the_turn(action: Any) -> None:
     """A plain text is a likely mistake: the reason says what came, and quotes nothing."""
-    call = await run(turns(Pool(), default=Scripted("secret", Say("After."))), UTTERANCE)  # type: ignore[arg-type]
-    assert call.done.failure == "the dialog yielded a str, which is no action"
+    call = await run(turns(Pool(), default=Scripted(action, Say("After."))), UTTERANCE)
+    assert call.done.failure == f"the dialog yielded a {type(action).__name__}, which is no action"
     assert not call.spoken
 
 
@@ -410,6 +427,12 @@ async def test_too_much_in_one_turn_fails_it(action: DialogAction, problem: str)
     assert call.done.failure is not None
     assert problem in call.done.failure
     assert len(call.sent) <= 1_001
+
+
+async def test_a_thousand_actions_are_not_too_many() -> None:
+    """The limit itself is allowed."""
+    call = await run(turns(Pool(), default=Scripted(*[SetVariable("A", "b")] * 1_000)), GREET)
+    assert (call.done.failure, len(call.sent)) == (None, 1_001)
 
 
 @pytest.mark.parametrize("words", ["This is a sentence. " * 60, "One. Two. Three. " * 20])
@@ -513,7 +536,7 @@ class Stubborn(Dialog):
             self.is_closed = True
 
 
-async def test_a_dialog_that_ignores_its_cancellation_holds_nothing() -> None:
+async def test_a_dialog_that_ignores_its_cancellation_holds_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """Its turn ends at once, nothing more of it is spoken, and it is closed at its next action."""
     pool, stubborn = Pool(bytes(160)), Stubborn()
     call = Served(DEFAULT)
@@ -523,6 +546,7 @@ async def test_a_dialog_that_ignores_its_cancellation_holds_nothing() -> None:
     _, pending = await asyncio.wait({turn}, timeout=1.0)
     assert not pending
     assert (stubborn.cancelled, pool.running) == (1, 0)
+    assert f"Stubborn goes on at {__file__}:" in caplog.text
     await asyncio.sleep(60.0)
     assert call.spoken == ["One."]
     assert stubborn.is_closed

@@ -200,7 +200,7 @@ def test_the_connection_closes_while_the_answer_is_awaited() -> None:
         async with talking(hang) as (talk, peer):
             for _ in range(FAILURES + 1):
                 call = DialogCall("c1", "default", "pt", None, None, datetime.now(UTC), history=[], state={})
-                run = DialogRun.of(talk.dialog, CallBegan(), call, 20.0)
+                run = DialogRun(talk.dialog, CallBegan(), call, 20.0)
                 asking = asyncio.create_task(run.next())
                 await asyncio.sleep(0.1)
                 peer.left.clear()
