@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.markup import escape
 
+from actors.checks.languages import normalised
 from actors.errors import ConfigurationError
 from actors.plugins.mistakes import unknown
 from ingress.commands.serve import add_settings_flags, loaded
@@ -29,6 +30,7 @@ from ingress.server.exit_codes import ExitCode
 FLAGS = ("--dialog", "--greeting", "--language")
 HELP = """a line is what the caller says; or
   /press KEYS       press keys
+  /in LANGUAGE LINE say this, heard in that language: /in pt bom dia
   /silence          say nothing for a while
   /unclear          say what is not understood
   /interrupt [N]    speak over the last answer, N of its sentences heard (0); then say something
@@ -68,7 +70,6 @@ def run(arguments: argparse.Namespace) -> int:
     talk = Conversation(
         dialog(extension.dialog),
         extension,
-        language=extension.language,
         caller_number=arguments.number,
         caller_name=arguments.name,
         raises=False,
@@ -135,6 +136,11 @@ class _Chat:
         match command:
             case "/press":
                 self.take(talk.presses(rest, leg))
+            case "/in":
+                language, _, text = rest.partition(" ")
+                if not text:
+                    raise ValueError("/in takes a language and what is said: /in pt bom dia")
+                self.take(talk.says(text, leg, language=normalised(language)))
             case "/silence":
                 self.take(talk.stays_silent(leg))
             case "/unclear":

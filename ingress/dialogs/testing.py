@@ -5,8 +5,9 @@
         assert answer.text == "We are closed today."
         assert talk.outcome is not None
 
-History, state, deadlines, checks of actions and limits are those of a running server; audio and time are not
-there: a sentence is heard as soon as it is said, unless the caller interrupts.
+History, state, deadlines, checks of actions and limits are those of a running server. Audio and time are not
+there: a sentence is heard as soon as it is said, unless the caller interrupts, and nobody is silent for too
+long, nor a call too long, unless the test says so (`stays_silent`, `ends`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from ingress.configuration.phrases import phrase_text
 from ingress.configuration.settings import BargeInSettings, CallLimitSettings, DialogSettings
 from ingress.dialogs.actions import checked_action
 from ingress.dialogs.answers import Answer, Spoken, Turn, collected, sentence_of
+from ingress.dialogs.audio_files import AudioFiles
 from ingress.dialogs.base import (
     CallBegan,
     CallEnded,
@@ -50,15 +52,22 @@ from ingress.dialogs.base import (
     SetVariable,
     Transfer,
 )
+from ingress.dialogs.matching.expected import match_expected
 from ingress.dialogs.run import DialogRun, failure_of
 from ingress.dialogs.state import encoded_state
 from ingress.link.messages import MAXIMUM_HISTORY, MAXIMUM_VARIABLES, DialogState, HistoryEntry, LegName
 from ingress.link.records import CallOutcome, CallResult
 
-__all__ = ["Answer", "Conversation", "Spoken"]
+__all__ = ["Answer", "CallResult", "Conversation", "Spoken"]
 
 LAST_EVENT_DEADLINE_S = 5.0
 """For `CallEnded`: nobody waits for it."""
+LAST_PHRASES = {
+    CallResult.NO_INPUT: Phrase.NO_INPUT,
+    CallResult.TOO_LONG: Phrase.TOO_LONG,
+    CallResult.NO_AUDIO: Phrase.NO_AUDIO,
+}
+"""What the caller hears where a limit ends the call."""
 
 
 class Conversation:
@@ -69,19 +78,23 @@ class Conversation:
         dialog: Dialog,
         extension: Extension | None = None,
         *,
-        language: str | Sequence[str] = "en",
+        language: str | Sequence[str] | None = None,
         caller_number: str | None = None,
         caller_name: str | None = None,
         limits: CallLimitSettings | None = None,
         deadline_s: float | None = None,
         raises: bool = True,
     ) -> None:
-        """Several languages: the first words decide among them. `extension` says what is not given here.
+        """`extension`: says what is not given here; without one, files that are played need not be there.
 
-        `deadline_s`: for each action (`dialog.deadline_s`). `raises`: what the dialog raises, and DialogError
-        for what it may not do; else the turn fails as in a running server, and the caller hears the apology.
+        `language`: that of the extension if not given, else English; of several the first words that are
+        said in one of them decide. `deadline_s`: for each action (`dialog.deadline_s`). `raises`: what the
+        dialog raises, and DialogError for what it may not do; else the turn fails as in a running server, and
+        the caller hears the apology.
         """
-        languages = [language] if isinstance(language, str) else list(language)
+        if language is None:
+            language = "en" if extension is None else extension.languages or extension.language
+        languages = [language] if isinstance(language, str) else language
         self.languages = tuple(normalised(code) for code in languages)
         settings = extension or Extension(
             name="default",
@@ -111,6 +124,7 @@ class Conversation:
         """Is given each sentence as soon as it is said; the server's own phrases are in the answers alone."""
         self._deadline_s = deadline_s or settings.dialog.deadline_s
         self._raises = raises
+        self._files = AudioFiles() if extension is not None else None
         self._caller_number, self._caller_name = caller_number, caller_name
         self._started_at = datetime.now(UTC)
         self._has_chosen_language = len(self.languages) == 1
@@ -174,6 +188,7 @@ class Conversation:
     ) -> Answer:
         """Somebody says something.
 
+        `language`: in which it is heard. `expected`: as the dialog's `Listen` has it, unless given.
         `interrupted_after`: the caller interrupts once this sentence of the answer was heard, and the dialog
         is closed there, as if it were slower than its words are spoken. To interrupt what it has said whole
         there is `interrupts`.
@@ -183,7 +198,10 @@ class Conversation:
             heard = next((code for code in self.languages if primary(code) == primary(language)), None)
             if heard is not None:
                 self.extension = self.extension.model_copy(update={"language": heard})
-        self._has_chosen_language = True
+                self._has_chosen_language = True
+        if leg in self.listening:
+            answers = self.listening[leg].expected_words
+            expected = expected or match_expected(text, answers, language or self.language)
         event = CallerSaid(text, confidence, language, language_probability, expected, leg)
         return await self._turn(event, leg, interrupted_after)
 
@@ -214,12 +232,7 @@ class Conversation:
         limits = self.extension.call_limits
         if times >= limits.no_input_times and leg == "caller":
             self._check_goes_on(leg)
-            self.outcome = CallOutcome(
-                result=CallResult.NO_INPUT,
-                reason="nothing was said, several times in a row",
-                variables=dict(self._variables),
-            )
-            return Answer(leg, self._phrase(Phrase.NO_INPUT, leg)) + await self._end()
+            return await self.ends(CallResult.NO_INPUT, "nothing was said, several times in a row")
         answer = await self._turn(NothingHeard(times, leg), leg)
         self._silences[leg] = times
         if not answer.spoken and answer.failure is None and self.outcome is None:
@@ -240,12 +253,14 @@ class Conversation:
         return await self._turn(LegLeft(), "return")
 
     async def ends(self, result: CallResult = CallResult.ENDED, reason: str = "the caller hung up") -> Answer:
-        """The call ends: as its dialog wanted, if that did; else as given."""
-        if self.outcome is None:
-            self.outcome = CallOutcome(result=result, reason=reason, variables=dict(self._variables))
-            left = self._phrase(Phrase.CALLER_LEFT, "return") if self.has_return_leg else ()
-            return Answer("caller", left) + await self._end()
-        return await self._end()
+        """The call ends: as its dialog wanted, if that did; else as given, with the server's phrase."""
+        if self.outcome is not None:
+            return await self._end()
+        self.outcome = CallOutcome(result=result, reason=reason, variables=dict(self._variables))
+        spoken = self._phrase(LAST_PHRASES[result], "caller") if result in LAST_PHRASES else ()
+        if self.has_return_leg:
+            spoken += self._phrase(Phrase.CALLER_LEFT, "return")
+        return Answer("caller", spoken) + await self._end()
 
     def interrupts(self, after: str = "", leg: LegName = "caller") -> None:
         """Somebody speaks over the last answer on a leg, once they heard this sentence of it; "": none whole.
@@ -292,14 +307,11 @@ class Conversation:
         call = self._dialog_call(turn)
         if isinstance(event, CallerSaid):
             self._note(HistoryEntry(speaker="caller", text=event.text, leg=leg))
-        events: list[DialogEvent] = [event]
-        if leg in self._interrupted:
-            events.insert(0, Interrupted(self._interrupted.pop(leg), leg))
         failure: str | None = None
         try:
-            for each in events:
-                if turn.end is None:  # else the dialog ended the call because it was interrupted
-                    await self._respond(each, call, turn)
+            if leg in self._interrupted:
+                await self._note_interruption(Interrupted(self._interrupted.pop(leg), leg), call, turn)
+            await self._respond(event, call, turn)
         except _Cut:
             self._interrupt(turn, leg, turn.heard_on(leg))
         except Exception as error:
@@ -321,6 +333,15 @@ class Conversation:
             answer += await self._turn(LegLeft(), "return")
         return answer
 
+    async def _note_interruption(self, event: Interrupted, call: DialogCall, turn: Turn) -> None:
+        """Let the dialog take note: what it remembers counts, and nothing that it yields is done."""
+        run = DialogRun(self.dialog, event, call, self._deadline_s)
+        try:
+            await run.next()
+            turn.state = json.loads(encoded_state(call.state))
+        finally:
+            await run.close()
+
     async def _respond(self, event: DialogEvent, call: DialogCall, turn: Turn) -> None:
         run = DialogRun(self.dialog, event, call, self._deadline_s)
         try:
@@ -328,18 +349,22 @@ class Conversation:
                 turn.state = json.loads(encoded_state(call.state))
                 checked = checked_action(action)
                 turn.actions.append(checked)
-                self._do(checked, turn)
+                await self._do(checked, turn)
             turn.state = json.loads(encoded_state(call.state))
         finally:
             await run.close()
 
-    def _do(self, action: DialogAction, turn: Turn) -> None:
+    async def _do(self, action: DialogAction, turn: Turn) -> None:
         match action:
             case Say(text=text):
+                if not self.dialog.needs_speech:
+                    raise DialogError("the dialog was declared to need no speech, and asked to speak")
                 for sentence in split_sentences(text):
                     if speakable_pieces(sentence, self.language):
                         self._speak(sentence, action, turn)
             case PlayFile(path=path):
+                if self._files is not None:
+                    await self._files.audio(self.extension.dialog.audio_folder, path)
                 self._speak(path, action, turn)
             case Listen():
                 self.listening[action.leg or turn.leg] = action
@@ -356,8 +381,6 @@ class Conversation:
                     self._variables[name] = value
 
     def _speak(self, text: str, action: Say | PlayFile, turn: Turn) -> None:
-        if not self.dialog.needs_speech:
-            raise DialogError("the dialog was declared to need no speech, and asked to speak")
         leg = action.leg or turn.leg
         spoken = Spoken(text, leg, may_interrupt=action.may_interrupt)
         if leg == "return" and not self.has_return_leg:

@@ -50,6 +50,7 @@ from actors.speakable import speakable_pieces
 from actors.telephone import BYTES_PER_SAMPLE, TELEPHONE_RATE_HZ, audio_duration_ms
 from ingress.configuration.extensions import Extension
 from ingress.dialogs.actions import checked_action
+from ingress.dialogs.audio_files import AudioFiles
 from ingress.dialogs.base import (
     CallBegan,
     CallerNotUnderstood,
@@ -75,7 +76,6 @@ from ingress.dialogs.base import (
 from ingress.dialogs.matching.expected import match_expected
 from ingress.dialogs.run import DialogRun, failure_of
 from ingress.dialogs.state import encoded_state
-from ingress.gateway.audio_files import AudioFiles
 from ingress.gateway.call_language import confidence_of, found_language
 from ingress.gateway.key_stop import KeyStop
 from ingress.gateway.lead import Lead

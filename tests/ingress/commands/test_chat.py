@@ -36,7 +36,7 @@ class Talk(Dialog):
             case CallerPressed(digits, is_complete=True):
                 yield Say(f"Keys {digits}.")
             case Interrupted(heard):
-                yield Say(f"Only: {heard}")
+                call.state["heard"] = heard
 """
 
 
@@ -92,9 +92,11 @@ def test_what_is_said_and_done_is_shown(chat: Chat) -> None:
 
 def test_interruptions_silence_and_the_end(chat: Chat) -> None:
     """The server's own phrases are shown too."""
-    code, shown = chat("/interrupt 1", "/unclear", "/silence", "/leave", "/help", "/history", "/end")
+    code, shown = chat(
+        "/interrupt 1", "/unclear", "/state", "/silence", "/leave", "/help", "/history", "/end"
+    )
     assert code == 1  # there is no return leg that could leave
-    assert "server: Only: Hello." in shown
+    assert '  {"heard": "Hello."}' in shown
     assert "server: Are you still there?" in shown
     assert "  there is no return leg: it has to join first" in shown
     assert any("/press KEYS" in line for line in shown)
@@ -106,6 +108,7 @@ def test_interruptions_silence_and_the_end(chat: Chat) -> None:
     ("line", "problem"),
     [
         ("/foo", "there is no '/foo'; /help shows what there is"),
+        ("/in pt", "/in takes a language and what is said: /in pt bom dia"),
         ("/press x", "keys are 0 to 9, *, # and A to D"),
         ("/interrupt 2", "the last answer has 2 sentences: fewer must have been heard"),
         ("/interrupt x", "/interrupt takes the number of sentences"),
@@ -142,6 +145,18 @@ def test_an_extension_of_a_configuration(chat: Chat, tmp_path: Path) -> None:
     assert (code, shown[0], "server: Alô?" in shown) == (0, "server: Olá.", True)
     code, _ = chat(flags=("--config", str(file), "--extension", "sale"))
     assert code == 2
+
+
+def test_the_first_words_in_a_language_choose_it(chat: Chat) -> None:
+    """Among those of the extension."""
+    flags = ("--dialog", "echo", "--set", 'speech.language=["pt", "en"]')
+    code, shown = chat("Olá.", "/in en Hello.", "/silence", flags=flags)
+    assert code == 0
+    assert shown[3:8:2] == [
+        "server: Você disse: Olá.",
+        "server: You said: Hello.",
+        "server: Are you still there?",
+    ]
 
 
 def test_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import virtual_time
+from recorded_pool import extension
+from recordings import wav
 
 from actors.errors import DialogError
 from ingress.configuration.extensions import Phrase
@@ -214,21 +217,22 @@ async def test_an_interruption_closes_a_slow_dialog() -> None:
         await Conversation(dialog).begin(interrupted_after="Four.")
 
 
-async def test_a_dialog_may_end_the_call_because_it_was_interrupted() -> None:
-    """Then what was said instead is not answered."""
+async def test_an_interruption_is_only_noted() -> None:
+    """What the dialog then remembers counts, and nothing that it yields is done: else it answered twice."""
 
-    class Offended(Scripted):
+    class Same(Dialog):
         async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
-            self.events.append(event)
-            yield EndCall("interrupted") if isinstance(event, Interrupted) else Say("One. Two.")
+            if isinstance(event, Interrupted):
+                call.state["heard"] = event.heard
+                yield EndCall("interrupted")
+                call.state["after"] = True
+            yield Say("One. Two.")
 
-    dialog = Offended()
-    async with Conversation(dialog) as talk:
+    async with Conversation(Same()) as talk:
         await talk.begin()
         talk.interrupts(after="One.")
-        await talk.says("Stop.")
-        assert dialog.events == [CallBegan(), Interrupted("One.")]
-        assert talk.outcome is not None
+        assert (await talk.says("Stop.")).text == "One. Two."
+        assert (talk.state, talk.outcome) == ({"heard": "One."}, None)
 
 
 async def test_protected_words_are_heard_to_their_end() -> None:
@@ -334,11 +338,46 @@ async def test_two_legs() -> None:
 
 
 async def test_the_first_words_decide_on_the_language() -> None:
-    """Among those of the extension; later ones change nothing."""
-    async with Conversation(EchoDialog(DialogSettings()), language=["pt-BR", "en"]) as talk:
+    """That are said in one of the extension's; later ones change nothing."""
+    several = extension().model_copy(update={"language": "pt-BR", "languages": ("pt-BR", "en")})
+    async with Conversation(EchoDialog(DialogSettings()), several) as talk:
         assert (await talk.begin()).text.startswith("Olá")
+        assert (await talk.says("Não.")).text == "Você disse: Não."
         assert (await talk.says("Hello.", language="en")).text == "You said: Hello."
         assert (await talk.says("Olá.", language="pt")).text == "You said: Olá."
+
+
+async def test_an_expected_answer_is_named() -> None:
+    """As the dialog listens to that answer, and to that one alone; the test may say another one."""
+    dialog = Scripted(Listen(expected_words=("yes", "no")))
+    talk = Conversation(dialog)
+    await talk.begin()
+    dialog.actions = ()
+    await talk.says("Yes, please.")
+    await talk.says("Yes.")
+    dialog.actions = (Listen(expected_words=("yes", "no")),)
+    await talk.says("Hm.")
+    await talk.says("Ja.", expected="yes")
+    said = [event.expected for event in dialog.events if isinstance(event, CallerSaid)]
+    assert said == ["yes", None, None, "yes"]
+
+
+async def test_a_limit_ends_the_call_with_its_phrase() -> None:
+    """A test says when."""
+    answer = await Conversation(Scripted(), language="de").ends(CallResult.TOO_LONG, "an hour")
+    assert [spoken.phrase for spoken in answer.spoken] == [Phrase.TOO_LONG]
+
+
+async def test_a_file_has_to_be_there_for_an_extension(tmp_path: Path) -> None:
+    """As in a server; a test without one needs no files. A dialog without speech may play them."""
+    dialog = Scripted(PlayFile("music.wav"))
+    assert (await Conversation(dialog).begin()).text == "music.wav"
+    of_folder = extension(dialog=DialogSettings(audio_folder=str(tmp_path)))
+    with pytest.raises(DialogError, match="cannot be read: No such file"):
+        await Conversation(dialog, of_folder).begin()
+    (tmp_path / "music.wav").write_bytes(wav())
+    dialog.needs_speech = False  # type: ignore[misc]
+    assert (await Conversation(dialog, of_folder).begin()).text == "music.wav"
 
 
 async def test_a_dialog_without_speech() -> None:

@@ -19,9 +19,9 @@ from actors.messages import SessionActivity
 from actors.settings import SpeechSettings
 from actors.telephone import audio_duration_ms
 from ingress.configuration.settings import DialogSettings
+from ingress.dialogs import audio_files
+from ingress.dialogs.audio_files import AudioFiles, telephone_audio
 from ingress.dialogs.base import Dialog, DialogAction, DialogCall, DialogEvent, PlayFile
-from ingress.gateway import audio_files
-from ingress.gateway.audio_files import AudioFiles, telephone_audio
 from ingress.gateway.turn_runner import TurnRunner
 from ingress.link.messages import CallStarted, Greet, Message, SentenceAudio, TurnDone
 
