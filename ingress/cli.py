@@ -83,7 +83,7 @@ def _run(parsed: argparse.Namespace) -> int:
     except SystemExit as error:
         if isinstance(error.__context__, BrokenPipeError):
             return ExitCode.FAILED  # rich drops the rest and exits when its output's reader has gone
-        raise RaymalError(f"ended by sys.exit at {place(error)}: correct it there") from error
+        raise RaymalError(f"ended by sys.exit at {place(error, __file__)}: correct it there") from error
 
 
 def _parsed(given: Sequence[str]) -> argparse.Namespace:

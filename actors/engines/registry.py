@@ -189,7 +189,7 @@ def _asked(engine: type[Engine], question: Callable[[], Result], setting: str | 
         raise ConfigurationError(
             f"{setting or f'speech.{engine.setting}'}: {engine.__name__}'s own check failed with "
             f"{type(error).__name__} "
-            f"at {place(error)}: {described(error)}"
+            f"at {place(error, __file__)}: {described(error)}"
         ) from None
 
 

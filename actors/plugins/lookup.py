@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -23,6 +23,7 @@ from actors.errors import ConfigurationError
 
 CLASS_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 """`package.module:Class`."""
+_PACKAGES = re.compile(r"[/\\](site|dist)-packages[/\\]")
 
 Found = TypeVar("Found")
 
@@ -109,14 +110,30 @@ def _import(module: str, where: str) -> object:
         if isinstance(error, ModuleNotFoundError):
             kind += f" ({error.name})"
         raise ConfigurationError(
-            f"{where}: importing {module!r} failed with {kind} at {place(error)}: correct it there"
+            f"{where}: importing {module!r} failed with {kind} at {place(error, __file__)}: correct it there"
         ) from None
 
 
-def place(error: BaseException) -> str:
-    """Return file and line where an error was raised; of a SyntaxError those that it is about."""
+def place(error: BaseException, caller: str) -> str:
+    """Return file and line where an error comes from, in the code that was called from the file `caller`.
+
+    What fails is often deep in a library: whoever wrote the code is to look at the line that called it. Of a
+    SyntaxError it is the file that it is about.
+    """
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}"
-    frames: Iterable[traceback.FrameSummary] = reversed(traceback.extract_tb(error.__traceback__))
-    frame = next(frame for frame in frames if not frame.filename.startswith("<frozen"))
-    return f"{frame.filename}:{frame.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    callers = [number for number, frame in enumerate(frames) if frame.filename == caller]
+    called = [
+        frame
+        for frame in frames[callers[-1] + 1 if callers else 0 :]
+        if not frame.filename.startswith("<frozen")
+    ] or list(frames)
+    own = [frame for frame in called if not _is_of_library(frame.filename)]
+    own = own or [frame for frame in called if frame.filename == called[0].filename]
+    return f"{own[-1].filename}:{own[-1].lineno}"
+
+
+def _is_of_library(file: str) -> bool:
+    """Whether a file is of Python itself, or of an installed package."""
+    return file.startswith(os.path.dirname(os.__file__)) or bool(_PACKAGES.search(file))

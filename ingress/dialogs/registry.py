@@ -6,6 +6,8 @@ A dialog is `echo`, `flow`, `llm`, `tone`, the name of an entry point in the gro
 
 from __future__ import annotations
 
+from inspect import signature
+
 from actors.errors import ConfigurationError
 from actors.plugins.lookup import Catalogue, place
 from actors.plugins.mistakes import own_settings
@@ -45,6 +47,13 @@ def dialog(settings: DialogSettings) -> Dialog:
     """Return the configured dialog. Raises ConfigurationError, also for an error of its constructor."""
     chosen = dialog_class(settings.name)
     try:
+        signature(chosen).bind(settings)
+    except TypeError:
+        raise ConfigurationError(
+            f"dialog.name: {settings.name!r} does not take its settings: "
+            "write `def __init__(self, settings)`, with `super().__init__(settings)` in it"
+        ) from None
+    try:
         return chosen(settings)
     except ConfigurationError:
         raise
@@ -52,5 +61,5 @@ def dialog(settings: DialogSettings) -> Dialog:
         # Only type and place: a message may quote anything.
         raise ConfigurationError(
             f"dialog.name: {settings.name!r}: making the dialog failed with {type(error).__name__} "
-            f"at {place(error)}: correct it there"
+            f"at {place(error, __file__)}: correct it there"
         ) from None

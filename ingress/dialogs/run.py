@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import traceback
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from actors.errors import DialogError
+from actors.plugins.lookup import place
 from ingress.dialogs.base import Dialog, DialogAction, DialogCall, DialogEvent
 
 CLOSE_DEADLINE_S = 0.5
@@ -124,16 +124,8 @@ class DialogRun:
 
 
 def failure_of(error: BaseException) -> str:
-    """Return what failed and where in the dialog's file; its message may quote the caller.
-
-    What fails is often deep in a library: the line that called it is the one to look at.
-    """
-    frames = list(traceback.extract_tb(error.__traceback__))
-    ours = [number for number, frame in enumerate(frames) if frame.filename == __file__]
-    if ours and frames[ours[-1] + 1 :]:
-        respond = frames[ours[-1] + 1]
-        frames = [frame for frame in frames if frame.filename == respond.filename]
-    return f"the dialog failed: {type(error).__name__} at {frames[-1].filename}:{frames[-1].lineno}"
+    """Return what failed and where in the dialog's code; its message may quote the caller."""
+    return f"the dialog failed: {type(error).__name__} at {place(error, __file__)}"
 
 
 def _where(actions: AsyncIterator[DialogAction] | None) -> str:

@@ -104,10 +104,11 @@ def _own_texts(extension: Extension, dialog_of: DialogOf) -> list[str]:
     try:
         own = dialog_of(extension).fixed_texts_in(extension.language)
         texts = list(islice(own, MAXIMUM_FIXED_TEXTS))
-        if not all(isinstance(text, str) for text in texts):
-            raise TypeError
+        if isinstance(own, str) or not all(isinstance(text, str) for text in texts):
+            _warn_once(extension.name, "they are no list of texts")
+            return []
     except (Exception, SystemExit) as error:
-        _warn_once(extension.name, f"{type(error).__name__} at {place(error)}")
+        _warn_once(extension.name, f"{type(error).__name__} at {place(error, __file__)}")
         return []
     return texts
 

@@ -20,6 +20,8 @@ MODULES = {
     "raises": "words = 'secret'\n\nraise ValueError(words)\n",
     "misspelt": "x = 1\nclass Own(:\n",
     "needs": "import a_package_that_is_not_there\n",
+    "deep": "import json\njson.loads('secret')\n",
+    "outer": "x = 1\nimport deep\n",
     "leaves": "import sys\nsys.exit('secret')\n",
 }
 
@@ -66,6 +68,8 @@ def test_a_built_in_class_is_imported_when_it_is_used() -> None:
         ("raises:Own", "'raises:Own': importing 'raises' failed with ValueError at {folder}/raises.py:3"),
         ("misspelt:Own", "importing 'misspelt' failed with SyntaxError at {folder}/misspelt.py:2"),
         ("needs:Own", "failed with ModuleNotFoundError (a_package_that_is_not_there) at {folder}/needs.py:1"),
+        ("deep:Own", "importing 'deep' failed with JSONDecodeError at {folder}/deep.py:2"),
+        ("outer:Own", "importing 'outer' failed with JSONDecodeError at {folder}/deep.py:2"),
         ("leaves:Own", "importing 'leaves' failed with SystemExit at {folder}/leaves.py:2"),
     ],
 )

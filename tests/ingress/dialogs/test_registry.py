@@ -137,3 +137,11 @@ def test_a_constructor_that_fails_is_a_mistake_of_the_configuration(
         dialog(settings)
     assert f"failed with {type(error).__name__} at {__file__}:" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_a_constructor_takes_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What to write is said."""
+    settings = load("[dialog]\nname = 'own_dialog:ShopTalk'\n").dialog
+    monkeypatch.setattr(dialog_class(settings.name), "__init__", lambda self: None)
+    with pytest.raises(ConfigurationError, match=r"write `def __init__\(self, settings\)`"):
+        dialog(settings)
