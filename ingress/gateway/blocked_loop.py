@@ -12,11 +12,12 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from ingress.access.log_limit import LogLimit
+from ingress.dialogs.base import Dialog
 
 PERIOD_S = 0.5
 BLOCKED_S = 0.5
@@ -86,6 +87,13 @@ class _Watch:
                 BLOCKED_S,
                 place,
             )
+
+
+def files_of(dialogs: Iterable[Dialog]) -> set[str]:
+    """Return the files that the classes of dialogs are in, also those that they are derived from."""
+    classes = {each for dialog in dialogs for each in type(dialog).__mro__}
+    modules = {each.__module__ for each in classes.difference(Dialog.__mro__)}
+    return {file for module in modules if (file := getattr(sys.modules.get(module), "__file__", None))}
 
 
 def dialog_at(frame: FrameType | None, files: Collection[str]) -> tuple[FrameType, str] | None:

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -28,7 +27,7 @@ from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension
 from ingress.configuration.settings import Settings
 from ingress.dialogs.base import Dialog
 from ingress.dialogs.registry import dialog
-from ingress.gateway.blocked_loop import watched
+from ingress.gateway.blocked_loop import files_of, watched
 from ingress.gateway.call import CallServices
 from ingress.gateway.call_log import CallLedger
 from ingress.gateway.cluster_door import open_door
@@ -179,13 +178,8 @@ class Gateway:
 
         `on_started` is called once the pool has been started.
         """
-        with watched(self._dialog_files):
+        with watched(lambda: files_of(self._dialogs.values())):
             await self._run(on_started)
-
-    def _dialog_files(self) -> set[str]:
-        """Return the files that the classes of all dialogs are in."""
-        modules = {sys.modules.get(type(dialog).__module__) for dialog in self._dialogs.values()}
-        return {file for module in modules if (file := getattr(module, "__file__", None))}
 
     async def _run(self, on_started: Callable[[], None]) -> None:
         if self._pool is None:

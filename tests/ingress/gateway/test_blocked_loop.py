@@ -10,8 +10,11 @@ from types import FrameType
 
 import pytest
 
+from ingress.configuration.settings import DialogSettings
+from ingress.dialogs import echo
+from ingress.dialogs.echo import EchoDialog
 from ingress.gateway import blocked_loop
-from ingress.gateway.blocked_loop import dialog_at, watched
+from ingress.gateway.blocked_loop import dialog_at, files_of, watched
 
 
 def block(seconds: float) -> None:
@@ -59,3 +62,12 @@ def test_the_dialogs_own_line_counts() -> None:
     assert found[0] is sys._getframe()
     assert dialog_at(frame, {"/nosuch.py"}) is None
     assert dialog_at(None, {__file__}) is None
+
+
+def test_the_files_of_a_dialog_are_those_of_its_classes() -> None:
+    """What blocks may be in the class that it is derived from."""
+
+    class Own(EchoDialog):
+        pass
+
+    assert files_of([Own(DialogSettings())]) == {__file__, echo.__file__}

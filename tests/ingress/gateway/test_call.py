@@ -659,7 +659,6 @@ async def test_a_dialog_has_its_last_event_once_and_holds_nothing_up() -> None:
     """Of a call that this gateway knew, and of one that it did not; the records are acknowledged at once."""
     async with linked(None, dialog={"name": "tone"}) as (gateway, end):
         dialog = gateway._dialogs["default"] = Ends()
-        assert gateway._dialog_files() == {__file__}
         end.say(CallStarted(call_id="c0", extension="default"))
         await end.next(Admitted)
         ended = [CallEnded(record=call_record(call), state={"step": 2}) for call in ("c0", "c1")]
