@@ -68,9 +68,9 @@ def checked_action(action: object) -> DialogAction:
             if leg is None:
                 raise _wrong(action, "its leg is `caller` or `return`")
             _check_leg(action, leg)
-            return EndCall(one_line(reason), leg)
+            return EndCall(_checked_reason(action, reason), leg)
         case Transfer(target, reason):
-            return Transfer(checked_target(target), one_line(reason))
+            return Transfer(checked_target(target), _checked_reason(action, reason))
         case SetVariable(name, value):
             checked_variable(name, value)
             return action
@@ -134,6 +134,12 @@ def _checked_keys(action: CollectKeys) -> CollectKeys:
     if not _is_number(action.gap_s, 0.1, MAXIMUM_GAP_S):
         raise _wrong(action, f"its gap_s is a number from 0.1 to {MAXIMUM_GAP_S:g}")
     return action
+
+
+def _checked_reason(action: EndCall | Transfer, reason: object) -> str:
+    if not isinstance(reason, str):
+        raise _wrong(action, "its reason is a text")
+    return one_line(reason)
 
 
 def _checked_frequency_hz(value: object) -> float:

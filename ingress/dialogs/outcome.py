@@ -34,6 +34,6 @@ def checked_variable(name: object, value: object) -> None:
         )
 
 
-def one_line(text: object) -> str:
+def one_line(text: str) -> str:
     """Return a text without control characters, `MAXIMUM_VALUE` long at most."""
-    return "".join(char for char in str(text) if char.isprintable())[:MAXIMUM_VALUE]
+    return "".join(char for char in text if char.isprintable())[:MAXIMUM_VALUE]

@@ -30,4 +30,7 @@ def encoded_state(state: DialogState) -> bytes:
             return data
     except (TypeError, ValueError, OverflowError, RecursionError):
         pass
-    raise DialogError("the dialog's state is not a JSON object that the link can carry")
+    raise DialogError(
+        "the dialog's state does not come back as it is from JSON: use texts, finite numbers below 2**63, lists "
+        "(no tuples) and objects whose keys are texts"
+    )

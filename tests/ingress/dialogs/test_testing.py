@@ -130,13 +130,14 @@ async def test_history_and_state_travel_as_json() -> None:
     [
         (Scripted("hello"), "yielded a str, which is no action"),
         (Scripted(Transfer("bad target")), "no target"),
+        (Scripted(EndCall(None)), "its reason is a text"),  # type: ignore[arg-type]
         (Scripted(SetVariable("room", "1")), "proper name"),
         (Scripted(CollectKeys(count=0)), "CollectKeys that cannot be done: its count"),
         (Scripted(Listen(expected_words="yes")), "its expected_words are"),
         (Scripted(Listen(language="?")), "its language is a code"),
         (Scripted(Say("x", leg="other")), "its leg is"),  # type: ignore[arg-type]
         (Scripted(PlayFile("")), "its path is"),
-        (Scripted(change=lambda call: call.state.update(a={1})), "not a JSON object"),  # type: ignore[dict-item]
+        (Scripted(change=lambda call: call.state.update(a={1})), "does not come back as it is"),  # type: ignore[dict-item]
         (Scripted(change=lambda call: call.state.update(a="x" * 20_000)), "16384 are allowed"),
     ],
 )
