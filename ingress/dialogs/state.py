@@ -31,6 +31,6 @@ def encoded_state(state: DialogState) -> bytes:
     except (TypeError, ValueError, OverflowError, RecursionError):
         pass
     raise DialogError(
-        "the dialog's state does not come back as it is from JSON: use texts, finite numbers below 2**63, lists "
-        "(no tuples) and objects whose keys are texts"
+        "the dialog's state does not come back as it is from JSON: use texts, finite numbers below 2**63, "
+        "lists (no tuples) and objects whose keys are texts"
     )

@@ -28,7 +28,8 @@ from ingress.gateway.call_log import CallLedger
 from ingress.gateway.ended_calls import EndedCalls
 from ingress.gateway.followers import Followers
 from ingress.gateway.key_stop import KeyStop
-from ingress.gateway.turn_runner import Ahead, TurnRunner
+from ingress.gateway.transcriber import Ahead
+from ingress.gateway.turn_runner import TurnRunner
 from ingress.link.link import Link
 from ingress.link.messages import (
     Admitted,
