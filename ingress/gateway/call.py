@@ -125,6 +125,8 @@ class Call:
         self._admitted = asyncio.Event()
         self._ended = asyncio.Event()
         self._asking: asyncio.Timeout | None = None
+        self._is_given_back = False
+        """Whether the place of calls with this UUID was given back."""
         self._turn = 0
         self._turn_task: asyncio.Task[None] | None = None
         self._key_stop = KeyStop()
@@ -149,7 +151,8 @@ class Call:
         summary: SessionSummary | None = None
         try:
             await self._wait_for(before)
-            if not self.is_ended or self.started.is_admitted:  # it has a place, however soon it ends
+            # One that was admitted has a place however soon it ends, unless an older one gave that back.
+            if not self.is_ended or (self.started.is_admitted and not self._is_given_back):
                 summary = await self._have_place()
         finally:
             if self._record is not None:
@@ -170,6 +173,7 @@ class Call:
         else:
             if before:
                 await asyncio.wait(before.values())
+            self._is_given_back = any(older._is_given_back for older in before)
         before.clear()  # else a UUID that is used again and again would keep all its past
 
     async def _have_place(self) -> SessionSummary | None:
@@ -193,6 +197,7 @@ class Call:
                 return None
         self._count()  # the caller may have spoken meanwhile
         await self._ended.wait()
+        self._is_given_back = True
         return await self._ask(pool.unregister_session(call_id), BOOKKEEPING_DEADLINE_S)
 
     async def _have_place_here(self) -> None:
