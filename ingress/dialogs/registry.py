@@ -1,6 +1,6 @@
 """Find, check and make the dialog that the settings name.
 
-A dialog is `echo`, `flow`, `llm`, `tone`, the name of an entry point in the group `raymal.dialogs`, or
+A dialog is one of `DIALOGS`, the name of an entry point in the group `raymal.dialogs`, or
 `package.module:Class`. Adding a built-in one is one file, one line here, one test.
 """
 

@@ -23,10 +23,7 @@ from actors.messages import Decision
 from actors.pool.speech_pool import SpeechPool
 from actors.status import FleetStatus
 from ingress.configuration.extension_book import ExtensionBook
-from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension
 from ingress.configuration.settings import Settings
-from ingress.dialogs.base import Dialog
-from ingress.dialogs.registry import dialog
 from ingress.gateway.blocked_loop import files_of, watched
 from ingress.gateway.call import CallServices
 from ingress.gateway.call_log import CallLedger
@@ -38,6 +35,7 @@ from ingress.gateway.media_peer import MediaPeer
 from ingress.gateway.places import Places
 from ingress.gateway.ranks import ranks
 from ingress.gateway.reservations import Reservations
+from ingress.gateway.served_extensions import ServedExtensions
 from ingress.gateway.signals import SignalMeter
 from ingress.gateway.turn_runner import TurnRunner
 from ingress.link.link import Link
@@ -129,22 +127,20 @@ class Gateway:
     def __init__(self, settings: Settings, book: ExtensionBook, pool: SpeechPool | None, name: str) -> None:
         self._settings = settings
         self._pool = pool
-        self._book = book
-        self._dialogs = _dialogs(book)
+        self._served = ServedExtensions(book)
         self._extension_problems: dict[str, str] = {}
         self._warming_is_due = asyncio.Event()
-        self._unknown_extensions: set[str] = set()  # those that were logged
         self._speaker = Speaker(pool, settings.speech, settings.cache) if pool is not None else None
-        self._runner = TurnRunner(pool, self._speaker, settings.speech, self._dialog)
+        self._runner = TurnRunner(pool, self._speaker, settings.speech, self._served.dialog)
         self._ledger = CallLedger(settings.records)
         self._followers = Followers()
         self._traces = _traces(settings, name)
-        self._ended = EndedCalls(self._dialog)
+        self._ended = EndedCalls(self._served.dialog)
         self._services = CallServices(
             name,
             pool,
             self._runner,
-            self._extension,
+            self._served.extension,
             self._ledger,
             self._followers,
             self._traces,
@@ -154,7 +150,7 @@ class Gateway:
         self._reservations = Reservations(
             self._services,
             settings.speech,
-            lambda name: self._book.extensions.get(name),
+            self._served.find,
             self._send_to_all,
             settings.access.begin_valid_s,
         )
@@ -178,7 +174,7 @@ class Gateway:
 
         `on_started` is called once the pool has been started.
         """
-        with watched(lambda: files_of(self._dialogs.values())):
+        with watched(lambda: files_of(self._served.dialogs)):
             await self._run(on_started)
 
     async def _run(self, on_started: Callable[[], None]) -> None:
@@ -310,7 +306,9 @@ class Gateway:
             return
         rendered = 0
         try:
-            rendered = await warm(self._speaker, self._spoken_extensions(), deadline_s, self._dialog)
+            rendered = await warm(
+                self._speaker, self._served.in_each_language(), deadline_s, self._served.dialog
+            )
         except RaymalError as error:
             log.debug("phrases: %s", error)
         except Exception:  # a dialog's `fixed_texts` may be anything
@@ -342,30 +340,17 @@ class Gateway:
         return Counter(
             f"extension {extension}: {reason}"
             for (extension, _), reason in unmade.items()
-            if extension in self._book.extensions
+            if extension in self._served.book.extensions
         )
-
-    def _spoken_extensions(self) -> list[Extension]:
-        """Return the extensions, each in every language that its calls may have."""
-        return [each for extension in self._book.extensions.values() for each in extension.in_each_language]
 
     def _send_to_all(self, message: Message) -> None:
         for media in self._media:
             media.send(message)
 
-    def _extension(self, name: str) -> Extension:
-        """Return an extension by its name; one that the configuration no longer has is like the default."""
-        if name in self._book.extensions:
-            return self._book.extensions[name]
-        if name not in self._unknown_extensions:
-            self._unknown_extensions.add(name)
-            log.warning("extension %s is not configured: its calls are served as %s", name, DEFAULT_EXTENSION)
-        return self._book.extensions[DEFAULT_EXTENSION]
-
     # Extensions
 
     async def _handle_supervisor(self, link: Link) -> None:
-        link.send(ExtensionsChanged(book=self._book))
+        link.send(ExtensionsChanged(book=self._served.book))
         while True:
             match await link.receive():
                 case ExtensionsChanged(book=book, problems=problems):
@@ -378,36 +363,18 @@ class Gateway:
 
     def _follow(self, book: ExtensionBook) -> str | None:
         """Serve new calls by a newer book, or return why that cannot be."""
-        if book.version <= self._book.version:
+        if book.version <= self._served.book.version:
             return None
         try:
-            self._dialogs = self._dialogs_of(book)
+            self._served.follow(book)
         except ConfigurationError as error:  # the supervisor would send it again and again
             log.error("extensions: version %d cannot be served: %s", book.version, error)
             return described(error)
         log.info("extensions: version %d", book.version)
-        self._book = book
         if self._pool is not None:
             self._pool.use_engines(book.engines)
         self._warming_is_due.set()
         return None
-
-    def _dialogs_of(self, book: ExtensionBook) -> dict[str, Dialog]:
-        """Return the dialogs of a newer book; those whose settings are the same go on."""
-        before = self._book.extensions
-        return {
-            name: self._dialogs[name]
-            if name in before and before[name].dialog == extension.dialog
-            else dialog(extension.dialog)
-            for name, extension in book.extensions.items()
-        }
-
-    def _dialog(self, extension: Extension) -> Dialog:
-        """Return an extension's dialog; one for this turn alone if the dialog is of an older book."""
-        known = self._book.extensions.get(extension.name)
-        if known is not None and known.dialog == extension.dialog:
-            return self._dialogs[extension.name]
-        return dialog(extension.dialog)
 
     # Observers
 
@@ -443,7 +410,7 @@ class Gateway:
             waiting_callers=sum(health.waiting_callers for health in reports),
             longest_wait_s=max((health.longest_wait_s for health in reports), default=0.0),
             places=len(self._places),
-            extensions_version=self._book.version,
+            extensions_version=self._served.book.version,
             extensions=tuple(
                 ExtensionStatus(
                     name=name,
@@ -456,7 +423,7 @@ class Gateway:
                     refused=self._services.refused[name],
                     problem=self._extension_problems.get(name),
                 )
-                for name, extension in self._book.extensions.items()
+                for name, extension in self._served.book.extensions.items()
             ),
             refusals=dict(self._services.refusals),
             ahead_begun=self._runner.ahead_begun,
@@ -473,10 +440,6 @@ class Gateway:
             fleet=self._status,
             ranks=await asyncio.to_thread(ranks, is_on_ray),
         )
-
-
-def _dialogs(book: ExtensionBook) -> dict[str, Dialog]:
-    return {name: dialog(extension.dialog) for name, extension in book.extensions.items()}
 
 
 def _decision_status(decision: Decision, pace: Pace) -> DecisionStatus:

@@ -658,7 +658,7 @@ class Ends(Dialog):
 async def test_a_dialog_has_its_last_event_once_and_holds_nothing_up() -> None:
     """Of a call that this gateway knew, and of one that it did not; the records are acknowledged at once."""
     async with linked(None, dialog={"name": "tone"}) as (gateway, end):
-        dialog = gateway._dialogs["default"] = Ends()
+        dialog = gateway._served._dialogs["default"] = Ends()
         end.say(CallStarted(call_id="c0", extension="default"))
         await end.next(Admitted)
         ended = [CallEnded(record=call_record(call), state={"step": 2}) for call in ("c0", "c1")]

@@ -1,0 +1,70 @@
+"""The extensions that a gateway serves, each with its dialog: those of the newest book that it was given."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+
+from ingress.configuration.extension_book import ExtensionBook
+from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension
+from ingress.dialogs.base import Dialog
+from ingress.dialogs.registry import dialog
+
+log = logging.getLogger(__name__)
+
+
+class ServedExtensions:
+    """One dialog for each extension, for all its calls."""
+
+    def __init__(self, book: ExtensionBook) -> None:
+        """Make the dialogs. Raises ConfigurationError."""
+        self.book = book
+        self._dialogs = {name: dialog(extension.dialog) for name, extension in book.extensions.items()}
+        self._unknown: set[str] = set()  # those that were logged
+
+    @property
+    def dialogs(self) -> Collection[Dialog]:
+        """All of them."""
+        return self._dialogs.values()
+
+    def follow(self, book: ExtensionBook) -> None:
+        """Serve by another book; dialogs whose settings are the same go on.
+
+        Raises ConfigurationError: then nothing has changed.
+        """
+        before = self.book.extensions
+        self._dialogs = {
+            name: self._dialogs[name]
+            if name in before and before[name].dialog == extension.dialog
+            else dialog(extension.dialog)
+            for name, extension in book.extensions.items()
+        }
+        self.book = book
+
+    def find(self, name: str) -> Extension | None:
+        """Return an extension by its name; None: it is not in the book."""
+        return self.book.extensions.get(name)
+
+    def extension(self, name: str) -> Extension:
+        """Return an extension by its name; one that the configuration no longer has is like the default."""
+        found = self.find(name)
+        if found is not None:
+            return found
+        if name not in self._unknown:
+            self._unknown.add(name)
+            log.warning("extension %s is not configured: its calls are served as %s", name, DEFAULT_EXTENSION)
+        return self.book.extensions[DEFAULT_EXTENSION]
+
+    def dialog(self, extension: Extension) -> Dialog:
+        """Return an extension's dialog; one for this turn alone if its dialog is of an older book.
+
+        Raises ConfigurationError.
+        """
+        known = self.find(extension.name)
+        if known is not None and known.dialog == extension.dialog:
+            return self._dialogs[extension.name]
+        return dialog(extension.dialog)
+
+    def in_each_language(self) -> list[Extension]:
+        """Return the extensions, each in every language that its calls may have."""
+        return [each for extension in self.book.extensions.values() for each in extension.in_each_language]
