@@ -11,6 +11,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from actors.errors import ConfigurationError
+from actors.plugins.lookup import place
 
 Model = TypeVar("Model", bound=BaseModel)
 PASSWORD = re.compile(r"(://[^\s/:@'\"]*:)[^\s'\"]+(?=@)|(?<=password=)[^\s&'\"]+")
@@ -23,11 +24,18 @@ def own_settings(model: type[Model], table: Mapping[str, Any], where: str) -> Mo
 
     Unknown keys are mistakes unless the model itself says otherwise. Raises ConfigurationError.
     """
+    if not isinstance(model, type) or not issubclass(model, BaseModel):
+        raise ConfigurationError(f"{where}: its `Settings` is no pydantic model: derive it from BaseModel")
     try:
         return model.model_validate(table, extra=None if "extra" in model.model_config else "forbid")
     except ValidationError as error:
         lines = [f"{where}: {line}" for _, line in mistakes(error, model)]
         raise ConfigurationError("\n".join(lines)) from None
+    except Exception as error:  # a validator may be anyone's code; a message may quote anything
+        raise ConfigurationError(
+            f"{where}: checking it failed with {type(error).__name__} at {place(error, __file__)}: "
+            "correct it there, or raise ValueError for a wrong value"
+        ) from None
 
 
 def mistakes(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[str, str]]:

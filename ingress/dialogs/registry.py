@@ -27,7 +27,10 @@ CATALOGUE = Catalogue("dialog", DIALOGS, group="raymal.dialogs")
 
 def dialog_class(name: str, where: str = "dialog") -> type[Dialog]:
     """Return the class of the dialog called `name`. Raises ConfigurationError, which names `where`."""
-    return CATALOGUE.load(name, Dialog, f"{where}.name")  # type: ignore[type-abstract]
+    found = CATALOGUE.load(name, Dialog, f"{where}.name")  # type: ignore[type-abstract]
+    if not isinstance(found.needs_speech, bool):
+        raise ConfigurationError(f"{where}.name: {name!r}: its needs_speech is neither True nor False")
+    return found
 
 
 def check(settings: DialogSettings, where: str = "dialog") -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from pydantic import AfterValidator, create_model
 
 from actors.errors import ConfigurationError
 from ingress.configuration.extensions import Extension
@@ -113,6 +114,39 @@ def test_a_mistake_is_one_line_that_names_the_key(text: str, expected: str) -> N
         load(text)
     (line,) = str(caught.value).splitlines()
     assert line.startswith(expected)
+
+
+def lacks_a_key(value: object) -> object:
+    raise KeyError("secret")
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "expected"),
+    [
+        ("Settings", dict, "dialog.shoptalk: its `Settings` is no pydantic model"),
+        (
+            "Settings",
+            create_model("Strange", model=(Annotated[str, AfterValidator(lacks_a_key)], "small")),
+            f"dialog.shoptalk: checking it failed with KeyError at {__file__}:",
+        ),
+        (
+            "needs_speech",
+            "no",
+            "dialog.name: 'own_dialog:ShopTalk': its needs_speech is neither True nor False",
+        ),
+    ],
+)
+def test_a_class_that_cannot_be_used_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, attribute: str, value: object, expected: str
+) -> None:
+    """Whatever its author wrote there."""
+    text = "[dialog]\nname = 'own_dialog:ShopTalk'\nshoptalk.model = 'x'\n"
+    monkeypatch.setattr(dialog_class("own_dialog:ShopTalk"), attribute, value)
+    with pytest.raises(ConfigurationError) as caught:
+        load(text)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(expected)
+    assert "secret" not in line
 
 
 def test_a_check_constructs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
