@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ingress.configuration.extensions import Phrase
-from ingress.dialogs.base import CallerPressed, CollectKeys, DialogAction, DialogEvent, EndCall, Transfer
+from ingress.dialogs.base import (
+    CallerPressed,
+    CollectKeys,
+    DialogAction,
+    DialogEvent,
+    EndCall,
+    LegLeft,
+    Transfer,
+)
 from ingress.link.messages import DialogState, LegName
 
 
@@ -26,7 +34,7 @@ class Answer:
     """What a dialog did about one event."""
 
     leg: LegName = "caller"
-    """Where the event happened."""
+    """Where the event happened; the caller's, if that was the end of the other one."""
     spoken: tuple[Spoken, ...] = ()
     """What was heard, on both legs, in order."""
     unheard: tuple[Spoken, ...] = ()
@@ -62,6 +70,7 @@ class Turn:
 
     event: DialogEvent
     leg: LegName
+    """Where the event happened."""
     state: DialogState
     interrupted_after: str | None
     spoken: list[Spoken] = field(default_factory=list)
@@ -73,6 +82,11 @@ class Turn:
 
     def __post_init__(self) -> None:
         self.state_before = self.state
+
+    @property
+    def hearer(self) -> LegName:
+        """Who hears what the dialog does not address: where the event happened, if somebody is there."""
+        return "caller" if isinstance(self.event, LegLeft) else self.leg
 
     def heard_on(self, leg: LegName) -> list[Spoken]:
         """Return what was heard of the dialog's own words on a leg."""

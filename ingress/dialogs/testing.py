@@ -318,7 +318,8 @@ class Conversation:
             if self._raises:
                 raise
             failure = described(error) if isinstance(error, RaymalError) else failure_of(error)
-            turn.spoken += self._phrase(Phrase.APOLOGY, leg)
+            if leg == "caller" or self.has_return_leg:
+                turn.spoken += self._phrase(Phrase.APOLOGY, leg)
         if failure is None:  # else it fails before anything is heard, so the state is as before
             self._state = turn.state
         if interrupted_after is not None and leg not in self._interrupted:
@@ -327,7 +328,7 @@ class Conversation:
             self._last |= dict.fromkeys((leg, *(spoken.leg for spoken in turn.spoken)), turn)
         if turn.end is not None:
             self.outcome = self._outcome_of(turn.end)
-        answer = Answer(leg, tuple(turn.spoken), tuple(turn.unheard), tuple(turn.actions), failure)
+        answer = Answer(turn.hearer, tuple(turn.spoken), tuple(turn.unheard), tuple(turn.actions), failure)
         if turn.ends_return_leg and self.has_return_leg and self.outcome is None:
             self._forget_return_leg()
             answer += await self._turn(LegLeft(), "return")
@@ -381,7 +382,7 @@ class Conversation:
                     self._variables[name] = value
 
     def _speak(self, text: str, action: Say | PlayFile, turn: Turn) -> None:
-        leg = action.leg or turn.leg
+        leg = action.leg or turn.hearer
         spoken = Spoken(text, leg, may_interrupt=action.may_interrupt)
         if leg == "return" and not self.has_return_leg:
             turn.unheard.append(spoken)
@@ -390,7 +391,7 @@ class Conversation:
         self._note(HistoryEntry(speaker="server", text=text, leg=leg))
         if self.on_spoken is not None:
             self.on_spoken(spoken)
-        if leg == turn.leg and text == turn.interrupted_after:
+        if leg == turn.hearer and text == turn.interrupted_after:
             raise _Cut
 
     def _dialog_call(self, turn: Turn) -> DialogCall:
