@@ -59,8 +59,13 @@ class Scripted(Dialog):
         self.seen: list[tuple[Any, ...]] = []
 
     async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
-        """Yield the next answer."""
-        if isinstance(event, Interrupted | CallEnded):
+        """Yield the next answer; to an interruption what is not to be done."""
+        if isinstance(event, CallEnded):
+            return
+        if isinstance(event, Interrupted):
+            call.state["interrupted"] = len(self.seen)
+            yield EndCall("nobody does this")
+            call.state["interrupted"] = -1
             return
         number = len(self.seen)
         self.seen.append((event, [entry.model_dump() for entry in call.history], dict(call.state)))
