@@ -13,6 +13,7 @@ from ingress.dialogs.base import (
     DialogEvent,
     EndCall,
     LegLeft,
+    Listen,
     Transfer,
 )
 from ingress.link.messages import DialogState, LegName
@@ -78,6 +79,8 @@ class Turn:
     actions: list[DialogAction] = field(default_factory=list)
     end: EndCall | Transfer | None = None
     ends_return_leg: bool = False
+    interrupted: str | None = None
+    """What had been heard of the answer that was interrupted before it; None: none was."""
     state_before: DialogState = field(init=False)
 
     def __post_init__(self) -> None:
@@ -91,6 +94,22 @@ class Turn:
     def heard_on(self, leg: LegName) -> list[Spoken]:
         """Return what was heard of the dialog's own words on a leg."""
         return [spoken for spoken in self.spoken if spoken.leg == leg and spoken.phrase is None]
+
+
+@dataclass(eq=False, slots=True)
+class Leg:
+    """One connection of the call, and what its next turn depends on."""
+
+    listening: Listen | None = None
+    """How its next answer is listened to, if the dialog said."""
+    collecting: CollectKeys | None = None
+    """The keys that the dialog waits for."""
+    last: Turn | None = None
+    """The turn whose answer it heard last, unless that was interrupted."""
+    interrupted: str | None = None
+    """What had been heard of an answer that was; for the next turn."""
+    silences: int = 0
+    """In a row."""
 
 
 def sentence_of(spoken: Sequence[Spoken], text: str) -> Spoken:

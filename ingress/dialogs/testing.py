@@ -27,7 +27,7 @@ from ingress.configuration.extensions import Extension, Phrase
 from ingress.configuration.phrases import phrase_text
 from ingress.configuration.settings import BargeInSettings, CallLimitSettings, DialogSettings
 from ingress.dialogs.actions import checked_action
-from ingress.dialogs.answers import Answer, Spoken, Turn, collected, sentence_of
+from ingress.dialogs.answers import Answer, Leg, Spoken, Turn, collected, sentence_of
 from ingress.dialogs.audio_files import AudioFiles
 from ingress.dialogs.base import (
     CallBegan,
@@ -109,15 +109,10 @@ class Conversation:
         self.extension = settings.model_copy(update=changes)
         self.dialog = dialog
         self.call_id = str(uuid4())
-        self.has_return_leg = False
         self.outcome: CallOutcome | None = None
         """What the dialplan gets, once the call is over or is to end; an interruption may prevent it."""
         self.is_over = False
         """Whether the dialog has had its last event."""
-        self.listening: dict[LegName, Listen] = {}
-        """How the next answer of a leg is listened to."""
-        self.collecting: dict[LegName, CollectKeys] = {}
-        """The keys that a leg's dialog waits for."""
         self.has_tone = False
         """Whether a continuous tone plays."""
         self.on_spoken: Callable[[Spoken], None] | None = None
@@ -131,11 +126,8 @@ class Conversation:
         self._history: list[HistoryEntry] = []
         self._state: DialogState = {}
         self._variables: dict[str, str] = {}
-        self._silences: dict[LegName, int] = {"caller": 0, "return": 0}
-        self._last: dict[LegName, Turn] = {}
-        """The turn whose answer a leg heard last."""
-        self._interrupted: dict[LegName, str] = {}
-        """What had been heard of the answers that were interrupted; for the next turn."""
+        self._legs: dict[LegName, Leg] = {"caller": Leg()}
+        """Those that are there."""
 
     async def __aenter__(self) -> Conversation:
         """Nothing has happened yet: `begin` is the first event."""
@@ -152,6 +144,11 @@ class Conversation:
     def language(self) -> str:
         """Of the call."""
         return self.extension.language
+
+    @property
+    def has_return_leg(self) -> bool:
+        """Whether the call's second connection is there."""
+        return "return" in self._legs
 
     @property
     def history(self) -> tuple[HistoryEntry, ...]:
@@ -199,9 +196,9 @@ class Conversation:
             if heard is not None:
                 self.extension = self.extension.model_copy(update={"language": heard})
                 self._has_chosen_language = True
-        if leg in self.listening:
-            answers = self.listening[leg].expected_words
-            expected = expected or match_expected(text, answers, language or self.language)
+        listening = self._leg(leg).listening
+        if listening is not None:
+            expected = expected or match_expected(text, listening.expected_words, language or self.language)
         event = CallerSaid(text, confidence, language, language_probability, expected, leg)
         return await self._turn(event, leg, interrupted_after)
 
@@ -220,21 +217,20 @@ class Conversation:
         """
         if not keys or not DIGITS.issuperset(keys):
             raise ValueError("keys are 0 to 9, *, # and A to D")
-        event = CallerPressed(keys, leg=leg)
-        if leg in self.collecting:
-            event = collected(keys, self.collecting[leg], leg)
+        wanted = self._leg(leg).collecting
+        event = CallerPressed(keys, leg=leg) if wanted is None else collected(keys, wanted, leg)
         return await self._turn(event, leg, interrupted_after)
 
     async def stays_silent(self, leg: LegName = "caller") -> Answer:
         """Nobody says anything for `call_limits.no_input_s`. The last time that is allowed ends the call."""
         self._check_speaks()
-        times = self._silences[leg] + 1
+        times = self._leg(leg).silences + 1
         limits = self.extension.call_limits
         if times >= limits.no_input_times and leg == "caller":
-            self._check_goes_on(leg)
             return await self.ends(CallResult.NO_INPUT, "nothing was said, several times in a row")
         answer = await self._turn(NothingHeard(times, leg), leg)
-        self._silences[leg] = times
+        if leg in self._legs:  # else the dialog has ended it
+            self._legs[leg].silences = times
         if not answer.spoken and answer.failure is None and self.outcome is None:
             answer += Answer(leg, self._phrase(Phrase.STILL_THERE, leg))
         return answer
@@ -243,14 +239,14 @@ class Conversation:
         """The call's second connection is there."""
         if self.has_return_leg:
             raise ValueError("the return leg is there already")
-        self.has_return_leg = True
+        self._check_goes_on()
+        self._legs["return"] = Leg()
         return await self._turn(LegJoined(), "return")
 
     async def leaves(self) -> Answer:
         """The second connection ends; the call goes on."""
-        self._check_goes_on("return")
-        self._forget_return_leg()
-        return await self._turn(LegLeft(), "return")
+        self._leg("return")
+        return await self._leave()
 
     async def ends(self, result: CallResult = CallResult.ENDED, reason: str = "the caller hung up") -> Answer:
         """The call ends: as its dialog wanted, if that did; else as given, with the server's phrase."""
@@ -292,25 +288,26 @@ class Conversation:
         self._unhear(turn.heard_on(leg))
         self._state = turn.state_before
         self._cancel_end(turn)
-        del self._last[leg]
+        here = self._legs[leg]
+        here.last, here.interrupted = None, turn.interrupted  # what its dialog did about that is undone
 
     # One turn
 
     async def _turn(self, event: DialogEvent, leg: LegName, interrupted_after: str | None = None) -> Answer:
-        self._check_goes_on(leg, has_left=isinstance(event, LegLeft))
+        here = Leg() if isinstance(event, LegLeft) else self._leg(leg)
         turn = Turn(event, leg, self._state, interrupted_after)
         if not isinstance(event, NothingHeard):
-            self._silences[leg] = 0
+            here.silences = 0
         if isinstance(event, CallerSaid | CallerNotUnderstood | CallerPressed):
-            self.listening.pop(leg, None)
-            self.collecting.pop(leg, None)
+            here.listening = here.collecting = None
         call = self._dialog_call(turn)
         if isinstance(event, CallerSaid):
             self._note(HistoryEntry(speaker="caller", text=event.text, leg=leg))
         failure: str | None = None
         try:
-            if leg in self._interrupted:
-                await self._note_interruption(Interrupted(self._interrupted.pop(leg), leg), call, turn)
+            turn.interrupted, here.interrupted = here.interrupted, None
+            if turn.interrupted is not None:
+                await self._note_interruption(Interrupted(turn.interrupted, leg), call, turn)
             await self._respond(event, call, turn)
         except _Cut:
             self._interrupt(turn, leg, turn.heard_on(leg))
@@ -318,21 +315,26 @@ class Conversation:
             if self._raises:
                 raise
             failure = described(error) if isinstance(error, RaymalError) else failure_of(error)
-            if leg == "caller" or self.has_return_leg:
+            if leg in self._legs:
                 turn.spoken += self._phrase(Phrase.APOLOGY, leg)
         if failure is None:  # else it fails before anything is heard, so the state is as before
             self._state = turn.state
-        if interrupted_after is not None and leg not in self._interrupted:
-            raise ValueError(f"the answer did not contain {interrupted_after!r}")
-        if leg not in self._interrupted:
-            self._last |= dict.fromkeys((leg, *(spoken.leg for spoken in turn.spoken)), turn)
+        if here.interrupted is None:
+            if interrupted_after is not None:
+                raise ValueError(f"the answer did not contain {interrupted_after!r}")
+            here.last = turn
+            for spoken in turn.spoken:
+                self._legs[spoken.leg].last = turn
         if turn.end is not None:
             self.outcome = self._outcome_of(turn.end)
         answer = Answer(turn.hearer, tuple(turn.spoken), tuple(turn.unheard), tuple(turn.actions), failure)
         if turn.ends_return_leg and self.has_return_leg and self.outcome is None:
-            self._forget_return_leg()
-            answer += await self._turn(LegLeft(), "return")
+            answer += await self._leave()
         return answer
+
+    async def _leave(self) -> Answer:
+        del self._legs["return"]
+        return await self._turn(LegLeft(), "return")
 
     async def _note_interruption(self, event: Interrupted, call: DialogCall, turn: Turn) -> None:
         """Let the dialog take note: what it remembers counts, and nothing that it yields is done."""
@@ -367,10 +369,10 @@ class Conversation:
                 if self._files is not None:
                     await self._files.audio(self.extension.dialog.audio_folder, path)
                 self._speak(path, action, turn)
-            case Listen():
-                self.listening[action.leg or turn.leg] = action
-            case CollectKeys():
-                self.collecting[action.leg or turn.leg] = action
+            case Listen(leg=leg) if (there := self._legs.get(leg or turn.leg)) is not None:
+                there.listening = action
+            case CollectKeys(leg=leg) if (there := self._legs.get(leg or turn.leg)) is not None:
+                there.collecting = action
             case PlayContinuousTone():
                 self.has_tone = True
             case EndCall(leg="return"):
@@ -384,7 +386,7 @@ class Conversation:
     def _speak(self, text: str, action: Say | PlayFile, turn: Turn) -> None:
         leg = action.leg or turn.hearer
         spoken = Spoken(text, leg, may_interrupt=action.may_interrupt)
-        if leg == "return" and not self.has_return_leg:
+        if leg not in self._legs:
             turn.unheard.append(spoken)
             return
         turn.spoken.append(spoken)
@@ -432,15 +434,16 @@ class Conversation:
     # What was heard
 
     def _turn_to_interrupt(self, leg: LegName) -> Turn:
-        if self.is_over or leg not in self._last:
+        turn = None if self.is_over or leg not in self._legs else self._legs[leg].last
+        if turn is None:
             raise ValueError("there is no answer on that leg to interrupt")
-        return self._last[leg]
+        return turn
 
     def _interrupt(self, turn: Turn, leg: LegName, heard: Sequence[Spoken]) -> None:
-        self._interrupted[leg] = " ".join(spoken.text for spoken in heard)
+        here = self._legs[leg]
+        here.interrupted, here.last = " ".join(spoken.text for spoken in heard), None
         if leg == turn.leg:
             self._cancel_end(turn)
-        self._last.pop(leg, None)
 
     def _cancel_end(self, turn: Turn) -> None:
         if turn.end is not None:
@@ -465,21 +468,20 @@ class Conversation:
 
     # Legs and ends
 
-    def _check_goes_on(self, leg: LegName, has_left: bool = False) -> None:
+    def _check_goes_on(self) -> None:
         if self.is_over or self.outcome is not None:
             raise ValueError(f"the call is over: {self.outcome and self.outcome.reason}")
-        if leg == "return" and not self.has_return_leg and not has_left:
+
+    def _leg(self, name: LegName) -> Leg:
+        """Return a leg on which something happens. Raises ValueError if that cannot be."""
+        self._check_goes_on()
+        if name not in self._legs:
             raise ValueError("there is no return leg: it has to join first")
+        return self._legs[name]
 
     def _check_speaks(self) -> None:
         if not self.dialog.needs_speech:
             raise ValueError("this dialog has needs_speech = False: it does not listen")
-
-    def _forget_return_leg(self) -> None:
-        self.has_return_leg = False
-        for known in (self.listening, self.collecting, self._last, self._interrupted):
-            known.pop("return", None)
-        self._silences["return"] = 0
 
     def _outcome_of(self, end: EndCall | Transfer) -> CallOutcome:
         is_transfer = isinstance(end, Transfer)
