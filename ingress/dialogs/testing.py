@@ -442,6 +442,7 @@ class Conversation:
     def _interrupt(self, turn: Turn, leg: LegName, heard: Sequence[Spoken]) -> None:
         here = self._legs[leg]
         here.interrupted, here.last = " ".join(spoken.text for spoken in heard), None
+        here.silences = 0
         if leg == turn.leg:
             self._cancel_end(turn)
 

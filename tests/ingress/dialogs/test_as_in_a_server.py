@@ -106,6 +106,11 @@ class Served:
     def turn_to(self, activity: SessionActivity) -> None:
         pass
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the call is to end."""
+        return self.call.hang_up is not None or self.call.caller.limit_reached is not None
+
     async def take(self, step: Step) -> None:
         """Let the step happen, and play as much of the answer as is heard."""
         caller = self.call.caller
@@ -116,6 +121,13 @@ class Served:
                 caller.hear(HeardUtterance(b"\1\0" * 800, self.now, self.now), self.now)
             case "presses":
                 caller.press("1", self.now)
+            case "stays silent":
+                self.call.outbox.clear()
+                while not self.call.outbox and not self.is_over:
+                    self.now += FRAME_S
+                    caller.next_frame(self.now)
+                if self.is_over:
+                    return
         turn = caller.turn
         while self.call.outbox:
             message = self.call.outbox.pop(0)
@@ -143,6 +155,10 @@ async def take(talk: Conversation, step: Step) -> None:
             answer = await talk.says("word", confidence=math.exp(-0.1), language="en")
         case "presses":
             answer = await talk.presses("1")
+        case "stays silent":
+            answer = await talk.stays_silent()
+            if talk.is_over:
+                return
     sentences = [spoken.text for spoken in answer.spoken if spoken.phrase is None]
     if step.heard == -1:
         talk.goes_on()
@@ -160,8 +176,8 @@ def sentences_of(answer: Sequence[Any]) -> int:
 def steps(draw: st.DrawFn) -> list[Step]:
     """Draw a call: what happens, each turn's answer, and where the caller interrupts it."""
     drawn: list[Step] = []
-    for number in range(draw(st.integers(1, 5))):
-        kind = "begins" if number == 0 else draw(st.sampled_from(["says", "presses"]))
+    for number in range(draw(st.integers(1, 6))):
+        kind = "begins" if number == 0 else draw(st.sampled_from(["says", "presses", "stays silent"]))
         texts = [f"One {number}. Two {number}.", f"Three {number}."]
         says = [Say(text) for text in texts[: draw(st.integers(0, 2))]]
         ends = draw(st.sampled_from([(), (), (EndCall("done"),), (None,)]))
@@ -176,7 +192,7 @@ def steps(draw: st.DrawFn) -> list[Step]:
 @given(steps())
 @settings(max_examples=40)
 def test_a_conversation_is_that_of_a_server(script: list[Step]) -> None:
-    """Whatever is said, interrupted, gone on with, fails or ends."""
+    """Whatever is said, interrupted, gone on with, fails or ends, and if nothing is said."""
 
     async def both() -> None:
         ours, theirs = Scripted(script), Scripted(script)
@@ -188,7 +204,7 @@ def test_a_conversation_is_that_of_a_server(script: list[Step]) -> None:
                 assert ours.seen == theirs.seen
                 assert list(talk.history) == list(served.call.history)
                 assert talk.state == served.call.dialog_state
-                assert (talk.outcome is not None) == (served.call.hang_up is not None)
+                assert (talk.outcome is not None) == served.is_over
                 if talk.outcome is not None:
                     break
         finally:
