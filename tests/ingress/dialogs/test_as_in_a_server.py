@@ -21,6 +21,7 @@ from actors.settings import SpeechSettings
 from ingress.configuration.settings import CacheSettings
 from ingress.dialogs import (
     CallEnded,
+    CollectKeys,
     Dialog,
     DialogAction,
     DialogCall,
@@ -111,7 +112,7 @@ class Served:
         """Whether the call is to end."""
         return self.call.hang_up is not None or self.call.caller.limit_reached is not None
 
-    async def take(self, step: Step) -> None:
+    async def take(self, step: Step, keys: str) -> None:
         """Let the step happen, and play as much of the answer as is heard."""
         caller = self.call.caller
         match step.kind:
@@ -120,7 +121,8 @@ class Served:
             case "says":
                 caller.hear(HeardUtterance(b"\1\0" * 800, self.now, self.now), self.now)
             case "presses":
-                caller.press("1", self.now)
+                for key in keys:
+                    caller.press(key, self.now)
             case "stays silent":
                 self.call.outbox.clear()
                 while not self.call.outbox and not self.is_over:
@@ -146,7 +148,7 @@ class Served:
                 caller.next_frame(self.now)
 
 
-async def take(talk: Conversation, step: Step) -> None:
+async def take(talk: Conversation, step: Step, keys: str) -> None:
     """Do the same in the harness."""
     match step.kind:
         case "begins":
@@ -154,7 +156,7 @@ async def take(talk: Conversation, step: Step) -> None:
         case "says":
             answer = await talk.says("word", confidence=math.exp(-0.1), language="en")
         case "presses":
-            answer = await talk.presses("1")
+            answer = await talk.presses(keys)
         case "stays silent":
             answer = await talk.stays_silent()
             if talk.is_over:
@@ -180,6 +182,7 @@ def steps(draw: st.DrawFn) -> list[Step]:
         kind = "begins" if number == 0 else draw(st.sampled_from(["says", "presses", "stays silent"]))
         texts = [f"One {number}. Two {number}.", f"Three {number}."]
         says = [Say(text) for text in texts[: draw(st.integers(0, 2))]]
+        says += draw(st.sampled_from([[], [CollectKeys(count=2)]]))
         ends = draw(st.sampled_from([(), (), (EndCall("done"),), (None,)]))
         answer = (*says, *ends)
         whole = sentences_of(answer)
@@ -199,8 +202,9 @@ def test_a_conversation_is_that_of_a_server(script: list[Step]) -> None:
         talk, served = Conversation(ours, EXTENSION, raises=False), Served(theirs)
         try:
             for step in script:
-                await take(talk, step)
-                await served.take(step)
+                keys = "12" if talk._legs["caller"].collecting else "1"
+                await take(talk, step, keys)
+                await served.take(step, keys)
                 assert ours.seen == theirs.seen
                 assert list(talk.history) == list(served.call.history)
                 assert talk.state == served.call.dialog_state
