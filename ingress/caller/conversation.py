@@ -87,7 +87,7 @@ class Conversation:
         self._speech: _Speech | _Keys | _Silence | None = None
         """The step under way; None while a greeting is awaited and after the last one."""
         self._answer_first: int | None = None
-        """Number of the first frame of that turn's answer."""
+        """Number of the first frame of that turn's answer; of the greeting, before the first step."""
 
     def hear(self, audio: bytes, arrived_s: float) -> None:
         """Take one frame in. Must be called in the order of arrival."""
@@ -97,6 +97,7 @@ class Conversation:
         if not has_sound(audio):
             return
         if self._last_sound is None and self._speech is None:
+            self._answer_first = number
             self._progress(f"heard the first sound after {arrived_s:.1f} s")
         if self._quiet_s(arrived_s) > SPEECH_JOIN_MS / 1000:
             self._stretch_first = number
@@ -142,9 +143,9 @@ class Conversation:
     def end(self) -> None:
         """End the turn under way, because it or the call is over. It is kept if its utterance was spoken."""
         speech, first = self._speech, self._answer_first
+        self._speech = self._answer_first = None
         if isinstance(speech, _Silence) or speech is None or speech.from_s is None or speech.until_s is None:
             return
-        self._speech = self._answer_first = None
         step, spoke = self._steps_begun - 1, (speech.from_s, speech.until_s)
         if first is None or self._last_sound is None:
             self._progress("no answer came")
@@ -179,8 +180,8 @@ class Conversation:
         if self._speech is None:
             if self._last_sound is None:
                 return now_s >= self._script.greeting_wait_s
-            if into_s is not None:
-                return now_s >= self.frames[self._stretch_first].arrived_s + into_s
+            if into_s is not None and self._answer_first is not None:
+                return now_s >= self.frames[self._answer_first].arrived_s + into_s
         elif not isinstance(self._speech, _Silence):
             if self._answer_first is None:
                 assert self._speech.until_s is not None

@@ -67,6 +67,22 @@ def test_a_step_into_the_greeting() -> None:
     assert scene.sent[-1] == SPEECH[:320]
 
 
+def test_a_step_into_a_greeting_of_several_sentences() -> None:
+    """Counted from its first sound, whatever pauses there are in it."""
+    scene = Scene(quiet_s=1.0, steps=(Speak(SPEECH, into_answer_s=1.0),))
+    scene.run(lambda now_s: now_s < 0.3 or 0.9 <= now_s < 1.5, until_s=1.0)
+    assert set(scene.sent) == {b""}
+    scene.run(lambda now_s: now_s < 1.5, until_s=1.04)
+    assert scene.sent[-1] == SPEECH[:320]
+
+
+def test_a_greeting_is_no_answer_to_the_first_step() -> None:
+    """What is heard of it before the step ends with it."""
+    scene = Scene(steps=(Speak(SPEECH),), answer_deadline_s=0.5)
+    assert scene.run(lambda now_s: now_s < 0.3)
+    assert [turn.answer for turn in scene.conversation.turns] == [b""]
+
+
 @pytest.mark.parametrize(
     ("step", "why"),
     [
