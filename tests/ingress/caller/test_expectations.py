@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
+
+import pytest
 
 from ingress.caller.caller import CallResult as PlacedCall
 from ingress.caller.conversation import CallTurn
@@ -78,3 +81,22 @@ def test_what_is_not_known_is_said() -> None:
         "caller, step 3: the answer's words are not known: the server has to run with --keep-transcripts",
         "what the dialplan gets is not known: the server's record cannot be had",
     ]
+
+
+@pytest.mark.parametrize("has_interrupted", [True, False])
+@pytest.mark.parametrize("wanted", [True, False])
+def test_an_interruption_is_what_the_server_knows_of_it(wanted: bool, has_interrupted: bool) -> None:
+    """A step that was to stop what was said before it, and came after its end, failed; and the reverse."""
+    steps = [{"say": "Good morning.", "interrupts": wanted}, {"press": "1", "interrupts": not wanted}]
+    script = ScriptFile.model_validate({"caller": steps})
+    greeting = TurnRecord(turn=1, kind="greeting", was_interrupted=has_interrupted)
+    first, second = turn(was_interrupted=not has_interrupted), turn(kind="digit")
+    known = CallRecord(call_id="c1", extension="default", end_reason="", turns=(greeting, first, second))
+    spoken = result(ANSWERED, replace(KEY, step=1))
+    problems = script_problems(script, script_turns(script, spoken, None, known), None, None)
+    found = "something was" if has_interrupted else "nothing was"
+    other = "nothing was" if has_interrupted else "something was"
+    expected = [f"caller, step 1: {found} interrupted by it", f"caller, step 2: {other} interrupted by it"]
+    assert problems == ([] if wanted == has_interrupted else expected)
+    [unknown, _] = script_problems(script, script_turns(script, spoken, None, None), None, None)
+    assert unknown == "caller, step 1: whether it interrupted anything is not known: no record of it"
