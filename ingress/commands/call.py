@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -27,7 +28,7 @@ from ingress.caller.script_file import read_script
 from ingress.caller.wave_files import read_wave, write_wave
 from ingress.commands import script_call
 from ingress.commands.arguments import port, seconds
-from ingress.commands.script_call import Where, place_script
+from ingress.commands.script_call import Where, place_script, prepare_script
 from ingress.link.records import CallRecord
 from ingress.server import observer
 from ingress.server.exit_codes import ExitCode
@@ -37,6 +38,9 @@ LONGEST_CALL_S = 3_600.0
 RECORD_WAIT_S = 2.0
 """The server writes a call's record when it notices the end; on one machine that is at once."""
 STAGE_ORDER = ["endpoint wait", "lease wait", "transcription", "dialog", "synthesis", "link", "playout wait"]
+
+KINDS = {"utterance": "speech", "digit": "keys", "announcement": "said"}
+"""Kinds of turns, where their own names are too long for a column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,8 @@ def _run_script(arguments: argparse.Namespace, console: Console) -> int:
         arguments.time_limit,
     )
     script = read_script(arguments.script)
-    placed = place_script(script, arguments.script.parent, where, console)
+    prepared = prepare_script(script, arguments.script.parent, where, console)
+    placed = place_script(prepared, arguments.port, console)
     write_wave(arguments.save, placed.caller.received)
     if arguments.json:
         print(json.dumps(script_call.as_json(placed) | {"wav": str(arguments.save)}, indent=2))
@@ -201,11 +206,12 @@ def show(placed: PlacedCall, console: Console) -> None:
 
 
 def stage_table(record: CallRecord) -> Table:
-    """Return the server's stages: a row per stage, a column per turn."""
-    table = Table(title="stages in the server, ms")
+    """Return the server's stages: a row per stage, a column per turn, narrow enough for a terminal."""
+    table = Table(title="stages in the server, ms", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("stage")
     for turn in record.turns:
-        table.add_column(f"{turn.turn} {turn.kind}", justify="right")
+        leg = "" if turn.leg == "caller" else f"\n{turn.leg}"
+        table.add_column(f"{turn.turn}\n{KINDS.get(turn.kind, turn.kind)}{leg}", justify="right")
     names = list(dict.fromkeys(name for turn in record.turns for name, _ in turn.stage_times_ms()))
     names.sort(key=STAGE_ORDER.index)
     for name in names:

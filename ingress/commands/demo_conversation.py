@@ -23,8 +23,8 @@ from rich.console import Console
 from ingress.caller.script_file import read_script
 from ingress.caller.wave_files import write_wave
 from ingress.commands import call, script_call
-from ingress.commands.demo_server import free_port, server
-from ingress.commands.script_call import Where, place_script
+from ingress.commands.demo_server import free_port, phrases, server
+from ingress.commands.script_call import Where, place_script, prepare_script
 from ingress.server.exit_codes import ExitCode
 
 FILES = Path(__file__).parent.parent / "demo"
@@ -57,9 +57,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         configuration = arguments.folder / "raymal.toml"
         configuration.write_text(_configuration(demo, arguments.language, port, return_port, ring))
         flags = ["--config", str(configuration), *(["--no-ray"] if arguments.no_ray else [])]
+        where = Where("127.0.0.1", port, return_port, uuid.uuid4(), TIME_LIMIT_S)
+        with phrases(configuration, arguments.folder / "phrases.log", console):
+            prepared = prepare_script(script, FILES, where, console)
         with server(log, flags, console) as server_port:
-            where = Where("127.0.0.1", port, return_port, uuid.uuid4(), TIME_LIMIT_S, server_port)
-            placed = place_script(script, FILES, where, console)
+            placed = place_script(prepared, server_port, console)
     write_wave(answer, placed.caller.received)
     if arguments.json:
         summary = script_call.as_json(placed) | {"wav": str(answer), "succeeded": not placed.problems}
