@@ -35,6 +35,8 @@ from ingress.caller.script import CallScript, Pause, Press, Speak, Step
 
 KEY_S = 0.2
 """From one key to the next."""
+ON_THE_WAY_S = 0.1
+"""What was heard when a key was pressed may go on for so long: frames that had left already."""
 _ROUNDING_S = 1e-9
 """Ends of frames are multiples of 20 ms, which no binary fraction is."""
 
@@ -104,6 +106,10 @@ class Conversation:
         self._last_sound = number
         until_s = self._speech.until_s if self._speech is not None else None
         if until_s is not None and arrived_s > until_s and self._answer_first is None:
+            if isinstance(self._speech, _Keys) and self.frames[self._stretch_first].arrived_s <= until_s:
+                if arrived_s <= until_s + ON_THE_WAY_S:
+                    return
+                self._stretch_first = number  # a key stops at once what was heard then: this is new
             # A stretch that began earlier would, timed from now on, pass for a very fast answer.
             self._answer_first = self._stretch_first
             delay_ms = (self.frames[self._stretch_first].arrived_s - until_s) * 1000
