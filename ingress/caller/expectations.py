@@ -46,13 +46,16 @@ def _turns_of(
 ) -> Iterator[ScriptTurn]:
     known = [turn for turn in all_turns(record) if turn.leg == leg]
     own = [place for place, turn in enumerate(known) if _answers_a_step(turn)]
-    for index, turn in enumerate(result.turns):
-        facts = leg, steps[turn.step], turn.step + 1, turn
-        if index < len(own):
-            before = known[own[index - 1] if index else 0 : own[index]]
-            yield ScriptTurn(*facts, known[own[index]], tuple(before))
-        else:
-            yield ScriptTurn(*facts, None)
+    begin = 0
+    for turn in result.turns:
+        step = steps[turn.step]
+        kind = "digit" if step.press is not None else "utterance"
+        if own and known[own[0]].kind == kind:
+            place = own.pop(0)
+            yield ScriptTurn(leg, step, turn.step + 1, turn, known[place], tuple(known[begin:place]))
+            begin = place
+        else:  # it was overtaken, by a key for one
+            yield ScriptTurn(leg, step, turn.step + 1, turn, None)
 
 
 def all_turns(record: CallRecord | None) -> tuple[TurnRecord, ...]:
@@ -90,7 +93,9 @@ def _answers(turns: Sequence[ScriptTurn]) -> Iterator[str]:
         if turn.step.expect is None:
             continue
         where = f"{turn.leg}, step {turn.number}"
-        if turn.record is None or turn.record.answered is None:
+        if turn.record is None:
+            yield f"{where}: the server has no record of an answer to it"
+        elif turn.record.answered is None:
             yield f"{where}: the answer's words are not known: the server has to run with --keep-transcripts"
         elif missing := _words(turn.step.expect) - _words(turn.record.answered):
             words = ", ".join(sorted(missing))

@@ -92,6 +92,8 @@ class ScriptExpectation(_Part):
 class ScriptFile(_Part):
     """The whole file."""
 
+    greeting_wait_s: float = Field(default=2.0, ge=0.0, le=LONGEST_PAUSE_S)
+    """A leg on which nothing is heard begins its steps after this."""
     speech: ScriptSpeech = ScriptSpeech()
     caller: tuple[ScriptStep, ...] = Field(min_length=1, max_length=MAXIMUM_STEPS)
     return_leg: ScriptReturn | None = Field(default=None, alias="return")

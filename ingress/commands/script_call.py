@@ -113,11 +113,11 @@ def prepare_script(script: ScriptFile, folder: Path, where: Where, console: Cons
         raise ConfigurationError("the script has a return leg: say where by --return-port")
     with console.status("preparing what to say"):
         voice = Voice(script.speech)
-        caller = _call_script(where, where.port, steps_of(script.caller, voice, folder))
+        caller = _call_script(script, where, where.port, steps_of(script.caller, voice, folder))
         if returning is None or where.return_port is None:
             return PreparedCall(script, caller, None)
         steps = steps_of(returning.steps, voice, folder)
-        leg = ReturnLeg(_call_script(where, where.return_port, steps), returning.joins_after)
+        leg = ReturnLeg(_call_script(script, where, where.return_port, steps), returning.joins_after)
         return PreparedCall(script, caller, leg)
 
 
@@ -143,8 +143,10 @@ def place_script(prepared: PreparedCall, server_port: int, console: Console) -> 
     return asyncio.run(both_ends())
 
 
-def _call_script(where: Where, port: int, steps: tuple[Step, ...]) -> CallScript:
-    return CallScript(where.host, port, where.call_id, steps, max_call_s=where.time_limit_s)
+def _call_script(script: ScriptFile, where: Where, port: int, steps: tuple[Step, ...]) -> CallScript:
+    return CallScript(
+        where.host, port, where.call_id, steps, script.greeting_wait_s, max_call_s=where.time_limit_s
+    )
 
 
 def transcript_table(call: ScriptCall) -> Table:

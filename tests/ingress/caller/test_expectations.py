@@ -78,7 +78,7 @@ def test_what_is_not_known_is_said() -> None:
     """Without a record neither words nor the outcome can be compared: that is no success."""
     turns = script_turns(SCRIPT, result(ANSWERED, KEY), result(), None)
     assert script_problems(SCRIPT, turns, result(), None) == [
-        "caller, step 3: the answer's words are not known: the server has to run with --keep-transcripts",
+        "caller, step 3: the server has no record of an answer to it",
         "what the dialplan gets is not known: the server's record cannot be had",
     ]
 
@@ -100,3 +100,24 @@ def test_an_interruption_is_what_the_server_knows_of_it(wanted: bool, has_interr
     assert problems == ([] if wanted == has_interrupted else expected)
     [unknown, _] = script_problems(script, script_turns(script, spoken, None, None), None, None)
     assert unknown == "caller, step 1: whether it interrupted anything is not known: no record of it"
+
+
+def test_words_that_are_not_kept_cannot_be_compared() -> None:
+    """The line says what to do."""
+    silent = record(turn(), turn(kind="digit"))
+    [problem] = script_problems(
+        SCRIPT, script_turns(SCRIPT, result(KEY), result(), silent), result(), OUTCOME
+    )
+    assert problem == "caller, step 3: the server has no record of an answer to it"
+    [problem] = script_problems(
+        SCRIPT, script_turns(SCRIPT, result(ANSWERED, KEY), result(), silent), result(), OUTCOME
+    )
+    assert problem.endswith("the server has to run with --keep-transcripts")
+
+
+def test_keys_over_an_utterance_do_not_take_its_place() -> None:
+    """What was said before anything was answered has no answer; that of the keys is theirs."""
+    known = record(turn(was_overtaken=True), turn(kind="digit", answered="For two people, then."))
+    said, pressed = script_turns(SCRIPT, result(ANSWERED, KEY), None, known)
+    assert (said.record, pressed.record) == (None, known.turns[2])
+    assert pressed.before == known.turns[:2]
