@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -28,6 +27,7 @@ from ingress.caller.script_file import read_script
 from ingress.caller.wave_files import read_wave, write_wave
 from ingress.commands import script_call
 from ingress.commands.arguments import port, seconds
+from ingress.commands.call_tables import quality_table, stage_table
 from ingress.commands.script_call import Where, place_script, prepare_script
 from ingress.link.records import CallRecord
 from ingress.server import observer
@@ -37,10 +37,6 @@ LONGEST_CALL_S = 3_600.0
 """What is heard is kept in memory, 58 MB in that time."""
 RECORD_WAIT_S = 2.0
 """The server writes a call's record when it notices the end; on one machine that is at once."""
-STAGE_ORDER = ["endpoint wait", "lease wait", "transcription", "dialog", "synthesis", "link", "playout wait"]
-
-KINDS = {"utterance": "speech", "digit": "keys", "announcement": "said"}
-"""Kinds of turns, where their own names are too long for a column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +139,7 @@ def _run_script(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.json:
         print(json.dumps(script_call.as_json(placed) | {"wav": str(arguments.save)}, indent=2))
     else:
-        console.print(script_call.transcript_table(placed))
-        if placed.record is not None:
-            console.print(stage_table(placed.record))
-            console.print(script_call.outcome_line(placed.record.outcome), markup=False)
-        for problem in placed.problems:
-            console.print(problem, markup=False, style="bold red")
+        script_call.show(placed, console)
         console.print(f"what the caller heard: {arguments.save}", markup=False)
     return ExitCode.FAILED if placed.problems else ExitCode.OK
 
@@ -203,40 +194,6 @@ def show(placed: PlacedCall, console: Console) -> None:
     console.print(quality_table(placed.result))
     for problem in placed.problems:
         console.print(problem, markup=False, style="bold red")
-
-
-def stage_table(record: CallRecord) -> Table:
-    """Return the server's stages: a row per stage, a column per turn, narrow enough for a terminal."""
-    table = Table(title="stages in the server, ms", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("stage")
-    for turn in record.turns:
-        leg = "" if turn.leg == "caller" else f"\n{turn.leg}"
-        table.add_column(f"{turn.turn}\n{KINDS.get(turn.kind, turn.kind)}{leg}", justify="right")
-    names = list(dict.fromkeys(name for turn in record.turns for name, _ in turn.stage_times_ms()))
-    names.sort(key=STAGE_ORDER.index)
-    for name in names:
-        times = [dict(turn.stage_times_ms()).get(name) for turn in record.turns]
-        table.add_row(name, *("" if time is None else f"{time:.0f}" for time in times))
-    totals = (turn.first_answer_ms for turn in record.turns)
-    table.add_section()
-    table.add_row("first answer", *("none" if total is None else f"{total:.0f}" for total in totals))
-    return table
-
-
-def quality_table(result: CallResult) -> Table:
-    """Return what the far phone would have heard of the audio."""
-    quality = result.quality
-    table = Table("audio received", "value", title="audio quality at the caller")
-    table.add_row("seconds", f"{quality.audio_s:.1f}")
-    table.add_row("lateness p50", f"{quality.lateness_p50_ms:.1f} ms")
-    table.add_row("lateness p99", f"{quality.lateness_p99_ms:.1f} ms")
-    table.add_row("lateness max", f"{quality.lateness_max_ms:.1f} ms")
-    table.add_row("underruns at a 60 ms phone buffer", f"{quality.underruns}")
-    table.add_row("concealed", f"{quality.concealed_ratio:.2%}")
-    table.add_row("jitter (RFC 3550)", f"{quality.jitter_ms:.1f} ms")
-    table.add_row("longest gap", f"{quality.longest_gap_ms:.1f} ms")
-    table.add_row("this caller's own lateness max", f"{result.own_lateness_max_ms:.1f} ms")
-    return table
 
 
 def as_json(placed: PlacedCall, saved: Path) -> dict[str, Any]:

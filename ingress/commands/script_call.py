@@ -24,6 +24,7 @@ from ingress.caller.script import CallScript, Pause, Press, Speak, Step
 from ingress.caller.script_file import ScriptFile, ScriptSpeech, ScriptStep
 from ingress.caller.transcript import SpokenLine, transcript
 from ingress.caller.wave_files import read_wave
+from ingress.commands.call_tables import quality_table, stage_table
 from ingress.link.messages import LegName
 from ingress.link.records import CallOutcome, CallRecord
 from ingress.server import observer
@@ -156,6 +157,17 @@ def transcript_table(call: ScriptCall) -> Table:
         said = f"{line.said} (interrupted)".strip() if line.was_interrupted else line.said
         table.add_row(f"{line.at_s:.1f}", WHO[line.who, line.leg], escape(said), escape(line.heard))
     return table
+
+
+def show(call: ScriptCall, console: Console) -> None:
+    """Print the conversation, the stages, the audio quality, what the dialplan gets, and what is wrong."""
+    console.print(transcript_table(call))
+    if call.record is not None:
+        console.print(stage_table(call.record))
+    console.print(quality_table(call.caller))
+    console.print(outcome_line(call.record.outcome if call.record is not None else None), markup=False)
+    for problem in call.problems:
+        console.print(problem, markup=False, style="bold red")
 
 
 def outcome_line(outcome: CallOutcome | None) -> str:

@@ -1,4 +1,4 @@
-"""The scripts of the examples and of the demo against the flows that they call, and the dialplans beside them."""
+"""The scripts of the examples and the demo against the flows that they call, and the dialplans."""
 
 from __future__ import annotations
 
