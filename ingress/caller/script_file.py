@@ -124,16 +124,28 @@ def read_script(file: Path) -> ScriptFile:
     except ValidationError as error:
         root = yaml.compose(text, yaml.SafeLoader)
         lines = (
-            f"{file}:{_line(root, one['loc'])}: {_where(one['loc'])}{_problem(one)}" for one in error.errors()
+            f"{file}:{_line(root, one['loc'])}: {_where(one['loc'])}{_problem(one)}" for one in _own(error)
         )
         raise ConfigurationError("\n".join(lines)) from None
 
 
+def _own(error: ValidationError) -> list[ErrorDetails]:
+    """Return the mistakes, without a list's length where the mistake is in its parts."""
+    every = error.errors()
+    inside = {one["loc"][:-1] for one in every} | {one["loc"][:-2] for one in every}
+    return [one for one in every if one["type"] != "too_short" or one["loc"] not in inside]
+
+
 def _problem(error: ErrorDetails) -> str:
-    if error["type"] == "extra_forbidden":
-        return "there is no such key"
-    if error["type"] == "model_type":
-        return "has to be keys with values"
+    match error["type"]:
+        case "extra_forbidden":
+            return "there is no such key"
+        case "model_type" | "dict_type":
+            return "has to be keys with values"
+        case "string_type":
+            return "has to be a text: put it in quotes"
+        case "too_short":
+            return "has no steps"
     return error["msg"].removeprefix("Value error, ")
 
 

@@ -90,7 +90,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--return-port", type=port, help="of the extension, for the script's return leg")
     parser.add_argument("--uuid", type=uuid.UUID, help="of the call (a random one)")
-    parser.add_argument("--tts", default="hibari", metavar="ENGINE", help="the caller's voice (hibari)")
+    parser.add_argument(
+        "--tts",
+        default="hibari",
+        metavar="ENGINE",
+        help="the caller's voice; a script names its own (hibari)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
@@ -103,6 +108,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigurationError(f"--save {arguments.save}: {problem}")
     if arguments.script is not None:
         return _run_script(arguments, console)
+    if arguments.return_port is not None:
+        raise ConfigurationError("--return-port is for --script, which says what the return leg does")
     texts = arguments.say or ([] if arguments.wav else ["Hello. What time is it?"])
     with console.status("preparing what to say"):
         utterances = [speak(text, arguments.tts) for text in texts]
