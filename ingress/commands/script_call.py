@@ -189,5 +189,6 @@ def as_json(call: ScriptCall) -> dict[str, Any]:
         "problems": call.problems,
         "ended_by": call.caller.ended_by,
         "conversation": [asdict(line) for line in call.transcript],
+        "quality": asdict(call.caller.quality),
         "record": call.record.model_dump() if call.record else None,
     }

@@ -101,7 +101,7 @@ def test_the_demo_holds_its_conversation(tmp_path: Path) -> None:
     assert (summary["succeeded"], summary["problems"]) == (True, [])
     greeting, first, *_ = summary["conversation"]
     assert (greeting["who"], greeting["was_interrupted"], first["who"]) == ("raymal", True, "person")
-    assert [line["said"] for line in summary["conversation"]].count("keys 4#") == 1
+    assert [line["said"] for line in summary["conversation"]].count("keys 5551234567#") == 1
     assert summary["record"]["outcome"]["variables"]["NAME"] == "Mary Jones"
     turns = summary["record"]["turns"]
     assert sum(turn["kind"] == "utterance" for turn in turns) >= 3
