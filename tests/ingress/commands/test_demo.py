@@ -55,3 +55,28 @@ def test_a_voice_that_is_not_there_is_named_before_anything_starts(
     assert main(["demo", "--language", "pt", "--folder", str(tmp_path / "demo")]) == ExitCode.CONFIGURATION
     [line] = capsys.readouterr().err.splitlines()
     assert "run `raymal voices install pt`" in line
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        (["--dialog", "flow", "--say", "Hello."], "a conversation has a script"),
+        (["--expect", "hello"], "a conversation has a script"),
+        (["--language", "pt", "--say", "Bom dia."], "--language is for the conversation"),
+    ],
+)
+def test_flags_that_would_do_nothing_are_refused(
+    flags: list[str], why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line, and nothing is started or made."""
+    folder = tmp_path / "demo"
+    assert main(["demo", "--folder", str(folder), *flags]) == ExitCode.CONFIGURATION
+    [line] = capsys.readouterr().err.splitlines()
+    assert why in line
+    assert not folder.exists()
+
+
+def test_a_return_port_without_a_script_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody would call it."""
+    assert main(["call", "--return-port", "9202"]) == ExitCode.CONFIGURATION
+    assert "--return-port is for --script" in capsys.readouterr().err
