@@ -15,28 +15,22 @@ from rich.console import Console
 from rich.table import Table
 
 from actors.checks.folders import file_obstacle
-from actors.engines.registry import tts_engine
-from actors.errors import ConfigurationError, LinkError
-from actors.messages import Synthesize
-from actors.settings import SpeechSettings
+from actors.errors import ConfigurationError
 from actors.telephone import audio_duration_ms
 from ingress.caller.caller import CallResult, place_call
 from ingress.caller.outcome import call_problems
 from ingress.caller.script import CallScript, Speak
-from ingress.caller.script_file import read_script
+from ingress.caller.script_file import ScriptSpeech, read_script
 from ingress.caller.wave_files import read_wave, write_wave
 from ingress.commands import script_call
 from ingress.commands.arguments import port, seconds
 from ingress.commands.call_tables import quality_table, stage_table
-from ingress.commands.script_call import Where, place_script, prepare_script
+from ingress.commands.script_call import Voice, Where, place_script, prepare_script, server_record
 from ingress.link.records import CallRecord
-from ingress.server import observer
 from ingress.server.exit_codes import ExitCode
 
 LONGEST_CALL_S = 3_600.0
 """What is heard is kept in memory, 58 MB in that time."""
-RECORD_WAIT_S = 2.0
-"""The server writes a call's record when it notices the end; on one machine that is at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +147,7 @@ def _run_script(arguments: argparse.Namespace, console: Console) -> int:
 
 def speak(text: str, tts: str = "hibari") -> bytes:
     """Return `text` spoken by one of the engines, 8 kHz int16. Raises ConfigurationError, EngineError."""
-    settings = SpeechSettings(tts=tts)
-    engine = tts_engine(settings)
-    engine.check(settings)
-    engine.load()
-    audio = b"".join(engine.synthesize(Synthesize("caller", text, settings.first_language)))
+    audio = Voice(ScriptSpeech(tts=tts)).say(text)
     if not audio:
         raise ConfigurationError("--say: there is nothing to speak in that text")
     return audio
@@ -169,10 +159,7 @@ def place(script: CallScript, console: Console) -> PlacedCall:
     async def both_ends() -> PlacedCall:
         with console.status("dialling") as progress:
             result = await place_call(script, on_progress=progress.update)
-        try:
-            record = await observer.call_record(script.port, str(script.call_id), RECORD_WAIT_S)
-        except LinkError:
-            record = None  # the server is on another machine, or its gateway is down
+        record = await server_record(script.port, script.call_id)
         return PlacedCall(result, record, call_problems(script, result, record))
 
     return asyncio.run(both_ends())

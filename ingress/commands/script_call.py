@@ -129,10 +129,7 @@ def place_script(prepared: PreparedCall, server_port: int, console: Console) -> 
         script, caller = prepared.script, prepared.caller
         with console.status("dialling") as progress:
             first, second = await place_both(caller, prepared.return_leg, progress.update)
-        try:
-            record = await observer.call_record(server_port, str(caller.call_id), RECORD_WAIT_S)
-        except LinkError:
-            record = None  # the server is on another machine, or its gateway is down
+        record = await server_record(server_port, caller.call_id)
         legs: dict[LegName, CallResult] = {"caller": first}
         if second is not None:
             legs["return"] = second
@@ -142,6 +139,14 @@ def place_script(prepared: PreparedCall, server_port: int, console: Console) -> 
         return ScriptCall(first, record, transcript(turns, legs, record), problems)
 
     return asyncio.run(both_ends())
+
+
+async def server_record(server_port: int, call_id: UUID) -> CallRecord | None:
+    """Return the server's record of a call; None: it is on another machine, or its gateway is down."""
+    try:
+        return await observer.call_record(server_port, str(call_id), RECORD_WAIT_S)
+    except LinkError:
+        return None
 
 
 def _call_script(script: ScriptFile, where: Where, port: int, steps: tuple[Step, ...]) -> CallScript:
