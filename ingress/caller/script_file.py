@@ -6,6 +6,8 @@ caller:
   - say: Good morning. I would like a table for two.
     expect: which day                   # words of the answer
   - press: 12#
+    into_answer_s: 1.5                  # not after the answer, but so long after it has begun
+    interrupts: true                    # and that stops it
   - pause_s: 5
 return:
   joins_after: 2                        # turns of the caller

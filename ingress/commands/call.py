@@ -24,7 +24,7 @@ from ingress.caller.script_file import ScriptSpeech, read_script
 from ingress.caller.wave_files import read_wave, write_wave
 from ingress.commands import script_call
 from ingress.commands.arguments import port, seconds
-from ingress.commands.call_tables import quality_table, stage_table
+from ingress.commands.call_tables import quality_table, stage_tables
 from ingress.commands.script_call import Voice, Where, place_script, prepare_script, server_record
 from ingress.link.records import CallRecord
 from ingress.server.exit_codes import ExitCode
@@ -184,7 +184,7 @@ def show(placed: PlacedCall, console: Console) -> None:
             "be had from here; call on its machine, as its user or root, with RAYMAL_RUNTIME as it has it"
         )
     else:
-        console.print(stage_table(placed.record))
+        console.print(*stage_tables(placed.record))
     console.print(quality_table(placed.result))
     for problem in placed.problems:
         console.print(problem, markup=False, style="bold red")

@@ -24,7 +24,7 @@ from ingress.caller.script import CallScript, Pause, Press, Speak, Step
 from ingress.caller.script_file import ScriptFile, ScriptSpeech, ScriptStep
 from ingress.caller.transcript import SpokenLine, transcript
 from ingress.caller.wave_files import read_wave
-from ingress.commands.call_tables import quality_table, stage_table
+from ingress.commands.call_tables import quality_table, stage_tables
 from ingress.link.messages import LegName
 from ingress.link.records import CallOutcome, CallRecord
 from ingress.server import observer
@@ -168,7 +168,7 @@ def show(call: ScriptCall, console: Console) -> None:
     """Print the conversation, the stages, the audio quality, what the dialplan gets, and what is wrong."""
     console.print(transcript_table(call))
     if call.record is not None:
-        console.print(stage_table(call.record))
+        console.print(*stage_tables(call.record))
     console.print(quality_table(call.caller))
     console.print(outcome_line(call.record.outcome if call.record is not None else None), markup=False)
     for problem in call.problems:
