@@ -1,4 +1,4 @@
-"""`raymal demo` as a result that is kept: one call, one question, where the time of its answer went.
+"""`raymal demo` with one question as a result that is kept: where the time of its answer went.
 
 One call is no distribution: it shows what a caller waits for. Run as `python -m benchmarks.demo`. Exit code 1
 if the demo fails.
@@ -24,10 +24,12 @@ DEADLINE_S = 300.0
 
 
 def demo() -> dict[str, Any]:
-    """Make the call; return what `raymal demo --json` says of it. Raises subprocess.SubprocessError."""
+    """Make the call; return what the demo says of it. Raises subprocess.SubprocessError."""
     with TemporaryDirectory() as folder:
-        program = [sys.executable, "-m", "ingress", "demo", "--json", "--folder", folder]
-        done = subprocess.run(program, stdout=subprocess.PIPE, check=True, timeout=DEADLINE_S)
+        program = [sys.executable, "-m", "ingress", "demo", "--dialog", "echo", "--json"]
+        done = subprocess.run(
+            [*program, "--folder", folder], stdout=subprocess.PIPE, check=True, timeout=DEADLINE_S
+        )
     call: dict[str, Any] = json.loads(done.stdout)
     del call["wav"]  # gone with the folder
     return call

@@ -47,11 +47,14 @@ async def place_both(
         await is_time.wait()
         return await place_call(return_leg.script, lambda line: on_progress(f"return leg: {line}"))
 
-    async with asyncio.TaskGroup() as group:
-        joining = group.create_task(join())
-        result = await place_call(caller, on_progress, count_turn)
-        if not is_time.is_set():
-            joining.cancel()  # the call is over, and it has never joined
+    try:
+        async with asyncio.TaskGroup() as group:
+            joining = group.create_task(join())
+            result = await place_call(caller, on_progress, count_turn)
+            if not is_time.is_set():
+                joining.cancel()  # the call is over, and it has never joined
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
     with suppress(asyncio.CancelledError):
         return result, joining.result()
     return result, None

@@ -35,6 +35,8 @@ from ingress.caller.script import CallScript, Pause, Press, Speak, Step
 
 KEY_S = 0.2
 """From one key to the next."""
+ON_THE_WAY_S = 0.1
+"""What was heard when a key was pressed may go on for so long: frames that had left already."""
 _ROUNDING_S = 1e-9
 """Ends of frames are multiples of 20 ms, which no binary fraction is."""
 
@@ -87,7 +89,7 @@ class Conversation:
         self._speech: _Speech | _Keys | _Silence | None = None
         """The step under way; None while a greeting is awaited and after the last one."""
         self._answer_first: int | None = None
-        """Number of the first frame of that turn's answer."""
+        """Number of the first frame of that turn's answer; of the greeting, before the first step."""
 
     def hear(self, audio: bytes, arrived_s: float) -> None:
         """Take one frame in. Must be called in the order of arrival."""
@@ -97,12 +99,17 @@ class Conversation:
         if not has_sound(audio):
             return
         if self._last_sound is None and self._speech is None:
+            self._answer_first = number
             self._progress(f"heard the first sound after {arrived_s:.1f} s")
         if self._quiet_s(arrived_s) > SPEECH_JOIN_MS / 1000:
             self._stretch_first = number
         self._last_sound = number
         until_s = self._speech.until_s if self._speech is not None else None
         if until_s is not None and arrived_s > until_s and self._answer_first is None:
+            if isinstance(self._speech, _Keys) and self.frames[self._stretch_first].arrived_s <= until_s:
+                if arrived_s <= until_s + ON_THE_WAY_S:
+                    return
+                self._stretch_first = number  # a key stops at once what was heard then: this is new
             # A stretch that began earlier would, timed from now on, pass for a very fast answer.
             self._answer_first = self._stretch_first
             delay_ms = (self.frames[self._stretch_first].arrived_s - until_s) * 1000
@@ -142,9 +149,9 @@ class Conversation:
     def end(self) -> None:
         """End the turn under way, because it or the call is over. It is kept if its utterance was spoken."""
         speech, first = self._speech, self._answer_first
+        self._speech = self._answer_first = None
         if isinstance(speech, _Silence) or speech is None or speech.from_s is None or speech.until_s is None:
             return
-        self._speech = self._answer_first = None
         step, spoke = self._steps_begun - 1, (speech.from_s, speech.until_s)
         if first is None or self._last_sound is None:
             self._progress("no answer came")
@@ -179,8 +186,8 @@ class Conversation:
         if self._speech is None:
             if self._last_sound is None:
                 return now_s >= self._script.greeting_wait_s
-            if into_s is not None:
-                return now_s >= self.frames[self._stretch_first].arrived_s + into_s
+            if into_s is not None and self._answer_first is not None:
+                return now_s >= self.frames[self._answer_first].arrived_s + into_s
         elif not isinstance(self._speech, _Silence):
             if self._answer_first is None:
                 assert self._speech.until_s is not None

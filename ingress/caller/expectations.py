@@ -24,6 +24,8 @@ class ScriptTurn:
     turn: CallTurn
     record: TurnRecord | None
     """The server's; None: it has none of it."""
+    before: tuple[TurnRecord, ...] = ()
+    """The server's turns on this leg from the step before on: what this step may have interrupted."""
 
 
 def script_turns(
@@ -42,18 +44,29 @@ def script_turns(
 def _turns_of(
     leg: LegName, steps: Sequence[ScriptStep], result: CallResult, record: CallRecord | None
 ) -> Iterator[ScriptTurn]:
-    records = (
-        [
-            turn
-            for turn in (*record.turns, *([record.unfinished] if record.unfinished else ()))
-            if turn.leg == leg and turn.kind in ("utterance", "digit") and not turn.was_overtaken
-        ]
-        if record
-        else []
-    )
-    for index, turn in enumerate(result.turns):
-        known = records[index] if index < len(records) else None
-        yield ScriptTurn(leg, steps[turn.step], turn.step + 1, turn, known)
+    known = [turn for turn in all_turns(record) if turn.leg == leg]
+    own = [place for place, turn in enumerate(known) if _answers_a_step(turn)]
+    begin = 0
+    for turn in result.turns:
+        step = steps[turn.step]
+        kind = "digit" if step.press is not None else "utterance"
+        if own and known[own[0]].kind == kind:
+            place = own.pop(0)
+            yield ScriptTurn(leg, step, turn.step + 1, turn, known[place], tuple(known[begin:place]))
+            begin = place
+        else:  # it was overtaken, by a key for one
+            yield ScriptTurn(leg, step, turn.step + 1, turn, None)
+
+
+def all_turns(record: CallRecord | None) -> tuple[TurnRecord, ...]:
+    """Return the turns of a record, the one under way when the call ended too; none without a record."""
+    if record is None:
+        return ()
+    return (*record.turns, *([record.unfinished] if record.unfinished is not None else []))
+
+
+def _answers_a_step(turn: TurnRecord) -> bool:
+    return turn.kind in ("utterance", "digit") and not turn.was_overtaken
 
 
 def script_problems(
@@ -63,7 +76,7 @@ def script_problems(
     outcome: CallOutcome | None,
 ) -> list[str]:
     """Return a line for each thing that is not as the script expects; `outcome`: what the dialplan gets."""
-    problems = list(_answers(turns))
+    problems = [*_answers(turns), *_interruptions(turns)]
     if script.return_leg is not None and returned is None:
         problems.append("the return leg has not joined: the call was over before")
     expected = script.expect
@@ -80,12 +93,24 @@ def _answers(turns: Sequence[ScriptTurn]) -> Iterator[str]:
         if turn.step.expect is None:
             continue
         where = f"{turn.leg}, step {turn.number}"
-        if turn.record is None or turn.record.answered is None:
+        if turn.record is None:
+            yield f"{where}: the server has no record of an answer to it"
+        elif turn.record.answered is None:
             yield f"{where}: the answer's words are not known: the server has to run with --keep-transcripts"
         elif missing := _words(turn.step.expect) - _words(turn.record.answered):
             words = ", ".join(sorted(missing))
             answer = turn.record.answered
             yield f"{where}: expected {turn.step.expect!r}, and heard {answer!r} without {words}"
+
+
+def _interruptions(turns: Sequence[ScriptTurn]) -> Iterator[str]:
+    for turn in turns:
+        wanted, has = turn.step.interrupts, any(before.was_interrupted for before in turn.before)
+        where = f"{turn.leg}, step {turn.number}"
+        if wanted is not None and turn.record is None:
+            yield f"{where}: whether it interrupted anything is not known: no record of it"
+        elif wanted is not None and wanted != has:
+            yield f"{where}: {'nothing was' if wanted else 'something was'} interrupted by it"
 
 
 def _outcome(expected: ScriptExpectation, outcome: CallOutcome) -> Iterator[str]:

@@ -15,28 +15,22 @@ from rich.console import Console
 from rich.table import Table
 
 from actors.checks.folders import file_obstacle
-from actors.engines.registry import tts_engine
-from actors.errors import ConfigurationError, LinkError
-from actors.messages import Synthesize
-from actors.settings import SpeechSettings
+from actors.errors import ConfigurationError
 from actors.telephone import audio_duration_ms
 from ingress.caller.caller import CallResult, place_call
 from ingress.caller.outcome import call_problems
 from ingress.caller.script import CallScript, Speak
-from ingress.caller.script_file import read_script
+from ingress.caller.script_file import ScriptSpeech, read_script
 from ingress.caller.wave_files import read_wave, write_wave
 from ingress.commands import script_call
 from ingress.commands.arguments import port, seconds
-from ingress.commands.script_call import Where, place_script
+from ingress.commands.call_tables import quality_table, stage_tables
+from ingress.commands.script_call import Voice, Where, place_script, prepare_script, server_record
 from ingress.link.records import CallRecord
-from ingress.server import observer
 from ingress.server.exit_codes import ExitCode
 
 LONGEST_CALL_S = 3_600.0
 """What is heard is kept in memory, 58 MB in that time."""
-RECORD_WAIT_S = 2.0
-"""The server writes a call's record when it notices the end; on one machine that is at once."""
-STAGE_ORDER = ["endpoint wait", "lease wait", "transcription", "dialog", "synthesis", "link", "playout wait"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +84,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--return-port", type=port, help="of the extension, for the script's return leg")
     parser.add_argument("--uuid", type=uuid.UUID, help="of the call (a random one)")
-    parser.add_argument("--tts", default="hibari", metavar="ENGINE", help="the caller's voice (hibari)")
+    parser.add_argument(
+        "--tts",
+        default="hibari",
+        metavar="ENGINE",
+        help="the caller's voice; a script names its own (hibari)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
@@ -103,6 +102,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigurationError(f"--save {arguments.save}: {problem}")
     if arguments.script is not None:
         return _run_script(arguments, console)
+    if arguments.return_port is not None:
+        raise ConfigurationError("--return-port is for --script, which says what the return leg does")
     texts = arguments.say or ([] if arguments.wav else ["Hello. What time is it?"])
     with console.status("preparing what to say"):
         utterances = [speak(text, arguments.tts) for text in texts]
@@ -133,28 +134,20 @@ def _run_script(arguments: argparse.Namespace, console: Console) -> int:
         arguments.time_limit,
     )
     script = read_script(arguments.script)
-    placed = place_script(script, arguments.script.parent, where, console)
+    prepared = prepare_script(script, arguments.script.parent, where, console)
+    placed = place_script(prepared, arguments.port, console)
     write_wave(arguments.save, placed.caller.received)
     if arguments.json:
         print(json.dumps(script_call.as_json(placed) | {"wav": str(arguments.save)}, indent=2))
     else:
-        console.print(script_call.transcript_table(placed))
-        if placed.record is not None:
-            console.print(stage_table(placed.record))
-            console.print(script_call.outcome_line(placed.record.outcome), markup=False)
-        for problem in placed.problems:
-            console.print(problem, markup=False, style="bold red")
+        script_call.show(placed, console)
         console.print(f"what the caller heard: {arguments.save}", markup=False)
     return ExitCode.FAILED if placed.problems else ExitCode.OK
 
 
 def speak(text: str, tts: str = "hibari") -> bytes:
     """Return `text` spoken by one of the engines, 8 kHz int16. Raises ConfigurationError, EngineError."""
-    settings = SpeechSettings(tts=tts)
-    engine = tts_engine(settings)
-    engine.check(settings)
-    engine.load()
-    audio = b"".join(engine.synthesize(Synthesize("caller", text, settings.first_language)))
+    audio = Voice(ScriptSpeech(tts=tts)).say(text)
     if not audio:
         raise ConfigurationError("--say: there is nothing to speak in that text")
     return audio
@@ -166,10 +159,7 @@ def place(script: CallScript, console: Console) -> PlacedCall:
     async def both_ends() -> PlacedCall:
         with console.status("dialling") as progress:
             result = await place_call(script, on_progress=progress.update)
-        try:
-            record = await observer.call_record(script.port, str(script.call_id), RECORD_WAIT_S)
-        except LinkError:
-            record = None  # the server is on another machine, or its gateway is down
+        record = await server_record(script.port, script.call_id)
         return PlacedCall(result, record, call_problems(script, result, record))
 
     return asyncio.run(both_ends())
@@ -194,43 +184,10 @@ def show(placed: PlacedCall, console: Console) -> None:
             "be had from here; call on its machine, as its user or root, with RAYMAL_RUNTIME as it has it"
         )
     else:
-        console.print(stage_table(placed.record))
+        console.print(*stage_tables(placed.record))
     console.print(quality_table(placed.result))
     for problem in placed.problems:
         console.print(problem, markup=False, style="bold red")
-
-
-def stage_table(record: CallRecord) -> Table:
-    """Return the server's stages: a row per stage, a column per turn."""
-    table = Table(title="stages in the server, ms")
-    table.add_column("stage")
-    for turn in record.turns:
-        table.add_column(f"{turn.turn} {turn.kind}", justify="right")
-    names = list(dict.fromkeys(name for turn in record.turns for name, _ in turn.stage_times_ms()))
-    names.sort(key=STAGE_ORDER.index)
-    for name in names:
-        times = [dict(turn.stage_times_ms()).get(name) for turn in record.turns]
-        table.add_row(name, *("" if time is None else f"{time:.0f}" for time in times))
-    totals = (turn.first_answer_ms for turn in record.turns)
-    table.add_section()
-    table.add_row("first answer", *("none" if total is None else f"{total:.0f}" for total in totals))
-    return table
-
-
-def quality_table(result: CallResult) -> Table:
-    """Return what the far phone would have heard of the audio."""
-    quality = result.quality
-    table = Table("audio received", "value", title="audio quality at the caller")
-    table.add_row("seconds", f"{quality.audio_s:.1f}")
-    table.add_row("lateness p50", f"{quality.lateness_p50_ms:.1f} ms")
-    table.add_row("lateness p99", f"{quality.lateness_p99_ms:.1f} ms")
-    table.add_row("lateness max", f"{quality.lateness_max_ms:.1f} ms")
-    table.add_row("underruns at a 60 ms phone buffer", f"{quality.underruns}")
-    table.add_row("concealed", f"{quality.concealed_ratio:.2%}")
-    table.add_row("jitter (RFC 3550)", f"{quality.jitter_ms:.1f} ms")
-    table.add_row("longest gap", f"{quality.longest_gap_ms:.1f} ms")
-    table.add_row("this caller's own lateness max", f"{result.own_lateness_max_ms:.1f} ms")
-    return table
 
 
 def as_json(placed: PlacedCall, saved: Path) -> dict[str, Any]:

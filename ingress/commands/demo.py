@@ -50,8 +50,12 @@ def run(arguments: argparse.Namespace) -> int:
     has_question = arguments.say is not None or arguments.wav is not None
     if arguments.dialog is None:
         arguments.dialog = "echo" if has_question else "flow"
-    if arguments.dialog == "flow" and has_question:
-        raise ConfigurationError("--say and --wav are for --dialog echo or llm: a conversation has a script")
+    if arguments.dialog == "flow" and (has_question or arguments.expect is not None):
+        raise ConfigurationError(
+            "--say, --wav and --expect are for --dialog echo or llm: a conversation has a script"
+        )
+    if arguments.dialog != "flow" and arguments.language != "en":
+        raise ConfigurationError("--language is for the conversation: leave out --say, --wav and --dialog")
     try:
         arguments.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

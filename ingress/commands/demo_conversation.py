@@ -22,9 +22,9 @@ from rich.console import Console
 
 from ingress.caller.script_file import read_script
 from ingress.caller.wave_files import write_wave
-from ingress.commands import call, script_call
-from ingress.commands.demo_server import free_port, server
-from ingress.commands.script_call import Where, place_script
+from ingress.commands import script_call
+from ingress.commands.demo_server import free_port, phrases, server
+from ingress.commands.script_call import ScriptCall, Where, place_script, prepare_script
 from ingress.server.exit_codes import ExitCode
 
 FILES = Path(__file__).parent.parent / "demo"
@@ -57,23 +57,23 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         configuration = arguments.folder / "raymal.toml"
         configuration.write_text(_configuration(demo, arguments.language, port, return_port, ring))
         flags = ["--config", str(configuration), *(["--no-ray"] if arguments.no_ray else [])]
+        where = Where("127.0.0.1", port, return_port, uuid.uuid4(), TIME_LIMIT_S)
+        with phrases(configuration, arguments.folder / "phrases.log", console):
+            prepared = prepare_script(script, FILES, where, console)
         with server(log, flags, console) as server_port:
-            where = Where("127.0.0.1", port, return_port, uuid.uuid4(), TIME_LIMIT_S, server_port)
-            placed = place_script(script, FILES, where, console)
+            placed = place_script(prepared, server_port, console)
     write_wave(answer, placed.caller.received)
-    if arguments.json:
-        summary = script_call.as_json(placed) | {"wav": str(answer), "succeeded": not placed.problems}
+    return report(placed, (answer, configuration, log), arguments.json, console)
+
+
+def report(placed: ScriptCall, files: tuple[Path, ...], as_json: bool, console: Console) -> int:
+    """Print the finished call and whether it was as the script expects; return the exit code."""
+    if as_json:
+        summary = script_call.as_json(placed) | {"wav": str(files[0]), "succeeded": not placed.problems}
         print(json.dumps(summary, indent=2))
     else:
-        console.print(script_call.transcript_table(placed))
-        if placed.record is not None:
-            console.print(call.stage_table(placed.record))
-        console.print(call.quality_table(placed.caller))
-        outcome = placed.record.outcome if placed.record is not None else None
-        console.print(script_call.outcome_line(outcome), markup=False)
-        for problem in placed.problems:
-            console.print(problem, markup=False, style="bold red")
-        console.print(f"files: {answer}, {configuration}, {log}", markup=False)
+        script_call.show(placed, console)
+        console.print(f"files: {', '.join(map(str, files))}", markup=False)
         if placed.problems:
             console.print("the demo FAILED", style="bold red")
         else:

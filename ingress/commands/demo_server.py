@@ -21,6 +21,7 @@ START_DEADLINE_S = 120.0
 CALM_DEADLINE_S = 15.0
 CALM_POLL_S = 0.5
 STOP_DEADLINE_S = 45.0
+PHRASES_DEADLINE_S = 180.0
 
 
 class DemoError(RaymalError):
@@ -45,6 +46,25 @@ def server(log: Path, flags: list[str], console: Console) -> Iterator[int]:
         finally:
             with console.status("stopping the server"):
                 _stop(process)
+
+
+@contextmanager
+def phrases(configuration: Path, log: Path, console: Console) -> Iterator[None]:
+    """Make what a server says to every caller, as far as it is missing, beside the block.
+
+    A failure ends nothing: the server says what is missing, and makes the phrases when they are needed.
+    """
+    command = [sys.executable, "-m", "ingress", "cache", "warm", "--config", str(configuration)]
+    with log.open("wb") as stream:
+        process = subprocess.Popen(command, stdout=stream, stderr=stream)
+        try:
+            yield
+            with console.status("making the phrases; the next time they are there"):
+                process.wait(PHRASES_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            _stop(process)
 
 
 async def _until_ready(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from actors.engines.registry import tts_engine
@@ -17,14 +18,23 @@ from actors.messages import Synthesize
 from actors.settings import SpeechSettings
 from ingress.caller.both_legs import ReturnLeg, place_both
 from ingress.caller.caller import CallResult
-from ingress.caller.expectations import ScriptTurn, script_problems, script_turns
+from ingress.caller.expectations import script_problems, script_turns
 from ingress.caller.outcome import call_problems
 from ingress.caller.script import CallScript, Pause, Press, Speak, Step
 from ingress.caller.script_file import ScriptFile, ScriptSpeech, ScriptStep
+from ingress.caller.transcript import SpokenLine, transcript
 from ingress.caller.wave_files import read_wave
+from ingress.commands.call_tables import quality_table, stage_tables
+from ingress.link.messages import LegName
 from ingress.link.records import CallOutcome, CallRecord
 from ingress.server import observer
 
+WHO = {
+    ("person", "caller"): "caller",
+    ("raymal", "caller"): "raymal",
+    ("person", "return"): "return leg",
+    ("raymal", "return"): "raymal to return leg",
+}
 RECORD_WAIT_S = 2.0
 """The server writes a call's record when it notices the end; on one machine that is at once."""
 
@@ -34,9 +44,8 @@ class ScriptCall:
     """A finished call by a script."""
 
     caller: CallResult
-    returned: CallResult | None
     record: CallRecord | None
-    turns: list[ScriptTurn]
+    transcript: list[SpokenLine]
     problems: list[str]
     """Empty: everything is as the script expects."""
 
@@ -84,70 +93,86 @@ class Where:
     return_port: int | None
     call_id: UUID
     time_limit_s: float
-    server_port: int | None = None
-    """By which the server is known, if not by `port`."""
 
 
-def place_script(script: ScriptFile, folder: Path, where: Where, console: Console) -> ScriptCall:
-    """Speak what is to be said, place the call, ask the server for its record, and compare.
+@dataclass(frozen=True, slots=True)
+class PreparedCall:
+    """A call by a script, with all that is to be said as audio."""
 
-    `folder`: of the recordings that the script names. Raises as `place_call` does, ConfigurationError,
-    EngineError.
+    script: ScriptFile
+    caller: CallScript
+    return_leg: ReturnLeg | None
+
+
+def prepare_script(script: ScriptFile, folder: Path, where: Where, console: Console) -> PreparedCall:
+    """Speak what is to be said; `folder`: of the recordings that the script names.
+
+    Raises ConfigurationError, EngineError.
     """
-    if script.return_leg is not None and where.return_port is None:
+    returning = script.return_leg
+    if returning is not None and where.return_port is None:
         raise ConfigurationError("the script has a return leg: say where by --return-port")
     with console.status("preparing what to say"):
         voice = Voice(script.speech)
-        caller = _call_script(where, where.port, steps_of(script.caller, voice, folder))
-        returned = None
-        if script.return_leg is not None and where.return_port is not None:
-            steps = steps_of(script.return_leg.steps, voice, folder)
-            returned = ReturnLeg(_call_script(where, where.return_port, steps), script.return_leg.joins_after)
+        caller = _call_script(script, where, where.port, steps_of(script.caller, voice, folder))
+        if returning is None or where.return_port is None:
+            return PreparedCall(script, caller, None)
+        steps = steps_of(returning.steps, voice, folder)
+        leg = ReturnLeg(_call_script(script, where, where.return_port, steps), returning.joins_after)
+        return PreparedCall(script, caller, leg)
+
+
+def place_script(prepared: PreparedCall, server_port: int, console: Console) -> ScriptCall:
+    """Place the call, ask the server on this machine for its record, and compare. Raises as `place_call`."""
 
     async def both_ends() -> ScriptCall:
+        script, caller = prepared.script, prepared.caller
         with console.status("dialling") as progress:
-            first, second = await place_both(caller, returned, progress.update)
-        try:
-            record = await observer.call_record(
-                where.server_port or where.port, str(where.call_id), RECORD_WAIT_S
-            )
-        except LinkError:
-            record = None  # the server is on another machine, or its gateway is down
+            first, second = await place_both(caller, prepared.return_leg, progress.update)
+        record = await server_record(server_port, caller.call_id)
+        legs: dict[LegName, CallResult] = {"caller": first}
+        if second is not None:
+            legs["return"] = second
         turns = script_turns(script, first, second, record)
         problems = call_problems(caller, first, record, may_be_unclear=True)
         problems += script_problems(script, turns, second, record.outcome if record else None)
-        return ScriptCall(first, second, record, turns, problems)
+        return ScriptCall(first, record, transcript(turns, legs, record), problems)
 
     return asyncio.run(both_ends())
 
 
-def _call_script(where: Where, port: int, steps: tuple[Step, ...]) -> CallScript:
-    return CallScript(where.host, port, where.call_id, steps, max_call_s=where.time_limit_s)
+async def server_record(server_port: int, call_id: UUID) -> CallRecord | None:
+    """Return the server's record of a call; None: it is on another machine, or its gateway is down."""
+    try:
+        return await observer.call_record(server_port, str(call_id), RECORD_WAIT_S)
+    except LinkError:
+        return None
+
+
+def _call_script(script: ScriptFile, where: Where, port: int, steps: tuple[Step, ...]) -> CallScript:
+    return CallScript(
+        where.host, port, where.call_id, steps, script.greeting_wait_s, max_call_s=where.time_limit_s
+    )
 
 
 def transcript_table(call: ScriptCall) -> Table:
     """Return who said what and when, on both legs, by the caller's clock."""
-    table = Table("s", "leg", "who", "said", "heard as", title="the conversation")
-    for row in sorted(_rows(call), key=lambda row: row[0]):
-        table.add_row(f"{row[0]:.1f}", *row[1:])
+    table = Table("s", "who", "said", "heard as", title="the conversation")
+    for line in call.transcript:
+        said = f"{line.said} (interrupted)".strip() if line.was_interrupted else line.said
+        table.add_row(f"{line.at_s:.1f}", WHO[line.who, line.leg], escape(said), escape(line.heard))
     return table
 
 
-def _rows(call: ScriptCall) -> list[tuple[float, str, str, str, str]]:
-    """Return seconds, leg, who, what was said, what the server heard of it."""
-    rows: list[tuple[float, str, str, str, str]] = []
-    started_s = {"caller": call.caller.started_s}
-    if call.returned is not None:
-        started_s["return"] = call.returned.started_s
-    for one in call.turns:
-        offset_s = started_s[one.leg] - call.caller.started_s
-        said = one.step.say or one.step.play or f"keys {one.step.press}"
-        heard = (one.record.heard or "") if one.record else ""
-        rows.append((offset_s + one.turn.spoke_from_s, one.leg, "caller", said, heard))
-        if one.turn.answer_from_s is not None:
-            words = (one.record.answered or "") if one.record else ""
-            rows.append((offset_s + one.turn.answer_from_s, one.leg, "raymal", words, ""))
-    return rows
+def show(call: ScriptCall, console: Console) -> None:
+    """Print the conversation, the stages, the audio quality, what the dialplan gets, and what is wrong."""
+    console.print(transcript_table(call))
+    if call.record is not None:
+        console.print(*stage_tables(call.record))
+    console.print(quality_table(call.caller))
+    console.print(outcome_line(call.record.outcome if call.record is not None else None), markup=False)
+    for problem in call.problems:
+        console.print(problem, markup=False, style="bold red")
 
 
 def outcome_line(outcome: CallOutcome | None) -> str:
@@ -168,9 +193,7 @@ def as_json(call: ScriptCall) -> dict[str, Any]:
         "as_expected": not call.problems,
         "problems": call.problems,
         "ended_by": call.caller.ended_by,
-        "conversation": [
-            dict(zip(("at_s", "leg", "who", "said", "heard"), row, strict=True))
-            for row in sorted(_rows(call), key=lambda row: row[0])
-        ],
+        "conversation": [asdict(line) for line in call.transcript],
+        "quality": asdict(call.caller.quality),
         "record": call.record.model_dump() if call.record else None,
     }

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import CompletedProcess
 from uuid import UUID, uuid4
 
 import psutil
@@ -27,6 +28,30 @@ from ingress.cli import COMMANDS, main
 from ingress.server import observer
 
 FLAGS = (*SCRIPTED, *QUICK, "--keep-transcripts")
+DOOR = """
+languages: en
+slots: {may_enter: {kind: yes_no}}
+steps:
+  welcome: {say: "Which floor do you want?", branches: [{keys: "1", next: ring}]}
+  ring: {say: "Wait.", next: wait}
+  wait: {wait_for: return, failed: closed, next: ask}
+  ask: {leg: return, ask: may_enter, say: "Shall I open the door?", next: {yes: thanks, no: closed}}
+  thanks: {leg: return, say: "Thanks.", next: opened}
+  opened: {set: {DOOR: open}, say: "Come in.", end: allowed}
+  closed: {set: {DOOR: closed}, say: "No.", end: refused}
+"""
+VISIT = """
+caller:
+  - {press: "1", into_answer_s: 0.2, interrupts: true, expect: wait}
+  - pause_s: 20
+return:
+  joins_after: 1
+  steps:
+    - {press: "1", into_answer_s: 0.2, interrupts: true, expect: thanks}
+    - pause_s: 20
+expect: {result: ended, reason: allowed, variables: {DOOR: open}}
+"""
+"""Both legs, by keys: nothing is to be understood."""
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +67,12 @@ def sales_port() -> int:
 
 
 @pytest.fixture(scope="module")
+def door_ports() -> tuple[int, int]:
+    """The ports of the server's extension `door`: the caller's leg, and the return leg."""
+    return free_port(), free_port()
+
+
+@pytest.fixture(scope="module")
 def traces() -> Iterator[Collector]:
     """Takes the server's traces."""
     with collector() as running:
@@ -49,11 +80,19 @@ def traces() -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="module")
-def server(records: Path, sales_port: int, traces: Collector) -> Iterator[RunningServer]:
+def server(
+    records: Path, sales_port: int, door_ports: tuple[int, int], traces: Collector
+) -> Iterator[RunningServer]:
     """A server with scripted engines, which survives its tests."""
+    flow = records.parent / "door.yaml"
+    flow.write_text(DOOR)
     settings = {
         "records.file": records,
         "extensions.sales.port": sales_port,
+        "extensions.door.port": door_ports[0],
+        "extensions.door.return_port": door_ports[1],
+        "extensions.door.dialog.name": "flow",
+        "extensions.door.dialog.flow.file": flow,
         "traces.endpoint": traces.endpoint,
     }
     flags = [part for setting, value in settings.items() for part in ("--set", f"{setting}={value}")]
@@ -106,6 +145,41 @@ def test_a_call_is_answered_and_its_record_shown(
     assert (answer.name, until_answer_ms) == ("answer", pytest.approx(turn["first_answer_ms"], abs=0.1))
     assert b"hello" not in traces.raw
     assert b"You said" not in traces.raw
+
+
+@pytest.mark.usefixtures("server")
+def test_a_script_plays_both_legs_and_judges_what_came(door_ports: tuple[int, int], tmp_path: Path) -> None:
+    """0 if all is as the script expects; else 1, with a line for each thing that is not."""
+    right, wrong = tmp_path / "right.yaml", tmp_path / "wrong.yaml"
+    right.write_text(VISIT)
+    wrong.write_text(VISIT.replace("expect: thanks", "expect: sorry").replace("DOOR: open", "DOOR: closed"))
+    port, return_port = map(str, door_ports)
+
+    def place(script: Path, *flags: str) -> CompletedProcess[str]:
+        ports = ("--port", port, "--return-port", return_port)
+        return raymal("call", "--script", str(script), *ports, "--save", f"{script}.wav", *flags)
+
+    with ThreadPoolExecutor() as threads:
+        failed = threads.submit(place, wrong)
+        result = place(right, "--json")
+    assert result.returncode == 0, result.stdout
+    summary = json.loads(result.stdout)
+    assert summary["as_expected"]
+    by_leg = {
+        leg: [(line["who"], line["said"]) for line in summary["conversation"] if line["leg"] == leg]
+        for leg in ("caller", "return")
+    }
+    greeting, key = ("raymal", ""), ("person", "keys 1")
+    assert by_leg == {
+        "caller": [greeting, key, ("raymal", "Wait."), ("raymal", "Come in.")],
+        "return": [greeting, key, ("raymal", "Thanks.")],
+    }
+    assert [line["was_interrupted"] for line in summary["conversation"] if not line["said"]] == [True, True]
+    assert failed.result().returncode == 1
+    printed = " ".join(failed.result().stdout.split())
+    assert "return, step 1: expected 'sorry', and heard 'Thanks.' without sorry" in printed
+    assert "RAYMAL_VAR_DOOR: expected closed, and got open" in printed
+    assert "RAYMAL_RESULT=ended, RAYMAL_REASON=allowed, RAYMAL_VAR_DOOR=open" in printed
 
 
 def test_numpy_computes_on_one_thread(server: RunningServer) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import virtual_time
 from caller_server import Peer, answering, script, serving
 
+from actors.errors import CallError
 from ingress.audiosocket import CallIdentified, DigitReceived
 from ingress.caller.both_legs import ReturnLeg, place_both
 from ingress.caller.caller import CallResult
@@ -42,3 +44,16 @@ def test_a_call_that_is_over_before_has_no_return_leg() -> None:
     """It is waited for no longer."""
     caller, returned, peers = both(3)
     assert (len(caller.turns), returned, len(peers)) == (2, None, 1)
+
+
+@pytest.mark.parametrize("unreachable", ["caller", "return"])
+def test_a_leg_that_finds_no_server_ends_both(unreachable: str) -> None:
+    """The error is the one that a single call raises, and names the port."""
+
+    async def scenario() -> None:
+        async with serving(answering) as (port, _):
+            first, second = (1, port) if unreachable == "caller" else (port, 1)
+            await place_both(script(first, steps=(Speak(SPEECH),)), ReturnLeg(script(second), 0))
+
+    with pytest.raises(CallError, match=r"127\.0\.0\.1:1 refused the connection"):
+        virtual_time.run(scenario(), virtual_time.TCP_SETTLES_S)

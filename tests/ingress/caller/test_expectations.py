@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
+
+import pytest
 
 from ingress.caller.caller import CallResult as PlacedCall
 from ingress.caller.conversation import CallTurn
@@ -75,6 +78,46 @@ def test_what_is_not_known_is_said() -> None:
     """Without a record neither words nor the outcome can be compared: that is no success."""
     turns = script_turns(SCRIPT, result(ANSWERED, KEY), result(), None)
     assert script_problems(SCRIPT, turns, result(), None) == [
-        "caller, step 3: the answer's words are not known: the server has to run with --keep-transcripts",
+        "caller, step 3: the server has no record of an answer to it",
         "what the dialplan gets is not known: the server's record cannot be had",
     ]
+
+
+@pytest.mark.parametrize("has_interrupted", [True, False])
+@pytest.mark.parametrize("wanted", [True, False])
+def test_an_interruption_is_what_the_server_knows_of_it(wanted: bool, has_interrupted: bool) -> None:
+    """A step that was to stop what was said before it, and came after its end, failed; and the reverse."""
+    steps = [{"say": "Good morning.", "interrupts": wanted}, {"press": "1", "interrupts": not wanted}]
+    script = ScriptFile.model_validate({"caller": steps})
+    greeting = TurnRecord(turn=1, kind="greeting", was_interrupted=has_interrupted)
+    first, second = turn(was_interrupted=not has_interrupted), turn(kind="digit")
+    known = CallRecord(call_id="c1", extension="default", end_reason="", turns=(greeting, first, second))
+    spoken = result(ANSWERED, replace(KEY, step=1))
+    problems = script_problems(script, script_turns(script, spoken, None, known), None, None)
+    found = "something was" if has_interrupted else "nothing was"
+    other = "nothing was" if has_interrupted else "something was"
+    expected = [f"caller, step 1: {found} interrupted by it", f"caller, step 2: {other} interrupted by it"]
+    assert problems == ([] if wanted == has_interrupted else expected)
+    [unknown, _] = script_problems(script, script_turns(script, spoken, None, None), None, None)
+    assert unknown == "caller, step 1: whether it interrupted anything is not known: no record of it"
+
+
+def test_words_that_are_not_kept_cannot_be_compared() -> None:
+    """The line says what to do."""
+    silent = record(turn(), turn(kind="digit"))
+    [problem] = script_problems(
+        SCRIPT, script_turns(SCRIPT, result(KEY), result(), silent), result(), OUTCOME
+    )
+    assert problem == "caller, step 3: the server has no record of an answer to it"
+    [problem] = script_problems(
+        SCRIPT, script_turns(SCRIPT, result(ANSWERED, KEY), result(), silent), result(), OUTCOME
+    )
+    assert problem.endswith("the server has to run with --keep-transcripts")
+
+
+def test_keys_over_an_utterance_do_not_take_its_place() -> None:
+    """What was said before anything was answered has no answer; that of the keys is theirs."""
+    known = record(turn(was_overtaken=True), turn(kind="digit", answered="For two people, then."))
+    said, pressed = script_turns(SCRIPT, result(ANSWERED, KEY), None, known)
+    assert (said.record, pressed.record) == (None, known.turns[2])
+    assert pressed.before == known.turns[:2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -42,21 +43,36 @@ def test_a_whole_script(tmp_path: Path) -> None:
     ("text", "why"),
     [
         ("caller: [", r"visit.yaml:1:10: "),
-        ("- say: hello", "valid dictionary"),
-        ("caller: []", "caller: .*at least 1"),
-        ("caller: [{say: hello, press: '1'}]", "caller, step 1: .*exactly one of"),
-        ("caller: [{}]", "caller, step 1: .*exactly one of"),
-        ("caller: [{pause_s: 1, expect: hello}]", "a pause has neither"),
-        ("caller: [{press: 1x}]", "caller, step 1, press: "),
-        ("caller: [{say: hello}]\nreturns: {}", "returns: Extra inputs"),
-        ("caller: [{say: hello}]\nreturn: {joins_after: -1}", "return, joins_after: "),
+        ("caller:\n\t- say: hello", r"visit.yaml:2:1: "),
+        ("caller: [{say: 2026-13-40}]", "is no YAML that can be read"),
+        ("[" * 2_000, "is no YAML that can be read"),
+        ("", "visit.yaml:1: has to be keys with values"),
+        ("- say: hello", "visit.yaml:1: has to be keys with values"),
+        ("caller: []", "visit.yaml:1: caller: has no steps"),
+        (
+            "caller:\n- say: hello\n- say: hello\n  press: '1'",
+            "visit.yaml:3: caller, step 2: a step has exactly",
+        ),
+        ("caller: [{}]", "caller, step 1: a step has exactly one of"),
+        ("caller:\n- hello", "visit.yaml:2: caller, step 1: has to be keys with values$"),
+        ("caller:\n- {pause_s: 1, expect: hello}", "visit.yaml:2: .*a pause has neither"),
+        ("caller:\n- pause_s: 1\n  interrupts: true", "visit.yaml:2: .*a pause has neither"),
+        ("caller:\n- say: hi\n- press: 1x", "visit.yaml:3: caller, step 2, press: "),
+        ("caller:\n- press: 1", "visit.yaml:2: caller, step 1, press: has to be a text: put it in quotes$"),
+        (
+            "caller:\n- say: hi\n  expects: hello",
+            "visit.yaml:3: caller, step 1, expects: there is no such key",
+        ),
+        ("caller: [{say: hello}]\nreturns: {}", "visit.yaml:2: returns: there is no such key"),
+        ("caller: [{say: hello}]\nreturn:\n  joins_after: -1", "visit.yaml:3: return, joins_after: "),
+        ("caller: [{say: hello}]\nexpect: {variables: {DOOR: 1}}", "visit.yaml:2: expect, variables, DOOR: "),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, text: str, why: str) -> None:
     """Where, and what is wrong."""
     file = tmp_path / "visit.yaml"
     file.write_text(text)
-    with pytest.raises(ConfigurationError, match=why):
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(str(tmp_path))}.*{why}"):
         read_script(file)
 
 

@@ -58,6 +58,16 @@ def test_a_step_into_an_answer_begins_while_that_is_heard(step: Speak | Press) -
     assert second.step == 1
 
 
+@pytest.mark.parametrize("answer_s", [1.0, 1.6])
+def test_what_a_key_stops_is_not_its_answer(answer_s: float) -> None:
+    """Some frames are on the way when it is pressed, and the answer may follow at once."""
+    scene = KeyScene(steps=(Press("5", into_answer_s=0.8),))
+    assert scene.run(lambda now_s: now_s < 0.86 or answer_s <= now_s < answer_s + 0.5)
+    [turn] = scene.conversation.turns
+    assert turn.spoke_until_s == pytest.approx(0.82)
+    assert turn.answer_from_s == pytest.approx(answer_s + 0.019)
+
+
 def test_a_step_into_the_greeting() -> None:
     """So long after the greeting began."""
     scene = Scene(steps=(Speak(SPEECH, into_answer_s=0.2),))
@@ -65,6 +75,22 @@ def test_a_step_into_the_greeting() -> None:
     assert set(scene.sent) == {b""}
     scene.run(lambda now_s: now_s < 2.0, until_s=0.28)
     assert scene.sent[-1] == SPEECH[:320]
+
+
+def test_a_step_into_a_greeting_of_several_sentences() -> None:
+    """Counted from its first sound, whatever pauses there are in it."""
+    scene = Scene(quiet_s=1.0, steps=(Speak(SPEECH, into_answer_s=1.0),))
+    scene.run(lambda now_s: now_s < 0.3 or 0.9 <= now_s < 1.5, until_s=1.0)
+    assert set(scene.sent) == {b""}
+    scene.run(lambda now_s: now_s < 1.5, until_s=1.04)
+    assert scene.sent[-1] == SPEECH[:320]
+
+
+def test_a_greeting_is_no_answer_to_the_first_step() -> None:
+    """What is heard of it before the step ends with it."""
+    scene = Scene(steps=(Speak(SPEECH),), answer_deadline_s=0.5)
+    assert scene.run(lambda now_s: now_s < 0.3)
+    assert [turn.answer for turn in scene.conversation.turns] == [b""]
 
 
 @pytest.mark.parametrize(
