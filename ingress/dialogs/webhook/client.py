@@ -33,8 +33,8 @@ TRY_AGAIN = (502, 503, 504)
 """A proxy's words for: the program behind was not reached, or is not up."""
 PAUSE_BETWEEN_TRIES_S = 0.2
 """Twice as long after each further try."""
-KEEP_ALIVE_S = 2.0
-"""Shorter than any server's: if that closed it while a request is sent, the request would be lost."""
+KEEP_ALIVE_S = 1.0
+"""Shorter than any server's (gunicorn's: 2 s): a request that is sent while that closes would be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ class Client:
             logging.getLogger(library).setLevel(logging.WARNING)  # they log each request's address
         self._http = httpx2.AsyncClient(
             timeout=None,
+            trust_env=False,  # a proxy of the environment, or a password in .netrc, is for other programs
             follow_redirects=False,
             verify=address.tls,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # one call's are not another's

@@ -380,6 +380,21 @@ def test_what_is_tried_again() -> None:
     in_virtual_time(main())
 
 
+def test_the_environment_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a proxy, which would read what callers say, nor a password that is meant for other programs."""
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password secret")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+    async def main() -> None:
+        async with talking(answers({"action": "say", "text": "Hello."})) as (talk, peer):
+            assert (await talk.begin()).text == "Hello."
+            assert "authorization" not in peer.asked[-1].headers
+
+    in_virtual_time(main())
+
+
 def test_calls_share_no_cookies() -> None:
     """A receiver that begins a session gets no other call's."""
 
