@@ -98,7 +98,8 @@ class WebhookDialog(Dialog):
         if isinstance(event, CallEnded):
             return
         if text := self._fallback_text(call.language):
-            yield Say(text, is_fixed=True)
+            for leg in ("caller", "return") if call.has_return_leg else ("caller",):
+                yield Say(text, is_fixed=True, leg=leg)
         target = self.settings.fallback_transfer
         yield EndCall(REASON) if target is None else Transfer(target, REASON)
 

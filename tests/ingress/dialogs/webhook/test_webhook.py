@@ -345,6 +345,29 @@ def test_a_cut_after_the_first_action() -> None:
     in_virtual_time(main())
 
 
+def test_the_fall_back_is_heard_on_both_legs() -> None:
+    """Whichever leg the event came from, also from one that has left: the call ends for both."""
+
+    async def answer(asked: Asked, answering: Answering) -> None:
+        is_right = asked.json["type"] == "leg_joined"
+        await answering.json({}, 200 if is_right else 500)
+
+    async def main() -> None:
+        async with talking(answer) as (talk, _):
+            await talk.joins()
+            reply = await talk.says("Yes.", "return")
+            assert [(spoken.leg, spoken.text) for spoken in reply.spoken] == [
+                ("caller", SORRY),
+                ("return", SORRY),
+            ]
+        async with talking(answer) as (talk, _):
+            await talk.joins()
+            reply = await talk.leaves()
+            assert [(spoken.leg, spoken.text) for spoken in reply.spoken] == [("caller", SORRY)]
+
+    in_virtual_time(main())
+
+
 def test_the_last_event_needs_no_answer(caplog: pytest.LogCaptureFixture) -> None:
     """Its failure is a line in the log."""
 
