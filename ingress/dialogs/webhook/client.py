@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -187,4 +189,22 @@ def _reason(error: Exception, deadline_s: float) -> str:
         return str(error)
     if isinstance(error, TimeoutError):
         return f"no answer within {deadline_s:g} s"
+    if isinstance(error, httpx2.ConnectError):
+        return f"no connection: {_cause(error)}"
     return f"no whole answer: {type(error).__name__}"
+
+
+def _cause(error: BaseException) -> str:
+    """Return what is behind an error of the library, in the system's words."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner.exceptions[0] if isinstance(inner, BaseExceptionGroup) else inner
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is refused: {error.verify_message} (see dialog.webhook.ca_file)"
+        case ssl.SSLError():
+            return f"TLS failed ({error.reason})"
+        case socket.gaierror():
+            return f"its name is not found: {error.strerror}"
+        case OSError(errno=int(number)):
+            return os.strerror(number)
+    return type(error).__name__

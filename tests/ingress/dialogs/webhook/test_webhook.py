@@ -21,7 +21,9 @@ from ingress.dialogs import CallBegan, CollectKeys, DialogCall, EndCall, Listen,
 from ingress.dialogs.registry import check, dialog
 from ingress.dialogs.run import DialogRun
 from ingress.dialogs.testing import Conversation
+from ingress.dialogs.webhook.answer import WebhookError
 from ingress.dialogs.webhook.circuit import FAILURES
+from ingress.dialogs.webhook.client import Address, Client
 from ingress.dialogs.webhook.signature import verify
 from ingress.link.records import CallResult
 
@@ -433,7 +435,7 @@ def test_calls_share_no_cookies() -> None:
     in_virtual_time(main())
 
 
-def test_an_address_without_a_server() -> None:
+def test_an_address_without_a_server(caplog: pytest.LogCaptureFixture) -> None:
     """It is tried again; after several failures of any calls it is left alone for a while."""
 
     async def main() -> None:
@@ -452,6 +454,7 @@ def test_an_address_without_a_server() -> None:
             assert loop.time() - began_s < 0.1  # not asked
 
     in_virtual_time(main())
+    assert caplog.messages[0].endswith("webhook: no connection: Connection refused")
 
 
 async def _answer_over_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -463,22 +466,51 @@ async def _answer_over_tls(reader: asyncio.StreamReader, writer: asyncio.StreamW
     writer.close()
 
 
-@pytest.mark.parametrize(("is_known", "said"), [(True, "Hello."), (False, SORRY)])
-def test_certificates_are_verified(is_known: bool, said: str) -> None:
-    """By this machine's, or by those in `ca_file`."""
+@pytest.mark.parametrize(
+    ("scheme", "is_known", "logged"),
+    [
+        ("https", True, ""),
+        ("https", False, "no connection: its certificate is refused: self-signed certificate (see dialog"),
+        ("http", True, "no whole answer: RemoteProtocolError"),
+    ],
+)
+def test_certificates_are_verified(
+    scheme: str, is_known: bool, logged: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By this machine's, or by those in `ca_file`; the log says what was wrong."""
     certificate, key = TLS / "certificate.pem", TLS / "key.pem"
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(certificate, key)
 
     async def main() -> None:
         async with await asyncio.start_server(_answer_over_tls, "127.0.0.1", 0, ssl=tls) as server:
-            url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
             known = {"ca_file": str(certificate)} if is_known else {}
             hook = dialog(DialogSettings(name="webhook", webhook={"url": url, "retries": 0, **known}))
-            assert (await Conversation(hook).begin()).text == said
+            assert (await Conversation(hook).begin()).text == (SORRY if logged else "Hello.")
             await hook.close()  # type: ignore[attr-defined]
 
     in_virtual_time(main())
+    assert logged in caplog.text
+
+
+async def test_what_is_no_server_of_tls_and_what_has_no_name() -> None:
+    """The log says which it was."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        for host, reason in (
+            ("127.0.0.1", r"^no connection: TLS failed \(WRONG_VERSION_NUMBER\)$"),
+            ("a" * 64, "^no connection: its name is not found: "),  # too long for any name: nobody is asked
+        ):
+            url = f"https://{host}:{server.sockets[0].getsockname()[1]}/"
+            client = Client(Address(url, b"", {}, 8.0, 0, ssl.create_default_context()))
+            with pytest.raises(WebhookError, match=reason):
+                await client.ask("msg_1", b"{}").__aenter__()
+            await client.close()
 
 
 @pytest.mark.parametrize(
