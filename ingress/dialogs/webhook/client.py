@@ -2,9 +2,9 @@
 
 | what happens | then |
 |---|---|
-| no connection; 502, 503, 504 | tried again while the deadline lasts: nothing was done about the request |
+| no connection; 502, 503 | tried again while the deadline lasts: the program was not reached |
 | any other status, a redirect too; another kind of content; an answer that is too long or cut | a failure |
-| the deadline passes; the connection breaks while the answer is awaited | a failure: it may have been done |
+| the deadline passes (504: a proxy's); the connection breaks meanwhile | a failure: it may have been done |
 | the dialog is closed (an interruption, the end of the call) | the connection is closed at once |
 
 Each try of one request has the same `webhook-id`, and a time stamp of its own. Redirects are not followed.
@@ -31,7 +31,7 @@ from ingress.dialogs.webhook.signature import signed_headers
 
 MAXIMUM_BYTES = 256 * 1024
 """Of an answer, whole or in lines."""
-TRY_AGAIN = (502, 503, 504)
+TRY_AGAIN = (502, 503)
 """A proxy's words for: the program behind was not reached, or is not up."""
 PAUSE_BETWEEN_TRIES_S = 0.2
 """Twice as long after each further try."""
@@ -75,10 +75,11 @@ class Client:
         await self._http.aclose()
 
     @asynccontextmanager
-    async def ask(self, message_id: str, body: bytes) -> AsyncIterator[Reply]:
+    async def ask(self, message_id: str, body: bytes, *, may_be_slow: bool = False) -> AsyncIterator[Reply]:
         """Send a request and give its reply. Raises WebhookError, also where the reply is read.
 
-        The connection is closed when the block is left before the reply has ended.
+        The connection is closed when the block is left before the reply has ended. `may_be_slow`: no caller
+        waits for it, so that its failure says nothing about the next request.
         """
         loop = asyncio.get_running_loop()
         if not self._circuit.may_ask(loop.time()):
@@ -90,7 +91,11 @@ class Client:
                 response = await self._response(message_id, body)
             yield Reply(response, deadline_s, self._address.deadline_s)
         except (WebhookError, TimeoutError, OSError, httpx2.HTTPError, httpx2.StreamError) as error:
-            self._circuit.failed(loop.time())
+            is_down = response is not None and response.status_code in TRY_AGAIN
+            if isinstance(error, WebhookError) and not is_down:
+                self._circuit.succeeded()  # with a mistake: it costs this call its answer, and no time
+            elif not may_be_slow:
+                self._circuit.failed(loop.time())
             raise WebhookError(_reason(error, self._address.deadline_s)) from None
         else:
             self._circuit.succeeded()

@@ -108,7 +108,8 @@ class WebhookDialog(Dialog):
         message_id = f"msg_{uuid4().hex}"
         body = json.dumps(request_of(event, call), ensure_ascii=False).encode()
         call.state.pop("interrupted", None)
-        async with self._client.ask(message_id, body) as reply:
+        is_over = isinstance(event, CallEnded)
+        async with self._client.ask(message_id, body, may_be_slow=is_over) as reply:
             if not reply.is_lines:
                 actions, state = whole_answer(await reply.body())
                 _remember(state, call)

@@ -68,7 +68,7 @@ class WebhookSettings(Section):
     deadline_s: PositiveSeconds = 8.0
     """For an answer, with all tries; between two actions of one in lines. Below `dialog.deadline_s`."""
     retries: int = Field(default=2, ge=0, le=5)
-    """If there is no connection, or the answer is 502, 503 or 504."""
+    """If there is no connection, or the answer is 502 or 503."""
     fallback: str | None = None
     """Said when there is no answer. Unset: the language's own words; "": nothing."""
     fallback_transfer: Annotated[str, AfterValidator(_target)] | None = None

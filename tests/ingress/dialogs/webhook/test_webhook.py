@@ -288,6 +288,7 @@ def acts(*actions: Any) -> Answer:
         (sends(b"{}", status=500), "answered 500"),
         (sends(b"{}", status=401), "answered 401"),
         (sends(b"{}", status=503), "answered 503"),
+        (sends(b"{}", status=504), "answered 504"),
         (sends(b"<html>secret</html>", "text/html"), "the answer is not application/json nor"),
         (sends(b"\xff{secret"), "the answer is no JSON"),
         (sends(b"[" * 100_000), "the answer is no JSON"),
@@ -380,6 +381,30 @@ def test_the_last_event_needs_no_answer(caplog: pytest.LogCaptureFixture) -> Non
 
     in_virtual_time(main())
     assert "call_ended: webhook: answered 500" in caplog.text
+
+
+def test_mistakes_and_slow_ends_cost_no_other_call() -> None:
+    """The address answers: it is asked about the next call as well."""
+
+    async def answer(asked: Asked, answering: Answering) -> None:
+        if asked.json["type"] == "call_ended":
+            await asyncio.sleep(3600.0)
+        is_wrong = asked.json["type"] == "caller_said"
+        await answering.json({"actions": [{"action": "say", "text": 1 if is_wrong else "Hello."}]})
+
+    async def main() -> None:
+        async with talking(answer, deadline_s=2.0) as (talk, peer):
+            for _ in range(FAILURES):
+                assert (await talk.says("Hello.")).text == SORRY
+                talk.interrupts()
+            for _ in range(FAILURES):
+                ended = Conversation(talk.dialog)
+                await ended.ends()
+            assert (await talk.begin()).text == "Hello."
+            assert len(peer.asked) == 2 * FAILURES + 1
+            talk.is_over = True
+
+    in_virtual_time(main())
 
 
 def test_what_is_tried_again() -> None:
