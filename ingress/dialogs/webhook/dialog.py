@@ -36,6 +36,10 @@ from ingress.dialogs.webhook.settings import WebhookSettings
 from ingress.link.messages import DialogState
 
 VERSION = 1
+MAXIMUM_STATE_BYTES = 14 * 1024
+"""Of the receiver's, so that an interruption has room beside it."""
+MAXIMUM_HEARD = 300
+"""Characters of an interrupted answer, the last; `history` has them all."""
 REASON = "webhook"
 """Of the end, or the transfer, if there is no answer."""
 FALLBACKS = {
@@ -85,7 +89,7 @@ class WebhookDialog(Dialog):
     async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
         """Do what the address answers; without an answer, the fall-back."""
         if isinstance(event, Interrupted):
-            call.state["interrupted"] = {"heard": event.heard, "leg": event.leg}
+            call.state["interrupted"] = {"heard": event.heard[-MAXIMUM_HEARD:], "leg": event.leg}
             return
         try:
             async with aclosing(self._answer(event, call)) as actions:
@@ -158,7 +162,9 @@ def _remember(state: DialogState | None, call: DialogCall) -> None:
     if state is None:
         return
     try:
-        encoded_state({**call.state, "receiver": state})
+        length = len(encoded_state(state))
     except DialogError as error:
         raise WebhookError(str(error)) from None
+    if length > MAXIMUM_STATE_BYTES:
+        raise WebhookError(f"the state has {length} bytes as JSON; {MAXIMUM_STATE_BYTES} are allowed")
     call.state["receiver"] = state

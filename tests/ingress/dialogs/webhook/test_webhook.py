@@ -17,9 +17,20 @@ from http_peer import Answer, Answering, Asked, HttpPeer
 
 from actors.errors import ConfigurationError
 from ingress.configuration.settings import DialogSettings
-from ingress.dialogs import CallBegan, CollectKeys, DialogCall, EndCall, Listen, Say, SetVariable, Transfer
+from ingress.dialogs import (
+    CallBegan,
+    CollectKeys,
+    DialogCall,
+    EndCall,
+    Interrupted,
+    Listen,
+    Say,
+    SetVariable,
+    Transfer,
+)
 from ingress.dialogs.registry import check, dialog
 from ingress.dialogs.run import DialogRun
+from ingress.dialogs.state import encoded_state
 from ingress.dialogs.testing import Conversation
 from ingress.dialogs.webhook.answer import WebhookError
 from ingress.dialogs.webhook.circuit import FAILURES
@@ -195,6 +206,19 @@ def test_an_interruption_closes_the_connection_and_goes_with_the_next_event() ->
     in_virtual_time(main())
 
 
+def test_the_largest_state_has_room_for_an_interruption() -> None:
+    """Whatever had been heard: also of characters that are long as JSON."""
+
+    async def main() -> None:
+        async with talking(answers(state={"a": "x" * (14 * 1024 - 9)})) as (talk, _):
+            await talk.begin()
+            call = DialogCall("c1", "default", "en", None, None, datetime.now(UTC), [], talk.state)
+            assert [each async for each in talk.dialog.respond(Interrupted("\x01" * 5_000), call)] == []
+            assert len(encoded_state(call.state)) > 16_000
+
+    in_virtual_time(main())
+
+
 def test_the_connection_closes_while_the_answer_is_awaited() -> None:
     """As when the caller goes on, or hangs up: the turn is cancelled. That is no failure of the address."""
 
@@ -306,7 +330,7 @@ def acts(*actions: Any) -> Answer:
         (acts({"action": "collect_keys", "count": 0.5}), "actions.0.count: Input should be a valid int"),
         (acts({"action": "collect_keys", "count": 0}), "actions.0: the dialog yielded a CollectKeys that"),
         (acts(*[{"action": "end_call"}] * 65), "actions: List should have at most 64 items"),
-        (sends(json.dumps({"state": {"a": "x" * 17_000}}).encode()), "the dialog's state has"),
+        (answers(state={"a": "x" * 14_400}), "the state has 14409 bytes as JSON; 14336"),
         (sends(b'{"action": "say", "text": 1}', LINES), "line 1.text: Input should be a valid string"),
         (sends(b'{"state": 1}', LINES), "line 1.state: Input should be"),
         (sends(b"secret", LINES), "line 1 is no JSON"),
