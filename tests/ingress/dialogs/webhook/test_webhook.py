@@ -437,6 +437,24 @@ def test_mistakes_and_slow_ends_cost_no_other_call() -> None:
     in_virtual_time(main())
 
 
+def test_no_call_waits_for_another_one() -> None:
+    """None is answered before all are asked: 101, more than a client usually has connections."""
+    all_asked = asyncio.Barrier(101)
+
+    async def answer(asked: Asked, answering: Answering) -> None:
+        await all_asked.wait()
+        await answering.json({"actions": [{"action": "say", "text": "Hello."}]})
+
+    async def main() -> None:
+        async with talking(answer) as (talk, _):
+            talks = [Conversation(talk.dialog) for _ in range(all_asked.parties)]
+            replies = await asyncio.gather(*(each.begin() for each in talks))
+            assert {reply.text for reply in replies} == {"Hello."}
+            talk.is_over = True
+
+    in_virtual_time(main())
+
+
 def test_what_is_tried_again() -> None:
     """A proxy's words that the program is not there, with the same id; not an error of the program itself."""
 
