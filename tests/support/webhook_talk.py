@@ -31,11 +31,8 @@ async def talking(
     async with HttpPeer(answer) as peer:
         table = {"url": url or f"{peer.url}/calls", **settings}
         hook = dialog(DialogSettings(name="webhook", webhook=table))
-        try:
-            async with Conversation(hook, language=language, caller_number="123") as talk:
-                yield talk, peer
-        finally:
-            await hook.close()  # type: ignore[attr-defined]
+        async with Conversation(hook, language=language, caller_number="123") as talk:
+            yield talk, peer
 
 
 def answers(*actions: Any, **state: Any) -> Answer:

@@ -35,8 +35,6 @@ TRY_AGAIN = (502, 503)
 """A proxy's words for: the program behind was not reached, or is not up."""
 PAUSE_BETWEEN_TRIES_S = 0.2
 """Twice as long after each further try."""
-KEEP_ALIVE_S = 1.0
-"""Shorter than any server's (gunicorn's: 2 s): a request that is sent while that closes would be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,11 @@ class Address:
 
 
 class Client:
-    """Asks one address for all calls."""
+    """Asks one address for all calls. Nothing is to be closed.
+
+    Each try has a connection of its own: on one that is kept, a request is lost if the receiver closes it
+    just then, and nobody can tell whether it was read.
+    """
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -67,12 +69,8 @@ class Client:
             follow_redirects=False,
             verify=address.tls,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # one call's are not another's
-            limits=httpx2.Limits(max_connections=None, keepalive_expiry=KEEP_ALIVE_S),  # nobody queues
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0),  # nobody queues
         )
-
-    async def close(self) -> None:
-        """Close the connections that are kept; nothing can be asked any more. Idempotent."""
-        await self._http.aclose()
 
     @asynccontextmanager
     async def ask(self, message_id: str, body: bytes, *, may_be_slow: bool = False) -> AsyncIterator[Reply]:

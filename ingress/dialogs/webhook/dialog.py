@@ -82,10 +82,6 @@ class WebhookDialog(Dialog):
         text = self._fallback_text(language)
         return [text] if text else []
 
-    async def close(self) -> None:
-        """Close the connections that are kept. Idempotent."""
-        await self._client.close()
-
     async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
         """Do what the address answers; without an answer, the fall-back."""
         if isinstance(event, Interrupted):

@@ -74,6 +74,29 @@ def test_the_environment_changes_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     in_virtual_time(main())
 
 
+def test_no_connection_is_kept() -> None:
+    """Also if the receiver would keep it: the next request needs no luck, and nothing is to be closed."""
+
+    async def main() -> None:
+        gone = asyncio.Event()
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+            while await reader.read(1024):
+                pass
+            writer.close()
+            gone.set()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            hook = dialog(DialogSettings(name="webhook", webhook={"url": url}))
+            assert (await Conversation(hook).begin()).actions == ()
+            await asyncio.wait_for(gone.wait(), 0.3)
+
+    in_virtual_time(main())
+
+
 def test_calls_share_no_cookies() -> None:
     """A receiver that begins a session gets no other call's."""
 
@@ -142,7 +165,6 @@ def test_certificates_are_verified(
             known = {"ca_file": str(certificate)} if is_known else {}
             hook = dialog(DialogSettings(name="webhook", webhook={"url": url, "retries": 0, **known}))
             assert (await Conversation(hook).begin()).text == (SORRY if logged else "Hello.")
-            await hook.close()  # type: ignore[attr-defined]
 
     in_virtual_time(main())
     assert logged in caplog.text
@@ -164,7 +186,6 @@ async def test_what_is_no_server_of_tls_and_what_has_no_name() -> None:
             client = Client(Address(url, b"", {}, 8.0, 0, ssl.create_default_context()))
             with pytest.raises(WebhookError, match=reason):
                 await client.ask("msg_1", b"{}").__aenter__()
-            await client.close()
 
 
 def test_the_connection_closes_while_the_answer_is_awaited() -> None:
