@@ -58,9 +58,7 @@ async def test_the_receiver_answers_a_call(monkeypatch: pytest.MonkeyPatch) -> N
             for _ in range(3):
                 last = await talk.presses("999")
             assert last.text == "Goodbye."
-        await hook.close()
         stranger: Any = dialog(DialogSettings(name="webhook", webhook={"url": url}))
         monkeypatch.setenv("RAYMAL_WEBHOOK_SECRET", SECRET.replace("M", "N"))
         async with Conversation(stranger) as talk:
             assert "cannot be reached" in (await talk.begin()).text
-        await stranger.close()

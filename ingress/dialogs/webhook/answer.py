@@ -29,8 +29,9 @@ JSON_LINES = ("application/x-ndjson", "application/jsonl", "application/json-lin
 MAXIMUM_ACTIONS = 64
 Model = TypeVar("Model", bound=BaseModel)
 
-SHOWN_NAME = re.compile(r"[a-z_]{1,40}")
-"""A name that an error may repeat."""
+SHOWN_NAME = re.compile(r"[A-Za-z_]{1,40}")
+"""A name that an error may repeat: without line breaks, figures or what else somebody may have said."""
+SHOWN_PLACE = re.compile(rf"{SHOWN_NAME.pattern}|actions\.[0-9]+|line [0-9]+")
 
 
 class WebhookError(Exception):
@@ -112,11 +113,17 @@ def _json(body: bytes, where: str = "the answer") -> JsonValue:
     return value
 
 
+def _shown(part: str | int) -> str:
+    """Return a part of a place as the log may have it: keys of the receiver may be what was said."""
+    if isinstance(part, int) or SHOWN_PLACE.fullmatch(part):
+        return str(part)
+    return "…"
+
+
 def _validated(model: type[Model], value: JsonValue, where: str) -> Model:
     try:
         return model.model_validate(value)
     except ValidationError as error:
         detail = error.errors(include_url=False, include_input=False)[0]
-        path = [where, *(str(part) for part in detail["loc"][:4])]
-        place = ".".join(part if len(part) <= 40 else "…" for part in path if part)
+        place = ".".join(_shown(part) for part in (where, *detail["loc"][:4]) if part != "")
         raise WebhookError(f"{place or 'the answer'}: {detail['msg']}") from None

@@ -24,10 +24,10 @@ class Circuit:
         return True
 
     def succeeded(self) -> None:
-        """The address has answered."""
+        """The address has answered, in order or not."""
         self._failures = 0
 
     def failed(self, now: float) -> None:
-        """It has not, or not in order."""
+        """It has not."""
         self._failures += 1
         self._tries_again_s = now + PAUSE_S

@@ -2,9 +2,9 @@
 
 | what happens | then |
 |---|---|
-| no connection; 502, 503, 504 | tried again while the deadline lasts: nothing was done about the request |
+| no connection; 502, 503 | tried again while the deadline lasts: the program was not reached |
 | any other status, a redirect too; another kind of content; an answer that is too long or cut | a failure |
-| the deadline passes; the connection breaks while the answer is awaited | a failure: it may have been done |
+| the deadline passes (504: a proxy's); the connection breaks meanwhile | a failure: it may have been done |
 | the dialog is closed (an interruption, the end of the call) | the connection is closed at once |
 
 Each try of one request has the same `webhook-id`, and a time stamp of its own. Redirects are not followed.
@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -29,12 +31,10 @@ from ingress.dialogs.webhook.signature import signed_headers
 
 MAXIMUM_BYTES = 256 * 1024
 """Of an answer, whole or in lines."""
-TRY_AGAIN = (502, 503, 504)
+TRY_AGAIN = (502, 503)
 """A proxy's words for: the program behind was not reached, or is not up."""
 PAUSE_BETWEEN_TRIES_S = 0.2
 """Twice as long after each further try."""
-KEEP_ALIVE_S = 2.0
-"""Shorter than any server's: if that closed it while a request is sent, the request would be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,11 @@ class Address:
 
 
 class Client:
-    """Asks one address for all calls."""
+    """Asks one address for all calls. Nothing is to be closed.
+
+    Each try has a connection of its own: on one that is kept, a request is lost if the receiver closes it
+    just then, and nobody can tell whether it was read.
+    """
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -61,21 +65,19 @@ class Client:
             logging.getLogger(library).setLevel(logging.WARNING)  # they log each request's address
         self._http = httpx2.AsyncClient(
             timeout=None,
+            trust_env=False,  # a proxy of the environment, or a password in .netrc, is for other programs
             follow_redirects=False,
             verify=address.tls,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # one call's are not another's
-            limits=httpx2.Limits(max_connections=None, keepalive_expiry=KEEP_ALIVE_S),  # nobody queues
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0),  # nobody queues
         )
 
-    async def close(self) -> None:
-        """Close the connections that are kept; nothing can be asked any more. Idempotent."""
-        await self._http.aclose()
-
     @asynccontextmanager
-    async def ask(self, message_id: str, body: bytes) -> AsyncIterator[Reply]:
+    async def ask(self, message_id: str, body: bytes, *, may_be_slow: bool = False) -> AsyncIterator[Reply]:
         """Send a request and give its reply. Raises WebhookError, also where the reply is read.
 
-        The connection is closed when the block is left before the reply has ended.
+        The connection is closed when the block is left before the reply has ended. `may_be_slow`: no caller
+        waits for it, so that its failure says nothing about the next request.
         """
         loop = asyncio.get_running_loop()
         if not self._circuit.may_ask(loop.time()):
@@ -87,7 +89,11 @@ class Client:
                 response = await self._response(message_id, body)
             yield Reply(response, deadline_s, self._address.deadline_s)
         except (WebhookError, TimeoutError, OSError, httpx2.HTTPError, httpx2.StreamError) as error:
-            self._circuit.failed(loop.time())
+            is_down = response is not None and response.status_code in TRY_AGAIN
+            if isinstance(error, WebhookError) and not is_down:
+                self._circuit.succeeded()  # with a mistake: it costs this call its answer, and no time
+            elif not may_be_slow:
+                self._circuit.failed(loop.time())
             raise WebhookError(_reason(error, self._address.deadline_s)) from None
         else:
             self._circuit.succeeded()
@@ -186,4 +192,22 @@ def _reason(error: Exception, deadline_s: float) -> str:
         return str(error)
     if isinstance(error, TimeoutError):
         return f"no answer within {deadline_s:g} s"
+    if isinstance(error, httpx2.ConnectError):
+        return f"no connection: {_cause(error)}"
     return f"no whole answer: {type(error).__name__}"
+
+
+def _cause(error: BaseException) -> str:
+    """Return what is behind an error of the library, in the system's words."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner.exceptions[0] if isinstance(inner, BaseExceptionGroup) else inner
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is refused: {error.verify_message} (see dialog.webhook.ca_file)"
+        case ssl.SSLError():
+            return f"TLS failed ({error.reason})"
+        case socket.gaierror():
+            return f"its name is not found: {error.strerror}"
+        case OSError(errno=int(number)):
+            return os.strerror(number)
+    return type(error).__name__

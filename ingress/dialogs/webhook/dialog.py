@@ -36,6 +36,10 @@ from ingress.dialogs.webhook.settings import WebhookSettings
 from ingress.link.messages import DialogState
 
 VERSION = 1
+MAXIMUM_STATE_BYTES = 14 * 1024
+"""Of the receiver's, so that an interruption has room beside it."""
+MAXIMUM_HEARD = 300
+"""Characters of an interrupted answer, the last; `history` has them all."""
 REASON = "webhook"
 """Of the end, or the transfer, if there is no answer."""
 FALLBACKS = {
@@ -78,14 +82,10 @@ class WebhookDialog(Dialog):
         text = self._fallback_text(language)
         return [text] if text else []
 
-    async def close(self) -> None:
-        """Close the connections that are kept. Idempotent."""
-        await self._client.close()
-
     async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
         """Do what the address answers; without an answer, the fall-back."""
         if isinstance(event, Interrupted):
-            call.state["interrupted"] = {"heard": event.heard, "leg": event.leg}
+            call.state["interrupted"] = {"heard": event.heard[-MAXIMUM_HEARD:], "leg": event.leg}
             return
         try:
             async with aclosing(self._answer(event, call)) as actions:
@@ -98,7 +98,8 @@ class WebhookDialog(Dialog):
         if isinstance(event, CallEnded):
             return
         if text := self._fallback_text(call.language):
-            yield Say(text, is_fixed=True)
+            for leg in ("caller", "return") if call.has_return_leg else ("caller",):
+                yield Say(text, is_fixed=True, leg=leg)
         target = self.settings.fallback_transfer
         yield EndCall(REASON) if target is None else Transfer(target, REASON)
 
@@ -107,7 +108,8 @@ class WebhookDialog(Dialog):
         message_id = f"msg_{uuid4().hex}"
         body = json.dumps(request_of(event, call), ensure_ascii=False).encode()
         call.state.pop("interrupted", None)
-        async with self._client.ask(message_id, body) as reply:
+        is_over = isinstance(event, CallEnded)
+        async with self._client.ask(message_id, body, may_be_slow=is_over) as reply:
             if not reply.is_lines:
                 actions, state = whole_answer(await reply.body())
                 _remember(state, call)
@@ -156,7 +158,9 @@ def _remember(state: DialogState | None, call: DialogCall) -> None:
     if state is None:
         return
     try:
-        encoded_state({**call.state, "receiver": state})
+        length = len(encoded_state(state))
     except DialogError as error:
         raise WebhookError(str(error)) from None
+    if length > MAXIMUM_STATE_BYTES:
+        raise WebhookError(f"the state has {length} bytes as JSON; {MAXIMUM_STATE_BYTES} are allowed")
     call.state["receiver"] = state

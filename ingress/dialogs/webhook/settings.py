@@ -7,8 +7,8 @@ import ssl
 from collections.abc import Mapping
 from functools import cache
 from typing import Annotated
-from urllib.parse import urlsplit
 
+import httpx2
 from pydantic import AfterValidator, Field, model_validator
 
 from actors.checks.hosts import is_loopback
@@ -25,14 +25,16 @@ OWN_HEADERS = ("accept", "accept-encoding", "connection", "content-", "host", "t
 
 
 def _url(url: str) -> str:
+    """Check it as the client will read it, which asks the host that was found here."""
     try:
-        parts = urlsplit(url)
-        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
+        parts = httpx2.URL(url)
+        has_port = parts.port is None or 0 < parts.port < 1 << 16
+        is_address = parts.scheme in ("http", "https") and bool(parts.host) and has_port
+    except httpx2.InvalidURL:
         is_address = False
     if not is_address or not url.isascii() or not url.isprintable() or " " in url or "#" in url:
         raise ValueError("write the address of your program, such as https://calls.example.org/raymal")
-    if urlsplit(url).username is not None:
+    if parts.userinfo:
         raise ValueError("a password in an address ends up in logs; requests are signed with the secret")
     return url
 
@@ -68,7 +70,7 @@ class WebhookSettings(Section):
     deadline_s: PositiveSeconds = 8.0
     """For an answer, with all tries; between two actions of one in lines. Below `dialog.deadline_s`."""
     retries: int = Field(default=2, ge=0, le=5)
-    """If there is no connection, or the answer is 502, 503 or 504."""
+    """If there is no connection, or the answer is 502 or 503."""
     fallback: str | None = None
     """Said when there is no answer. Unset: the language's own words; "": nothing."""
     fallback_transfer: Annotated[str, AfterValidator(_target)] | None = None
@@ -76,8 +78,8 @@ class WebhookSettings(Section):
 
     @model_validator(mode="after")
     def _check_encryption(self) -> WebhookSettings:
-        parts = urlsplit(self.url)
-        if parts.scheme == "http" and not self.allow_http and not is_loopback(parts.hostname or ""):
+        parts = httpx2.URL(self.url)
+        if parts.scheme == "http" and not self.allow_http and not is_loopback(parts.host):
             raise ValueError(
                 "url: http:// to another machine sends what callers say unencrypted; use https://, "
                 "or set allow_http = true in a network of your own"
