@@ -30,6 +30,7 @@ class Progress:
         self._state["step"] = step.name
         self._state.pop("tries", None)
         self._state.pop("pending", None)
+        self._state.pop("waits_since_s", None)
 
     @property
     def tries(self) -> int:
@@ -40,6 +41,11 @@ class Progress:
     @tries.setter
     def tries(self, tries: int) -> None:
         self._state["tries"] = tries
+
+    def begin_waiting(self, now_s: float) -> float:
+        """Return when the step's wait for the other leg began; now, if it has not."""
+        since_s = self._state.setdefault("waits_since_s", now_s)
+        return since_s if isinstance(since_s, int | float) else now_s
 
     @property
     def pending(self) -> JsonValue:
@@ -52,6 +58,14 @@ class Progress:
             self._state.pop("pending", None)
         else:
             self._state["pending"] = value
+
+    def note_unheard(self) -> None:
+        """The question was interrupted before it was heard to its end: a yes to it is none."""
+        self._state["unheard"] = True
+
+    def take_unheard(self) -> bool:
+        """Return whether that was noted, and forget it: it holds for one answer."""
+        return bool(self._state.pop("unheard", False))
 
     @property
     def back(self) -> Step | None:

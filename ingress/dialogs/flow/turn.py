@@ -13,6 +13,7 @@ from ingress.dialogs.base import (
     DialogCall,
     DialogEvent,
     EndCall,
+    Interrupted,
     LegJoined,
     LegLeft,
     Listen,
@@ -57,16 +58,20 @@ class Turn:
         event: DialogEvent,
         call: DialogCall,
         today: date,
+        now_s: float,
     ) -> None:
         self._flow = flow
         self._lookups = lookups
         self._event = event
         self._call = call
+        self._now_s = now_s
         self._progress = Progress(call.state, flow)
         self._wording = Wording(flow, call, self._progress)
-        self._replies = Replies(flow, answers, event, call, self._progress, self._wording, today)
         has_left = isinstance(event, LegLeft)
         self._has_return = not has_left and (call.has_return_leg or isinstance(event, LegJoined))
+        self._replies = Replies(
+            flow, answers, event, call, self._progress, self._wording, today, now_s, self._has_return
+        )
 
     async def actions(self) -> AsyncIterator[DialogAction]:
         """Yield what is done."""
@@ -77,6 +82,10 @@ class Turn:
                 yield action
             return
         reply = Reply(step=step)
+        if isinstance(self._event, Interrupted):
+            if self._event.leg == step.leg and not self._replies.was_asked(step, self._event.heard):
+                self._progress.note_unheard()
+            return
         if not isinstance(self._event, CallBegan):
             step = self._awaited(step)
             reply = self._replies.reply(step) if step.waits else Reply(step=step)
@@ -120,6 +129,7 @@ class Turn:
                         yield action
                     return
                 case WaitForLeg(timeout_s=timeout_s) if not self._has_return:
+                    self._progress.begin_waiting(self._now_s)
                     yield Listen(no_input_s=timeout_s, leg="caller")
                     return
                 case HandOver(target=target, reason=reason):
