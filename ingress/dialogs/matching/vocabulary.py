@@ -49,6 +49,8 @@ class Vocabulary:
     """"double five"."""
     introductions: str
     """What is said before one's name, the longest first."""
+    titles: str
+    """Said with a name, and no part of it."""
 
 
 VOCABULARIES: Mapping[str, Vocabulary] = {
@@ -97,6 +99,7 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
         digits={"oh": 0, "o": 0, "nought": 0},
         repeated={"double": 2, "triple": 3},
         introductions="my name is|the name is|this is|i am|i m|it s|it is|call me|for|name",
+        titles="mister|mr|missus|mrs|miss|ms|doctor|dr|professor|sir|lady|madam|aunt|uncle",
     ),
     "pt": Vocabulary(
         answers=Answers(
@@ -153,6 +156,7 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
         repeated={"duplo": 2, "dupla": 2, "triplo": 3},
         introductions="meu nome é|o meu nome é|me chamo|eu me chamo|eu sou o|eu sou a|eu sou|sou o|sou a|sou"
         "|aqui é o|aqui é a|aqui é|é o|é a|em nome de|nome",
+        titles="senhor|senhora|senhorita|sr|sra|seu|dona|dom|doutor|doutora|dr|dra|professor|professora|tio|tia",
     ),
     "es": Vocabulary(
         answers=Answers(
@@ -189,6 +193,7 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
         digits={},
         repeated={"doble": 2, "triple": 3},
         introductions="mi nombre es|me llamo|yo soy|soy|a nombre de|nombre",
+        titles="señor|señora|señorita|sr|sra|don|doña|doctor|doctora|profesor|profesora|tío|tía",
     ),
     "fr": Vocabulary(
         answers=Answers(
@@ -228,6 +233,7 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
         digits={},
         repeated={"double": 2, "triple": 3},
         introductions="mon nom est|je m appelle|je suis|c est|au nom de|nom",
+        titles="monsieur|madame|mademoiselle|docteur|maître|professeur|oncle|tante",
     ),
     "de": Vocabulary(
         answers=Answers(
@@ -268,6 +274,7 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
         digits={},
         repeated={"doppel": 2, "doppelt": 2, "dreifach": 3},
         introductions="mein name ist|ich heiße|ich bin|hier ist|auf den namen|name",
+        titles="herr|herrn|frau|fräulein|doktor|professor|onkel|tante",
     ),
     "it": Vocabulary(
         answers=Answers(
@@ -304,5 +311,6 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
         digits={},
         repeated={"doppio": 2, "triplo": 3},
         introductions="mi chiamo|il mio nome è|sono|a nome di|nome",
+        titles="signor|signore|signora|signorina|dottor|dottore|dottoressa|professore|professoressa|don|donna|zio|zia",
     ),
 }  # fmt: skip
