@@ -21,6 +21,7 @@ from ingress.dialogs.base import (
     Transfer,
 )
 from ingress.dialogs.flow.answers import Answers, at_path, plain
+from ingress.dialogs.flow.checking import TARGET
 from ingress.dialogs.flow.model import (
     Ask,
     End,
@@ -114,7 +115,7 @@ class Turn:
                 break
             self._progress.enter(step)
             for name, text in step.variables.items():
-                yield SetVariable(name, self._variable(text))
+                yield SetVariable(name, self._variable(text.text))
             act = step.act
             if step.leg == "return" and not self._has_return:
                 if isinstance(act, Ask):
@@ -133,8 +134,11 @@ class Turn:
                     yield Listen(no_input_s=timeout_s, leg="caller")
                     return
                 case HandOver(target=target, reason=reason):
-                    yield Transfer(self._wording.filled(target, is_spoken=False), reason)
-                    return
+                    number = self._wording.filled(target, is_spoken=False)
+                    if TARGET.fullmatch(number):
+                        yield Transfer(number, reason)
+                        return
+                    break  # nothing has filled its slot
                 case End(reason=reason):
                     yield EndCall(reason)
                     return
@@ -142,7 +146,8 @@ class Turn:
                     self._has_return = False
                     yield EndCall("", leg="return")
             step = self._step_of(await self._after(step))
-        log.warning("call %s: its flow leads nowhere from step %s", self._call.call_id, first.name)
+        name = (step or first).name
+        log.warning("call %s: its flow leads nowhere from step %s", self._call.call_id, name)
         for action in polite_end(self._wording.common.sorry, "flow_leads_nowhere"):
             yield action
 
@@ -169,7 +174,7 @@ class Turn:
 
     async def _look_up(self, act: LookUp) -> bool:
         """Fill slots from an answer; False if it did not come, or has not what is wanted."""
-        values = {name: self._wording.value(text) for name, text in act.values.items()}
+        values = {name: self._wording.value(text.text) for name, text in act.values.items()}
         try:
             answer = await self._lookups.fetch(act.name, values)
         except LookupFailedError as error:

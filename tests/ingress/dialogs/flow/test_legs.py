@@ -187,10 +187,14 @@ async def test_a_leg_that_is_there_already_is_not_waited_for(start: Start) -> No
 async def test_steps_that_only_lead_to_a_leg_that_is_gone_end(start: Start) -> None:
     """A loop that no check finds has an end all the same."""
     talk = start(
-        "languages: en\nleft: ask\nslots: {it: {kind: yes_no}}\n"
-        "steps: {ask: {leg: return, ask: it, say: What?, next: end}, end: {end: done}}"
+        "languages: en\nleft: gone\nanywhere: [{words: help, next: gone}]\nslots: {it: {kind: yes_no}}\n"
+        "steps: {wait: {wait_for: return, next: ask}, ask: {leg: return, ask: it, say: What?, next: end},\n"
+        "  gone: {next: back}, end: {end: done}}"
     )
-    assert await talk.begin() == "I am sorry, we cannot go on here. Goodbye."
+    await talk.begin()
+    await talk.joins()
+    assert await talk.says("help") == "[return] What?"
+    assert await talk.leaves() == "I am sorry, we cannot go on here. Goodbye."
     assert talk.end == EndCall("flow_leads_nowhere")
 
 

@@ -258,6 +258,18 @@ async def test_who_interrupts_before_the_question_answers_it(start: Start) -> No
     assert talk.state["step"] == "ask_who"
 
 
+async def test_a_transfer_to_what_was_not_asked_yet_ends_politely(start: Start) -> None:
+    """The list has the number of every name, but none was chosen."""
+    talk = start(
+        "languages: en\nslots: {who: {kind: name, names: [{name: Ann, number: '7'}]}}\n"
+        "anywhere: [{words: operator, next: give}]\n"
+        "steps: {ask: {ask: who, say: Who?, next: give}, give: {say: Wait., transfer: '{who.number}'}}"
+    )
+    await talk.begin()
+    assert await talk.says("operator") == "Wait. I am sorry, we cannot go on here. Goodbye."
+    assert talk.end == EndCall("flow_leads_nowhere")
+
+
 async def test_a_step_that_is_gone_ends_the_call_politely(start: Start) -> None:
     """The flow was changed, and this gateway has never known the older one."""
     talk = start(MENU)
