@@ -38,9 +38,9 @@ class FlowDialog(Dialog):
         self,
         settings: DialogSettings | None = None,
         today: date | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`today`, `clock` (seconds, the same on all machines): for tests. Raises ConfigurationError.
+        """`today`, `clock` (monotonic, in seconds): for tests. Raises ConfigurationError.
 
         A flow that was checked, and cannot be read now, ends each call politely instead: a file that somebody
         is writing must not stop a gateway.

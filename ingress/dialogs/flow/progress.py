@@ -42,10 +42,16 @@ class Progress:
     def tries(self, tries: int) -> None:
         self._state["tries"] = tries
 
-    def begin_waiting(self, now_s: float) -> float:
-        """Return when the step's wait for the other leg began; now, if it has not."""
-        since_s = self._state.setdefault("waits_since_s", now_s)
-        return since_s if isinstance(since_s, int | float) else now_s
+    def waited_s(self, now_s: float, most_s: float) -> float:
+        """Return how long the step has waited for the other leg; the wait begins now, if it has not.
+
+        It begins anew where more than `most_s` or less than nothing has passed: on another machine, whose
+        clock is another.
+        """
+        since_s = self._state.get("waits_since_s")
+        if not isinstance(since_s, int | float) or not 0.0 <= now_s - since_s <= most_s:
+            self._state["waits_since_s"] = since_s = now_s
+        return now_s - since_s
 
     @property
     def pending(self) -> JsonValue:

@@ -53,6 +53,8 @@ from ingress.link.messages import LegName
 
 HOLD_S = 300.0
 """A caller says nothing while the other leg is asked: that is no silence to ask about."""
+LONGEST_SPEECH_S = 60.0
+"""How much later than at its end a wait may be seen to be over: who waits may have begun to speak before."""
 LEAST_HOLD_S = 1.0
 """Of a wait's end: 0 would be for ever."""
 
@@ -162,7 +164,7 @@ class Replies:
             return Reply(step=self.step_of(act.next))
         hold_s = HOLD_S
         if isinstance(act, WaitForLeg):
-            waited_s = max(0.0, self._now_s - self._progress.begin_waiting(self._now_s))
+            waited_s = self._progress.waited_s(self._now_s, act.timeout_s + LONGEST_SPEECH_S)
             if isinstance(event, NothingHeard) or waited_s >= act.timeout_s:
                 return self._failed(act.failed)
             hold_s = max(LEAST_HOLD_S, act.timeout_s - waited_s)

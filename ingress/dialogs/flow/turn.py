@@ -130,7 +130,7 @@ class Turn:
                         yield action
                     return
                 case WaitForLeg(timeout_s=timeout_s) if not self._has_return:
-                    self._progress.begin_waiting(self._now_s)
+                    self._progress.waited_s(self._now_s, timeout_s)
                     yield Listen(no_input_s=timeout_s, leg="caller")
                     return
                 case HandOver(target=target, reason=reason):

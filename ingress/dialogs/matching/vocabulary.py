@@ -79,7 +79,7 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
             "|madam|the",
         ),
         requests={
-            "operator": "operator|the operator|agent|human|receptionist|representative|talk to an operator"
+            "operator": "operator|agent|human|the operator|receptionist|representative|talk to an operator"
             "|speak to an operator|speak to a person|talk to a person|talk to someone"
             "|speak to someone|an operator|a person|an attendant",
             "repeat": "repeat|again|say that again|say again|pardon|come again|what did you say"
