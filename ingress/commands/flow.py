@@ -46,7 +46,8 @@ def run_check(arguments: argparse.Namespace) -> int:
             print(json.dumps({"problems": [_as_json(problem) for problem in error.problems]}, indent=2))
         else:
             print(error, file=sys.stderr)
-            print(f"raymal: {len(error.problems)} problems in {arguments.file}", file=sys.stderr)
+            count = len(error.problems)
+            print(f"raymal: {count} problem{'s' * (count > 1)} in {arguments.file}", file=sys.stderr)
         return ExitCode.FAILED
     if arguments.json:
         print(json.dumps({"problems": []}))

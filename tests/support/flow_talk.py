@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,10 @@ TODAY = date(2026, 11, 27)
 """A Friday."""
 
 
-def flow_dialog(file: Path | str, **table: Any) -> FlowDialog:
-    """Return the dialog of a flow, in whose world it is `TODAY`."""
+def flow_dialog(file: Path | str, clock: Callable[[], float] = lambda: 0.0, **table: Any) -> FlowDialog:
+    """Return the dialog of a flow, in whose world it is `TODAY`, and as late as `clock` says."""
     settings = DialogSettings.model_validate({"name": "flow", "flow": {"file": str(file), **table}})
-    return FlowDialog(settings, today=TODAY)
+    return FlowDialog(settings, TODAY, clock)
 
 
 class Talk:

@@ -75,11 +75,11 @@ class Answers:
         return ()
 
 
-def decision(event: CallerSaid | CallerPressed, language: str) -> str | None:
-    """Return the clear yes or no of an answer, None of any other."""
+def decision(event: CallerSaid | CallerPressed, language: str, is_repeated: bool = False) -> str | None:
+    """Return the clear yes or no of an answer, None of any other; `is_repeated`: as for `yes_or_no`."""
     if isinstance(event, CallerPressed):
         return {YES_KEY: "yes", NO_KEY: "no"}.get(event.digits)
-    answer = yes_or_no(event.text, language)
+    answer = yes_or_no(event.text, language, is_repeated)
     is_sure = event.confidence is None or event.confidence >= MINIMUM_CONFIDENCE
     return answer if answer != "yes" or is_sure else None
 

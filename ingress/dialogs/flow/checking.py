@@ -7,19 +7,23 @@
 | every loop asks something | no call speaks for ever |
 | placeholders are slots, or known of the call | no caller hears a brace |
 | a transfer's target comes from a list | no caller chooses it |
+| every slot is asked for, or stored | no text has a gap |
+| a branch has words or keys of its own | none is there in vain |
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
 
+from ingress.dialogs.flow.answers import from_keys, wanted_keys
 from ingress.dialogs.flow.document import Place, Problems, nearest
 from ingress.dialogs.flow.model import (
     AGAIN,
     BACK,
     Ask,
+    Branch,
     Entry,
     Flow,
     HandOver,
@@ -29,13 +33,19 @@ from ingress.dialogs.flow.model import (
     Step,
     Switch,
     Target,
+    WaitForLeg,
 )
 from ingress.dialogs.flow.texts import CALL_NAMES, filled, placeholders
+from ingress.dialogs.matching.phrases import matching_words
 
 TARGET = re.compile(r"[A-Za-z0-9_+*#.@-]{1,64}")
 """Of a transfer, as the dialplan takes it."""
 MOST_VARIABLES = 16
 """Of a call."""
+MOST_KEYS = 16
+"""Of a branch."""
+MOST_PHRASES = 900
+"""Of a question's branches: with the names of a list they are told to the speech model, 1,000 at most."""
 CONFIRMED = "value"
 """What a `confirm` may name beside slots: the answer that it is about."""
 
@@ -47,6 +57,7 @@ def check(flow: Flow, problems: Problems) -> None:
             hint = nearest(target.step, [*flow.steps, *others])
             problems.add(target.place, f"there is no step {target.step!r} to go to here; {hint}")
     variables: set[str] = set()
+    _check_branches(flow.anywhere, 1, problems)
     for step in flow.steps.values():
         _check_step(flow, step, problems)
         variables.update(step.variables)
@@ -55,6 +66,7 @@ def check(flow: Flow, problems: Problems) -> None:
             variables.clear()
     if problems.found:
         return
+    _check_slots(flow, problems)
     _check_reached(flow, problems)
     _check_loops(flow, problems)
 
@@ -80,26 +92,30 @@ def _check_step(flow: Flow, step: Step, problems: Problems) -> None:
         for wording in prompt.texts.values():
             for text in filter(None, (wording.text, wording.short)):
                 _check_text(flow, text, wording.place, problems, known)
-    for text in step.variables.values():
-        _check_text(flow, text, step.place, problems)
+    for variable in step.variables.values():
+        _check_text(flow, variable.text, variable.place, problems)
     match act:
-        case Ask(slot=name, next=following):
-            slot = _slot(flow, name, step.place, problems) if name is not None else None
+        case Ask(slot=name, slot_place=place, next=following):
+            slot = _slot(flow, name, place, problems) if name else None
+            wanted = act.keys or (wanted_keys(slot) if slot is not None else None)
+            _check_branches(act.branches, 1 if wanted is None else MOST_KEYS, problems)
             if slot is not None and slot.kind is SlotKind.VALUE:
-                problems.add(step.place, f"slot {slot.name!r} is filled by look-ups: it cannot be asked for")
+                problems.add(place, f"slot {slot.name!r} is filled by look-ups: it cannot be asked for")
             if slot is not None and "yes" in following and slot.kind is not SlotKind.YES_NO:
                 problems.add(step.place, f"'next' by yes and no: slot {slot.name!r} is a {slot.kind}")
             if act.left is not None and step.leg != "return":
                 problems.add(act.left.place, "'left' is for a step with leg: return")
         case LookUp(place=place, values=values, store=store):
-            for text in values.values():
-                _check_text(flow, text, place, problems)
+            for value in values.values():
+                _check_text(flow, value.text, value.place, problems)
             for name in store:
                 _slot(flow, name, place, problems)
-        case Switch(slot=name):
-            slot = _slot(flow, name, step.place, problems)
+        case Switch(slot=name, place=place):
+            slot = _slot(flow, name, place, problems) if name else None
             if slot is not None:
                 _check_cases(act, slot, problems)
+            if act.next is None and flow.failed is None:
+                problems.add(place, "'next' is missing: where any other value leads")
         case HandOver(place=place, target=target):
             _check_text(flow, target, place, problems)
             _check_transfer(flow, target, place, problems)
@@ -112,14 +128,52 @@ def _slot(flow: Flow, name: str, place: Place, problems: Problems) -> Slot | Non
 
 
 def _check_cases(act: Switch, slot: Slot, problems: Problems) -> None:
-    known: Collection[str] = ()
-    if slot.kind is SlotKind.YES_NO:
-        known = ("yes", "no")
-    elif slot.kind is SlotKind.NAME:
-        known = slot.entries
     for value, target in act.cases.items():
-        if known and value not in known:
-            problems.add(target.place, f"slot {slot.name!r} is never {value!r}; {nearest(value, known)}")
+        hint = ""
+        if slot.kind in (SlotKind.YES_NO, SlotKind.NAME):
+            known: Collection[str] = ("yes", "no") if slot.kind is SlotKind.YES_NO else slot.entries
+            hint = nearest(value, known) if value not in known else ""
+        elif slot.kind is SlotKind.NUMBER and from_keys(slot, value) is None:
+            hint = f"it is a number from {slot.minimum} to {slot.maximum}"
+        elif slot.kind is SlotKind.DIGITS and from_keys(slot, value) is None:
+            hint = f"it has {slot.minimum} to {slot.maximum} digits"
+        if hint:
+            problems.add(target.place, f"slot {slot.name!r} is never {value!r}; {hint}")
+
+
+def _check_slots(flow: Flow, problems: Problems) -> None:
+    acts = [step.act for step in flow.steps.values()]
+    filled = {act.slot for act in acts if isinstance(act, Ask)}
+    filled |= {slot for act in acts if isinstance(act, LookUp) for slot in act.store}
+    for slot in flow.slots.values():
+        if slot.name not in filled:
+            problems.add(slot.place, f"nothing asks for slot {slot.name!r}, nor stores it: remove it")
+
+
+def _check_branches(branches: Sequence[Branch], most_keys: int, problems: Problems) -> None:
+    """Note branches that are never taken, as another one has the same words or keys, or keys come singly."""
+    words: dict[tuple[str, ...], Branch] = {}
+    keys: dict[str, Branch] = {}
+    for branch in branches:
+        for language, phrases in branch.words.items():
+            for phrase in phrases:
+                said = tuple(matching_words(phrase, language))
+                if not said:
+                    problems.add(branch.place, f"{phrase!r} has no words")
+                elif words.setdefault((language, *said), branch) is not branch:
+                    problems.add(branch.place, f"{phrase!r} is said for another branch too: neither is taken")
+        for key in branch.keys:
+            if len(key) > most_keys:
+                problems.add(
+                    branch.place, f"keys {key!r} come one by one here: write one key, or 'keys' with a count"
+                )
+            elif keys.setdefault(key, branch) is not branch:
+                problems.add(branch.place, f"keys {key!r} are those of another branch too")
+    for language in {language for branch in branches for language in branch.words}:
+        if sum(len(branch.words.get(language, ())) for branch in branches) > MOST_PHRASES:
+            problems.add(
+                branches[0].place, f"more than {MOST_PHRASES} phrases in the branches of one question"
+            )
 
 
 def _check_text(flow: Flow, text: str, place: Place, problems: Problems, known: Collection[str] = ()) -> None:
@@ -180,12 +234,40 @@ def _check_reached(flow: Flow, problems: Problems) -> None:
             problems.add(step.place, f"no way leads to step {step.name!r}: remove it, or lead to it")
 
 
+def _leads_at_once(flow: Flow, step: Step, has_return_leg: bool) -> Iterator[Target]:
+    """Yield where a step may lead without waiting for anything."""
+    match step.act:
+        case Ask(left=left, failed=failed):
+            gone = left or flow.left or failed or flow.failed
+            if step.leg == "return" and not has_return_leg and gone is not None:
+                yield gone
+        case WaitForLeg(next=following):
+            if has_return_leg:
+                yield following
+        case LookUp(failed=None) | Switch(next=None):
+            yield from step.targets()
+            if flow.failed is not None:
+                yield flow.failed
+        case _:
+            yield from step.targets()
+
+
 def _check_loops(flow: Flow, problems: Problems) -> None:
-    """Note loops of steps of which none waits for an answer: each, but where two share a step one of them."""
+    """Note loops of steps of which none waits, with the other leg or without.
+
+    Each is noted, but where two share a step one of them.
+    """
+    for has_return_leg in (False, True):
+        _check_loops_of(flow, has_return_leg, problems)
+
+
+def _check_loops_of(flow: Flow, has_return_leg: bool, problems: Problems) -> None:
     leads_to = {
-        name: {target.step for target in step.targets()}
+        name: {
+            flow.start if target.step == BACK else target.step
+            for target in _leads_at_once(flow, step, has_return_leg)
+        }
         for name, step in flow.steps.items()
-        if not step.waits
     }
     while True:
         try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -15,7 +16,6 @@ from ingress.dialogs.base import (
     DialogAction,
     DialogCall,
     DialogEvent,
-    Interrupted,
 )
 from ingress.dialogs.flow.library import answers_of, flow_of
 from ingress.dialogs.flow.model import Flow
@@ -34,14 +34,19 @@ class FlowDialog(Dialog):
     Settings = FlowSettings
     settings: FlowSettings
 
-    def __init__(self, settings: DialogSettings | None = None, today: date | None = None) -> None:
-        """`today`: for tests; None: as the machine's calendar says. Raises ConfigurationError.
+    def __init__(
+        self,
+        settings: DialogSettings | None = None,
+        today: date | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`today`, `clock` (monotonic, in seconds): for tests. Raises ConfigurationError.
 
         A flow that was checked, and cannot be read now, ends each call politely instead: a file that somebody
         is writing must not stop a gateway.
         """
         super().__init__(settings)
-        self._today = today
+        self._today, self._clock = today, clock
         self.flow: Flow | None = None
         self._lookups = Lookups(self.settings.lookups, "dialog.flow.lookups")
         try:
@@ -74,13 +79,13 @@ class FlowDialog(Dialog):
 
     async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
         """Go on in the flow."""
-        if isinstance(event, CallEnded | Interrupted):
+        if isinstance(event, CallEnded):
             return
         if self.flow is None:
             for action in polite_end(COMMON.get(call.language[:2], COMMON["en"]).sorry, "flow_unusable"):
                 yield action
             return
         today = self._today or date.today()
-        turn = Turn(self.flow, self._answers, self._lookups, event, call, today)
+        turn = Turn(self.flow, self._answers, self._lookups, event, call, today, self._clock())
         async for action in turn.actions():
             yield action

@@ -75,6 +75,8 @@ class Node:
     @property
     def kind(self) -> str:
         """What it is, for messages."""
+        if self.value is None:
+            return "nothing"
         if isinstance(self.value, dict):
             return "a table"
         return "a list" if isinstance(self.value, list) else "a text"
@@ -112,13 +114,16 @@ class Problems:
     def text(self, node: Node, longest: int = 2_000) -> str:
         """Return a text in one piece; empty if it is none."""
         if isinstance(node.value, str) and len(node.value) <= longest:
-            if node.value.strip():
-                return " ".join(node.value.split())
-            self.add(node.place, "there is nothing in this text")
+            text = " ".join(node.value.split())
+            if text and text.isprintable():
+                return text
+            self.add(
+                node.place, "a control character is in this text" if text else "there is nothing in this text"
+            )
         elif isinstance(node.value, str):
             self.add(node.place, f"this text has {len(node.value)} characters; {longest} at most")
         else:
-            self.add(node.place, f"a text is needed, not {'nothing' if node.value is None else node.kind}")
+            self.add(node.place, f"a text is needed, not {node.kind}")
         return ""
 
     def number(self, node: Node, least: float, most: float) -> float:
@@ -199,7 +204,9 @@ def parsed(content: bytes, file: str, problems: Problems) -> Node:
     except yaml.MarkedYAMLError as error:
         place = _place(file, error.problem_mark or error.context_mark)
         words = " ".join(filter(None, (error.context, error.problem)))
-        raise FlowError([Problem(place, f"this is no YAML: {words}")]) from None
+        has_tab = "\t" in "".join(text.split("\n")[place.line - 1 : place.line])
+        hint = "; there is a tab in this line: YAML is indented with spaces" if has_tab else ""
+        raise FlowError([Problem(place, f"this is no YAML: {words}{hint}")]) from None
     except yaml.YAMLError as error:
         reason = str(error).splitlines()[0]
         raise FlowError([Problem(start, f"this is no YAML: {reason}")]) from None

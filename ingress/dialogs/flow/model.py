@@ -116,6 +116,7 @@ class Ask:
     """A question: an answer for a slot, or one of the branches."""
 
     slot: str | None
+    slot_place: Place
     branches: tuple[Branch, ...]
     next: Mapping[str, Target]
     """By the answer; `""`: any other."""
@@ -147,7 +148,7 @@ class LookUp:
 
     place: Place
     name: str
-    values: Mapping[str, str]
+    values: Mapping[str, Text]
     """Sent, with `{slots}`."""
     store: Mapping[str, tuple[str, ...]]
     """Slot to the path of its value in the answer."""
@@ -159,6 +160,7 @@ class LookUp:
 class Switch:
     """Go on by what a slot holds."""
 
+    place: Place
     slot: str
     cases: Mapping[str, Target]
     next: Target | None
@@ -208,7 +210,7 @@ class Step:
     play: str | None
     leg: LegName
     may_interrupt: bool
-    variables: Mapping[str, str]
+    variables: Mapping[str, Text]
     act: Act
 
     @property

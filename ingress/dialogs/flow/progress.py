@@ -30,6 +30,7 @@ class Progress:
         self._state["step"] = step.name
         self._state.pop("tries", None)
         self._state.pop("pending", None)
+        self._state.pop("waits_since_s", None)
 
     @property
     def tries(self) -> int:
@@ -40,6 +41,17 @@ class Progress:
     @tries.setter
     def tries(self, tries: int) -> None:
         self._state["tries"] = tries
+
+    def waited_s(self, now_s: float, most_s: float) -> float:
+        """Return how long the step has waited for the other leg; the wait begins now, if it has not.
+
+        It begins anew where more than `most_s` or less than nothing has passed: on another machine, whose
+        clock is another.
+        """
+        since_s = self._state.get("waits_since_s")
+        if not isinstance(since_s, int | float) or not 0.0 <= now_s - since_s <= most_s:
+            self._state["waits_since_s"] = since_s = now_s
+        return now_s - since_s
 
     @property
     def pending(self) -> JsonValue:
@@ -52,6 +64,14 @@ class Progress:
             self._state.pop("pending", None)
         else:
             self._state["pending"] = value
+
+    def note_unheard(self) -> None:
+        """The question was interrupted before it was heard to its end: a yes to it is none."""
+        self._state["unheard"] = True
+
+    def take_unheard(self) -> bool:
+        """Return whether that was noted, and forget it: it holds for one answer."""
+        return bool(self._state.pop("unheard", False))
 
     @property
     def back(self) -> Step | None:

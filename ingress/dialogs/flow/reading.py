@@ -211,6 +211,8 @@ class _Reader:
             if entry.keys is not None and keys.setdefault(entry.keys, entry.name) != entry.name:
                 problems.add(item.place, f"keys {entry.keys!r} are those of {keys[entry.keys]!r} already")
             entries[entry.name] = entry
+        if not items:
+            problems.add(node.place, "there is no name in this list")
         return entries
 
     def _name_file(self, node: Node) -> Node:
@@ -221,7 +223,7 @@ class _Reader:
             return parsed(content, str(path), self._problems)
         except FlowError as error:
             self._problems.found += error.problems
-            return Node(node.place, [], {})
+            return Node(node.place, "-", {})
 
     def _entry(self, item: Node) -> Entry:
         problems = self._problems
@@ -300,6 +302,7 @@ class _Reader:
                 if not cases:
                     problems.add(node.place, "'cases' is missing: values of the slot, and the step for each")
                 return Switch(
+                    place=table["switch"].place,
                     slot=problems.text(table["switch"]),
                     cases={value: self._target(target) for value, target in cases.items()},
                     next=self._optional(table, "next", self._target),
@@ -334,6 +337,7 @@ class _Reader:
         retries = problems.whole(table["retries"], 0, 20) if "retries" in table else DEFAULT_RETRIES
         return Ask(
             slot=slot,
+            slot_place=table["ask"].place if "ask" in table else node.place,
             branches=self._branches(table["branches"]) if "branches" in table else (),
             next=following,
             confirm=self._optional(table, "confirm", self._prompt),
@@ -383,7 +387,8 @@ class _Reader:
         if not isinstance(node.value, dict):
             if len(self._languages) == 1:
                 return {self._languages[0]: node}
-            problems.add(node.place, f"a table by language is needed: {', '.join(self._languages)}")
+            if self._languages:
+                problems.add(node.place, f"a table by language is needed: {', '.join(self._languages)}")
             return {}
         table = problems.table(node)
         found: dict[str, Node] = {}
@@ -470,7 +475,7 @@ class _Reader:
             hot_words={language: tuple(self._phrases(each)) for language, each in words.items()},
         )
 
-    def _variables(self, node: Node) -> dict[str, str]:
+    def _variables(self, node: Node) -> dict[str, Text]:
         for name in self._problems.table(node):
             if not VARIABLE.fullmatch(name):
                 self._problems.add(
@@ -479,12 +484,12 @@ class _Reader:
                 )
         return self._texts(node)
 
-    def _texts(self, node: Node) -> dict[str, str]:
-        return {name: self._problems.text(text, 256) for name, text in self._problems.table(node).items()}
+    def _texts(self, node: Node) -> dict[str, Text]:
+        texts = self._problems.table(node).items()
+        return {name: Text(text.place, self._problems.text(text, 256)) for name, text in texts}
 
     def _store(self, node: Node) -> dict[str, tuple[str, ...]]:
-        paths = self._texts(node)
-        return {slot: tuple(path.split(".")) for slot, path in paths.items()}
+        return {slot: tuple(path.text.split(".")) for slot, path in self._texts(node).items()}
 
     def _next(self, node: Node, table: Mapping[str, Node]) -> Target:
         if "next" in table:

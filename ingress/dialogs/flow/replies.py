@@ -48,12 +48,15 @@ from ingress.dialogs.flow.model import (
 from ingress.dialogs.flow.progress import Progress
 from ingress.dialogs.flow.wording import Wording, fixed, polite_end
 from ingress.dialogs.matching import best_match, is_all
+from ingress.dialogs.matching.tokens import folded_words
 from ingress.link.messages import LegName
 
-MOST_MEANWHILE = 20
-"""Times that a caller who waits for the other leg may speak; then the wait is over."""
 HOLD_S = 300.0
 """A caller says nothing while the other leg is asked: that is no silence to ask about."""
+LONGEST_SPEECH_S = 60.0
+"""How much later than at its end a wait may be seen to be over: who waits may have begun to speak before."""
+LEAST_HOLD_S = 1.0
+"""Of a wait's end: 0 would be for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ class Replies:
         progress: Progress,
         wording: Wording,
         today: date,
+        now_s: float,
+        has_return_leg: bool,
     ) -> None:
         self._flow = flow
         self._answers = answers
@@ -84,6 +89,9 @@ class Replies:
         self._progress = progress
         self._wording = wording
         self._today = today
+        self._now_s = now_s
+        self._has_return_leg = has_return_leg
+        self._was_unheard = progress.take_unheard()
         of_caller = _leg_of(event) == "caller"
         self._requests = [each for each in flow.anywhere if of_caller or each.target.step == AGAIN]
         """What the event may ask for; the other leg may only have its question repeated."""
@@ -94,8 +102,8 @@ class Replies:
         if isinstance(event, LegLeft):
             # Entered again, the step sees that the leg it asks has left.
             return Reply(step=step) if isinstance(act, Ask) and step.leg == "return" else Reply()
-        if isinstance(event, LegJoined):
-            return Reply(step=self.step_of(act.next)) if isinstance(act, WaitForLeg) else Reply()
+        if isinstance(event, LegJoined) and isinstance(act, Ask):
+            return Reply()
         if isinstance(act, Ask) and _leg_of(event) == step.leg:
             return self._answered(step, act)
         return self._meanwhile(step)
@@ -134,6 +142,15 @@ class Replies:
     def _slot(self, act: Ask) -> Slot | None:
         return self._flow.slots[act.slot] if act.slot is not None else None
 
+    def was_asked(self, step: Step, heard: str) -> bool:
+        """Whether what was heard of an answer has the question of a step to its end."""
+        if not isinstance(step.act, Ask):
+            return False
+        prompts = filter(None, (step.say, step.act.again))
+        says = [self._wording.say(prompt, step) for prompt in prompts]
+        texts = [text for say in says for text in (say.text, say.short) if text]
+        return any(_closely(text[: text.rfind("?") + 1] or text) in _closely(heard) for text in texts)
+
     # Who is not asked now
 
     def _meanwhile(self, step: Step) -> Reply:
@@ -143,12 +160,14 @@ class Replies:
         branch = self._request(step) if leg == "caller" else None
         if branch is not None:
             return branch
+        if isinstance(act, WaitForLeg) and self._has_return_leg:  # it joined, and has not heard a word yet
+            return Reply(step=self.step_of(act.next))
         hold_s = HOLD_S
         if isinstance(act, WaitForLeg):
-            hold_s = act.timeout_s
-            self._progress.tries += 1
-            if isinstance(event, NothingHeard) or self._progress.tries > MOST_MEANWHILE:
+            waited_s = self._progress.waited_s(self._now_s, act.timeout_s + LONGEST_SPEECH_S)
+            if isinstance(event, NothingHeard) or waited_s >= act.timeout_s:
                 return self._failed(act.failed)
+            hold_s = max(LEAST_HOLD_S, act.timeout_s - waited_s)
         prompt = act.meanwhile if isinstance(act, Ask | WaitForLeg) and leg == "caller" else None
         said = self._wording.say(prompt, step, leg=leg) if prompt else fixed(self._wording.common.moment, leg)
         return Reply([said, Listen(no_input_s=hold_s, leg=leg)])
@@ -219,7 +238,9 @@ class Replies:
         if slot is None or not isinstance(event, CallerSaid | CallerPressed):
             return None
         if slot.kind is SlotKind.YES_NO:
-            return decision(event, self._wording.language)
+            answer = decision(event, self._wording.language)
+            is_early = self._was_unheard and isinstance(event, CallerSaid)
+            return None if is_early and answer == "yes" else answer
         if isinstance(event, CallerPressed):
             return from_keys(slot, event.digits)
         language = self._wording.language
@@ -241,15 +262,17 @@ class Replies:
     def _confirmed(self, step: Step, act: Ask, slot: Slot) -> Reply:
         """Do what the answer to "is that right?" asks for."""
         event, pending = self._event, self._progress.pending
-        answer: str | None = None
+        value, answer = self._value(act), None
+        is_free = slot.kind in (SlotKind.TEXT, SlotKind.OWN_NAME)
         if isinstance(event, CallerSaid | CallerPressed):
-            answer = decision(event, self._wording.language)
+            is_repeated = slot.kind is not SlotKind.YES_NO and value == pending
+            if is_free and isinstance(event, CallerSaid):
+                is_repeated = set(folded_words(str(pending))) <= set(folded_words(event.text))
+            answer = decision(event, self._wording.language, is_repeated)
         if answer == "yes":
             return self._stored(act, slot, pending)
-        is_free = slot.kind in (SlotKind.TEXT, SlotKind.OWN_NAME, SlotKind.YES_NO)
-        corrected = None if is_free or (answer and isinstance(event, CallerPressed)) else self._value(act)
-        if corrected == pending:
-            corrected = None
+        is_decision = is_free or slot.kind is SlotKind.YES_NO or (answer and isinstance(event, CallerPressed))
+        corrected = None if is_decision or value == pending else value
         if corrected is not None:
             self._progress.pending = corrected
         elif answer == "no":
@@ -296,6 +319,11 @@ class Replies:
 def _leg_of(event: DialogEvent) -> LegName:
     leg: LegName = getattr(event, "leg", "caller")
     return leg
+
+
+def _closely(text: str) -> str:
+    """Return a text without spaces, which are not the same once it was cut into sentences."""
+    return "".join(text.split())
 
 
 def _by_keys(branches: Iterable[Branch], keys: str) -> Branch | None:

@@ -13,6 +13,7 @@ from ingress.dialogs.base import (
     DialogCall,
     DialogEvent,
     EndCall,
+    Interrupted,
     LegJoined,
     LegLeft,
     Listen,
@@ -20,6 +21,7 @@ from ingress.dialogs.base import (
     Transfer,
 )
 from ingress.dialogs.flow.answers import Answers, at_path, plain
+from ingress.dialogs.flow.checking import TARGET
 from ingress.dialogs.flow.model import (
     Ask,
     End,
@@ -57,16 +59,20 @@ class Turn:
         event: DialogEvent,
         call: DialogCall,
         today: date,
+        now_s: float,
     ) -> None:
         self._flow = flow
         self._lookups = lookups
         self._event = event
         self._call = call
+        self._now_s = now_s
         self._progress = Progress(call.state, flow)
         self._wording = Wording(flow, call, self._progress)
-        self._replies = Replies(flow, answers, event, call, self._progress, self._wording, today)
         has_left = isinstance(event, LegLeft)
         self._has_return = not has_left and (call.has_return_leg or isinstance(event, LegJoined))
+        self._replies = Replies(
+            flow, answers, event, call, self._progress, self._wording, today, now_s, self._has_return
+        )
 
     async def actions(self) -> AsyncIterator[DialogAction]:
         """Yield what is done."""
@@ -77,6 +83,10 @@ class Turn:
                 yield action
             return
         reply = Reply(step=step)
+        if isinstance(self._event, Interrupted):
+            if self._event.leg == step.leg and not self._replies.was_asked(step, self._event.heard):
+                self._progress.note_unheard()
+            return
         if not isinstance(self._event, CallBegan):
             step = self._awaited(step)
             reply = self._replies.reply(step) if step.waits else Reply(step=step)
@@ -105,7 +115,7 @@ class Turn:
                 break
             self._progress.enter(step)
             for name, text in step.variables.items():
-                yield SetVariable(name, self._variable(text))
+                yield SetVariable(name, self._variable(text.text))
             act = step.act
             if step.leg == "return" and not self._has_return:
                 if isinstance(act, Ask):
@@ -120,11 +130,15 @@ class Turn:
                         yield action
                     return
                 case WaitForLeg(timeout_s=timeout_s) if not self._has_return:
+                    self._progress.waited_s(self._now_s, timeout_s)
                     yield Listen(no_input_s=timeout_s, leg="caller")
                     return
                 case HandOver(target=target, reason=reason):
-                    yield Transfer(self._wording.filled(target, is_spoken=False), reason)
-                    return
+                    number = self._wording.filled(target, is_spoken=False)
+                    if TARGET.fullmatch(number):
+                        yield Transfer(number, reason)
+                        return
+                    break  # nothing has filled its slot
                 case End(reason=reason):
                     yield EndCall(reason)
                     return
@@ -132,7 +146,8 @@ class Turn:
                     self._has_return = False
                     yield EndCall("", leg="return")
             step = self._step_of(await self._after(step))
-        log.warning("call %s: its flow leads nowhere from step %s", self._call.call_id, first.name)
+        name = (step or first).name
+        log.warning("call %s: its flow leads nowhere from step %s", self._call.call_id, name)
         for action in polite_end(self._wording.common.sorry, "flow_leads_nowhere"):
             yield action
 
@@ -159,7 +174,7 @@ class Turn:
 
     async def _look_up(self, act: LookUp) -> bool:
         """Fill slots from an answer; False if it did not come, or has not what is wanted."""
-        values = {name: self._wording.value(text) for name, text in act.values.items()}
+        values = {name: self._wording.value(text.text) for name, text in act.values.items()}
         try:
             answer = await self._lookups.fetch(act.name, values)
         except LookupFailedError as error:

@@ -13,6 +13,9 @@ from ingress.dialogs.flow.progress import Progress
 from ingress.dialogs.flow.texts import COMMON, filled, has_placeholders
 from ingress.link.messages import LegName
 
+LONGEST_SAID = 5_000
+"""Characters, with what slots hold: more of one `Say` is refused."""
+
 
 class Wording:
     """Makes texts and the actions that say them."""
@@ -36,7 +39,7 @@ class Wording:
         wording = prompt.texts[self.language]
         texts = (wording.text, wording.short or "")
         return Say(
-            self.filled(wording.text, value),
+            self.filled(wording.text, value)[:LONGEST_SAID],
             is_fixed=not any(map(has_placeholders, texts)),
             short=self.filled(wording.short, value) if wording.short is not None else None,
             may_interrupt=step.may_interrupt,

@@ -1,20 +1,21 @@
 """Yes or no, where it is clear. What is not is never taken for a yes.
 
-| an answer is a clear yes if | because |
+| an answer is | if |
 |---|---|
-| it has a word of consent, among its first three words or as its last | "did she say yes then" is none |
-| it has no word of refusal, doubt, condition or question, nor a "?" | "yes, but …", "yes? who is it?" |
-| it has 12 words at most, three of them at most unknown here | "yes, I know that he is there" |
-| a weak word ("ok", "é", "claro") stands among such words only | "ok, wait", "é amanhã" |
+| a clear yes | each of its words is one of consent or of politeness, one at least of consent; no "?" |
+| a clear no | it has a word of refusal, none of consent and none of doubt |
+| neither | all else: "yes, but …", "yes? who is it?", "yes, send him away", "no problem" |
 
-A clear no has a word of refusal, none of consent and none of doubt. Everything else is neither.
+So words that are not known here make a yes unclear. Longer phrases come before the words in them: "of
+course not".
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import Enum, auto
 from functools import lru_cache
+from itertools import product
 from typing import Literal
 
 from actors.checks.languages import primary
@@ -22,42 +23,32 @@ from ingress.dialogs.matching.tokens import folded_words, words_of
 from ingress.dialogs.matching.vocabulary import VOCABULARIES, Answers
 
 MOST_WORDS = 12
-FIRST_WORDS = 3
-MOST_UNKNOWN = 3
-"""Words beside those of a yes: "yes, let him come up"."""
 
 
 class _Sense(Enum):
     YES = auto()
-    WEAK_YES = auto()
     NO = auto()
-    NEGATION = auto()
     DOUBT = auto()
-    QUESTION = auto()
     FILLER = auto()
     OTHER = auto()
 
 
-def yes_or_no(text: str, language: str) -> Literal["yes", "no"] | None:
-    """Return what a clear answer says; None for an unclear one, or in a language without a vocabulary."""
+def yes_or_no(text: str, language: str, is_repeated: bool = False) -> Literal["yes", "no"] | None:
+    """Return what a clear answer says; None for an unclear one, or in a language without a vocabulary.
+
+    `is_repeated`: the text has the value that was to be confirmed, "yes, on Monday", so a yes may have other
+    words too.
+    """
     written, words = words_of(text), folded_words(text)
-    if not words or len(words) > MOST_WORDS:
+    if len(words) > MOST_WORDS:
         return None
-    senses = _book(primary(language)).senses(words, written)
-    found = set(senses)
+    found = set(_book(primary(language)).senses(words, written))
     if _Sense.DOUBT in found:
         return None
-    says_yes = bool(found & {_Sense.YES, _Sense.WEAK_YES})
     if _Sense.NO in found:
-        return None if says_yes else "no"
-    if "?" in text or found & {_Sense.NEGATION, _Sense.QUESTION}:
-        return None
-    if senses.count(_Sense.OTHER) > MOST_UNKNOWN:
-        return None
-    if _Sense.YES in {*senses[:FIRST_WORDS], senses[-1]}:
-        return "yes"
-    only_such = found <= {_Sense.YES, _Sense.WEAK_YES, _Sense.FILLER}
-    return "yes" if says_yes and only_such else None
+        return None if _Sense.YES in found else "no"
+    is_unclear = "?" in text or (_Sense.OTHER in found and not is_repeated)
+    return "yes" if _Sense.YES in found and not is_unclear else None
 
 
 class _Book:
@@ -67,43 +58,41 @@ class _Book:
         """None: it knows no phrases."""
         self._folded: dict[tuple[str, ...], _Sense] = {}
         self._written: dict[tuple[str, ...], _Sense] = {}
-        self._longest = 1
-        if answers is None:
-            return
-        self._learn(answers.fillers, _Sense.FILLER)
-        self._learn(answers.yes, _Sense.YES)
-        self._learn(answers.questions, _Sense.QUESTION)
-        self._learn(answers.negations, _Sense.NEGATION)
-        self._learn(answers.no, _Sense.NO)
-        self._learn(answers.doubts, _Sense.DOUBT)
-        self._longest = max(map(len, [*self._folded, *self._written]))
+        if answers is not None:  # of one phrase the last sense counts: the safest
+            self._learn(answers.fillers, _Sense.FILLER)
+            self._learn(answers.yes, _Sense.YES)
+            self._learn(answers.no, _Sense.NO)
+            self._learn(answers.doubts, _Sense.DOUBT)
+        self._longest = max(map(len, [*self._folded, *self._written]), default=1)
 
     def _learn(self, phrases: str, sense: _Sense) -> None:
-        """Note phrases; a later sense of the same one counts, so the one that is safer is learnt last."""
-        for phrase in phrases.split("|"):
-            own = _Sense.WEAK_YES if phrase.startswith("~") and sense is _Sense.YES else sense
-            bare = phrase.lstrip("~")
-            if bare.startswith("="):
-                self._written[tuple(words_of(bare))] = own
+        for phrase in written_out(phrases):
+            if phrase.startswith("="):
+                self._written[tuple(words_of(phrase))] = sense
             else:
-                self._folded[tuple(folded_words(bare))] = own
+                self._folded[tuple(folded_words(phrase))] = sense
 
-    def senses(self, words: Sequence[str], written: Sequence[str]) -> list[_Sense]:
-        """Return the sense of each phrase of a text in order, the longest phrase at each place."""
-        senses: list[_Sense] = []
+    def senses(self, words: Sequence[str], written: Sequence[str]) -> Iterator[_Sense]:
+        """Yield the sense of each phrase of a text in order, the longest phrase at each place."""
         at = 0
         while at < len(words):
             for length in range(min(self._longest, len(words) - at), 0, -1):
                 phrase = slice(at, at + length)
                 sense = self._written.get(tuple(written[phrase])) or self._folded.get(tuple(words[phrase]))
                 if sense is not None:
-                    senses.append(sense)
+                    yield sense
                     at += length
                     break
             else:
-                senses.append(_Sense.OTHER)
+                yield _Sense.OTHER
                 at += 1
-        return senses
+
+
+def written_out(phrases: str) -> Iterator[str]:
+    """Yield each phrase of a list; "let him/her in" is two."""
+    for phrase in phrases.split("|"):
+        for words in product(*(word.split("/") for word in phrase.split())):
+            yield " ".join(words)
 
 
 @lru_cache(maxsize=64)

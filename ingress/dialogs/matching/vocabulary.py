@@ -1,7 +1,7 @@
 """The words of each language: yes and no, what callers ask for anywhere, days, and how digits are said.
 
-In the lists of `Answers`, `=` before a word means: with its accents as they stand ("sí" is yes, "si" is if);
-`~`: only if nothing but such words is said ("é" is yes, "é amanhã" is not).
+In the lists of `Answers` "let him/her in" is two phrases, and `=` before a word means: with its accents as
+they stand ("é" is yes, "e" is and).
 """
 
 from __future__ import annotations
@@ -16,14 +16,10 @@ class Answers:
 
     yes: str
     no: str
-    negations: str
-    """With one of them an answer is no clear yes, but not a no either."""
     doubts: str
     """With one of them an answer is neither."""
-    questions: str
-    """With one of them an answer is no clear yes: whoever asks has not decided."""
     fillers: str
-    """They change nothing."""
+    """Out of politeness: they change nothing. No greetings: who answers the telephone says "yes, hello"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +49,37 @@ class Vocabulary:
     """"double five"."""
     introductions: str
     """What is said before one's name, the longest first."""
+    titles: str
+    """Said with a name, and no part of it."""
 
 
 VOCABULARIES: Mapping[str, Vocabulary] = {
     "en": Vocabulary(
         answers=Answers(
-            yes="yes|yeah|yep|yup|yes please|~of course|~certainly|~absolutely|~definitely|go ahead|~sure|~ok"
-            "|~okay"
-            "|~right|~correct|~exactly|~fine|~that s right|~that is right|~that s correct|~that is correct"
-            "|~that s it|please do|let him in|let her in|let them in|open the door|open it",
-            no="no|nope|nah|don t|do not|of course not|certainly not|absolutely not|definitely not|wrong"
-            "|incorrect|not correct|not right|no way|never",
-            negations="not|t|cannot|nothing|nobody|none|neither|nor|without|hardly|refuse|reject",
+            yes="yes|yeah|yep|yup|affirmative|of course|certainly|absolutely|definitely|sure|sure thing|ok"
+            "|okay"
+            "|alright|all right|right|correct|exactly|fine|it/that s/is right/correct/fine/ok/okay/alright"
+            "|that s/is it|confirmed|i confirm|i do|i said yes|please do|do it|go ahead|go right ahead"
+            "|you can/may"
+            "|he/she/they can/may|open|open it/up|open the door/gate|you can/may open|you can/may open it/up"
+            "|you can/may open the door/gate|you can/may let him/her/them in/up"
+            "|let him/her/them in/up/through|let him/her/them come in/up|he/she/they can/may come in/up"
+            "|he/she/they can/may enter|come in/up|come on in/up|send/buzz him/her/them in/up",
+            no="no|nope|nah|don t|dont|do not|of course not|certainly not|absolutely not|definitely not|wrong"
+            "|incorrect|not correct|not right|no way|never|not now|not today|not at all|by no means"
+            "|don t/dont open|don t/dont open it/up|don t/dont open the door/gate|do not open"
+            "|do not open it/up"
+            "|do not open the door/gate|don t/dont let him/her/them in/up|do not let him/her/them in/up"
+            "|never let him/her/them in/up",
             doubts="i don t know|don t know|i do not know|do not know|not sure|i m not sure|maybe|perhaps"
             "|i think|i guess|i suppose|probably|possibly|might|may be|could be|depends|wait|hold on"
-            "|one moment|a moment|later|but|if|unless|only|either|or|no problem|hmm|why not",
-            questions="who|what|which|where|when|why|how|is it|is that|pardon|sorry",
-            fillers="please|thanks|thank|you|it|is|that|s|oh|ah|well|um|uh|hi|hello|do|i|the|all|very|much",
+            "|one moment|a moment|later|but|if|unless|only|either|or|hmm|why not|fine thanks|fine thank you"
+            "|no problem|no worries|no objection/objections|don t/not mind/care|don t/not say no|yeah right",
+            fillers="please|thanks|thank you|very much|a lot|it is|it s|that is|that s|oh|ah|um|uh|sir"
+            "|madam|the",
         ),
         requests={
-            "operator": "operator|agent|human|receptionist|representative|talk to an operator"
+            "operator": "operator|agent|human|the operator|receptionist|representative|talk to an operator"
             "|speak to an operator|speak to a person|talk to a person|talk to someone"
             "|speak to someone|an operator|a person|an attendant",
             "repeat": "repeat|again|say that again|say again|pardon|come again|what did you say"
@@ -92,24 +99,38 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
         digits={"oh": 0, "o": 0, "nought": 0},
         repeated={"double": 2, "triple": 3},
         introductions="my name is|the name is|this is|i am|i m|it s|it is|call me|for|name",
+        titles="mister|mr|missus|mrs|miss|ms|doctor|dr|professor|sir|lady|madam|aunt|uncle",
     ),
     "pt": Vocabulary(
         answers=Answers(
-            yes="sim|claro que sim|~com certeza|~certamente|pode sim|pode abrir|pode entrar|pode subir"
-            "|~pode deixar"
-            "|pode deixar entrar|pode liberar|deixa entrar|deixe entrar|autorizo|autorizado|autorizada|~quero"
-            "|confirmo|~isso mesmo|~claro|~isso|~certo|~correto|~exato|~exatamente|~positivo|~ok|~okay|~ta"
-            "|~bom|~bem|~=é|~pode|~aham|~uhum|~perfeito|~beleza",
+            yes="sim|claro|claro que sim|com certeza|certamente|lógico|óbvio|pode|pode sim|quero|eu quero"
+            "|isso|isso mesmo|é isso|é isso mesmo|é isso aí|é sim|=é|certo|correto|exato|exatamente|positivo"
+            "|ok|okay|tá|está/tá certo/correto/bom/bem/ok|perfeito|beleza|confirmo|confirmado|eu disse sim"
+            "|eu disse que sim|já disse sim|já disse que sim|autorizo|eu autorizo|autorizado|autorizada"
+            "|abre|abra|abre/abra a porta|abre/abra o portão|pode abrir|pode abrir a porta"
+            "|pode abrir o portão"
+            "|libera|libere|pode liberar|pode liberar a entrada|libera/libere a entrada"
+            "|pode entrar/subir/passar/vir|ele/ela pode entrar/subir/passar"
+            "|eles/elas podem entrar/subir/passar"
+            "|deixa/deixe entrar/subir/passar|deixa/deixe ele/ela/eles/elas entrar/subir/passar"
+            "|pode deixar entrar/subir/passar|pode deixar ele/ela/eles/elas entrar/subir/passar"
+            "|manda/mande entrar/subir|manda/mande ele/ela/eles/elas entrar/subir"
+            "|pode mandar entrar/subir|pode mandar ele/ela/eles/elas entrar/subir",
             no="não|nao|negativo|errado|errada|incorreto|claro que não|com certeza não|de jeito nenhum"
-            "|de modo nenhum|nunca|jamais|não pode|não quero|não autorizo",
-            negations="nem|nada|ninguém|nenhum|nenhuma|sem|recuso|nego|proibido|tampouco",
-            doubts="não sei|sei lá|talvez|acho|acho que|acredito|creio|suponho|pode ser|quem sabe|depende"
-            "|provavelmente|possivelmente|espera|espere|aguarda|aguarde|um momento|um minuto|depois"
-            "|mais tarde"
-            "|mas|porém|se|só se|ou|pois não|não tem problema|quase|será",
-            questions="quem|qual|quais|onde|quando|como|por que|por quê|=quê|o que|cadê",
-            fillers="por|favor|obrigado|obrigada|a|o|ah|eh|oh|bem|então|senhor|senhora|alô|oi|eu|está|tá"
-            "|tudo",
+            "|de modo nenhum|nem pensar|nunca|jamais|não pode|pode não|não quero|quero não|não autorizo"
+            "|não autorizado/autorizada|é claro que não|lógico/óbvio que não|isso não|não é isso"
+            "|não abra/abre"
+            "|não está certo/correto|não deixa/deixe entrar/subir"
+            "|não deixa/deixe ele/ela/eles/elas entrar/subir",
+            doubts="não sei|sei não|num sei|sei lá|talvez|acho|acho que|acredito|creio|suponho|pode ser"
+            "|quem sabe"
+            "|depende|provavelmente|possivelmente|espera|espere|aguarda|aguarde|um momento|um minuto|depois"
+            "|mais tarde|mas|porém|se|só se|ou|pois não|quase|será|tudo bem|uhum|aham|hum|tanto faz"
+            "|mais ou menos|por que não|não tem/há/vejo problema|não importa|não me importo"
+            "|não digo não|não digo que não",
+            fillers="por favor|obrigado|obrigada|muito obrigado|muito obrigada|ah|eh|oh|senhor|senhora|moço"
+            "|moça"
+            "|o|a",
         ),
         requests={
             "operator": "atendente|operador|operadora|telefonista|recepção|humano"
@@ -135,22 +156,23 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
         repeated={"duplo": 2, "dupla": 2, "triplo": 3},
         introductions="meu nome é|o meu nome é|me chamo|eu me chamo|eu sou o|eu sou a|eu sou|sou o|sou a|sou"
         "|aqui é o|aqui é a|aqui é|é o|é a|em nome de|nome",
+        titles="senhor|senhora|senhorita|sr|sra|seu|dona|dom|doutor|doutora|dr|dra|professor|professora|tio|tia",
     ),
     "es": Vocabulary(
         answers=Answers(
-            yes="=sí|claro que sí|~por supuesto|~desde luego|puede pasar|puede entrar|que pase|que entre"
-            "|que suba|déjelo pasar|déjelo entrar|confirmo|~eso es|~así es|~es correcto|~si|~claro|~vale"
-            "|~correcto"
-            "|~exacto|~ok|~okay|~bien|~bueno|~perfecto|~eso|~cierto",
+            yes="sí|si|claro|claro que sí|por supuesto|por supuesto que sí|desde luego|vale|dale|eso|eso es"
+            "|así es"
+            "|correcto|cierto|exacto|es correcto/cierto/exacto|perfecto|ok|okay|de acuerdo|está bien|muy bien"
+            "|confirmo|confirmado|autorizo|autorizado|autorizada|abra|abre|ábrale|ábrele|abra/abre la puerta"
+            "|puede abrir|puede abrir la puerta|puede pasar/entrar/subir|pueden pasar/entrar/subir"
+            "|que pase/entre/suba/pasen/entren/suban"
+            "|déjelo/déjela/déjelos/déjelas/déjalo/déjala/déjalos/déjalas pasar/entrar/subir",
             no="no|claro que no|por supuesto que no|desde luego que no|de ninguna manera|nunca|jamás"
-            "|incorrecto|equivocado|falso",
-            negations="ni|nada|nadie|ninguno|ninguna|sin|tampoco|rechazo",
+            "|incorrecto|equivocado|falso|ni hablar",
             doubts="no sé|no lo sé|quizá|quizás|tal vez|creo|creo que|supongo|puede ser|a lo mejor"
             "|depende|probablemente|posiblemente|espere|espera|un momento|después|más tarde|pero|o|solo si"
-            "|sólo si"
-            "|si es|no hay problema",
-            questions="=quién|=qué|=cuál|=dónde|=cuándo|=cómo|por qué|quien es|diga|dígame",
-            fillers="por|favor|gracias|ah|eh|pues|bueno|señor|señora|hola|yo|lo|está|muy|todo|señorita",
+            "|si es|cómo no|por qué no|no hay/veo problema|no importa|no me importa|no digo que no",
+            fillers="por favor|gracias|muchas gracias|ah|eh|pues|señor|señora|señorita|el|la",
         ),
         requests={
             "operator": "operador|operadora|agente|humano|recepción|telefonista|hablar con un operador"
@@ -171,21 +193,25 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
         digits={},
         repeated={"doble": 2, "triple": 3},
         introductions="mi nombre es|me llamo|yo soy|soy|a nombre de|nombre",
+        titles="señor|señora|señorita|sr|sra|don|doña|doctor|doctora|profesor|profesora|tío|tía",
     ),
     "fr": Vocabulary(
         answers=Answers(
-            yes="oui|ouais|~bien sûr|bien sûr que oui|~tout à fait|~absolument|~certainement|~c est ça"
-            "|~c est exact"
-            "|~c est correct|~allez y|faites le entrer|laissez le entrer|laissez entrer|ouvrez"
-            "|~d accord|~si|~exact|~exactement|~ok|~okay|~bien|~correct|~parfait|~voilà|~entendu",
-            no="non|bien sûr que non|absolument pas|certainement pas|pas du tout|jamais|c est faux|faux"
-            "|incorrect",
-            negations="ne|n|pas|aucun|aucune|rien|personne|ni|sans|refuse",
+            yes="oui|ouais|mais oui|ben oui|bien sûr|bien sûr que oui|tout à fait|absolument|certainement"
+            "|volontiers"
+            "|exact|exactement|correct|c est ça/exact/correct/juste/bon|ok|okay|d accord|parfait|très bien"
+            "|voilà"
+            "|entendu|avec plaisir|je confirme|allez y|ouvrez|ouvrez lui|ouvrez la porte|vous pouvez ouvrir"
+            "|vous pouvez ouvrir la porte|faites/laissez entrer/monter|laissez passer"
+            "|faites/laissez le/la/les entrer/monter|laissez le/la/les passer|il/elle peut entrer/monter"
+            "|ils/elles peuvent entrer/monter|qu il/elle entre/monte",
+            no="non|mais non|bien sûr que non|absolument pas|certainement pas|surtout pas|pas du tout"
+            "|pas maintenant"
+            "|jamais|c est faux|faux|incorrect|n ouvrez pas|ouvrez pas",
             doubts="je ne sais pas|ne sais pas|sais pas|peut être|je crois|je pense|je suppose|probablement"
             "|possible|ça dépend|dépend|attendez|attends|un instant|un moment|plus tard|après|mais|sauf|ou"
-            "|pas de problème|si c est|s il est|seulement",
-            questions="qui|quoi|quel|quelle|=où|quand|comment|pourquoi|est ce",
-            fillers="s|il|vous|plaît|merci|ah|eh|ben|bonjour|allô|monsieur|madame|je|c|est|très|bien|le|la",
+            "|si c est|s il est|seulement|pourquoi non|dis pas non",
+            fillers="s il vous plaît|s il te plaît|merci|merci beaucoup|ah|eh|euh|monsieur|madame|le|la",
         ),
         requests={
             "operator": "opérateur|opératrice|conseiller|standardiste|accueil|parler à un opérateur"
@@ -207,20 +233,26 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
         digits={},
         repeated={"double": 2, "triple": 3},
         introductions="mon nom est|je m appelle|je suis|c est|au nom de|nom",
+        titles="monsieur|madame|mademoiselle|docteur|maître|professeur|oncle|tante",
     ),
     "de": Vocabulary(
         answers=Answers(
-            yes="ja|jawohl|ja bitte|~natürlich|~selbstverständlich|~auf jeden fall|~das stimmt"
-            "|~das ist richtig"
-            "|lassen sie ihn rein|lassen sie sie rein|~stimmt|~richtig|~genau|~klar|~gut|~gerne|~ok|~okay"
-            "|~korrekt|~sicher|~einverstanden|~jep|~jo",
-            no="nein|nö|nee|natürlich nicht|auf keinen fall|falsch|niemals|nie|das stimmt nicht|stimmt nicht",
-            negations="nicht|nichts|kein|keine|keinen|keiner|niemand|weder|ohne",
+            yes="ja|jawohl|jep|jo|ja bitte|ja doch|natürlich|selbstverständlich|auf jeden fall|stimmt"
+            "|das stimmt"
+            "|richtig|korrekt|genau|das ist richtig/korrekt/gut|das ist in ordnung|in ordnung|klar|na klar"
+            "|gut"
+            "|gern|gerne|sehr gern/gerne|ok|okay|sicher|einverstanden|ich bestätige|machen sie auf|mach auf"
+            "|machen sie die tür auf|öffnen sie|öffnen sie die tür|bitte öffnen|sie können öffnen/aufmachen"
+            "|lassen sie ihn/sie rein/herein/hinein/hoch|lass ihn/sie rein/herein/hinein/hoch"
+            "|er/sie kann/darf rein/reinkommen/hereinkommen/hochkommen|schicken sie ihn/sie hoch/rauf",
+            no="nein|nö|nee|natürlich nicht|sicher nicht|auf keinen fall|auf gar keinen fall|falsch|niemals"
+            "|nie"
+            "|das stimmt nicht|stimmt nicht|bitte nicht|jetzt nicht|lieber nicht|machen sie nicht auf"
+            "|öffnen sie nicht|lassen sie ihn/sie nicht rein/herein/hinein/hoch",
             doubts="weiß nicht|weiß ich nicht|ich weiß nicht|vielleicht|ich glaube|glaube|ich denke|denke"
             "|wahrscheinlich|möglicherweise|kommt darauf an|kommt drauf an|warten|warte|moment|augenblick"
-            "|später|aber|wenn|falls|nur|oder|eventuell|kein problem|ja nein",
-            questions="wer|was|welche|welcher|wo|wann|wie|warum|wieso|wie bitte",
-            fillers="bitte|danke|vielen|dank|ah|äh|oh|hallo|also|ist|das|es|sehr|schön|ich|ach",
+            "|später|aber|wenn|falls|nur|oder|eventuell|kein problem|ja nein|warum nicht|nicht nein",
+            fillers="bitte|danke|vielen dank|danke schön|danke sehr|ah|äh|oh|ach",
         ),
         requests={
             "operator": "mitarbeiter|mitarbeiterin|vermittlung|zentrale|berater|empfang"
@@ -242,20 +274,23 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
         digits={},
         repeated={"doppel": 2, "doppelt": 2, "dreifach": 3},
         introductions="mein name ist|ich heiße|ich bin|hier ist|auf den namen|name",
+        titles="herr|herrn|frau|fräulein|doktor|professor|onkel|tante",
     ),
     "it": Vocabulary(
         answers=Answers(
-            yes="=sì|certo che sì|~certamente|~sicuramente|assolutamente sì|lo faccia entrare"
-            "|la faccia entrare"
-            "|fatelo entrare|può entrare|può salire|~è corretto|~è giusto|~si|~certo|~va bene|~esatto|~giusto"
-            "|~corretto|~ok|~okay|~bene|~perfetto|~d accordo",
-            no="no|certo che no|assolutamente no|per niente|mai|sbagliato|è sbagliato|è falso|falso",
-            negations="non|né|niente|nulla|nessuno|nessuna|senza|neanche|nemmeno|rifiuto",
+            yes="sì|si|certo|certo che sì|ma certo|certamente|sicuramente|assolutamente sì|va bene|esatto"
+            "|giusto"
+            "|corretto|è esatto/giusto/corretto|ok|okay|perfetto|d accordo|confermo|apra|apri|aprite"
+            "|apra pure"
+            "|apra/apri/aprite la porta|può aprire|può aprire la porta|può entrare/salire/passare"
+            "|possono entrare/salire/passare|lo/la/li/le faccia entrare/salire/passare"
+            "|fatelo/fatela/fateli/fatele entrare/salire/passare|che entri/salga",
+            no="no|certo che no|assolutamente no|per niente|mai|sbagliato|è sbagliato|è falso|falso"
+            "|non apra|non aprire|non ora|non adesso|nemmeno per sogno",
             doubts="non so|non lo so|forse|credo|credo che|penso|suppongo|può darsi|può essere|dipende"
             "|probabilmente|possibilmente|aspetti|aspetta|un momento|un attimo|dopo|più tardi|ma|però|se|o"
-            "|oppure|solo se|non c è problema",
-            questions="chi|che cosa|cosa|quale|dove|quando|come|perché|pronto",
-            fillers="per|favore|grazie|ah|eh|allora|signore|signora|buongiorno|io|lo|è|molto|tutto|piacere",
+            "|oppure|solo se|non c è problema|come no|perché no|dico di no",
+            fillers="per favore|per piacere|grazie|grazie mille|molte grazie|ah|eh|oh|signore|signora|il|la",
         ),
         requests={
             "operator": "operatore|operatrice|umano|centralino|reception|parlare con un operatore"
@@ -276,5 +311,6 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
         digits={},
         repeated={"doppio": 2, "triplo": 3},
         introductions="mi chiamo|il mio nome è|sono|a nome di|nome",
+        titles="signor|signore|signora|signorina|dottor|dottore|dottoressa|professore|professoressa|don|donna|zio|zia",
     ),
 }  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from flow_talk import Talk
 
-from ingress.dialogs.base import CollectKeys, EndCall, Listen, Say, Transfer
+from ingress.dialogs.base import CollectKeys, EndCall, Interrupted, Listen, Say, Transfer
 
 Start = Callable[..., Talk]
 
@@ -41,6 +41,9 @@ steps:
   sorry: {say: They hung up., next: bye}
   bye: {say: Goodbye., end: closed}
 """  # noqa: E501
+
+
+AGAIN = "[return] Please say yes or no. [return] Tim is at the door. Open?"
 
 
 async def at_the_question(start: Start) -> Talk:
@@ -117,14 +120,55 @@ async def test_nobody_joins(start: Start) -> None:
     assert await talk.is_silent() == "Nobody answers. Goodbye."
 
 
-async def test_a_caller_who_always_speaks_does_not_wait_for_ever(start: Start) -> None:
-    """There is an end."""
+async def test_a_caller_who_speaks_does_not_wait_longer(start: Start) -> None:
+    """The wait lasts `timeout_s` from its beginning on; from the first answer on another machine, too."""
+    now = [1_000.0]
+    talk = start(DOOR, clock=lambda: now[0])
+    await talk.begin()
+    await talk.says("Tim")
+    await talk.says("Ann")
+    for now[0], rest_s in ((1_000.0, 40.0), (1_030.0, 10.0), (1_039.5, 1.0), (7.0, 40.0), (17.0, 30.0)):
+        assert await talk.says("hello?") == "One moment, please."
+        assert talk.action(Listen) == Listen(no_input_s=rest_s, leg="caller")
+    now[0] = 47.0
+    assert await talk.says("hello?") == "Nobody answers. Goodbye."
+
+
+async def test_who_joined_and_spoke_before_the_question_is_asked(start: Start) -> None:
+    """Nothing of the answer to `LegJoined` was heard, so the call still waits; no yes is taken."""
     talk = start(DOOR)
     await talk.begin()
     await talk.says("Tim")
     await talk.says("Ann")
-    said = [await talk.says("hello?") for _ in range(21)]
-    assert said[-1] == "Nobody answers. Goodbye."
+    talk.has_return = True
+    assert await talk.says("Yes.", "return") == "[return] Hello Ann Lee. [return] Tim is at the door. Open?"
+    assert "OPEN" not in talk.variables
+
+
+@pytest.mark.parametrize(
+    ("heard", "opens"),
+    [
+        ("", False),
+        ("Hello Bob Fox.", False),
+        ("Hello Bob Fox. Tim is at the door.", False),
+        ("Tim is at the door. Open?", True),
+    ],
+)
+async def test_a_yes_before_the_question_was_heard_does_not_open(
+    start: Start, heard: str, opens: bool
+) -> None:
+    """Many people answer the telephone with it. A no, a key, and a yes to the question that follows count."""
+    talk = await at_the_question(start)
+    assert await talk.event(Interrupted("Whom do you visit?", "caller")) == ""
+    assert await talk.event(Interrupted(heard, "return")) == ""
+    asked = dict(talk.state)
+    said = await talk.says("Yes.", "return")
+    assert said == ("[return] I open. Come in." if opens else AGAIN)
+    if not opens:
+        assert await talk.says("Yes.", "return") == "[return] I open. Come in."
+    for answer in (talk.presses("1", "return"), talk.says("No.", "return")):
+        talk.state, talk.end = dict(asked), None
+        assert await answer != AGAIN
 
 
 async def test_a_leg_that_is_there_already_is_not_waited_for(start: Start) -> None:
@@ -142,10 +186,14 @@ async def test_a_leg_that_is_there_already_is_not_waited_for(start: Start) -> No
 async def test_steps_that_only_lead_to_a_leg_that_is_gone_end(start: Start) -> None:
     """A loop that no check finds has an end all the same."""
     talk = start(
-        "languages: en\nleft: ask\nslots: {it: {kind: yes_no}}\n"
-        "steps: {ask: {leg: return, ask: it, say: What?, next: end}, end: {end: done}}"
+        "languages: en\nleft: gone\nanywhere: [{words: help, next: gone}]\nslots: {it: {kind: yes_no}}\n"
+        "steps: {wait: {wait_for: return, next: ask}, ask: {leg: return, ask: it, say: What?, next: end},\n"
+        "  gone: {next: back}, end: {end: done}}"
     )
-    assert await talk.begin() == "I am sorry, we cannot go on here. Goodbye."
+    await talk.begin()
+    await talk.joins()
+    assert await talk.says("help") == "[return] What?"
+    assert await talk.leaves() == "I am sorry, we cannot go on here. Goodbye."
     assert talk.end == EndCall("flow_leads_nowhere")
 
 

@@ -81,7 +81,7 @@ EXPECTED = """\
 23:36: unknown leg 'both'; known here: caller, return
 23:42: 'next' is not for a step with 'end'
 24:3: 'cases' is missing: values of the slot, and the step for each
-24:3: there is no slot 's'; known here: 1st, d, m, n, p
+24:15: there is no slot 's'; known here: 1st, d, m, n, p
 24:24: there is no step 'again' to go to here; known here: a, b, back, c, d, e, f, g
 """
 
@@ -156,6 +156,44 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
             "languages: en\nslots: {n: {kind: yes_no}}\n"
             "steps: {a: {switch: n, cases: {maybe: b}}, b: {end: x}}\n",
             "3:39: slot 'n' is never 'maybe'; known here: no, yes",
+        ),
+        ("languages: en\nsteps:\n\ta: {end: x}\n", "; there is a tab in this line: YAML is indented with"),
+        ('languages: en\nsteps: {a: {say: "x\\e[1m", end: y}}', "2:18: a control character is in this text"),
+        ("languages: en\nslots:\nsteps: {a: {end: x}}", "2:7: a table is needed here, not nothing"),
+        (f"{GOOD}slots: {{n: {{kind: name, names: []}}}}\n", "3:9: there is no name in this list"),
+        (f"{GOOD}slots: {{n: {{kind: text}}}}\n", "3:9: nothing asks for slot 'n', nor stores it: remove it"),
+        (f"{GOOD}anywhere: [{{words: '...', next: a}}]", "3:12: '...' has no words"),
+        (
+            f"{GOOD}anywhere: [{{words: [two, x], next: a}}, {{words: '2', next: a}}]",
+            "3:40: '2' is said for another branch too: neither is taken",
+        ),
+        (
+            f"{GOOD}anywhere: [{{keys: '1', next: a}}, {{keys: ['2', '1'], next: a}}]",
+            "3:34: keys '1' are those of another branch too",
+        ),
+        (
+            "languages: en\nsteps: {a: {say: x, branches: {keys: '12', next: b}}, b: {end: x}}\n",
+            "2:31: keys '12' come one by one here: write one key, or 'keys' with a count",
+        ),
+        (
+            "languages: en\nslots: {n: {kind: number, maximum: 9}}\n"
+            "steps: {a: {ask: n, say: x, next: b}, b: {switch: n, cases: {'10': c}}, c: {end: x}}\n",
+            "3:68: slot 'n' is never '10'; it is a number from 0 to 9",
+        ),
+        (
+            "languages: en\nslots: {n: {kind: yes_no}}\n"
+            "steps: {a: {ask: n, say: x, next: b}, b: {switch: n, cases: {'yes': c}}, c: {end: x}}\n",
+            "3:51: 'next' is missing: where any other value leads",
+        ),
+        (
+            "languages: en\nsteps: {a: {wait_for: return, next: a}}\n",
+            "2:9: a loop in which nothing is asked: a → a",
+        ),
+        ("languages: en\nsteps: {a: {say: x, next: back}}\n", "2:9: a loop in which nothing is asked: a → a"),
+        (
+            "languages: en\nleft: a\nslots: {n: {kind: yes_no}}\n"
+            "steps: {a: {leg: return, ask: n, say: x, next: b}, b: {end: x}}\n",
+            "4:9: a loop in which nothing is asked: a → a",
         ),
         (
             "languages: en\nslots: {n: {kind: number}}\n"

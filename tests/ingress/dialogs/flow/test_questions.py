@@ -136,6 +136,7 @@ async def test_digits_that_were_spoken_are_read_back(start: Start) -> None:
     assert await talk.says("no, one two three four") == "You said 1 2 3 4. Is that right?"
     assert await talk.says("no") == "What?"
     assert await talk.says("four three two one") == "You said 4 3 2 1. Is that right?"
+    assert await talk.says("yes, if you say so") == "Please say yes or no. You said 4 3 2 1. Is that right?"
     assert await talk.presses("1") == "It is 4 3 2 1."
     assert talk.variables == {"IT": "4321"}
 
@@ -148,7 +149,27 @@ async def test_a_confirmation_of_ones_own(start: Start) -> None:
     assert await talk.mumbles() == "Pardon? 7, right?"
     assert await talk.presses("2") == "What?"
     assert await talk.presses("8") == "8, right?"
-    assert await talk.says("yes") == "It is 8."
+    assert await talk.says("yes, the number eight") == "It is 8."
+
+
+@pytest.mark.parametrize(
+    ("slot", "value", "answer", "is_taken"),
+    [
+        ("{kind: own_name}", "Tim Ray", "Yes, Tim Ray is my name.", True),
+        ("{kind: own_name}", "Tim Ray", "Yes, my name is Kim Ray.", False),
+        ("{kind: date}", "tomorrow", "Yes, on the 28th of November.", True),
+        ("{kind: date}", "tomorrow", "Yes, on Monday.", False),
+        ("{kind: yes_no}", "yes", "Yes, she says yes.", False),
+    ],
+)
+async def test_who_confirms_a_value_may_repeat_it(
+    start: Start, slot: str, value: str, answer: str, is_taken: bool
+) -> None:
+    """But not say another one."""
+    talk = start(asking(slot, 'confirm: "{value}, right?"'))
+    await talk.begin()
+    await talk.says(value)
+    assert (await talk.says(answer)).startswith("It is") is is_taken
 
 
 async def test_what_is_said_about_silence_and_mumbling(start: Start) -> None:
@@ -235,6 +256,18 @@ async def test_who_interrupts_before_the_question_answers_it(start: Start) -> No
     assert await talk.says("bread") == "Your name?"
     assert await talk.event(CallEnded("ended", "")) == ""
     assert talk.state["step"] == "ask_who"
+
+
+async def test_a_transfer_to_what_was_not_asked_yet_ends_politely(start: Start) -> None:
+    """The list has the number of every name, but none was chosen."""
+    talk = start(
+        "languages: en\nslots: {who: {kind: name, names: [{name: Ann, number: '7'}]}}\n"
+        "anywhere: [{words: operator, next: give}]\n"
+        "steps: {ask: {ask: who, say: Who?, next: give}, give: {say: Wait., transfer: '{who.number}'}}"
+    )
+    await talk.begin()
+    assert await talk.says("operator") == "Wait. I am sorry, we cannot go on here. Goodbye."
+    assert talk.end == EndCall("flow_leads_nowhere")
 
 
 async def test_a_step_that_is_gone_ends_the_call_politely(start: Start) -> None:

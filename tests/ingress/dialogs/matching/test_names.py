@@ -13,6 +13,7 @@ RESIDENTS = {
     "lima": ["Ana Lima"],
     "pereira": ["João Pereira", "apartamento 42"],
     "figueiredo": ["Carla Figueiredo", "apartamento 142"],
+    "alves": ["Doutor Alves", "a casa azul"],
 }
 
 
@@ -29,7 +30,18 @@ RESIDENTS = {
         ("apartamento 43", set()),
         ("Karla Figueredo", {"figueiredo"}),
         ("Figueiredo", {"figueiredo"}),
-        ("Pedro Alves", set()),
+        ("Pedro Rocha", set()),
+        ("dona Teresa", set()),
+        ("dona Susana", set()),
+        ("dona Anna", {"souza"}),
+        ("doutor Pedrosa", set()),
+        ("doutor Alves", {"alves"}),
+        ("a casa azul", {"alves"}),
+        ("a casa verde", set()),
+        ("seu João", {"pereira"}),
+        ("Ana ou João", {"souza", "lima", "pereira"}),
+        ("Ana Figueiredo", {"souza", "lima", "figueiredo"}),
+        ("não a Ana Souza, a Ana Lima", {"souza", "lima"}),
         ("", set()),
     ],
 )
