@@ -17,7 +17,6 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
-    PlainValidator,
     ValidationInfo,
     field_validator,
 )
@@ -68,7 +67,7 @@ def table_name(name: str) -> str:
 
 
 Language = Annotated[str, AfterValidator(normalised)]
-Languages = Annotated[str | tuple[str, ...], PlainValidator(one_or_several)]
+Languages = Annotated[str | tuple[str, ...], BeforeValidator(one_or_several)]
 """One, or several of which the one that is spoken is to be found out."""
 PositiveSeconds = Annotated[float, Field(gt=0, le=3600)]
 

@@ -83,6 +83,7 @@ def test_an_extension_may_have_several_languages() -> None:
         own.languages,
     )
     assert settings.speech.first_language == "pt-BR"
+    assert Settings.model_validate_json(settings.model_dump_json()) == settings
 
 
 @pytest.mark.parametrize(
