@@ -17,6 +17,7 @@ from actors.settings import (
     AdmissionSettings,
     ApiSettings,
     FleetSettings,
+    Language,
     Languages,
     OpenSection,
     PositiveSeconds,
@@ -178,6 +179,14 @@ class ExtensionRecordingSettings(Section):
     """What was heard and answered, by turn."""
 
 
+def _voices(written: object) -> object:
+    """One error, instead of one for each type that it might be."""
+    texts = [*written, *written.values()] if isinstance(written, dict) else [written]
+    if written is not None and not all(isinstance(each, str) for each in texts):
+        raise ValueError('write a voice\'s name, or for several languages {pt-BR = "NAME", en = "NAME"}')
+    return written
+
+
 class ExtensionSettings(Section):
     """A listener of its own (`[extensions.NAME]`). What is unset is as for the server's own port."""
 
@@ -194,8 +203,9 @@ class ExtensionSettings(Section):
     """Calls at a time, over all servers of the cluster."""
     language: Languages | None = None
     """Of the callers: what the models listen for and speak. Several: as in `speech.language`."""
-    voice: str | None = None
-    """A voice of the text-to-speech engine."""
+    voice: Annotated[str | dict[Language, str] | None, BeforeValidator(_voices)] = None
+    """Of the text-to-speech engine: one, or one for each language, as `{pt-BR = "pm_alex", en = "am_adam"}`.
+    Unset, or for a language that is not named: the engine's own."""
     tts: str | None = None
     """Its text-to-speech engine; unset: `speech.tts`. All engines that extensions name run in one fleet."""
     dialog: DialogSettings | None = None
