@@ -161,7 +161,12 @@ def test_speed_is_measured_where_the_engine_is(
     assert (speed["engine"], speed["language"], speed["problem"]) == ("scripted", "pt-BR", None)
     assert speed["first_audio_ms"] >= 10.0
     assert 0.0 < speed["real_time_factor"] < 0.5
-    line = EngineLine("kokoro", ("pt-BR",), ("pt-BR",), None, None, None, 0, is_last_resort=False)
+    assert run(*arguments, "--language", "pt-BR", "--markdown") == ExitCode.OK
+    table = capsys.readouterr().out
+    assert table.startswith(f"{voices.MARKDOWN_HEAD}\n| `scripted` | pt-BR | 0.")
+    page = (Path(__file__).parents[3] / "docs/engines.md").read_text()
+    assert f"<!-- raymal voices measure --markdown -->\n{voices.MARKDOWN_HEAD}\n| `hibari` | en |" in page
+    line = EngineLine("kokoro", ("pt-BR", "fr"), ("pt-BR", "fr"), None, None, None, 0, is_last_resort=False)
     monkeypatch.setattr(voices, "inventory", lambda settings: [line])  # removed since it was looked at
     assert run("measure") == ExitCode.FAILED
     assert "→ kokoro in pt: kokoro's model or voices are not in " in capsys.readouterr().out
