@@ -220,6 +220,8 @@ READ = [
     "Doctor Lee, Main Street, Saint John, "
      "approximately five, apartment four, January fifth, et cetera."),
     ("pt", "Sr. Lima, Av. Paulista, R. Augusta", "Senhor Lima, Avenida Paulista, Rua Augusta"),
+    ("pt", "R. das Flores, bl. B, Jd. Sta. Rita", "Rua das Flores, bloco B, Jardim Santa Rita"),
+    ("pt", "nem R. nem D. de dia", "nem R. nem D. de dia"),
     ("es", "Sra. Gil, Avda. Mayor, p. ej. esto", "Señora Gil, Avenida Mayor, por ejemplo esto"),
     ("fr", "M. Roux, 14h30, 1 234,50 €, 06 12 34 56 78",
     "Monsieur Roux, quatorze heures trente, mille deux cent "
