@@ -155,6 +155,9 @@ class CallLimitSettings(Section):
     Asterisk sends no frame while a phone suppresses silence, is muted or on hold: minutes, not seconds."""
 
 
+HotWord = Annotated[str, Field(min_length=1, max_length=100)]
+
+
 class DialogSettings(OpenSection):
     """What answers the caller. A dialog of your own reads `[dialog.NAME]` (docs/dialogs.md)."""
 
@@ -164,6 +167,8 @@ class DialogSettings(OpenSection):
     """Said when a call begins; empty for none. Unset: the dialog's own, in the extension's language."""
     deadline_s: PositiveSeconds = 20.0
     """For its first action in a turn, and between two: then the turn fails, with the apology."""
+    hot_words: tuple[HotWord, ...] = Field(default=(), max_length=100)
+    """Names and terms that callers may say in any answer, beside those of the dialog: 1,000 letters."""
     audio_folder: str | None = None
     """Whose WAV files a dialog may play; None: none."""
     tone_hz: float = Field(default=440.0, ge=100.0, le=3_400.0)

@@ -26,7 +26,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -224,7 +224,7 @@ class TurnRunner:
             spoken.language,
             may_retry=pool.decision.allows_retry,
             languages=spoken.languages,
-            hot_words=words_to_expect(listening),
+            hot_words=words_to_expect(listening, extension.dialog.hot_words),
         )
         return await pool.transcribe(work, self.speech.transcription_deadline_s, is_ahead)
 
@@ -533,10 +533,13 @@ class _Turn:
         self.stages = self.stages.model_copy(update=stages)
 
 
-def words_to_expect(listening: ListenOptions) -> tuple[str, ...]:
-    """Return the words for the speech model: answers that are expected first, as many as it has room for."""
+def words_to_expect(listening: ListenOptions, always: Sequence[str]) -> tuple[str, ...]:
+    """Return the words for the speech model: answers that are expected first, as many as it has room for.
+
+    `always`: those of the extension, last.
+    """
     words, room = [], MAXIMUM_EXPECTED
-    for word in dict.fromkeys((*listening.expected_words, *listening.hot_words)):
+    for word in dict.fromkeys((*listening.expected_words, *listening.hot_words, *always)):
         room -= len(word)
         if room < 0:
             break
