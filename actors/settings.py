@@ -8,7 +8,7 @@ secret. The server's own settings are in `ingress.configuration.settings`, which
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -17,7 +17,6 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
-    PlainValidator,
     ValidationInfo,
     field_validator,
 )
@@ -68,7 +67,7 @@ def table_name(name: str) -> str:
 
 
 Language = Annotated[str, AfterValidator(normalised)]
-Languages = Annotated[str | tuple[str, ...], PlainValidator(one_or_several)]
+Languages = Annotated[str | tuple[str, ...], BeforeValidator(one_or_several)]
 """One, or several of which the one that is spoken is to be found out."""
 PositiveSeconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -233,6 +232,18 @@ class SpeechSettings(OpenSection):
     pico: PicoSettings = PicoSettings()
     espeak: EspeakSettings = EspeakSettings()
     scripted: ScriptedSettings = ScriptedSettings()
+
+    def spoken_as(self, engine: str | None, language: str, voice: str | None) -> SpeechSettings:
+        """Return the settings of a server whose calls all have this engine, language and voice.
+
+        None: the one that is set. A voice of an engine without a setting for it stays out.
+        """
+        name = engine or self.tts
+        update: dict[str, Any] = {"tts": name, "language": language}
+        section = getattr(self, name, None) if name in type(self).model_fields else None
+        if voice is not None and isinstance(section, Section) and "voice" in type(section).model_fields:
+            update[name] = section.model_copy(update={"voice": voice})
+        return self.model_copy(update=update)
 
     def for_engine(self, engine: str | None, language: str | None = None) -> SpeechSettings:
         """Return the settings with that engine as `tts`, and that language; None: as they are."""

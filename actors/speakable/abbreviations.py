@@ -10,6 +10,8 @@ from actors.speakable.words import Words
 _BEFORE = r"(?<![^\W\d_])(?<!\b[^\W\d_]\.)(?<![^\W\d_]['-])"
 _STREET_OR_SAINT = re.compile(rf"{_BEFORE}St\.(?=(\s+[A-Z])?)")
 _NUMBER_SIGN = re.compile(r"\b([nN])\s?°(?=\s?\d)")
+_NAME = re.compile(r"(?:d[aeo]s? )?(?=[^\W\d_])[^a-zà-ÿ][a-zà-ÿ]")
+"""As "Augusta", and "das Flores"."""
 _BEFORE_STREET = re.compile(r"[A-Z]\w+\s+$")
 
 
@@ -43,7 +45,7 @@ def _word(found: re.Match[str], abbreviations: Mapping[str, str]) -> str:
     name = found[1]
     word = abbreviations.get(name) or abbreviations.get(re.sub(r"\.\s?", ". ", name), name)
     rest = found.string[found.end() :].lstrip()
-    is_before_name = rest[:1].isupper() and rest[1:2].islower()
+    is_before_name = _NAME.match(rest) is not None
     if len(name) == 1 and (not is_before_name or found.string[: found.start()].rstrip().endswith(".")):
         return found[0]
     return word if rest else f"{word}."

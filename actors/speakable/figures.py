@@ -73,7 +73,7 @@ _DASH = re.compile(r"(?<=\d)\s?–\s?(?=\d)")
 _PRODUCT = re.compile(r"(?<![\w*#.,])(\d+)(\s?)[*x×]\2(?=\d+(?![\w*#]))")
 _FRACTION = re.compile(r"(?<![\d/.,-])([123])/([34]|2)(?![\d/-])")
 _SLASHED = re.compile(r"(?<=\d)/(?=\d)")
-_KEYS = re.compile(r"(?<=[*#])\d+|\d+(?=[*#])")
+_KEYS = re.compile(r"(?<=[*#])\d+|(?<!\d)\d+(?=[*#])")
 _FRACTIONS = {"1/2": "½", "1/4": "¼", "3/4": "¾", "1/3": "⅓", "2/3": "⅔"}
 
 

@@ -96,6 +96,8 @@ PORTUGUESE = Words(
         "aprox": "aproximadamente",
         "Aprox": "Aproximadamente", "p. ex": "por exemplo", "ex": "exemplo", "obs": "observação",
         "Obs": "Observação",
+        "bl": "bloco", "Bl": "Bloco", "Ed": "Edifício", "Cond": "Condomínio", "Jd": "Jardim", "Sta": "Santa",
+        "Sto": "Santo",
         "máx": "máximo", "mín": "mínimo", "depto": "departamento", "Depto": "Departamento", "D": "Dona",
     },
     numbered={

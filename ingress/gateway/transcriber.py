@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actors.errors import RaymalError
@@ -84,15 +85,18 @@ class Transcriber:
             spoken.language,
             may_retry=self._pool.decision.allows_retry,
             languages=spoken.languages,
-            hot_words=words_to_expect(utterance.listening),
+            hot_words=words_to_expect(utterance.listening, extension.dialog.hot_words),
         )
         return await self._pool.transcribe(work, self._deadline_s, is_ahead)
 
 
-def words_to_expect(listening: ListenOptions) -> tuple[str, ...]:
-    """Return the words for the speech model: answers that are expected first, as many as it has room for."""
+def words_to_expect(listening: ListenOptions, always: Sequence[str]) -> tuple[str, ...]:
+    """Return the words for the speech model: answers that are expected first, as many as it has room for.
+
+    `always`: those of the extension, last.
+    """
     words, room = [], MAXIMUM_EXPECTED
-    for word in dict.fromkeys((*listening.expected_words, *listening.hot_words)):
+    for word in dict.fromkeys((*listening.expected_words, *listening.hot_words, *always)):
         room -= len(word)
         if room < 0:
             break

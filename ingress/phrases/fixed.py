@@ -59,4 +59,4 @@ class PhraseShelf:
 
 
 def _identity(extension: Extension, phrase: Phrase) -> _Identity:
-    return extension.tts, extension.language, extension.voice, phrase_text(extension, phrase) or ""
+    return extension.tts, extension.language, extension.spoken_voice, phrase_text(extension, phrase) or ""

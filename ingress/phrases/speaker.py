@@ -155,7 +155,9 @@ class Speaker:
         self._disk_thread.shutdown(wait=False)
 
     def _key(self, text: SpeakableText, extension: Extension) -> str:
-        return phrase_key(self._speech.for_engine(extension.tts), extension.language, extension.voice, text)
+        return phrase_key(
+            self._speech.for_engine(extension.tts), extension.language, extension.spoken_voice, text
+        )
 
     def _synthesis(
         self, text: SpeakableText, extension: Extension, call_id: str, priority: Priority, deadline_s: float
@@ -164,7 +166,7 @@ class Speaker:
         key = self._key(text, extension)
         synthesis = self._joinable.get(key)
         if synthesis is None or not synthesis.serves(priority):
-            request = Synthesize(call_id, text, extension.language, extension.voice, extension.tts)
+            request = Synthesize(call_id, text, extension.language, extension.spoken_voice, extension.tts)
             chunks = self._pool.synthesize(request, deadline_s)
             synthesis = SharedSynthesis(chunks, priority, partial(self._ended, text, extension))
             self._joinable[key] = synthesis
@@ -204,7 +206,7 @@ class Speaker:
     ) -> Callable[[PhraseStore], bool]:
         """Return the job that writes a phrase."""
         key = self._key(text, extension)
-        label = Label(text, extension.language, extension.voice, extension.tts or self._speech.tts)
+        label = Label(text, extension.language, extension.spoken_voice, extension.tts or self._speech.tts)
         return lambda store: store.write(key, label, audio)
 
     async def _on_disk(self, job: Callable[[PhraseStore], T], deadline_s: float) -> T | None:

@@ -84,7 +84,7 @@ def fixed_sentences(
             for text in own[part]:
                 for sentence in split_sentences(text):
                     for piece in speakable_pieces(sentence, extension.language):
-                        identity = (extension.tts, extension.language, extension.voice, piece)
+                        identity = (extension.tts, extension.language, extension.spoken_voice, piece)
                         if identity not in seen:
                             seen.add(identity)
                             yield extension, piece

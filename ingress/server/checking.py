@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
@@ -40,7 +40,7 @@ from actors.local import this_machine
 from actors.messages import FurtherEngine
 from actors.plugins.lookup import Catalogue
 from actors.plugins.mistakes import unknown
-from actors.settings import OpenSection, table_name
+from actors.settings import OpenSection, SpeechSettings, table_name
 from ingress.access.tokens import configured_token
 from ingress.configuration.extension_book import ExtensionBook, engines_of, extensions_of
 from ingress.configuration.extension_tables import with_extensions
@@ -207,9 +207,19 @@ def _engine_problems(settings: Settings) -> Iterator[str]:
         yield from _lines(error)
     try:
         if run_here:
-            check_machine(settings.speech, engines)
+            check_machine(settings.speech, _spoken(settings, extensions))
     except ConfigurationError as error:
         yield from _lines(error)
+
+
+def _spoken(settings: Settings, extensions: Iterable[Extension]) -> list[tuple[SpeechSettings, str]]:
+    """Return how extensions speak, each engine, language and voice once, with what names the engine."""
+    ways: dict[tuple[str | None, str, str | None], str] = {}
+    for extension in extensions:
+        setting = "speech.tts" if extension.tts is None else f"extensions.{extension.name}.tts"
+        for each in extension.in_each_language if extension.needs_speech else ():
+            ways.setdefault((each.tts, each.language, each.spoken_voice), setting)
+    return [(settings.speech.spoken_as(*way), setting) for way, setting in ways.items()]
 
 
 def late_engine_problems(settings: Settings, engines: Collection[FurtherEngine]) -> Iterator[str]:
@@ -232,7 +242,7 @@ def _speech_problems(settings: Settings, extension: Extension, only_built_in: bo
     section = f"extensions.{extension.name}"
     # The server's own language is one mistake, of however many extensions.
     language_section = section if chosen is not None and chosen.language is not None else "speech"
-    voice, setting = extension.voice, f"{language_section}.language"
+    setting = f"{language_section}.language"
     speech, tts_setting = settings.speech.for_engine(extension.tts, extension.language), "speech.tts"
     if extension.tts is not None:
         # With an engine of its own, the language that it has from [speech] is one for it to mind.
@@ -246,8 +256,8 @@ def _speech_problems(settings: Settings, extension: Extension, only_built_in: bo
     for setting, text in texts.items():
         for language in languages:
             yield from text_problems(speech, language, text, setting, only_built_in, tts_setting)
-    if voice:
-        yield from voice_problems(speech, voice, f"{section}.voice", only_built_in, tts_setting)
+    for setting, voice in extension.voice_settings.items():
+        yield from voice_problems(speech, voice, f"{section}.{setting}", only_built_in, tts_setting)
 
 
 def _start_problems(settings: Settings, book: ExtensionBook) -> Iterator[str]:

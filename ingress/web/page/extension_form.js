@@ -2,7 +2,7 @@
 
 import { openForm } from "./dialogs.js";
 import { make } from "./element.js";
-import { change, settingsOf, valueAt } from "./extension_settings.js";
+import { change, settingsOf, textOf, valueAt } from "./extension_settings.js";
 import { field } from "./field.js";
 import { ask } from "./server.js";
 import { say } from "./words.js";
@@ -18,7 +18,7 @@ const FIELDS = [
   { path: "max_calls", type: "number", read: Number },
   { path: "language" },
   { path: "tts" },
-  { path: "voice" },
+  { path: "voice", read: (text) => (text.startsWith("{") ? JSON.parse(text) : text) },
   { path: "dialog.name" },
   { path: "dialog.greeting" },
   { path: "busy" },
@@ -32,7 +32,7 @@ export function editExtension(extension, own, done) {
   const settings = extension ? settingsOf(extension, own) : { port: "auto", priority: "normal" };
   const name = field(say("name"), { value: extension?.name ?? "", required: true, maxLength: 64, readOnly: extension !== null });
   const fields = FIELDS.map((it) => {
-    const shown = String(valueAt(settings, it.path) ?? "");
+    const shown = textOf(valueAt(settings, it.path));
     const made = field(say(`set_${it.path}`), {
       value: shown, required: Boolean(it.isRequired), ...(it.type ? { type: it.type, min: "1" } : {}),
       ...(it.options ? { options: it.options() } : { placeholder: String(valueAt(own ?? {}, it.path) ?? "") }),

@@ -1,7 +1,7 @@
 // What `PUT extensions/NAME` is sent. It replaces the whole table `[extensions.NAME]`, while the server
 // tells an extension with everything filled in: what is as for the server's own port is left out.
 
-const NOT_SETTINGS = new Set(["name", "needs_speech", "phrases"]);
+const NOT_SETTINGS = new Set(["name", "needs_speech", "phrases", "languages"]);
 const SHARED = "shared";
 
 /** Return the table that makes this extension of the server's own one. */
@@ -9,6 +9,8 @@ export function settingsOf(extension, own) {
   const settings = { ...difference(extension, own, NOT_SETTINGS), ...extension.phrases };
   settings.port = extension.port ?? SHARED;
   settings.priority = extension.priority;
+  const languages = extension.languages ?? [];
+  if (languages.length && JSON.stringify(languages) !== JSON.stringify(own?.languages)) settings.language = languages;
   return settings;
 }
 
@@ -25,6 +27,11 @@ function difference(table, own, leftOut = new Set()) {
     }
   }
   return chosen;
+}
+
+/** Return a value as it is written in a field: a table, such as a voice for each language, as JSON. */
+export function textOf(value) {
+  return value && typeof value === "object" && !Array.isArray(value) ? JSON.stringify(value) : String(value ?? "");
 }
 
 /** Return the value at a path like `dialog.name`; undefined: there is none. */

@@ -2,6 +2,7 @@
 
 import { explain } from "./dialogs.js";
 import { find, setText } from "./element.js";
+import { textOf } from "./extension_settings.js";
 import { editExtension, removeExtension } from "./extension_form.js";
 import { whole, NOTHING } from "./formats.js";
 import { ask } from "./server.js";
@@ -33,7 +34,7 @@ export class Extensions {
           tone: (row) => (row.refused ? "warn" : "") },
         { title: say("priority"), text: (row) => row.priority, value: (row) => row.priority },
         { title: say("language"), text: (row) => row.language, value: (row) => row.language },
-        { title: say("set_voice"), text: (row) => row.extension?.voice ?? NOTHING },
+        { title: say("set_voice"), text: (row) => textOf(row.extension?.voice) || NOTHING },
         { title: say("dialog"), text: (row) => row.dialog, value: (row) => row.dialog },
         { title: say("edit"), isTitleHidden: true, button: (row) => ({
           text: say("edit"), label: `${say("edit")} ${row.name}`, isHidden: !row.extension || row.name === OWN,

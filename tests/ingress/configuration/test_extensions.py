@@ -83,6 +83,31 @@ def test_an_extension_may_have_several_languages() -> None:
         own.languages,
     )
     assert settings.speech.first_language == "pt-BR"
+    assert Settings.model_validate_json(settings.model_dump_json()) == settings
+
+
+def test_each_language_may_have_a_voice() -> None:
+    """Its own, or that of another region; one that is not named has the engine's. One for all is one."""
+    voice = {"pt_br": "dora", "en": "emma"}
+    settings = Settings.model_validate(
+        {
+            "extensions": {
+                "a": {"port": 0, "language": ["pt", "en", "fr"], "voice": voice},
+                "b": {"port": 0, "language": ["pt", "en"], "voice": "dora"},
+            }
+        }
+    )
+    a, b = (named_extension(name, chosen, settings) for name, chosen in settings.extensions.items())
+    assert (a.spoken_voice, [each.spoken_voice for each in a.in_each_language]) == (
+        "dora",
+        ["dora", "emma", None],
+    )
+    assert a.voice_settings == {"voice.pt-BR": "dora", "voice.en": "emma"}
+    assert (a.chosen(None, "en-GB").spoken_voice, b.chosen(None, "en").spoken_voice) == ("emma", "dora")
+    assert Settings.model_validate_json(settings.model_dump_json()) == settings
+    with pytest.raises(ValidationError, match="write a voice's name") as caught:
+        Settings.model_validate({"extensions": {"a": {"port": 0, "voice": {"en": 1}}}})
+    assert caught.value.error_count() == 1
 
 
 @pytest.mark.parametrize(

@@ -257,6 +257,17 @@ async def test_how_an_answer_is_listened_to_reaches_the_model_and_the_dialog() -
     assert pool.asked[1].hot_words == many.hot_words[1:11]  # each once, as many as there is room for
 
 
+async def test_an_extension_may_expect_names_in_every_answer() -> None:
+    """After those of the dialog; also where it expects none."""
+    pool = Pool()
+    always = DEFAULT.dialog.model_copy(update={"hot_words": ("Kowalczyk", "Ana")})
+    runner = turns(pool, default=Scripted())
+    expecting = DEFAULT.model_copy(update={"dialog": always})
+    for listening in (ListenOptions(), ListenOptions(hot_words=("Ana", "Rui"))):
+        await runner.transcribe(pool, UTTERANCE.model_copy(update={"listening": listening}), expecting)
+    assert [asked.hot_words for asked in pool.asked] == [("Kowalczyk", "Ana"), ("Ana", "Rui", "Kowalczyk")]
+
+
 BILINGUAL = extension(language="pt-BR").model_copy(update={"languages": ("pt-BR", "en")})
 
 

@@ -18,6 +18,7 @@ from other_user import without_permission
 from actors.errors import ConfigurationError
 from actors.messages import FurtherEngine
 from actors.settings import FleetSettings
+from actors.voices import kokoro_release
 from ingress import cli
 from ingress.configuration.settings import Settings
 from ingress.server.checking import check, extension_book, late_engine_problems
@@ -395,6 +396,38 @@ def test_each_extension_is_checked_against_its_own_engine() -> None:
     assert lines[2].startswith("extensions.b.busy: hibari cannot read this text")
     assert lines[3].startswith("extensions.c.language = 'pt': hibari (extensions.c.tts) does not work in it")
     assert len(lines) == 4
+
+
+@pytest.mark.parametrize(
+    ("extension", "found"),
+    [
+        ({"tts": "kokoro", "language": ["pt-BR", "en"]}, "extensions.a.tts: kokoro's voice 'af_heart'"),
+        ({"tts": "kokoro", "language": "it"}, "extensions.a.tts: kokoro's voice 'if_sara'"),
+        (
+            {"tts": "kokoro", "language": "pt", "voice": "pm_alex"},
+            "extensions.a.tts: kokoro's voice 'pm_alex'",
+        ),
+        (
+            {"tts": "kokoro", "language": ["pt", "en"], "voice": {"en": "pf_dora", "fr": "siwis"}},
+            "extensions.a.voice.fr = 'siwis': kokoro has no such voice",
+        ),
+    ],
+)
+def test_a_voice_that_is_not_installed_is_found_before_a_call_needs_it(
+    extension: dict[str, object], found: str, tmp_path: Path
+) -> None:
+    """Of each language, and of each extension: that of the first language alone is here."""
+    sizes = {"model.onnx": kokoro_release.MODEL_BYTES, "voices/pf_dora.bin": kokoro_release.VOICE_BYTES}
+    (tmp_path / "voices").mkdir()
+    for name, size_bytes in sizes.items():
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(size_bytes)
+    here = {"speech": {"stt": "scripted", "tts": "scripted", "kokoro": {"folder": str(tmp_path)}}}
+    settings = engines_at(a=extension).model_dump(exclude_unset=True) | here
+    with pytest.raises(ConfigurationError) as caught:
+        check(Settings.model_validate(settings))
+    assert str(caught.value).startswith(found)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
