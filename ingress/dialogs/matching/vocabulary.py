@@ -19,7 +19,7 @@ class Answers:
     negations: str
     """With one of them an answer is no clear yes, but not a no either."""
     doubts: str
-    """With one of them an answer is neither."""
+    """With one of them an answer is neither. Among them what a question tells to do: a phone may echo it."""
     questions: str
     """With one of them an answer is no clear yes: whoever asks has not decided."""
     fillers: str
@@ -67,7 +67,8 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
             negations="not|t|cannot|nothing|nobody|none|neither|nor|without|hardly|refuse|reject",
             doubts="i don t know|don t know|i do not know|do not know|not sure|i m not sure|maybe|perhaps"
             "|i think|i guess|i suppose|probably|possibly|might|may be|could be|depends|wait|hold on"
-            "|one moment|a moment|later|but|if|unless|only|either|or|no problem|hmm|why not",
+            "|one moment|a moment|later|but|if|unless|only|either|or|no problem|hmm|why not"
+            "|say yes|say no|press|for yes|for no",
             questions="who|what|which|where|when|why|how|is it|is that|pardon|sorry",
             fillers="please|thanks|thank|you|it|is|that|s|oh|ah|well|um|uh|hi|hello|do|i|the|all|very|much",
         ),
@@ -106,7 +107,8 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
             doubts="não sei|sei lá|talvez|acho|acho que|acredito|creio|suponho|pode ser|quem sabe|depende"
             "|provavelmente|possivelmente|espera|espere|aguarda|aguarde|um momento|um minuto|depois"
             "|mais tarde"
-            "|mas|porém|se|só se|ou|pois não|não tem problema|quase|será",
+            "|mas|porém|se|só se|ou|pois não|não tem problema|quase|será"
+            "|diga sim|diga não|tecle|digite|aperte|para sim|para não",
             questions="quem|qual|quais|onde|quando|como|por que|por quê|=quê|o que|cadê",
             fillers="por|favor|obrigado|obrigada|a|o|ah|eh|oh|bem|então|senhor|senhora|alô|oi|eu|está|tá"
             "|tudo",
@@ -148,7 +150,7 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
             doubts="no sé|no lo sé|quizá|quizás|tal vez|creo|creo que|supongo|puede ser|a lo mejor"
             "|depende|probablemente|posiblemente|espere|espera|un momento|después|más tarde|pero|o|solo si"
             "|sólo si"
-            "|si es|no hay problema",
+            "|si es|no hay problema|diga sí|diga no|pulse|presione|marque|para sí|para no",
             questions="=quién|=qué|=cuál|=dónde|=cuándo|=cómo|por qué|quien es|diga|dígame",
             fillers="por|favor|gracias|ah|eh|pues|bueno|señor|señora|hola|yo|lo|está|muy|todo|señorita",
         ),
@@ -183,7 +185,8 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
             negations="ne|n|pas|aucun|aucune|rien|personne|ni|sans|refuse",
             doubts="je ne sais pas|ne sais pas|sais pas|peut être|je crois|je pense|je suppose|probablement"
             "|possible|ça dépend|dépend|attendez|attends|un instant|un moment|plus tard|après|mais|sauf|ou"
-            "|pas de problème|si c est|s il est|seulement",
+            "|pas de problème|si c est|s il est|seulement"
+            "|dites oui|dites non|dire oui|tapez|appuyez|pour oui|pour non",
             questions="qui|quoi|quel|quelle|=où|quand|comment|pourquoi|est ce",
             fillers="s|il|vous|plaît|merci|ah|eh|ben|bonjour|allô|monsieur|madame|je|c|est|très|bien|le|la",
         ),
@@ -218,7 +221,8 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
             negations="nicht|nichts|kein|keine|keinen|keiner|niemand|weder|ohne",
             doubts="weiß nicht|weiß ich nicht|ich weiß nicht|vielleicht|ich glaube|glaube|ich denke|denke"
             "|wahrscheinlich|möglicherweise|kommt darauf an|kommt drauf an|warten|warte|moment|augenblick"
-            "|später|aber|wenn|falls|nur|oder|eventuell|kein problem|ja nein",
+            "|später|aber|wenn|falls|nur|oder|eventuell|kein problem|ja nein"
+            "|sagen sie ja|sagen sie nein|drücken|für ja|für nein",
             questions="wer|was|welche|welcher|wo|wann|wie|warum|wieso|wie bitte",
             fillers="bitte|danke|vielen|dank|ah|äh|oh|hallo|also|ist|das|es|sehr|schön|ich|ach",
         ),
@@ -253,7 +257,7 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
             negations="non|né|niente|nulla|nessuno|nessuna|senza|neanche|nemmeno|rifiuto",
             doubts="non so|non lo so|forse|credo|credo che|penso|suppongo|può darsi|può essere|dipende"
             "|probabilmente|possibilmente|aspetti|aspetta|un momento|un attimo|dopo|più tardi|ma|però|se|o"
-            "|oppure|solo se|non c è problema",
+            "|oppure|solo se|non c è problema|dica sì|dica no|prema|digiti|per sì|per no",
             questions="chi|che cosa|cosa|quale|dove|quando|come|perché|pronto",
             fillers="per|favore|grazie|ah|eh|allora|signore|signora|buongiorno|io|lo|è|molto|tutto|piacere",
         ),
