@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from benchmarks.conversation.visit_words import APARTMENT_KEYS, NO_KEY, WORDS, YES_KEY, Words
@@ -66,6 +66,7 @@ class Said:
 
     text: str
     into_answer_s: float | None = None
+    is_consent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,11 @@ class Keyed:
 
     keys: str
     into_answer_s: float | None = None
+
+    @property
+    def is_consent(self) -> bool:
+        """Whether a resident's key opens."""
+        return self.keys == YES_KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +112,15 @@ class Visit:
     """What is done on the return leg once it is rung; it hangs up after the last one."""
     ends: frozenset[str]
     """Reasons, or results where the dialog gave no reason, that are as scripted."""
-    has_consent: bool = False
-    """Whether the resident says yes, or presses it, at any time."""
+
+    @property
+    def consents(self) -> frozenset[int]:
+        """Those acts of the resident that are a yes."""
+        return frozenset(
+            number
+            for number, act in enumerate(self.resident)
+            if isinstance(act, Said | Keyed) and act.is_consent
+        )
 
 
 def visits(language: str) -> list[Visit]:
@@ -139,14 +152,19 @@ def _whom(words: Words, place: int) -> str:
     return _of(words.whom, place * 3 // 2).format(resident=_of(words.residents, place))
 
 
+def _plain_yes(words: Words) -> Said:
+    return Said(words.plain_yes, is_consent=True)
+
+
 def _answer(text: str, place: int) -> Said:
     return Said(text, INTO_ANSWER_S if place % 4 else None)
 
 
 def _yes(words: Words, number: int, place: int) -> Visit:
     # Who is asked again says it plainly.
-    resident = (_answer(_of(words.consent, number), place), Said(words.plain_yes), Silent())
-    return Visit(Kind.YES, place, _visitor(words, place), resident, ALLOWED, has_consent=True)
+    consent = _answer(_of(words.consent, number), place)
+    resident = (replace(consent, is_consent=True), _plain_yes(words), Silent())
+    return Visit(Kind.YES, place, _visitor(words, place), resident, ALLOWED)
 
 
 def _no(words: Words, number: int, place: int) -> Visit:
@@ -161,8 +179,8 @@ def _unclear(words: Words, number: int, place: int) -> Visit:
         case 0:
             return Visit(Kind.UNCLEAR, place, visitor, (*vague, Silent()), REFUSED)
         case 1:
-            resident = (vague[0], Said(words.plain_yes), Silent())
-            return Visit(Kind.UNCLEAR, place, visitor, resident, ALLOWED, has_consent=True)
+            resident = (vague[0], _plain_yes(words), Silent())
+            return Visit(Kind.UNCLEAR, place, visitor, resident, ALLOWED)
         case _:
             return Visit(Kind.UNCLEAR, place, visitor, (vague[0], Said(words.plain_no), Silent()), REFUSED)
 
@@ -188,8 +206,8 @@ def _wrong_name(words: Words, number: int, place: int) -> Visit:
     stranger = _of(words.whom, number).format(resident=_of(words.strangers, number))
     right_one = Said(_of(words.residents, place))
     visitor = (*_name(words, place), Said(stranger), right_one, Said(_of(words.right, place)), Silent())
-    resident = (Said(_of(words.consent, number)), Said(words.plain_yes), Silent())
-    return Visit(Kind.WRONG_NAME, place, visitor, resident, ALLOWED, has_consent=True)
+    resident = (Said(_of(words.consent, number), is_consent=True), _plain_yes(words), Silent())
+    return Visit(Kind.WRONG_NAME, place, visitor, resident, ALLOWED)
 
 
 def _keys(words: Words, number: int, place: int) -> Visit:
@@ -201,7 +219,7 @@ def _keys(words: Words, number: int, place: int) -> Visit:
     )
     is_yes = number % 2 == 0
     resident = (Keyed(YES_KEY if is_yes else NO_KEY, INTO_ANSWER_S), Silent())
-    return Visit(Kind.KEYS, place, visitor, resident, ALLOWED if is_yes else REFUSED, has_consent=is_yes)
+    return Visit(Kind.KEYS, place, visitor, resident, ALLOWED if is_yes else REFUSED)
 
 
 def _noise(words: Words, number: int, place: int) -> Visit:
@@ -211,8 +229,8 @@ def _noise(words: Words, number: int, place: int) -> Visit:
         case 0:
             return Visit(Kind.NOISE, place, visitor, (noise, noise, noise, Silent()), NO_DOOR)
         case 1:
-            resident = (noise, Said(words.plain_yes), Said(words.plain_yes), Silent())
-            return Visit(Kind.NOISE, place, visitor, resident, ALLOWED, has_consent=True)
+            resident = (noise, _plain_yes(words), _plain_yes(words), Silent())
+            return Visit(Kind.NOISE, place, visitor, resident, ALLOWED)
         case _:
             resident = (noise, Said(words.plain_no), Said(words.plain_no), Silent())
             return Visit(Kind.NOISE, place, visitor, resident, REFUSED)
