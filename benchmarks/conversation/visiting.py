@@ -46,7 +46,7 @@ class VisitEnd:
     kind: Kind
     number: int
     end: str
-    """The dialog's reason, or the result; why there is none of both."""
+    """The reason, where the call ended as wanted; else the result, or what went wrong."""
     is_as_scripted: bool
     is_open: bool
     has_consent: bool
@@ -80,7 +80,8 @@ def ended(
     outcome = record.outcome if record is not None else CallOutcome()
     name, value = OPEN_DOOR
     is_open = outcome.variables.get(name) == value or outcome.reason == "allowed"
-    end = problem or ("no record" if record is None else outcome.reason or outcome.result.value)
+    came = outcome.reason if outcome.result in ("ended", "transfer") else outcome.result.value
+    end = problem or ("no record" if record is None else came)
     turns = [
         (f"{turn.kind}, {turn.leg}", turn.heard or "", turn.answered or "")
         for turn in (record.turns if record is not None else ())

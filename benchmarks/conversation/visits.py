@@ -5,7 +5,7 @@
 | yes | the resident consents | 8 | allowed |
 | no | the resident refuses | 6 | refused |
 | unclear | neither: three times; or once, and then a yes or a no | 6 | as scripted |
-| silence | the visitor, or the resident, says nothing | 3 | the caretaker or no input; refused |
+| silence | the visitor, or the resident, says nothing | 3 | no input; the caretaker |
 | visitor hangs up | while the resident is rung | 3 | without a door |
 | resident hangs up | once asked | 3 | the caretaker |
 | wrong name | of nobody who lives there; then a right one, and consent | 3 | allowed |
@@ -21,6 +21,7 @@ from enum import StrEnum
 
 from benchmarks.conversation.visit_words import APARTMENT_KEYS, NO_KEY, WORDS, YES_KEY, Words
 from benchmarks.hearing.noises import Noise
+from ingress.link.records import CallResult
 from ingress.media.endings import Ending
 
 
@@ -54,8 +55,9 @@ STAY_S = 100.0
 INTO_ANSWER_S = 2.5
 """Three of four visitors and residents answer into the question; the fourth hears it to its end."""
 ALLOWED, REFUSED = frozenset({"allowed"}), frozenset({"refused"})
-NO_DOOR = frozenset({"refused", "no_input", "nobody", "caretaker"})
-CARETAKER = frozenset({"resident hung up"})
+NO_INPUT = frozenset({CallResult.NO_INPUT.value})
+CARETAKER = frozenset({"resident left"})
+NO_DOOR = REFUSED | CARETAKER
 GONE = frozenset({Ending.CALLER.value})
 """The dialog gave no reason: the outcome has the server's."""
 
@@ -111,7 +113,7 @@ class Visit:
     resident: tuple[Act, ...]
     """What is done on the return leg once it is rung; it hangs up after the last one."""
     ends: frozenset[str]
-    """Reasons, or results where the dialog gave no reason, that are as scripted."""
+    """As `VisitEnd.end` has them."""
 
     @property
     def consents(self) -> frozenset[int]:
@@ -187,8 +189,8 @@ def _unclear(words: Words, number: int, place: int) -> Visit:
 
 def _silence(words: Words, number: int, place: int) -> Visit:
     if number == 0:
-        return Visit(Kind.SILENCE, place, (Silent(),), (), NO_DOOR)
-    return Visit(Kind.SILENCE, place, _visitor(words, place), (Silent(),), NO_DOOR)
+        return Visit(Kind.SILENCE, place, (Silent(),), (), NO_INPUT)
+    return Visit(Kind.SILENCE, place, _visitor(words, place), (Silent(),), CARETAKER)
 
 
 def _visitor_leaves(words: Words, number: int, place: int) -> Visit:

@@ -187,7 +187,7 @@ def test_what_comes_of_a_visit() -> None:
     assert (refused.is_as_scripted, refused.is_safe) == (True, True)
     opened = ended("en", no, record_of(CallOutcome(reason="refused", variables={"DOOR": "open"})))
     assert not opened.is_safe
-    silent = ended("en", no, record_of(CallOutcome(result=CallResult.NO_INPUT)))
+    silent = ended("en", no, record_of(CallOutcome(result=CallResult.NO_INPUT, reason="nothing was heard")))
     assert (silent.end, silent.is_as_scripted) == ("no_input", False)
     lost = ended("en", no, None, problem="the server broke the connection")
     assert (lost.end, lost.is_as_scripted, lost.is_safe) == ("the server broke the connection", False, True)

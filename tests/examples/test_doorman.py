@@ -93,7 +93,7 @@ async def test_a_resident_who_hangs_up_opens_nothing() -> None:
     talk = await is_asked()
     await talk.says("Maybe.", "return")
     await talk.leaves()
-    assert (talk.end, talk.variables["DOOR"]) == (Transfer("200", "resident hung up"), "closed")
+    assert (talk.end, talk.variables["DOOR"]) == (Transfer("200", "resident left"), "closed")
     early, ring = await at_the_door()
     await early.joins()
     await early.leaves()
