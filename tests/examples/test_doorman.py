@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import sys
+from io import StringIO
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 import pytest
 import yaml
 from flow_talk import Answering, Talk, flow_dialog
 
 from ingress.caller.script_file import read_script
+from ingress.cli import main
 from ingress.configuration.loading import load_settings
 from ingress.dialogs.base import EndCall, Transfer
 from ingress.dialogs.flow.texts import COMMON
@@ -132,6 +136,27 @@ def test_an_echo_of_the_question_is_no_answer() -> None:
     texts += [(language, common.yes_or_no) for language, common in COMMON.items()]
     answers = {part: yes_or_no(part, language) for language, text in texts for part in spoken_parts(text)}
     assert {part for part, answer in answers.items() if answer is not None} == set()
+
+
+def test_the_page_lets_one_try_it_by_keyboard(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what stands in for the PBX, a program of its own."""
+    monkeypatch.chdir(FOLDER.parents[1])
+    [line] = re.findall(r"^raymal (chat .*?)  ", (FOLDER / "README.md").read_text(), re.MULTILINE)
+    monkeypatch.setattr("sys.stdin", StringIO("Sou Jorge\nHelena Martins\nsim\n/join\n/return sim\n"))
+    command = [sys.executable, str(FOLDER / "ring.py"), "0"]
+    with Popen(command, stdout=PIPE, stderr=PIPE, text=True) as ring:
+        try:
+            assert ring.stdout is not None
+            port = ring.stdout.readline().split()[-1]
+            url = f"http://127.0.0.1:{port}/ari/channels?endpoint=PJSIP/{{apartment}}"
+            setting = f"extensions.door.dialog.flow.lookups.ring.url={url}"
+            assert main([*line.split(), "--set", setting]) == 0
+        finally:
+            ring.terminate()
+        assert "POST /ari/channels?endpoint=PJSIP/201 " in ring.communicate()[1]
+    assert "RAYMAL_VAR_DOOR=open" in capsys.readouterr().out
 
 
 def test_the_files_beside_it_can_be_read() -> None:
