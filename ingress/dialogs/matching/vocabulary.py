@@ -63,7 +63,10 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
             "|~right|~correct|~exactly|~fine|~that s right|~that is right|~that s correct|~that is correct"
             "|~that s it|please do|let him in|let her in|let them in|open the door|open it",
             no="no|nope|nah|don t|do not|of course not|certainly not|absolutely not|definitely not|wrong"
-            "|incorrect|not correct|not right|no way|never",
+            "|incorrect|not correct|not right|no way|never"
+            "|don t let him in|don t let her in|don t let them in|do not let him in"
+            "|do not let her in|do not let them in|don t open the door|do not open the door|don t open it"
+            "|do not open it",
             negations="not|t|cannot|nothing|nobody|none|neither|nor|without|hardly|refuse|reject",
             doubts="i don t know|don t know|i do not know|do not know|not sure|i m not sure|maybe|perhaps"
             "|i think|i guess|i suppose|probably|possibly|might|may be|could be|depends|wait|hold on"
@@ -102,7 +105,7 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
             "|confirmo|~isso mesmo|~claro|~isso|~certo|~correto|~exato|~exatamente|~positivo|~ok|~okay|~ta"
             "|~bom|~bem|~=é|~pode|~aham|~uhum|~perfeito|~beleza",
             no="não|nao|negativo|errado|errada|incorreto|claro que não|com certeza não|de jeito nenhum"
-            "|de modo nenhum|nunca|jamais|não pode|não quero|não autorizo",
+            "|de modo nenhum|nunca|jamais|não pode|não quero|não autorizo|não deixe entrar|não deixa entrar",
             negations="nem|nada|ninguém|nenhum|nenhuma|sem|recuso|nego|proibido|tampouco",
             doubts="não sei|sei lá|talvez|acho|acho que|acredito|creio|suponho|pode ser|quem sabe|depende"
             "|provavelmente|possivelmente|espera|espere|aguarda|aguarde|um momento|um minuto|depois"
