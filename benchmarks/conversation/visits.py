@@ -140,9 +140,13 @@ def _of(texts: Sequence[str], number: int) -> str:
 
 
 def _visitor(words: Words, place: int, stays: bool = True) -> tuple[Act, ...]:
-    """Return what a visitor says who is understood: name, whom, and that this is right."""
+    """Return what a visitor says who is understood: name, whom, and that this is right.
+
+    Who stays says the last again: to the same question, if it was not understood; else while the resident is
+    rung or asked, and it must open nothing.
+    """
     acts = (*_name(words, place), _answer(_whom(words, place), place), Said(_of(words.right, place)))
-    return (*acts, Silent()) if stays else acts
+    return (*acts, Said(words.right[0]), Silent()) if stays else acts
 
 
 def _name(words: Words, place: int) -> Iterator[Act]:
