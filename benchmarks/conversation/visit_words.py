@@ -1,7 +1,8 @@
 """What visitors and residents say, by language.
 
 The wordings are kept apart from the lists of the flow's words: they are what a person might say, and were
-written before any of them was tried.
+written before any of them was tried. One was changed: kokoro speaks a single "Sim." as "sing", and whisper
+hears just that. Nothing is learnt from it, so a yes in Portuguese has two words at least.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ WORDS = {
         ),
         residents=("Helena Martins", "Ana Ribeiro", "Marina Lopes", "Carlos Andrade"),
         strangers=("Gustavo Fontes", "Beatriz Campos", "doutor Pedrosa"),
-        right=("Sim, está certo.", "Sim.", "Isso mesmo."),
+        right=("Sim, está certo.", "Sim, por favor.", "Isso mesmo."),
         consent=("Sim, por favor.", "Sim, pode abrir a porta.", "Sim, claro.", "Pode sim, abra."),
         refusal=("Não, obrigada.", "Não, não abra.", "Não, eu não conheço.", "Por favor, não deixe entrar."),
         unclear=(
@@ -85,7 +86,7 @@ WORDS = {
             "Hum, ainda não sei.",
             "Do que se trata?",
         ),
-        plain_yes="Sim.",
+        plain_yes="Sim, pode abrir.",
         plain_no="Não.",
     ),
 }

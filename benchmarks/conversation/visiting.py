@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from uuid import UUID
 
@@ -20,13 +21,16 @@ from benchmarks.harness.server import RAYMAL, free_port
 from benchmarks.hearing.levels import limited
 from benchmarks.hearing.material import Half
 from ingress.caller.caller import CallResult, place_call
+from ingress.caller.conversation import CallTurn
 from ingress.caller.script import CallScript, Pause, Press, Speak, Step
-from ingress.link.records import CallOutcome
+from ingress.link.records import CallOutcome, CallRecord
 from ingress.server import observer
 
 FLOW = Path(__file__).parents[2] / "examples" / "doorman" / "doorman.yaml"
-AT_A_TIME = 2
+AT_A_TIME = 4
 NOISE_S = 3.0
+OPEN_SAID_S = 1.5
+"""Least length of what the visitor hears of an open door, in any language."""
 NO_INPUT_S = 4.0
 """Less than usual: silences are waited for."""
 OPEN_DOOR = ("DOOR", "open")
@@ -42,10 +46,13 @@ class VisitEnd:
     kind: Kind
     number: int
     end: str
-    """The dialog's reason, or the result; why there is none of both."""
+    """The reason, where the call ended as wanted; else the result, or what went wrong."""
     is_as_scripted: bool
     is_open: bool
     has_consent: bool
+    """The resident really said a yes, or pressed it, before the door was open."""
+    turns: Sequence[tuple[str, str, str]] = ()
+    """Of the server's record: what kind on which leg, what was heard, what was answered."""
 
     @property
     def is_safe(self) -> bool:
@@ -61,13 +68,27 @@ def planned(language: str, is_quick: bool) -> list[Visit]:
     return [next(visit for visit in every if visit.kind is kind) for kind in QUICK]
 
 
-def ended(language: str, visit: Visit, outcome: CallOutcome | None, problem: str = "") -> VisitEnd:
-    """Return what came of a visit. `problem`: why there is no outcome."""
+def has_consented(visit: Visit, resident: Iterable[CallTurn], until_s: float) -> bool:
+    """Return whether the resident had said a yes by then, to its end. Both by the resident's clock."""
+    return any(turn.step in visit.consents and turn.spoke_until_s <= until_s for turn in resident)
+
+
+def ended(
+    language: str, visit: Visit, record: CallRecord | None, has_consent: bool = False, problem: str = ""
+) -> VisitEnd:
+    """Return what came of a visit. `problem`: what went wrong, on either leg."""
+    outcome = record.outcome if record is not None else CallOutcome()
     name, value = OPEN_DOOR
-    is_open = outcome is not None and (outcome.variables.get(name) == value or outcome.reason == "allowed")
-    end = problem or "no record" if outcome is None else outcome.reason or outcome.result.value
-    is_as_scripted = outcome is not None and end in visit.ends
-    return VisitEnd(language, visit.kind, visit.number, end, is_as_scripted, is_open, visit.has_consent)
+    is_open = outcome.variables.get(name) == value or outcome.reason == "allowed"
+    came = outcome.reason if outcome.result in ("ended", "transfer") else outcome.result.value
+    end = problem or ("no record" if record is None else came)
+    turns = [
+        (f"{turn.kind}, {turn.leg}", turn.heard or "", turn.answered or "")
+        for turn in (record.turns if record is not None else ())
+    ]
+    return VisitEnd(
+        language, visit.kind, visit.number, end, end in visit.ends, is_open, has_consent, tuple(turns)
+    )
 
 
 @dataclass(slots=True)
@@ -82,13 +103,13 @@ class _Residents:
         if (made := self.waiting.pop(call_id, None)) is not None:
             self.talking[call_id] = asyncio.create_task(place_call(made))
 
-    async def leave(self, call_id: UUID) -> None:
-        """Wait for the end of a call's return leg, whatever it was."""
+    async def leave(self, call_id: UUID) -> CallResult | None:
+        """Return what the resident did, None without one. Raises CallError, TimeoutError."""
         self.waiting.pop(call_id, None)
-        if (talking := self.talking.pop(call_id, None)) is not None:
-            await asyncio.wait([talking], timeout=RECORD_WAIT_S)
-            talking.cancel()
-            await asyncio.gather(talking, return_exceptions=True)
+        if (talking := self.talking.pop(call_id, None)) is None:
+            return None
+        async with asyncio.timeout(RECORD_WAIT_S):
+            return await talking
 
 
 def measure(language: str, made: Sequence[Visit], on_done: Callable[[], None]) -> list[VisitEnd]:
@@ -113,7 +134,9 @@ async def _measure(
     residents, room = _Residents(), asyncio.Semaphore(AT_A_TIME)
     async with ringing(residents.ring) as url:
         with _configuration(language, url) as (file, port, return_port):
-            command = (*RAYMAL, "--no-ray", "--config", str(file))
+            # After those of every benchmark, of which one turns silence off.
+            limit = ("--set", f"call_limits.no_input_s={NO_INPUT_S}")
+            command = (*RAYMAL, "--no-ray", "--config", str(file), *limit)
             async with AsideServer("doorman", command) as server_port:
 
                 async def one(visit: Visit, visitor: Sequence[Step], resident: Sequence[Step]) -> VisitEnd:
@@ -123,21 +146,36 @@ async def _measure(
                         residents.waiting[call.call_id] = CallScript(
                             HOST, return_port, call.call_id, answer.steps, max_call_s=answer.max_call_s
                         )
-                        outcome, problem = None, ""
-                        try:
-                            await place_call(call)
-                            record = await observer.call_record(server_port, str(call.call_id), RECORD_WAIT_S)
-                            outcome = record.outcome if record is not None else None
-                        except RaymalError as error:
-                            problem = str(error)
-                        await residents.leave(call.call_id)
-                    end = ended(language, visit, outcome, problem)
+                        end = await _visited(language, visit, call, residents, server_port)
                     on_done()
                     return end
 
                 async with asyncio.TaskGroup() as group:
                     tasks = [group.create_task(one(*each)) for each in scripts]
     return [task.result() for task in tasks]
+
+
+async def _visited(
+    language: str, visit: Visit, call: CallScript, residents: _Residents, server_port: int
+) -> VisitEnd:
+    record, resident, ended_s, problem = None, None, -inf, ""
+    try:
+        await place_call(call)
+        ended_s = asyncio.get_running_loop().time()
+        record = await observer.call_record(server_port, str(call.call_id), RECORD_WAIT_S)
+    except RaymalError as error:
+        problem = str(error)
+    try:
+        resident = await residents.leave(call.call_id)
+    except RaymalError as error:
+        problem = problem or f"the resident's leg: {error}"
+    except TimeoutError:
+        problem = problem or "the resident's leg did not end with the call"
+    # A yes while "the door is open" was said already is none that opened it.
+    has_consent = resident is not None and has_consented(
+        visit, resident.turns, ended_s - OPEN_SAID_S - resident.started_s
+    )
+    return ended(language, visit, record, has_consent, problem)
 
 
 def _steps(acts: Sequence[Act], speaker: Speaker) -> list[Step]:
@@ -174,8 +212,8 @@ language = "{language}"
 [admission]
 enabled = false
 
-[call_limits]
-no_input_s = {NO_INPUT_S}
+[privacy]
+keep_transcripts = true
 
 [extensions.door]
 port = {port}

@@ -5,7 +5,7 @@
 | yes | the resident consents | 8 | allowed |
 | no | the resident refuses | 6 | refused |
 | unclear | neither: three times; or once, and then a yes or a no | 6 | as scripted |
-| silence | the visitor, or the resident, says nothing | 3 | the caretaker or no input; refused |
+| silence | the visitor, or the resident, says nothing | 3 | no input; the caretaker |
 | visitor hangs up | while the resident is rung | 3 | without a door |
 | resident hangs up | once asked | 3 | the caretaker |
 | wrong name | of nobody who lives there; then a right one, and consent | 3 | allowed |
@@ -16,11 +16,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from benchmarks.conversation.visit_words import APARTMENT_KEYS, NO_KEY, WORDS, YES_KEY, Words
 from benchmarks.hearing.noises import Noise
+from ingress.link.records import CallResult
 from ingress.media.endings import Ending
 
 
@@ -54,8 +55,9 @@ STAY_S = 100.0
 INTO_ANSWER_S = 2.5
 """Three of four visitors and residents answer into the question; the fourth hears it to its end."""
 ALLOWED, REFUSED = frozenset({"allowed"}), frozenset({"refused"})
-NO_DOOR = frozenset({"refused", "no_input", "nobody", "caretaker"})
-CARETAKER = frozenset({"resident hung up"})
+NO_INPUT = frozenset({CallResult.NO_INPUT.value})
+CARETAKER = frozenset({"resident left"})
+NO_DOOR = REFUSED | CARETAKER
 GONE = frozenset({Ending.CALLER.value})
 """The dialog gave no reason: the outcome has the server's."""
 
@@ -66,6 +68,7 @@ class Said:
 
     text: str
     into_answer_s: float | None = None
+    is_consent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,11 @@ class Keyed:
 
     keys: str
     into_answer_s: float | None = None
+
+    @property
+    def is_consent(self) -> bool:
+        """Whether a resident's key opens."""
+        return self.keys == YES_KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +113,16 @@ class Visit:
     resident: tuple[Act, ...]
     """What is done on the return leg once it is rung; it hangs up after the last one."""
     ends: frozenset[str]
-    """Reasons, or results where the dialog gave no reason, that are as scripted."""
-    has_consent: bool = False
-    """Whether the resident says yes, or presses it, at any time."""
+    """As `VisitEnd.end` has them."""
+
+    @property
+    def consents(self) -> frozenset[int]:
+        """Those acts of the resident that are a yes."""
+        return frozenset(
+            number
+            for number, act in enumerate(self.resident)
+            if isinstance(act, Said | Keyed) and act.is_consent
+        )
 
 
 def visits(language: str) -> list[Visit]:
@@ -125,9 +140,13 @@ def _of(texts: Sequence[str], number: int) -> str:
 
 
 def _visitor(words: Words, place: int, stays: bool = True) -> tuple[Act, ...]:
-    """Return what a visitor says who is understood: name, whom, and that this is right."""
+    """Return what a visitor says who is understood: name, whom, and that this is right.
+
+    Who stays says the last again: to the same question, if it was not understood; else while the resident is
+    rung or asked, and it must open nothing.
+    """
     acts = (*_name(words, place), _answer(_whom(words, place), place), Said(_of(words.right, place)))
-    return (*acts, Silent()) if stays else acts
+    return (*acts, Said(words.right[0]), Silent()) if stays else acts
 
 
 def _name(words: Words, place: int) -> Iterator[Act]:
@@ -139,14 +158,19 @@ def _whom(words: Words, place: int) -> str:
     return _of(words.whom, place * 3 // 2).format(resident=_of(words.residents, place))
 
 
+def _plain_yes(words: Words) -> Said:
+    return Said(words.plain_yes, is_consent=True)
+
+
 def _answer(text: str, place: int) -> Said:
     return Said(text, INTO_ANSWER_S if place % 4 else None)
 
 
 def _yes(words: Words, number: int, place: int) -> Visit:
     # Who is asked again says it plainly.
-    resident = (_answer(_of(words.consent, number), place), Said(words.plain_yes), Silent())
-    return Visit(Kind.YES, place, _visitor(words, place), resident, ALLOWED, has_consent=True)
+    consent = _answer(_of(words.consent, number), place)
+    resident = (replace(consent, is_consent=True), _plain_yes(words), Silent())
+    return Visit(Kind.YES, place, _visitor(words, place), resident, ALLOWED)
 
 
 def _no(words: Words, number: int, place: int) -> Visit:
@@ -161,16 +185,16 @@ def _unclear(words: Words, number: int, place: int) -> Visit:
         case 0:
             return Visit(Kind.UNCLEAR, place, visitor, (*vague, Silent()), REFUSED)
         case 1:
-            resident = (vague[0], Said(words.plain_yes), Silent())
-            return Visit(Kind.UNCLEAR, place, visitor, resident, ALLOWED, has_consent=True)
+            resident = (vague[0], _plain_yes(words), Silent())
+            return Visit(Kind.UNCLEAR, place, visitor, resident, ALLOWED)
         case _:
             return Visit(Kind.UNCLEAR, place, visitor, (vague[0], Said(words.plain_no), Silent()), REFUSED)
 
 
 def _silence(words: Words, number: int, place: int) -> Visit:
     if number == 0:
-        return Visit(Kind.SILENCE, place, (Silent(),), (), NO_DOOR)
-    return Visit(Kind.SILENCE, place, _visitor(words, place), (Silent(),), NO_DOOR)
+        return Visit(Kind.SILENCE, place, (Silent(),), (), NO_INPUT)
+    return Visit(Kind.SILENCE, place, _visitor(words, place), (Silent(),), CARETAKER)
 
 
 def _visitor_leaves(words: Words, number: int, place: int) -> Visit:
@@ -188,8 +212,8 @@ def _wrong_name(words: Words, number: int, place: int) -> Visit:
     stranger = _of(words.whom, number).format(resident=_of(words.strangers, number))
     right_one = Said(_of(words.residents, place))
     visitor = (*_name(words, place), Said(stranger), right_one, Said(_of(words.right, place)), Silent())
-    resident = (Said(_of(words.consent, number)), Said(words.plain_yes), Silent())
-    return Visit(Kind.WRONG_NAME, place, visitor, resident, ALLOWED, has_consent=True)
+    resident = (Said(_of(words.consent, number), is_consent=True), _plain_yes(words), Silent())
+    return Visit(Kind.WRONG_NAME, place, visitor, resident, ALLOWED)
 
 
 def _keys(words: Words, number: int, place: int) -> Visit:
@@ -201,7 +225,7 @@ def _keys(words: Words, number: int, place: int) -> Visit:
     )
     is_yes = number % 2 == 0
     resident = (Keyed(YES_KEY if is_yes else NO_KEY, INTO_ANSWER_S), Silent())
-    return Visit(Kind.KEYS, place, visitor, resident, ALLOWED if is_yes else REFUSED, has_consent=is_yes)
+    return Visit(Kind.KEYS, place, visitor, resident, ALLOWED if is_yes else REFUSED)
 
 
 def _noise(words: Words, number: int, place: int) -> Visit:
@@ -211,8 +235,8 @@ def _noise(words: Words, number: int, place: int) -> Visit:
         case 0:
             return Visit(Kind.NOISE, place, visitor, (noise, noise, noise, Silent()), NO_DOOR)
         case 1:
-            resident = (noise, Said(words.plain_yes), Said(words.plain_yes), Silent())
-            return Visit(Kind.NOISE, place, visitor, resident, ALLOWED, has_consent=True)
+            resident = (noise, _plain_yes(words), _plain_yes(words), Silent())
+            return Visit(Kind.NOISE, place, visitor, resident, ALLOWED)
         case _:
             resident = (noise, Said(words.plain_no), Said(words.plain_no), Silent())
             return Visit(Kind.NOISE, place, visitor, resident, REFUSED)

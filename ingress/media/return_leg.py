@@ -7,10 +7,11 @@ alone. It ends by itself, at the dialog's wish, or after the call, when what is 
 from __future__ import annotations
 
 import logging
+from time import monotonic
 
 from ingress.media.call import Call
 from ingress.media.endings import Ending, Refusal
-from ingress.media.leg import Leg
+from ingress.media.leg import Leg, LegState
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,13 @@ class ReturnLeg(Leg):
         self._go_live(first.call, first.call.join(now), now)
         log.info("return leg of call %s joined from %s", call_id, self._connection.peer)
         self._forward()
+
+    def end(self, ending: Ending, detail: str = "") -> None:
+        """End the connection; what somebody says who hangs up is said to its end, and an answer."""
+        if ending is Ending.CALLER and self._state is LegState.LIVE and not self._call.is_over:
+            now = monotonic()
+            self._pass_on(self._hearing.digit(now), now)
+        super().end(ending, detail)
 
     def _end_as_planned(self, call: Call) -> None:
         if call.is_over or call.refusal is not None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from flow_talk import Talk, flow_dialog
 
 from actors.telephone import FRAME_BYTES, FRAME_S
 from benchmarks.conversation.answers import Cut, Streamed, cut_by_key, cut_by_speech, sentences, streamed
@@ -16,10 +19,11 @@ from benchmarks.conversation.targets import (
     voice_targets,
 )
 from benchmarks.conversation.turns import Heard, SpokenTurn, spoken_turns
-from benchmarks.conversation.visiting import QUICK, ended, planned
-from benchmarks.conversation.visits import COUNTS, Kind, Visit, visits
+from benchmarks.conversation.visiting import FLOW, QUICK, ended, has_consented, planned
+from benchmarks.conversation.visits import COUNTS, Keyed, Kind, Said, Visit, visits
 from benchmarks.harness.outcomes import Verdict
 from ingress.caller.conversation import CallTurn
+from ingress.dialogs.base import EndCall
 from ingress.link.records import CallOutcome, CallRecord, CallResult, StageTimes, TurnRecord
 
 LOUD, QUIET = b"\x00\x20\x00\xe0" * (FRAME_BYTES // 4), bytes(FRAME_BYTES)
@@ -125,21 +129,67 @@ def test_the_visits_of_a_language(language: str) -> None:
     made = visits(language)
     assert len(made) == sum(COUNTS.values()) == 40
     assert {visit.number for visit in made} == set(range(40))
-    assert all(visit.has_consent for visit in made if "allowed" in visit.ends)
-    assert not any(visit.has_consent for visit in made if "allowed" not in visit.ends)
+    assert all(visit.consents for visit in made if "allowed" in visit.ends)
+    assert not any(visit.consents for visit in made if "allowed" not in visit.ends)
     assert [visit.kind for visit in planned(language, is_quick=True)] == list(QUICK)
+
+
+def record_of(outcome: CallOutcome) -> CallRecord:
+    """Return the record of a call that ended so."""
+    heard = TurnRecord(turn=1, kind="utterance", leg="return", heard="Maybe.", answered="Shall I open?")
+    return CallRecord(call_id="1", extension="door", end_reason="", outcome=outcome, turns=(heard,))
+
+
+def test_consent_is_what_was_said_before_the_door_was_open() -> None:
+    """Not what the script has: a door that opens at a "maybe" leaves its yes unsaid, or too late."""
+    resident = (Said("Maybe."), Said("Yes.", is_consent=True), Keyed("2"), Keyed("1"))
+    visit = Visit(Kind.UNCLEAR, 1, (), resident, frozenset({"allowed"}))
+    assert visit.consents == {1, 3}
+    maybe, yes, key = (
+        call_turn(until_s, None, step=step) for step, until_s in ((0, 4.0), (1, 9.0), (3, 12.0))
+    )
+    assert has_consented(visit, (maybe, yes, key), until_s=9.0)
+    assert not has_consented(visit, (maybe, yes, key), until_s=8.9)
+    assert not has_consented(visit, (maybe,), until_s=30.0)
+    opened = CallOutcome(reason="allowed", variables={"DOOR": "open"})
+    end = ended("en", visit, record_of(opened), has_consent=False)
+    assert (end.is_as_scripted, end.is_safe) == (True, False)
+    assert end.turns == (("utterance, return", "Maybe.", "Shall I open?"),)
+
+
+async def test_a_flow_that_opens_without_a_yes_misses_the_target(tmp_path: Path) -> None:
+    """The doorman, but yes and no changed about."""
+    folder = FLOW.parent
+    broken = FLOW.read_text().replace("yes: allowed, no: not_allowed", "yes: not_allowed, no: allowed")
+    (tmp_path / "residents.yaml").write_text((folder / "residents.yaml").read_text())
+    (tmp_path / FLOW.name).write_text(broken)
+    [visit] = [visit for visit in planned("en", is_quick=True) if visit.kind is Kind.NO]
+    verdicts = {}
+    for file in (FLOW, tmp_path / FLOW.name):
+        talk = Talk(flow_dialog(file, lookups={"ring": {"url": "http://127.0.0.1:1/"}}))
+        talk.state |= {"step": "wait", "slots": {"visitor": "Bob", "resident": "Helena Martins"}}
+        await talk.joins()
+        for act in visit.resident:
+            if isinstance(act, Said) and talk.end is None:
+                await talk.says(act.text, "return")
+        assert isinstance(talk.end, EndCall)
+        outcome = CallOutcome(reason=talk.end.reason, variables=talk.variables)
+        spoken = has_consented(visit, [call_turn(9.0, None)], until_s=20.0)
+        rows = visit_targets([ended("en", visit, record_of(outcome), spoken)])
+        verdicts[file] = [row.verdict for row in rows[:2]]
+    assert verdicts == {FLOW: [Verdict.PASS] * 2, tmp_path / FLOW.name: [Verdict.MISS] * 2}
 
 
 def test_what_comes_of_a_visit() -> None:
     """A door that nobody asked for is unsafe however the call ended; without a record it is unfinished."""
     no = Visit(Kind.NO, 1, (), (), frozenset({"refused"}))
-    refused = ended("en", no, CallOutcome(reason="refused", variables={"DOOR": "closed"}))
+    refused = ended("en", no, record_of(CallOutcome(reason="refused", variables={"DOOR": "closed"})))
     assert (refused.is_as_scripted, refused.is_safe) == (True, True)
-    opened = ended("en", no, CallOutcome(reason="refused", variables={"DOOR": "open"}))
+    opened = ended("en", no, record_of(CallOutcome(reason="refused", variables={"DOOR": "open"})))
     assert not opened.is_safe
-    silent = ended("en", no, CallOutcome(result=CallResult.NO_INPUT))
+    silent = ended("en", no, record_of(CallOutcome(result=CallResult.NO_INPUT, reason="nothing was heard")))
     assert (silent.end, silent.is_as_scripted) == ("no_input", False)
-    lost = ended("en", no, None, "the server broke the connection")
+    lost = ended("en", no, None, problem="the server broke the connection")
     assert (lost.end, lost.is_as_scripted, lost.is_safe) == ("the server broke the connection", False, True)
     assert [row.verdict for row in visit_targets([refused] * 9 + [silent])] == [
         Verdict.PASS,

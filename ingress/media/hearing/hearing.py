@@ -176,7 +176,7 @@ class Hearing:
         return events
 
     def digit(self, now: float) -> tuple[HearingEvent, ...]:
-        """End the utterance, because a key was pressed."""
+        """End the utterance, because a key was pressed, or the caller hung up."""
         if self._utterance is None:
             return NOTHING
         events = self._decide(self._utterance, now)

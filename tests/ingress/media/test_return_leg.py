@@ -103,6 +103,23 @@ async def test_the_return_leg_ends_alone() -> None:
         assert record.turns_taken == 5
 
 
+async def test_what_is_said_before_a_hangup_is_an_answer() -> None:
+    """A yes, and the receiver is down: no silence tells that it was all. Noise is no answer."""
+    async with one_call() as (calls, peer):
+        for speech, expected in ((recorded_words(1), 1), (bytes(16_000) + recorded_words(1)[:1_600], 1)):
+            async with joined(calls, peer) as back:
+                joins = calls.sent_of(LegChanged)
+                change = await calls.until_sent(LegChanged, len(joins) + 1)
+                calls.answer(peer.call_id, change.turn)
+                await back.speak(speech)
+            utterance = await calls.until_sent(Utterance, expected)
+            assert (utterance.leg, len(calls.sent_of(Utterance))) == ("return", expected)
+            calls.answer(peer.call_id, utterance.turn)
+            left = await calls.until_sent(LegChanged, len(joins) + 2)
+            assert not left.is_there
+            calls.answer(peer.call_id, left.turn)
+
+
 @pytest.mark.parametrize("is_planned", [False, True])
 async def test_the_return_leg_outlives_the_call_for_what_it_is_told(is_planned: bool) -> None:
     """What is queued if the dialog ended the call, else that the caller has left (here a tone)."""
