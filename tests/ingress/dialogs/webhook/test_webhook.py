@@ -227,8 +227,8 @@ async def stalls(asked: Asked, answering: Answering) -> None:
         (sends(b"\xff{secret"), "the answer is no JSON"),
         (answers({"action": "secret!"}), "actions.0: there is no action; choose one of say, "),
         (answers(state={"a": "x" * 14_400}), "the state has 14409 bytes as JSON; 14336"),
-        (sends(b'{"state": {"a": NaN}}'), "the dialog's state is not a JSON object that the link can carry"),
-        (sends(b'{"state": {"a": "\\ud800"}}'), "the dialog's state is not a JSON object that the link can"),
+        (sends(b'{"state": {"a": NaN}}'), "the dialog's state does not come back as it is from JSON"),
+        (sends(b'{"state": {"a": "\\ud800"}}'), "the dialog's state does not come back as it is from JSON"),
         (sends(b'{"action": "say", "text": 1}', LINES), "line 1.text: Input should be a valid string"),
     ],
 )  # fmt: skip
