@@ -7,12 +7,14 @@ alone. What has come is read
 
 | while | every |
 |---|---|
+| an answer plays, which a key stops | tick |
 | a decision about the caller's speech is near | tick |
 | the caller surely speaks | second tick |
 | the caller is silent | third tick |
 
-so a frame waits 10 to 30 ms on average for its reading, and a call costs no wake-up of its own and a third
-of the reads. Only after a reading may hearing take what is missing for a gap in the stream.
+so a frame waits 10 to 30 ms on average for its reading, and a call costs no wake-up of its own and, while
+nothing plays, a third of the reads. Only after a reading may hearing take what is missing for a gap in the
+stream.
 """
 
 from __future__ import annotations
@@ -141,7 +143,7 @@ class Leg:
 
     def listen(self) -> None:
         """Take what has come. Called by the clock after the frames of all legs; never blocks."""
-        if self._unread_ticks:
+        if self._unread_ticks and self._turns.playout.is_empty:
             self._unread_ticks -= 1  # what there is to do can wait for the next reading
             return
         self.read()
