@@ -355,6 +355,11 @@ class LegTurns:
         elif self._keys.press(digit, now):
             self._end_collection(now)
 
+    def listen(self, options: link.ListenOptions, now: float) -> None:
+        """Listen to the next answer in this way; how long nobody need say anything holds at once."""
+        self.listening = options
+        self._settle(now)
+
     def collect_keys(self, wanted: link.KeysWanted, now: float) -> None:
         """Take the next keys together, after those that wait to be asked for."""
         digits = self._waiting.take_keys() + (self._keys.digits if self._keys else "")
@@ -466,7 +471,7 @@ class LegTurns:
                 turn.hang_up = message
             case link.ListenTo() if turn.ending is not TurnEnding.OVERTAKEN:
                 if (asked := self._call.on_leg(message.leg)) is not None:
-                    asked.listening = message.options
+                    asked.listen(message.options, now)
             case link.KeysWanted() if turn.ending is not TurnEnding.OVERTAKEN:
                 if (asked := self._call.on_leg(message.leg)) is not None:
                     asked.collect_keys(message, now)
