@@ -93,26 +93,6 @@ async def test_a_call_from_its_first_word_to_its_record() -> None:
         assert len(ended.record.turns) == 2
 
 
-@pytest.mark.parametrize("wait_ms", [1, 21, 41])
-async def test_a_key_stops_an_answer_at_the_next_frame(wait_ms: int) -> None:
-    """Wherever it comes between two readings: one frame more is on its way, then the answer fades."""
-    answer = tone(500.0, 2.0)
-    async with bench() as server, AsteriskPeer(server.port) as peer:
-        await greeted(server, peer)
-        peer.send_digit("5")
-        await server.until_sent(Digits)
-        server.answer(peer.call_id, 2, answer)
-        await peer.until(lambda: answer[:3_200] in peer.audio)
-        await asyncio.sleep(wait_ms / 1_000)
-        heard = len(peer.audio)
-        peer.send_digit("6")
-        await server.until_sent(Digits, 2)
-        await peer.until(lambda: not any(peer.audio[-640:]))
-        after = peer.audio[heard:]
-        faded = len(after.rstrip(b"\0"))
-        assert faded <= 320 + 5 * 16
-
-
 @pytest.mark.parametrize(("frames", "pause_s"), [(44, 0.0), (80, 0.02)])
 async def test_what_has_come_is_read_before_a_gap_is_declared(frames: int, pause_s: float) -> None:
     """A tick that would not have read comes 0.7 s late in mid-sentence: the sentence is not split."""
