@@ -51,7 +51,8 @@ ADMISSION_DEADLINE_S = 1.0
 """A pool answers within a third of a second; one that does not has no place to give."""
 BOOKKEEPING_DEADLINE_S = 1.6
 """Of registering, and of giving back. A call may wait until an older one's place is given back, then have its
-own registered, then give it back: less than 5 s to its last trace, however slow the manager is."""
+own registered, then give it back: less than 5 s to its last trace, however slow the manager is. One that has
+ended meanwhile asks for nothing, so more of them in a row take no longer."""
 STOP_DEADLINE_S = 1.0
 """For a cancelled turn to end: a dialog may do anything then."""
 REDIAL_S = 0.3
@@ -146,9 +147,11 @@ class Call:
         `before`: older calls with the same UUID and their `run`; it is emptied.
         """
         summary: SessionSummary | None = None
+        # Even if it ends at once it has a place, unless an older one gives that back.
+        has_place = self.started.is_admitted and not before
         try:
             await self._wait_for(before)
-            if not self.is_ended or self.started.is_admitted:  # it has a place, however soon it ends
+            if has_place or not self.is_ended:
                 summary = await self._have_place()
         finally:
             if self._record is not None:
