@@ -55,10 +55,11 @@ from ingress.media.hearing.events import (
 from ingress.media.hearing.hearing import Hearing
 from ingress.media.hearing.vad import level_dbfs
 from ingress.media.lateness import LatenessHistogram
-from ingress.media.leg_turns import TURN_DEADLINE_S, LegTurns
+from ingress.media.leg_turns import LegTurns
 from ingress.media.pacing import LONG_GAP_S
 from ingress.media.receiver import BadPeer, Receiver
 from ingress.media.recording.recording import Recording
+from ingress.media.turn_sequence import TURN_DEADLINE_S
 from ingress.recordings.names import RecordingName
 
 if TYPE_CHECKING:

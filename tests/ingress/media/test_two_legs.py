@@ -32,8 +32,9 @@ from ingress.link.records import CallResult, StageTimes
 from ingress.media.call import Call
 from ingress.media.endings import Ending
 from ingress.media.hearing.events import HeardUtterance
-from ingress.media.leg_turns import CLOSING_SILENCE_S, TURN_DEADLINE_S, LegTurns
+from ingress.media.leg_turns import LegTurns
 from ingress.media.turn import TurnState
+from ingress.media.turn_sequence import CLOSING_SILENCE_S, TURN_DEADLINE_S
 
 M = TypeVar("M", bound=Message)
 PHRASES = {phrase: bytes((index + 3, 0)) * (FRAME_BYTES // 2) for index, phrase in enumerate(Phrase)}
