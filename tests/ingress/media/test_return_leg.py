@@ -235,12 +235,12 @@ async def test_a_running_call_is_shown_with_both_its_legs() -> None:
 @pytest.mark.parametrize("keeps_sending", [False, True])
 async def test_a_return_leg_from_which_nothing_comes_ends_alone(keeps_sending: bool) -> None:
     """After `no_audio_s`; the caller's frames do not count for it, and the call goes on."""
-    async with one_call({"no_audio_s": 0.5, "no_input_s": 0}) as (calls, peer), joined(calls, peer) as back:
+    async with one_call({"no_audio_s": 0.2, "no_input_s": 0}) as (calls, peer), joined(calls, peer) as back:
         await calls.until_sent(LegChanged)
         calls.answer(peer.call_id, 2)
         async with asyncio.TaskGroup() as group:
             for each in (peer, back) if keeps_sending else (peer,):
-                group.create_task(each.speak(bytes(16_000 * 2)))
+                group.create_task(each.speak(bytes(16_000)))
         assert back.was_hung_up is not keeps_sending
         assert [change.is_there for change in calls.sent_of(LegChanged)] == [True, False][: 2 - keeps_sending]
         assert not peer.has_ended.is_set()
