@@ -85,6 +85,9 @@ class LegState(Enum):
 class Leg:
     """One connection, from accept to hangup."""
 
+    _hung_up = Ending.CALLER
+    """When Asterisk ends it."""
+
     def __init__(self, calls: Calls, connection: Connection, extension: Extension) -> None:
         self._calls = calls
         self._connection = connection
@@ -351,7 +354,7 @@ class Leg:
                 self._turns.press(digit, now)
                 self._forward()
             case PeerHungUp():
-                self.end(Ending.NO_CALL if self._state is LegState.HANDSHAKE else Ending.CALLER)
+                self.end(Ending.NO_CALL if self._state is LegState.HANDSHAKE else self._hung_up)
             case BadPeer(ending, detail):
                 self.end(ending, detail)
             case PeerFailed(code):
@@ -363,7 +366,7 @@ class Leg:
 
     def _lost(self, error: OSError) -> None:
         if self._state is LegState.LIVE and isinstance(error, ConnectionResetError):
-            self.end(Ending.CALLER)  # so a hangup arrives if a frame of ours crossed it, or was not read
+            self.end(self._hung_up)  # so a hangup arrives if a frame of ours crossed it, or was not read
         else:
             self.end(Ending.LOST, f"connection lost: {error.strerror or error}")
 

@@ -88,8 +88,9 @@ async def test_both_legs_are_heard_and_spoken_to_separately() -> None:
         assert HIGH not in back.audio
 
 
-async def test_the_return_leg_ends_alone() -> None:
+async def test_the_return_leg_ends_alone(caplog: pytest.LogCaptureFixture) -> None:
     """The call goes on, and may get another one; its record has the turns of both legs."""
+    caplog.set_level(logging.INFO)
     async with one_call() as (calls, peer):
         for number in (1, 2):
             async with joined(calls, peer) as back:
@@ -100,6 +101,8 @@ async def test_the_return_leg_ends_alone() -> None:
             assert not change.is_there
             calls.answer(peer.call_id, 2 * number + 1)
         assert not peer.has_ended.is_set()
+        assert sum("ended: the return leg hung up" in line for line in caplog.messages) == 2
+        assert not any("caller hung up" in line for line in caplog.messages)
         peer.writer.close()
         record = (await calls.until_sent(CallEnded)).record
         assert [turn.leg for turn in record.turns] == ["caller", *["return"] * 4]
