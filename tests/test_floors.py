@@ -84,6 +84,7 @@ PURE = {
     "ingress.media": {
         "call", "call_limits", "codec_check", "endings", "idle_sound", "keys", "lateness", "leg_turns",
         "no_input", "pacing", "playout", "receiver", "resampling", "tones", "turn", "turn_queue",
+        "turn_sequence",
     },
     "ingress.media.hearing": {"endpointing", "events", "spectrum", "stream_time", "utterance", "vad"},
     "ingress.media.recording": {"alignment"},

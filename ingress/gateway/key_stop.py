@@ -15,8 +15,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-GOES_ON_S = 0.25
-"""The key's own answer waits for it."""
+GOES_ON_S = 0.2
+"""The key's own answer waits for it; with the reading of the key it is less than 0.3 s."""
 
 
 class KeyStop:

@@ -18,8 +18,9 @@ from ingress.configuration.settings import BargeInSettings, CallLimitSettings
 from ingress.link import messages as link
 from ingress.link.records import CallOutcome, CallRecord, CallResult, TurnRecord
 from ingress.media.idle_sound import PhraseSource
-from ingress.media.leg_turns import TURN_DEADLINE_S, WAITING_LIMIT_S, LegTurns
+from ingress.media.leg_turns import LegTurns
 from ingress.media.turn import RUNNING, Turn, TurnState
+from ingress.media.turn_sequence import TURN_DEADLINE_S, WAITING_LIMIT_S, TurnSequence
 
 NO_LIMITS = CallLimitSettings(no_input_s=0.0, longest_s=0.0, no_audio_s=0.0)
 """Of a call without an extension's settings."""
@@ -262,7 +263,7 @@ class Call:
         self.turns += 1
         return self.turns
 
-    def may_ask(self, asking: LegTurns) -> bool:
+    def may_ask(self, asking: TurnSequence) -> bool:
         """Whether the turn of a leg may be asked for: the gateway works on one of a call at a time.
 
         The older one goes first, and none goes before it is known whether what the dialog remembers of the
@@ -291,22 +292,22 @@ class Call:
         leg = self.on_leg(message.leg)
         return leg is not None and leg.announce(message, now)
 
-    def announcement_heard(self, leg: LegTurns, source: int) -> None:
+    def announcement_heard(self, leg: TurnSequence, source: int) -> None:
         """Something was heard on a leg that a turn of another one says there."""
         if (other := self._other(leg)) is not None:
             other.was_announced(source)
 
-    def withdraw(self, leg: LegTurns, source: int, now: float) -> None:
+    def withdraw(self, leg: TurnSequence, source: int, now: float) -> None:
         """A turn of a leg is given up unheard."""
         if (other := self._other(leg)) is not None:
             other.withdraw(source, now)
 
-    def leg_changed(self, leg: LegTurns, now: float) -> None:
+    def leg_changed(self, leg: TurnSequence, now: float) -> None:
         """Something happened on a leg."""
         if (other := self._other(leg)) is not None:
             other.other_changed(leg, now)
 
-    def _other(self, leg: LegTurns) -> LegTurns | None:
+    def _other(self, leg: TurnSequence) -> LegTurns | None:
         return self.return_leg if leg.leg == "caller" else self.caller
 
     def note(self, speaker: Literal["caller", "server"], text: str, leg: link.LegName) -> None:

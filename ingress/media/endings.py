@@ -12,6 +12,7 @@ class Ending(Enum):
     """One reason; each connection ends for exactly one."""
 
     CALLER = "the caller hung up"
+    RETURN_LEG = "the return leg hung up"
     DIALOG = "the dialog hung up"
     REFUSED = "refused"
     WAITED = "sent back to the dialplan after too long a wait"

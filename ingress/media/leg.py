@@ -7,12 +7,14 @@ alone. What has come is read
 
 | while | every |
 |---|---|
+| an answer plays, which a key stops | tick |
 | a decision about the caller's speech is near | tick |
 | the caller surely speaks | second tick |
 | the caller is silent | third tick |
 
-so a frame waits 10 to 30 ms on average for its reading, and a call costs no wake-up of its own and a third
-of the reads. Only after a reading may hearing take what is missing for a gap in the stream.
+so a frame waits 10 to 30 ms on average for its reading, and a call costs no wake-up of its own and, while
+nothing plays, a third of the reads. Only after a reading may hearing take what is missing for a gap in the
+stream.
 """
 
 from __future__ import annotations
@@ -53,10 +55,11 @@ from ingress.media.hearing.events import (
 from ingress.media.hearing.hearing import Hearing
 from ingress.media.hearing.vad import level_dbfs
 from ingress.media.lateness import LatenessHistogram
-from ingress.media.leg_turns import TURN_DEADLINE_S, LegTurns
+from ingress.media.leg_turns import LegTurns
 from ingress.media.pacing import LONG_GAP_S
 from ingress.media.receiver import BadPeer, Receiver
 from ingress.media.recording.recording import Recording
+from ingress.media.turn_sequence import TURN_DEADLINE_S
 from ingress.recordings.names import RecordingName
 
 if TYPE_CHECKING:
@@ -81,6 +84,9 @@ class LegState(Enum):
 
 class Leg:
     """One connection, from accept to hangup."""
+
+    _hung_up = Ending.CALLER
+    """When Asterisk ends it."""
 
     def __init__(self, calls: Calls, connection: Connection, extension: Extension) -> None:
         self._calls = calls
@@ -141,7 +147,7 @@ class Leg:
 
     def listen(self) -> None:
         """Take what has come. Called by the clock after the frames of all legs; never blocks."""
-        if self._unread_ticks:
+        if self._unread_ticks and self._turns.playout.is_empty:
             self._unread_ticks -= 1  # what there is to do can wait for the next reading
             return
         self.read()
@@ -348,7 +354,7 @@ class Leg:
                 self._turns.press(digit, now)
                 self._forward()
             case PeerHungUp():
-                self.end(Ending.NO_CALL if self._state is LegState.HANDSHAKE else Ending.CALLER)
+                self.end(Ending.NO_CALL if self._state is LegState.HANDSHAKE else self._hung_up)
             case BadPeer(ending, detail):
                 self.end(ending, detail)
             case PeerFailed(code):
@@ -360,7 +366,7 @@ class Leg:
 
     def _lost(self, error: OSError) -> None:
         if self._state is LegState.LIVE and isinstance(error, ConnectionResetError):
-            self.end(Ending.CALLER)  # so a hangup arrives if a frame of ours crossed it, or was not read
+            self.end(self._hung_up)  # so a hangup arrives if a frame of ours crossed it, or was not read
         else:
             self.end(Ending.LOST, f"connection lost: {error.strerror or error}")
 

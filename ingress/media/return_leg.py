@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 class ReturnLeg(Leg):
     """The return leg of a call."""
 
+    _hung_up = Ending.RETURN_LEG
     _first: Leg
     """The caller's, from the UUID on; it may have ended."""
 

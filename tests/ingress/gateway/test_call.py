@@ -410,6 +410,18 @@ async def test_giving_back_is_not_cut_short_by_the_next_call() -> None:
         assert pool.story == {"c0": "tut"}
 
 
+async def test_calls_that_end_while_they_wait_for_older_ones_ask_for_nothing() -> None:
+    """The older ones have given the place back; else each would take the manager's silence twice."""
+    pool = ScriptedPool(iter([Answer(Manner.SILENCE)] * 8))
+    async with linked(pool) as (gateway, end):
+        for _ in range(3):
+            end.say(CallStarted(call_id="c0", extension="default", is_admitted=True))
+            end.say(CallEnded(record=call_record("c0")))
+        await asyncio.sleep(GONE_WITHIN_S)
+        assert len(gateway._places) == 0
+        assert pool.story == {"c0": "ru"}
+
+
 @pytest.mark.parametrize("manner", [Manner.SILENCE, Manner.FAILURE])
 async def test_giving_back_has_a_deadline(manner: Manner) -> None:
     """Without the manager's answer it is not known what the call used; nothing of it is left."""

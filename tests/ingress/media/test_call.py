@@ -34,15 +34,11 @@ from ingress.link.records import StageTimes, TurnRecord
 from ingress.media.call import Call, Verdict
 from ingress.media.hearing.events import HeardUtterance
 from ingress.media.idle_sound import WAITING_TONE_AFTER_S, PhraseSource
-from ingress.media.leg_turns import (
-    CLOSING_SILENCE_S,
-    FADE_BYTES,
-    MAXIMUM_DIGITS,
-    TURN_DEADLINE_S,
-)
+from ingress.media.keys import MAXIMUM_DIGITS
 from ingress.media.playout import LONG_FRAME_BYTES
 from ingress.media.tones import busy_tone, endless_tone, failure_tone, tone, waiting_beep
 from ingress.media.turn_queue import MAXIMUM_WAITING_TURNS
+from ingress.media.turn_sequence import CLOSING_SILENCE_S, FADE_BYTES, TURN_DEADLINE_S
 
 M = TypeVar("M", bound=Message)
 STAGES = StageTimes(lease_wait_ms=1.0, transcription_ms=200.0, dialog_ms=2.0, synthesis_ms=50.0)

@@ -34,9 +34,10 @@ from ingress.link.messages import (
 from ingress.link.records import StageTimes, TurnRecord
 from ingress.media.call import Call, Verdict
 from ingress.media.hearing.events import HeardUtterance
-from ingress.media.leg_turns import CLOSING_SILENCE_S, FADE_BYTES, TURN_DEADLINE_S, LegTurns
+from ingress.media.leg_turns import LegTurns
 from ingress.media.playout import LONG_FRAME_BYTES
 from ingress.media.turn import TurnState
+from ingress.media.turn_sequence import CLOSING_SILENCE_S, FADE_BYTES, TURN_DEADLINE_S
 
 PHRASES = {phrase: bytes((index + 3, 0)) * 400 for index, phrase in enumerate(Phrase)}
 LEGS = st.sampled_from(["caller", "caller", "return"])

@@ -69,7 +69,7 @@ from ingress.link.messages import (
 from ingress.link.records import CallRecord, StageTimes
 from ingress.media.calls import Calls
 from ingress.media.leg import Leg
-from ingress.media.leg_turns import CLOSING_SILENCE_S
+from ingress.media.turn_sequence import CLOSING_SILENCE_S
 from ingress.phrases.fixed import PhraseShelf
 from ingress.server.checking import extension_book
 

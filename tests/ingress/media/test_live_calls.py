@@ -121,18 +121,18 @@ async def test_a_new_link_is_told_all_calls_a_few_at_a_time() -> None:
         server = await stack.enter_async_context(bench())
         calls = [await stack.enter_async_context(conversation(server)) for _ in range(2 * REPORTS_PER_TICK)]
         first = WebProcess(server)
-        await asyncio.sleep(2.0)
+        await asyncio.sleep(0.2)
         server.calls.live.link_gone()
+        told = len(first.told)
         calls[0].writer.write_eof()
         await server.until_sent(CallEnded)
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(1.1)  # a round
         assert first.call_ids == {str(peer.call_id) for peer in calls}
-        told = len(first.told)
         second = WebProcess(server)
         assert len(second.told) == REPORTS_PER_TICK
         await asyncio.sleep(0.06)
         assert len(second.told) == len(calls) - 1
-        await asyncio.sleep(2.0)
+        await asyncio.sleep(1.1)  # a round
         assert len(first.told) == told
         assert second.call_ids == {str(peer.call_id) for peer in calls[1:]}
 

@@ -37,10 +37,13 @@ async def virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def one_call(**server: object) -> AsyncIterator[tuple[Bench, AsteriskPeer]]:
-    """Run a call of the extension `door` whose greeting is nothing."""
+async def one_call(
+    limits: dict[str, float] | None = None, **server: object
+) -> AsyncIterator[tuple[Bench, AsteriskPeer]]:
+    """Run a call of the extension `door`, with these `call_limits`, whose greeting is nothing."""
+    door = EXTENSIONS["door"] | {"call_limits": limits or {}}
     async with (
-        bench(Shelf(door=BUSY), EXTENSIONS, **server) as calls,
+        bench(Shelf(door=BUSY), EXTENSIONS | {"door": door}, **server) as calls,
         AsteriskPeer(calls.ports["door"]) as peer,
     ):
         calls.ready()
@@ -85,8 +88,9 @@ async def test_both_legs_are_heard_and_spoken_to_separately() -> None:
         assert HIGH not in back.audio
 
 
-async def test_the_return_leg_ends_alone() -> None:
+async def test_the_return_leg_ends_alone(caplog: pytest.LogCaptureFixture) -> None:
     """The call goes on, and may get another one; its record has the turns of both legs."""
+    caplog.set_level(logging.INFO)
     async with one_call() as (calls, peer):
         for number in (1, 2):
             async with joined(calls, peer) as back:
@@ -97,6 +101,8 @@ async def test_the_return_leg_ends_alone() -> None:
             assert not change.is_there
             calls.answer(peer.call_id, 2 * number + 1)
         assert not peer.has_ended.is_set()
+        assert sum("ended: the return leg hung up" in line for line in caplog.messages) == 2
+        assert not any("caller hung up" in line for line in caplog.messages)
         peer.writer.close()
         record = (await calls.until_sent(CallEnded)).record
         assert [turn.leg for turn in record.turns] == ["caller", *["return"] * 4]
@@ -244,3 +250,17 @@ async def test_a_running_call_is_shown_with_both_its_legs() -> None:
     assert (Activity.LISTENING, Activity.SPEAKING) in seen
     assert (Activity.LISTENING, Activity.LISTENING) in seen
     assert seen[-1] == (Activity.LISTENING, None)
+
+
+@pytest.mark.parametrize("keeps_sending", [False, True])
+async def test_a_return_leg_from_which_nothing_comes_ends_alone(keeps_sending: bool) -> None:
+    """After `no_audio_s`; the caller's frames do not count for it, and the call goes on."""
+    async with one_call({"no_audio_s": 0.2, "no_input_s": 0}) as (calls, peer), joined(calls, peer) as back:
+        await calls.until_sent(LegChanged)
+        calls.answer(peer.call_id, 2)
+        async with asyncio.TaskGroup() as group:
+            for each in (peer, back) if keeps_sending else (peer,):
+                group.create_task(each.speak(bytes(16_000)))
+        assert back.was_hung_up is not keeps_sending
+        assert [change.is_there for change in calls.sent_of(LegChanged)] == [True, False][: 2 - keeps_sending]
+        assert not peer.has_ended.is_set()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TypeVar
 
 import pytest
+from one_call import extension
 
-from actors.telephone import FRAME_BYTES
-from ingress.configuration.extensions import Phrase
+from actors.telephone import FRAME_BYTES, FRAME_S
+from ingress.configuration.extensions import Extension, Phrase
 from ingress.link.messages import (
     CancelTurn,
     Digits,
@@ -17,7 +18,10 @@ from ingress.link.messages import (
     HistoryEntry,
     LegChanged,
     LegName,
+    ListenOptions,
+    ListenTo,
     Message,
+    NoInput,
     SentenceAudio,
     StateChanged,
     TranscribeAhead,
@@ -26,9 +30,11 @@ from ingress.link.messages import (
 )
 from ingress.link.records import CallResult, StageTimes
 from ingress.media.call import Call
+from ingress.media.endings import Ending
 from ingress.media.hearing.events import HeardUtterance
-from ingress.media.leg_turns import CLOSING_SILENCE_S, TURN_DEADLINE_S, LegTurns
+from ingress.media.leg_turns import LegTurns
 from ingress.media.turn import TurnState
+from ingress.media.turn_sequence import CLOSING_SILENCE_S, TURN_DEADLINE_S
 
 M = TypeVar("M", bound=Message)
 PHRASES = {phrase: bytes((index + 3, 0)) * (FRAME_BYTES // 2) for index, phrase in enumerate(Phrase)}
@@ -38,9 +44,9 @@ UTTERANCE = HeardUtterance(b"\1\0" * 8_000, 1.0, 1.5)
 class TwoLegs:
     """A call whose greeting (1) and whose joining (2) were answered with nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Extension | None = None) -> None:
         self.now = 0.0
-        self.call = Call("c1", "default", phrases=PHRASES.get, keeps_text=True)
+        self.call = Call("c1", "default", phrases=PHRASES.get, keeps_text=True, settings=settings)
         self.call.caller.begin(0.0)
         self.call.gateway_ready(0.0)
         self.done(1)
@@ -81,6 +87,13 @@ class TwoLegs:
         """Take frames of a leg; return which turns were in them, 0 for silence."""
         heard = [leg.next_frame(self.now) for _ in range(frames)]
         return {frame[0] for frame in heard}
+
+    def play(self, seconds: float) -> None:
+        """Let time pass on both legs."""
+        for _ in range(round(seconds / FRAME_S)):
+            self.now += FRAME_S
+            for leg in (self.call.caller, self.back):
+                leg.next_frame(self.now)
 
     def take(self, kind: type[M]) -> list[M]:
         """Return the messages of one type since the last call, whatever else came."""
@@ -407,3 +420,41 @@ def test_a_refused_call_refuses_both_legs(two: TwoLegs) -> None:
     assert two.hears(two.call.caller) == {PHRASES[Phrase.BUSY][0]}
     assert two.hears(two.back) == {PHRASES[Phrase.CALLER_LEFT][0]}
     assert two.back.turn.state is TurnState.OVER
+
+
+def test_a_silent_return_leg_is_asked_again_and_ends_alone() -> None:
+    """However long the caller, who waits for its answer, may be silent."""
+    two = TwoLegs(extension(no_input_s=10, no_input_times=3))
+    two.call.caller.press("5", two.now)
+    two.say(3, "return", "Shall I open?", frames=50)
+    two.call.receive(ListenTo(call_id="c1", turn=3, leg="caller", options=ListenOptions(no_input_s=300)), 0.0)
+    two.done(3)
+    for times, turn in ((1, 5), (2, 6)):
+        two.take(Message)
+        two.play(11.1)
+        assert [(silence.leg, silence.times) for silence in two.take(NoInput)] == [("return", times)]
+        two.say(turn, "return", "Shall I open?", frames=50)
+        two.done(turn)
+    two.play(11.5)
+    assert two.back.is_at_end(two.now)
+    limit = two.back.limit_reached
+    assert limit is not None
+    assert limit.ending is Ending.NO_INPUT
+    assert two.call.caller.limit_reached is None
+    assert two.take(NoInput) == []
+
+
+def test_how_long_another_leg_may_be_silent_holds_at_once() -> None:
+    """Also if nothing is said there, and it might have been silent for longer before."""
+    two = TwoLegs(extension(no_input_s=10))
+    for turn, no_input_s, seconds in ((3, 300.0, 15.0), (4, 20.0, 4.9)):
+        two.call.caller.press("5", two.now)
+        for leg, silence_s in (("return", no_input_s), ("caller", 0.0)):
+            options = ListenOptions(no_input_s=silence_s)
+            message = ListenTo.model_validate({"call_id": "c1", "turn": turn, "leg": leg, "options": options})
+            two.call.receive(message, two.now)
+        two.done(turn)
+        two.play(seconds)
+    assert two.take(NoInput) == []
+    two.play(0.2)
+    assert [silence.leg for silence in two.take(NoInput)] == ["return"]
