@@ -154,9 +154,9 @@ DELAY_S = 0.4
 
 
 @pytest.fixture(scope="module")
-def seen() -> dict[str, Seen]:
-    """Return what the callers of each server saw: all call at the same time, each by a process of its own."""
-    servers = {
+def servers() -> dict[str, KnownServer]:
+    """Return the servers that are called."""
+    return {
         "answers": KnownServer(DELAY_S),
         "answers callers that stood still": KnownServer(0.5),
         "pauses": KnownServer(None, pause_s=0.18),
@@ -164,6 +164,11 @@ def seen() -> dict[str, Seen]:
         "hangs up": KnownServer(None, hangs_up_after_s=0.6),
         "refuses": KnownServer(None),
     }
+
+
+@pytest.fixture(scope="module")
+def seen(servers: dict[str, KnownServer]) -> dict[str, Seen]:
+    """Return what the callers of each server saw: all call at the same time, each by a process of its own."""
 
     async def all_called() -> list[Seen]:
         return await asyncio.gather(
@@ -227,12 +232,12 @@ def test_a_turn_without_an_answer_is_none_and_the_next_is_asked_all_the_same(see
         assert call.said[1].ended_s - call.said[0].ended_s == pytest.approx(1.5, abs=0.021)
 
 
-def test_a_hangup_of_the_server_ends_the_call(seen: dict[str, Seen]) -> None:
+def test_a_hangup_of_the_server_ends_the_call(seen: dict[str, Seen], servers: dict[str, KnownServer]) -> None:
     """Who is hung up on says so, and sends nothing more."""
     ended, _ = seen["hangs up"]
     assert [call.was_hung_up_on for call in ended] == [True] * 3
     left_s = sorted(call.left_s for call in ended)
-    for noticed_s, hung_up_s in zip(left_s, sorted(server.hung_up_s), strict=True):
+    for noticed_s, hung_up_s in zip(left_s, sorted(servers["hangs up"].hung_up_s), strict=True):
         assert 0.0 <= noticed_s - hung_up_s <= 0.1
 
 
