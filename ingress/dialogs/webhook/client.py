@@ -19,10 +19,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx2
 
+from ingress.dialogs.cookies import no_cookies
 from ingress.dialogs.webhook.answer import JSON, JSON_LINES, WebhookError
 from ingress.dialogs.webhook.circuit import PAUSE_S, Circuit
 from ingress.dialogs.webhook.signature import signed_headers
@@ -63,7 +63,7 @@ class Client:
             timeout=None,
             follow_redirects=False,
             verify=address.tls,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # one call's are not another's
+            cookies=no_cookies(),
             limits=httpx2.Limits(max_connections=None, keepalive_expiry=KEEP_ALIVE_S),  # nobody queues
         )
 
