@@ -168,11 +168,11 @@ class LlmDialog(Dialog):
         messages = self._messages(note, call, memory)
         async with Waiting(self._writer.answer(messages, memory, own, call.call_id)) as generated:
             while True:
-                wait_s = max(0.0, filler_s - loop.time()) if filler else self._patience_s
+                until_filler_s = max(0.0, filler_s - loop.time()) if filler else self._patience_s
                 try:
-                    action = await generated.next(wait_s)
+                    action = await generated.next(min(until_filler_s, self._patience_s))
                 except TimeoutError:
-                    if not filler:
+                    if until_filler_s >= self._patience_s:
                         problem = f"no answer in {self._patience_s:g} s"
                         break
                     yield Say(filler, is_fixed=True, leg=leg)

@@ -234,12 +234,14 @@ class ToolCalls:
         self.characters = 0
 
     def feed(self, delta: Any) -> None:
-        """Take the pieces of one delta. A new id, or a new index, begins a new call."""
+        """Take the pieces of one delta. A new id or index begins a new call; some give no index.
+
+        Raises EndpointError for what is more than any sensible answer.
+        """
         for piece in (delta.tool_calls if delta is not None else None) or ():
-            known = next((call for call in self._calls if call["index"] == piece.index), None)
+            same = (call for call in reversed(self._calls) if call["index"] == piece.index)
+            known = next(same, None)
             if known is None or (piece.id and known["id"] and piece.id != known["id"]):
-                for call in self._calls:
-                    call["index"] = None if call["index"] == piece.index else call["index"]
                 known = {"index": piece.index, "id": "", "name": "", "arguments": ""}
                 self._calls.append(known)
             known["id"] = known["id"] or piece.id or ""
@@ -247,7 +249,7 @@ class ToolCalls:
             known["arguments"] += piece.function.arguments or ""
             self.characters = sum(len(call["name"]) + len(call["arguments"]) for call in self._calls)
         if self.characters > MAXIMUM_ARGUMENT_CHARACTERS or len(self._calls) > MOST_TOOL_CALLS:
-            raise ValueError("too many tool calls, or too long ones")
+            raise EndpointError("the model asks for too many tools at once, or with too long arguments")
 
     def whole(self) -> Iterator[ToolCall]:
         """Yield them, each with an id."""
@@ -258,7 +260,7 @@ class ToolCalls:
 def _parts(chunk: Any) -> tuple[Any, str | None, int | None]:
     """Return delta, reason of the end and number of tokens of a piece; each may be missing."""
     usage = chunk.usage
-    tokens = None if usage is None else int(usage.total_tokens)
+    tokens = None if usage is None else max(0, int(usage.total_tokens))
     if not chunk.choices:
         return None, None, tokens
     choice = chunk.choices[0]

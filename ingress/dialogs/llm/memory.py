@@ -78,14 +78,14 @@ class CallMemory:
             self._state["interrupted"] = [*self._list("interrupted"), end][-MAXIMUM_TAILS:]
 
     def keep(self, result: dict[str, JsonValue]) -> None:
-        """Remember what a look-up found, and of those before it what still fits."""
+        """Remember what a look-up found, and of those before it what still fits; not one that is too long."""
         kept: list[JsonValue] = []
         characters = 0
         for each in [result, *reversed(self._list("found"))]:
-            characters += len(json.dumps(each))
-            if characters > MAXIMUM_FOUND_CHARACTERS:
-                break
-            kept.insert(0, each)
+            size = len(json.dumps(each))
+            if characters + size <= MAXIMUM_FOUND_CHARACTERS:
+                kept.insert(0, each)
+                characters += size
         self._state["found"] = kept
 
     def _count(self, name: str) -> int:
