@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -27,7 +26,7 @@ from pydantic import AfterValidator, Field, JsonValue, model_validator
 from actors.errors import ConfigurationError, LookupFailedError
 from actors.settings import PositiveSeconds, Section
 from ingress.access.private_files import header_secret
-from ingress.dialogs.cookies import no_cookies
+from ingress.dialogs.http_clients import log_no_requests, no_cookies
 from ingress.dialogs.plain_json import plain_json
 
 if TYPE_CHECKING:
@@ -217,8 +216,7 @@ class Lookups:
 def _client() -> httpx2.AsyncClient:
     import httpx2
 
-    for library in ("httpx2", "httpcore2"):
-        logging.getLogger(library).setLevel(logging.WARNING)  # they log addresses, and so values
+    log_no_requests()
     return httpx2.AsyncClient(
         timeout=None, follow_redirects=False, cookies=no_cookies(), limits=httpx2.Limits(max_connections=None)
     )

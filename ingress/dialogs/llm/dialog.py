@@ -96,15 +96,16 @@ class LlmDialog(Dialog):
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         where = f"{WHERE}.base_url = {chosen.base_url!r}"
         try:
-            answer = httpx2.get(
-                f"{chosen.base_url.rstrip('/')}/models", headers=headers, timeout=CHECK_DEADLINE_S
-            )
+            with httpx2.stream(
+                "GET", f"{chosen.base_url.rstrip('/')}/models", headers=headers, timeout=CHECK_DEADLINE_S
+            ) as answer:  # whose body may have no end
+                status = answer.status_code
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             return [
                 f"{where}: the endpoint cannot be reached ({type(error).__name__}): start it, or correct this"
             ]
-        if answer.status_code in (401, 403):
-            return [f"{where}: the endpoint refuses the key ({answer.status_code})"]
+        if status in (401, 403):
+            return [f"{where}: the endpoint refuses the key ({status})"]
         return []
 
     async def close(self) -> None:

@@ -15,7 +15,6 @@ An EndpointError names kind and status, never the endpoint's words: they may quo
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from actors.errors import ConfigurationError, DialogError
+from ingress.dialogs.http_clients import log_no_requests
 from ingress.dialogs.llm.conversation import Message
 from ingress.dialogs.llm.settings import OPENAI_HOST, LlmSettings
 from ingress.dialogs.llm.thoughts import ThoughtFilter
@@ -79,6 +79,7 @@ class Endpoint:
                 "dialog.llm: language models need raymal's extra `llm`, which is not installed: "
                 "pip install openai"
             )
+        log_no_requests()
         self._settings = settings
         self._key = key
         self._client: openai.AsyncOpenAI | None = None
@@ -171,8 +172,6 @@ class Endpoint:
 
         from ingress.dialogs.llm.limited_client import LimitedClient
 
-        for name in ("openai", "httpx2", "httpcore2"):  # they log addresses and, at DEBUG, conversations
-            logging.getLogger(name).setLevel(logging.WARNING)
         return openai.AsyncOpenAI(
             api_key=self._key or NO_KEY,
             base_url=self._settings.base_url,

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 
-from ingress.dialogs.cookies import no_cookies
+from ingress.dialogs.http_clients import no_cookies
 
 MAXIMUM_ANSWER_BYTES = 4 * 1024 * 1024
 """Of one stream: thousands of pieces of 500 bytes. An endpoint out of order may send without an end."""

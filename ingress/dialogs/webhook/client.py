@@ -13,7 +13,6 @@ Each try of one request has the same `webhook-id`, and a time stamp of its own. 
 from __future__ import annotations
 
 import asyncio
-import logging
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -22,7 +21,7 @@ from datetime import UTC, datetime
 
 import httpx2
 
-from ingress.dialogs.cookies import no_cookies
+from ingress.dialogs.http_clients import log_no_requests, no_cookies
 from ingress.dialogs.webhook.answer import JSON, JSON_LINES, WebhookError
 from ingress.dialogs.webhook.circuit import PAUSE_S, Circuit
 from ingress.dialogs.webhook.signature import signed_headers
@@ -57,8 +56,7 @@ class Client:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._circuit = Circuit()
-        for library in ("httpx2", "httpcore2"):
-            logging.getLogger(library).setLevel(logging.WARNING)  # they log each request's address
+        log_no_requests()
         self._http = httpx2.AsyncClient(
             timeout=None,
             follow_redirects=False,

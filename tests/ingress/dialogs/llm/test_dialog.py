@@ -627,9 +627,22 @@ async def test_a_language_without_texts_has_the_extensions_apology() -> None:
 
 
 async def test_check_says_what_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong key is another line than an endpoint that is away."""
-    for number, problems in ((401, ["the endpoint refuses the key (401)"]), (404, []), (200, [])):
-        async with talk(status(number)) as call:
+    """A wrong key is another line than an endpoint that is away; an endless answer is not waited for."""
+
+    async def endless(answering: Answering) -> None:
+        await answering.begin()
+        while True:
+            await answering.send(b" ")
+            await asyncio.sleep(0.01)
+
+    answers = [
+        (status(401), ["the endpoint refuses the key (401)"]),
+        (status(404), []),
+        (status(200), []),
+        (endless, []),
+    ]
+    for answer, problems in answers:
+        async with talk(answer) as call:
             found = await asyncio.to_thread(call.dialog.unreachable)
         assert [line.partition(": ")[2] for line in found] == problems
         assert KEY not in str(found)
