@@ -99,8 +99,14 @@ class Endpoint:
         written = 0
         async with stream:
             while True:
+                has_begun = written + calls.characters > 0
+                # From now: the reader may have been speaking since the last piece.
+                if finish is not None:
+                    deadline_s = loop.time() + END_DEADLINE_S
+                elif has_begun:
+                    deadline_s = loop.time() + self._settings.stall_deadline_s
                 try:
-                    chunk = await self._next(stream, deadline_s, has_begun=written + calls.characters > 0)
+                    chunk = await self._next(stream, deadline_s, has_begun)
                 except EndpointError:
                     if finish is None:
                         raise
@@ -115,10 +121,6 @@ class Endpoint:
                     raise EndpointError("the endpoint sent what is no chat completion") from None
                 finish, tokens = reason or finish, counted or tokens
                 written += len(words)
-                if finish is not None:
-                    deadline_s = loop.time() + END_DEADLINE_S
-                elif written + calls.characters:
-                    deadline_s = loop.time() + self._settings.stall_deadline_s
                 if words:
                     yield words
         if finish is None:

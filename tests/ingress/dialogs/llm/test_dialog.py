@@ -590,6 +590,24 @@ async def test_what_was_whole_is_said_when_the_stream_ends_early() -> None:
         assert await call.texts() == ["We are open.", CUT]
 
 
+async def test_an_answer_may_take_long_to_say() -> None:
+    """Only the endpoint's own pauses count, not those in which its words are spoken."""
+
+    async def long(answering: Answering) -> None:
+        await answering.begin(kind=STREAM)
+        for _ in range(24):
+            await answering.send(event({"content": "Yes. "}, padding="x" * 70_000))  # more than a read takes
+        await done(answering)
+
+    said = 0
+    async with talk(long, stall_deadline_s=0.2) as call:
+        async for action in call.dialog.respond(QUESTION, call.call()):
+            assert action == Say("Yes.", leg="caller")
+            said += 1
+            await asyncio.sleep(0.3 if said == 1 else 0.0)
+    assert said == 24
+
+
 async def test_a_stream_without_its_end_is_whole_once_the_answer_is() -> None:
     """The endpoint said that it is finished, and leaves the connection open."""
 
