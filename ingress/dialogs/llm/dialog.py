@@ -41,7 +41,7 @@ from ingress.dialogs.base import (
     Transfer,
 )
 from ingress.dialogs.llm.api_key import api_key
-from ingress.dialogs.llm.conversation import Message, conversation, spoken
+from ingress.dialogs.llm.conversation import Message, answer_ending, conversation, spoken
 from ingress.dialogs.llm.endpoint import Endpoint, EndpointError
 from ingress.dialogs.llm.memory import CallMemory
 from ingress.dialogs.llm.prompt import DEFAULT_PROMPT, PromptFile
@@ -138,8 +138,9 @@ class LlmDialog(Dialog):
                 note, leg = JOINED_NOTE, None
             case LegLeft():
                 note, leg = LEFT_NOTE, "caller"
-            case Interrupted(heard=heard):
-                CallMemory(call.state).interrupt(heard)
+            case Interrupted(heard=heard, leg=speaker):
+                if heard:
+                    CallMemory(call.state).interrupt(answer_ending(call.history, speaker))
                 return
             case _:  # nothing heard: the extension has a phrase; the call's end: nothing can be said
                 return

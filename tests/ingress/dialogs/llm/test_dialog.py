@@ -164,6 +164,27 @@ async def test_the_model_reads_what_was_heard() -> None:
     ]
 
 
+async def test_only_the_answer_that_was_interrupted_is_marked() -> None:
+    """Not another one in the same words; and where a key stopped it, it does not run into the next."""
+    async with talk("Yes.") as call:
+        call.history = heard(("caller", "Are you open?"), ("server", "Yes."))
+        await call.hears(Interrupted("Yes."))
+        call.history += heard(("server", "No."), ("caller", "And then?"), ("server", "One moment, please."))
+        await call.hears(Interrupted("One moment, please."))  # all that was heard: nothing of an answer
+        call.history += heard(("caller", "Well?"), ("server", "Yes."))
+        await call.hears(CallerSaid("Thanks."))
+        _, *rest = call.messages
+    assert [message["content"] for message in rest] == [
+        "Are you open?",
+        "Yes.",
+        "[The caller interrupted you there.]",
+        "No.",
+        "And then?\nWell?",
+        "Yes.",
+        "Thanks.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("said", "note", "leg"),
     [
