@@ -15,18 +15,11 @@ from ingress.caller.wave_files import read_wave, write_wave
 from ingress.caller.word_errors import word_errors
 from ingress.commands import call
 from ingress.commands.demo_server import server
-from ingress.dialogs.llm.local_model import MODEL, local_model
+from ingress.dialogs.llm.local_model import flags, local_model
 from ingress.server.exit_codes import ExitCode
 
 QUESTION = "Could you please tell me what time it is?"
 MODEL_GREETING = "Hello. What would you like to know?"
-MODEL_SETTINGS = {
-    "may_end_call": "false",
-    "temperature": 0,
-    "maximum_tokens": 60,
-    "first_token_deadline_s": 15,
-}
-"""For a model that knows no tools and shares the cores with everything else."""
 WORD_ERROR_LIMIT = 0.2
 
 
@@ -39,8 +32,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         audio = read_wave(arguments.wav) if arguments.wav else call.speak(text)
     write_wave(question, audio)
     log = arguments.folder / "server.log"
-    flags = ["--no-ray"] if arguments.no_ray else []
-    with dialog_flags(arguments.dialog) as more, server(log, [*flags, *more], console) as port:
+    no_ray = ["--no-ray"] if arguments.no_ray else []
+    with dialog_flags(arguments.dialog) as more, server(log, [*no_ray, *more], console) as port:
         script = CallScript(host="127.0.0.1", port=port, call_id=uuid.uuid4(), steps=(Speak(audio),))
         placed = call.place(script, console)
     write_wave(answer, placed.result.received)
@@ -75,9 +68,7 @@ def dialog_flags(name: str) -> Iterator[list[str]]:
         yield []
         return
     with local_model() as base_url:
-        settings = {"model": MODEL, "base_url": base_url, **MODEL_SETTINGS}
-        flags = [part for key, value in settings.items() for part in ("--set", f"dialog.llm.{key}={value}")]
-        yield ["--dialog", "llm", "--greeting", MODEL_GREETING, *flags]
+        yield ["--greeting", MODEL_GREETING, *flags(base_url)]
 
 
 def _words(placed: call.PlacedCall) -> tuple[str, str]:

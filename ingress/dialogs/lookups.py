@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -27,6 +26,8 @@ from pydantic import AfterValidator, Field, JsonValue, model_validator
 from actors.errors import ConfigurationError, LookupFailedError
 from actors.settings import PositiveSeconds, Section
 from ingress.access.private_files import header_secret
+from ingress.dialogs.http_clients import log_no_requests, no_cookies
+from ingress.dialogs.plain_json import plain_json
 
 if TYPE_CHECKING:
     import httpx2
@@ -119,11 +120,22 @@ def _check_schema(schema: dict[str, JsonValue], placeholders: list[str]) -> None
     except SchemaError as error:
         raise ValueError(f"schema is no JSON Schema: {error.message}") from None
     properties = schema.get("properties", {})
+    if _has_reference(schema):
+        raise ValueError("schema: $ref is not followed; write what it names in its place")
     if schema.get("type") != "object" or not isinstance(properties, dict):
         raise ValueError('schema describes an object: type = "object", properties = {…}')
     for name in placeholders:
         if name not in properties:
             raise ValueError(f"schema has no property {name!r}, which is a placeholder")
+
+
+def _has_reference(schema: JsonValue) -> bool:
+    match schema:
+        case list():
+            return any(map(_has_reference, schema))
+        case dict():
+            return "$ref" in schema or "$dynamicRef" in schema or any(map(_has_reference, schema.values()))
+    return False
 
 
 class Lookups:
@@ -132,9 +144,11 @@ class Lookups:
     def __init__(self, settings: Mapping[str, LookupSettings], where: str = "lookups") -> None:
         """`where`: the table's name, for messages. Raises ConfigurationError for secrets and headers."""
         self.settings = settings
-        self._validators: dict[str, Any] = {}
+        self._validators = {
+            name: validator_of(each.schema_of_values(KINDS)) for name, each in settings.items()
+        }
         self._headers = {name: dict(_headers(name, each, where)) for name, each in settings.items()}
-        self._client: httpx2.AsyncClient | None = None
+        self._client = _client() if settings else None
 
     async def fetch(self, name: str, values: Mapping[str, JsonValue]) -> JsonValue:
         """Ask one address and return its answer.
@@ -163,24 +177,18 @@ class Lookups:
         return None if error is None else mistake(error)
 
     async def close(self) -> None:
-        """Close the connections. Idempotent."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        """Close the connections; nothing can be asked any more. Idempotent."""
+        if self._client is not None:
+            await self._client.aclose()
 
     def _error(self, name: str, values: Mapping[str, JsonValue]) -> Any:
         """Return the first mistake in the values, None if there is none."""
-        if name not in self._validators:
-            self._validators[name] = validator_of(self.settings[name].schema_of_values(KINDS))
         return next(self._validators[name].iter_errors(values), None)
 
     async def _answer(self, name: str, chosen: LookupSettings, url: str, body: JsonValue) -> JsonValue:
         import httpx2
 
-        if self._client is None:
-            logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs addresses, and so values
-            logging.getLogger("httpcore2").setLevel(logging.WARNING)
-            self._client = httpx2.AsyncClient(timeout=None, follow_redirects=False)
+        assert self._client is not None  # there is a look-up
         content = b""
         sent = None if body is None else json.dumps(body).encode()
         try:
@@ -189,7 +197,9 @@ class Lookups:
             ) as response:
                 if not response.is_success:
                     raise LookupFailedError(f"look-up {name}: the answer is {response.status_code}")
-                async for piece in response.aiter_bytes():
+                if response.headers.get("content-encoding", "identity") != "identity":
+                    raise LookupFailedError(f"look-up {name}: the answer is compressed")
+                async for piece in response.aiter_raw():
                     content += piece
                     if len(content) > chosen.maximum_bytes:
                         raise LookupFailedError(
@@ -198,15 +208,24 @@ class Lookups:
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise LookupFailedError(f"look-up {name}: {type(error).__name__}") from None
         try:
-            answer: JsonValue = json.loads(content)
-        except (ValueError, RecursionError):
+            return plain_json(content)
+        except ValueError:
             raise LookupFailedError(f"look-up {name}: the answer is no JSON") from None
-        return answer
+
+
+def _client() -> httpx2.AsyncClient:
+    import httpx2
+
+    log_no_requests()
+    return httpx2.AsyncClient(
+        timeout=None, follow_redirects=False, cookies=no_cookies(), limits=httpx2.Limits(max_connections=None)
+    )
 
 
 def _headers(name: str, chosen: LookupSettings, where: str) -> Iterator[tuple[str, str]]:
     """Yield the headers. Raises ConfigurationError."""
     yield "Accept", "application/json"
+    yield "Accept-Encoding", "identity"  # a short answer could become one of any length
     if chosen.body is not None:
         yield "Content-Type", "application/json"
     for header, value in chosen.headers.items():

@@ -25,8 +25,8 @@ BEGAN = "[The call begins.]"
 INTERRUPTED = "[The caller interrupted you there.]"
 OTHER_PERSON = "[The second person says:]"
 TO_OTHER_PERSON = "[You said to the second person:]"
-TAIL_CHARACTERS = 40
-"""Of an answer's end, by which it is found again."""
+ENDING_CHARACTERS = 80
+"""Of what was said last, by which a point of the call is found again."""
 
 
 def conversation(
@@ -40,12 +40,11 @@ def conversation(
 ) -> list[Message]:
     """Return the messages of a request.
 
-    `event`: what the caller said now, or a note; `interrupted`: ends of answers that were interrupted there,
-    as `tail` makes them.
+    `event`: what the caller said now, or a note; `interrupted`: where answers were interrupted, as
+    `answer_ending` tells it.
     """
-    heard = [entry for entry in history if entry.speaker == "caller" or entry.text not in fillers]
     messages: list[Message] = []
-    for role, text in [*_turns(heard, interrupted), ("user", event)]:
+    for role, text in [*_turns(history, fillers, interrupted), ("user", event)]:
         if messages and messages[-1]["role"] == role:
             messages[-1]["content"] += f"\n{text}"
         else:
@@ -62,13 +61,26 @@ def spoken(text: str, leg: LegName = "caller") -> str:
     return words if leg == "caller" else f"{OTHER_PERSON} {words}"
 
 
-def tail(heard: str) -> str:
-    """Return the end of what was heard of an answer, to know it by; empty if nothing was heard."""
-    return " ".join(heard.split())[-TAIL_CHARACTERS:]
+def answer_ending(history: Sequence[HistoryEntry], leg: LegName) -> str:
+    """Return what to know the end of the last answer to a leg by; empty if there is none."""
+    for index in reversed(range(len(history))):
+        if history[index].speaker == "server" and history[index].leg == leg:
+            return _ending(history[: index + 1])
+    return ""
+
+
+def _ending(history: Sequence[HistoryEntry]) -> str:
+    """Return the end of what was said, at most from a caller's last words on."""
+    said: list[str] = []
+    for entry in reversed(history):
+        said.insert(0, entry.text)
+        if entry.speaker == "caller":
+            break
+    return " ".join(said)[-ENDING_CHARACTERS:]
 
 
 def _turns(
-    history: Sequence[HistoryEntry], interrupted: Collection[str]
+    history: Sequence[HistoryEntry], fillers: Collection[str], interrupted: Collection[str]
 ) -> Iterable[tuple[Literal["user", "assistant"], str]]:
     """Yield who said what; consecutive sentences of one answer together."""
     answer: list[str] = []
@@ -80,11 +92,10 @@ def _turns(
         text = " ".join(answer)
         answer.clear()
         yield "assistant", text if leg == "caller" else f"{TO_OTHER_PERSON} {text}"
-        end = tail(text)
-        if any(end.endswith(each) or each.endswith(end) for each in interrupted if each):
-            yield "user", INTERRUPTED
 
-    for entry in history:
+    for index, entry in enumerate(history):
+        if entry.speaker == "server" and entry.text in fillers:
+            continue
         if entry.speaker == "caller" or entry.leg != leg:
             yield from said()
         if entry.speaker == "caller":
@@ -92,6 +103,9 @@ def _turns(
         else:
             leg = entry.leg
             answer.append(entry.text)
+            if interrupted and _ending(history[: index + 1]) in interrupted:
+                yield from said()
+                yield "user", INTERRUPTED
     yield from said()
 
 

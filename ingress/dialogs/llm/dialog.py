@@ -41,7 +41,7 @@ from ingress.dialogs.base import (
     Transfer,
 )
 from ingress.dialogs.llm.api_key import api_key
-from ingress.dialogs.llm.conversation import Message, conversation, spoken
+from ingress.dialogs.llm.conversation import Message, answer_ending, conversation, spoken
 from ingress.dialogs.llm.endpoint import Endpoint, EndpointError
 from ingress.dialogs.llm.memory import CallMemory
 from ingress.dialogs.llm.prompt import DEFAULT_PROMPT, PromptFile
@@ -96,15 +96,16 @@ class LlmDialog(Dialog):
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         where = f"{WHERE}.base_url = {chosen.base_url!r}"
         try:
-            answer = httpx2.get(
-                f"{chosen.base_url.rstrip('/')}/models", headers=headers, timeout=CHECK_DEADLINE_S
-            )
+            with httpx2.stream(
+                "GET", f"{chosen.base_url.rstrip('/')}/models", headers=headers, timeout=CHECK_DEADLINE_S
+            ) as answer:  # whose body may have no end
+                status = answer.status_code
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             return [
                 f"{where}: the endpoint cannot be reached ({type(error).__name__}): start it, or correct this"
             ]
-        if answer.status_code in (401, 403):
-            return [f"{where}: the endpoint refuses the key ({answer.status_code})"]
+        if status in (401, 403):
+            return [f"{where}: the endpoint refuses the key ({status})"]
         return []
 
     async def close(self) -> None:
@@ -137,8 +138,9 @@ class LlmDialog(Dialog):
                 note, leg = JOINED_NOTE, None
             case LegLeft():
                 note, leg = LEFT_NOTE, "caller"
-            case Interrupted(heard=heard):
-                CallMemory(call.state).interrupt(heard)
+            case Interrupted(heard=heard, leg=speaker):
+                if heard:
+                    CallMemory(call.state).interrupt(answer_ending(call.history, speaker))
                 return
             case _:  # nothing heard: the extension has a phrase; the call's end: nothing can be said
                 return
@@ -168,11 +170,11 @@ class LlmDialog(Dialog):
         messages = self._messages(note, call, memory)
         async with Waiting(self._writer.answer(messages, memory, own, call.call_id)) as generated:
             while True:
-                wait_s = max(0.0, filler_s - loop.time()) if filler else self._patience_s
+                until_filler_s = max(0.0, filler_s - loop.time()) if filler else self._patience_s
                 try:
-                    action = await generated.next(wait_s)
+                    action = await generated.next(min(until_filler_s, self._patience_s))
                 except TimeoutError:
-                    if not filler:
+                    if until_filler_s >= self._patience_s:
                         problem = f"no answer in {self._patience_s:g} s"
                         break
                     yield Say(filler, is_fixed=True, leg=leg)

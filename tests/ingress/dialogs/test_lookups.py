@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -101,6 +102,26 @@ async def cut(_: Asked, answering: Answering) -> None:
     await answering.send(b'{"a":')
 
 
+async def not_a_number(_: Asked, answering: Answering) -> None:
+    await answering.begin()
+    await answering.send(b'{"a": NaN}')
+    await answering.end()
+
+
+async def half_a_character(_: Asked, answering: Answering) -> None:
+    await answering.json("\ud800")
+
+
+async def too_large_a_number(_: Asked, answering: Answering) -> None:
+    await answering.json(1 << 64)
+
+
+async def compressed(_: Asked, answering: Answering) -> None:
+    await answering.begin(Content_Encoding="gzip")
+    await answering.send(gzip.compress(b" " * 1_000_000))
+    await answering.end()
+
+
 async def missing(_: Asked, answering: Answering) -> None:
     await answering.json({}, status=404)
 
@@ -111,6 +132,10 @@ async def missing(_: Asked, answering: Answering) -> None:
         (redirect, "the answer is 302"),
         (large, "longer than 1000 bytes"),
         (page, "no JSON"),
+        (not_a_number, "no JSON"),
+        (half_a_character, "no JSON"),
+        (too_large_a_number, "no JSON"),
+        (compressed, "the answer is compressed"),
         (cut, "RemoteProtocolError"),
         (never, "no answer in 0.1 s"),
         (missing, "the answer is 404"),
@@ -124,6 +149,19 @@ async def test_a_faulty_answer_is_an_error(answer: Answer, problem: str) -> None
             await made.fetch("order", {"order": "4711"})
     assert "4711" not in str(raised.value)
     assert "secret" not in str(raised.value)
+
+
+async def test_calls_share_no_cookies() -> None:
+    """Though they share connections."""
+
+    async def marking(_: Asked, answering: Answering) -> None:
+        await answering.json({}, Set_Cookie="caller=Ana; Path=/")
+
+    async with lookups(marking) as (made, peer):
+        await made.fetch("order", {"order": "1"})
+        await made.fetch("order", {"order": "2"})
+    assert "cookie" not in peer.asked[1].headers
+    assert peer.asked[1].headers["accept-encoding"] == "identity"
 
 
 async def test_nobody_there() -> None:
@@ -174,6 +212,10 @@ async def test_an_own_schema_is_kept_to() -> None:
         ({"url": "http://host/", "body": {}}, "a body needs method"),
         ({"url": "http://host/{a}", "schema": {"type": "object"}}, "no property 'a'"),
         ({"url": "http://host/", "schema": {"type": "objekt"}}, "no JSON Schema"),
+        (
+            {"url": "http://host/", "schema": {"properties": {"a": {"$ref": "http://127.0.0.1/"}}}},
+            r"\$ref is not followed",
+        ),
     ],
 )
 def test_settings_are_checked(table: dict[str, Any], problem: str) -> None:

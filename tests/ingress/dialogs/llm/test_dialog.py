@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -163,6 +164,27 @@ async def test_the_model_reads_what_was_heard() -> None:
     ]
 
 
+async def test_only_the_answer_that_was_interrupted_is_marked() -> None:
+    """Not another one in the same words; and where a key stopped it, it does not run into the next."""
+    async with talk("Yes.") as call:
+        call.history = heard(("caller", "Are you open?"), ("server", "Yes."))
+        await call.hears(Interrupted("Yes."))
+        call.history += heard(("server", "No."), ("caller", "And then?"), ("server", "One moment, please."))
+        await call.hears(Interrupted("One moment, please."))  # all that was heard: nothing of an answer
+        call.history += heard(("caller", "Well?"), ("server", "Yes."))
+        await call.hears(CallerSaid("Thanks."))
+        _, *rest = call.messages
+    assert [message["content"] for message in rest] == [
+        "Are you open?",
+        "Yes.",
+        "[The caller interrupted you there.]",
+        "No.",
+        "And then?\nWell?",
+        "Yes.",
+        "Thanks.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("said", "note", "leg"),
     [
@@ -208,6 +230,14 @@ async def test_thoughts_and_notes_are_not_said() -> None:
 
     async with talk(answer) as call:
         assert await call.texts() == ["We are open."]
+
+
+@pytest.mark.parametrize("mark", ["😀", "---", "...\n\n***"])
+async def test_what_has_no_words_is_no_answer(mark: str) -> None:
+    """Alone the caller would hear nothing; beside words it is left out."""
+    async with talk(mark, f"{mark}\nYes.\n{mark}") as call:
+        assert await call.texts() == [AGAIN]
+        assert await call.texts() == ["Yes."]
 
 
 async def test_half_a_sentence_at_the_limit_of_tokens_is_not_said() -> None:
@@ -268,6 +298,8 @@ async def test_a_filler_is_said_once_when_nothing_comes() -> None:
         assert await call.texts() == ["No."]
     async with talk(late, filler_after_s=0.05, filler="") as call:
         assert await call.texts() == ["Yes."]
+    async with talk(hang, filler_after_s=5.0, deadline_s=0.1) as call:
+        assert await call.texts() == [AGAIN]  # a filler after the turn's deadline helps nobody
 
 
 async def test_the_endpoint_is_free_at_once_after_an_interruption() -> None:
@@ -388,6 +420,56 @@ async def test_the_lists_hold_whatever_the_model_says(call_of_tool: dict[str, An
         assert problem in json.loads(call.messages[-1]["content"])["error"]
 
 
+@pytest.mark.parametrize("has_index", [True, False])
+@pytest.mark.parametrize("number", [0, 1])
+async def test_tool_calls_are_put_together(has_index: bool, number: int) -> None:
+    """As endpoints cut them: with an index for each, the same for all, or none."""
+
+    def piece(index: int, id_: str | None, name: str | None, arguments: str) -> bytes:
+        function = {"name": name, "arguments": arguments}
+        place = {"index": index} if has_index else {}
+        return event({"tool_calls": [place | {"id": id_, "function": function}]})
+
+    async def asking(answering: Answering) -> None:
+        await answering.begin(kind=STREAM)
+        await answering.send(piece(0, "a", "set_variable", '{"name": "A", "value": "1"}'))
+        await answering.send(piece(number, "b", "set_variable", '{"name": "B", '))
+        await answering.send(piece(number, None, None, '"value": "2"}'))
+        await done(answering, "tool_calls")
+
+    async with talk(asking, "Done.", variables={"A": "a", "B": "b"}) as call:
+        assert await call.hears() == [
+            SetVariable("A", "1"),
+            SetVariable("B", "2"),
+            Say("Done.", leg="caller"),
+        ]
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        [tool("set_variable", {"name": "A", "value": "x" * 20_000})],
+        [tool("set_variable", {}, number) for number in range(9)],
+    ],
+    ids=["long", "many"],
+)
+async def test_too_much_of_a_tool_is_a_fault(
+    calls: list[dict[str, Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says which."""
+    async with talk(calls, variables={"A": "a"}) as call:
+        assert await call.texts() == [AGAIN]
+    assert "too many tools at once, or with too long arguments" in caplog.text
+
+
+async def test_what_the_state_cannot_hold_comes_into_no_request() -> None:
+    """Half a character of a model, as of a look-up, is no JSON; the call goes on."""
+    call_of_tool = tool("set_variable", '{"name": "A", "value": "\\ud800"}')
+    async with talk([call_of_tool], "Yes.", variables={"A": "a"}) as call:
+        assert await call.hears() == [Say("Yes.", leg="caller")]
+        assert json.loads(call.messages[-1]["content"]) == {"error": "the arguments are no JSON"}
+
+
 async def test_rounds_of_tools_are_limited() -> None:
     """The last request allows none; a model that asks all the same has said nothing."""
     async with talk([tool("set_variable", {})], maximum_tool_rounds=2, variables={"A": "a"}) as call:
@@ -440,6 +522,12 @@ async def without_end(answering: Answering) -> None:
         await answering.send(b"x" * 1_000_000)
 
 
+async def compressed(answering: Answering) -> None:
+    await answering.begin(kind=STREAM, Content_Encoding="gzip")
+    await answering.send(gzip.compress(event({"content": "Yes."}, "stop")))
+    await answering.end()
+
+
 async def empty(answering: Answering) -> None:
     await words(answering)
 
@@ -463,6 +551,7 @@ def status(number: int, **headers: str) -> Callable[[Answering], Any]:
         (other_json, "the endpoint sent what is no chat completion"),
         (error_inside, "the endpoint sent an error"),
         (without_end, "the endpoint's answer broke off"),
+        (compressed, "the endpoint cannot be asked: ReadError"),
         (empty, "the model said nothing"),
         (status(401), "the endpoint answered 401"),
         (status(302, Location="http://127.0.0.1:1/"), "the endpoint answered 302"),
@@ -522,6 +611,24 @@ async def test_what_was_whole_is_said_when_the_stream_ends_early() -> None:
         assert await call.texts() == ["We are open.", CUT]
 
 
+async def test_an_answer_may_take_long_to_say() -> None:
+    """Only the endpoint's own pauses count, not those in which its words are spoken."""
+
+    async def long(answering: Answering) -> None:
+        await answering.begin(kind=STREAM)
+        for _ in range(24):
+            await answering.send(event({"content": "Yes. "}, padding="x" * 70_000))  # more than a read takes
+        await done(answering)
+
+    said = 0
+    async with talk(long, stall_deadline_s=0.2) as call:
+        async for action in call.dialog.respond(QUESTION, call.call()):
+            assert action == Say("Yes.", leg="caller")
+            said += 1
+            await asyncio.sleep(0.3 if said == 1 else 0.0)
+    assert said == 24
+
+
 async def test_a_stream_without_its_end_is_whole_once_the_answer_is() -> None:
     """The endpoint said that it is finished, and leaves the connection open."""
 
@@ -559,9 +666,22 @@ async def test_a_language_without_texts_has_the_extensions_apology() -> None:
 
 
 async def test_check_says_what_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong key is another line than an endpoint that is away."""
-    for number, problems in ((401, ["the endpoint refuses the key (401)"]), (404, []), (200, [])):
-        async with talk(status(number)) as call:
+    """A wrong key is another line than an endpoint that is away; an endless answer is not waited for."""
+
+    async def endless(answering: Answering) -> None:
+        await answering.begin()
+        while True:
+            await answering.send(b" ")
+            await asyncio.sleep(0.01)
+
+    answers = [
+        (status(401), ["the endpoint refuses the key (401)"]),
+        (status(404), []),
+        (status(200), []),
+        (endless, []),
+    ]
+    for answer, problems in answers:
+        async with talk(answer) as call:
             found = await asyncio.to_thread(call.dialog.unreachable)
         assert [line.partition(": ")[2] for line in found] == problems
         assert KEY not in str(found)
@@ -569,6 +689,21 @@ async def test_check_says_what_cannot_be_reached(monkeypatch: pytest.MonkeyPatch
     away = LlmDialog(DialogSettings(name="llm", llm={"model": "m", "base_url": "http://127.0.0.1:1/v1"}))
     [line] = away.unreachable()
     assert "the endpoint cannot be reached (ConnectError)" in line
+
+
+async def test_calls_share_no_cookies() -> None:
+    """Though they share connections."""
+
+    async def marking(answering: Answering) -> None:
+        await answering.begin(kind=STREAM, Set_Cookie="caller=Ana; Path=/")
+        await answering.send(event({"content": "Yes."}, "stop"))
+        await answering.end()
+
+    async with talk(marking) as call:
+        await call.hears()
+        await call.hears()
+        assert "cookie" not in call.peer.asked[1].headers
+        assert call.peer.asked[1].headers["accept-encoding"] == "identity"
 
 
 async def test_libraries_log_no_conversation(caplog: pytest.LogCaptureFixture) -> None:

@@ -70,9 +70,10 @@ def _running_model() -> Iterator[str]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        flags = process.stdout.readline().split()
-        assert flags[2:] == ["--set", f"dialog.llm.model={local_model.MODEL}"]
-        yield flags[1].removeprefix("dialog.llm.base_url=")
+        printed = process.stdout.readline().split()
+        base_url = printed[3].removeprefix("dialog.llm.base_url=")
+        assert printed == local_model.flags(base_url)
+        yield base_url
         process.send_signal(signal.SIGINT)
         assert process.wait(10.0) == 0
     finally:
