@@ -2,13 +2,15 @@
 
 Every `PERIOD_S` a thread asks the loop for a sign of life. If none comes within `BLOCKED_S`, it looks twice
 at what the loop's thread executes. If that is the same call of a dialog's own code both times, the log gets
-its file and line, once per line and minute. More cannot be done from outside.
+its file and line, once per line and minute. Nothing can stop that call from outside: if it is still the same
+one after `STUCK_S`, the process ends, and the supervisor starts another one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 import threading
 import time
@@ -22,17 +24,27 @@ from ingress.dialogs.base import Dialog
 PERIOD_S = 0.5
 BLOCKED_S = 0.5
 """A shorter block is noticed by nobody: an answer takes as long."""
+STUCK_S = 10.0
+"""Then another gateway has time to come before callers have waited too long (`server.waiting_limit_s`)."""
 LOOKS_S = 0.05
 """Between two looks: a dialog that only happens to run when the loop goes on is somewhere else by then."""
 
 log = logging.getLogger(__name__)
 
 
+def _end_process() -> None:
+    logging.shutdown()  # writes the last lines
+    os._exit(1)  # an exception would only end this thread
+
+
 @contextmanager
-def watched(files: Callable[[], Collection[str]]) -> Iterator[None]:
-    """Watch the running event loop, which is this thread's. `files`: where the dialogs' code is."""
+def watched(files: Callable[[], Collection[str]], end: Callable[[], None] = _end_process) -> Iterator[None]:
+    """Watch the running event loop, which is this thread's.
+
+    `files`: where the dialogs' code is. `end`: called in another thread, when the loop is stuck.
+    """
     over = threading.Event()
-    watch = _Watch(asyncio.get_running_loop(), threading.get_ident(), files, over)
+    watch = _Watch(asyncio.get_running_loop(), threading.get_ident(), files, end, over)
     thread = threading.Thread(target=watch.run, name="blocked loop", daemon=True)
     thread.start()
     try:
@@ -49,11 +61,13 @@ class _Watch:
         loop: asyncio.AbstractEventLoop,
         loop_thread: int,
         files: Callable[[], Collection[str]],
+        end: Callable[[], None],
         over: threading.Event,
     ) -> None:
         self._loop = loop
         self._loop_thread = loop_thread
         self._files = files
+        self._end = end
         self._over = over
         self._logged = LogLimit()
 
@@ -73,8 +87,26 @@ class _Watch:
             if first is not None and second is not None and first[0] is second[0]:
                 self._report(second[1])
             del first, second  # frames keep what is in them
-            while not lives.wait(PERIOD_S) and not self._over.is_set():
-                pass
+            self._wait_for(lives)
+
+    def _wait_for(self, lives: threading.Event) -> None:
+        """Wait until the loop goes on; end the process if one call of a dialog keeps it from that."""
+        seen: FrameType | None = None
+        times = 0  # not a clock: a process that is stopped is stuck in nothing
+        while not lives.wait(PERIOD_S) and not self._over.is_set():
+            found = self._dialog()
+            frame, place = found or (None, "")
+            times = times + 1 if frame is not None and frame is seen else 0
+            seen = frame
+            if times * PERIOD_S >= STUCK_S:
+                log.critical(
+                    "a dialog has blocked the gateway for more than %g s at %s: the gateway ends, and is "
+                    "started again",
+                    STUCK_S,
+                    place,
+                )
+                self._end()
+                return
 
     def _dialog(self) -> tuple[FrameType, str] | None:
         return dialog_at(sys._current_frames().get(self._loop_thread), self._files())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import threading
 import time
 from types import FrameType
 
@@ -47,6 +48,29 @@ async def test_the_log_names_the_line_of_a_dialog_that_blocks(
         assert f"at {__file__}:{block.__code__.co_firstlineno + 2}: all calls wait" in line
     else:
         assert not caplog.messages
+
+
+@pytest.mark.parametrize(("is_dialog", "is_stuck"), [(True, True), (True, False), (False, True)])
+async def test_a_gateway_that_a_dialog_keeps_is_ended(
+    is_dialog: bool, is_stuck: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only for code of a dialog, and only if it is the same call all the time."""
+    for name in ("PERIOD_S", "BLOCKED_S", "LOOKS_S"):
+        monkeypatch.setattr(blocked_loop, name, 0.01)
+    monkeypatch.setattr(blocked_loop, "STUCK_S", 0.05)
+    ended: list[int] = []
+    files = {__file__} if is_dialog else {"/nosuch.py"}
+    with watched(lambda: files, lambda: ended.append(threading.get_ident())):
+        if is_stuck:
+            block(0.3)
+        else:
+            for _ in range(6):
+                block(0.05)
+                await asyncio.sleep(0)
+    assert bool(ended) == (is_dialog and is_stuck)
+    assert (f"at {__file__}:{block.__code__.co_firstlineno + 2}: the gateway ends" in caplog.text) == bool(
+        ended
+    )
 
 
 def test_the_dialogs_own_line_counts() -> None:
