@@ -115,6 +115,8 @@ def _last_is_loud(received: bytearray) -> bool:
     return is_loud
 
 
+STARTS_S = 3.0
+"""Until then all processes of callers have started, all at the same time."""
 SOUND = b"\x00\x20\x00\xe0" * 1_600
 """0.4 s of it: whole frames."""
 
@@ -129,7 +131,7 @@ async def called(
 
     `stalled_s`: from when until when their process stands still.
     """
-    now = time.monotonic() + 1.0
+    now = time.monotonic() + STARTS_S
     ended: list[Call] = []
     order = Order("127.0.0.1", server.port, now, now, now + seconds - 0.2, now + seconds, calls, [SOUND])
     async with crowd(order, len(calls), ended.append) as callers:
