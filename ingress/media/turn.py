@@ -150,8 +150,12 @@ class Turn:
 
     @property
     def takes_keys(self) -> bool:
-        """Whether it waits and has keys that nobody asked for together: further ones belong to it."""
-        return self.kind == "digit" and self.state is TurnState.WAITING and not self.is_collected
+        """Whether it waits and has keys that nobody asked for together: further ones belong to it.
+
+        Not those of another person, who is on the leg now.
+        """
+        is_open = not self.is_collected and not self.is_unheard
+        return self.kind == "digit" and self.state is TurnState.WAITING and is_open
 
     @property
     def is_unanswered_silence(self) -> bool:

@@ -16,6 +16,7 @@ from ingress.link.messages import (
     HangUp,
     Heard,
     HistoryEntry,
+    KeysWanted,
     LegChanged,
     LegName,
     ListenOptions,
@@ -458,3 +459,21 @@ def test_how_long_another_leg_may_be_silent_holds_at_once() -> None:
     assert two.take(NoInput) == []
     two.play(0.2)
     assert [silence.leg for silence in two.take(NoInput)] == ["return"]
+
+
+def test_who_joins_is_not_taken_for_who_has_left(two: TwoLegs) -> None:
+    """Keys of one person are no part of those that are asked of the next one."""
+    two.call.caller.press("5", two.now)
+    two.back.hear(UTTERANCE, two.now)
+    two.back.press("1", two.now)
+    two.call.leave(two.now)
+    two.call.join(two.now)
+    wanted = KeysWanted(call_id="c1", turn=3, leg="return", count=2, terminator="#", gap_s=3.0)
+    two.call.receive(wanted, two.now)
+    two.take(Digits)
+    for turn in range(3, 8):
+        two.done(turn)
+    assert [keys.digits for keys in two.take(Digits)] == ["1"]
+    for key in "23":
+        two.back.press(key, two.now)
+    assert [keys.digits for keys in two.take(Digits)] == ["23"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from importlib.resources import files
 from itertools import islice, product
 
@@ -568,6 +569,13 @@ def test_the_tone_of_a_key_hides_no_speech(gap_s: float, model: SileroVad) -> No
     assert words.astype("<i2").tobytes()[4_000:-4_000] in utterance.audio
 
 
+@cache
+def spoken(text: str, voice: HibariTts) -> NDArray[np.float64]:
+    """Return what a voice says, the same each time."""
+    audio = b"".join(voice.synthesize(Synthesize("caller", text, "en")))
+    return np.frombuffer(audio, dtype="<i2").astype(float)
+
+
 def babble(duration_s: float, voice: HibariTts) -> NDArray[np.float64]:
     """Return five voices at once, root mean square 1."""
     texts = ("Could you tell me when the next train leaves for the coast, please, and from where?",
@@ -575,9 +583,7 @@ def babble(duration_s: float, voice: HibariTts) -> NDArray[np.float64]:
              "My sister moved to another town last year, and now she wants to come back again.")  # fmt: skip
     total = np.zeros(round(duration_s * 8_000))
     for number in range(5):
-        spoken = b"".join(voice.synthesize(Synthesize("caller", texts[number % 3], "en")))
-        samples = np.frombuffer(spoken, dtype="<i2").astype(float)
-        total += np.roll(np.resize(samples, len(total)), 4_321 * number)
+        total += np.roll(np.resize(spoken(texts[number % 3], voice), len(total)), 4_321 * number)
     return np.asarray(total / total.std())
 
 
