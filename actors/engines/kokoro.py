@@ -116,7 +116,7 @@ class KokoroTts(TtsEngine):
         language = self.settings.first_language
         if release.default_voice(language) is None:
             language = "en"
-        voice = self.settings.kokoro.voice or release.default_voice(language) or ""
+        voice = self.settings.kokoro.voice or self._any_voice(language)
         text = WARM_UP_TEXTS[language.partition("-")[0]]
         for _ in self._speech(text, language, self._style(voice)):
             pass
@@ -153,6 +153,12 @@ class KokoroTts(TtsEngine):
         }
         audio: Samples = self._session.run(None, inputs)[0]
         return audio
+
+    def _any_voice(self, language: str) -> str:
+        """Return the voice of a language, or one that is here: an extension may name that alone."""
+        own = release.default_voice(language) or ""
+        here = installation.installed_voices(_folder(self.settings))
+        return own if own in here or not here else here[0]
 
     def _style(self, voice: str) -> Samples:
         """Return a voice: for each length of a text a style. Raises EngineError."""

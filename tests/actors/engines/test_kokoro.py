@@ -85,6 +85,20 @@ def test_requests_that_it_cannot_speak_are_refused(engine: KokoroTts) -> None:
 
 @pytest.mark.models
 @needs_model
+def test_one_voice_is_enough_where_every_extension_names_it(tmp_path: Path) -> None:
+    """Of another language than the first: it is what the engine is tried with when it is loaded."""
+    (tmp_path / "voices").mkdir()
+    for name in ("model.onnx", "voices/pf_dora.bin"):
+        (tmp_path / name).symlink_to(INSTALLED / name)
+    engine = KokoroTts(settings(tmp_path, "en"))
+    engine.load()
+    assert b"".join(engine.synthesize(Synthesize("call", "Hi.", "en", "pf_dora")))
+    with pytest.raises(EngineError, match=r"'af_heart' is not in .*: run `raymal voices install en-US`"):
+        next(engine.synthesize(Synthesize("call", "Hi.", "en")))
+
+
+@pytest.mark.models
+@needs_model
 def test_a_failure_while_speaking_does_not_quote_the_text(
     engine: KokoroTts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
