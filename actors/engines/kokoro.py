@@ -169,9 +169,12 @@ class KokoroTts(TtsEngine):
                 raise EngineError(f"kokoro has no voice {voice!r}: {choice(voice, known)}")
             try:
                 content = np.fromfile(installation.voice_file(folder, voice), np.float32)
-                self._styles[voice] = content.reshape(release.VOICE_STYLES, 1, release.STYLE_SIZE)
+                styles = content.reshape(release.VOICE_STYLES, 1, release.STYLE_SIZE)
             except (OSError, ValueError):
                 raise EngineError(_missing(voice, folder)) from None
+            if not np.isfinite(styles).all():
+                raise EngineError(_missing(voice, folder, "is damaged"))
+            self._styles[voice] = styles
         return self._styles[voice]
 
 
@@ -185,6 +188,6 @@ def _folder(settings: SpeechSettings) -> Path:
     return voice_folder("kokoro", settings.kokoro.folder)
 
 
-def _missing(voice: str, folder: Path) -> str:
+def _missing(voice: str, folder: Path, what: str = "is not") -> str:
     language = release.voice_language(voice) or "LANGUAGE"
-    return f"kokoro's voice {voice!r} is not in {folder}: run `raymal voices install {language}`"
+    return f"kokoro's voice {voice!r} {what} in {folder}: run `raymal voices install {language}`"

@@ -143,6 +143,14 @@ def test_without_the_model_the_command_is_named(folder: Path, tmp_path: Path) ->
         KokoroTts(settings(folder, voice="pm_alex")).load()
 
 
+def test_a_voice_of_numbers_that_are_none_is_damaged(folder: Path) -> None:
+    """Of the right size, so it counts as installed; to install it again mends it."""
+    np.full(release.VOICE_BYTES // 4, np.nan, np.float32).tofile(folder / "voices" / "pf_dora.bin")
+    request = Synthesize("call", FULL, "pt")
+    with pytest.raises(EngineError, match=r"'pf_dora' is damaged in .*: run `raymal voices install pt-BR`"):
+        next(KokoroTts(settings(folder)).synthesize(request))
+
+
 def test_it_says_what_it_speaks_without_being_installed(folder: Path) -> None:
     """The workers may be on another machine; a voice of the operator's own counts as well."""
     assert set(KokoroTts.languages(settings())) == {"pt-BR", "es", "it", "fr", "en-US", "en-GB"}
