@@ -116,7 +116,7 @@ class KokoroTts(TtsEngine):
         language = self.settings.first_language
         if release.default_voice(language) is None:
             language = "en"
-        voice = self.settings.kokoro.voice or release.default_voice(language) or ""
+        voice = self.settings.kokoro.voice or self._any_voice(language)
         text = WARM_UP_TEXTS[language.partition("-")[0]]
         for _ in self._speech(text, language, self._style(voice)):
             pass
@@ -154,6 +154,12 @@ class KokoroTts(TtsEngine):
         audio: Samples = self._session.run(None, inputs)[0]
         return audio
 
+    def _any_voice(self, language: str) -> str:
+        """Return the voice of a language, or one that is here: an extension may name that alone."""
+        own = release.default_voice(language) or ""
+        here = installation.installed_voices(_folder(self.settings))
+        return own if own in here or not here else here[0]
+
     def _style(self, voice: str) -> Samples:
         """Return a voice: for each length of a text a style. Raises EngineError."""
         if voice not in self._styles:
@@ -163,9 +169,12 @@ class KokoroTts(TtsEngine):
                 raise EngineError(f"kokoro has no voice {voice!r}: {choice(voice, known)}")
             try:
                 content = np.fromfile(installation.voice_file(folder, voice), np.float32)
-                self._styles[voice] = content.reshape(release.VOICE_STYLES, 1, release.STYLE_SIZE)
+                styles = content.reshape(release.VOICE_STYLES, 1, release.STYLE_SIZE)
             except (OSError, ValueError):
                 raise EngineError(_missing(voice, folder)) from None
+            if not np.isfinite(styles).all():
+                raise EngineError(_missing(voice, folder, "is damaged"))
+            self._styles[voice] = styles
         return self._styles[voice]
 
 
@@ -179,6 +188,6 @@ def _folder(settings: SpeechSettings) -> Path:
     return voice_folder("kokoro", settings.kokoro.folder)
 
 
-def _missing(voice: str, folder: Path) -> str:
+def _missing(voice: str, folder: Path, what: str = "is not") -> str:
     language = release.voice_language(voice) or "LANGUAGE"
-    return f"kokoro's voice {voice!r} is not in {folder}: run `raymal voices install {language}`"
+    return f"kokoro's voice {voice!r} {what} in {folder}: run `raymal voices install {language}`"

@@ -250,7 +250,7 @@ class Figures:
             noun = self.words.scales[short]
             scale = noun.one if number == "1" else noun.many
         if scale:
-            spoken = f"{minus}{self._amount(number, currency.unit)} {scale}"
+            spoken = f"{minus}{self._amount(number, _form_of(currency.unit))} {scale}"
             return (
                 self._of(spoken, currency.unit)
                 if self.words.of and scale != "mil"
@@ -274,7 +274,7 @@ class Figures:
         return f"{minus}{self._counted(found['number'], self.words.units[found['unit']])}"
 
     def _counted(self, number: str, noun: Noun) -> str:
-        spoken = self._amount(number, noun)
+        spoken = self._amount(number, _form_of(noun))
         if self.words.of and number.replace(".", "").replace(",", "").endswith("000000"):
             return self._of(spoken, noun)
         return f"{spoken} {noun.one if number == '1' else noun.many}"
@@ -284,8 +284,7 @@ class Figures:
         of = self.words.of if self.words.of.endswith("'") else f"{self.words.of} "
         return f"{number} {of}{noun.many}"
 
-    def _amount(self, number: str, noun: Noun | None = None) -> str:
-        form = "plain" if noun is None else "feminine" if noun.is_feminine else "masculine"
+    def _amount(self, number: str, form: str = "plain") -> str:
         whole, fraction, separator = self._parts(number)
         spoken = self.spelling.number(int(whole), form) if _is_countable(whole) else self._run(whole)
         if fraction:
@@ -365,7 +364,11 @@ class Figures:
         number = found["number"]
         minus = f"{self.words.minus} " if found["minus"] else ""
         is_run = number.isdigit()
-        return minus + (self._run(number, self._form(found["noun"])) if is_run else self._amount(number))
+        form = self._form(found["noun"])
+        if is_run:
+            return minus + self._run(number, form)
+        has_fraction = bool(self._parts(number)[1])
+        return minus + self._amount(number, "plain" if has_fraction else form)
 
     def _form(self, noun: str | None) -> str:
         """In which form a number agrees with the word after it."""
@@ -403,6 +406,10 @@ def _spaced(rule: Rule) -> Rule:
         return spoken if spoken == found[0] else f" {spoken} "
 
     return read
+
+
+def _form_of(noun: Noun) -> str:
+    return "feminine" if noun.is_feminine else "masculine"
 
 
 def _fraction(found: re.Match[str]) -> str:

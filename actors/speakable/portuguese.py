@@ -85,7 +85,9 @@ PORTUGUESE = Words(
     },
     fractions={"½": "meio", "¼": "um quarto", "¾": "três quartos", "⅓": "um terço", "⅔": "dois terços"},
     abbreviations={
-        "Sr": "Senhor", "Sra": "Senhora", "Srta": "Senhorita", "Srs": "Senhores", "Dr": "Doutor",
+        "Sr": "Senhor", "Sra": "Senhora", "Srta": "Senhorita", "Srs": "Senhores", "Sras": "Senhoras",
+        "V. Sa": "Vossa Senhoria",
+        "Dr": "Doutor",
         "Dra": "Doutora",
         "Prof": "Professor", "Profa": "Professora", "Profª": "Professora",
         "Av": "Avenida", "av": "avenida", "R": "Rua",
@@ -97,7 +99,7 @@ PORTUGUESE = Words(
         "Aprox": "Aproximadamente", "p. ex": "por exemplo", "ex": "exemplo", "obs": "observação",
         "Obs": "Observação",
         "bl": "bloco", "Bl": "Bloco", "Ed": "Edifício", "Cond": "Condomínio", "Jd": "Jardim", "Sta": "Santa",
-        "Sto": "Santo",
+        "Sto": "Santo", "tel": "telefone", "Tel": "Telefone",
         "máx": "máximo", "mín": "mínimo", "depto": "departamento", "Depto": "Departamento", "D": "Dona",
     },
     numbered={

@@ -85,6 +85,20 @@ def test_requests_that_it_cannot_speak_are_refused(engine: KokoroTts) -> None:
 
 @pytest.mark.models
 @needs_model
+def test_one_voice_is_enough_where_every_extension_names_it(tmp_path: Path) -> None:
+    """Of another language than the first: it is what the engine is tried with when it is loaded."""
+    (tmp_path / "voices").mkdir()
+    for name in ("model.onnx", "voices/pf_dora.bin"):
+        (tmp_path / name).symlink_to(INSTALLED / name)
+    engine = KokoroTts(settings(tmp_path, "en"))
+    engine.load()
+    assert b"".join(engine.synthesize(Synthesize("call", "Hi.", "en", "pf_dora")))
+    with pytest.raises(EngineError, match=r"'af_heart' is not in .*: run `raymal voices install en-US`"):
+        next(engine.synthesize(Synthesize("call", "Hi.", "en")))
+
+
+@pytest.mark.models
+@needs_model
 def test_a_failure_while_speaking_does_not_quote_the_text(
     engine: KokoroTts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +141,14 @@ def test_without_the_model_the_command_is_named(folder: Path, tmp_path: Path) ->
         KokoroTts.check(settings(tmp_path / "nowhere"))
     with pytest.raises(EngineError, match=r"cannot load .*model\.onnx: \w+; run `raymal voices install"):
         KokoroTts(settings(folder, voice="pm_alex")).load()
+
+
+def test_a_voice_of_numbers_that_are_none_is_damaged(folder: Path) -> None:
+    """Of the right size, so it counts as installed; to install it again mends it."""
+    np.full(release.VOICE_BYTES // 4, np.nan, np.float32).tofile(folder / "voices" / "pf_dora.bin")
+    request = Synthesize("call", FULL, "pt")
+    with pytest.raises(EngineError, match=r"'pf_dora' is damaged in .*: run `raymal voices install pt-BR`"):
+        next(KokoroTts(settings(folder)).synthesize(request))
 
 
 def test_it_says_what_it_speaks_without_being_installed(folder: Path) -> None:

@@ -220,6 +220,9 @@ READ = [
     "Doctor Lee, Main Street, Saint John, "
      "approximately five, apartment four, January fifth, et cetera."),
     ("pt", "Sr. Lima, Av. Paulista, R. Augusta", "Senhor Lima, Avenida Paulista, Rua Augusta"),
+    ("pt", "1.200 casas, 2.200 livros", "mil e duzentas casas, dois mil e duzentos livros"),
+    ("pt", "2,5 pessoas", "dois vírgula cinco pessoas"),
+    ("pt", "Sras., tel.: (21) 22", "Senhoras, telefone: vinte e um, vinte e dois"),
     ("pt", "R. das Flores, bl. B, Jd. Sta. Rita", "Rua das Flores, bloco B, Jardim Santa Rita"),
     ("pt", "nem R. nem D. de dia", "nem R. nem D. de dia"),
     ("es", "Sra. Gil, Avda. Mayor, p. ej. esto", "Señora Gil, Avenida Mayor, por ejemplo esto"),

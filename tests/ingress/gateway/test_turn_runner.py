@@ -268,7 +268,9 @@ async def test_an_extension_may_expect_names_in_every_answer() -> None:
     assert [asked.hot_words for asked in pool.asked] == [("Kowalczyk", "Ana"), ("Ana", "Rui", "Kowalczyk")]
 
 
-BILINGUAL = extension(language="pt-BR").model_copy(update={"languages": ("pt-BR", "en")})
+BILINGUAL = extension(language="pt-BR").model_copy(
+    update={"languages": ("pt-BR", "en"), "voice": {"pt": "dora", "en": "emma"}}
+)
 
 
 @pytest.mark.parametrize(
@@ -288,7 +290,8 @@ async def test_the_language_of_the_first_clear_utterance_becomes_the_calls(
     assert isinstance(heard, Heard)
     assert heard.language == found
     assert [told.language for told in dialog.calls] == [found or "pt-BR"]
-    assert pool.requests[0].language == (found or "pt-BR")
+    spoken = (pool.requests[0].language, pool.requests[0].voice)
+    assert spoken == (("en", "emma") if found else ("pt-BR", "dora"))
     pool.language = None
     for request in (UTTERANCE.model_copy(update={"language": "en"}), GREET):
         await run(runner, request, extension=BILINGUAL)
