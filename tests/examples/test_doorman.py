@@ -106,6 +106,16 @@ async def test_a_resident_who_hangs_up_opens_nothing() -> None:
     assert (is_closed(early), len(ring.sent)) == (True, 1)
 
 
+async def test_a_visitor_is_not_called_yes() -> None:
+    """It would be read to the resident, whose phone may echo it."""
+    talk, _ = await at_the_door()
+    fresh = Talk(talk.dialog)
+    welcome = await fresh.begin()
+    for said in ("Yes.", "Yes, Miller", "No."):
+        assert welcome in await Talk(talk.dialog).says(said)
+    assert (await fresh.says("I am Noah Yeats.")).startswith("Whom do you visit?")
+
+
 async def test_whom_they_visit_is_one_resident() -> None:
     """Of two none is rung, nor by a number that nobody has."""
     for said in ("Helena Martins and Peter Wilson", "Helena or Emily", "Gregory Thompson", "999"):
