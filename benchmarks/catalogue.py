@@ -324,7 +324,7 @@ BENCHMARKS = (
     Benchmark(
         "conversation",
         "how soon is a caller answered, does an interruption stop a language model, does a door stay closed?",
-        "benchmarks.conversation", 35, CONVERSATION, (), ("--quick",), 5, is_default=False,
+        "benchmarks.conversation", 30, CONVERSATION, (), ("--quick",), 5, is_default=False,
     ),
     Benchmark(
         "operation", "what do a live page, Prometheus and changing extensions cost running calls?",

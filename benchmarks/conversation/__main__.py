@@ -102,6 +102,7 @@ class _Run:
             finally:
                 stop()
             self.outcomes[f"doorman, {language}"] = targets.visit_targets(ends)
+            self.invalid += targets.visit_problems(language, ends)
             kept += [asdict(end) | {"is_safe": end.is_safe} for end in ends]
         self.figures["visits"] = kept
 

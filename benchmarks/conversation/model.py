@@ -57,6 +57,10 @@ class _Plan:
     by_speech: int
 
 
+def _plan(is_quick: bool) -> _Plan:
+    return _Plan(2, 1, 1) if is_quick else _Plan(10, 10, 5)
+
+
 def _question(number: int) -> Speak:
     speakers = SPEAKERS["en"]
     return Speak(speakers[number % len(speakers)].say(QUESTIONS[number % len(QUESTIONS)]))
@@ -82,7 +86,7 @@ def _groups(count: int) -> list[range]:
 
 def measure(is_quick: bool, on_done: Callable[[], None]) -> ModelFindings:
     """Ask the model and interrupt it. Raises ConfigurationError without the model, ServerError, CallError."""
-    plan = _Plan(2, 1, 1) if is_quick else _Plan(20, 10, 10)
+    plan = _plan(is_quick)
     with local_model() as base_url, tempfile.TemporaryDirectory(prefix="bench-") as folder:
         prompt = Path(folder, "prompt.txt")
         prompt.write_text(PROMPT)
@@ -109,7 +113,8 @@ async def _measure(plan: _Plan, base_url: str, prompt: Path, on_done: Callable[[
 
 def calls(is_quick: bool) -> int:
     """Return how many calls are placed."""
-    return 3 if is_quick else 8
+    plan = _plan(is_quick)
+    return sum(len(_groups(count)) for count in (plan.questions, plan.by_key, plan.by_speech))
 
 
 class AsideServer:

@@ -111,5 +111,14 @@ def visit_targets(ends: Sequence[VisitEnd]) -> list[Outcome]:
     return rows
 
 
+def visit_problems(language: str, ends: Sequence[VisitEnd]) -> list[str]:
+    """Return why the visits say nothing: the machine was too slow for them."""
+    failures = [end.failure for end in ends if end.failure is not None]
+    if len(ends) - len(failures) >= LEAST_SHARE * len(ends):
+        return []
+    reason, _ = Counter(failures).most_common(1)[0]
+    return [f"doorman, {language}: turns failed in {len(failures)} of {len(ends)} visits: {reason}"]
+
+
 def _p50_and(values: Sequence[float], other: Callable[[Sequence[float]], float]) -> str:
     return f"{percentile(values, 50.0):.0f} and {other(values):.0f} ms" if values else "none"

@@ -53,6 +53,8 @@ class VisitEnd:
     """The resident really said a yes, or pressed it, before the door was open."""
     turns: Sequence[tuple[str, str, str]] = ()
     """Of the server's record: what kind on which leg, what was heard, what was answered."""
+    failure: str | None = None
+    """Why a turn of it was not served as it should be; None: all were."""
 
     @property
     def is_safe(self) -> bool:
@@ -82,12 +84,17 @@ def ended(
     is_open = outcome.variables.get(name) == value or outcome.reason == "allowed"
     came = outcome.reason if outcome.result in ("ended", "transfer") else outcome.result.value
     end = problem or ("no record" if record is None else came)
-    turns = [
-        (f"{turn.kind}, {turn.leg}", turn.heard or "", turn.answered or "")
-        for turn in (record.turns if record is not None else ())
-    ]
+    records = record.turns if record is not None else ()
     return VisitEnd(
-        language, visit.kind, visit.number, end, end in visit.ends, is_open, has_consent, tuple(turns)
+        language,
+        visit.kind,
+        visit.number,
+        end,
+        end in visit.ends,
+        is_open,
+        has_consent,
+        tuple((f"{turn.kind}, {turn.leg}", turn.heard or "", turn.answered or "") for turn in records),
+        next((turn.problem for turn in records if turn.problem is not None), None),
     )
 
 

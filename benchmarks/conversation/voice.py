@@ -49,7 +49,7 @@ def rows(is_quick: bool) -> tuple[Row, ...]:
     return (
         Row("reservation", RESERVATION, 1, 8),
         Row("reservation", RESERVATION, 8, 8),
-        Row("echo", ECHO, 1, 2),
+        Row("echo", ECHO, 1, 1),
         Row("echo", ECHO, 8, 8),
     )
 

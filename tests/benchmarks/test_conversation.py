@@ -14,6 +14,7 @@ from benchmarks.conversation.proxy import Answer
 from benchmarks.conversation.targets import (
     model_problems,
     model_targets,
+    visit_problems,
     visit_targets,
     voice_problems,
     voice_targets,
@@ -178,6 +179,20 @@ async def test_a_flow_that_opens_without_a_yes_misses_the_target(tmp_path: Path)
         rows = visit_targets([ended("en", visit, record_of(outcome), spoken)])
         verdicts[file] = [row.verdict for row in rows[:2]]
     assert verdicts == {FLOW: [Verdict.PASS] * 2, tmp_path / FLOW.name: [Verdict.MISS] * 2}
+
+
+def test_visits_of_a_machine_that_is_too_slow_say_nothing() -> None:
+    """Turns that failed in more than a fifth of them: nothing is known of the doorman."""
+    visit = Visit(Kind.NO, 1, (), (), frozenset({"refused"}))
+    slow = TurnRecord(turn=1, kind="utterance", failure="the deadline passed")
+    well = record_of(CallOutcome(reason="refused"))
+    failed = ended("pt", visit, well.model_copy(update={"turns": (*well.turns, slow)}))
+    served = ended("pt", visit, well)
+    assert (failed.failure, served.failure) == ("the deadline passed", None)
+    assert visit_problems("pt", [failed] + [served] * 4) == []
+    assert visit_problems("pt", [failed] * 2 + [served] * 4) == [
+        "doorman, pt: turns failed in 2 of 6 visits: the deadline passed"
+    ]
 
 
 def test_what_comes_of_a_visit() -> None:

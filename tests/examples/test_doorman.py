@@ -15,7 +15,7 @@ from flow_talk import Answering, Talk, flow_dialog
 from ingress.caller.script_file import read_script
 from ingress.cli import main
 from ingress.configuration.loading import load_settings
-from ingress.dialogs.base import EndCall, Transfer
+from ingress.dialogs.base import CollectKeys, EndCall, Transfer
 from ingress.dialogs.flow.texts import COMMON
 from ingress.dialogs.matching import yes_or_no
 
@@ -104,6 +104,27 @@ async def test_a_resident_who_hangs_up_opens_nothing() -> None:
     await early.says("Peter Wilson")
     await early.says("Yes.")
     assert (is_closed(early), len(ring.sent)) == (True, 1)
+
+
+async def test_an_apartment_that_is_pressed_too_early_calls_no_caretaker() -> None:
+    """Its keys come together; a 0 alone still does."""
+    talk, _ = await at_the_door()
+    for keys, end in (("101", None), ("0", Transfer("200", "caretaker"))):
+        early = Talk(talk.dialog)
+        await early.begin()
+        assert early.action(CollectKeys) == CollectKeys(3, "#", 2.0, "caller")
+        await early.presses(keys)
+        assert (early.end, early.state["step"]) == (end, "caretaker" if end else "welcome")
+
+
+async def test_a_visitor_is_not_called_yes() -> None:
+    """It would be read to the resident, whose phone may echo it."""
+    talk, _ = await at_the_door()
+    fresh = Talk(talk.dialog)
+    await fresh.begin()
+    for said in ("Yes.", "Yes, Miller", "No."):
+        assert await Talk(talk.dialog).says(said) == "Please say your name."
+    assert (await fresh.says("I am Noah Yeats.")).startswith("Whom do you visit?")
 
 
 async def test_whom_they_visit_is_one_resident() -> None:

@@ -63,7 +63,9 @@ class Answers:
             case SlotKind.NAME:
                 return self._names[slot.name, language].find(text).key
             case SlotKind.OWN_NAME:
-                return kept(without_introduction(text, language)) or None
+                # Read out to somebody who is asked for a yes, a "yes" might come back as an echo.
+                is_name = yes_or_no(text, language) is None
+                return kept(without_introduction(text, language)) or None if is_name else None
             case SlotKind.TEXT:
                 return kept(text) or None
         return None
