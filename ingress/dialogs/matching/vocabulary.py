@@ -65,7 +65,7 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
             yes="yes|yeah|yep|yup|affirmative|of course|certainly|absolutely|definitely|sure|sure thing|ok"
             "|okay"
             "|alright|all right|right|correct|exactly|fine|it/that s/is right/correct/fine/ok/okay/alright"
-            "|that s/is it|confirmed|i confirm|i do|i said yes|please do|do it|go ahead|go right ahead"
+            "|that s/is it|confirmed|i confirm|i do|i said yes|do it|go ahead|go right ahead"
             "|you can/may"
             "|he/she/they can/may|open|open it/up|open the door/gate|you can/may open|you can/may open it/up"
             "|you can/may open the door/gate|you can/may let him/her/them in/up"
