@@ -56,6 +56,8 @@ def run_check(arguments: argparse.Namespace) -> int:
     print(f"{arguments.file}: {counts}; nothing is wrong")
     if needed := sorted({lookup.name for lookup in flow.lookups}):
         print(f"it needs the look-ups {', '.join(needed)} in [dialog.flow.lookups]")
+    if plays := sorted({step.play for step in flow.steps.values() if step.play}):
+        print(f"it needs the files {', '.join(plays)} in dialog.audio_folder")
     return ExitCode.OK
 
 

@@ -7,6 +7,7 @@ Each turn's way is in `ingress.media.turn_sequence`.
 | the caller speaks, the answer can be heard | it stops: the turn is interrupted |
 | ... and speech may not stop what plays (`Say(may_interrupt=False)`) | it stops where that part ends |
 | the caller speaks, the answer cannot be heard yet | it does not begin while the caller speaks |
+| ... and the turn is that of the leg that joined | "yes?" of who answers the telephone answers nothing |
 | ... and the turn is an utterance | it is given up once its words are known; the next turn answers both |
 | a key is pressed, the answer can be heard | it stops, whatever `barge_in.enabled` says |
 | ... or cannot be heard yet | nothing of it is heard; what its dialog remembers counts |
@@ -154,6 +155,11 @@ class LegTurns(TurnSequence):
 
     def hear(self, utterance: HeardUtterance, now: float) -> None:
         """The caller has finished an utterance."""
+        if self.turn.kind == "leg" and self.turn.state is not TurnState.OVER and not self.turn.is_audible:
+            self.caller_resumed()
+            self._speaking_s = None
+            self._settle(now)
+            return
         self._speaking_s = self.ahead_turn = None
         self._no_input.came()
         if self._is_typing:

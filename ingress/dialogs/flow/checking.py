@@ -44,7 +44,7 @@ MOST_VARIABLES = 16
 """Of a call."""
 MOST_KEYS = 16
 """Of a branch."""
-MOST_PHRASES = 900
+MOST_EXPECTED = 900
 """Of a question's branches: with the names of a list they are told to the speech model, 1,000 at most."""
 CONFIRMED = "value"
 """What a `confirm` may name beside slots: the answer that it is about."""
@@ -170,9 +170,9 @@ def _check_branches(branches: Sequence[Branch], most_keys: int, problems: Proble
             elif keys.setdefault(key, branch) is not branch:
                 problems.add(branch.place, f"keys {key!r} are those of another branch too")
     for language in {language for branch in branches for language in branch.words}:
-        if sum(len(branch.words.get(language, ())) for branch in branches) > MOST_PHRASES:
+        if sum(len(branch.words.get(language, ())) for branch in branches) > MOST_EXPECTED:
             problems.add(
-                branches[0].place, f"more than {MOST_PHRASES} phrases in the branches of one question"
+                branches[0].place, f"more than {MOST_EXPECTED} phrases in the branches of one question"
             )
 
 

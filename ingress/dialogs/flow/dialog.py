@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from actors.errors import ConfigurationError, described
@@ -47,6 +48,7 @@ class FlowDialog(Dialog):
         """
         super().__init__(settings)
         self._today, self._clock = today, clock
+        self._audio_folder = settings.audio_folder if settings is not None else None
         self.flow: Flow | None = None
         self._lookups = Lookups(self.settings.lookups, "dialog.flow.lookups")
         try:
@@ -76,6 +78,15 @@ class FlowDialog(Dialog):
         texts = [prompt.texts[own].text for prompt in prompts]
         fixed = (filled(text, {}) for text in texts if not has_placeholders(text))
         return [*fixed, common.not_understood, common.yes_or_no, common.moment, common.sorry]
+
+    def unreachable(self) -> Sequence[str]:
+        """Return the files that it plays and that are not there."""
+        plays = {step.play for step in self.flow.steps.values() if step.play} if self.flow else set()
+        if plays and self._audio_folder is None:
+            return [f"it plays {', '.join(sorted(plays))}, and dialog.audio_folder is not set"]
+        folder = Path(self._audio_folder or "")
+        missing = sorted(play for play in plays if not (folder / play).is_file())
+        return [f"it plays {play}, which is no file in {folder} (dialog.audio_folder)" for play in missing]
 
     async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
         """Go on in the flow."""

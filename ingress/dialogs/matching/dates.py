@@ -7,7 +7,8 @@
 | a day alone ("the 15th", "dia 15") | the same |
 | figures, `03/04` | day first; month first in American English |
 
-Two days that are not the same are no answer.
+Two days that are not the same are no answer, nor is what makes another day of one: "last Friday", "not
+Monday", "Tuesday next week".
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from ingress.dialogs.matching.vocabulary import VOCABULARIES
 _ISO = re.compile(r"(?<!\d)(\d{4})-(\d{1,2})-(\d{1,2})(?!\d)")
 _FIGURES = re.compile(r"(?<![\d/.])(\d{1,2})[/.](\d{1,2})(?:[/.](\d{4}|\d{2}))?(?![\d/])")
 _ORDINAL_FIGURES = re.compile(r"(?<=\d)(?:st|nd|rd|th|er|re|[ºª°]|[oa](?!\w))")
+_REFUSALS = ("nao", "no")
+"""First of all, they answer a question before: "não, terça"."""
 _DAYS_IN_WEEK = 7
 _MOST_YEARS = 8
 """Until a 29 February is found again."""
@@ -50,10 +53,13 @@ def _days(text: str, language: str, today: date) -> Iterator[date]:
         text = pattern.sub(" ; ", text)
     calendar = _calendar(primary(language))
     words = folded_words(text)
+    if words and words[0] in _REFUSALS:
+        del words[0]
     taken, days = calendar.relative(words, today)
-    yield from days
     words = [word for place, word in enumerate(words) if place not in taken]
-    yield from calendar.days_of_months(words, primary(language), today)
+    if calendar.others.isdisjoint(words):
+        yield from days
+        yield from calendar.days_of_months(words, primary(language), today)
 
 
 def _of_figures(found: re.Match[str], is_iso: bool, language: str, today: date) -> date | None:
@@ -73,14 +79,18 @@ class _Calendar:
     def __init__(self, language: str) -> None:
         own, vocabulary = LANGUAGES.get(language), VOCABULARIES.get(language)
         self._months: dict[str, int] = {}
-        self._relative: dict[tuple[str, ...], int] = {}
+        self._relative: dict[tuple[str, ...], int | None] = {}
         self._weekdays: dict[str, int] = {}
         self._before_day: frozenset[str] = frozenset()
+        self.others: frozenset[str] = frozenset()
+        """Words that make another day of one that is named."""
         self._ordinals: dict[tuple[str, ...], int] = {}
         if own is None or vocabulary is None:
             return
         self._months = {folded(month): number for number, month in enumerate(own.months, 1)}
         self._before_day = frozenset(folded_words(vocabulary.day))
+        self.others = frozenset(folded_words(vocabulary.other_days))
+        self._relative |= {tuple(folded_words(phrase)): None for phrase in vocabulary.morning.split("|")}
         phrases = (vocabulary.today, vocabulary.tomorrow, vocabulary.day_after_tomorrow)
         for days, choices in enumerate(phrases):
             for phrase in choices.split("|"):
@@ -103,10 +113,11 @@ class _Calendar:
         for length in (4, 3, 2, 1):
             for at in range(len(words) - length + 1):
                 places = set(range(at, at + length))
-                after = self._relative.get(tuple(words[at : at + length]))
-                if after is not None and not places & taken:
+                phrase = tuple(words[at : at + length])
+                if phrase in self._relative and not places & taken:
                     taken |= places
-                    days.append(today + timedelta(days=after))
+                    after = self._relative[phrase]
+                    days += [today + timedelta(days=after)] if after is not None else []
         for at, word in enumerate(words):
             weekday = self._weekdays.get(word)
             if weekday is not None and not self._is_ordinal_of_month(words, at):

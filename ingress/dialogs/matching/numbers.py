@@ -6,6 +6,7 @@ what is said can be heard again. Larger ones are made of two of them and "thousa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +19,7 @@ from ingress.dialogs.matching.vocabulary import VOCABULARIES, Vocabulary
 
 _FORMS = ("plain", "masculine", "feminine")
 _SCALED = 1_000
+_NEGATIVE = re.compile(r"(?<![\w-])[-\u2212]\d")
 _MAXIMUM_FIGURES = 32
 
 
@@ -41,8 +43,13 @@ class Number:
 
 
 def number_in(text: str, language: str) -> int | None:
-    """Return the one whole number of a text; None if there is none, or more than one."""
-    found = [number for number in numbers_in(folded_words(text), language) if not number.is_digit_word]
+    """Return the one whole number of a text; None if there is none, or several, or "two and a half"."""
+    words = folded_words(text)
+    found = [number for number in numbers_in(words, language) if not number.is_digit_word]
+    inside = {place for number in found for place in range(number.start, number.end)}
+    others = {word for place, word in enumerate(words) if place not in inside}
+    if others & _lexicon(primary(language)).beyond or _NEGATIVE.search(text):
+        return None
     if len(found) > 1:
         found = [number for number in found if not number.is_article]
     return found[0].value if len({number.value for number in found}) == 1 else None
@@ -108,12 +115,15 @@ class _Lexicon:
         self._articles: frozenset[str] = frozenset()
         self._joiner, self._thousands = "", frozenset[str]()
         self.repeated: dict[str, int] = {}
+        self.beyond: frozenset[str] = frozenset()
+        """Words beside a number that make another of it, which is not known here."""
         if own is not None and vocabulary is not None:
             self._joiner = vocabulary.joiner
             self._thousands = frozenset(vocabulary.thousand.split("|"))
             self._articles = frozenset(vocabulary.one.split("|"))
             self._digit_words = {"".join(folded_words(word)): n for word, n in vocabulary.digits.items()}
             self.repeated = dict(vocabulary.repeated)
+            self.beyond = frozenset(folded_words(vocabulary.beyond))
             self._learn(spelling(language, tuple(own.rulesets.items())), vocabulary)
         self._longest = max(map(len, self._phrases), default=0)
 
@@ -124,6 +134,9 @@ class _Lexicon:
                 self._phrases.setdefault(words, value)
                 if 100 < value < 200 and words[0].startswith("einhundert"):
                     self._phrases.setdefault((words[0].removeprefix("ein"), *words[1:]), value)
+            ordinal = self._phrase(numbers.number(value, "ordinal")) if 20 < value < 100 else ()
+            if len(ordinal) > 1:  # "twenty-third": not 20
+                self._phrases.setdefault(ordinal, value)
         for word, value in vocabulary.numbers.items():
             self._learn_other(self._phrase(word), value, self._phrase(numbers.number(value)))
         for word in self._articles:

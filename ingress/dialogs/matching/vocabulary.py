@@ -32,6 +32,10 @@ class Vocabulary:
     today: str
     tomorrow: str
     day_after_tomorrow: str
+    morning: str
+    """Of any day, where a word of it means tomorrow too."""
+    other_days: str
+    """Beside a day they mean another one, or none."""
     weekdays: tuple[str, ...]
     """From Monday; further names of a day after `|`."""
     day: str
@@ -39,6 +43,8 @@ class Vocabulary:
     joiner: str
     """Inside a number: "eight hundred and twelve"."""
     thousand: str
+    beyond: str
+    """Beside a number they make another one of it: minus, million, half."""
     one: str
     """Articles that are also the number one."""
     numbers: Mapping[str, int]
@@ -59,7 +65,7 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
             yes="yes|yeah|yep|yup|affirmative|of course|certainly|absolutely|definitely|sure|sure thing|ok"
             "|okay"
             "|alright|all right|right|correct|exactly|fine|it/that s/is right/correct/fine/ok/okay/alright"
-            "|that s/is it|confirmed|i confirm|i do|i said yes|please do|do it|go ahead|go right ahead"
+            "|that s/is it|confirmed|i confirm|i do|i said yes|do it|go ahead|go right ahead"
             "|you can/may"
             "|he/she/they can/may|open|open it/up|open the door/gate|you can/may open|you can/may open it/up"
             "|you can/may open the door/gate|you can/may let him/her/them in/up"
@@ -91,12 +97,15 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
         today="today|tonight",
         tomorrow="tomorrow",
         day_after_tomorrow="the day after tomorrow|day after tomorrow",
+        morning="in the morning",
+        other_days="last|ago|week|weeks|month|months|before|after|or|not|except|yesterday",
         weekdays=("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
         day="the",
         joiner="and",
         thousand="thousand",
+        beyond="minus|negative|million|millions|billion|half|point",
         one="one",
-        numbers={"a hundred": 100, "hundred": 100, "a dozen": 12, "dozen": 12},
+        numbers={"a hundred": 100, "hundred": 100, "half a dozen": 6, "a dozen": 12, "dozen": 12},
         digits={"oh": 0, "o": 0, "nought": 0},
         repeated={"double": 2, "triple": 3},
         introductions="my name is|the name is|this is|i am|i m|it s|it is|call me|for|name",
@@ -145,10 +154,13 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
         today="hoje",
         tomorrow="amanhã",
         day_after_tomorrow="depois de amanhã",
+        morning="de manhã",
+        other_days="passado|passada|atrás|semana|semanas|mês|meses|antes|depois|ou|não|menos|exceto|ontem",
         weekdays=("segunda", "terça", "quarta", "quinta", "sexta", "sábado", "domingo"),
         day="dia",
         joiner="e",
         thousand="mil",
+        beyond="menos|milhão|milhões|bilhão|bilhões|meio|meia|vírgula",
         one="um|uma",
         numbers={
             "cento": 100, "quatorze": 14, "dezasseis": 16, "dezassete": 17, "dezanove": 19,
@@ -158,7 +170,8 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
         repeated={"duplo": 2, "dupla": 2, "triplo": 3},
         introductions="meu nome é|o meu nome é|me chamo|eu me chamo|eu sou o|eu sou a|eu sou|sou o|sou a|sou"
         "|aqui é o|aqui é a|aqui é|é o|é a|em nome de|nome",
-        titles="senhor|senhora|senhorita|sr|sra|seu|dona|dom|doutor|doutora|dr|dra|professor|professora|tio|tia",
+        titles="senhor|senhora|senhorita|sr|sra|seu|dona|dom|doutor|doutora|dr|dra|professor|professora|tio"
+        "|tia",
     ),
     "es": Vocabulary(
         answers=Answers(
@@ -187,10 +200,13 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
         today="hoy",
         tomorrow="mañana",
         day_after_tomorrow="pasado mañana",
+        morning="por la mañana|de la mañana|en la mañana",
+        other_days="pasado|pasada|hace|semana|semanas|mes|meses|antes|después|o|no|menos|excepto|ayer",
         weekdays=("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"),
         day="día|el",
         joiner="y",
         thousand="mil",
+        beyond="menos|millón|millones|medio|media|coma",
         one="un|uno|una",
         numbers={"ciento": 100, "una docena": 12, "docena": 12},
         digits={},
@@ -228,10 +244,13 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
         today="aujourd hui|ce soir",
         tomorrow="demain",
         day_after_tomorrow="après demain",
+        morning="le matin",
+        other_days="dernier|dernière|passé|passée|semaine|semaines|mois|avant|après|ou|pas|sauf|hier",
         weekdays=("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"),
         day="le",
         joiner="et",
         thousand="mille",
+        beyond="moins|million|millions|milliard|milliards|demi|demie|virgule",
         one="un|une",
         numbers={"septante": 70, "huitante": 80, "octante": 80, "nonante": 90, "une douzaine": 12},
         digits={},
@@ -267,13 +286,17 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
             "help": "hilfe|ich brauche hilfe|optionen",
             "goodbye": "auf wiederhören|auf wiedersehen|tschüss|auflegen|beenden",
         },
-        today="heute|heute abend",
+        today="heute|heute abend|heute morgen",
         tomorrow="morgen",
         day_after_tomorrow="übermorgen",
+        morning="am morgen",
+        other_days="letzten|letzter|letzte|letztes|vorigen|woche|wochen|monat|monate|monats|vor|nach|oder"
+        "|nicht|außer|gestern",
         weekdays=("montag", "dienstag", "mittwoch", "donnerstag", "freitag", "samstag|sonnabend", "sonntag"),
         day="am|den|der",
         joiner="und",
         thousand="tausend",
+        beyond="minus|million|millionen|milliarde|milliarden|halb|halbe|komma",
         one="ein|eine|einen|einem|einer|eins",
         numbers={"zwo": 2, "hundert": 100, "fuffzig": 50, "ein dutzend": 12, "dutzend": 12},
         digits={},
@@ -308,15 +331,19 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
         today="oggi|stasera",
         tomorrow="domani",
         day_after_tomorrow="dopodomani",
+        morning="di mattina",
+        other_days="scorso|scorsa|fa|settimana|settimane|mese|mesi|prima|dopo|o|non|tranne|ieri",
         weekdays=("lunedì", "martedì", "mercoledì", "giovedì", "venerdì", "sabato", "domenica"),
         day="il|giorno",
         joiner="e",
         thousand="mila|mille",
+        beyond="meno|milione|milioni|miliardo|miliardi|mezzo|mezza|virgola",
         one="un|uno|una",
         numbers={"una dozzina": 12, "dozzina": 12},
         digits={},
         repeated={"doppio": 2, "triplo": 3},
         introductions="mi chiamo|il mio nome è|sono|a nome di|nome",
-        titles="signor|signore|signora|signorina|dottor|dottore|dottoressa|professore|professoressa|don|donna|zio|zia",
+        titles="signor|signore|signora|signorina|dottor|dottore|dottoressa|professore|professoressa|don"
+        "|donna|zio|zia",
     ),
 }  # fmt: skip

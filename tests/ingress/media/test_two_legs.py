@@ -131,6 +131,30 @@ def test_the_dialog_is_asked_when_the_return_leg_joins_and_leaves() -> None:
     ]
 
 
+@pytest.mark.parametrize("is_done", [False, True])
+def test_who_joins_and_speaks_before_anything_was_said_to_them_answers_nothing(is_done: bool) -> None:
+    """Many answer the telephone with a "yes": it must not be taken for an answer to what is asked then."""
+    two = TwoLegs()
+    back = two.call.join(1.0)
+    assert two.asked() == [(3, "return")]
+    back.caller_speaking(1.1)
+    two.say(3, "return", "Do you open?")
+    if is_done:
+        two.done(3)
+    assert two.hears(back) == {0}
+    back.caller_paused(UTTERANCE)
+    back.hear(UTTERANCE, 1.5)
+    messages = two.take(Message)
+    assert [type(message) for message in messages] == [TranscribeAhead, DropAhead]
+    if not is_done:
+        two.done(3)
+    assert two.hears(back, 2) == {3}
+    assert two.asked() == []
+    back.caller_speaking(2.0)
+    back.hear(UTTERANCE, 2.5)
+    assert two.asked() == [(4, "return")]
+
+
 def test_the_gateway_works_on_one_turn_of_a_call_at_a_time(two: TwoLegs) -> None:
     """The older one first; an answer that only plays holds nobody up."""
     two.call.caller.hear(UTTERANCE, 1.0)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from flow_talk import Answering, Talk
 
 from actors.errors import LookupFailedError
+from ingress.configuration.settings import DialogSettings
 from ingress.dialogs.base import (
     CallEnded,
     CallerSaid,
@@ -20,6 +22,7 @@ from ingress.dialogs.base import (
     SetVariable,
     Transfer,
 )
+from ingress.dialogs.flow.dialog import FlowDialog
 
 Start = Callable[..., Talk]
 
@@ -268,6 +271,22 @@ async def test_a_transfer_to_what_was_not_asked_yet_ends_politely(start: Start) 
     await talk.begin()
     assert await talk.says("operator") == "Wait. I am sorry, we cannot go on here. Goodbye."
     assert talk.end == EndCall("flow_leads_nowhere")
+
+
+def test_files_that_it_plays_and_that_are_not_there_are_named(tmp_path: Path) -> None:
+    """`raymal serve --check` says so, before a call does."""
+    file = tmp_path / "flow.yaml"
+    file.write_text("languages: en\nsteps: {a: {play: a.wav, next: b}, b: {play: b.wav, end: }}")
+
+    def lines(**settings: str) -> list[str]:
+        table = {"name": "flow", "flow": {"file": str(file)}, **settings}
+        return list(FlowDialog(DialogSettings.model_validate(table)).unreachable())
+
+    (tmp_path / "a.wav").touch()
+    assert lines() == ["it plays a.wav, b.wav, and dialog.audio_folder is not set"]
+    assert lines(audio_folder=str(tmp_path)) == [
+        f"it plays b.wav, which is no file in {tmp_path} (dialog.audio_folder)"
+    ]
 
 
 async def test_a_step_that_is_gone_ends_the_call_politely(start: Start) -> None:
