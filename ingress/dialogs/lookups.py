@@ -26,7 +26,7 @@ from pydantic import AfterValidator, Field, JsonValue, model_validator
 from actors.errors import ConfigurationError, LookupFailedError
 from actors.settings import PositiveSeconds, Section
 from ingress.access.private_files import header_secret
-from ingress.dialogs.http_clients import log_no_requests, no_cookies
+from ingress.dialogs.http_clients import log_no_requests, no_cookies, usual_tls
 from ingress.dialogs.plain_json import plain_json
 
 if TYPE_CHECKING:
@@ -218,7 +218,11 @@ def _client() -> httpx2.AsyncClient:
 
     log_no_requests()
     return httpx2.AsyncClient(
-        timeout=None, follow_redirects=False, cookies=no_cookies(), limits=httpx2.Limits(max_connections=None)
+        timeout=None,
+        follow_redirects=False,
+        verify=usual_tls(),
+        cookies=no_cookies(),
+        limits=httpx2.Limits(max_connections=None),
     )
 
 
