@@ -69,7 +69,7 @@ class LookupSettings(Section):
     description: str = ""
     """What it finds, for a language model."""
     value_schema: dict[str, JsonValue] | None = Field(default=None, alias="schema")
-    """JSON Schema of the values, an object. Unset: each placeholder is needed, as one value."""
+    """JSON Schema of the values: an object, no `$ref`. Unset: each placeholder is needed, as one value."""
     deadline_s: PositiveSeconds = 3.0
     """For the whole answer."""
     maximum_bytes: int = Field(default=16_384, ge=1, le=1 << 20)
