@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import logging
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ssl
 
 LIBRARIES = ("openai", "httpx2", "httpcore2")
+
+
+@cache
+def usual_tls() -> ssl.SSLContext:
+    """Return what verifies by this machine's certificates; reading them takes a while."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
 
 
 def no_cookies() -> CookieJar:

@@ -26,7 +26,7 @@ from pydantic import AfterValidator, Field, JsonValue, model_validator
 from actors.errors import ConfigurationError, LookupFailedError
 from actors.settings import PositiveSeconds, Section
 from ingress.access.private_files import header_secret
-from ingress.dialogs.http_clients import log_no_requests, no_cookies
+from ingress.dialogs.http_clients import log_no_requests, no_cookies, usual_tls
 from ingress.dialogs.plain_json import plain_json
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class LookupSettings(Section):
     description: str = ""
     """What it finds, for a language model."""
     value_schema: dict[str, JsonValue] | None = Field(default=None, alias="schema")
-    """JSON Schema of the values, an object. Unset: each placeholder is needed, as one value."""
+    """JSON Schema of the values: an object, no `$ref`. Unset: each placeholder is needed, as one value."""
     deadline_s: PositiveSeconds = 3.0
     """For the whole answer."""
     maximum_bytes: int = Field(default=16_384, ge=1, le=1 << 20)
@@ -218,7 +218,11 @@ def _client() -> httpx2.AsyncClient:
 
     log_no_requests()
     return httpx2.AsyncClient(
-        timeout=None, follow_redirects=False, cookies=no_cookies(), limits=httpx2.Limits(max_connections=None)
+        timeout=None,
+        follow_redirects=False,
+        verify=usual_tls(),
+        cookies=no_cookies(),
+        limits=httpx2.Limits(max_connections=None),
     )
 
 

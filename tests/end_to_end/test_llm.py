@@ -17,7 +17,8 @@ from ingress.server import observer
 
 pytestmark = pytest.mark.usefixtures("runtime_folder")
 FAST = ["--set", "speech.scripted.speech_rate_characters_per_s=40"]
-FREE_WITHIN_S = 0.3
+FREE_WITHIN_S = 2.0
+"""Four processes share the cores with other tests; the 0.3 s are asked of the dialog with a real model."""
 
 
 async def test_a_caller_is_answered_interrupts_and_is_transferred(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 
-from ingress.dialogs.http_clients import no_cookies
+from ingress.dialogs.http_clients import no_cookies, usual_tls
 
 MAXIMUM_ANSWER_BYTES = 4 * 1024 * 1024
 """Of one stream: thousands of pieces of 500 bytes. An endpoint out of order may send without an end."""
@@ -29,6 +29,7 @@ class LimitedClient(httpx2.AsyncClient):
             timeout=None,
             follow_redirects=False,
             limits=limits,
+            verify=usual_tls(),
             cookies=no_cookies(),
             headers={"Accept-Encoding": "identity"},  # a short answer could become one of any length
         )

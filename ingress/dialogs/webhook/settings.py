@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Mapping
-from functools import cache
 from typing import Annotated
 
 import httpx2
@@ -15,6 +14,7 @@ from actors.checks.hosts import is_loopback
 from actors.errors import ConfigurationError
 from actors.settings import PositiveSeconds, Section
 from ingress.access.private_files import private_content
+from ingress.dialogs.http_clients import usual_tls
 from ingress.dialogs.outcome import TARGET
 from ingress.dialogs.webhook.signature import key_of
 
@@ -105,7 +105,7 @@ class WebhookSettings(Section):
     def tls(self) -> ssl.SSLContext:
         """Return what verifies the receiver's certificate. Raises ConfigurationError."""
         if self.ca_file is None:
-            return _usual_tls()
+            return usual_tls()
         try:
             return ssl.create_default_context(cafile=self.ca_file)
         except OSError as error:  # ssl.SSLError is one
@@ -114,9 +114,3 @@ class WebhookSettings(Section):
                 f"dialog.webhook.ca_file = {self.ca_file!r}: cannot be read ({reason}); "
                 "a file of certificates in PEM is needed"
             ) from None
-
-
-@cache
-def _usual_tls() -> ssl.SSLContext:
-    """Return what verifies by this machine's certificates; reading them takes a while."""
-    return ssl.create_default_context()

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from completions import STREAM, Script, done, event, tool, tools, words
-from http_peer import Answering, HttpPeer
+from http_peer import Answering, Asked, HttpPeer
 from running_turn import RunningTurn
 
 from actors.errors import DialogError
@@ -134,6 +134,20 @@ async def test_a_sentence_is_said_before_the_next_is_written() -> None:
     assert asked.json["model"] == "small"
     assert asked.json["stream"] is True
     assert asked.json["max_tokens"] == 300
+
+
+async def test_calls_at_once_get_their_own_answers() -> None:
+    """Though one client asks for all."""
+
+    async def slowly(asked: Asked, answering: Answering) -> None:
+        caller = asked.json["messages"][-1]["content"]
+        await words(answering, f"To {caller}. ", f"Again to {caller}.", pause_s=0.01)
+
+    async with talk() as call:
+        call.peer.answer = slowly
+        callers = [f"caller {number}" for number in range(8)]
+        said = await asyncio.gather(*(call.texts(CallerSaid(caller)) for caller in callers))
+    assert said == [[f"To {caller}.", f"Again to {caller}."] for caller in callers]
 
 
 async def test_the_model_reads_what_was_heard() -> None:
