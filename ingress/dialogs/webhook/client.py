@@ -32,6 +32,8 @@ MAXIMUM_BYTES = 256 * 1024
 """Of an answer, whole or in lines."""
 TRY_AGAIN = (502, 503)
 """A proxy's words for: the program behind was not reached, or is not up."""
+CHECK_DEADLINE_S = 3.0
+"""For a connection that is only tried, and again for its TLS."""
 PAUSE_BETWEEN_TRIES_S = 0.2
 """Twice as long after each further try."""
 
@@ -69,6 +71,18 @@ class Client:
             cookies=no_cookies(),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0),  # nobody queues
         )
+
+    def unreachable(self) -> str | None:
+        """Connect and send nothing, for no call has begun; return why that cannot be. May take seconds."""
+        url = httpx2.URL(self._address.url)
+        port = url.port or (443 if url.scheme == "https" else 80)
+        try:
+            with socket.create_connection((url.host, port), CHECK_DEADLINE_S) as connection:
+                if url.scheme == "https":
+                    self._address.tls.wrap_socket(connection, server_hostname=url.host).close()
+        except OSError as error:
+            return f"no connection to {url.host}, port {port}: {_cause(error)}"
+        return None
 
     @asynccontextmanager
     async def ask(self, message_id: str, body: bytes, *, may_be_slow: bool = False) -> AsyncIterator[Reply]:
@@ -206,6 +220,8 @@ def _cause(error: BaseException) -> str:
             return f"TLS failed ({error.reason})"
         case socket.gaierror():
             return f"its name is not found: {error.strerror}"
+        case TimeoutError():
+            return "nothing answers"
         case OSError(errno=int(number)):
             return os.strerror(number)
     return type(error).__name__

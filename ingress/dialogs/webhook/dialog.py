@@ -82,6 +82,11 @@ class WebhookDialog(Dialog):
         text = self._fallback_text(language)
         return [text] if text else []
 
+    def unreachable(self) -> Sequence[str]:
+        """Try the connection."""
+        problem = self._client.unreachable()
+        return [] if problem is None else [f"dialog.webhook.url: {problem}"]
+
     async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
         """Do what the address answers; without an answer, the fall-back."""
         if isinstance(event, Interrupted):

@@ -64,7 +64,8 @@ class WebhookSettings(Section):
     ca_file: str | None = None
     """Certificates (PEM) of whoever signed the receiver's. Unset: this machine's."""
     secret_file: str | None = None
-    """Holds the secret that requests are signed with; RAYMAL_WEBHOOK_SECRET is the secret itself."""
+    """Holds the secret that requests are signed with; RAYMAL_WEBHOOK_SECRET is the secret itself.
+    For a new secret name a new file: then a reload is enough."""
     headers: Annotated[dict[str, str], AfterValidator(_headers)] = Field(default_factory=dict)
     """Sent with each request. No secrets: settings are written to files."""
     deadline_s: PositiveSeconds = 8.0

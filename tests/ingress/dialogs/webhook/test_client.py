@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import ssl
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -135,12 +139,12 @@ def test_an_address_without_a_server(caplog: pytest.LogCaptureFixture) -> None:
 
 
 async def _answer_over_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.readuntil(b"\r\n\r\n")
-    body = b'{"actions": [{"action": "say", "text": "Hello."}]}'
-    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n")
-    writer.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
-    await writer.drain()
-    writer.close()
+    with contextlib.suppress(asyncio.IncompleteReadError), contextlib.closing(writer):
+        await reader.readuntil(b"\r\n\r\n")
+        body = b'{"actions": [{"action": "say", "text": "Hello."}]}'
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n")
+        writer.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        await writer.drain()
 
 
 @pytest.mark.parametrize(
@@ -168,6 +172,39 @@ def test_certificates_are_verified(
 
     in_virtual_time(main())
     assert logged in caplog.text
+
+
+def test_the_check_tries_the_connection() -> None:
+    """With its TLS, and without a request: no call has begun."""
+    certificate, key = TLS / "certificate.pem", TLS / "key.pem"
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
+    read: list[bytes] = []
+
+    def accept(listener: socket.socket) -> None:
+        for _ in range(2):
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError), tls.wrap_socket(connection, True) as encrypted:
+                read.append(encrypted.recv(1))
+
+    def problems(url: str, **table: str) -> Sequence[str]:
+        return dialog(DialogSettings(name="webhook", webhook={"url": url, **table})).unreachable()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        listener.settimeout(5.0)
+        accepting = pool.submit(accept, listener)
+        port = listener.getsockname()[1]
+        url, where = (
+            f"https://127.0.0.1:{port}/",
+            f"dialog.webhook.url: no connection to 127.0.0.1, port {port}: ",
+        )
+        assert problems(url, ca_file=str(certificate)) == []
+        [problem] = problems(url)
+        assert problem.startswith(f"{where}its certificate is refused: self-signed certificate")
+        accepting.result(5.0)
+        assert problems(f"http://127.0.0.1:{port}/") == []
+    assert read == [b""]
+    assert problems(url) == [f"{where}Connection refused"]
 
 
 async def test_what_is_no_server_of_tls_and_what_has_no_name() -> None:
