@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ingress.caller.caller import CallResult
 from ingress.caller.conversation import CallTurn
-from ingress.caller.script_file import ScriptExpectation, ScriptFile, ScriptStep
+from ingress.caller.script_file import ScriptExpectation, ScriptFile, ScriptReturn, ScriptStep
 from ingress.link.messages import LegName
 from ingress.link.records import CallOutcome, CallRecord, TurnRecord
 
@@ -77,8 +77,8 @@ def script_problems(
 ) -> list[str]:
     """Return a line for each thing that is not as the script expects; `outcome`: what the dialplan gets."""
     problems = [*_answers(turns), *_interruptions(turns)]
-    if script.return_leg is not None and returned is None:
-        problems.append("the return leg has not joined: the call was over before")
+    if script.return_leg is not None:
+        problems += _return_leg(script.return_leg, returned)
     expected = script.expect
     if expected != ScriptExpectation():
         if outcome is None:
@@ -86,6 +86,15 @@ def script_problems(
         else:
             problems += _outcome(expected, outcome)
     return problems
+
+
+def _return_leg(script: ScriptReturn, returned: CallResult | None) -> Iterator[str]:
+    if returned is None:
+        yield "the return leg has not joined: the call was over before"
+        return
+    wanted, done = sum(step.pause_s is None for step in script.steps), len(returned.turns)
+    if done < wanted:
+        yield f"the return leg did {done} of its {wanted} steps: it was over before"
 
 
 def _answers(turns: Sequence[ScriptTurn]) -> Iterator[str]:

@@ -14,7 +14,7 @@ STAGE_ORDER = ["endpoint wait", "lease wait", "transcription", "dialog", "synthe
 
 KINDS = {"utterance": "speech", "digit": "keys", "announcement": "said"}
 """Kinds of turns, where their own names are too long for a column."""
-TURNS_IN_A_TABLE = 8
+TURNS_IN_A_TABLE = 7
 
 
 def stage_tables(record: CallRecord) -> Iterator[Table]:

@@ -74,11 +74,19 @@ def test_each_difference_is_a_line() -> None:
     ]
 
 
+def test_steps_of_the_return_leg_that_never_came_are_a_failure() -> None:
+    """Also those that expect nothing; what was expected of them cannot have come."""
+    turns = script_turns(SCRIPT, result(ANSWERED, KEY), result(), RECORD)
+    [problem] = script_problems(SCRIPT, turns, result(), OUTCOME)
+    assert problem == "the return leg did 0 of its 1 steps: it was over before"
+
+
 def test_what_is_not_known_is_said() -> None:
     """Without a record neither words nor the outcome can be compared: that is no success."""
-    turns = script_turns(SCRIPT, result(ANSWERED, KEY), result(), None)
-    assert script_problems(SCRIPT, turns, result(), None) == [
+    turns = script_turns(SCRIPT, result(ANSWERED, KEY), result(ANSWERED), None)
+    assert script_problems(SCRIPT, turns, result(ANSWERED), None) == [
         "caller, step 3: the server has no record of an answer to it",
+        "return, step 1: the server has no record of an answer to it",
         "what the dialplan gets is not known: the server's record cannot be had",
     ]
 
@@ -104,13 +112,10 @@ def test_an_interruption_is_what_the_server_knows_of_it(wanted: bool, has_interr
 
 def test_words_that_are_not_kept_cannot_be_compared() -> None:
     """The line says what to do."""
+    script = SCRIPT.model_copy(update={"return_leg": None})
     silent = record(turn(), turn(kind="digit"))
     [problem] = script_problems(
-        SCRIPT, script_turns(SCRIPT, result(KEY), result(), silent), result(), OUTCOME
-    )
-    assert problem == "caller, step 3: the server has no record of an answer to it"
-    [problem] = script_problems(
-        SCRIPT, script_turns(SCRIPT, result(ANSWERED, KEY), result(), silent), result(), OUTCOME
+        script, script_turns(script, result(ANSWERED, KEY), None, silent), None, OUTCOME
     )
     assert problem.endswith("the server has to run with --keep-transcripts")
 

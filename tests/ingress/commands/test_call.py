@@ -9,6 +9,7 @@ from rich.console import Console
 from ingress.caller.outcome import call_problems
 from ingress.commands.call import PlacedCall, show
 from ingress.commands.call_tables import stage_tables
+from ingress.link.records import StageTimes
 from tests.ingress.caller.test_outcome import ANSWERED, record, result, script, turn
 
 
@@ -25,7 +26,9 @@ def test_a_failed_turn_is_named_once_and_on_one_line() -> None:
 
 def test_the_stages_of_a_long_call_fit_on_a_terminal() -> None:
     """In more than one table; no word is cut."""
-    long = record(*[turn(turn=number, leg="return", first_answer_ms=12_345.0) for number in range(2, 20)])
+    stages = StageTimes(transcription_ms=12_345.0)
+    one = turn(kind="silence", leg="return", first_answer_ms=12_345.0, stages=stages)
+    long = record(*[one.model_copy(update={"turn": number}) for number in range(2, 20)])
     output = io.StringIO()
     Console(file=output, width=80).print(*stage_tables(long))
     lines = output.getvalue().splitlines()
