@@ -281,6 +281,10 @@ class Dialog(ABC):
         """Return what it needs and cannot reach now, a line for each; may take seconds. For `--check`."""
         return ()
 
+    async def close(self) -> None:
+        """Close what it keeps open, such as connections: the gateway ends. Its calls have ended before."""
+        return None
+
     @abstractmethod
     def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
         """Yield what to do about `event`."""

@@ -219,6 +219,7 @@ def _client() -> httpx2.AsyncClient:
     log_no_requests()
     return httpx2.AsyncClient(
         timeout=None,
+        trust_env=False,  # a proxy of the environment, or a password in .netrc, is for other programs
         follow_redirects=False,
         verify=usual_tls(),
         cookies=no_cookies(),

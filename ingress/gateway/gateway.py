@@ -236,6 +236,7 @@ class Gateway:
         if self._traces is not None:
             closing.append(self._traces.close())
         await asyncio.gather(*closing)
+        await self._served.close()
 
     async def _leave_pool(self) -> None:
         if self._pool is not None:

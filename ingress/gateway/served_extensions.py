@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Collection
 
+from actors.errors import described
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension
+from ingress.configuration.settings import DialogSettings
 from ingress.dialogs.base import Dialog
 from ingress.dialogs.registry import dialog
+
+CLOSE_DEADLINE_S = 1.0
+FORMER_DIALOGS = 16
+"""Of older books, that are kept for their calls. With more, the one that was made first goes: a call that
+still needs it has a new one."""
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +28,7 @@ class ServedExtensions:
         """Make the dialogs. Raises ConfigurationError."""
         self.book = book
         self._dialogs = {name: dialog(extension.dialog) for name, extension in book.extensions.items()}
+        self._former: list[tuple[DialogSettings, Dialog]] = []  # of older books, the first made first
         self._unknown: set[str] = set()  # those that were logged
 
     @property
@@ -32,14 +41,30 @@ class ServedExtensions:
 
         Raises ConfigurationError: then nothing has changed.
         """
-        before = self.book.extensions
+        before, former = self.book.extensions, self._dialogs
         self._dialogs = {
-            name: self._dialogs[name]
+            name: former[name]
             if name in before and before[name].dialog == extension.dialog
             else dialog(extension.dialog)
             for name, extension in book.extensions.items()
         }
+        for name, each in former.items():
+            if self._dialogs.get(name) is not each:
+                self._keep(before[name].dialog, each)
         self.book = book
+
+    def _keep(self, settings: DialogSettings, former: Dialog) -> None:
+        """Have a dialog of an older book for its calls."""
+        self._former = [*self._former, (settings, former)][-FORMER_DIALOGS:]
+
+    async def close(self) -> None:
+        """Close all dialogs. Idempotent."""
+        for each in (*self._dialogs.values(), *(former for _, former in self._former)):
+            try:
+                async with asyncio.timeout(CLOSE_DEADLINE_S):
+                    await each.close()
+            except Exception as error:  # somebody else's code
+                log.warning("dialog %s: closing it: %s", type(each).__name__, described(error))
 
     def find(self, name: str) -> Extension | None:
         """Return an extension by its name; None: it is not in the book."""
@@ -56,14 +81,16 @@ class ServedExtensions:
         return self.book.extensions[DEFAULT_EXTENSION]
 
     def dialog(self, extension: Extension) -> Dialog:
-        """Return an extension's dialog; one for this turn alone if its dialog is of an older book.
-
-        Raises ConfigurationError.
-        """
+        """Return an extension's dialog, also if it is of an older book. Raises ConfigurationError."""
         known = self.find(extension.name)
         if known is not None and known.dialog == extension.dialog:
             return self._dialogs[extension.name]
-        return dialog(extension.dialog)
+        for settings, former in self._former:
+            if settings == extension.dialog:
+                return former
+        made = dialog(extension.dialog)
+        self._keep(extension.dialog, made)
+        return made
 
     def in_each_language(self) -> list[Extension]:
         """Return the extensions, each in every language that its calls may have."""

@@ -88,6 +88,10 @@ class FlowDialog(Dialog):
         missing = sorted(play for play in plays if not (folder / play).is_file())
         return [f"it plays {play}, which is no file in {folder} (dialog.audio_folder)" for play in missing]
 
+    async def close(self) -> None:
+        """Close the connections of its look-ups. Idempotent."""
+        await self._lookups.close()
+
     async def respond(self, event: DialogEvent, call: DialogCall) -> AsyncIterator[DialogAction]:
         """Go on in the flow."""
         if isinstance(event, CallEnded):

@@ -25,11 +25,7 @@ def phrases(language: str, *kinds: str) -> list[str]:
             "en",
             ["Yes.", "Yes, please let him in.", "Yeah, sure.", "OK", "That's right.", "uh, yes"],
             ["No.", "No, thank you.", "Don't open.", "That's wrong.", "Of course not.", "not right",
-<<<<<<< HEAD
-             "Do not let them in.", "Don't open the door."],
-=======
-             "Please do not let them in."],
->>>>>>> f2
+             "Do not let them in.", "Please do not let them in.", "Don't open the door."],
             ["yes no", "I think yes", "Yes? Who is it?", "ok, wait", "yes, but later", "why not", "yes?",
              "yes, that's wrong", "no problem", "I don't know", "maybe", "hello", "",
              "did they say yes on the news",
@@ -39,12 +35,8 @@ def phrases(language: str, *kinds: str) -> list[str]:
             "pt",
             ["Sim.", "Sim, pode abrir.", "Pode.", "É.", "Isso mesmo.", "Com certeza!",
              "ah sim, pode deixar ele subir"],
-<<<<<<< HEAD
-            ["Não, não pode.", "Claro que não.", "Está errado.", "de jeito nenhum",
+            ["Não, não pode.", "Claro que não.", "Está errado.", "de jeito nenhum", "É claro que não.",
              "Por favor, não deixe entrar."],
-=======
-            ["Não, não pode.", "Claro que não.", "Está errado.", "de jeito nenhum", "É claro que não."],
->>>>>>> f2
             ["acho que sim", "acho que não", "Sim? Quem é?", "pois não", "é amanhã", "não sei", "pode ser",
              "sim, mas",
              "sim não", "talvez", "nem sim", "alô", "se ele pode entrar sim",
