@@ -5,8 +5,10 @@ call tells them apart; without one there is only what was heard.
 
 | end | what is wrong |
 |---|---|
-| the caller's | an utterance was not spoken to its end, or nothing was heard after it; the time limit came |
+| the caller's | an utterance was not spoken to its end; nothing was heard after it; the time limit came |
 | the server's | the call was refused; a turn failed; no words were found; a turn was not answered |
+
+After the last utterance a dialog may end the call without a word.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from collections.abc import Iterator
 
 from ingress.caller.caller import CallResult
 from ingress.caller.script import CallScript
+from ingress.link import records as link
 from ingress.link.records import CallRecord, TurnRecord
 
 
@@ -27,13 +30,13 @@ def call_problems(
     """
     if record is not None and record.was_refused:
         return [record.end_reason]
-    problems = list(_heard(script, result))
+    problems = list(_heard(script, result, record))
     if record is not None:
         problems += _recorded(result, record, may_be_unclear)
     return problems
 
 
-def _heard(script: CallScript, result: CallResult) -> Iterator[str]:
+def _heard(script: CallScript, result: CallResult, record: CallRecord | None) -> Iterator[str]:
     wanted, spoken = script.turns, len(result.turns)
     if result.reached_limit:
         yield f"the call reached its time limit of {script.max_call_s:g} s"
@@ -42,8 +45,16 @@ def _heard(script: CallScript, result: CallResult) -> Iterator[str]:
         who = "the server hung up" if result.ended_by == "peer" else "the call was over"
         yield f"{missing} of {wanted} could not be spoken to the end: {who}"
     for number, turn in enumerate(result.turns, 1):
-        if turn.first_answer_ms is None:
+        was_last = number == wanted and _was_ended_there(result, record)
+        if turn.first_answer_ms is None and not was_last:
             yield f"utterance {number}: no answer was heard"
+
+
+def _was_ended_there(result: CallResult, record: CallRecord | None) -> bool:
+    """Whether the server ended the call as its dialog wanted."""
+    if record is None or result.ended_by != "peer":
+        return False
+    return record.outcome.result in (link.CallResult.ENDED, link.CallResult.TRANSFER)
 
 
 def _recorded(result: CallResult, record: CallRecord, may_be_unclear: bool) -> Iterator[str]:

@@ -13,7 +13,8 @@ from ingress.caller.conversation import CallTurn
 from ingress.caller.listening_quality import listening_quality
 from ingress.caller.outcome import call_problems
 from ingress.caller.script import CallScript, Speak
-from ingress.link.records import CallRecord, TurnRecord
+from ingress.link.records import CallOutcome, CallRecord, TurnRecord
+from ingress.link.records import CallResult as RecordedResult
 
 CALL_ID = UUID(int=1)
 ANSWERED = CallTurn(0, 1.0, 2.0, 2.5, 3.5, b"\1\0" * 8_000)
@@ -50,6 +51,7 @@ def turn(**facts: Any) -> TurnRecord:
         (result(ANSWERED), record(unfinished=turn())),  # the caller hung up in a pause of the answer
         (result(ANSWERED), record(turns=(), turns_taken=40)),  # older records are not kept
         (result(ANSWERED), record(turn(was_overtaken=True, was_understood=False), turn(turn=3))),
+        (result(SILENCE, ended_by="peer"), record(turn(first_answer_ms=None))),  # the dialog hung up
     ],
 )
 def test_a_call_that_went_well(heard: CallResult, recorded: CallRecord | None) -> None:
@@ -80,6 +82,13 @@ def test_a_call_that_went_well(heard: CallResult, recorded: CallRecord | None) -
         ),
         (result(ANSWERED), record(), "the server answered 0 of the 1 utterances"),
         (result(SILENCE), None, "utterance 1: no answer was heard"),
+        (result(SILENCE), record(turn(first_answer_ms=None)), "utterance 1: no answer was heard"),
+        (result(SILENCE, ended_by="peer"), None, "utterance 1: no answer was heard"),
+        (
+            result(SILENCE, ended_by="peer"),
+            record(turn(first_answer_ms=None), outcome=CallOutcome(result=RecordedResult.FAILED)),
+            "utterance 1: no answer was heard",
+        ),
         (
             result(ANSWERED, limit=True),
             record(turn()),
