@@ -222,12 +222,15 @@ class Conversation:
         return await self._turn(event, leg, interrupted_after)
 
     async def stays_silent(self, leg: LegName = "caller") -> Answer:
-        """Nobody says anything for `call_limits.no_input_s`. The last time that is allowed ends the call."""
+        """Nobody says anything for `call_limits.no_input_s`. The last time that is allowed ends the call, or
+        the return leg alone."""
         self._check_speaks()
         times = self._leg(leg).silences + 1
         limits = self.extension.call_limits
         if times >= limits.no_input_times and leg == "caller":
             return await self.ends(CallResult.NO_INPUT, "nothing was said, several times in a row")
+        if times >= limits.no_input_times:
+            return Answer(leg, self._phrase(Phrase.NO_INPUT, leg)) + await self._leave()
         answer = await self._turn(NothingHeard(times, leg), leg)
         if leg in self._legs:  # else the dialog has ended it
             self._legs[leg].silences = times

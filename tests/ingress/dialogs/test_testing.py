@@ -311,6 +311,17 @@ async def test_silence() -> None:
         assert talk.outcome is not None
 
 
+async def test_silence_of_the_return_leg() -> None:
+    """The last time ends that leg alone."""
+    dialog = Scripted()
+    async with Conversation(dialog, limits=CallLimitSettings(no_input_times=2)) as talk:
+        await talk.joins()
+        await talk.stays_silent("return")
+        assert (await talk.stays_silent("return")).on("return") == "I could not hear anything. Goodbye."
+        assert dialog.events == [LegJoined(), NothingHeard(1, "return"), LegLeft()]
+        assert (talk.has_return_leg, talk.outcome) == (False, None)
+
+
 async def test_two_legs() -> None:
     """Each hears its own; what is said on one that is not there is heard by nobody."""
     dialog = Scripted(Say("Here."), Say("There.", leg="return"))
