@@ -22,11 +22,12 @@ def stage_tables(record: CallRecord) -> Iterator[Table]:
     names = {name for turn in record.turns for name, _ in turn.stage_times_ms()}
     rows = sorted(names, key=STAGE_ORDER.index)
     for first in range(0, len(record.turns), TURNS_IN_A_TABLE):
-        yield _stage_table(record.turns[first : first + TURNS_IN_A_TABLE], rows)
+        title = None if first else "stages in the server, ms"
+        yield _stage_table(title, record.turns[first : first + TURNS_IN_A_TABLE], rows)
 
 
-def _stage_table(turns: Sequence[TurnRecord], names: Sequence[str]) -> Table:
-    table = Table(title="stages in the server, ms", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+def _stage_table(title: str | None, turns: Sequence[TurnRecord], names: Sequence[str]) -> Table:
+    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("stage")
     for turn in turns:
         leg = "" if turn.leg == "caller" else f"\n{turn.leg}"
