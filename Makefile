@@ -1,4 +1,4 @@
-# make demo   the main job, from nothing: Ray, raymal, one call with a question and its answer
+# make demo   the main job, from nothing: Ray, raymal, one conversation
 # make test   all tests
 PYTHON ?= python3
 VENV := .venv
