@@ -12,6 +12,7 @@ from ingress.dialogs.flow.model import Flow, KeysChoice, Slot, SlotKind
 from ingress.dialogs.flow.texts import COMMON
 from ingress.dialogs.matching import (
     NameList,
+    begins_as_answer,
     date_in,
     digits_in,
     number_in,
@@ -64,7 +65,7 @@ class Answers:
                 return self._names[slot.name, language].find(text).key
             case SlotKind.OWN_NAME:
                 # Read out to somebody who is asked for a yes, a "yes" might come back as an echo.
-                is_name = yes_or_no(text, language) is None
+                is_name = not begins_as_answer(text, language)
                 return kept(without_introduction(text, language)) or None if is_name else None
             case SlotKind.TEXT:
                 return kept(text) or None

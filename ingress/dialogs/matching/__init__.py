@@ -6,7 +6,7 @@ numbers in figures and names are found. What is not clear is None.
 
 from datetime import date
 
-from ingress.dialogs.matching.answers import yes_or_no
+from ingress.dialogs.matching.answers import begins_as_answer, yes_or_no
 from ingress.dialogs.matching.dates import date_in
 from ingress.dialogs.matching.names import Found, NameList
 from ingress.dialogs.matching.numbers import digits_in, number_in
@@ -23,6 +23,7 @@ def prepare(language: str) -> None:
 __all__ = [
     "Found",
     "NameList",
+    "begins_as_answer",
     "best_match",
     "date_in",
     "digits_in",

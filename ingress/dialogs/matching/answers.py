@@ -51,6 +51,12 @@ def yes_or_no(text: str, language: str, is_repeated: bool = False) -> Literal["y
     return "yes" if _Sense.YES in found and not is_unclear else None
 
 
+def begins_as_answer(text: str, language: str) -> bool:
+    """Return whether a text begins with a word of consent or refusal: "Yes, Miller"."""
+    first = next(_book(primary(language)).senses(folded_words(text), words_of(text)), None)
+    return first in (_Sense.YES, _Sense.NO)
+
+
 class _Book:
     """The phrases of one language, with what each makes of an answer."""
 
