@@ -36,7 +36,7 @@ class ReturnLeg(Leg):
 
     def end(self, ending: Ending, detail: str = "") -> None:
         """End the connection; what somebody says who hangs up is said to its end, and an answer."""
-        if ending is Ending.CALLER and self._state is LegState.LIVE and not self._call.is_over:
+        if ending is self._hung_up and self._state is LegState.LIVE and not self._call.is_over:
             now = monotonic()
             self._pass_on(self._hearing.digit(now), now)
         super().end(ending, detail)

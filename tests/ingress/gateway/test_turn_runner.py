@@ -264,7 +264,7 @@ async def test_an_extension_may_expect_names_in_every_answer() -> None:
     runner = turns(pool, default=Scripted())
     expecting = DEFAULT.model_copy(update={"dialog": always})
     for listening in (ListenOptions(), ListenOptions(hot_words=("Ana", "Rui"))):
-        await runner.transcribe(pool, UTTERANCE.model_copy(update={"listening": listening}), expecting)
+        await run(runner, UTTERANCE.model_copy(update={"listening": listening}), extension=expecting)
     assert [asked.hot_words for asked in pool.asked] == [("Kowalczyk", "Ana"), ("Ana", "Rui", "Kowalczyk")]
 
 
