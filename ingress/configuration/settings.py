@@ -158,6 +158,10 @@ class CallLimitSettings(Section):
 HotWord = Annotated[str, Field(min_length=1, max_length=100)]
 
 
+MAXIMUM_INITIAL_PROMPT = 400
+"""Characters: whisper has room for 223 tokens, names that may come among them."""
+
+
 class DialogSettings(OpenSection):
     """What answers the caller. A dialog of your own reads `[dialog.NAME]` (docs/dialogs.md)."""
 
@@ -169,6 +173,8 @@ class DialogSettings(OpenSection):
     """For its first action in a turn, and between two: then the turn fails, with the apology."""
     hot_words: tuple[HotWord, ...] = Field(default=(), max_length=100)
     """Names and terms that callers may say in any answer, beside those of the dialog: 1,000 letters."""
+    initial_prompt: str | None = Field(default=None, max_length=MAXIMUM_INITIAL_PROMPT)
+    """What calls are about, in the callers' own words, for the speech model, if the dialog gives none."""
     audio_folder: str | None = None
     """Whose WAV files a dialog may play; None: none."""
     tone_hz: float = Field(default=440.0, ge=100.0, le=3_400.0)

@@ -14,6 +14,7 @@ from actors.checks.languages import normalised
 from actors.errors import DialogError
 from actors.telephone import TELEPHONE_RATE_HZ
 from ingress.audiosocket import DIGITS
+from ingress.configuration.settings import MAXIMUM_INITIAL_PROMPT
 from ingress.dialogs.base import (
     CollectKeys,
     DialogAction,
@@ -102,11 +103,15 @@ def _checked_listen(action: Listen) -> Listen:
             language = normalised(language)
         except (TypeError, ValueError, AttributeError):
             raise _wrong(action, "its language is a code, such as `pt` or `pt-BR`") from None
+    prompt = action.initial_prompt
+    if prompt is not None and not (isinstance(prompt, str) and len(prompt) <= MAXIMUM_INITIAL_PROMPT):
+        raise _wrong(action, f"its initial_prompt is a text of {MAXIMUM_INITIAL_PROMPT} characters at most")
     return replace(
         action,
         end_silence_ms=None if action.end_silence_ms is None else int(action.end_silence_ms),
         hot_words=_checked_words(action, "hot_words", action.hot_words),
         expected_words=_checked_words(action, "expected_words", action.expected_words),
+        initial_prompt=None if prompt is None else checked_text(prompt),
         language=language,
     )
 

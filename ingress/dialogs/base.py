@@ -182,6 +182,8 @@ class Listen:
     """Names and terms that may come, for the speech model."""
     expected_words: Sequence[str] = ()
     """The answers that are expected: for the model too, and `CallerSaid.expected` tells which it was."""
+    initial_prompt: str | None = None
+    """What the conversation is about, in a few words that the answer may have, for the speech model."""
     language: str | None = None
     """Of the answer."""
     no_input_s: float | None = None

@@ -86,6 +86,7 @@ class Transcriber:
             may_retry=self._pool.decision.allows_retry,
             languages=spoken.languages,
             hot_words=words_to_expect(utterance.listening, extension.dialog.hot_words),
+            prompt=utterance.listening.initial_prompt or extension.dialog.initial_prompt,
         )
         return await self._pool.transcribe(work, self._deadline_s, is_ahead)
 

@@ -169,6 +169,7 @@ class TurnAnswer:
             end_silence_ms=listen.end_silence_ms,
             hot_words=tuple(listen.hot_words),
             expected_words=tuple(listen.expected_words),
+            initial_prompt=listen.initial_prompt,
             language=listen.language,
             no_input_s=listen.no_input_s,
         )

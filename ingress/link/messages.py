@@ -48,6 +48,7 @@ class ListenOptions(Record):
     end_silence_ms: int | None = None
     hot_words: tuple[str, ...] = ()
     expected_words: tuple[str, ...] = ()
+    initial_prompt: str | None = None
     language: str | None = None
     no_input_s: float | None = None
 

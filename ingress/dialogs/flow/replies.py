@@ -122,7 +122,9 @@ class Replies:
         expected = tuple(dict.fromkeys(self._expected(act)))
         # With another leg the caller may have been listened to as one who waits.
         if expected or hot_words or chosen.end_silence_ms or chosen.no_input_s or self._flow.has_other_leg:
-            yield Listen(chosen.end_silence_ms, hot_words, expected, None, chosen.no_input_s, step.leg)
+            yield Listen(
+                chosen.end_silence_ms, hot_words, expected, no_input_s=chosen.no_input_s, leg=step.leg
+            )
         if step.leg == "return":
             yield Listen(no_input_s=HOLD_S, leg="caller")
         slot = self._slot(act)

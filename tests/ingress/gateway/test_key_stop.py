@@ -140,7 +140,13 @@ async def test_a_dialog_goes_on_for_a_moment_only() -> None:
 async def test_how_to_listen_is_sent_with_the_leg_that_is_asked() -> None:
     """The event's own, unless the dialog names another."""
     dialog = Asking(
-        Listen(end_silence_ms=900, hot_words=["Ana"], expected_words=("yes", "no"), language="pt"),
+        Listen(
+            end_silence_ms=900,
+            hot_words=["Ana"],
+            expected_words=("yes", "no"),
+            initial_prompt="Names.",
+            language="pt",
+        ),
         Listen(no_input_s=0, leg="return"),
         CollectKeys(terminator=None, gap_s=1.5, leg="return"),
     )
@@ -152,7 +158,11 @@ async def test_how_to_listen_is_sent_with_the_leg_that_is_asked() -> None:
             turn=1,
             leg="caller",
             options=ListenOptions(
-                end_silence_ms=900, hot_words=("Ana",), expected_words=("yes", "no"), language="pt"
+                end_silence_ms=900,
+                hot_words=("Ana",),
+                expected_words=("yes", "no"),
+                initial_prompt="Names.",
+                language="pt",
             ),
         ),
         ListenTo(call_id="c1", turn=1, leg="return", options=ListenOptions(no_input_s=0)),
@@ -166,6 +176,8 @@ async def test_how_to_listen_is_sent_with_the_leg_that_is_asked() -> None:
         (Listen(end_silence_ms=5), "Listen that cannot be done: its end_silence_ms"),
         (Listen(no_input_s=float("nan")), "Listen that cannot be done: its no_input_s"),
         (Listen(hot_words="Ana"), "Listen that cannot be done: its hot_words"),
+        (Listen(initial_prompt="x" * 401), "its initial_prompt is a text of 400 characters at most"),
+        (Listen(initial_prompt=5), "its initial_prompt is a text of 400 characters at most"),  # type: ignore[arg-type]
         (Listen(expected_words=["x" * 101]), "Listen that cannot be done: its expected_words"),
         (Listen(language=""), "Listen that cannot be done: its language"),
         (CollectKeys(count=0), "CollectKeys that cannot be done: its count"),

@@ -268,6 +268,18 @@ async def test_an_extension_may_expect_names_in_every_answer() -> None:
     assert [asked.hot_words for asked in pool.asked] == [("Kowalczyk", "Ana"), ("Ana", "Rui", "Kowalczyk")]
 
 
+async def test_a_prompt_of_the_question_goes_before_the_extensions() -> None:
+    """Each alone goes to the speech model too; without either there is none."""
+    pool = Pool()
+    runner = turns(pool, default=Scripted())
+    about = DEFAULT.dialog.model_copy(update={"initial_prompt": "A parcel."})
+    prompted = DEFAULT.model_copy(update={"dialog": about})
+    for listening in (ListenOptions(), ListenOptions(initial_prompt="A name.")):
+        for served in (DEFAULT, prompted):
+            await run(runner, UTTERANCE.model_copy(update={"listening": listening}), extension=served)
+    assert [asked.prompt for asked in pool.asked] == [None, "A parcel.", "A name.", "A name."]
+
+
 BILINGUAL = extension(language="pt-BR").model_copy(
     update={"languages": ("pt-BR", "en"), "voice": {"pt": "dora", "en": "emma"}}
 )

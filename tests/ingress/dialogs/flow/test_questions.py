@@ -223,7 +223,9 @@ async def test_a_menu_and_what_is_understood_anywhere(start: Start) -> None:
     assert await talk.begin() == "Welcome to the shop. Bread or cake?"
     hello, _ = (action for action in talk.done if isinstance(action, Say))
     assert hello == Say("Welcome to the shop.", is_fixed=True, short="Welcome.", leg="caller")
-    assert talk.action(Listen) == Listen(None, ("rye",), ("bread", "loaf", "cake"), None, 5.0, "caller")
+    assert talk.action(Listen) == Listen(
+        hot_words=("rye",), expected_words=("bread", "loaf", "cake"), no_input_s=5.0, leg="caller"
+    )
     assert await talk.says("help please") == "Say what you want. Bread or cake?"
     assert talk.action(PlayFile) == PlayFile("help.wav", True, "caller")
     assert await talk.says("bread or cake") == "Sorry, I did not understand that. Bread or cake?"
