@@ -14,7 +14,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("actors", "benchmarks", "deploy", "docs", "examples", "ingress", "scripts", "tests")
-PATHS = {str(it.relative_to(ROOT)) for folder in FOLDERS for it in (ROOT / folder).rglob("*")}
+PATHS = {
+    str(it.relative_to(ROOT))
+    for folder in FOLDERS
+    for it in (ROOT / folder).rglob("*")
+    if "__pycache__" not in it.parts
+}
 PATHS |= {path.name for path in ROOT.iterdir()}
 HISTORY = ("CHANGELOG.md", "docs/decisions/", "benchmarks/results/")
 """They name what there was then."""
