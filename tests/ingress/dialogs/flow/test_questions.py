@@ -175,6 +175,36 @@ async def test_who_confirms_a_value_may_repeat_it(
     assert (await talk.says(answer)).startswith("It is") is is_taken
 
 
+@pytest.mark.parametrize(
+    ("heard", "answer", "said"),
+    [
+        ("You said 7.", "Yes.", "Please say yes or no. You said 7. Is that right?"),
+        ("", "Yes.", "Please say yes or no. You said 7. Is that right?"),
+        ("You said 7. Is that right?", "Yes.", "It is 7."),
+        ("You said 7.", "No.", "What?"),
+        ("You said 7.", "No, eight.", "You said 8. Is that right?"),
+    ],
+)
+async def test_a_yes_to_a_confirmation_that_was_not_heard_confirms_nothing(
+    start: Start, heard: str, answer: str, said: str
+) -> None:
+    """It may be an answer to the question before, or noise; a no or another value costs nothing."""
+    talk = start(asking("{kind: number}", 'confirm: "You said {value}. Is that right?"'))
+    await talk.begin()
+    assert await talk.says("seven") == "You said 7. Is that right?"
+    assert await talk.event(Interrupted(heard)) == ""
+    assert await talk.says(answer) == said
+
+
+async def test_a_key_confirms_what_was_not_heard(start: Start) -> None:
+    """No noise presses one."""
+    talk = start(asking("{kind: number}", 'confirm: "{value}, right?"'))
+    await talk.begin()
+    await talk.says("seven")
+    await talk.event(Interrupted(""))
+    assert await talk.presses("1") == "It is 7."
+
+
 async def test_what_is_said_about_silence_and_mumbling(start: Start) -> None:
     """Prompts of one's own, or another step."""
     options = 'silence: "Are you there?"\n    not_understood: {next: last}\n    again: "What is it?"'
