@@ -10,6 +10,7 @@ from flow_talk import Answering, Talk
 
 from actors.errors import LookupFailedError
 from ingress.configuration.settings import DialogSettings
+from ingress.dialogs.actions import MAXIMUM_TEXT, checked_action
 from ingress.dialogs.base import (
     CallEnded,
     CallerSaid,
@@ -317,6 +318,22 @@ def test_files_that_it_plays_and_that_are_not_there_are_named(tmp_path: Path) ->
     assert lines(audio_folder=str(tmp_path)) == [
         f"it plays b.wav, which is no file in {tmp_path} (dialog.audio_folder)"
     ]
+
+
+async def test_what_slots_make_too_long_is_cut(start: Start) -> None:
+    """The whole text and its short one: more would be refused, and the turn would fail."""
+    long = " ".join(["{it}"] * 30)
+    talk = start(
+        "languages: en\nslots: {it: {kind: text}}\n"
+        "steps:\n"
+        "  first: {ask: it, say: What?, next: last}\n"
+        f"  last: {{say: {{text: '{long}', short: '{long}'}}, end: }}"
+    )
+    await talk.begin()
+    assert len(await talk.says("x" * 200)) == MAXIMUM_TEXT
+    said = checked_action(talk.action(Say))
+    assert isinstance(said, Say)
+    assert len(said.short or "") == MAXIMUM_TEXT
 
 
 async def test_a_step_that_is_gone_ends_the_call_politely(start: Start) -> None:
