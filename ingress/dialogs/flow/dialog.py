@@ -84,7 +84,7 @@ class FlowDialog(Dialog):
         plays = {step.play for step in self.flow.steps.values() if step.play} if self.flow else set()
         if plays and self._audio_folder is None:
             return [f"it plays {', '.join(sorted(plays))}, and dialog.audio_folder is not set"]
-        folder = Path(self._audio_folder or "")
+        folder = Path(self._audio_folder or "").expanduser()
         missing = sorted(play for play in plays if not (folder / play).is_file())
         return [f"it plays {play}, which is no file in {folder} (dialog.audio_folder)" for play in missing]
 

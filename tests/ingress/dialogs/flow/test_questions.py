@@ -304,7 +304,9 @@ async def test_a_transfer_to_what_was_not_asked_yet_ends_politely(start: Start) 
     assert talk.end == EndCall("flow_leads_nowhere")
 
 
-def test_files_that_it_plays_and_that_are_not_there_are_named(tmp_path: Path) -> None:
+def test_files_that_it_plays_and_that_are_not_there_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`raymal serve --check` says so, before a call does."""
     file = tmp_path / "flow.yaml"
     file.write_text("languages: en\nsteps: {a: {play: a.wav, next: b}, b: {play: b.wav, end: }}")
@@ -314,10 +316,12 @@ def test_files_that_it_plays_and_that_are_not_there_are_named(tmp_path: Path) ->
         return list(FlowDialog(DialogSettings.model_validate(table)).unreachable())
 
     (tmp_path / "a.wav").touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
     assert lines() == ["it plays a.wav, b.wav, and dialog.audio_folder is not set"]
-    assert lines(audio_folder=str(tmp_path)) == [
-        f"it plays b.wav, which is no file in {tmp_path} (dialog.audio_folder)"
-    ]
+    for folder in (str(tmp_path), "~"):
+        assert lines(audio_folder=folder) == [
+            f"it plays b.wav, which is no file in {tmp_path} (dialog.audio_folder)"
+        ]
 
 
 async def test_what_slots_make_too_long_is_cut(start: Start) -> None:
