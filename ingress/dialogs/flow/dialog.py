@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from actors.checks.languages import primary
 from actors.errors import ConfigurationError, described
 from ingress.configuration.settings import DialogSettings
 from ingress.dialogs.base import (
@@ -30,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class FlowDialog(Dialog):
-    """Follows a flow; all that it knows of a call is in the call's state."""
+    """Follows a flow; it keeps nothing of a call but the call's state."""
 
     Settings = FlowSettings
     settings: FlowSettings
@@ -97,10 +99,11 @@ class FlowDialog(Dialog):
         if isinstance(event, CallEnded):
             return
         if self.flow is None:
-            for action in polite_end(COMMON.get(call.language[:2], COMMON["en"]).sorry, "flow_unusable"):
+            for action in polite_end(COMMON.get(primary(call.language), COMMON["en"]).sorry, "flow_unusable"):
                 yield action
             return
         today = self._today or date.today()
         turn = Turn(self.flow, self._answers, self._lookups, event, call, today, self._clock())
-        async for action in turn.actions():
-            yield action
+        async with aclosing(turn.actions()) as actions:
+            async for action in actions:
+                yield action

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import date
 
 from actors.errors import LookupFailedError, described
@@ -74,7 +75,7 @@ class Turn:
             flow, answers, event, call, self._progress, self._wording, today, now_s, self._has_return
         )
 
-    async def actions(self) -> AsyncIterator[DialogAction]:
+    async def actions(self) -> AsyncGenerator[DialogAction]:
         """Yield what is done."""
         step = self._progress.step
         if step is None:
@@ -93,8 +94,9 @@ class Turn:
         for action in reply.actions:
             yield action
         if reply.step is not None:
-            async for action in self._run(reply.step):
-                yield action
+            async with aclosing(self._run(reply.step)) as actions:
+                async for action in actions:
+                    yield action
 
     def _awaited(self, step: Step) -> Step:
         """Return the question that an event answers, if it interrupted what is said before the question."""
@@ -107,7 +109,7 @@ class Turn:
             self._progress.enter(step)
         return step
 
-    async def _run(self, first: Step) -> AsyncIterator[DialogAction]:
+    async def _run(self, first: Step) -> AsyncGenerator[DialogAction]:
         """Do a step and those that follow, up to one that waits for something."""
         step: Step | None = first
         for _ in range(MOST_STEPS):

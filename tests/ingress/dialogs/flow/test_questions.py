@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import AsyncGenerator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,11 @@ from actors.errors import LookupFailedError
 from ingress.configuration.settings import DialogSettings
 from ingress.dialogs.actions import MAXIMUM_TEXT, checked_action
 from ingress.dialogs.base import (
+    CallBegan,
     CallEnded,
     CallerSaid,
     CollectKeys,
+    DialogCall,
     EndCall,
     Interrupted,
     Listen,
@@ -338,6 +342,23 @@ async def test_what_slots_make_too_long_is_cut(start: Start) -> None:
     said = checked_action(talk.action(Say))
     assert isinstance(said, Say)
     assert len(said.short or "") == MAXIMUM_TEXT
+
+
+async def test_a_turn_that_is_left_is_closed_at_once(start: Start) -> None:
+    """Not by the garbage collector, some time later and in another task."""
+    talk = start(MENU)
+    call = DialogCall("c1", "default", "en", None, None, datetime.now(UTC), [], {})
+    left: list[object] = []
+    before = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(finalizer=left.append)
+    try:
+        actions = talk.dialog.respond(CallBegan(), call)
+        assert isinstance(await anext(actions), Say)
+        assert isinstance(actions, AsyncGenerator)
+        await actions.aclose()
+    finally:
+        sys.set_asyncgen_hooks(*before)
+    assert left == []
 
 
 async def test_a_step_that_is_gone_ends_the_call_politely(start: Start) -> None:
