@@ -30,8 +30,9 @@ def flow_of(file: str, digest: str | None = None) -> Flow:
     """
     found = _kept.get((file, digest)) if digest is not None else _unchanged(file)
     flow = found if found is not None else read_flow(file)
+    # Dialogs are made in several threads: no step here depends on the one before.
+    _kept.pop((file, flow.digest), None)
     _kept[file, flow.digest] = flow
-    _kept.move_to_end((file, flow.digest))
     while len(_kept) > MOST_KEPT:
         _kept.popitem(last=False)
     return flow
