@@ -42,7 +42,7 @@ from ingress.link.messages import MAXIMUM_VARIABLES
 MOST_KEYS = 16
 """Of a branch."""
 MOST_EXPECTED = 900
-"""Of a question's branches: with the names of a list they are told to the speech model, 1,000 at most."""
+"""Of a question's branches: with the names of a list they go to the speech model, 1,000 at most."""
 CONFIRMED = "value"
 """What a `confirm` may name beside slots: the answer that it is about."""
 

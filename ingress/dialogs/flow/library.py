@@ -24,7 +24,7 @@ def answers_of(flow: Flow) -> Answers:
 
 
 def flow_of(file: str, digest: str | None = None) -> Flow:
-    """Return the flow of a file: as it was with that digest, if it is known; else as it is now.
+    """Return the flow of a file: as it was with that digest, if it is kept; else as it is now.
 
     Raises FlowError.
     """
@@ -39,7 +39,7 @@ def flow_of(file: str, digest: str | None = None) -> Flow:
 
 
 def _unchanged(file: str) -> Flow | None:
-    """Return a known flow if its files hold what they held: many extensions may have the same one."""
+    """Return a kept flow if its files hold what they held: many extensions may have the same one."""
     for (known, digest), flow in list(_kept.items()):
         if known == file:
             try:

@@ -1,4 +1,4 @@
-"""What a flow says in one call: its prompts, in the call's language, with what is known of the call."""
+"""What a flow says in one call: its prompts, in the call's language, with what was found out in it."""
 
 from __future__ import annotations
 
