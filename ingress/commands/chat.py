@@ -20,6 +20,7 @@ from actors.plugins.mistakes import unknown
 from ingress.commands.serve import add_settings_flags, loaded
 from ingress.configuration.extensions import DEFAULT_EXTENSION
 from ingress.dialogs.base import DialogAction, PlayFile, Say
+from ingress.dialogs.closing import close
 from ingress.dialogs.json_form import action_as_json, changed_fields, json_name
 from ingress.dialogs.registry import dialog
 from ingress.dialogs.testing import Answer, Conversation, Spoken
@@ -95,6 +96,7 @@ def converse(talk: Conversation, as_json: bool = False) -> ExitCode:
         if not talk.is_over:
             display.begin(None)
             chat.take(talk.ends())
+        runner.run(close(talk.dialog))
     display.end(talk)
     return ExitCode.FAILED if chat.has_failed else ExitCode.OK
 

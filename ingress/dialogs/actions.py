@@ -27,12 +27,10 @@ from ingress.dialogs.base import (
     Transfer,
 )
 from ingress.dialogs.outcome import checked_target, checked_variable, one_line
-from ingress.link.messages import LegName
+from ingress.link.messages import MAXIMUM_KEYS, LegName
 
 MAXIMUM_TEXT = 5_000
 """Characters of one `Say`: about six minutes."""
-MAXIMUM_KEYS = 128
-"""That one `CollectKeys` may ask for."""
 MAXIMUM_GAP_S = 60.0
 MAXIMUM_WORDS = 1_000
 """Hot or expected words of one `Listen`: the names of a large building."""

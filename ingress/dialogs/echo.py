@@ -18,6 +18,7 @@ from ingress.dialogs.base import (
     DialogEvent,
     Say,
 )
+from ingress.dialogs.texts import NOT_UNDERSTOOD
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,37 +38,37 @@ TEXTS = {
         "Hello. Say something, and I will repeat it.",
         "You said:",
         "You pressed {keys}.",
-        "Sorry, I did not understand that.",
+        NOT_UNDERSTOOD["en"],
     ),
     "pt": EchoTexts(
         "Olá. Diga alguma coisa, e eu vou repetir.",
         "Você disse:",
         "Você apertou {keys}.",
-        "Desculpe, não entendi.",
+        NOT_UNDERSTOOD["pt"],
     ),
     "es": EchoTexts(
         "Hola. Diga algo, y lo repetiré.",
         "Usted dijo:",
         "Usted pulsó {keys}.",
-        "Lo siento, no le he entendido.",
+        NOT_UNDERSTOOD["es"],
     ),
     "fr": EchoTexts(
         "Bonjour. Dites quelque chose, et je vais le répéter.",
         "Vous avez dit :",
         "Vous avez appuyé sur {keys}.",
-        "Désolé, je n'ai pas compris.",
+        NOT_UNDERSTOOD["fr"],
     ),
     "de": EchoTexts(
         "Hallo. Sagen Sie etwas, und ich wiederhole es.",
         "Sie haben gesagt:",
         "Sie haben {keys} gedrückt.",
-        "Entschuldigung, das habe ich nicht verstanden.",
+        NOT_UNDERSTOOD["de"],
     ),
     "it": EchoTexts(
         "Salve. Dica qualcosa, e lo ripeterò.",
         "Lei ha detto:",
         "Ha premuto {keys}.",
-        "Mi dispiace, non ho capito.",
+        NOT_UNDERSTOOD["it"],
     ),
 }
 """By language; in any other it speaks English."""

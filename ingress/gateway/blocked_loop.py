@@ -1,9 +1,9 @@
 """See a dialog that blocks the event loop, and say where: all calls wait for it meanwhile.
 
-Every `PERIOD_S` a thread asks the loop for a sign of life. If none comes within `BLOCKED_S`, it looks twice
-at what the loop's thread executes. If that is the same call of a dialog's own code both times, the log gets
-its file and line, once per line and minute. Nothing can stop that call from outside: if it is still the same
-one after `STUCK_S`, the process ends, and the supervisor starts another one.
+Every `PERIOD_S` a thread gives the loop something to do. If that is not done within `BLOCKED_S`, it looks
+twice at what the loop's thread executes. If that is the same call of a dialog's own code both times, the log
+gets its file and line, once per line and minute. Nothing can stop that call from outside: if it is still the
+same one after `STUCK_S`, the process ends, and the supervisor starts another one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ingress.dialogs.base import Dialog
 
 PERIOD_S = 0.5
 BLOCKED_S = 0.5
-"""A shorter block is noticed by nobody: an answer takes as long."""
+"""A shorter block makes no difference to callers: an answer takes as long."""
 STUCK_S = 10.0
 """Then another gateway has time to come before callers have waited too long (`server.waiting_limit_s`)."""
 LOOKS_S = 0.05
@@ -72,14 +72,14 @@ class _Watch:
         self._logged = LogLimit()
 
     def run(self) -> None:
-        """Ask and look, again and again."""
+        """Try and look, again and again."""
         while not self._over.wait(PERIOD_S):
-            lives = threading.Event()
+            goes_on = threading.Event()
             try:
-                self._loop.call_soon_threadsafe(lives.set)
+                self._loop.call_soon_threadsafe(goes_on.set)
             except RuntimeError:  # it is closed
                 return
-            if lives.wait(BLOCKED_S):
+            if goes_on.wait(BLOCKED_S):
                 continue
             first = self._dialog()
             self._over.wait(LOOKS_S)
@@ -87,13 +87,13 @@ class _Watch:
             if first is not None and second is not None and first[0] is second[0]:
                 self._report(second[1])
             del first, second  # frames keep what is in them
-            self._wait_for(lives)
+            self._wait_for(goes_on)
 
-    def _wait_for(self, lives: threading.Event) -> None:
+    def _wait_for(self, goes_on: threading.Event) -> None:
         """Wait until the loop goes on; end the process if one call of a dialog keeps it from that."""
         seen: FrameType | None = None
         times = 0  # not a clock: a process that is stopped is stuck in nothing
-        while not lives.wait(PERIOD_S) and not self._over.is_set():
+        while not goes_on.wait(PERIOD_S) and not self._over.is_set():
             found = self._dialog()
             frame, place = found or (None, "")
             times = times + 1 if frame is not None and frame is seen else 0

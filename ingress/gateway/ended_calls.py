@@ -55,7 +55,7 @@ class EndedCalls:
         if ended.record.was_refused:
             return
         if len(self._tasks) >= MOST_AT_ONCE + MOST_WAITING:
-            self._log("too many calls have ended at once: their dialogs are slow, and some are not told")
+            self._log("too many calls have ended at once: their dialogs are slow, and some get no CallEnded")
             return
         task = asyncio.create_task(self._respond(ended, extension, started), name="end of a call")
         self._tasks.add(task)

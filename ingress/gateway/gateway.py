@@ -355,19 +355,18 @@ class Gateway:
         while True:
             match await link.receive():
                 case ExtensionsChanged(book=book, problems=problems):
-                    problem = self._follow(book)
+                    problem = await self._follow(book)
                     if problem is None:
                         self._extension_problems = problems
                     link.send(ExtensionsTaken(version=book.version, problem=problem))
                 case message:
                     raise LinkError(f"a supervisor does not send {message.kind}")
 
-    def _follow(self, book: ExtensionBook) -> str | None:
+    async def _follow(self, book: ExtensionBook) -> str | None:
         """Serve new calls by a newer book, or return why that cannot be."""
-        if book.version <= self._served.book.version:
-            return None
         try:
-            self._served.follow(book)
+            if not await self._served.follow(book):
+                return None
         except ConfigurationError as error:  # the supervisor would send it again and again
             log.error("extensions: version %d cannot be served: %s", book.version, error)
             return described(error)

@@ -59,7 +59,7 @@ class Reservations:
         """By UUID: what was said of the call, when its time is over, and the task that sees to it."""
 
     def invitations(self, now: float) -> list[Invited]:
-        """Return what a media worker has to know that has just connected."""
+        """Return what a media worker gets that has just connected."""
         return [
             invited.model_copy(update={"expires_in_s": expires_s - now})
             for invited, expires_s, _ in self._waiting.values()

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
-from actors.errors import described
+from actors.errors import ConfigurationError
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension
 from ingress.configuration.settings import DialogSettings
 from ingress.dialogs.base import Dialog
+from ingress.dialogs.closing import close
 from ingress.dialogs.registry import dialog
 
-CLOSE_DEADLINE_S = 1.0
 FORMER_DIALOGS = 16
-"""Of older books, that are kept for their calls. With more, the one that was made first goes: a call that
-still needs it has a new one."""
+"""Of older books, that are kept for their calls. With more, the one that was made first is closed: a call
+that still needs it has a new one."""
 
 log = logging.getLogger(__name__)
 
@@ -30,41 +30,59 @@ class ServedExtensions:
         self._dialogs = {name: dialog(extension.dialog) for name, extension in book.extensions.items()}
         self._former: list[tuple[DialogSettings, Dialog]] = []  # of older books, the first made first
         self._unknown: set[str] = set()  # those that were logged
+        self._following = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
 
     @property
     def dialogs(self) -> Collection[Dialog]:
         """All of them."""
         return self._dialogs.values()
 
-    def follow(self, book: ExtensionBook) -> None:
-        """Serve by another book; dialogs whose settings are the same go on.
+    async def follow(self, book: ExtensionBook) -> bool:
+        """Serve by a newer book; dialogs whose settings are the same go on. False: it is not newer.
 
-        Raises ConfigurationError: then nothing has changed.
+        Dialogs are made in a thread: they may read files, and no turn waits for that. Raises
+        ConfigurationError: then nothing has changed.
         """
-        before, former = self.book.extensions, self._dialogs
-        self._dialogs = {
-            name: former[name]
-            if name in before and before[name].dialog == extension.dialog
-            else dialog(extension.dialog)
-            for name, extension in book.extensions.items()
-        }
-        for name, each in former.items():
-            if self._dialogs.get(name) is not each:
-                self._keep(before[name].dialog, each)
-        self.book = book
+        async with self._following:
+            if book.version <= self.book.version:
+                return False
+            before, former, made = self.book.extensions, self._dialogs, dict[str, Dialog]()
+
+            def make() -> None:
+                for name, extension in book.extensions.items():
+                    if name not in before or before[name].dialog != extension.dialog:
+                        made[name] = dialog(extension.dialog)
+
+            try:
+                await asyncio.to_thread(make)
+            except ConfigurationError:
+                self._close(made.values())
+                raise
+            self._dialogs = {name: made[name] if name in made else former[name] for name in book.extensions}
+            self.book = book
+            for name, each in former.items():
+                if self._dialogs.get(name) is not each:
+                    self._keep(before[name].dialog, each)
+            return True
 
     def _keep(self, settings: DialogSettings, former: Dialog) -> None:
         """Have a dialog of an older book for its calls."""
-        self._former = [*self._former, (settings, former)][-FORMER_DIALOGS:]
+        kept = [*self._former, (settings, former)]
+        self._former = kept[-FORMER_DIALOGS:]
+        self._close(each for _, each in kept[:-FORMER_DIALOGS])
+
+    def _close(self, dialogs: Iterable[Dialog]) -> None:
+        """Begin to close dialogs."""
+        for each in dialogs:
+            task = asyncio.create_task(close(each), name="close a dialog")
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
-        """Close all dialogs. Idempotent."""
-        for each in (*self._dialogs.values(), *(former for _, former in self._former)):
-            try:
-                async with asyncio.timeout(CLOSE_DEADLINE_S):
-                    await each.close()
-            except Exception as error:  # somebody else's code
-                log.warning("dialog %s: closing it: %s", type(each).__name__, described(error))
+        """Close all dialogs, all at the same time. Idempotent."""
+        self._close([*self._dialogs.values(), *(former for _, former in self._former)])
+        await asyncio.gather(*self._closing)
 
     def find(self, name: str) -> Extension | None:
         """Return an extension by its name; None: it is not in the book."""

@@ -19,7 +19,7 @@ from ingress.gateway.turn_call import now_s
 from ingress.link.messages import ListenOptions, TranscribeAhead, Utterance
 
 MAXIMUM_EXPECTED = 1_000
-"""Characters of words that a model is told to expect; whisper has room for 223 tokens."""
+"""Characters of words that a model may expect; whisper has room for 223 tokens."""
 
 log = logging.getLogger(__name__)
 

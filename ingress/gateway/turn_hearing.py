@@ -39,9 +39,9 @@ class TurnHearing:
         transcriber: Transcriber,
         ahead: Ahead | None,
     ) -> CallerSaid | CallerNotUnderstood:
-        """Have an utterance transcribed, and the media worker told. Raises CapacityError, LinkError.
+        """Have an utterance transcribed, and the words sent to the media worker.
 
-        `extension` is in the call's language, if that is known.
+        `extension` is in the call's language, if that is known. Raises CapacityError, LinkError.
         """
         call.turn_to(SessionActivity.TRANSCRIBING)
         asked_s = now_s()

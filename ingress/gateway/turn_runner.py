@@ -153,7 +153,7 @@ class TurnRunner:
 
 
 def _event_of(request: TurnRequest) -> DialogEvent:
-    """Return what the dialog is told of a turn without words."""
+    """Return the dialog's event of a turn without words."""
     match request:
         case Greet():
             return CallBegan()

@@ -23,6 +23,8 @@ MAXIMUM_HISTORY = 64
 """Entries of a call that are kept and travel with each request; the oldest are dropped."""
 MAXIMUM_VARIABLES = 16
 """That a dialog may give the dialplan; further ones are dropped."""
+MAXIMUM_KEYS = 128
+"""Of one turn. A Brazilian bill has 47."""
 
 
 DialogState = dict[str, JsonValue]

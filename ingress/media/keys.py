@@ -4,7 +4,7 @@
 |---|---|
 | a key | it is kept |
 | ... the last of `count`, or the terminator, which is not kept | complete |
-| ... `MAXIMUM_DIGITS` are there | over, as after a gap |
+| ... `MAXIMUM_KEYS` are there | over, as after a gap |
 | no further key for `gap_s` | over; complete only if neither `count` nor a terminator was wanted |
 """
 
@@ -13,8 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import inf
 
-MAXIMUM_DIGITS = 128
-"""Keys of one turn. A Brazilian bill has 47."""
+from ingress.link.messages import MAXIMUM_KEYS
 
 
 @dataclass(slots=True)
@@ -50,4 +49,4 @@ class KeyCollection:
         self.digits += digit
         if self.count is not None and len(self.digits) >= self.count:
             self.is_complete = True
-        return len(self.digits) >= (self.count or MAXIMUM_DIGITS)
+        return len(self.digits) >= (self.count or MAXIMUM_KEYS)

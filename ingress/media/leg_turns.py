@@ -30,8 +30,9 @@ from math import inf
 
 from ingress.configuration.extensions import Phrase
 from ingress.link import messages as link
+from ingress.link.messages import MAXIMUM_KEYS
 from ingress.media.hearing.events import HeardUtterance
-from ingress.media.keys import MAXIMUM_DIGITS, KeyCollection
+from ingress.media.keys import KeyCollection
 from ingress.media.tones import busy_tone, prompt_tone
 from ingress.media.turn import AS_USUAL, RUNNING, Turn, TurnEnding, TurnState
 from ingress.media.turn_sequence import TurnSequence
@@ -207,7 +208,7 @@ class LegTurns(TurnSequence):
         last = self._waiting.newest or self.turn
         if not last.takes_keys:
             self._add(Turn("digit", now, digits=digit), now)
-        elif len(last.digits) < MAXIMUM_DIGITS:
+        elif len(last.digits) < MAXIMUM_KEYS:
             last.digits += digit
             last.speech_ended_s = now
         else:

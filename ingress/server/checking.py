@@ -47,6 +47,7 @@ from ingress.configuration.extension_tables import with_extensions
 from ingress.configuration.extensions import DEFAULT_EXTENSION, Extension
 from ingress.configuration.settings import DialogSettings, Settings, TracesSettings, WebSettings
 from ingress.dialogs.base import Dialog
+from ingress.dialogs.closing import close
 from ingress.dialogs.registry import CATALOGUE, dialog, dialog_class, pinned
 from ingress.dialogs.registry import check as check_dialog
 from ingress.server import database_address, ports
@@ -272,6 +273,7 @@ def _start_problems(settings: Settings, book: ExtensionBook) -> Iterator[str]:
         if extension.dialog not in asked:
             asked.append(extension.dialog)
             _warn_of_unreachable(extension.name, made)
+        asyncio.run(close(made))
     own_ports = _own_ports(settings.server.port)
     yield from ports.problems(settings.server, book, own_ports)
     if not own_ports:

@@ -26,7 +26,7 @@ LONGEST_TEXT_BYTES = 200
 MINIMUM_CONFIDENCE = 0.4
 """Of a spoken yes: noise, too, is sometimes heard as a word."""
 MOST_EXPECTED_NAMES = 50
-"""Of a longer list the speech model is told nothing: it would favour some of the names."""
+"""Of a longer list the speech model gets none: it would favour some of the names."""
 YES_KEY, NO_KEY = "1", "2"
 
 

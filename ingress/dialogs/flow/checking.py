@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
 
@@ -37,15 +36,13 @@ from ingress.dialogs.flow.model import (
 )
 from ingress.dialogs.flow.texts import CALL_NAMES, filled, placeholders
 from ingress.dialogs.matching.phrases import matching_words
+from ingress.dialogs.outcome import TARGET
+from ingress.link.messages import MAXIMUM_VARIABLES
 
-TARGET = re.compile(r"[A-Za-z0-9_+*#.@-]{1,64}")
-"""Of a transfer, as the dialplan takes it."""
-MOST_VARIABLES = 16
-"""Of a call."""
 MOST_KEYS = 16
 """Of a branch."""
 MOST_EXPECTED = 900
-"""Of a question's branches: with the names of a list they are told to the speech model, 1,000 at most."""
+"""Of a question's branches: with the names of a list they go to the speech model, 1,000 at most."""
 CONFIRMED = "value"
 """What a `confirm` may name beside slots: the answer that it is about."""
 
@@ -61,8 +58,8 @@ def check(flow: Flow, problems: Problems) -> None:
     for step in flow.steps.values():
         _check_step(flow, step, problems)
         variables.update(step.variables)
-        if len(variables) > MOST_VARIABLES:
-            problems.add(step.place, f"more than {MOST_VARIABLES} variables in one flow")
+        if len(variables) > MAXIMUM_VARIABLES:
+            problems.add(step.place, f"more than {MAXIMUM_VARIABLES} variables in one flow")
             variables.clear()
     if problems.found:
         return

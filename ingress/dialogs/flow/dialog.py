@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from actors.checks.languages import primary
 from actors.errors import ConfigurationError, described
 from ingress.configuration.settings import DialogSettings
 from ingress.dialogs.base import (
@@ -30,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class FlowDialog(Dialog):
-    """Follows a flow; all that it knows of a call is in the call's state."""
+    """Follows a flow; it keeps nothing of a call but the call's state."""
 
     Settings = FlowSettings
     settings: FlowSettings
@@ -84,7 +86,7 @@ class FlowDialog(Dialog):
         plays = {step.play for step in self.flow.steps.values() if step.play} if self.flow else set()
         if plays and self._audio_folder is None:
             return [f"it plays {', '.join(sorted(plays))}, and dialog.audio_folder is not set"]
-        folder = Path(self._audio_folder or "")
+        folder = Path(self._audio_folder or "").expanduser()
         missing = sorted(play for play in plays if not (folder / play).is_file())
         return [f"it plays {play}, which is no file in {folder} (dialog.audio_folder)" for play in missing]
 
@@ -97,10 +99,11 @@ class FlowDialog(Dialog):
         if isinstance(event, CallEnded):
             return
         if self.flow is None:
-            for action in polite_end(COMMON.get(call.language[:2], COMMON["en"]).sorry, "flow_unusable"):
+            for action in polite_end(COMMON.get(primary(call.language), COMMON["en"]).sorry, "flow_unusable"):
                 yield action
             return
         today = self._today or date.today()
         turn = Turn(self.flow, self._answers, self._lookups, event, call, today, self._clock())
-        async for action in turn.actions():
-            yield action
+        async with aclosing(turn.actions()) as actions:
+            async for action in actions:
+                yield action

@@ -1,4 +1,4 @@
-"""A YAML file as nodes that know where they stand, read within bounds; what is wrong is collected.
+"""A YAML file as nodes with their places in it, read within bounds; what is wrong is collected.
 
 | bound | against |
 |---|---|

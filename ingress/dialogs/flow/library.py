@@ -24,21 +24,22 @@ def answers_of(flow: Flow) -> Answers:
 
 
 def flow_of(file: str, digest: str | None = None) -> Flow:
-    """Return the flow of a file: as it was with that digest, if it is known; else as it is now.
+    """Return the flow of a file: as it was with that digest, if it is kept; else as it is now.
 
     Raises FlowError.
     """
     found = _kept.get((file, digest)) if digest is not None else _unchanged(file)
     flow = found if found is not None else read_flow(file)
+    # Dialogs are made in several threads: no step here depends on the one before.
+    _kept.pop((file, flow.digest), None)
     _kept[file, flow.digest] = flow
-    _kept.move_to_end((file, flow.digest))
     while len(_kept) > MOST_KEPT:
         _kept.popitem(last=False)
     return flow
 
 
 def _unchanged(file: str) -> Flow | None:
-    """Return a known flow if its files hold what they held: many extensions may have the same one."""
+    """Return a kept flow if its files hold what they held: many extensions may have the same one."""
     for (known, digest), flow in list(_kept.items()):
         if known == file:
             try:

@@ -81,7 +81,7 @@ class _Reader:
         for language, item in zip(languages, self._problems.items(node), strict=True):
             if language and language not in COMMON:
                 known = ", ".join(COMMON)
-                self._problems.add(item.place, f"flows know {known}; not {language!r}")
+                self._problems.add(item.place, f"a flow may have {known}; not {language!r}")
             elif languages.count(language) > 1:
                 self._problems.add(item.place, f"{language!r} is here twice")
         if not languages:

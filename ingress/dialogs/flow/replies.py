@@ -91,7 +91,8 @@ class Replies:
         self._today = today
         self._now_s = now_s
         self._has_return_leg = has_return_leg
-        self._was_unheard = progress.take_unheard()
+        self._is_early = progress.take_unheard() and isinstance(event, CallerSaid)
+        """Whether the question was not heard to its end before this was said: then a yes is none."""
         of_caller = _leg_of(event) == "caller"
         self._requests = [each for each in flow.anywhere if of_caller or each.target.step == AGAIN]
         """What the event may ask for; the other leg may only have its question repeated."""
@@ -145,11 +146,15 @@ class Replies:
         return self._flow.slots[act.slot] if act.slot is not None else None
 
     def was_asked(self, step: Step, heard: str) -> bool:
-        """Whether what was heard of an answer has the question of a step to its end."""
-        if not isinstance(step.act, Ask):
+        """Whether what was heard of an answer has the question of a step that is open to its end."""
+        act = step.act
+        if not isinstance(act, Ask):
             return False
-        prompts = filter(None, (step.say, step.act.again))
-        says = [self._wording.say(prompt, step) for prompt in prompts]
+        slot, pending = self._slot(act), self._progress.pending
+        if slot is not None and pending is not None:
+            says = [self._wording.confirmation(act.confirm, step, slot, pending)]
+        else:
+            says = [self._wording.say(prompt, step) for prompt in (step.say, act.again) if prompt]
         texts = [text for say in says for text in (say.text, say.short) if text]
         return any(_closely(text[: text.rfind("?") + 1] or text) in _closely(heard) for text in texts)
 
@@ -241,8 +246,7 @@ class Replies:
             return None
         if slot.kind is SlotKind.YES_NO:
             answer = decision(event, self._wording.language)
-            is_early = self._was_unheard and isinstance(event, CallerSaid)
-            return None if is_early and answer == "yes" else answer
+            return None if self._is_early and answer == "yes" else answer
         if isinstance(event, CallerPressed):
             return from_keys(slot, event.digits)
         language = self._wording.language
@@ -271,6 +275,8 @@ class Replies:
             if is_free and isinstance(event, CallerSaid):
                 is_repeated = set(folded_words(str(pending))) <= set(folded_words(event.text))
             answer = decision(event, self._wording.language, is_repeated)
+        if answer == "yes" and self._is_early:
+            answer = None
         if answer == "yes":
             return self._stored(act, slot, pending)
         is_decision = is_free or slot.kind is SlotKind.YES_NO or (answer and isinstance(event, CallerPressed))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,9 +24,9 @@ from ingress.dialogs.flow.model import (
 )
 from ingress.dialogs.flow.parts import Parts
 from ingress.dialogs.flow.slots import MOST_DIGITS
+from ingress.dialogs.outcome import VARIABLE
 from ingress.link.messages import LegName
 
-VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,31}")
 DEFAULT_RETRIES = 2
 DEFAULT_TIMEOUT_S = 45.0
 COMMON_KEYS = ("say", "play", "leg", "may_interrupt", "set")

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from ingress.dialogs.texts import MOMENT, NOT_UNDERSTOOD
+
 PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([A-Za-z_]\w*)(?:\.([A-Za-z_]\w*))?\}|[{}]")
 """`{slot}`, `{slot.field}`; `{{` and `}}` are braces; any other brace is a mistake."""
 CALL_NAMES = ("call_id", "caller_number", "caller_name", "extension")
@@ -29,55 +31,55 @@ class CommonTexts:
 
 COMMON: Mapping[str, CommonTexts] = {
     "en": CommonTexts(
-        "Sorry, I did not understand that.",
+        NOT_UNDERSTOOD["en"],
         "Please say yes or no.",
         "You said {value}. Is that right?",
-        "One moment, please.",
+        MOMENT["en"],
         "I am sorry, we cannot go on here. Goodbye.",
         "yes",
         "no",
     ),
     "pt": CommonTexts(
-        "Desculpe, não entendi.",
+        NOT_UNDERSTOOD["pt"],
         "Por favor, diga sim ou não.",
         "Você disse {value}. Está certo?",
-        "Um momento, por favor.",
+        MOMENT["pt"],
         "Desculpe, não podemos continuar. Até logo.",
         "sim",
         "não",
     ),
     "es": CommonTexts(
-        "Lo siento, no le he entendido.",
+        NOT_UNDERSTOOD["es"],
         "Por favor, diga sí o no.",
         "Ha dicho {value}. ¿Es correcto?",
-        "Un momento, por favor.",
+        MOMENT["es"],
         "Lo siento, no podemos continuar. Adiós.",
         "sí",
         "no",
     ),
     "fr": CommonTexts(
-        "Désolé, je n'ai pas compris.",
+        NOT_UNDERSTOOD["fr"],
         "Veuillez dire oui ou non.",
         "Vous avez dit {value}. Est-ce exact ?",
-        "Un instant, s'il vous plaît.",
+        MOMENT["fr"],
         "Désolé, nous ne pouvons pas continuer. Au revoir.",
         "oui",
         "non",
     ),
     "de": CommonTexts(
-        "Entschuldigung, das habe ich nicht verstanden.",
+        NOT_UNDERSTOOD["de"],
         "Bitte sagen Sie ja oder nein.",
         "Sie haben {value} gesagt. Ist das richtig?",
-        "Einen Moment, bitte.",
+        MOMENT["de"],
         "Es tut mir leid, hier geht es nicht weiter. Auf Wiederhören.",
         "ja",
         "nein",
     ),
     "it": CommonTexts(
-        "Mi dispiace, non ho capito.",
+        NOT_UNDERSTOOD["it"],
         "Per favore, dica sì o no.",
         "Ha detto {value}. È corretto?",
-        "Un momento, per favore.",
+        MOMENT["it"],
         "Mi dispiace, non possiamo continuare. Arrivederci.",
         "sì",
         "no",

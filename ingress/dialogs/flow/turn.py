@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import date
 
 from actors.errors import LookupFailedError, described
@@ -21,7 +22,6 @@ from ingress.dialogs.base import (
     Transfer,
 )
 from ingress.dialogs.flow.answers import Answers, at_path, plain
-from ingress.dialogs.flow.checking import TARGET
 from ingress.dialogs.flow.model import (
     Ask,
     End,
@@ -39,11 +39,10 @@ from ingress.dialogs.flow.progress import Progress
 from ingress.dialogs.flow.replies import Replies, Reply
 from ingress.dialogs.flow.wording import Wording, polite_end
 from ingress.dialogs.lookups import Lookups
+from ingress.dialogs.outcome import TARGET, one_line
 
 MOST_STEPS = 100
 """In one turn: the check finds loops, but not those through questions to a leg that has left."""
-LONGEST_VALUE = 256
-"""Characters of a variable."""
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +73,7 @@ class Turn:
             flow, answers, event, call, self._progress, self._wording, today, now_s, self._has_return
         )
 
-    async def actions(self) -> AsyncIterator[DialogAction]:
+    async def actions(self) -> AsyncGenerator[DialogAction]:
         """Yield what is done."""
         step = self._progress.step
         if step is None:
@@ -93,8 +92,9 @@ class Turn:
         for action in reply.actions:
             yield action
         if reply.step is not None:
-            async for action in self._run(reply.step):
-                yield action
+            async with aclosing(self._run(reply.step)) as actions:
+                async for action in actions:
+                    yield action
 
     def _awaited(self, step: Step) -> Step:
         """Return the question that an event answers, if it interrupted what is said before the question."""
@@ -107,7 +107,7 @@ class Turn:
             self._progress.enter(step)
         return step
 
-    async def _run(self, first: Step) -> AsyncIterator[DialogAction]:
+    async def _run(self, first: Step) -> AsyncGenerator[DialogAction]:
         """Do a step and those that follow, up to one that waits for something."""
         step: Step | None = first
         for _ in range(MOST_STEPS):
@@ -115,7 +115,7 @@ class Turn:
                 break
             self._progress.enter(step)
             for name, text in step.variables.items():
-                yield SetVariable(name, self._variable(text.text))
+                yield SetVariable(name, one_line(self._wording.filled(text.text, is_spoken=False)))
             act = step.act
             if step.leg == "return" and not self._has_return:
                 if isinstance(act, Ask):
@@ -166,11 +166,6 @@ class Turn:
 
     def _step_of(self, target: Target | None) -> Step | None:
         return self._replies.step_of(target) if target is not None else None
-
-    def _variable(self, text: str) -> str:
-        """Return a variable's value, of one line."""
-        value = self._wording.filled(text, is_spoken=False)
-        return "".join(char for char in value if char.isprintable())[:LONGEST_VALUE]
 
     async def _look_up(self, act: LookUp) -> bool:
         """Fill slots from an answer; False if it did not come, or has not what is wanted."""

@@ -1,4 +1,4 @@
-"""What a flow says in one call: its prompts, in the call's language, with what is known of the call."""
+"""What a flow says in one call: its prompts, in the call's language, with what was found out in it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ from collections.abc import Iterator
 
 from pydantic import JsonValue
 
+from ingress.dialogs.actions import MAXIMUM_TEXT
 from ingress.dialogs.base import DialogAction, DialogCall, EndCall, PlayFile, Say
 from ingress.dialogs.flow.answers import plain, spoken
 from ingress.dialogs.flow.model import Flow, Prompt, Slot, Step
 from ingress.dialogs.flow.progress import Progress
 from ingress.dialogs.flow.texts import COMMON, filled, has_placeholders
 from ingress.link.messages import LegName
-
-LONGEST_SAID = 5_000
-"""Characters, with what slots hold: more of one `Say` is refused."""
 
 
 class Wording:
@@ -39,9 +37,9 @@ class Wording:
         wording = prompt.texts[self.language]
         texts = (wording.text, wording.short or "")
         return Say(
-            self.filled(wording.text, value)[:LONGEST_SAID],
+            self.filled(wording.text, value)[:MAXIMUM_TEXT],
             is_fixed=not any(map(has_placeholders, texts)),
-            short=self.filled(wording.short, value) if wording.short is not None else None,
+            short=self.filled(wording.short, value)[:MAXIMUM_TEXT] if wording.short is not None else None,
             may_interrupt=step.may_interrupt,
             leg=leg or step.leg,
         )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 
+from ingress.dialogs.matching.tokens import folded
+
 _WORD = re.compile(r"\w+")
+"""`B12` is one: the answer 12 is not in it."""
 
 
 def match_expected(text: str, expected: Sequence[str], language: str) -> str | None:
@@ -23,6 +25,4 @@ def match_expected(text: str, expected: Sequence[str], language: str) -> str | N
 
 def _plain(text: str) -> str:
     """Return the words of a text without case and accents, each between spaces."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    letters = "".join(character for character in decomposed if not unicodedata.combining(character))
-    return f" {' '.join(_WORD.findall(letters))} "
+    return f" {' '.join(_WORD.findall(folded(text)))} "

@@ -16,9 +16,13 @@ from ingress.cli import main
 Chat = Callable[..., tuple[int, list[str]]]
 
 DIALOG = """
+from pathlib import Path
 from ingress.dialogs import *
 
 class Talk(Dialog):
+    async def close(self):
+        Path("closed").touch()
+
     async def respond(self, event, call):
         match event:
             case CallBegan():
@@ -160,7 +164,7 @@ def test_the_first_words_in_a_language_choose_it(chat: Chat) -> None:
 
 
 def test_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Typed lines are not shown again, and the end of the call is the end."""
+    """Typed lines are not shown again; the end of the call is the end, and the dialog is closed."""
     controller, terminal = os.openpty()
     os.write(controller, b"Maria\ntransfer\n")
     with open(terminal) as typed, open(controller, "rb"):
@@ -170,3 +174,4 @@ def test_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     assert "/help" in shown.err
     assert "> Maria" not in shown.out
     assert shown.out.splitlines()[-2:] == ["RAYMAL_TARGET=200", "RAYMAL_VAR_ROOM=12"]
+    assert Path("closed").exists()

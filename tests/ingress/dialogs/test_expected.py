@@ -6,7 +6,7 @@ import pytest
 
 from ingress.dialogs.matching.expected import match_expected
 
-COLOURS = ("blue", "dark blue", "São Paulo", "")
+COLOURS = ("blue", "dark blue", "São Paulo", "12", "")
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,8 @@ COLOURS = ("blue", "dark blue", "São Paulo", "")
         ("Dark blue!", "dark blue"),
         ("sao paulo", "São Paulo"),
         ("bluebell", None),
+        ("room B12", None),
+        ("12, please", "12"),
         ("dark blue or São Paulo", None),
         ("", None),
     ],

@@ -13,8 +13,12 @@ from actors.errors import ConfigurationError
 from ingress.configuration.extensions import Extension
 from ingress.configuration.loading import load_settings
 from ingress.configuration.settings import DialogSettings, Settings
+from ingress.dialogs import echo
 from ingress.dialogs.base import Dialog
+from ingress.dialogs.flow import texts as flow_texts
+from ingress.dialogs.llm import texts as llm_texts
 from ingress.dialogs.registry import check, dialog, dialog_class
+from ingress.dialogs.texts import MOMENT, NOT_UNDERSTOOD
 from ingress.server.checking import extension_book
 
 OWN = """
@@ -75,6 +79,14 @@ def test_own_settings_reach_the_dialog_of_each_extension() -> None:
     assert (found["sales"].model, found["sales"].most_words) == ("large", 5)
     assert found["sales"].shop.city == "Natal"
     assert not dialog_class("own_dialog:ShopTalk").needs_speech
+
+
+def test_dialogs_say_the_same_in_the_same_words() -> None:
+    """So that it is synthesized once, in each language that they speak."""
+    for own in (echo.TEXTS, flow_texts.COMMON, llm_texts.TEXTS):
+        assert {language: each.not_understood for language, each in own.items()} == NOT_UNDERSTOOD
+    assert {language: each.moment for language, each in flow_texts.COMMON.items()} == MOMENT
+    assert {language: each.filler for language, each in llm_texts.TEXTS.items()} == MOMENT
 
 
 def test_a_table_may_be_there_for_a_dialog_that_only_an_extension_names() -> None:

@@ -110,4 +110,4 @@ async def test_so_many_at_a_time(caplog: pytest.LogCaptureFixture, monkeypatch: 
         await ended.close()
     assert (keeper.most_running, keeper.finished) == (3, 12)
     (line,) = caplog.messages
-    assert "some are not told" in line
+    assert "some get no CallEnded" in line

@@ -11,6 +11,7 @@ from actors.telephone import FRAME_BYTES, SILENCE_FRAME
 from ingress.configuration.extensions import Phrase
 from ingress.configuration.settings import BargeInSettings
 from ingress.link.messages import (
+    MAXIMUM_KEYS,
     CallStarted,
     CancelTurn,
     Digits,
@@ -34,7 +35,6 @@ from ingress.link.records import StageTimes, TurnRecord
 from ingress.media.call import Call, Verdict
 from ingress.media.hearing.events import HeardUtterance
 from ingress.media.idle_sound import WAITING_TONE_AFTER_S, PhraseSource
-from ingress.media.keys import MAXIMUM_DIGITS
 from ingress.media.playout import LONG_FRAME_BYTES
 from ingress.media.tones import busy_tone, endless_tone, failure_tone, tone, waiting_beep
 from ingress.media.turn_queue import MAXIMUM_WAITING_TURNS
@@ -202,7 +202,7 @@ def test_keys_of_one_turn_are_bounded() -> None:
     """A peer that presses without end fills no memory."""
     call = Call("c1", "default")
     call.caller.begin(0.0)
-    for _ in range(MAXIMUM_DIGITS + 5):
+    for _ in range(MAXIMUM_KEYS + 5):
         call.caller.press("1", 1.0)
     assert call.caller.dropped_turns == 5
 

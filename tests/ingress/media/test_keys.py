@@ -7,8 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from one_call import UTTERANCE, Line, extension
 
-from ingress.link.messages import Digits, HangUp, KeysWanted, Message, NoInput, StateChanged, StopSaying
-from ingress.media.keys import MAXIMUM_DIGITS, KeyCollection
+from ingress.link.messages import (
+    MAXIMUM_KEYS,
+    Digits,
+    HangUp,
+    KeysWanted,
+    Message,
+    NoInput,
+    StateChanged,
+    StopSaying,
+)
+from ingress.media.keys import KeyCollection
 from ingress.media.turn import Turn
 
 KEYS = st.sampled_from("0123456789*#")
@@ -89,8 +98,8 @@ def test_keys_that_are_read_back_are_kept_as_stars() -> None:
 def test_a_collection_is_bounded() -> None:
     """A peer that presses without end fills no memory, and a key beyond it is of the next turn."""
     collection = KeyCollection(None, "#", 3.0)
-    ends = [collection.press("1", 0.0) for _ in range(MAXIMUM_DIGITS)]
-    assert ends == [False] * (MAXIMUM_DIGITS - 1) + [True]
+    ends = [collection.press("1", 0.0) for _ in range(MAXIMUM_KEYS)]
+    assert ends == [False] * (MAXIMUM_KEYS - 1) + [True]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from actors.settings import FleetSettings
 from actors.voices import kokoro_release
 from ingress import cli
 from ingress.configuration.settings import Settings
+from ingress.dialogs.llm.dialog import LlmDialog
 from ingress.server.checking import check, extension_book, late_engine_problems
 from ingress.server.runtime_directory import RuntimeDirectory
 
@@ -358,14 +359,26 @@ def _unreachable(*arguments: object, **options: object) -> None:
     raise ConnectionError("no route")
 
 
-def test_what_a_dialog_cannot_reach_is_a_warning(capfd: pytest.CaptureFixture[str]) -> None:
-    """Asked once for all extensions with that dialog; the endpoint may be there when a call comes."""
+def test_what_a_dialog_cannot_reach_is_a_warning(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked once for all extensions with that dialog; the endpoint may be there when a call comes.
+
+    The dialogs that were made to ask are closed.
+    """
+    closed: list[LlmDialog] = []
+
+    async def close(made: LlmDialog) -> None:
+        closed.append(made)
+
+    monkeypatch.setattr(LlmDialog, "close", close)
     llm = "--dialog llm --set dialog.llm.model=m --set dialog.llm.base_url=http://127.0.0.1:1/v1"
     more = f"{llm} --set extensions.sales.port=auto {SCRIPTED} --port 0 --no-ray --check"
     assert cli.main(["serve", *shlex.split(more)]) == 0
     logged = capfd.readouterr().err
     assert logged.count("extension default: dialog.llm.base_url") == 1
     assert "extension sales" not in logged
+    assert len(closed) == 2
 
 
 def engines_at(**extensions: object) -> Settings:

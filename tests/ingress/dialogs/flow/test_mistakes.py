@@ -51,7 +51,7 @@ steps:
   g: {switch: s, next: again}
 """
 EXPECTED = """\
-1:21: flows know en, pt, es, fr, de, it; not 'xx'
+1:21: a flow may have en, pt, es, fr, de, it; not 'xx'
 2:1: unknown key 'strat'; did you mean 'start'?
 4:13: unknown kind 'numbr'; did you mean 'number'?
 5:3: the least (5) is more than the most (2)

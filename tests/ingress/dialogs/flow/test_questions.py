@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import AsyncGenerator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,13 @@ from flow_talk import Answering, Talk
 
 from actors.errors import LookupFailedError
 from ingress.configuration.settings import DialogSettings
+from ingress.dialogs.actions import MAXIMUM_TEXT, checked_action
 from ingress.dialogs.base import (
+    CallBegan,
     CallEnded,
     CallerSaid,
     CollectKeys,
+    DialogCall,
     EndCall,
     Interrupted,
     Listen,
@@ -175,6 +180,36 @@ async def test_who_confirms_a_value_may_repeat_it(
     assert (await talk.says(answer)).startswith("It is") is is_taken
 
 
+@pytest.mark.parametrize(
+    ("heard", "answer", "said"),
+    [
+        ("You said 7.", "Yes.", "Please say yes or no. You said 7. Is that right?"),
+        ("", "Yes.", "Please say yes or no. You said 7. Is that right?"),
+        ("You said 7. Is that right?", "Yes.", "It is 7."),
+        ("You said 7.", "No.", "What?"),
+        ("You said 7.", "No, eight.", "You said 8. Is that right?"),
+    ],
+)
+async def test_a_yes_to_a_confirmation_that_was_not_heard_confirms_nothing(
+    start: Start, heard: str, answer: str, said: str
+) -> None:
+    """It may be an answer to the question before, or noise; a no or another value costs nothing."""
+    talk = start(asking("{kind: number}", 'confirm: "You said {value}. Is that right?"'))
+    await talk.begin()
+    assert await talk.says("seven") == "You said 7. Is that right?"
+    assert await talk.event(Interrupted(heard)) == ""
+    assert await talk.says(answer) == said
+
+
+async def test_a_key_confirms_what_was_not_heard(start: Start) -> None:
+    """No noise presses one."""
+    talk = start(asking("{kind: number}", 'confirm: "{value}, right?"'))
+    await talk.begin()
+    await talk.says("seven")
+    await talk.event(Interrupted(""))
+    assert await talk.presses("1") == "It is 7."
+
+
 async def test_what_is_said_about_silence_and_mumbling(start: Start) -> None:
     """Prompts of one's own, or another step."""
     options = 'silence: "Are you there?"\n    not_understood: {next: last}\n    again: "What is it?"'
@@ -275,7 +310,9 @@ async def test_a_transfer_to_what_was_not_asked_yet_ends_politely(start: Start) 
     assert talk.end == EndCall("flow_leads_nowhere")
 
 
-def test_files_that_it_plays_and_that_are_not_there_are_named(tmp_path: Path) -> None:
+def test_files_that_it_plays_and_that_are_not_there_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`raymal serve --check` says so, before a call does."""
     file = tmp_path / "flow.yaml"
     file.write_text("languages: en\nsteps: {a: {play: a.wav, next: b}, b: {play: b.wav, end: }}")
@@ -285,10 +322,45 @@ def test_files_that_it_plays_and_that_are_not_there_are_named(tmp_path: Path) ->
         return list(FlowDialog(DialogSettings.model_validate(table)).unreachable())
 
     (tmp_path / "a.wav").touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
     assert lines() == ["it plays a.wav, b.wav, and dialog.audio_folder is not set"]
-    assert lines(audio_folder=str(tmp_path)) == [
-        f"it plays b.wav, which is no file in {tmp_path} (dialog.audio_folder)"
-    ]
+    for folder in (str(tmp_path), "~"):
+        assert lines(audio_folder=folder) == [
+            f"it plays b.wav, which is no file in {tmp_path} (dialog.audio_folder)"
+        ]
+
+
+async def test_what_slots_make_too_long_is_cut(start: Start) -> None:
+    """The whole text and its short one: more would be refused, and the turn would fail."""
+    long = " ".join(["{it}"] * 30)
+    talk = start(
+        "languages: en\nslots: {it: {kind: text}}\n"
+        "steps:\n"
+        "  first: {ask: it, say: What?, next: last}\n"
+        f"  last: {{say: {{text: '{long}', short: '{long}'}}, end: }}"
+    )
+    await talk.begin()
+    assert len(await talk.says("x" * 200)) == MAXIMUM_TEXT
+    said = checked_action(talk.action(Say))
+    assert isinstance(said, Say)
+    assert len(said.short or "") == MAXIMUM_TEXT
+
+
+async def test_a_turn_that_is_left_is_closed_at_once(start: Start) -> None:
+    """Not by the garbage collector, some time later and in another task."""
+    talk = start(MENU)
+    call = DialogCall("c1", "default", "en", None, None, datetime.now(UTC), [], {})
+    left: list[object] = []
+    before = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(finalizer=left.append)
+    try:
+        actions = talk.dialog.respond(CallBegan(), call)
+        assert isinstance(await anext(actions), Say)
+        assert isinstance(actions, AsyncGenerator)
+        await actions.aclose()
+    finally:
+        sys.set_asyncgen_hooks(*before)
+    assert left == []
 
 
 async def test_a_step_that_is_gone_ends_the_call_politely(start: Start) -> None:

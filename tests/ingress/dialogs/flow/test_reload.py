@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -107,6 +108,8 @@ async def test_a_broken_file_stops_no_gateway(file: Path, caplog: pytest.LogCapt
     done = [action async for action in broken.respond(NothingHeard(1), call)]
     sorry = Say("Desculpe, não podemos continuar. Até logo.", True, None, False, "caller")
     assert done == [sorry, EndCall("flow_unusable")]
+    done = [action async for action in broken.respond(NothingHeard(1), replace(call, language="frr"))]
+    assert done[0] == replace(sorry, text="I am sorry, we cannot go on here. Goodbye.")  # no French
 
 
 def test_a_check_says_all_that_is_wrong(file: Path) -> None:
