@@ -18,7 +18,8 @@ s window.
 | more than 30 s | refused: Whisper has no longer window |
 | on a GPU | the first time in 30 s too, which are cheap there |
 
-Which of several languages is spoken is found out before, among these alone, from the encoder's output. A
+Which of several languages is spoken is found out before, among these alone, from the encoder's output, which
+the decoder then takes too, if it is of the same model in the same window. A
 short utterance is easily taken for another language: what is not clear then is decoded again, in the first of
 them. A language may have a model of its own (`speech.whisper.models`).
 
@@ -182,7 +183,7 @@ class WhisperStt(BatchSttEngine):
         spoken = self._spoken(utterances)
         outcomes = self._transcribed(main, spoken)
         unclear = {
-            each: _Spoken(each.request.language, found.shares)
+            each: replace(found, language=each.request.language)
             for each, found in spoken.items()
             if found.language != each.request.language and not _is_clear(outcomes[each])
         }
@@ -211,10 +212,13 @@ class WhisperStt(BatchSttEngine):
         asked = [each for each in utterances if len(each.request.languages) > 1]
         listener = self._listener
         if asked and listener is not None:
-            encoded = listener.encode([each.samples for each in asked], self._window(listener, asked))
-            for each, probabilities in zip(asked, listener.language_probabilities(encoded), strict=True):
+            window = self._window(listener, asked)
+            encoded = listener.encode([each.samples for each in asked], window)
+            found = listener.language_probabilities(encoded)
+            for each, probabilities, output in zip(asked, found, encoded, strict=True):
                 shares = language_shares(each.request.languages, probabilities)
-                spoken[each] = _Spoken(max(shares, key=lambda language: shares[language]), shares)
+                language = max(shares, key=lambda language: shares[language])
+                spoken[each] = _Spoken(language, shares, _Encoding(listener, window, output))
         return spoken
 
     def _window(self, model: LoadedModel, utterances: Sequence[_Utterance]) -> float:
@@ -262,7 +266,7 @@ class WhisperStt(BatchSttEngine):
         Each may have as many tokens as its duration explains: what is longer has run away. Time stamps hold
         the decoder to its place in the audio: it ends more often, and counts repeated words better.
         """
-        encoded = model.encode([work.utterance.samples for work in works], window)
+        encoded = _encoded(model, works, window)
         if all(work.is_abandoned for work in works):
             raise AbandonedError()
         heard = model.with_tail(encoded) if window < FULL_WINDOW_S else encoded
@@ -334,6 +338,16 @@ class _Utterance:
 _Outcomes = dict[_Utterance, Transcript | EngineError]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Encoding:
+    """What a model's encoder made of one utterance."""
+
+    model: LoadedModel
+    window: float
+    output: Encoded
+    """[position, width]."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Spoken:
     """Which language an utterance is in."""
@@ -342,6 +356,13 @@ class _Spoken:
     """As in the request."""
     shares: Mapping[str, float] = field(default_factory=dict)
     """How probable each is that was asked for, among these; empty: there was nothing to find out."""
+    encoding: _Encoding | None = None
+    """From which that was found out."""
+
+    def encoded(self, model: LoadedModel, window: float) -> Encoded | None:
+        """Return what that model made of those seconds, if it did."""
+        made = self.encoding
+        return made.output if made and made.model is model and made.window == window else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -396,6 +417,17 @@ def _prepared(request: Transcribe, abandonment: Abandonment) -> _Utterance | Tra
         silence = Transcript("", model_code(request.language), no_speech_probability=1.0)
         return replace(silence, doubt=Doubt.SILENCE)
     return _Utterance(request, samples, abandonment)
+
+
+def _encoded(model: LoadedModel, works: Sequence[_Work], window: float) -> Encoded:
+    """Return the encoder's output for all; what it made before of the same seconds is not made again."""
+    made = [work.spoken.encoded(model, window) for work in works]
+    missing = [work.utterance.samples for work, output in zip(works, made, strict=True) if output is None]
+    encoded = model.encode(missing, window) if missing else None
+    if encoded is not None and len(missing) == len(works):
+        return encoded
+    rest = iter(() if encoded is None else encoded)
+    return np.stack([next(rest) if output is None else output for output in made])
 
 
 def _with_languages(model: LoadedModel, attempts: list[Attempt], encoded: Encoded) -> list[Attempt]:
