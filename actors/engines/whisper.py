@@ -19,9 +19,9 @@ s window.
 | on a GPU | the first time in 30 s too, which are cheap there |
 
 Which of several languages is spoken is found out before, among these alone, from the encoder's output, which
-the decoder then takes too, if it is of the same model in the same window. A
-short utterance is easily taken for another language: what is not clear then is decoded again, in the first of
-them. A language may have a model of its own (`speech.whisper.models`).
+the decoder takes too if model and window are the same. A short utterance is easily taken for another
+language: what is not clear then is decoded again, in the first of them. A language may have a model of its
+own (`speech.whisper.models`).
 
 Words that are in doubt still, and those of another language, are none; the transcript says why. Before
 the encoder, the decoder and the second decode the engine looks whether the results are still needed.
@@ -55,7 +55,7 @@ from actors.engines.whisper_model import (
     telephone_samples,
 )
 from actors.engines.whisper_prompt import MOST_NO_SPEECH_PROBABILITY, prompt_text
-from actors.engines.whisper_weights import locate, obtainable
+from actors.engines.whisper_weights import SETTING, locate, obtainable
 from actors.errors import ConfigurationError, EngineError
 from actors.messages import Doubt, Transcribe, Transcript
 from actors.settings import GPU_BATCH_SIZE, SpeechSettings, WhisperSettings
@@ -113,15 +113,13 @@ class WhisperStt(BatchSttEngine):
         """
         super().check(settings)
         options = settings.whisper
-        problems = [_model_problem(options)]
+        problems = [_model_problem(options, SETTING)]
         for language, own in options.own_models():
-            try:
-                problem = _model_problem(own)
-            except ConfigurationError as error:
-                problem = str(error)
+            where = f"speech.whisper.models.{language}"
+            problem = _model_problem(own, where)
             if problem is None and model_code(language) not in model_languages(own.model):
-                problem = f"the model {own.model!r} does not know this language"
-            problems.append(problem and f"speech.whisper.models.{language}: {problem}")
+                problem = f"{where}: the model {own.model!r} does not know this language"
+            problems.append(problem)
         problems.append(device_problem(options))
         found = [problem for problem in problems if problem is not None]
         if found:
@@ -458,10 +456,14 @@ def _continued(
     return decoded
 
 
-def _model_problem(options: WhisperSettings) -> str | None:
-    """Return why a model cannot be had; None: it can. Raises ConfigurationError."""
-    located = locate(options)
-    return obtainable(located) or (hub_problem(located) if isinstance(located, str) else None)
+def _model_problem(options: WhisperSettings, where: str) -> str | None:
+    """Return why the model that the setting `where` names cannot be had; None: it can."""
+    try:
+        located = locate(options, where=where)
+        of_hub = hub_problem(located, where) if isinstance(located, str) else None
+        return of_hub or obtainable(located, where)
+    except ConfigurationError as error:
+        return str(error)
 
 
 def device_problem(options: WhisperSettings) -> str | None:
@@ -483,7 +485,7 @@ def device_problem(options: WhisperSettings) -> str | None:
     )
 
 
-def hub_problem(name: str) -> str | None:
+def hub_problem(name: str, where: str) -> str | None:
     """Return why a model of the hub cannot be had, without downloading it; None: it can.
 
     It is not on this machine, and the hub has none or is not reached within `HUB_DEADLINE_S`.
@@ -493,7 +495,7 @@ def hub_problem(name: str) -> str | None:
 
     if "/" not in name and name not in available_models():
         known = choice(name, available_models())
-        return f"speech.whisper.model = {name!r}: the hub has no such model: {known}, or write owner/name"
+        return f"{where} = {name!r}: the hub has no such model: {known}, or write owner/name"
     try:
         download_model(name, local_files_only=True)
     except Exception:  # the hub's client has errors of its own for what is not there
@@ -502,7 +504,7 @@ def hub_problem(name: str) -> str | None:
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
             return (
-                f"speech.whisper.model = {name!r} is not on this machine, and the hub does not give it "
+                f"{where} = {name!r} is not on this machine, and the hub does not give it "
                 f"({type(error).__name__}: {reason}); name a model folder, or 'bundled'"
             )
     return None

@@ -445,14 +445,18 @@ def test_in_a_batch_only_what_is_missing_is_encoded(
 
 
 def test_models_of_single_languages_are_checked() -> None:
-    """Each by itself; and what it makes of the languages that the engine knows."""
-    models = {"de-AT": "bundled-en", "fr": "/no/such/folder"}
+    """Each by itself and by its own setting; and what it makes of the languages that the engine knows."""
+    models = {"de-AT": "bundled-en", "fr": "/no/such/folder", "pt": "smal"}
     settings = SpeechSettings(whisper=WhisperSettings(model="bundled-en", models=models))
-    assert set(WhisperStt.languages(settings)) == {"en", "de-AT", "fr"}
+    assert set(WhisperStt.languages(settings)) == {"en", "de-AT", "fr", "pt"}
+    settings = SpeechSettings(whisper=WhisperSettings(model="/no/such/model", models=models))
     with pytest.raises(ConfigurationError) as caught:
         WhisperStt.check(settings)
-    assert re.search(r"models\.de-AT: .*'bundled-en' does not know", str(caught.value))
-    assert re.search(r"models\.fr: .*/no/such/folder does not exist", str(caught.value))
+    main, german, french, portuguese = str(caught.value).splitlines()
+    assert main == "speech.whisper.model: the folder /no/such/model does not exist"
+    assert german == "speech.whisper.models.de-AT: the model 'bundled-en' does not know this language"
+    assert french == "speech.whisper.models.fr: the folder /no/such/folder does not exist"
+    assert portuguese.startswith("speech.whisper.models.pt = 'smal': the hub has no such model: ")
 
 
 @pytest.mark.models
