@@ -1,4 +1,4 @@
-"""The text that the decoder gets before an utterance, and whether the audio supports what it then wrote.
+"""The text that whisper gets before an utterance, and whether the audio supports what it then wrote.
 
 Whisper writes names as its prompt spells them ("Kowalczyk", not "Cowell-Czick"), but in noise it repeats the
 prompt: in a cough it hears the list of names. So words that were decoded with a prompt count only if the
