@@ -9,11 +9,11 @@ from collections.abc import Sequence
 _WORD = re.compile(r"\w+")
 
 
-def match_expected(text: str, expected: Sequence[str], language: str) -> str | None:
+def match_expected(text: str, expected: Sequence[str]) -> str | None:
     """Return which of `expected` a text is, or contains, in whole words; None: none, or several.
 
     Letter case, accents and punctuation do not count. One that is part of a longer one which was said does
-    not count either. `language`: of the text.
+    not count either.
     """
     said = _plain(text)
     found = {plain: each for each in expected if (plain := _plain(each)).strip() and plain in said}
