@@ -50,9 +50,7 @@ class Transcribe:
     languages: tuple[str, ...] = ()
     """Which of these is spoken is to be found out; `language` is one of them. Empty: it is `language`."""
     hot_words: tuple[str, ...] = ()
-    """Names and terms that may come."""
-    prompt: str | None = None
-    """What the conversation is about, or the answers that are expected, as text."""
+    """Names, terms and answers that may come."""
 
 
 class Doubt(StrEnum):

@@ -233,23 +233,21 @@ class SpeechSettings(OpenSection):
     espeak: EspeakSettings = EspeakSettings()
     scripted: ScriptedSettings = ScriptedSettings()
 
-    def spoken_as(self, engine: str | None, language: str, voice: str | None) -> SpeechSettings:
+    def for_engine(
+        self, engine: str | None, language: str | None = None, voice: str | None = None
+    ) -> SpeechSettings:
         """Return the settings of a server whose calls all have this engine, language and voice.
 
         None: the one that is set. A voice of an engine without a setting for it stays out.
         """
         name = engine or self.tts
-        update: dict[str, Any] = {"tts": name, "language": language}
+        update: dict[str, Any] = {} if name == self.tts else {"tts": name}
+        if language is not None:
+            update["language"] = language
         section = getattr(self, name, None) if name in type(self).model_fields else None
         if voice is not None and isinstance(section, Section) and "voice" in type(section).model_fields:
             update[name] = section.model_copy(update={"voice": voice})
-        return self.model_copy(update=update)
-
-    def for_engine(self, engine: str | None, language: str | None = None) -> SpeechSettings:
-        """Return the settings with that engine as `tts`, and that language; None: as they are."""
-        if engine is None or engine == self.tts:
-            return self
-        return self.model_copy(update={"tts": engine} | ({"language": language} if language else {}))
+        return self.model_copy(update=update) if update else self
 
     @property
     def first_language(self) -> str:

@@ -113,11 +113,6 @@ class EngineStatus:
     problem: str | None = None
     """Why a worker cannot use it."""
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether no worker has yet to load it."""
-        return self.ready == self.workers or self.problem is not None
-
 
 @dataclass(frozen=True, slots=True)
 class PoolStatus:

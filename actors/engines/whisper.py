@@ -18,9 +18,10 @@ s window.
 | more than 30 s | refused: Whisper has no longer window |
 | on a GPU | the first time in 30 s too, which are cheap there |
 
-Which of several languages is spoken is found out before, among these alone, from the encoder's output. A
-short utterance is easily taken for another language: what is not clear then is decoded again, in the first of
-them. A language may have a model of its own (`speech.whisper.models`).
+Which of several languages is spoken is found out before, among these alone, from the encoder's output, which
+the decoder takes too if model and window are the same. A short utterance is easily taken for another
+language: what is not clear then is decoded again, in the first of them. A language may have a model of its
+own (`speech.whisper.models`).
 
 Words that are in doubt still, and those of another language, are none; the transcript says why. Before
 the encoder, the decoder and the second decode the engine looks whether the results are still needed.
@@ -54,7 +55,7 @@ from actors.engines.whisper_model import (
     telephone_samples,
 )
 from actors.engines.whisper_prompt import MOST_NO_SPEECH_PROBABILITY, prompt_text
-from actors.engines.whisper_weights import locate, obtainable
+from actors.engines.whisper_weights import SETTING, locate, obtainable
 from actors.errors import ConfigurationError, EngineError
 from actors.messages import Doubt, Transcribe, Transcript
 from actors.settings import GPU_BATCH_SIZE, SpeechSettings, WhisperSettings
@@ -112,15 +113,13 @@ class WhisperStt(BatchSttEngine):
         """
         super().check(settings)
         options = settings.whisper
-        problems = [_model_problem(options)]
+        problems = [_model_problem(options, SETTING)]
         for language, own in options.own_models():
-            try:
-                problem = _model_problem(own)
-            except ConfigurationError as error:
-                problem = str(error)
+            where = f"speech.whisper.models.{language}"
+            problem = _model_problem(own, where)
             if problem is None and model_code(language) not in model_languages(own.model):
-                problem = f"the model {own.model!r} does not know this language"
-            problems.append(problem and f"speech.whisper.models.{language}: {problem}")
+                problem = f"{where}: the model {own.model!r} does not know this language"
+            problems.append(problem)
         problems.append(device_problem(options))
         found = [problem for problem in problems if problem is not None]
         if found:
@@ -182,7 +181,7 @@ class WhisperStt(BatchSttEngine):
         spoken = self._spoken(utterances)
         outcomes = self._transcribed(main, spoken)
         unclear = {
-            each: _Spoken(each.request.language, found.shares)
+            each: replace(found, language=each.request.language)
             for each, found in spoken.items()
             if found.language != each.request.language and not _is_clear(outcomes[each])
         }
@@ -211,10 +210,13 @@ class WhisperStt(BatchSttEngine):
         asked = [each for each in utterances if len(each.request.languages) > 1]
         listener = self._listener
         if asked and listener is not None:
-            encoded = listener.encode([each.samples for each in asked], self._window(listener, asked))
-            for each, probabilities in zip(asked, listener.language_probabilities(encoded), strict=True):
+            window = self._window(listener, asked)
+            encoded = listener.encode([each.samples for each in asked], window)
+            found = listener.language_probabilities(encoded)
+            for each, probabilities, output in zip(asked, found, encoded, strict=True):
                 shares = language_shares(each.request.languages, probabilities)
-                spoken[each] = _Spoken(max(shares, key=lambda language: shares[language]), shares)
+                language = max(shares, key=lambda language: shares[language])
+                spoken[each] = _Spoken(language, shares, _Encoding(listener, window, output))
         return spoken
 
     def _window(self, model: LoadedModel, utterances: Sequence[_Utterance]) -> float:
@@ -262,7 +264,7 @@ class WhisperStt(BatchSttEngine):
         Each may have as many tokens as its duration explains: what is longer has run away. Time stamps hold
         the decoder to its place in the audio: it ends more often, and counts repeated words better.
         """
-        encoded = model.encode([work.utterance.samples for work in works], window)
+        encoded = _encoded(model, works, window)
         if all(work.is_abandoned for work in works):
             raise AbandonedError()
         heard = model.with_tail(encoded) if window < FULL_WINDOW_S else encoded
@@ -283,7 +285,7 @@ class WhisperStt(BatchSttEngine):
         doubt, or says what the audio does not support.
         """
         request, language = work.utterance.request, work.language
-        text = prompt_text(filter(language.is_rare, request.hot_words), request.prompt)
+        text = prompt_text(filter(language.is_rare, request.hot_words))
         if not text:
             return None
         limit = min(work.most_tokens, MAX_LENGTH // 2)
@@ -334,6 +336,16 @@ class _Utterance:
 _Outcomes = dict[_Utterance, Transcript | EngineError]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Encoding:
+    """What a model's encoder made of one utterance."""
+
+    model: LoadedModel
+    window: float
+    output: Encoded
+    """[position, width]."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Spoken:
     """Which language an utterance is in."""
@@ -342,6 +354,13 @@ class _Spoken:
     """As in the request."""
     shares: Mapping[str, float] = field(default_factory=dict)
     """How probable each is that was asked for, among these; empty: there was nothing to find out."""
+    encoding: _Encoding | None = None
+    """From which that was found out."""
+
+    def encoded(self, model: LoadedModel, window: float) -> Encoded | None:
+        """Return what that model made of those seconds, if it did."""
+        made = self.encoding
+        return made.output if made and made.model is model and made.window == window else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -398,6 +417,17 @@ def _prepared(request: Transcribe, abandonment: Abandonment) -> _Utterance | Tra
     return _Utterance(request, samples, abandonment)
 
 
+def _encoded(model: LoadedModel, works: Sequence[_Work], window: float) -> Encoded:
+    """Return the encoder's output for all; what it made before of the same seconds is not made again."""
+    made = [work.spoken.encoded(model, window) for work in works]
+    missing = [work.utterance.samples for work, output in zip(works, made, strict=True) if output is None]
+    encoded = model.encode(missing, window) if missing else None
+    if encoded is not None and len(missing) == len(works):
+        return encoded
+    rest = iter(() if encoded is None else encoded)
+    return np.stack([next(rest) if output is None else output for output in made])
+
+
 def _with_languages(model: LoadedModel, attempts: list[Attempt], encoded: Encoded) -> list[Attempt]:
     """Ask the model how probable the language is, where another one may have been spoken."""
     asked = [position for position, attempt in enumerate(attempts) if attempt.may_be_foreign]
@@ -426,10 +456,14 @@ def _continued(
     return decoded
 
 
-def _model_problem(options: WhisperSettings) -> str | None:
-    """Return why a model cannot be had; None: it can. Raises ConfigurationError."""
-    located = locate(options)
-    return obtainable(located) or (hub_problem(located) if isinstance(located, str) else None)
+def _model_problem(options: WhisperSettings, where: str) -> str | None:
+    """Return why the model that the setting `where` names cannot be had; None: it can."""
+    try:
+        located = locate(options, where=where)
+        of_hub = hub_problem(located, where) if isinstance(located, str) else None
+        return of_hub or obtainable(located, where)
+    except ConfigurationError as error:
+        return str(error)
 
 
 def device_problem(options: WhisperSettings) -> str | None:
@@ -451,7 +485,7 @@ def device_problem(options: WhisperSettings) -> str | None:
     )
 
 
-def hub_problem(name: str) -> str | None:
+def hub_problem(name: str, where: str) -> str | None:
     """Return why a model of the hub cannot be had, without downloading it; None: it can.
 
     It is not on this machine, and the hub has none or is not reached within `HUB_DEADLINE_S`.
@@ -461,7 +495,7 @@ def hub_problem(name: str) -> str | None:
 
     if "/" not in name and name not in available_models():
         known = choice(name, available_models())
-        return f"speech.whisper.model = {name!r}: the hub has no such model: {known}, or write owner/name"
+        return f"{where} = {name!r}: the hub has no such model: {known}, or write owner/name"
     try:
         download_model(name, local_files_only=True)
     except Exception:  # the hub's client has errors of its own for what is not there
@@ -470,7 +504,7 @@ def hub_problem(name: str) -> str | None:
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
             return (
-                f"speech.whisper.model = {name!r} is not on this machine, and the hub does not give it "
+                f"{where} = {name!r} is not on this machine, and the hub does not give it "
                 f"({type(error).__name__}: {reason}); name a model folder, or 'bundled'"
             )
     return None

@@ -1,4 +1,4 @@
-"""What whisper is told before an utterance, and whether the audio supports what it then wrote.
+"""The text that whisper gets before an utterance, and whether the audio supports what it then wrote.
 
 Whisper writes names as its prompt spells them ("Kowalczyk", not "Cowell-Czick"), but in noise it repeats the
 prompt: in a cough it hears the list of names. So words that were decoded with a prompt count only if the
@@ -19,14 +19,13 @@ MOST_NO_SPEECH_PROBABILITY = 0.5
 """With a prompt. Above it what was heard is decoded without it, which tells speech from noise better."""
 
 
-def prompt_text(hot_words: Iterable[str], prompt: str | None) -> str:
+def prompt_text(hot_words: Iterable[str]) -> str:
     """Return the text for the decoder; empty if there is none.
 
     A list of names, as a sentence: so the answer has capitals and an end.
     """
     words = ", ".join(word for word in (" ".join(word.split()) for word in hot_words) if word)
-    parts = (" ".join((prompt or "").split()), words and f"{words}.")
-    return " ".join(part for part in parts if part)
+    return words and f"{words}."
 
 
 def is_supported(texts: Sequence[str], log_probabilities: Sequence[float], prompt: str) -> bool:

@@ -31,7 +31,7 @@ from actors.engines.whisper_languages import BUNDLED_ENGLISH
 from actors.errors import ConfigurationError, EngineError
 from actors.settings import WhisperSettings
 
-_KEY = "speech.whisper.model"
+SETTING = "speech.whisper.model"
 _BLOCK_BYTES = 1 << 20
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
@@ -160,28 +160,28 @@ def cache_folder() -> Path:
 
 
 def locate(
-    settings: WhisperSettings, bundled: Mapping[str, BundledModel] = BUNDLED
+    settings: WhisperSettings, bundled: Mapping[str, BundledModel] = BUNDLED, where: str = SETTING
 ) -> Path | BundledModel | str:
     """Return what `settings.model` names, a str for the hub, without reading any weights.
 
-    Raises ConfigurationError when packages are missing, a folder lacks files, or the text can be no model's
-    name.
+    `where`: the setting with that name, as `speech.whisper.models.pt`. Raises ConfigurationError when
+    packages are missing, a folder lacks files, or the text can be no model's name.
     """
     model = settings.model
     if model in bundled:
         missing = [package for package in bundled[model].packages if find_spec(package) is None]
         if missing:
             raise ConfigurationError(
-                f"{_KEY}: {model!r} needs the Python packages {', '.join(missing)}: "
+                f"{where}: {model!r} needs the Python packages {', '.join(missing)}: "
                 f"run `{bundled[model].install}`, or name a model folder"
             )
         return bundled[model]
-    folder = expanded(model, _KEY)
+    folder = expanded(model, where)
     if os.path.isdir(folder) or model.startswith(("/", "./", "../", "~")):
-        return _whole_folder(folder)
+        return _whole_folder(folder, where)
     if not _HUB_NAME.fullmatch(model):
         raise ConfigurationError(
-            f"{_KEY}: {model!r} is neither {' nor '.join(map(repr, bundled))} nor an existing folder "
+            f"{where}: {model!r} is neither {' nor '.join(map(repr, bundled))} nor an existing folder "
             "nor a hub name such as 'small'"
         )
     return model
@@ -198,7 +198,7 @@ def obtain(settings: WhisperSettings, bundled: Mapping[str, BundledModel] = BUND
     return str(_joined(located) if located.whole_in is None else _whole(located, *located.whole_in))
 
 
-def obtainable(located: Path | BundledModel | str) -> str | None:
+def obtainable(located: Path | BundledModel | str, where: str = SETTING) -> str | None:
     """Return why `obtain` would fail with what `locate` found, a hub name aside; None: it would not.
 
     Raises ConfigurationError.
@@ -210,23 +210,23 @@ def obtainable(located: Path | BundledModel | str) -> str | None:
         return None
     problem = obstacle(root)
     return problem and (
-        f"{_KEY}: the weights are joined in {root / located.folder_name}, and {problem}; "
+        f"{where}: the weights are joined in {root / located.folder_name}, and {problem}; "
         "set RAYMAL_CACHE to a folder that can be written"
     )
 
 
-def _whole_folder(folder: Path) -> Path:
+def _whole_folder(folder: Path, where: str) -> Path:
     if not os.path.isdir(folder):
-        raise ConfigurationError(f"{_KEY}: the folder {folder} does not exist")
+        raise ConfigurationError(f"{where}: the folder {folder} does not exist")
     try:
-        return _checked_folder(folder)
+        return _checked_folder(folder, where)
     except OSError as error:
         raise ConfigurationError(
-            f"{_KEY}: {error.filename or folder} cannot be read: {error.strerror or type(error).__name__}"
+            f"{where}: {error.filename or folder} cannot be read: {error.strerror or type(error).__name__}"
         ) from error
 
 
-def _checked_folder(folder: Path) -> Path:
+def _checked_folder(folder: Path, where: str) -> Path:
     """Return the folder. Raises ConfigurationError if a file is missing or damaged, OSError."""
     found = {path.name for path in folder.iterdir()}
     missing = [name for name in ("model.bin", "config.json", "tokenizer.json") if name not in found]
@@ -234,19 +234,19 @@ def _checked_folder(folder: Path) -> Path:
         missing.append("vocabulary.json")
     if missing:
         raise ConfigurationError(
-            f"{_KEY}: {folder} holds no {', '.join(missing)}; "
+            f"{where}: {folder} holds no {', '.join(missing)}; "
             "it must be a whisper model converted for CTranslate2, with its tokenizer"
         )
     weights = folder / "model.bin"
     problem = damage(weights)
     if problem is not None:
-        raise ConfigurationError(f"{_KEY}: {weights}: {problem}")
+        raise ConfigurationError(f"{where}: {weights}: {problem}")
     for name in sorted(found & {"config.json", "tokenizer.json", "vocabulary.json"}):
         try:
             json.loads((folder / name).read_bytes())
         except ValueError as error:
             raise ConfigurationError(
-                f"{_KEY}: {folder / name}: it is no JSON: copy or download it again"
+                f"{where}: {folder / name}: it is no JSON: copy or download it again"
             ) from error
     return folder
 

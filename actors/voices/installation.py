@@ -41,7 +41,6 @@ Report = Callable[[str], None]
 class Installed:
     """What an installation did."""
 
-    folder: Path
     written: tuple[str, ...]
     """Files that were missing."""
     present: tuple[str, ...]
@@ -103,7 +102,7 @@ def _install(voices: Sequence[str], packages: _Packages, folder: Path, report: R
         written.append(f"voices/{voice}.bin")
     present.extend(f"voices/{voice}.bin" for voice in voices if voice not in missing)
     packages.clear()
-    return Installed(folder, tuple(written), tuple(present))
+    return Installed(tuple(written), tuple(present))
 
 
 def _write_model(model: Path, packages: _Packages) -> None:

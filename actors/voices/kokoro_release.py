@@ -1,4 +1,4 @@
-"""What raymal knows of Kokoro-82M 1.0: its voices, its files and which packages contain them.
+"""Kokoro-82M 1.0 as it was published: its voices, its files and which packages contain them.
 
 The model (Apache-2.0, int8 as exported by kokoro-onnx) is divided over four Python packages, the voices are
 in an npm package. Sizes and digests were taken from these releases; a file that differs is not used.

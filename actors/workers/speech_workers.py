@@ -121,6 +121,7 @@ class TtsWorker:
             raise EngineError(found.reason)
         if isinstance(found, TtsEngine):
             return found
+        self._further.pop(name, None)  # it has failed once: no other one has to go for it
         while len(self._further) >= MAXIMUM_FURTHER_ENGINES:
             del self._further[next(iter(self._further))]
         try:

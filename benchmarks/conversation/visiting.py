@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,6 @@ from uuid import UUID
 from actors.errors import RaymalError
 from benchmarks.conversation.calling import HOST, RECORD_WAIT_S, script
 from benchmarks.conversation.model import AsideServer
-from benchmarks.conversation.ring import ringing
 from benchmarks.conversation.speakers import SPEAKERS, Speaker
 from benchmarks.conversation.visits import Act, Keyed, Kind, Loud, Said, Silent, Visit, visits
 from benchmarks.harness.server import RAYMAL, free_port
@@ -22,6 +22,7 @@ from benchmarks.hearing.levels import limited
 from benchmarks.hearing.material import Half
 from ingress.caller.caller import CallResult, place_call
 from ingress.caller.conversation import CallTurn
+from ingress.caller.ring import ringing
 from ingress.caller.script import CallScript, Pause, Press, Speak, Step
 from ingress.link.records import CallOutcome, CallRecord
 from ingress.server import observer
@@ -139,26 +140,31 @@ async def _measure(
     on_done: Callable[[], None],
 ) -> list[VisitEnd]:
     residents, room = _Residents(), asyncio.Semaphore(AT_A_TIME)
-    async with ringing(residents.ring) as url:
-        with _configuration(language, url) as (file, port, return_port):
-            # After those of every benchmark, of which one turns silence off.
-            limit = ("--set", f"call_limits.no_input_s={NO_INPUT_S}")
-            command = (*RAYMAL, "--no-ray", "--config", str(file), *limit)
-            async with AsideServer("doorman", command) as server_port:
+    loop = asyncio.get_running_loop()
 
-                async def one(visit: Visit, visitor: Sequence[Step], resident: Sequence[Step]) -> VisitEnd:
-                    async with room:
-                        call = script(port, visitor)
-                        answer = script(return_port, resident)
-                        residents.waiting[call.call_id] = CallScript(
-                            HOST, return_port, call.call_id, answer.steps, max_call_s=answer.max_call_s
-                        )
-                        end = await _visited(language, visit, call, residents, server_port)
-                    on_done()
-                    return end
+    def ring(body: bytes) -> None:
+        call_id = UUID(json.loads(body)["variables"]["RAYMAL_UUID"])
+        loop.call_soon_threadsafe(residents.ring, call_id)
 
-                async with asyncio.TaskGroup() as group:
-                    tasks = [group.create_task(one(*each)) for each in scripts]
+    with ringing(ring) as url, _configuration(language, url) as (file, port, return_port):
+        # After those of every benchmark, of which one turns silence off.
+        limit = ("--set", f"call_limits.no_input_s={NO_INPUT_S}")
+        command = (*RAYMAL, "--no-ray", "--config", str(file), *limit)
+        async with AsideServer("doorman", command) as server_port:
+
+            async def one(visit: Visit, visitor: Sequence[Step], resident: Sequence[Step]) -> VisitEnd:
+                async with room:
+                    call = script(port, visitor)
+                    answer = script(return_port, resident)
+                    residents.waiting[call.call_id] = CallScript(
+                        HOST, return_port, call.call_id, answer.steps, max_call_s=answer.max_call_s
+                    )
+                    end = await _visited(language, visit, call, residents, server_port)
+                on_done()
+                return end
+
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(*each)) for each in scripts]
     return [task.result() for task in tasks]
 
 

@@ -10,7 +10,6 @@ import asyncio
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from pathlib import Path
 import psutil
 
 from actors.errors import LinkError, RaymalError
+from ingress.caller.ports import free_port as free_port  # also for who imports the harness
 from ingress.link.records import CallRecord
 from ingress.link.status import ServerStatus
 from ingress.media.endings import Ending
@@ -166,14 +166,6 @@ def serving(
             yield server
         finally:
             _end(process)
-
-
-def free_port() -> int:
-    """Return a port of this machine that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_for(condition: Callable[[], bool], deadline_s: float, every_s: float = 0.02) -> float | None:

@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import threading
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from rich.console import Console
 
+from ingress.caller.ports import free_port
+from ingress.caller.ring import ringing
 from ingress.caller.script_file import read_script
 from ingress.caller.wave_files import write_wave
 from ingress.commands import script_call
-from ingress.commands.demo_server import free_port, phrases, server
+from ingress.commands.demo_server import phrases, server
 from ingress.commands.script_call import ScriptCall, Where, place_script, prepare_script
 from ingress.server.exit_codes import ExitCode
 
@@ -91,31 +89,3 @@ def _configuration(demo: Demo, language: str, port: int, return_port: int | None
     if demo.has_return_leg:
         lines.append(f"[extensions.demo.dialog.flow.lookups.ring]\nurl = {json.dumps(ring)}")
     return "\n".join(lines) + "\n"
-
-
-@contextmanager
-def ringing() -> Iterator[str]:
-    """Answer the look-up that rings the resident, in place of a PBX, until the block ends; yield its URL."""
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), _Ring)
-    thread = threading.Thread(target=listener.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.server_address[1]}/ring"
-    finally:
-        listener.shutdown()
-        listener.server_close()
-        thread.join()
-
-
-class _Ring(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        """Say that it rings."""
-        body = b"{}"
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        """Print nothing."""

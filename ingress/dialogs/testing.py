@@ -198,7 +198,7 @@ class Conversation:
                 self._has_chosen_language = True
         listening = self._leg(leg).listening
         if listening is not None:
-            expected = expected or match_expected(text, listening.expected_words, language or self.language)
+            expected = expected or match_expected(text, listening.expected_words)
         event = CallerSaid(text, confidence, language, language_probability, expected, leg)
         return await self._turn(event, leg, interrupted_after)
 

@@ -73,6 +73,6 @@ class TurnHearing:
             confidence_of(transcript),
             transcript.language or None,
             transcript.language_probability,
-            match_expected(text, utterance.listening.expected_words, transcript.language),
+            match_expected(text, utterance.listening.expected_words),
             utterance.leg,
         )

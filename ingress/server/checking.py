@@ -220,7 +220,7 @@ def _spoken(settings: Settings, extensions: Iterable[Extension]) -> list[tuple[S
         setting = "speech.tts" if extension.tts is None else f"extensions.{extension.name}.tts"
         for each in extension.in_each_language if extension.needs_speech else ():
             ways.setdefault((each.tts, each.language, each.spoken_voice), setting)
-    return [(settings.speech.spoken_as(*way), setting) for way, setting in ways.items()]
+    return [(settings.speech.for_engine(*way), setting) for way, setting in ways.items()]
 
 
 def late_engine_problems(settings: Settings, engines: Collection[FurtherEngine]) -> Iterator[str]:
@@ -244,7 +244,10 @@ def _speech_problems(settings: Settings, extension: Extension, only_built_in: bo
     # The server's own language is one mistake, of however many extensions.
     language_section = section if chosen is not None and chosen.language is not None else "speech"
     setting = f"{language_section}.language"
-    speech, tts_setting = settings.speech.for_engine(extension.tts, extension.language), "speech.tts"
+    # The server's own engine is loaded in the server's language, whatever an extension speaks.
+    is_further = extension.tts is not None and extension.tts != settings.speech.tts
+    speech = settings.speech.for_engine(extension.tts, extension.language if is_further else None)
+    tts_setting = "speech.tts"
     if extension.tts is not None:
         # With an engine of its own, the language that it has from [speech] is one for it to mind.
         setting, tts_setting = f"{section}.language", f"{section}.tts"

@@ -7,10 +7,16 @@ from collections.abc import Iterator
 from actors.engines.base import TtsEngine
 from actors.errors import EngineError
 from actors.messages import FurtherEngine, Synthesize
+from actors.status import EngineStatus
 
 HUM = "further_engines:Hum"
 IN_ESPERANTO = FurtherEngine(HUM, "eo", "extensions.a.tts")
 AUDIO = b"\2\0" * 800
+
+
+def is_settled(engine: EngineStatus) -> bool:
+    """Whether no worker has yet to load it."""
+    return engine.ready == engine.workers or engine.problem is not None
 
 
 class Hum(TtsEngine):

@@ -11,11 +11,11 @@ _WORD = re.compile(r"\w+")
 """`B12` is one: the answer 12 is not in it."""
 
 
-def match_expected(text: str, expected: Sequence[str], language: str) -> str | None:
+def match_expected(text: str, expected: Sequence[str]) -> str | None:
     """Return which of `expected` a text is, or contains, in whole words; None: none, or several.
 
     Letter case, accents and punctuation do not count. One that is part of a longer one which was said does
-    not count either. `language`: of the text.
+    not count either.
     """
     said = _plain(text)
     found = {plain: each for each in expected if (plain := _plain(each)).strip() and plain in said}

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import psutil
 import pytest
+from further_engines import is_settled
 from ray_fixture import RayCluster
 
 from actors.cluster.connection import actor_names, kill_actor
@@ -262,7 +263,7 @@ async def test_two_ingresses_share_the_fleet(pool: ClusterPool, fleet: FleetSett
     held.cancel()
     with suppress(asyncio.CancelledError, WorkerLostError):
         await held
-    status = await until(pool, lambda status: all(engine.is_settled for engine in status.engines))
+    status = await until(pool, lambda status: all(is_settled(engine) for engine in status.engines))
     assert [(engine.name, engine.ready) for engine in status.engines] == [("scripted", 1), (SECOND.name, 1)]
     with_second = pool.synthesize(replace(SENTENCE, engine=SECOND.name), deadline_s=5.0)
     assert len([chunk async for chunk in with_second]) >= 2

@@ -70,3 +70,14 @@ def test_engines_that_may_not_be_installed_here_are_not_asked() -> None:
     found = list(language_problems(speech, "xx", "speech.language", only_built_in=True))
     assert len(found) == 1
     assert list(voice_problems(speech, "xx", "extensions.a.voice", only_built_in=True)) == []
+
+
+def test_settings_as_of_a_server_that_speaks_otherwise() -> None:
+    """With another engine, language or voice: each that is not given stays, whichever the others are."""
+    server = SpeechSettings(tts="hibari", language="en")
+    assert server.for_engine(None) == server.for_engine("hibari") == server
+    assert server.for_engine("hibari", "pt") == SpeechSettings(tts="hibari", language="pt")
+    other = server.for_engine("kokoro", voice="pf_dora")
+    assert (other.tts, other.language, other.kokoro.voice) == ("kokoro", "en", "pf_dora")
+    assert other.hibari == server.hibari
+    assert server.for_engine("own_speech:Demanding", "eo", "zamenhof").own_table("own_speech:Demanding") == {}

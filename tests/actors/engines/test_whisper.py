@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -205,9 +206,16 @@ class RecordedModel:
     def __init__(self, model: Any) -> None:
         self._model = model
         self.steps: list[str] = []
+        self.encoded: list[int] = []
+        """How many utterances, at each encoding."""
+
+    def encode(self, features: Any, to_cpu: bool) -> Any:
+        self.steps.append("encode")
+        self.encoded.append(features.shape[0])
+        return self._model.encode(features, to_cpu=to_cpu)
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("encode", "generate"):
+        if name == "generate":
             self.steps.append(name)
         return getattr(self._model, name)
 
@@ -396,15 +404,59 @@ def test_the_language_is_found_out_among_those_asked_for(
     assert short.language_probability < 0.1
 
 
+@pytest.fixture
+def recorded(engine: WhisperStt, monkeypatch: pytest.MonkeyPatch) -> RecordedModel:
+    """The engine's model, which knows many languages."""
+    assert engine._model is not None
+    model = RecordedModel(engine._model.model.model)
+    monkeypatch.setattr(engine._model.model, "model", model)
+    return model
+
+
+@pytest.mark.models
+def test_what_was_encoded_for_the_language_is_not_encoded_again(
+    engine: WhisperStt, recorded: RecordedModel, recordings: dict[str, bytes], voice: HibariTts
+) -> None:
+    """The same words come out as of a call whose language is known; also where the first language counts."""
+    request = Transcribe("call", recordings[SENTENCES[1]], "en", may_retry=False)
+    known = engine.transcribe(request)
+    found = engine.transcribe(replace(request, languages=("en", "pt")))
+    assert replace(found, language_probability=None) == known
+    assert recorded.steps == ["encode", "generate"] * 2
+    recorded.steps.clear()
+    yes = Transcribe("call", said(voice, "Yes."), "pt", may_retry=False, languages=("pt", "en"))
+    assert engine.transcribe(yes).language == "pt"
+    assert recorded.steps == ["encode", "generate", "generate"]
+
+
+@pytest.mark.models
+def test_in_a_batch_only_what_is_missing_is_encoded(
+    engine: WhisperStt, recorded: RecordedModel, recordings: dict[str, bytes]
+) -> None:
+    """All again, if one that is longer makes the window of all longer."""
+    known = Transcribe("call", recordings[SENTENCES[1]], "en", may_retry=False)
+    unknown = replace(known, languages=("en", "pt"))
+    longer = replace(known, audio=known.audio + bytes(3 * TELEPHONE_RATE_HZ * BYTES_PER_SAMPLE))
+    for requests in ((known, unknown, known), (unknown, longer)):
+        outcomes = together(engine, *requests)
+        assert {it.text for it in outcomes if isinstance(it, Transcript)} == {SENTENCES[1]}
+    assert recorded.steps == ["encode", "encode", "generate"] * 2
+    assert recorded.encoded == [1, 2, 1, 2]
+
+
 def test_models_of_single_languages_are_checked() -> None:
-    """Each by itself; and what it makes of the languages that the engine knows."""
-    models = {"de-AT": "bundled-en", "fr": "/no/such/folder"}
+    """Each by itself and by its own setting; and what it makes of the languages that the engine knows."""
+    models = {"de-AT": "bundled-en", "fr": "/no/such/folder", "pt": "smal"}
     settings = SpeechSettings(whisper=WhisperSettings(model="bundled-en", models=models))
-    assert set(WhisperStt.languages(settings)) == {"en", "de-AT", "fr"}
+    assert set(WhisperStt.languages(settings)) == {"en", "de-AT", "fr", "pt"}
+    settings = SpeechSettings(whisper=WhisperSettings(model="/no/such/model", models=models))
     with pytest.raises(ConfigurationError) as caught:
         WhisperStt.check(settings)
-    assert re.search(r"models\.de-AT: .*'bundled-en' does not know", str(caught.value))
-    assert re.search(r"models\.fr: .*/no/such/folder does not exist", str(caught.value))
+    main, german, french, portuguese = str(caught.value).splitlines()
+    assert main == "speech.whisper.model: the folder /no/such/model does not exist"
+    assert german == "speech.whisper.models.de-AT: the model 'bundled-en' does not know this language"
+    assert french == "speech.whisper.models.fr: the folder /no/such/folder does not exist"
+    assert portuguese.startswith("speech.whisper.models.pt = 'smal': the hub has no such model: ")
 
 
 @pytest.mark.models

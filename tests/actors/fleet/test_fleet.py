@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
+from further_engines import is_settled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -182,7 +183,7 @@ async def test_further_engines_are_loaded_by_one_worker_of_a_node_after_the_othe
     assert yard.desk.book.slots(TTS) == SlotCounts(3, 2), "one of the two is not lent, one has to be"
     assert yard.fleet.ready(TTS) == 3
     (default, kokoro) = yard.fleet.engine_statuses(SPEECH)
-    assert (default.ready, kokoro.ready, kokoro.loading, kokoro.is_settled) == (3, 0, 2, False)
+    assert (default.ready, kokoro.ready, kokoro.loading, is_settled(kokoro)) == (3, 0, 2, False)
     yard.hall.loading.set()
     await yard.settle()
     assert len(await prepared(yard)) == 2, "the last one is in use"
@@ -203,7 +204,7 @@ async def test_an_engine_that_cannot_be_loaded_is_a_problem_and_costs_no_worker(
     assert yard.desk.book.slots(TTS) == SlotCounts(1, 0)
     [problem] = yard.fleet.problems()
     assert problem.endswith(": piper: no voice in /voices")
-    states = {it.name: (it.ready, it.problem, it.is_settled) for it in yard.fleet.engine_statuses(SPEECH)}
+    states = {it.name: (it.ready, it.problem, is_settled(it)) for it in yard.fleet.engine_statuses(SPEECH)}
     assert states["kokoro"] == (1, None, True)
     assert states["piper"] == (0, "piper: no voice in /voices", True)
     yard.hall.unloadable.clear()

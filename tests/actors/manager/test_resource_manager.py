@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import pytest
-from further_engines import HUM, IN_ESPERANTO
+from further_engines import HUM, IN_ESPERANTO, is_settled
 
 from actors.errors import ConfigurationError, UnknownIngressError, WorkerLostError
 from actors.fleet.fleet import WorkerSpec
@@ -724,7 +724,7 @@ async def test_the_fleet_has_the_engines_of_all_its_ingresses(ready: House) -> N
         IngressReport("i", engines=(FurtherEngine("scripted", "en"), FurtherEngine("nothing", "en")))
     )
     await ready.manager.unregister_ingress("j")
-    status = await ready.until(lambda status: all(it.is_settled for it in ticked(status).engines))
+    status = await ready.until(lambda status: all(is_settled(it) for it in ticked(status).engines))
     assert [(it.name, it.ready) for it in status.engines] == [("scripted", 1), (HUM, 1), ("nothing", 0)]
     assert "unknown engine 'nothing'" in status.problems[0]
 

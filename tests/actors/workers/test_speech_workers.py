@@ -142,6 +142,20 @@ def test_a_worker_speaks_with_several_engines(monkeypatch: pytest.MonkeyPatch) -
     assert (Hum.loaded, Hum.language) == (1, "eo")
 
 
+def test_an_engine_that_failed_takes_no_other_ones_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried again, and fails again, where all places are taken, its own one among them."""
+    monkeypatch.setattr("actors.workers.speech_workers.MAXIMUM_FURTHER_ENGINES", 2)
+    monkeypatch.setattr(Hum, "loaded", 0)
+    now = 100.0
+    worker = TtsWorker(SpeechSettings(tts="scripted"), lambda: now)
+    assert worker.prepare([FurtherEngine(HUM, "eo")]) == {}
+    for _ in range(2):
+        assert "nothing" in worker.prepare([FurtherEngine("nothing", "en")])
+        now += LOAD_AGAIN_S
+    assert worker.prepare([FurtherEngine(HUM, "eo")]) == {}
+    assert Hum.loaded == 1
+
+
 def test_a_worker_holds_a_bounded_number_of_engines(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one that was named first goes, and is loaded again if it is asked for."""
     monkeypatch.setattr("actors.workers.speech_workers.MAXIMUM_FURTHER_ENGINES", 1)
