@@ -105,7 +105,8 @@ class LlmDialog(Dialog):
                 f"{where}: the endpoint cannot be reached ({type(error).__name__}): start it, or correct this"
             ]
         if status in (401, 403):
-            return [f"{where}: the endpoint refuses the key ({status})"]
+            needed = "refuses the key" if self._key else "needs a key, which is not set (api_key_file)"
+            return [f"{where}: the endpoint {needed} ({status})"]
         return []
 
     async def close(self) -> None:

@@ -40,7 +40,7 @@ class LlmSettings(Section):
     """Of an OpenAI-compatible endpoint: vLLM, llama.cpp, Ollama, a provider's."""
     api_key_file: str | None = None
     """Holds the endpoint's key, readable by its owner alone. Environment: OPENAI_API_KEY, the key itself,
-    which wins."""
+    which wins. It is sent to OpenAI and to this machine alone: another endpoint needs the file."""
     prompt_file: str | None = None
     """What the model is to be and to know; placeholders in docs/llm.md. Unset: a short prompt of raymal's."""
     temperature: float | None = Field(default=None, ge=0.0, le=2.0)

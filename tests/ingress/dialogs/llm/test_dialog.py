@@ -700,6 +700,9 @@ async def test_check_says_what_cannot_be_reached(monkeypatch: pytest.MonkeyPatch
         assert [line.partition(": ")[2] for line in found] == problems
         assert KEY not in str(found)
     monkeypatch.delenv("OPENAI_API_KEY")
+    async with talk(status(401)) as call:
+        [line] = await asyncio.to_thread(call.dialog.unreachable)
+    assert line.endswith("the endpoint needs a key, which is not set (api_key_file) (401)")
     away = LlmDialog(DialogSettings(name="llm", llm={"model": "m", "base_url": "http://127.0.0.1:1/v1"}))
     [line] = away.unreachable()
     assert "the endpoint cannot be reached (ConnectError)" in line
