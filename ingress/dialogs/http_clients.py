@@ -7,6 +7,8 @@ from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
+from actors.checks.hosts import is_loopback
+
 if TYPE_CHECKING:
     import ssl
 
@@ -24,6 +26,21 @@ def usual_tls() -> ssl.SSLContext:
 def no_cookies() -> CookieJar:
     """Return a jar that takes none: what is set in one call is not sent in another."""
     return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+
+
+def check_encryption(url: str, allow_http: bool, setting: str) -> None:
+    """Raise ValueError for `http://` to another machine, unless it is allowed, and for what is no address."""
+    import httpx2
+
+    try:
+        parts = httpx2.URL(url)  # as the client reads it
+    except httpx2.InvalidURL:
+        raise ValueError(f"{setting}: this is no address") from None
+    if parts.scheme == "http" and not allow_http and not is_loopback(parts.host):
+        raise ValueError(
+            f"{setting}: http:// to another machine sends what callers say unencrypted; use https://, "
+            "or set allow_http = true in a network of your own"
+        )
 
 
 def log_no_requests() -> None:

@@ -26,7 +26,7 @@ from pydantic import AfterValidator, Field, JsonValue, model_validator
 from actors.errors import ConfigurationError, LookupFailedError
 from actors.settings import PositiveSeconds, Section
 from ingress.access.private_files import header_secret
-from ingress.dialogs.http_clients import log_no_requests, no_cookies, usual_tls
+from ingress.dialogs.http_clients import check_encryption, log_no_requests, no_cookies, usual_tls
 from ingress.dialogs.plain_json import plain_json
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ class LookupSettings(Section):
 
     url: Annotated[str, Field(max_length=MAXIMUM_URL_CHARACTERS), AfterValidator(_url)]
     """With placeholders behind the host: `https://shop.example/orders/{order}`."""
+    allow_http: bool = False
+    """Whether `http://` may lead to another machine: values and secrets then travel unencrypted."""
     method: Literal["GET", "POST", "PUT"] = "GET"
     headers: dict[str, str] = Field(default_factory=dict)
     """Sent as they are; no secrets, for settings are shown."""
@@ -81,6 +83,7 @@ class LookupSettings(Section):
             raise ValueError('a body needs method = "POST" or "PUT"')
         if self.value_schema is not None:
             _check_schema(self.value_schema, self.placeholders)
+        check_encryption(PLACEHOLDER.sub("x", self.url), self.allow_http, "url")
         return self
 
     @property

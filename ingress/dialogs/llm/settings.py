@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from actors.settings import PositiveSeconds, Section
+from ingress.dialogs.http_clients import check_encryption
 from ingress.dialogs.lookups import LookupSettings
 
 OPENAI_HOST = "api.openai.com"
@@ -38,6 +39,8 @@ class LlmSettings(Section):
     """The model's name, as the endpoint knows it."""
     base_url: BaseUrl = f"https://{OPENAI_HOST}/v1"
     """Of an OpenAI-compatible endpoint: vLLM, llama.cpp, Ollama, a provider's."""
+    allow_http: bool = False
+    """Whether `http://` may lead to another machine: words and key then travel unencrypted."""
     api_key_file: str | None = None
     """Holds the endpoint's key, readable by its owner alone. Environment: OPENAI_API_KEY, the key itself,
     which wins. It is sent to OpenAI and to this machine alone: another endpoint needs the file."""
@@ -81,6 +84,11 @@ class LlmSettings(Section):
     """HTTP addresses that the model may ask: each is a tool with its name."""
     maximum_tool_rounds: int = Field(default=3, ge=0, le=20)
     """How often in one answer the model gets what its tools found; then it has to answer."""
+
+    @model_validator(mode="after")
+    def _check_encryption(self) -> LlmSettings:
+        check_encryption(self.base_url, self.allow_http, "base_url")
+        return self
 
     @model_validator(mode="after")
     def _tools(self) -> LlmSettings:

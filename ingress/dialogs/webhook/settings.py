@@ -10,11 +10,10 @@ from typing import Annotated
 import httpx2
 from pydantic import AfterValidator, Field, model_validator
 
-from actors.checks.hosts import is_loopback
 from actors.errors import ConfigurationError
 from actors.settings import PositiveSeconds, Section
 from ingress.access.private_files import private_content
-from ingress.dialogs.http_clients import usual_tls
+from ingress.dialogs.http_clients import check_encryption, usual_tls
 from ingress.dialogs.outcome import TARGET
 from ingress.dialogs.webhook.signature import key_of
 
@@ -79,12 +78,7 @@ class WebhookSettings(Section):
 
     @model_validator(mode="after")
     def _check_encryption(self) -> WebhookSettings:
-        parts = httpx2.URL(self.url)
-        if parts.scheme == "http" and not self.allow_http and not is_loopback(parts.host):
-            raise ValueError(
-                "url: http:// to another machine sends what callers say unencrypted; use https://, "
-                "or set allow_http = true in a network of your own"
-            )
+        check_encryption(self.url, self.allow_http, "url")
         return self
 
     def key(self, environment: Mapping[str, str]) -> bytes:

@@ -216,6 +216,8 @@ async def test_an_own_schema_is_kept_to() -> None:
             {"url": "http://host/", "schema": {"properties": {"a": {"$ref": "http://127.0.0.1/"}}}},
             r"\$ref is not followed",
         ),
+        ({"url": "http://10.0.0.9/{a}"}, "use https://, or set allow_http = true"),
+        ({"url": "http://localhost.example/"}, "use https://, or set allow_http = true"),
     ],
 )
 def test_settings_are_checked(table: dict[str, Any], problem: str) -> None:
@@ -224,12 +226,18 @@ def test_settings_are_checked(table: dict[str, Any], problem: str) -> None:
         LookupSettings.model_validate(table)
 
 
+def test_http_to_another_machine_has_to_be_allowed() -> None:
+    """As in a network of one's own; to this machine it needs nothing."""
+    LookupSettings(url="http://10.0.0.9/{a}", allow_http=True)
+    LookupSettings(url="http://localhost/{a}")
+
+
 def test_a_secret_that_others_may_read_is_refused(tmp_path: Path) -> None:
     """So is one with a line break, which would be a header of its own."""
     secret = tmp_path / "key"
     secret.write_text(json.dumps("abc"))
     secret.chmod(0o644)
-    chosen = LookupSettings(url="http://host/", secret_headers={"X-Key": str(secret)})
+    chosen = LookupSettings(url="https://host/", secret_headers={"X-Key": str(secret)})
     with pytest.raises(ConfigurationError, match=r"lookups\.order\.secret_headers\.X-Key.*chmod 600"):
         Lookups({"order": chosen})
     secret.chmod(0o600)

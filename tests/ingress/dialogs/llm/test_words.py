@@ -148,10 +148,12 @@ def test_the_newest_results_are_kept_within_the_limit() -> None:
     [
         ({}, "dialog.llm: model is missing"),
         (LOCAL | {"base_url": "ftp://x"}, "write http://HOST"),
+        (LOCAL | {"base_url": "http://10.0.0.9/v1"}, "base_url: http:// to another machine"),
+        (LOCAL | {"base_url": "https://999.1.1.1/v1"}, "base_url: this is no address"),
         (LOCAL | {"base_url": "https://user:pass@host/v1"}, "no key in an address"),
         (LOCAL | {"transfer_targets": {"a": "1;2"}}, "transfer_targets.a"),
         (LOCAL | {"variables": {"lower": "x"}}, "variables.lower"),
-        (LOCAL | {"lookups": {"end_call": {"url": "http://x/"}}}, "is none of end_call"),
+        (LOCAL | {"lookups": {"end_call": {"url": "https://x/"}}}, "is none of end_call"),
         (LOCAL | {"lookups": {"a": {"url": "http://x/", "metod": "GET"}}}, "did you mean 'method'"),
         (LOCAL | {"lookups": {"a": {"url": "http://x/", "schem": {}}}}, "did you mean 'schema'"),
         (LOCAL | {"api_key": "sk-1"}, "unknown setting 'api_key'; did you mean 'api_key_file'"),
