@@ -40,6 +40,7 @@ from ingress.dialogs.base import (
     Say,
     Transfer,
 )
+from ingress.dialogs.http_clients import usual_tls
 from ingress.dialogs.llm.api_key import api_key
 from ingress.dialogs.llm.conversation import Message, answer_ending, conversation, spoken
 from ingress.dialogs.llm.endpoint import Endpoint, EndpointError
@@ -97,7 +98,12 @@ class LlmDialog(Dialog):
         where = f"{WHERE}.base_url = {chosen.base_url!r}"
         try:
             with httpx2.stream(
-                "GET", f"{chosen.base_url.rstrip('/')}/models", headers=headers, timeout=CHECK_DEADLINE_S
+                "GET",
+                f"{chosen.base_url.rstrip('/')}/models",
+                headers=headers,
+                timeout=CHECK_DEADLINE_S,
+                trust_env=False,  # as the calls' client
+                verify=usual_tls(),
             ) as answer:  # whose body may have no end
                 status = answer.status_code
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:

@@ -27,6 +27,7 @@ class LimitedClient(httpx2.AsyncClient):
         # Each step of a request has its deadline where it is asked.
         super().__init__(
             timeout=None,
+            trust_env=False,  # a proxy of the environment, or a password in .netrc, is for other programs
             follow_redirects=False,
             limits=limits,
             verify=usual_tls(),

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ from ingress.dialogs.base import (
     SetVariable,
     Transfer,
 )
+from ingress.dialogs.llm.api_key import KEY_VARIABLE
 from ingress.dialogs.llm.dialog import LlmDialog
 from ingress.link.messages import DialogState, HistoryEntry
 
@@ -706,6 +708,21 @@ async def test_check_says_what_cannot_be_reached(monkeypatch: pytest.MonkeyPatch
     away = LlmDialog(DialogSettings(name="llm", llm={"model": "m", "base_url": "http://127.0.0.1:1/v1"}))
     [line] = away.unreachable()
     assert "the endpoint cannot be reached (ConnectError)" in line
+
+
+async def test_the_environment_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a proxy, which would get key and words, nor a password that is meant for other programs."""
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password secret")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    for name in ("no_proxy", "NO_PROXY", KEY_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    async with talk("Yes.") as call:
+        assert await call.texts() == ["Yes."]
+    async with talk(status(200)) as call:
+        assert await asyncio.to_thread(call.dialog.unreachable) == []
+        assert "authorization" not in call.peer.asked[-1].headers
 
 
 async def test_calls_share_no_cookies() -> None:
