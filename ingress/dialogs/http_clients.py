@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Iterable, Mapping
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING
@@ -13,6 +15,11 @@ if TYPE_CHECKING:
     import ssl
 
 LIBRARIES = ("openai", "httpx2", "httpcore2")
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+CONNECTION_HEADERS = (
+    "accept-encoding", "connection", "content-encoding", "content-length", "host", "transfer-encoding"
+)  # fmt: skip
+"""Beginnings of those that the client sets: with other values a request could mean another."""
 
 
 @cache
@@ -26,6 +33,19 @@ def usual_tls() -> ssl.SSLContext:
 def no_cookies() -> CookieJar:
     """Return a jar that takes none: what is set in one call is not sent in another."""
     return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+
+
+def check_headers(headers: Mapping[str, str], own: Iterable[str] = CONNECTION_HEADERS) -> None:
+    """Raise ValueError for what is no header, is given twice, or begins as one of `own`, in any case."""
+    names: set[str] = set()
+    for name, value in headers.items():
+        if not HEADER_NAME.fullmatch(name) or not value.isascii() or not value.isprintable():
+            raise ValueError("a header is a name of letters, digits and '-' and a line of ASCII")
+        if name.lower().startswith(tuple(own)):
+            raise ValueError(f"{name} is set by raymal itself")
+        if name.lower() in names:
+            raise ValueError(f"{name} is there twice; upper and lower case are the same")
+        names.add(name.lower())
 
 
 def check_encryption(url: str, allow_http: bool, setting: str) -> None:

@@ -23,10 +23,16 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
-from actors.errors import ConfigurationError, LookupFailedError
+from actors.errors import LookupFailedError
 from actors.settings import PositiveSeconds, Section
 from ingress.access.private_files import header_secret
-from ingress.dialogs.http_clients import check_encryption, log_no_requests, no_cookies, usual_tls
+from ingress.dialogs.http_clients import (
+    check_encryption,
+    check_headers,
+    log_no_requests,
+    no_cookies,
+    usual_tls,
+)
 from ingress.dialogs.plain_json import plain_json
 
 if TYPE_CHECKING:
@@ -63,7 +69,7 @@ class LookupSettings(Section):
     """Whether `http://` may lead to another machine: values and secrets then travel unencrypted."""
     method: Literal["GET", "POST", "PUT"] = "GET"
     headers: dict[str, str] = Field(default_factory=dict)
-    """Sent as they are; no secrets, for settings are shown."""
+    """Sent as they are, `accept` and `content-type` instead of JSON's. No secrets: settings are shown."""
     secret_headers: dict[str, str] = Field(default_factory=dict)
     """By name, the file that holds the value, readable by its owner alone."""
     body: JsonValue = None
@@ -81,6 +87,10 @@ class LookupSettings(Section):
     def _checked(self) -> LookupSettings:
         if self.body is not None and self.method == "GET":
             raise ValueError('a body needs method = "POST" or "PUT"')
+        check_headers(self.headers)
+        check_headers(dict.fromkeys(self.secret_headers, ""))
+        if twice := {each.lower() for each in self.headers} & {each.lower() for each in self.secret_headers}:
+            raise ValueError(f"{min(twice)} is in headers and in secret_headers")
         if self.value_schema is not None:
             _check_schema(self.value_schema, self.placeholders)
         check_encryption(PLACEHOLDER.sub("x", self.url), self.allow_http, "url")
@@ -145,7 +155,7 @@ class Lookups:
     """The look-ups of one dialog, by name. Close it when it is no longer used."""
 
     def __init__(self, settings: Mapping[str, LookupSettings], where: str = "lookups") -> None:
-        """`where`: the table's name, for messages. Raises ConfigurationError for secrets and headers."""
+        """`where`: the table's name, for messages. Raises ConfigurationError for secrets."""
         self.settings = settings
         self._validators = {
             name: validator_of(each.schema_of_values(KINDS)) for name, each in settings.items()
@@ -167,7 +177,7 @@ class Lookups:
             place = ".".join(map(str, error.absolute_path)) or "the values"
             raise LookupFailedError(f"look-up {name}: {place}: not as its schema says ({error.validator})")
         url = _filled_url(name, chosen.url, values)
-        body = _filled(chosen.body, values)
+        body = _filled(name, chosen.body, values)
         try:
             async with asyncio.timeout(chosen.deadline_s):
                 return await self._answer(name, chosen, url, body)
@@ -231,19 +241,19 @@ def _client() -> httpx2.AsyncClient:
 
 
 def _headers(name: str, chosen: LookupSettings, where: str) -> Iterator[tuple[str, str]]:
-    """Yield the headers. Raises ConfigurationError."""
-    yield "Accept", "application/json"
-    yield "Accept-Encoding", "identity"  # a short answer could become one of any length
+    """Yield the headers, in small letters: the settings' take the place of the usual ones.
+
+    Raises ConfigurationError.
+    """
+    yield "accept", "application/json"
+    yield "accept-encoding", "identity"  # a short answer could become one of any length
     if chosen.body is not None:
-        yield "Content-Type", "application/json"
+        yield "content-type", "application/json"
     for header, value in chosen.headers.items():
-        if not (header.isascii() and value.isascii() and (header + value).isprintable()):
-            raise ConfigurationError(
-                f"{where}.{name}.headers.{header!r}: a header is ASCII without control characters"
-            )
-        yield header, value
+        yield header.lower(), value
     for header, file in chosen.secret_headers.items():
-        yield header, header_secret(file, f"{where}.{name}.secret_headers.{header} = {file!r}", "secret")
+        secret = header_secret(file, f"{where}.{name}.secret_headers.{header} = {file!r}", "secret")
+        yield header.lower(), secret
 
 
 def _filled_url(name: str, template: str, values: Mapping[str, JsonValue]) -> str:
@@ -256,18 +266,21 @@ def _filled_url(name: str, template: str, values: Mapping[str, JsonValue]) -> st
     return url
 
 
-def _filled(body: JsonValue, values: Mapping[str, JsonValue]) -> JsonValue:
-    """Return a body with values in the place of its placeholders; one without a value becomes null."""
+def _filled(name: str, body: JsonValue, values: Mapping[str, JsonValue]) -> JsonValue:
+    """Return a body with values in the place of its placeholders; one without a value becomes null.
+
+    Raises LookupFailedError for what cannot stand in a text.
+    """
     match body:
         case str():
             alone = PLACEHOLDER.fullmatch(body)
             if alone is not None:
                 return values.get(alone[1])
-            return PLACEHOLDER.sub(lambda found: _text("", found[1], values), body)
+            return PLACEHOLDER.sub(lambda found: _text(name, found[1], values), body)
         case list():
-            return [_filled(each, values) for each in body]
+            return [_filled(name, each, values) for each in body]
         case dict():
-            return {key: _filled(each, values) for key, each in body.items()}
+            return {key: _filled(name, each, values) for key, each in body.items()}
     return body
 
 
