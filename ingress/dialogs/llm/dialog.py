@@ -174,7 +174,7 @@ class LlmDialog(Dialog):
         filler_s = loop.time() + self.settings.filler_after_s
         has_said = False
         problem: str | None = None
-        messages = self._messages(note, call, memory)
+        messages = await self._messages(note, call, memory)
         async with Waiting(self._writer.answer(messages, memory, own, call.call_id)) as generated:
             while True:
                 until_filler_s = max(0.0, filler_s - loop.time()) if filler else self._patience_s
@@ -202,9 +202,10 @@ class LlmDialog(Dialog):
         for said in self._failed(memory.fail(), own, has_said, is_greeting, problem):
             yield _to_leg(said, leg)
 
-    def _messages(self, note: str, call: DialogCall, memory: CallMemory) -> list[Message]:
+    async def _messages(self, note: str, call: DialogCall, memory: CallMemory) -> list[Message]:
         """Return what the model gets to read."""
-        chosen = DEFAULT_PROMPT if self._prompt_file is None else self._prompt_file.current()
+        file = self._prompt_file
+        chosen = DEFAULT_PROMPT if file is None else await asyncio.to_thread(file.current)
         prompt = chosen.filled(call)
         if memory.found:
             lines = "\n".join(json.dumps(each, ensure_ascii=False) for each in memory.found)

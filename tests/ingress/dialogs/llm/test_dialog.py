@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -708,6 +709,18 @@ async def test_check_says_what_cannot_be_reached(monkeypatch: pytest.MonkeyPatch
     away = LlmDialog(DialogSettings(name="llm", llm={"model": "m", "base_url": "http://127.0.0.1:1/v1"}))
     [line] = away.unreachable()
     assert "the endpoint cannot be reached (ConnectError)" in line
+
+
+async def test_a_prompt_whose_place_a_pipe_takes_stops_no_call(tmp_path: Path) -> None:
+    """The former prompt stays; opening the pipe would wait for ever."""
+    file = tmp_path / "prompt.txt"
+    file.write_text("You sell bicycles.")
+    async with talk("Yes.", prompt_file=str(file)) as call:
+        file.unlink()
+        os.mkfifo(file)
+        async with asyncio.timeout(5.0):
+            assert await call.texts() == ["Yes."]
+        assert call.messages[0]["content"].startswith("You sell bicycles.")
 
 
 async def test_the_environment_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

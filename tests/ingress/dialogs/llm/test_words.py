@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,14 @@ def test_a_prompt_that_cannot_be_read_is_named(content: bytes | None, tmp_path: 
         file.write_bytes(content)
     with pytest.raises(ConfigurationError, match=r"prompt_file = '.*prompt\.txt': "):
         Prompt.read(str(file), "prompt_file")
+
+
+def test_a_prompt_that_is_no_file_is_named(tmp_path: Path) -> None:
+    """A pipe that nobody writes to would have the server wait for ever."""
+    os.mkfifo(tmp_path / "prompt.txt")
+    for name in ("prompt.txt", "."):
+        with pytest.raises(ConfigurationError, match=r"prompt_file = .*: cannot be read as UTF-8: "):
+            Prompt.read(str(tmp_path / name), "prompt_file")
 
 
 # The history
