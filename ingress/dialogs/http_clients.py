@@ -1,4 +1,4 @@
-"""What the HTTP clients of dialogs have in common: one client asks for all calls, and tells nobody."""
+"""What the HTTP clients of dialogs have in common: one client asks for all calls; nothing is logged."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class LlmSettings(Section):
     maximum_history_characters: int = Field(default=8_000, ge=200, le=1_000_000)
     """Of what was said, that the model gets; the oldest is left out first."""
     extra_body: dict[str, JsonValue] = Field(default_factory=dict)
-    """Sent with each request, for what an endpoint wants besides: `{reasoning_effort = "low"}`."""
+    """Sent with each request, for what an endpoint takes besides: `{reasoning_effort = "low"}`."""
     first_token_deadline_s: PositiveSeconds = 6.0
     """Until the first word or tool call of an answer, with waiting for another try."""
     stall_deadline_s: PositiveSeconds = 4.0

@@ -56,7 +56,7 @@ class Client:
     """Asks one address for all calls. Nothing is to be closed.
 
     Each try has a connection of its own: on one that is kept, a request is lost if the receiver closes it
-    just then, and nobody can tell whether it was read.
+    just then, and it is unknown whether it was read.
     """
 
     def __init__(self, address: Address) -> None:
@@ -69,7 +69,7 @@ class Client:
             follow_redirects=False,
             verify=address.tls,
             cookies=no_cookies(),
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0),  # nobody queues
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0),  # none waits
         )
 
     def unreachable(self) -> str | None:
