@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actors.checks.hosts import is_loopback
 
 if TYPE_CHECKING:
     import ssl
 
+    import httpx2
+
+Failure = Callable[[str], Exception]
+"""Makes the error of a client, of what was wrong with the answer."""
 LIBRARIES = ("openai", "httpx2", "httpcore2")
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 CONNECTION_HEADERS = (
@@ -30,9 +34,36 @@ def usual_tls() -> ssl.SSLContext:
     return httpx2.create_ssl_context()
 
 
-def no_cookies() -> CookieJar:
-    """Return a jar that takes none: what is set in one call is not sent in another."""
-    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+def client_options(limits: httpx2.Limits, tls: ssl.SSLContext | None = None) -> dict[str, Any]:
+    """Return the arguments of a client; `tls` verifies certificates, unset: by this machine's."""
+    return {
+        "timeout": None,  # each step of a request has its deadline where it is asked
+        "trust_env": False,  # a proxy of the environment, or a password in .netrc, is for other programs
+        "follow_redirects": False,
+        "verify": tls or usual_tls(),
+        # None is taken: what is set in one call is not sent in another.
+        "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        "headers": {"Accept-Encoding": "identity"},  # a short answer could become one of any length
+        "limits": limits,
+    }
+
+
+def check_not_compressed(response: httpx2.Response, failure: Failure) -> None:
+    """Raise `failure` for an answer that is compressed."""
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise failure("the answer is compressed, which was not asked for")
+
+
+async def limited(
+    pieces: AsyncIterable[bytes], maximum_bytes: int, failure: Failure
+) -> AsyncGenerator[bytes, None]:
+    """Yield the pieces of an answer; raise `failure` when they are too long together."""
+    length = 0
+    async for piece in pieces:
+        length += len(piece)
+        if length > maximum_bytes:
+            raise failure(f"the answer is longer than {maximum_bytes} bytes")
+        yield piece
 
 
 def check_headers(headers: Mapping[str, str], own: Iterable[str] = CONNECTION_HEADERS) -> None:

@@ -29,9 +29,10 @@ from ingress.access.private_files import header_secret
 from ingress.dialogs.http_clients import (
     check_encryption,
     check_headers,
+    check_not_compressed,
+    client_options,
+    limited,
     log_no_requests,
-    no_cookies,
-    usual_tls,
 )
 from ingress.dialogs.plain_json import plain_json
 
@@ -202,42 +203,33 @@ class Lookups:
         import httpx2
 
         assert self._client is not None  # there is a look-up
-        content = b""
+
+        def failure(reason: str) -> LookupFailedError:
+            return LookupFailedError(f"look-up {name}: {reason}")
+
         sent = None if body is None else json.dumps(body).encode()
         try:
             async with self._client.stream(
                 chosen.method, url, headers=self._headers[name], content=sent
             ) as response:
                 if not response.is_success:
-                    raise LookupFailedError(f"look-up {name}: the answer is {response.status_code}")
-                if response.headers.get("content-encoding", "identity") != "identity":
-                    raise LookupFailedError(f"look-up {name}: the answer is compressed")
-                async for piece in response.aiter_raw():
-                    content += piece
-                    if len(content) > chosen.maximum_bytes:
-                        raise LookupFailedError(
-                            f"look-up {name}: the answer is longer than {chosen.maximum_bytes} bytes"
-                        )
+                    raise failure(f"the answer is {response.status_code}")
+                check_not_compressed(response, failure)
+                pieces = limited(response.aiter_raw(), chosen.maximum_bytes, failure)
+                content = b"".join([piece async for piece in pieces])
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise LookupFailedError(f"look-up {name}: {type(error).__name__}") from None
+            raise failure(type(error).__name__) from None
         try:
             return plain_json(content)
         except ValueError:
-            raise LookupFailedError(f"look-up {name}: the answer is no JSON") from None
+            raise failure("the answer is no JSON") from None
 
 
 def _client() -> httpx2.AsyncClient:
     import httpx2
 
     log_no_requests()
-    return httpx2.AsyncClient(
-        timeout=None,
-        trust_env=False,  # a proxy of the environment, or a password in .netrc, is for other programs
-        follow_redirects=False,
-        verify=usual_tls(),
-        cookies=no_cookies(),
-        limits=httpx2.Limits(max_connections=None),
-    )
+    return httpx2.AsyncClient(**client_options(httpx2.Limits(max_connections=None)))
 
 
 def _headers(name: str, chosen: LookupSettings, where: str) -> Iterator[tuple[str, str]]:
@@ -246,7 +238,6 @@ def _headers(name: str, chosen: LookupSettings, where: str) -> Iterator[tuple[st
     Raises ConfigurationError.
     """
     yield "accept", "application/json"
-    yield "accept-encoding", "identity"  # a short answer could become one of any length
     if chosen.body is not None:
         yield "content-type", "application/json"
     for header, value in chosen.headers.items():
