@@ -70,7 +70,7 @@ PURE = {
     "ingress.configuration": {
         "contradictions", "extension_book", "extension_tables", "extensions", "phrases", "settings",
     },
-    "ingress.dialogs": {"actions", "answers", "json_form", "outcome", "state", "texts"},
+    "ingress.dialogs": {"actions", "answers", "file_content", "json_form", "outcome", "state", "texts"},
     "ingress.dialogs.flow": {
         "answers", "checking", "drawing", "model", "progress", "replies", "texts", "wording",
     },

@@ -37,10 +37,17 @@ LONGEST_FOLDER_BYTES = 43
 """Ray puts `session_<date>_<time>_<microseconds>_<pid>/sockets/plasma_store` under it: 64 of the 107 bytes
 that the path of a Unix socket may have."""
 
-SCRUBBED = frozenset(
-    {"RAY_ADDRESS", "RAY_NAMESPACE", "RAY_JOB_CONFIG_JSON_ENV_VAR", "OMP_NUM_THREADS", "RAYMAL_TOKEN"}
-)
-"""Variables of another Ray, a thread count that every worker would inherit, and the operator's token."""
+DIALOG_SECRET_VARIABLES = frozenset({"OPENAI_API_KEY", "RAYMAL_WEBHOOK_SECRET"})
+"""Secrets of dialogs, which run in the gateway alone."""
+SECRET_VARIABLES = DIALOG_SECRET_VARIABLES | {"RAYMAL_TOKEN"}
+"""Secrets that a process gets only if it needs them."""
+SCRUBBED = SECRET_VARIABLES | {
+    "RAY_ADDRESS",
+    "RAY_NAMESPACE",
+    "RAY_JOB_CONFIG_JSON_ENV_VAR",
+    "OMP_NUM_THREADS",
+}
+"""Secrets, variables of another Ray, and a thread count that every worker would inherit."""
 
 
 @dataclass(frozen=True, slots=True)

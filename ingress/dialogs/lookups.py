@@ -23,10 +23,17 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
-from actors.errors import ConfigurationError, LookupFailedError
+from actors.errors import LookupFailedError
 from actors.settings import PositiveSeconds, Section
 from ingress.access.private_files import header_secret
-from ingress.dialogs.http_clients import log_no_requests, no_cookies, usual_tls
+from ingress.dialogs.http_clients import (
+    check_encryption,
+    check_headers,
+    check_not_compressed,
+    client_options,
+    limited,
+    log_no_requests,
+)
 from ingress.dialogs.plain_json import plain_json
 
 if TYPE_CHECKING:
@@ -59,9 +66,11 @@ class LookupSettings(Section):
 
     url: Annotated[str, Field(max_length=MAXIMUM_URL_CHARACTERS), AfterValidator(_url)]
     """With placeholders behind the host: `https://shop.example/orders/{order}`."""
+    allow_http: bool = False
+    """Whether `http://` may lead to another machine: values and secrets then travel unencrypted."""
     method: Literal["GET", "POST", "PUT"] = "GET"
     headers: dict[str, str] = Field(default_factory=dict)
-    """Sent as they are; no secrets, for settings are shown."""
+    """Sent as they are, `accept` and `content-type` instead of JSON's. No secrets: settings are shown."""
     secret_headers: dict[str, str] = Field(default_factory=dict)
     """By name, the file that holds the value, readable by its owner alone."""
     body: JsonValue = None
@@ -79,8 +88,13 @@ class LookupSettings(Section):
     def _checked(self) -> LookupSettings:
         if self.body is not None and self.method == "GET":
             raise ValueError('a body needs method = "POST" or "PUT"')
+        check_headers(self.headers)
+        check_headers(dict.fromkeys(self.secret_headers, ""))
+        if twice := {each.lower() for each in self.headers} & {each.lower() for each in self.secret_headers}:
+            raise ValueError(f"{min(twice)} is in headers and in secret_headers")
         if self.value_schema is not None:
             _check_schema(self.value_schema, self.placeholders)
+        check_encryption(PLACEHOLDER.sub("x", self.url), self.allow_http, "url")
         return self
 
     @property
@@ -142,7 +156,7 @@ class Lookups:
     """The look-ups of one dialog, by name. Close it when it is no longer used."""
 
     def __init__(self, settings: Mapping[str, LookupSettings], where: str = "lookups") -> None:
-        """`where`: the table's name, for messages. Raises ConfigurationError for secrets and headers."""
+        """`where`: the table's name, for messages. Raises ConfigurationError for secrets."""
         self.settings = settings
         self._validators = {
             name: validator_of(each.schema_of_values(KINDS)) for name, each in settings.items()
@@ -164,7 +178,7 @@ class Lookups:
             place = ".".join(map(str, error.absolute_path)) or "the values"
             raise LookupFailedError(f"look-up {name}: {place}: not as its schema says ({error.validator})")
         url = _filled_url(name, chosen.url, values)
-        body = _filled(chosen.body, values)
+        body = _filled(name, chosen.body, values)
         try:
             async with asyncio.timeout(chosen.deadline_s):
                 return await self._answer(name, chosen, url, body)
@@ -189,58 +203,48 @@ class Lookups:
         import httpx2
 
         assert self._client is not None  # there is a look-up
-        content = b""
+
+        def failure(reason: str) -> LookupFailedError:
+            return LookupFailedError(f"look-up {name}: {reason}")
+
         sent = None if body is None else json.dumps(body).encode()
         try:
             async with self._client.stream(
                 chosen.method, url, headers=self._headers[name], content=sent
             ) as response:
                 if not response.is_success:
-                    raise LookupFailedError(f"look-up {name}: the answer is {response.status_code}")
-                if response.headers.get("content-encoding", "identity") != "identity":
-                    raise LookupFailedError(f"look-up {name}: the answer is compressed")
-                async for piece in response.aiter_raw():
-                    content += piece
-                    if len(content) > chosen.maximum_bytes:
-                        raise LookupFailedError(
-                            f"look-up {name}: the answer is longer than {chosen.maximum_bytes} bytes"
-                        )
+                    raise failure(f"the answer is {response.status_code}")
+                check_not_compressed(response, failure)
+                pieces = limited(response.aiter_raw(), chosen.maximum_bytes, failure)
+                content = b"".join([piece async for piece in pieces])
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise LookupFailedError(f"look-up {name}: {type(error).__name__}") from None
+            raise failure(type(error).__name__) from None
         try:
             return plain_json(content)
         except ValueError:
-            raise LookupFailedError(f"look-up {name}: the answer is no JSON") from None
+            raise failure("the answer is no JSON") from None
 
 
 def _client() -> httpx2.AsyncClient:
     import httpx2
 
     log_no_requests()
-    return httpx2.AsyncClient(
-        timeout=None,
-        trust_env=False,  # a proxy of the environment, or a password in .netrc, is for other programs
-        follow_redirects=False,
-        verify=usual_tls(),
-        cookies=no_cookies(),
-        limits=httpx2.Limits(max_connections=None),
-    )
+    return httpx2.AsyncClient(**client_options(httpx2.Limits(max_connections=None)))
 
 
 def _headers(name: str, chosen: LookupSettings, where: str) -> Iterator[tuple[str, str]]:
-    """Yield the headers. Raises ConfigurationError."""
-    yield "Accept", "application/json"
-    yield "Accept-Encoding", "identity"  # a short answer could become one of any length
+    """Yield the headers, in small letters: the settings' take the place of the usual ones.
+
+    Raises ConfigurationError.
+    """
+    yield "accept", "application/json"
     if chosen.body is not None:
-        yield "Content-Type", "application/json"
+        yield "content-type", "application/json"
     for header, value in chosen.headers.items():
-        if not (header.isascii() and value.isascii() and (header + value).isprintable()):
-            raise ConfigurationError(
-                f"{where}.{name}.headers.{header!r}: a header is ASCII without control characters"
-            )
-        yield header, value
+        yield header.lower(), value
     for header, file in chosen.secret_headers.items():
-        yield header, header_secret(file, f"{where}.{name}.secret_headers.{header} = {file!r}", "secret")
+        secret = header_secret(file, f"{where}.{name}.secret_headers.{header} = {file!r}", "secret")
+        yield header.lower(), secret
 
 
 def _filled_url(name: str, template: str, values: Mapping[str, JsonValue]) -> str:
@@ -253,18 +257,21 @@ def _filled_url(name: str, template: str, values: Mapping[str, JsonValue]) -> st
     return url
 
 
-def _filled(body: JsonValue, values: Mapping[str, JsonValue]) -> JsonValue:
-    """Return a body with values in the place of its placeholders; one without a value becomes null."""
+def _filled(name: str, body: JsonValue, values: Mapping[str, JsonValue]) -> JsonValue:
+    """Return a body with values in the place of its placeholders; one without a value becomes null.
+
+    Raises LookupFailedError for what cannot stand in a text.
+    """
     match body:
         case str():
             alone = PLACEHOLDER.fullmatch(body)
             if alone is not None:
                 return values.get(alone[1])
-            return PLACEHOLDER.sub(lambda found: _text("", found[1], values), body)
+            return PLACEHOLDER.sub(lambda found: _text(name, found[1], values), body)
         case list():
-            return [_filled(each, values) for each in body]
+            return [_filled(name, each, values) for each in body]
         case dict():
-            return {key: _filled(each, values) for key, each in body.items()}
+            return {key: _filled(name, each, values) for key, each in body.items()}
     return body
 
 

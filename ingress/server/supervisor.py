@@ -23,15 +23,15 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Set
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from actors.cluster.ray_head import RayHead
+from actors.cluster.ray_head import DIALOG_SECRET_VARIABLES, SECRET_VARIABLES, RayHead
 from actors.errors import ConfigurationError, LinkError
 from actors.liveness.threads import in_thread
-from ingress.access.tokens import VARIABLE
+from ingress.access.tokens import VARIABLE as TOKEN_VARIABLE
 from ingress.configuration.extension_book import ExtensionBook
 from ingress.configuration.settings import Settings
 from ingress.link import listener
@@ -118,15 +118,15 @@ class Supervisor:
 
         self._write_files = write_files
         extensions.on_change = self._write_changed
-        environment = ONE_BLAS_THREAD | os.environ
-        # Dialogs and engines of other packages run in these: the token for HTTP is none of theirs.
-        without_token = {name: value for name, value in environment.items() if name != VARIABLE}
+        # The token is for HTTP, the secrets of dialogs are for the gateway. With `api.enabled` it has both:
+        # it opens the cluster's door with the token.
+        needed_by_gateway = DIALOG_SECRET_VARIABLES | ({TOKEN_VARIABLE} if settings.api.enabled else set())
         command = [sys.executable, "-m", "ingress"]
         self._media = [
             Child(
                 f"media worker {index}",
                 [*command, "media-worker", str(runtime.path), str(index), str(feed.inherited.fileno())],
-                without_token,
+                _environment(),
                 before_start=partial(self._media_starts, feed),
                 inherited=[feed.inherited.fileno()],
             )
@@ -135,7 +135,7 @@ class Supervisor:
         self._gateway = Child(
             "gateway",
             [*command, "gateway", str(runtime.path)],
-            (environment if settings.api.enabled else without_token)  # it opens the cluster's door with it
+            _environment(needed_by_gateway)
             | (self._head.driver_environment if self._head is not None else {}),
             before_start=write_files,
         )
@@ -145,7 +145,7 @@ class Supervisor:
             self._web = Child(
                 "web",
                 [*command, "web", str(runtime.path), *map(str, listening)],
-                environment,
+                _environment({TOKEN_VARIABLE}),
                 before_start=write_files,
                 inherited=listening,
             )
@@ -421,6 +421,12 @@ class Supervisor:
         """Have the media workers, which are stopping, end running calls."""
         for child in self._media:
             child.signal(signal.SIGINT)
+
+
+def _environment(secrets: Set[str] = frozenset()) -> dict[str, str]:
+    """Return what a child inherits, with the secrets that it needs alone."""
+    kept = {name: os.environ[name] for name in os.environ if name in secrets or name not in SECRET_VARIABLES}
+    return ONE_BLAS_THREAD | kept
 
 
 def _kept(*children: Child) -> list[asyncio.Task[int]]:

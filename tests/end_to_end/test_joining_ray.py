@@ -19,7 +19,7 @@ def test_a_port_that_says_nothing_is_given_up(tmp_path: Path) -> None:
     """`raymal status` has the reason; at the deadline the server ends with it, and no process stays."""
     port, log = free_port(), tmp_path / "server.log"
     with silent_listener() as address, log.open("wb") as stream:
-        flags = ["--ray-address", address, "--set", "fleet.worker_start_deadline_s=6"]
+        flags = ["--ray-address", address, "--set", "fleet.worker_start_deadline_s=3"]
         process = subprocess.Popen(
             [*RAYMAL, "serve", "--port", str(port), "--set", "web.enabled=false", *flags],
             stdout=stream,

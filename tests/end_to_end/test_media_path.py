@@ -61,6 +61,7 @@ STRICT = (
     *("--set", f"server.send_backlog_ms={BACKLOG_MS}"),
 )
 SECRET = "a-token-of-24-characters"
+DIALOG_SECRETS = {"OPENAI_API_KEY": "sk-of-the-model", "RAYMAL_WEBHOOK_SECRET": "whsec_of-the-webhook"}
 SLACK_S = 1.0
 """What a deadline may be exceeded by on a busy machine."""
 
@@ -78,8 +79,8 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[RunningServer]:
     """A server that plays a tone to every call, with its usual settings; its log is JSON."""
-    token = {"RAYMAL_TOKEN": SECRET}
-    with running_server(folder, *TONE, "--set", "log_format=json", variables=token) as running:
+    secrets = {"RAYMAL_TOKEN": SECRET} | DIALOG_SECRETS
+    with running_server(folder, *TONE, "--set", "log_format=json", variables=secrets) as running:
         yield running
 
 
@@ -300,6 +301,12 @@ def test_the_token_goes_to_no_process_of_the_calls(server: RunningServer) -> Non
     assert SECRET not in server.log.read_text()
     for file in (server.log.parent / str(server.port)).iterdir():
         assert not file.is_file() or SECRET not in file.read_text()
+
+
+def test_secrets_of_dialogs_go_to_the_gateway_alone(server: RunningServer) -> None:
+    """Where dialogs run; code of the media workers has no use for them."""
+    assert server.child("gateway").environ().items() >= DIALOG_SECRETS.items()
+    assert not server.child("media-worker").environ().keys() & DIALOG_SECRETS
 
 
 def strange_but_legal() -> dict[str, list[Outgoing]]:

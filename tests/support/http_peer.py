@@ -16,7 +16,7 @@ class Asked:
     method: str
     path: str
     headers: dict[str, str]
-    """Names in lower case."""
+    """Names in lower case; of one that comes twice both values, as in a list (RFC 9110, 5.3)."""
     body: bytes
 
     @property
@@ -91,9 +91,10 @@ class HttpPeer:
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             first, *lines = head.splitlines()
-            headers = {
-                name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
-            }
+            headers: dict[str, str] = {}
+            for name, _, value in (line.partition(":") for line in lines if line):
+                former = headers.get(name.lower())
+                headers[name.lower()] = value.strip() if former is None else f"{former}, {value.strip()}"
             body = await reader.readexactly(int(headers.get("content-length", 0)))
             method, path, _ = first.split(" ")
             asked = Asked(method, path, headers, body)

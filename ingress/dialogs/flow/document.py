@@ -9,8 +9,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ import yaml
 from rapidfuzz import fuzz, process
 
 from actors.errors import ConfigurationError
+from ingress.dialogs.file_content import file_content
 
 MAXIMUM_BYTES = 1024 * 1024
 MAXIMUM_LEVELS = 16
@@ -176,10 +175,7 @@ def read_bytes(path: Path) -> bytes:
     """Return what a file holds. Raises FlowError."""
     place = Place(str(path), 1, 1)
     try:
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                raise FlowError([Problem(place, "this is no regular file")])
-            content = stream.read(MAXIMUM_BYTES + 1)
+        content = file_content(path, MAXIMUM_BYTES)
     except FileNotFoundError:
         raise FlowError([Problem(place, f"there is no such file (from {Path.cwd()})")]) from None
     except (OSError, ValueError) as error:

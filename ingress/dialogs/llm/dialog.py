@@ -40,6 +40,7 @@ from ingress.dialogs.base import (
     Say,
     Transfer,
 )
+from ingress.dialogs.http_clients import usual_tls
 from ingress.dialogs.llm.api_key import api_key
 from ingress.dialogs.llm.conversation import Message, answer_ending, conversation, spoken
 from ingress.dialogs.llm.endpoint import Endpoint, EndpointError
@@ -97,7 +98,12 @@ class LlmDialog(Dialog):
         where = f"{WHERE}.base_url = {chosen.base_url!r}"
         try:
             with httpx2.stream(
-                "GET", f"{chosen.base_url.rstrip('/')}/models", headers=headers, timeout=CHECK_DEADLINE_S
+                "GET",
+                f"{chosen.base_url.rstrip('/')}/models",
+                headers=headers,
+                timeout=CHECK_DEADLINE_S,
+                trust_env=False,  # as the calls' client
+                verify=usual_tls(),
             ) as answer:  # whose body may have no end
                 status = answer.status_code
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
@@ -105,7 +111,8 @@ class LlmDialog(Dialog):
                 f"{where}: the endpoint cannot be reached ({type(error).__name__}): start it, or correct this"
             ]
         if status in (401, 403):
-            return [f"{where}: the endpoint refuses the key ({status})"]
+            needed = "refuses the key" if self._key else "needs a key, which is not set (api_key_file)"
+            return [f"{where}: the endpoint {needed} ({status})"]
         return []
 
     async def close(self) -> None:
@@ -167,7 +174,7 @@ class LlmDialog(Dialog):
         filler_s = loop.time() + self.settings.filler_after_s
         has_said = False
         problem: str | None = None
-        messages = self._messages(note, call, memory)
+        messages = await self._messages(note, call, memory)
         async with Waiting(self._writer.answer(messages, memory, own, call.call_id)) as generated:
             while True:
                 until_filler_s = max(0.0, filler_s - loop.time()) if filler else self._patience_s
@@ -195,9 +202,10 @@ class LlmDialog(Dialog):
         for said in self._failed(memory.fail(), own, has_said, is_greeting, problem):
             yield _to_leg(said, leg)
 
-    def _messages(self, note: str, call: DialogCall, memory: CallMemory) -> list[Message]:
+    async def _messages(self, note: str, call: DialogCall, memory: CallMemory) -> list[Message]:
         """Return what the model gets to read."""
-        chosen = DEFAULT_PROMPT if self._prompt_file is None else self._prompt_file.current()
+        file = self._prompt_file
+        chosen = DEFAULT_PROMPT if file is None else await asyncio.to_thread(file.current)
         prompt = chosen.filled(call)
         if memory.found:
             lines = "\n".join(json.dumps(each, ensure_ascii=False) for each in memory.found)

@@ -36,7 +36,7 @@ MOST_RETRIES = 2
 END_DEADLINE_S = 0.3
 """From an answer's last piece to the end of its stream, where the number of tokens may still come."""
 MOST_TOOL_CALLS = 8
-"""In one answer; more are no sensible answer."""
+"""In one answer; more are an error of the endpoint."""
 MAXIMUM_ARGUMENT_CHARACTERS = 16_384
 HINTS = {
     400: ": it refuses the request",
@@ -47,7 +47,7 @@ HINTS = {
 }
 """What the status of an endpoint means."""
 NO_KEY = "none"
-"""For an endpoint that wants none: the client needs one."""
+"""For an endpoint that needs none: the client has to have one."""
 CHARACTERS_OF_A_TOKEN = 4
 """In the mean, for an endpoint that does not count."""
 
@@ -237,7 +237,7 @@ class ToolCalls:
     def feed(self, delta: Any) -> None:
         """Take the pieces of one delta. A new id or index begins a new call; some give no index.
 
-        Raises EndpointError for what is more than any sensible answer.
+        Raises EndpointError for more calls or characters than an answer may have.
         """
         for piece in (delta.tool_calls if delta is not None else None) or ():
             same = (call for call in reversed(self._calls) if call["index"] == piece.index)

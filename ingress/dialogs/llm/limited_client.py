@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 
-from ingress.dialogs.http_clients import no_cookies, usual_tls
+from ingress.dialogs.http_clients import check_not_compressed, client_options, limited
 
 MAXIMUM_ANSWER_BYTES = 4 * 1024 * 1024
 """Of one stream: thousands of pieces of 500 bytes. An endpoint out of order may send without an end."""
@@ -24,22 +24,16 @@ class LimitedClient(httpx2.AsyncClient):
         limits = httpx2.Limits(
             max_connections=MOST_CONNECTIONS, max_keepalive_connections=100, keepalive_expiry=KEEP_ALIVE_S
         )
-        # Each step of a request has its deadline where it is asked.
-        super().__init__(
-            timeout=None,
-            follow_redirects=False,
-            limits=limits,
-            verify=usual_tls(),
-            cookies=no_cookies(),
-            headers={"Accept-Encoding": "identity"},  # a short answer could become one of any length
-        )
+        super().__init__(**client_options(limits))
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send a request; its answer's stream is limited."""
         response = await super().send(request, **options)
-        if response.headers.get("content-encoding", "identity") != "identity":
+        try:
+            check_not_compressed(response, httpx2.ReadError)
+        except httpx2.ReadError:
             await response.aclose()
-            raise httpx2.ReadError("the answer is compressed, which was not asked for")
+            raise
         if isinstance(response.stream, httpx2.AsyncByteStream) and not response.is_closed:
             response.stream = _Limited(response.stream)
         return response
@@ -49,13 +43,8 @@ class _Limited(httpx2.AsyncByteStream):
     def __init__(self, stream: httpx2.AsyncByteStream) -> None:
         self._stream = stream
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
-        async for piece in self._stream:
-            size += len(piece)
-            if size > MAXIMUM_ANSWER_BYTES:
-                raise httpx2.ReadError(f"the answer is longer than {MAXIMUM_ANSWER_BYTES} bytes")
-            yield piece
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return limited(self._stream, MAXIMUM_ANSWER_BYTES, httpx2.ReadError)
 
     async def aclose(self) -> None:
         await self._stream.aclose()

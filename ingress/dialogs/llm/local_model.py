@@ -1,7 +1,7 @@
 """A small language model on this machine, behind llama.cpp's own OpenAI-compatible server.
 
 For trying the dialog without a service and without a network: SmolLM2 with 135 million parameters, from the
-package registry (extra `local-llm`). It speaks English, knows little and uses no tools.
+package registry (extra `local-llm`). It writes English, often wrong facts, and uses no tools.
 
     python -m ingress.dialogs.llm.local_model --port 8080
 """

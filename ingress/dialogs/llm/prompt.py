@@ -22,6 +22,7 @@ from pathlib import Path
 from actors.errors import ConfigurationError
 from actors.plugins.mistakes import unknown
 from ingress.dialogs.base import DialogCall
+from ingress.dialogs.file_content import file_content
 from ingress.dialogs.llm.texts import language_name
 
 MAXIMUM_BYTES = 64 * 1024
@@ -62,8 +63,7 @@ class Prompt:
         """Return the prompt in a file. Raises ConfigurationError."""
         where = f"{setting} = {file!r}"
         try:
-            with Path(file).expanduser().open("rb") as stream:
-                content = stream.read(MAXIMUM_BYTES + 1)
+            content = file_content(Path(file).expanduser(), MAXIMUM_BYTES)
             text = content.decode()
         except (OSError, RuntimeError, ValueError) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__
@@ -96,7 +96,10 @@ class PromptFile:
         self._prompt = Prompt.read(file, setting)
 
     def current(self) -> Prompt:
-        """Return the prompt, read again if the file has changed; with a mistake in it, the former one."""
+        """Return the prompt, read again if the file has changed; with a mistake in it, the former one.
+
+        It waits for the disk.
+        """
         version = self._now()
         if version != self._version:
             self._version = version

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from actors.settings import PositiveSeconds, Section
+from ingress.dialogs.http_clients import check_encryption
 from ingress.dialogs.lookups import LookupSettings
 
 OPENAI_HOST = "api.openai.com"
@@ -38,9 +39,11 @@ class LlmSettings(Section):
     """The model's name, as the endpoint knows it."""
     base_url: BaseUrl = f"https://{OPENAI_HOST}/v1"
     """Of an OpenAI-compatible endpoint: vLLM, llama.cpp, Ollama, a provider's."""
+    allow_http: bool = False
+    """Whether `http://` may lead to another machine: words and key then travel unencrypted."""
     api_key_file: str | None = None
     """Holds the endpoint's key, readable by its owner alone. Environment: OPENAI_API_KEY, the key itself,
-    which wins."""
+    which wins. It is sent to OpenAI and to this machine alone: another endpoint needs the file."""
     prompt_file: str | None = None
     """What the model is to be and to know; placeholders in docs/llm.md. Unset: a short prompt of raymal's."""
     temperature: float | None = Field(default=None, ge=0.0, le=2.0)
@@ -54,7 +57,7 @@ class LlmSettings(Section):
     maximum_history_characters: int = Field(default=8_000, ge=200, le=1_000_000)
     """Of what was said, that the model gets; the oldest is left out first."""
     extra_body: dict[str, JsonValue] = Field(default_factory=dict)
-    """Sent with each request, for what an endpoint wants besides: `{reasoning_effort = "low"}`."""
+    """Sent with each request, for what an endpoint takes besides: `{reasoning_effort = "low"}`."""
     first_token_deadline_s: PositiveSeconds = 6.0
     """Until the first word or tool call of an answer, with waiting for another try."""
     stall_deadline_s: PositiveSeconds = 4.0
@@ -81,6 +84,11 @@ class LlmSettings(Section):
     """HTTP addresses that the model may ask: each is a tool with its name."""
     maximum_tool_rounds: int = Field(default=3, ge=0, le=20)
     """How often in one answer the model gets what its tools found; then it has to answer."""
+
+    @model_validator(mode="after")
+    def _check_encryption(self) -> LlmSettings:
+        check_encryption(self.base_url, self.allow_http, "base_url")
+        return self
 
     @model_validator(mode="after")
     def _tools(self) -> LlmSettings:

@@ -65,7 +65,7 @@ class Tools:
 
     @property
     def definitions(self) -> list[dict[str, Any]]:
-        """Return them as OpenAI's API wants them."""
+        """Return them as OpenAI's API takes them."""
         described = dict(self._own)
         for name, lookup in self._settings.lookups.items():
             described[name] = (lookup.description or f"Look up {name}.", lookup.schema_of_values())

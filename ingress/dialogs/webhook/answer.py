@@ -1,4 +1,4 @@
-"""What a receiver answers: actions, and what it wants to remember of the call. Pure.
+"""What a receiver answers: actions, and what it stores for the call. Pure.
 
 | Content-Type | is |
 |---|---|

@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 
 import httpx2
 
-from ingress.dialogs.http_clients import log_no_requests, no_cookies
+from ingress.dialogs.http_clients import check_not_compressed, client_options, limited, log_no_requests
 from ingress.dialogs.webhook.answer import JSON, JSON_LINES, WebhookError
 from ingress.dialogs.webhook.circuit import PAUSE_S, Circuit
 from ingress.dialogs.webhook.signature import signed_headers
@@ -56,21 +56,15 @@ class Client:
     """Asks one address for all calls. Nothing is to be closed.
 
     Each try has a connection of its own: on one that is kept, a request is lost if the receiver closes it
-    just then, and nobody can tell whether it was read.
+    just then, and it is unknown whether it was read.
     """
 
     def __init__(self, address: Address) -> None:
         self._address = address
         self._circuit = Circuit()
         log_no_requests()
-        self._http = httpx2.AsyncClient(
-            timeout=None,
-            trust_env=False,  # a proxy of the environment, or a password in .netrc, is for other programs
-            follow_redirects=False,
-            verify=address.tls,
-            cookies=no_cookies(),
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0),  # nobody queues
-        )
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)  # no request waits
+        self._http = httpx2.AsyncClient(**client_options(limits, address.tls))
 
     def unreachable(self) -> str | None:
         """Connect and send nothing, for no call has begun; return why that cannot be. May take seconds."""
@@ -136,7 +130,6 @@ class Client:
             **address.headers,
             "Content-Type": JSON,
             "Accept": f"{JSON}, {JSON_LINES[0]}",
-            "Accept-Encoding": "identity",
             "User-Agent": "raymal",
             **signed,
         }
@@ -154,8 +147,7 @@ class Reply:
             raise WebhookError(f"answered {status}: redirects are not followed; set the address it leads to")
         if not 200 <= status < 300:
             raise WebhookError(f"answered {status}")
-        if response.headers.get("content-encoding", "identity") != "identity":
-            raise WebhookError("the answer is compressed, which was not asked for")
+        check_not_compressed(response, WebhookError)
         kind = response.headers.get("content-type", JSON).partition(";")[0].strip().lower()
         self.is_lines = kind in JSON_LINES
         if kind != JSON and not self.is_lines and status != 204:
@@ -189,12 +181,11 @@ class Reply:
                         deadline_s = loop.time() + self._gap_s
 
     async def _pieces(self) -> AsyncGenerator[bytes, None]:
-        length = 0
-        async with aclosing(self._response.aiter_raw()) as pieces:
-            async for piece in pieces:
-                length += len(piece)
-                if length > MAXIMUM_BYTES:
-                    raise WebhookError(f"the answer is longer than {MAXIMUM_BYTES} bytes")
+        async with (
+            aclosing(self._response.aiter_raw()) as pieces,
+            aclosing(limited(pieces, MAXIMUM_BYTES, WebhookError)) as within,
+        ):
+            async for piece in within:
                 yield piece
 
 

@@ -58,7 +58,7 @@ log = logging.getLogger(__name__)
 class WebhookDialog(Dialog):
     """Asks the address about each event.
 
-    State of the call: `receiver`, what the receiver wants to remember, and `interrupted`, what had been heard
+    State of the call: `receiver`, what the receiver stores, and `interrupted`, what had been heard
     of an answer that was interrupted: it goes with the next event, in one request.
     """
 
@@ -159,7 +159,7 @@ def request_of(event: DialogEvent, call: DialogCall) -> dict[str, Any]:
 
 
 def _remember(state: DialogState | None, call: DialogCall) -> None:
-    """Keep what the receiver wants to remember. Raises WebhookError if that is too much."""
+    """Keep what the receiver stores. Raises WebhookError if that is too much."""
     if state is None:
         return
     try:

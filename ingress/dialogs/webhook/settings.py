@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 from collections.abc import Mapping
 from typing import Annotated
@@ -10,17 +9,15 @@ from typing import Annotated
 import httpx2
 from pydantic import AfterValidator, Field, model_validator
 
-from actors.checks.hosts import is_loopback
 from actors.errors import ConfigurationError
 from actors.settings import PositiveSeconds, Section
 from ingress.access.private_files import private_content
-from ingress.dialogs.http_clients import usual_tls
+from ingress.dialogs.http_clients import CONNECTION_HEADERS, check_encryption, check_headers, usual_tls
 from ingress.dialogs.outcome import TARGET
 from ingress.dialogs.webhook.signature import key_of
 
 VARIABLE = "RAYMAL_WEBHOOK_SECRET"
-HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
-OWN_HEADERS = ("accept", "accept-encoding", "connection", "content-", "host", "transfer-encoding", "webhook-")
+OWN_HEADERS = (*CONNECTION_HEADERS, "accept", "content-", "user-agent", "webhook-")
 """Beginnings of those that are raymal's own."""
 
 
@@ -40,11 +37,7 @@ def _url(url: str) -> str:
 
 
 def _headers(headers: dict[str, str]) -> dict[str, str]:
-    for name, value in headers.items():
-        if not HEADER_NAME.fullmatch(name) or not value.isascii() or not value.isprintable():
-            raise ValueError("a header is a name of letters, digits and '-' and a line of ASCII")
-        if name.lower().startswith(OWN_HEADERS):
-            raise ValueError(f"{name} is set by raymal itself")
+    check_headers(headers, OWN_HEADERS)
     return headers
 
 
@@ -79,12 +72,7 @@ class WebhookSettings(Section):
 
     @model_validator(mode="after")
     def _check_encryption(self) -> WebhookSettings:
-        parts = httpx2.URL(self.url)
-        if parts.scheme == "http" and not self.allow_http and not is_loopback(parts.host):
-            raise ValueError(
-                "url: http:// to another machine sends what callers say unencrypted; use https://, "
-                "or set allow_http = true in a network of your own"
-            )
+        check_encryption(self.url, self.allow_http, "url")
         return self
 
     def key(self, environment: Mapping[str, str]) -> bytes:

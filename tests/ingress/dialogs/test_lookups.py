@@ -79,6 +79,24 @@ async def test_a_body_keeps_kinds_of_values(tmp_path: Path) -> None:
     assert "abc" not in repr(made.settings)
 
 
+async def test_a_header_of_the_settings_takes_the_usual_ones_place() -> None:
+    """However it is written; it is there once."""
+    kind = "application/vnd.api+json"
+    more = {"method": "POST", "body": {}, "headers": {"ACCEPT": kind, "content-type": kind}}
+    async with lookups(found, "/", **more) as (made, peer):
+        await made.fetch("order", {})
+    assert (peer.asked[0].headers["accept"], peer.asked[0].headers["content-type"]) == (kind, kind)
+
+
+async def test_a_list_cannot_stand_in_a_text() -> None:
+    """The error names the look-up."""
+    schema = {"type": "object", "properties": {"order": {"type": "array"}}}
+    more = {"method": "POST", "body": {"text": "order {order}"}, "schema": schema}
+    async with lookups(found, "/", **more) as (made, _):
+        with pytest.raises(LookupFailedError, match=r"^look-up order: order is no single value$"):
+            await made.fetch("order", {"order": [1]})
+
+
 async def redirect(_: Asked, answering: Answering) -> None:
     await answering.begin(302, Location="http://127.0.0.1:1/")
     await answering.end()
@@ -216,6 +234,18 @@ async def test_an_own_schema_is_kept_to() -> None:
             {"url": "http://host/", "schema": {"properties": {"a": {"$ref": "http://127.0.0.1/"}}}},
             r"\$ref is not followed",
         ),
+        ({"url": "https://host/", "headers": {"Host": "other"}}, "Host is set by raymal itself"),
+        ({"url": "https://host/", "headers": {"content-length": "1"}}, "content-length is set by raymal"),
+        ({"url": "https://host/", "headers": {"": "a"}}, "a header is a name"),
+        ({"url": "https://host/", "headers": {"X": "a\r\nY: b"}}, "a header is a name"),
+        ({"url": "https://host/", "headers": {"X-A": "a", "x-a": "b"}}, "x-a is there twice"),
+        ({"url": "https://host/", "secret_headers": {"Host": "/file"}}, "Host is set by raymal itself"),
+        (
+            {"url": "https://host/", "headers": {"X-A": "a"}, "secret_headers": {"x-a": "/file"}},
+            "x-a is in headers and in secret_headers",
+        ),
+        ({"url": "http://10.0.0.9/{a}"}, "use https://, or set allow_http = true"),
+        ({"url": "http://localhost.example/"}, "use https://, or set allow_http = true"),
     ],
 )
 def test_settings_are_checked(table: dict[str, Any], problem: str) -> None:
@@ -224,12 +254,18 @@ def test_settings_are_checked(table: dict[str, Any], problem: str) -> None:
         LookupSettings.model_validate(table)
 
 
+def test_http_to_another_machine_has_to_be_allowed() -> None:
+    """As in a network of one's own; to this machine it needs nothing."""
+    LookupSettings(url="http://10.0.0.9/{a}", allow_http=True)
+    LookupSettings(url="http://localhost/{a}")
+
+
 def test_a_secret_that_others_may_read_is_refused(tmp_path: Path) -> None:
     """So is one with a line break, which would be a header of its own."""
     secret = tmp_path / "key"
     secret.write_text(json.dumps("abc"))
     secret.chmod(0o644)
-    chosen = LookupSettings(url="http://host/", secret_headers={"X-Key": str(secret)})
+    chosen = LookupSettings(url="https://host/", secret_headers={"X-Key": str(secret)})
     with pytest.raises(ConfigurationError, match=r"lookups\.order\.secret_headers\.X-Key.*chmod 600"):
         Lookups({"order": chosen})
     secret.chmod(0o600)

@@ -6,10 +6,12 @@ import asyncio
 import gzip
 import json
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +39,7 @@ from ingress.dialogs.base import (
     SetVariable,
     Transfer,
 )
+from ingress.dialogs.llm.api_key import KEY_VARIABLE
 from ingress.dialogs.llm.dialog import LlmDialog
 from ingress.link.messages import DialogState, HistoryEntry
 
@@ -700,9 +703,39 @@ async def test_check_says_what_cannot_be_reached(monkeypatch: pytest.MonkeyPatch
         assert [line.partition(": ")[2] for line in found] == problems
         assert KEY not in str(found)
     monkeypatch.delenv("OPENAI_API_KEY")
+    async with talk(status(401)) as call:
+        [line] = await asyncio.to_thread(call.dialog.unreachable)
+    assert line.endswith("the endpoint needs a key, which is not set (api_key_file) (401)")
     away = LlmDialog(DialogSettings(name="llm", llm={"model": "m", "base_url": "http://127.0.0.1:1/v1"}))
     [line] = away.unreachable()
     assert "the endpoint cannot be reached (ConnectError)" in line
+
+
+async def test_a_prompt_whose_place_a_pipe_takes_stops_no_call(tmp_path: Path) -> None:
+    """The former prompt stays; opening the pipe would wait for ever."""
+    file = tmp_path / "prompt.txt"
+    file.write_text("You sell bicycles.")
+    async with talk("Yes.", prompt_file=str(file)) as call:
+        file.unlink()
+        os.mkfifo(file)
+        async with asyncio.timeout(5.0):
+            assert await call.texts() == ["Yes."]
+        assert call.messages[0]["content"].startswith("You sell bicycles.")
+
+
+async def test_the_environment_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a proxy, which would get key and words, nor a password that is meant for other programs."""
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password secret")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    for name in ("no_proxy", "NO_PROXY", KEY_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    async with talk("Yes.") as call:
+        assert await call.texts() == ["Yes."]
+    async with talk(status(200)) as call:
+        assert await asyncio.to_thread(call.dialog.unreachable) == []
+        assert "authorization" not in call.peer.asked[-1].headers
 
 
 async def test_calls_share_no_cookies() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,14 @@ def test_a_prompt_that_cannot_be_read_is_named(content: bytes | None, tmp_path: 
         Prompt.read(str(file), "prompt_file")
 
 
+def test_a_prompt_that_is_no_file_is_named(tmp_path: Path) -> None:
+    """A pipe that nobody writes to would have the server wait for ever."""
+    os.mkfifo(tmp_path / "prompt.txt")
+    for name in ("prompt.txt", "."):
+        with pytest.raises(ConfigurationError, match=r"prompt_file = .*: cannot be read as UTF-8: "):
+            Prompt.read(str(tmp_path / name), "prompt_file")
+
+
 # The history
 
 ENTRIES = st.builds(
@@ -148,10 +157,12 @@ def test_the_newest_results_are_kept_within_the_limit() -> None:
     [
         ({}, "dialog.llm: model is missing"),
         (LOCAL | {"base_url": "ftp://x"}, "write http://HOST"),
+        (LOCAL | {"base_url": "http://10.0.0.9/v1"}, "base_url: http:// to another machine"),
+        (LOCAL | {"base_url": "https://999.1.1.1/v1"}, "base_url: this is no address"),
         (LOCAL | {"base_url": "https://user:pass@host/v1"}, "no key in an address"),
         (LOCAL | {"transfer_targets": {"a": "1;2"}}, "transfer_targets.a"),
         (LOCAL | {"variables": {"lower": "x"}}, "variables.lower"),
-        (LOCAL | {"lookups": {"end_call": {"url": "http://x/"}}}, "is none of end_call"),
+        (LOCAL | {"lookups": {"end_call": {"url": "https://x/"}}}, "is none of end_call"),
         (LOCAL | {"lookups": {"a": {"url": "http://x/", "metod": "GET"}}}, "did you mean 'method'"),
         (LOCAL | {"lookups": {"a": {"url": "http://x/", "schem": {}}}}, "did you mean 'schema'"),
         (LOCAL | {"api_key": "sk-1"}, "unknown setting 'api_key'; did you mean 'api_key_file'"),
@@ -165,7 +176,7 @@ def test_wrong_settings_are_named(table: dict[str, Any], problem: str) -> None:
 
 
 def test_the_key_is_from_the_environment_or_a_private_file(tmp_path: Path) -> None:
-    """The environment wins; OpenAI's own endpoint wants one, others may not."""
+    """The environment wins; OpenAI's own endpoint needs one, others may not."""
     file = tmp_path / "key"
     file.write_text("sk-file\n")
     file.chmod(0o600)
@@ -173,7 +184,7 @@ def test_the_key_is_from_the_environment_or_a_private_file(tmp_path: Path) -> No
     assert api_key(local, {}, "dialog.llm") == "sk-file"
     assert api_key(local, {"OPENAI_API_KEY": "sk-set"}, "dialog.llm") == "sk-set"
     assert api_key(LlmSettings(**LOCAL), {}, "dialog.llm") is None
-    with pytest.raises(ConfigurationError, match=r"api\.openai\.com wants a key"):
+    with pytest.raises(ConfigurationError, match=r"api\.openai\.com needs a key"):
         api_key(LlmSettings(model="m"), {}, "dialog.llm")
     file.chmod(0o640)
     with pytest.raises(ConfigurationError, match=r"dialog\.llm\.api_key_file = .*chmod 600") as raised:
@@ -181,6 +192,33 @@ def test_the_key_is_from_the_environment_or_a_private_file(tmp_path: Path) -> No
     with pytest.raises(ConfigurationError, match="OPENAI_API_KEY: a key is one line") as other:
         api_key(local, {"OPENAI_API_KEY": "sk-ß"}, "dialog.llm")
     assert "sk-" not in str(raised.value) + str(other.value)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "is_sent"),
+    [
+        ("https://api.openai.com/v1", True),
+        ("http://localhost:8000/v1", True),
+        ("https://api.openai.com.example.org/v1", False),
+        ("https://10.0.0.9/v1", False),
+        ("https://api.openai.com\\@example.org/v1", False),
+    ],
+)
+def test_the_key_of_the_environment_goes_nowhere_else(base_url: str, is_sent: bool, tmp_path: Path) -> None:
+    """An extension may set the address; the key of its own file goes there."""
+    file = tmp_path / "key"
+    file.write_text("sk-file")
+    file.chmod(0o600)
+    environment = {"OPENAI_API_KEY": "sk-set"}
+    try:
+        settings = LlmSettings(model="m", base_url=base_url)
+        found = api_key(settings, environment, "dialog.llm")
+    except ValueError:
+        assert not is_sent  # no address
+        return
+    assert found == ("sk-set" if is_sent else None)
+    own = settings.model_copy(update={"api_key_file": str(file)})
+    assert api_key(own, environment, "dialog.llm") == ("sk-set" if is_sent else "sk-file")
 
 
 def test_every_language_has_all_texts() -> None:

@@ -74,6 +74,7 @@ def test_the_environment_changes_nothing(tmp_path: Path, monkeypatch: pytest.Mon
         async with talking(answers({"action": "say", "text": "Hello."})) as (talk, peer):
             assert (await talk.begin()).text == "Hello."
             assert "authorization" not in peer.asked[-1].headers
+            assert peer.asked[-1].headers["accept-encoding"] == "identity"
 
     in_virtual_time(main())
 
