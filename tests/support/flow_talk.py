@@ -19,6 +19,7 @@ from ingress.dialogs.base import (
     DialogCall,
     DialogEvent,
     EndCall,
+    Interrupted,
     LegJoined,
     LegLeft,
     NothingHeard,
@@ -63,6 +64,9 @@ class Talk:
             "c1", "default", self.language, "4711", None, datetime.now(UTC), [],
             json.loads(encoded_state(self.state)), self.has_return,
         )  # fmt: skip
+        if isinstance(event, Interrupted):
+            self.end = None
+        assert self.end is None, "the call is over"
         run = DialogRun(self.dialog, event, call, DialogSettings().deadline_s)
         self.done = []
         try:
