@@ -1,7 +1,8 @@
 """An event loop whose clock jumps: when nothing is ready it is already the time of the next timer.
 
-Sockets of this process work, for what is written to one end is readable at the other at once. Seconds of
-waiting take no time and the order of events does not depend on the machine.
+Sockets of this process work, for what is written to one end is readable at the other at once. While a thread
+of the loop works (`asyncio.to_thread`), time is real. Else seconds of waiting take no time and the order of
+events does not depend on the machine.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import selectors
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 TCP_SETTLES_S = 0.0003
 """Usually TCP on the loopback has delivered when `send` returns; not while the kernel is behind."""
@@ -31,12 +34,26 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """`settle_s`: real time before each jump, in which TCP on a busy machine delivers what was sent."""
         self.now_s = 0.0
         self.settle_s = settle_s
+        self.threads = 0
+        """That work for it now."""
         super().__init__(_JumpingSelector(self))
         self.set_debug(False)  # it times callbacks, by a clock that jumps, and takes most of the real time
 
     def time(self) -> float:
         """Return virtual seconds."""
         return self.now_s
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        """Let a thread work, and time be real until it is done."""
+        future = super().run_in_executor(executor, func, *args)
+        self.threads += 1
+        future.add_done_callback(self._thread_done)
+        return future
+
+    def _thread_done(self, future: asyncio.Future[Any]) -> None:
+        self.threads -= 1
 
 
 class _JumpingSelector(selectors.SelectSelector):
@@ -45,6 +62,8 @@ class _JumpingSelector(selectors.SelectSelector):
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if self._loop.threads and timeout != 0:
+            return self._select_in_real_time(REAL_PATIENCE_S if timeout is None else timeout)
         ready = super().select(0 if timeout == 0 else self._loop.settle_s)
         if ready or timeout == 0:
             return ready
@@ -53,6 +72,12 @@ class _JumpingSelector(selectors.SelectSelector):
             return []
         ready = super().select(REAL_PATIENCE_S)
         assert ready, "nothing will ever happen any more"
+        return ready
+
+    def _select_in_real_time(self, timeout: float) -> list[tuple[selectors.SelectorKey, int]]:
+        began_s = time.monotonic()
+        ready = super().select(timeout)
+        self._loop.now_s += min(timeout, time.monotonic() - began_s) if ready else timeout
         return ready
 
 

@@ -13,6 +13,7 @@ OVER_TCP = {
     "test_acceptor.py",
     "test_calls.py",
     "test_closing.py",
+    "test_dialog.py",
     "test_key_in_answer.py",
     "test_live_calls.py",
     "test_return_leg.py",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ingress.configuration.settings import DialogSettings
+from ingress.dialogs.actions import checked_action
 from ingress.dialogs.base import (
     CallBegan,
     CallerNotUnderstood,
@@ -18,6 +19,7 @@ from ingress.dialogs.base import (
     DialogCall,
     DialogEvent,
     EndCall,
+    Interrupted,
     LegJoined,
     LegLeft,
     NothingHeard,
@@ -26,6 +28,8 @@ from ingress.dialogs.base import (
     Transfer,
 )
 from ingress.dialogs.flow.dialog import FlowDialog
+from ingress.dialogs.run import DialogRun
+from ingress.dialogs.state import encoded_state
 from ingress.link.messages import LegName
 
 TODAY = date(2026, 11, 27)
@@ -39,7 +43,10 @@ def flow_dialog(file: Path | str, clock: Callable[[], float] = lambda: 0.0, **ta
 
 
 class Talk:
-    """One call; its state goes through JSON between events, as between gateways."""
+    """One call; its state goes through JSON between events, as between gateways.
+
+    Raises DialogError for an action, a state or a wait that a server refuses.
+    """
 
     def __init__(self, dialog: FlowDialog, language: str = "en", **state: Any) -> None:
         self.dialog = dialog
@@ -55,10 +62,19 @@ class Talk:
         """Return what the caller hears of the answer; on the other leg after `[return]`."""
         call = DialogCall(
             "c1", "default", self.language, "4711", None, datetime.now(UTC), [],
-            json.loads(json.dumps(self.state)), self.has_return,
+            json.loads(encoded_state(self.state)), self.has_return,
         )  # fmt: skip
-        self.done = [action async for action in self.dialog.respond(event, call)]
-        self.state = call.state
+        if isinstance(event, Interrupted):
+            self.end = None
+        assert self.end is None, "the call is over"
+        run = DialogRun(self.dialog, event, call, DialogSettings().deadline_s)
+        self.done = []
+        try:
+            while (action := await run.next()) is not None:
+                self.done.append(checked_action(action))
+        finally:
+            await run.close()
+        self.state = json.loads(encoded_state(call.state))
         said = []
         for action in self.done:
             match action:

@@ -61,7 +61,12 @@ SCRIPTED: dict[str, Any] = {
     "speech": {
         "stt": "scripted",
         "tts": "scripted",
-        "scripted": {"transcript": "good morning", "stt_delay_s": 0.1, "tts_delay_s": 0.02},
+        "scripted": {
+            "transcript": "good morning",
+            "stt_delay_s": 0.1,
+            "tts_delay_s": 0.02,
+            "speech_rate_characters_per_s": 60.0,
+        },
     },
     "fleet": {"backend": "local", "max_concurrent_transcriptions": 1, "max_concurrent_synthesis": 1},
 }
@@ -158,7 +163,7 @@ async def test_a_model_that_never_loads_keeps_no_caller(tmp_path: Path) -> None:
 
 async def test_a_caller_who_speaks_is_not_talked_over() -> None:
     """The greeting stops within 0.6 s of the first sound (the detector takes its time), and is not kept."""
-    greeting = "A greeting that goes on and on, much longer than a caller listens to it."
+    greeting = "A greeting that goes on and on, much longer than a caller listens to it. " * 4
     settings = Settings.model_validate(SCRIPTED | {"dialog": {"greeting": greeting}})
     async with media(settings) as port, gateway(settings, port):
         await observer.wait_until_ready(port, 5.0)
@@ -216,7 +221,8 @@ async def placed(speech: Mapping[str, Any]) -> tuple[PlacedCall, TurnsStatus]:
     settings = changed(speech=speech)
     async with media(settings) as port, gateway(settings, port):
         await observer.wait_until_ready(port, 5.0)
-        script = CallScript("127.0.0.1", port, uuid4(), (Speak(speech_like(1.0)),), greeting_wait_s=0.5)
+        script = CallScript("127.0.0.1", port, uuid4(), (Speak(speech_like(1.0)),), greeting_wait_s=0.1)
+        script = replace(script, quiet_s=0.5, settle_s=0.5)  # an answer here has no pauses
         call = await asyncio.to_thread(place, script, Console(quiet=True))
         return call, (await observer.status(port)).recent
 
@@ -226,7 +232,9 @@ async def test_an_apology_is_no_answer() -> None:
     wrong = {
         "failed: there is no such voice": {"tts": "broken_engine:SpeakingFails"},
         "failed: there is no such language": {"stt": "broken_engine:HearingFails"},
-        "no words were found in what was said": {"scripted": {"transcript": ""}},
+        "no words were found in what was said": {
+            "scripted": SCRIPTED["speech"]["scripted"] | {"transcript": ""}
+        },
     }
     well, *failed = await asyncio.gather(*(placed(speech) for speech in ({}, *wrong.values())))
     call, recent = well
