@@ -50,7 +50,9 @@ class Transcribe:
     languages: tuple[str, ...] = ()
     """Which of these is spoken is to be found out; `language` is one of them. Empty: it is `language`."""
     hot_words: tuple[str, ...] = ()
-    """Names, terms and answers that may come."""
+    """Names and terms that may come."""
+    prompt: str | None = None
+    """What the conversation is about, or the answers that are expected, as text."""
 
 
 class Doubt(StrEnum):

@@ -285,7 +285,7 @@ class WhisperStt(BatchSttEngine):
         doubt, or says what the audio does not support.
         """
         request, language = work.utterance.request, work.language
-        text = prompt_text(filter(language.is_rare, request.hot_words))
+        text = prompt_text(filter(language.is_rare, request.hot_words), request.prompt)
         if not text:
             return None
         limit = min(work.most_tokens, MAX_LENGTH // 2)

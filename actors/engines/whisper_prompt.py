@@ -19,13 +19,14 @@ MOST_NO_SPEECH_PROBABILITY = 0.5
 """With a prompt. Above it what was heard is decoded without it, which tells speech from noise better."""
 
 
-def prompt_text(hot_words: Iterable[str]) -> str:
+def prompt_text(hot_words: Iterable[str], prompt: str | None) -> str:
     """Return the text for the decoder; empty if there is none.
 
     A list of names, as a sentence: so the answer has capitals and an end.
     """
     words = ", ".join(word for word in (" ".join(word.split()) for word in hot_words) if word)
-    return words and f"{words}."
+    parts = (" ".join((prompt or "").split()), words and f"{words}.")
+    return " ".join(part for part in parts if part)
 
 
 def is_supported(texts: Sequence[str], log_probabilities: Sequence[float], prompt: str) -> bool:

@@ -8,12 +8,18 @@ from actors.engines.whisper_prompt import is_supported, prompt_text
 
 
 @pytest.mark.parametrize(
-    ("words", "text"),
-    [((), ""), ((" ", ""), ""), (("Kowalczyk", "Ana  Silva"), "Kowalczyk, Ana Silva.")],
+    ("words", "prompt", "text"),
+    [
+        ((), None, ""),
+        ((" ", ""), " \n", ""),
+        (("Kowalczyk", "Ana  Silva"), None, "Kowalczyk, Ana Silva."),
+        ((), "Whom do they visit?", "Whom do they visit?"),
+        (("Kowalczyk",), "Whom do they visit?", "Whom do they visit? Kowalczyk."),
+    ],
 )
-def test_the_prompt_is_one_sentence(words: tuple[str, ...], text: str) -> None:
-    """Of the names; no words, no prompt."""
-    assert prompt_text(words) == text
+def test_the_prompt_is_one_text(words: tuple[str, ...], prompt: str | None, text: str) -> None:
+    """Names as a sentence, behind what the conversation is about; no words, no prompt."""
+    assert prompt_text(words, prompt) == text
 
 
 PROMPT = "Whom? Kowalczyk, Yes."
