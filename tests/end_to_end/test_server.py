@@ -278,7 +278,7 @@ def test_a_hangup_signal_reloads_the_configuration(tmp_path: Path) -> None:
         call_id = uuid4()
         with socket.create_connection(("127.0.0.1", server.port)) as caller:
             caller.sendall(b"\x01\x00\x10" + call_id.bytes)
-            read_frames(caller, 75)  # until the greeting has been heard
+            read_frames(caller, 40)  # until the greeting has been heard
         record = asyncio.run(observer.call_record(server.port, str(call_id), 5.0))
         assert record is not None
         return str(record.turns[0].answered)
