@@ -136,7 +136,7 @@ async def test_models_load_until_all_workers_are_there_or_have_failed(problems: 
     async def counts_a_block() -> bool:
         await asyncio.sleep(3 * PERIOD_S)
         pool.signals()
-        time.sleep(0.2)  # noqa: ASYNC251
+        time.sleep(0.1)  # noqa: ASYNC251
         await asyncio.sleep(3 * PERIOD_S)
         return pool.signals().loop_lag_ms > 0.0
 
