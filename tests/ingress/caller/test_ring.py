@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import httpx
+import httpx2
 import pytest
 
 from ingress.caller.ring import ringing
@@ -13,8 +13,8 @@ def test_each_look_up_is_answered_and_its_body_handed_on(body: dict[str, str] | 
     """One without a body too; after the block nobody listens."""
     rung: list[bytes] = []
     with ringing(rung.append) as url:
-        answer = httpx.post(url, json=body, trust_env=False) if body else httpx.get(url, trust_env=False)
+        answer = httpx2.post(url, json=body, trust_env=False) if body else httpx2.get(url, trust_env=False)
     assert (answer.status_code, answer.json()) == (200, {})
     assert rung == [answer.request.content]
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(url, trust_env=False)
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(url, trust_env=False)
