@@ -125,6 +125,10 @@ async def test_a_visitor_is_not_called_yes() -> None:
     for said in ("Yes.", "Yes, Miller", "No."):
         assert await Talk(talk.dialog).says(said) == "Please say your name."
     assert (await fresh.says("I am Noah Yeats.")).startswith("Whom do you visit?")
+    for said in ("É isso", "É.", "Sim, Roberto"):
+        assert (await Talk(talk.dialog, "pt").says(said)).startswith("Diga o seu nome")
+    for said in ("É o Roberto Dias.", "É Roberto Dias", "Sou Roberto"):
+        assert (await Talk(talk.dialog, "pt").says(said)).startswith("Quem você vai visitar?")
 
 
 async def test_whom_they_visit_is_one_resident() -> None:

@@ -65,8 +65,9 @@ class Answers:
                 return self._names[slot.name, language].find(text).key
             case SlotKind.OWN_NAME:
                 # Read out to somebody who is asked for a yes, a "yes" might come back as an echo.
-                is_name = not begins_as_answer(text, language)
-                return kept(without_introduction(text, language)) or None if is_name else None
+                # In Portuguese "é" is a yes, and begins "é o Roberto", an introduction.
+                name = without_introduction(text, language)
+                return None if begins_as_answer(name, language) else kept(name) or None
             case SlotKind.TEXT:
                 return kept(text) or None
         return None

@@ -169,7 +169,7 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
         digits={"meia": 6},
         repeated={"duplo": 2, "dupla": 2, "triplo": 3},
         introductions="meu nome é|o meu nome é|me chamo|eu me chamo|eu sou o|eu sou a|eu sou|sou o|sou a|sou"
-        "|aqui é o|aqui é a|aqui é|é o|é a|em nome de|nome",
+        "|aqui é o|aqui é a|aqui é|é o|é a|é|em nome de|nome",
         titles="senhor|senhora|senhorita|sr|sra|seu|dona|dom|doutor|doutora|dr|dra|professor|professora|tio"
         "|tia",
     ),
