@@ -38,9 +38,13 @@ STT = of_catalogue("stt: speed against stock", "stt: utterances a second", "stt:
 COST = of_catalogue("pacing: CPU against a C loop, 400 calls", "pacing: memory per call, 400 calls")
 DOOR = ("door: memory of Serve at rest", "door: CPU of Serve at rest")
 CAPACITY = of_catalogue("capacity: calls held", "capacity: core-seconds for a call's minute")
+SPOKEN = of_catalogue(
+    "conversation: voice to voice p50, one call", "conversation: voice to voice p95, one call"
+)
 COMPARED = of_catalogue("compare: calls held", "compare: held against the seed's answered")
 QUOTED: tuple[tuple[str, str, tuple[str, ...], Callable[[Any], list[Any]]], ...] = (
     ("README.md", "demo", ("{:.2f} s", "max {:.1f} ms"), of_demo),
+    ("README.md", "conversation", ("p50 {:.0f} ms", "p95 {:.0f} ms"), SPOKEN),
     ("README.md", "compare", ("{:g} calls held",), COMPARED),
     ("README.md", "capacity", ("{:g} calls", "{:.2f} core-seconds"), CAPACITY),
     ("README.md", "pacing", ("", "{:.0f} KB a call"), COST),
