@@ -129,14 +129,14 @@ async def test_a_measurement_from_end_to_end(tmp_path: Path, monkeypatch: pytest
         )
     )
     shown = Shown()
-    monkeypatch.setattr(study, "OVERLOADS", (1.5, 3.0))
+    monkeypatch.setattr(study, "OVERLOADS", (2.0,))
     step = Timing(warm_up_s=3.0, counted_s=7.0, after_s=0.5)
     confirmation = Timing(warm_up_s=3.0, counted_s=7.0, after_s=0.5)
     result = await study.Study(request, shown, Agenda(step, confirmation, search_steps=1)).run()
 
     assert result.calls_held == 8
     assert [step.calls for step in result.steps] == [8, 8]
-    assert [step.calls for step in result.overload] == [12, 24]
+    assert [step.calls for step in result.overload] == [16]
     assert result.confirmed == result.steps[1]
     assert result.confirmed.turns > 0
     assert result.workload.speech == "scripted"
@@ -146,7 +146,7 @@ async def test_a_measurement_from_end_to_end(tmp_path: Path, monkeypatch: pytest
         taken = step.offered_calls - step.refused_calls
         expected = step.offered_calls * (1.0 - erlang_b(step.calls, 7))
         assert abs(taken - expected) <= 4.0 * taken**0.5, step
-    assert [line.partition(" calls: ")[0] for line in shown.lines] == ["8", "8", "12", "24"]
+    assert [line.partition(" calls: ")[0] for line in shown.lines] == ["8", "8", "16"]
 
     assert CapacityResult.model_validate_json(result.model_dump_json()) == result
     assert write_report(result, tmp_path).is_file()
