@@ -203,7 +203,7 @@ class TurnSequence:
         self.playout.drop()
 
     def _leave_answer(self, turn: Turn) -> None:
-        """The answer stops here: the next turn is told what was heard of it."""
+        """The answer stops here: the next turn gets what was heard of it."""
         self._interrupted = turn.answered
         self._idle.fade_out(self.playout.rest(FADE_BYTES))
 

@@ -41,7 +41,7 @@ def conversation(
     """Return the messages of a request.
 
     `event`: what the caller said now, or a note; `interrupted`: where answers were interrupted, as
-    `answer_ending` tells it.
+    `answer_ending` has them.
     """
     messages: list[Message] = []
     for role, text in [*_turns(history, fillers, interrupted), ("user", event)]:

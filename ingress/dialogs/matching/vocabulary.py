@@ -17,7 +17,7 @@ class Answers:
     yes: str
     no: str
     doubts: str
-    """With one of them an answer is neither. Among them what a question tells to do: a phone may echo it."""
+    """With one of them an answer is neither. A question's instructions too: a phone may echo them."""
     fillers: str
     """Out of politeness: they change nothing. No greetings: who answers the telephone says "yes, hello"."""
 

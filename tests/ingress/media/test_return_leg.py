@@ -110,7 +110,7 @@ async def test_the_return_leg_ends_alone(caplog: pytest.LogCaptureFixture) -> No
 
 
 async def test_what_is_said_before_a_hangup_is_an_answer() -> None:
-    """A yes, and the receiver is down: no silence tells that it was all. Noise is no answer."""
+    """A yes, and the receiver is down: no silence shows that it was all. Noise is no answer."""
     async with one_call() as (calls, peer):
         for speech, expected in ((recorded_words(1), 1), (bytes(16_000) + recorded_words(1)[:1_600], 1)):
             async with joined(calls, peer) as back:
